@@ -1,0 +1,23 @@
+"""Databases accept clients and answer at once."""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+
+
+def test_database_accepts_connections(database_receptions, database):
+    """Out of slots, starting up or gone: the server's own words say which."""
+    refusal = database_receptions[database].refusal
+    assert not refusal, f"{database} accepts no connection: {refusal}"
+
+
+def test_query_is_answered_quickly(database_receptions, database, allowed):
+    """The smallest query, connection included: more is waiting, not work."""
+    assert database_receptions[database].answer_s in allowed.query_time
+
+
+def test_connections_are_left(database_connections, database, allowed, evidence):
+    """When none is left, the API answers errors; look for sessions idle in transaction."""
+    use = database_connections[database]
+    evidence("connections by state", [f"{count} {state}" for state, count in sorted(use.by_state.items())])
+    assert use.used in allowed.connections_used

@@ -1,0 +1,27 @@
+"""Disks keep room to write.
+
+PostgreSQL stops and PM2 loses log lines when a disk is full.
+"""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
+
+
+@pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "{mount}")
+def test_disk_has_room(disks, mount, allowed):
+    """Find what grew, then prune rotated logs and old backups first."""
+    assert disks[mount].used in allowed.disk_used
+
+
+@pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--inodes", "{mount}")
+def test_inodes_are_left(disks, mount, allowed):
+    """Many small files: look at session and cache folders first."""
+    assert disks[mount].inodes_used in allowed.inodes_used
+
+
+@pytest.mark.remedy("mount", "{mount}")
+def test_mount_is_mounted(disks, mount, host):
+    """An unmounted disk leaves its folder behind, and writes go to the disk below."""
+    if host.mounts[mount].mountpoint:
+        assert disks[mount].target == mount, f"{mount} is not mounted: its files lie on {disks[mount].target}"

@@ -1,0 +1,36 @@
+"""PM2 itself is there, and a reboot brings back what runs now."""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+
+BROKEN = ("errored", "stopped", "waiting restart")
+
+
+@pytest.mark.remedy("pm2", "resurrect")
+def test_daemon_runs(processes, pm2):
+    """Without its daemon nothing restarts what crashes, and its processes are orphans."""
+    assert processes.version is not None, "no PM2 daemon runs"
+
+
+@pytest.mark.remedy("pm2", "list")
+def test_no_process_is_broken(processes, pm2, evidence):
+    """Declared or not: what stands broken in the list was meant to run."""
+    broken = [f"{each.name} is {each.status}" for each in processes.processes if each.status in BROKEN]
+    evidence("broken processes", broken)
+    assert not broken, "; ".join(broken)
+
+
+@pytest.mark.remedy("pm2", "save")
+def test_saved_list_matches_what_runs(processes, pm2, evidence):
+    """A reboot resurrects the saved list, nothing else."""
+    evidence("differences", processes.unsaved)
+    assert not processes.unsaved, "; ".join(processes.unsaved)
+
+
+@pytest.mark.remedy("pm2", "update")
+def test_daemon_and_tool_are_one_version(processes, pm2):
+    """An upgraded tool talks to the old daemon until it is updated; they misunderstand each other."""
+    assert processes.version == processes.tool_version, (
+        f"the PM2 daemon is version {processes.version}, the tool {processes.tool_version}"
+    )

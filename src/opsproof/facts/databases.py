@@ -1,0 +1,77 @@
+"""Whether databases answer, and the room left for connections."""
+
+from dataclasses import dataclass
+
+from opsproof.database import Result
+from opsproof.errors import MeasurementError, OutputError
+from opsproof.fact import SqlFact
+from opsproof.models import Database
+
+
+@dataclass(frozen=True)
+class Reception:
+    """How a database receives a client: `refusal` is empty when it accepted; time in seconds."""
+
+    refusal: str
+    elapsed_s: float
+
+    @property
+    def answer_s(self) -> float:
+        """Time to connect and be answered, in seconds.
+
+        Raises:
+            MeasurementError: it was refused.
+        """
+        if self.refusal:
+            raise MeasurementError(f"no query could be asked: {self.refusal}")
+        return self.elapsed_s
+
+
+class DatabaseReceptions(SqlFact[Reception]):
+    """A connection and the smallest query."""
+
+    sql = "SELECT 1"
+
+    def parse(self, result: Result, database: Database) -> Reception:
+        """A refusal is a measurement; a wrong password or name is none."""
+        if not result.refusal:
+            result.require()
+        return Reception(result.refusal, result.elapsed_s)
+
+
+@dataclass(frozen=True)
+class ConnectionUse:
+    """Client connections in use by state, and what is left for users of `max_connections`."""
+
+    by_state: dict[str, int]
+    available: int
+
+    @property
+    def used(self) -> float:
+        """Percentage of the connections left for users."""
+        return 100 * sum(self.by_state.values()) / self.available
+
+
+class DatabaseConnections(SqlFact[ConnectionUse]):
+    """Client connections of the whole server, by state.
+
+    Reserved ones are not for users:
+    https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
+    """
+
+    sql = """
+        SELECT coalesce(state, 'starting'), count(*),
+               current_setting('max_connections')::int
+                 - current_setting('superuser_reserved_connections')::int
+                 - coalesce(current_setting('reserved_connections', true)::int, 0)
+          FROM pg_stat_activity
+         WHERE backend_type = 'client backend'
+         GROUP BY 1
+    """
+
+    def parse(self, result: Result, database: Database) -> ConnectionUse:
+        """At least the asking connection itself is counted."""
+        rows = result.require()
+        if not rows:
+            raise OutputError("pg_stat_activity shows no connection, not even this one")
+        return ConnectionUse({state: count for state, count, _ in rows}, rows[0][2])

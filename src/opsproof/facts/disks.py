@@ -1,0 +1,48 @@
+"""Room on file systems."""
+
+from dataclasses import dataclass
+
+from opsproof.errors import Absent
+from opsproof.fact import NounFact
+from opsproof.models import Host, Mount
+from opsproof.shell import Answer, Command, argv
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The file system that holds a path; `used` and `inodes_used` are percentages of what users may take."""
+
+    target: str
+    used: float
+    inodes_used: float
+    free_bytes: int
+
+
+class Disks(NounFact[Mount, Disk]):
+    """Space and inodes of the file system of each declared mount."""
+
+    noun = "mount"
+
+    def command(self, host: Host, name: str, noun: Mount) -> Command:
+        """One df for each mount, so that a dead network mount silences itself alone."""
+        return argv("df", "--block-size=1", "--output=target,used,avail,itotal,iused", "--", name)
+
+    def parse(self, answer: Answer, name: str, noun: Mount) -> Disk:
+        """The figures; a file system without a fixed number of inodes uses 0 % of them."""
+        if answer.status == 1 and "No such file or directory" in answer.stderr:
+            raise Absent(f"{name} is declared, but there is no such path")
+        target, used, avail, itotal, iused = answer.require("df").stdout.splitlines()[1].rsplit(maxsplit=4)
+        return Disk(
+            target=target,
+            used=_share(int(used), int(used) + int(avail)),
+            inodes_used=_share(_number(iused), _number(itotal)) if _number(itotal) else 0.0,
+            free_bytes=int(avail),
+        )
+
+
+def _share(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else 100.0
+
+
+def _number(text: str) -> int:
+    return 0 if text == "-" else int(text)

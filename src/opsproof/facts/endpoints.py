@@ -1,0 +1,84 @@
+"""What HTTP endpoints answer, asked from the host itself as the reverse proxy asks them."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from opsproof.errors import Absent, OutputError
+from opsproof.fact import NounFact
+from opsproof.models import Endpoint, Host
+from opsproof.shell import Answer, Command, argv
+
+_FAILURES = {
+    6: "its name cannot be resolved",
+    7: "connection refused",
+    28: "no answer within {timeout:g} s",
+    35: "TLS handshake failed",
+    52: "closed without an answer",
+    56: "connection reset",
+    60: "certificate not trusted",
+}
+"""Exit statuses of curl that say something of the endpoint, not of curl: https://curl.se/docs/manpage.html#EXIT."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The platform's own word for its state, and the services it does not call up."""
+
+    status: str
+    down: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Response:
+    """An endpoint's answer: HTTP status, time in seconds, body."""
+
+    url: str
+    status: int
+    elapsed_s: float
+    body: str
+
+    @property
+    def health(self) -> Health:
+        """What the body says of the platform's health; "contradictory" when it is healthy with a service down.
+
+        Raises:
+            OutputError: the body is no health answer.
+        """
+        try:
+            said = json.loads(self.body)
+            status, services = str(said["status"]), dict(said["services"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{self.url} answers {self.status} without its health: {self.body[:80]!r}") from error
+        if not services:
+            raise OutputError(f"{self.url} names no service")
+        down = tuple(name for name, state in sorted(services.items()) if not _is_up(state))
+        return Health("contradictory" if status == "healthy" and down else status, down)
+
+
+def _is_up(state: Any) -> bool:
+    # One shape says "up", the other {"status": "up"}; memory and process figures have no status.
+    if isinstance(state, dict):
+        return bool(state.get("status", "up") == "up")
+    return bool(state == "up")
+
+
+class Responses(NounFact[Endpoint, Response]):
+    """The answer of each declared endpoint to one GET."""
+
+    noun = "endpoint"
+
+    def command(self, host: Host, name: str, noun: Endpoint) -> Command:
+        """One request that follows no redirect; a hung endpoint costs its timeout once."""
+        headers = [word for key, value in noun.headers.items() for word in ("--header", f"{key}: {value}")]
+        form = "\\n%{http_code} %{time_total}"
+        words = ("curl", "--silent", "--show-error", "--globoff", "--max-time", f"{noun.timeout:g}", *headers)
+        return argv(*words, "--write-out", form, "--", noun.url, timeout_s=noun.timeout + 2)
+
+    def parse(self, answer: Answer, name: str, noun: Endpoint) -> Response:
+        """The response; an endpoint that does not give one is absent."""
+        if answer.status in _FAILURES:
+            raise Absent(f"{noun.url}: {_FAILURES[answer.status].format(timeout=noun.timeout)}")
+        body, _, figures = answer.require("curl").stdout.rpartition("\n")
+        status, seconds = figures.split()
+        return Response(noun.url, int(status), float(seconds), body)

@@ -1,0 +1,64 @@
+"""What application logs say of the last hours, by their lines' own time."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from opsproof.errors import Absent, OutputError
+from opsproof.fact import NounFact
+from opsproof.models import Host, Log
+from opsproof.shell import Answer, Command, argv
+
+DEFAULT_WINDOW_S = 86400.0
+SCAN_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """One log with its rotated files, over its time window; times in seconds.
+
+    `errors` leaves out `client_errors`, the 4xx of a client's making. `commonest` holds the five
+    commonest messages with their counts. `silence_s` is the time since the last line.
+    """
+
+    errors: int
+    client_errors: int
+    fatals: int
+    silence_s: float
+    covers_s: float
+    commonest: tuple[tuple[str, int], ...]
+
+
+class LogReports(NounFact[Log, LogReport]):
+    """Errors in each declared log, counted on the host."""
+
+    noun = "log"
+
+    def command(self, host: Host, name: str, noun: Log) -> Command:
+        """The window is the time span of the limit on errors."""
+        limit = host.limit("log_errors", noun)
+        window_s = (limit and limit.over) or DEFAULT_WINDOW_S
+        words = ("perl", "-e", _scanner(), "--", noun.path, noun.format, f"{window_s:.0f}")
+        return argv(*words, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
+
+    def parse(self, answer: Answer, name: str, noun: Log) -> LogReport:
+        """The report; lines of which none can be read are not counted as no errors."""
+        if answer.status == 2 and "No such file" in answer.stderr:
+            raise Absent(f"{noun.path} is declared, but there is no such file")
+        found = json.loads(answer.require("the log scanner").stdout)
+        if found["lines"] and not found["recognized"]:
+            raise OutputError(f"none of {found['lines']} lines of {noun.path} is a {noun.format} log line")
+        return LogReport(
+            errors=found["errors"],
+            client_errors=found["client_errors"],
+            fatals=found["fatals"],
+            silence_s=found["now"] - (found["newest"] or found["modified"]),
+            covers_s=found["now"] - (found["oldest"] or found["now"]),
+            commonest=tuple((each["message"], each["count"]) for each in found["commonest"]),
+        )
+
+
+@cache
+def _scanner() -> str:
+    return resources.files("opsproof.facts").joinpath("log_scan.pl").read_text(encoding="utf-8")

@@ -1,0 +1,71 @@
+"""The fixtures of checks: hosts, facts, limits, evidence, counters."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from opsproof.facts import REGISTRY
+from opsproof.judging import record
+from opsproof.limits import Allowed, Estimate, Limit
+from opsproof.models import NOUNS, Host, noun_in
+from opsproof.run import RUN
+from opsproof.samples import Counter
+from opsproof.samples import increase as increase_of
+from opsproof.verdicts import Evidence, Sample
+
+
+def _fact_fixture(name: str) -> Any:
+    def fact(self: "FactFixtures", request: pytest.FixtureRequest, host: Host) -> Any:
+        del self
+        value = request.config.stash[RUN].gathering.value(name, host.name)
+        given, called = noun_in(request.node.callspec.params)
+        if given and NOUNS[given] == NOUNS.get(REGISTRY[name].noun):
+            # What was not measured is an error of the set-up, never a failure of the check.
+            value.require(called)
+        return value
+
+    fact.__doc__ = REGISTRY[name].__doc__
+    return pytest.fixture(name=name)(fact)
+
+
+class FactFixtures:
+    """One fixture for each fact, under the fact's name, and those that judge facts."""
+
+    @pytest.fixture
+    def host(self, request: pytest.FixtureRequest) -> Host:
+        """The host under proof, as the inventory declares it."""
+        return request.config.stash[RUN].inventory.hosts[request.param]
+
+    @pytest.fixture
+    def allowed(self, request: pytest.FixtureRequest, host: Host) -> Allowed:
+        """The limits of this host, or of the noun of this test where it has its own."""
+        verdict = record(request.node)
+        given, called = noun_in(request.node.callspec.params)
+        noun = host.nouns(given)[called] if given else None
+        subject = f" {'on' if verdict.noun.startswith('/') else 'of'} {verdict.noun}" if verdict.noun else ""
+        return Allowed(lambda metric: host.limit(metric, noun), subject, verdict.measurements.append)
+
+    @pytest.fixture
+    def evidence(self, request: pytest.FixtureRequest) -> Callable[[str, Iterable[str]], None]:
+        """Puts lines under a title beside the verdict."""
+        verdict = record(request.node)
+        return lambda title, lines: verdict.evidence.append(Evidence(title, tuple(lines)))
+
+    @pytest.fixture
+    def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate]:
+        """How much a counter grew over a limit's time span, by the readings of earlier runs."""
+        verdict, history = record(request.node), request.config.stash[RUN].history
+
+        def measure(counter: Counter, limit: Limit) -> float | Estimate:
+            metric = limit.metric
+            verdict.samples.append(Sample(metric, counter.value, counter.born, counter.now))
+            span = limit.over or 0.0
+            samples = history.samples(verdict.host, verdict.noun, metric, counter.now - span)
+            return increase_of(counter, samples, span)
+
+        return measure
+
+
+for _name in REGISTRY:
+    setattr(FactFixtures, _name, _fact_fixture(_name))

@@ -1,0 +1,117 @@
+"""The history: every run's verdicts, measured values and counter samples, in one SQLite file.
+
+It never stops a run: what cannot be read or written is said in `complaints`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsproof.samples import Counter
+from opsproof.verdicts import Verdict
+
+BUSY_TIMEOUT_S = 2.0
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS runs (
+        id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS verdicts (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
+        verdict TEXT NOT NULL, sentence TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS measurements (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
+        metric TEXT NOT NULL, value NUMERIC NOT NULL, unit TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS samples (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, noun TEXT NOT NULL, metric TEXT NOT NULL,
+        value REAL NOT NULL, born REAL NOT NULL, taken REAL NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS verdicts_by_test ON verdicts (host, test, run);
+    CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, noun, metric, taken);
+"""
+
+
+@dataclass(frozen=True)
+class Past:
+    """How a check was judged before: its last verdict, and since when and for how many runs it is not good."""
+
+    verdict: str
+    bad_runs: int
+    bad_since: float | None
+
+
+@dataclass
+class History:
+    """The file at `path`; `complaints` says what of it could not be used."""
+
+    path: Path
+    complaints: list[str] = field(default_factory=list)
+
+    def samples(self, host: str, noun: str, metric: str, since: float) -> list[Counter]:
+        """Samples of a counter taken since `since`, and the newest one before that."""
+        query = """
+            SELECT value, born, taken FROM samples
+             WHERE host = ? AND noun = ? AND metric = ? AND taken >= coalesce(
+                   (SELECT max(taken) FROM samples WHERE host = ?1 AND noun = ?2 AND metric = ?3 AND taken < ?4), ?4)
+        """
+        return [Counter(*row) for row in self._read(query, (host, noun, metric, since))]
+
+    def past(self, host: str, test: str) -> Past | None:
+        """How the test was judged before this run; None if it never was."""
+        query = """
+            SELECT verdict, started FROM verdicts JOIN runs ON runs.id = run
+             WHERE host = ? AND test = ? ORDER BY runs.id DESC LIMIT 1000
+        """
+        rows = self._read(query, (host, test))
+        bad = 0
+        while bad < len(rows) and rows[bad][0] in ("failed", "unknown"):
+            bad += 1
+        return Past(rows[0][0], bad, rows[bad - 1][1] if bad else None) if rows else None
+
+    def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
+        if not self.path.exists():
+            return []
+        with self._complaining("cannot be read"), self._open("ro") as connection:
+            return connection.execute(query, values).fetchall()
+        return []
+
+    def add(self, started: float, inventory: str, cadence: str, verdicts: Iterable[Verdict]) -> None:
+        """Puts a run on record, whole or not at all."""
+        with self._complaining("this run is not on record"), self._open("rwc") as connection, connection:
+            connection.executescript(_SCHEMA)
+            row = (started, inventory, cadence)
+            run = connection.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, ?, ?)", row).lastrowid
+            for verdict in verdicts:
+                _insert(connection, run, verdict)
+
+    @contextmanager
+    def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+            yield connection
+
+    @contextmanager
+    def _complaining(self, consequence: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            complaint = f"{self.path}: {error}: {consequence}"
+            if complaint not in self.complaints:
+                self.complaints.append(complaint)
+
+
+def _insert(connection: sqlite3.Connection, run: int | None, verdict: Verdict) -> None:
+    test = (run, verdict.host, verdict.test)
+    connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", (*test, verdict.verdict, verdict.sentence))
+    connection.executemany(
+        "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?)",
+        [(*test, each.metric, each.value, each.unit) for each in verdict.measurements],
+    )
+    connection.executemany(
+        "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(run, verdict.host, verdict.noun, each.metric, each.value, each.born, each.taken) for each in verdict.samples],
+    )

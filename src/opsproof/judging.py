@@ -1,0 +1,110 @@
+"""From what happened in a test to a verdict in one sentence."""
+
+import datetime
+import shlex
+from typing import Any
+
+import pytest
+
+from opsproof.errors import Absent, InventoryError, MeasurementError
+from opsproof.models import Waiver, noun_in
+from opsproof.verdicts import Evidence, Verdict
+
+VERDICT = "opsproof_verdict"
+"""The attribute of a pytest report that holds the verdict in built-in types."""
+EXPIRY_NOTICE_DAYS = 14
+_RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
+
+
+def record(item: pytest.Item) -> Verdict:
+    """What is on record of the check `item` so far."""
+    if _RECORD not in item.stash:
+        params = item.callspec.params  # type: ignore[attr-defined]
+        item.stash[_RECORD] = Verdict(item.name.split("@", maxsplit=1)[0], params["host"], noun_in(params)[1])
+    return item.stash[_RECORD]
+
+
+def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: tuple[Waiver, ...]) -> None:
+    """Puts the verdict of `item` on its `report`, whose text becomes one sentence and the remedy."""
+    if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
+        return
+    verdict = record(item)
+    verdict.advice = _advice(item)
+    if call.excinfo is None:
+        _judge_calm(verdict)
+    else:
+        _judge_excitement(verdict, call.excinfo, report)
+    _waive(verdict, waivers, report)
+    if verdict.verdict in ("failed", "unknown"):
+        verdict.remedy = remedy(item)
+    setattr(report, VERDICT, verdict.to_plain())
+    report.user_properties.extend(_properties(verdict))
+
+
+def _judge_calm(verdict: Verdict) -> None:
+    worst = next((each for each in verdict.measurements if each.verdict == "warned"), None)
+    verdict.verdict = "warned" if worst else "passed"
+    verdict.sentence = worst.sentence if worst else "; ".join(each.sentence for each in verdict.measurements)
+
+
+def _judge_excitement(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException], report: Any) -> None:
+    error = excinfo.value
+    if isinstance(error, (AssertionError, Absent)):
+        verdict.verdict, verdict.sentence = "failed", _failure(verdict, error)
+    elif isinstance(error, (MeasurementError, InventoryError)):
+        verdict.verdict, verdict.sentence = "unknown", str(error)
+    else:
+        verdict.verdict, verdict.sentence = "unknown", f"the check itself broke: {type(error).__name__}: {error}"
+        verdict.evidence.append(Evidence("traceback", tuple(report.longreprtext.splitlines())))
+    report.longrepr = verdict.sentence
+
+
+def _failure(verdict: Verdict, error: BaseException) -> str:
+    broken = [each.sentence for each in verdict.measurements if each.verdict == "failed"]
+    if broken:
+        return broken[0]
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].removeprefix("assert ")
+
+
+def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
+    waiver = next((each for each in waivers if f"{each.check}[{each.on}]" == verdict.test), None)
+    if waiver is None or verdict.verdict != "failed":
+        return
+    days_left = (waiver.expires - datetime.datetime.now(tz=datetime.UTC).date()).days
+    if days_left < 0:
+        verdict.sentence += f" (the waiver of {waiver.owner} expired on {waiver.expires})"
+    elif waiver.ceiling is not None and any(_over(each.value, waiver.ceiling) for each in verdict.measurements):
+        verdict.sentence += f" (over the ceiling of the waiver of {waiver.owner})"
+    else:
+        verdict.verdict = "warned" if days_left < EXPIRY_NOTICE_DAYS else "waived"
+        verdict.sentence += f" (waived until {waiver.expires} by {waiver.owner}: {waiver.reason})"
+        report.outcome, report.longrepr = "passed", None
+
+
+def _over(value: float | str, ceiling: float) -> bool:
+    return not isinstance(value, str) and value > ceiling
+
+
+def _advice(item: pytest.Item) -> str:
+    text: str = getattr(item.function, "__doc__", None) or ""  # type: ignore[attr-defined]
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def remedy(item: pytest.Item) -> str:
+    """The command that repairs what `item` finds, or nothing; an action of the project, or one for the host."""
+    marker = item.get_closest_marker("remedy")
+    if marker is None:
+        return ""
+    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    words = [word.format(**params) for word in marker.args]
+    if words[0].endswith(".py"):
+        words = ["python", f"actions/{words[0]}", "--host", params["host"], *words[1:]]
+        return shlex.join(words)
+    return f"on {params['host']}: {shlex.join(words)}"
+
+
+def _properties(verdict: Verdict) -> list[tuple[str, str]]:
+    said = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
+    measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
+    return [(name, value) for name, value in said + measured if value]

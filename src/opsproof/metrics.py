@@ -1,0 +1,35 @@
+"""Every metric that a limit can be declared for: its name for readers and its unit."""
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """How a measured value is called, its unit (see `quantities.UNITS`, or ``word``) and meaning."""
+
+    title: str
+    unit: str
+    meaning: str
+
+
+METRICS: dict[str, Metric] = {
+    "process_status": Metric("status", "word", "PM2's word for the state of a declared process"),
+    "restarts": Metric("restarts", "count", "Restarts of a process within the time span `over`"),
+    "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
+    "process_uptime": Metric("uptime", "seconds", "Time since a process was last started"),
+    "log_errors": Metric("errors", "count", "ERROR lines of the server's own fault within `over`"),
+    "client_errors": Metric("client errors", "count", "ERROR lines about a client's fault within `over`"),
+    "log_fatals": Metric("fatal errors", "count", "FATAL lines within `over`"),
+    "log_silence": Metric("silence", "seconds", "Time since the last line of a log"),
+    "http_status": Metric("HTTP status", "count", "Status code of an endpoint's answer"),
+    "health_status": Metric("health", "word", "The platform's own word for its health"),
+    "services_down": Metric("services down", "count", "Services that a health answer does not call up"),
+    "response_time": Metric("response time", "seconds", "Time from request to complete answer"),
+    "disk_used": Metric("disk used", "percent", "Share of a file system's bytes in use"),
+    "inodes_used": Metric("inodes used", "percent", "Share of a file system's inodes in use"),
+    "memory_available": Metric("memory available", "percent", "Share of memory that programs may still take"),
+    "swap_used": Metric("swap used", "percent", "Share of swap space in use"),
+    "load_per_core": Metric("load per core", "count", "Five-minute load average by processor"),
+    "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
+    "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
+    "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
+}

@@ -1,0 +1,77 @@
+"""Sizes, durations and percentages, as people write them and as people read them."""
+
+import re
+
+UNITS: dict[str, dict[str, float]] = {
+    "percent": {"%": 1},
+    "bytes": {
+        "B": 1,
+        "kB": 10**3,
+        "MB": 10**6,
+        "GB": 10**9,
+        "TB": 10**12,
+        "KiB": 2**10,
+        "MiB": 2**20,
+        "GiB": 2**30,
+        "TiB": 2**40,
+    },
+    "seconds": {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800},
+    "count": {"": 1},
+}
+_QUANTITY = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*")
+
+
+def parse(text: str | float, unit: str) -> float:
+    """The value of `text` in `unit` (percent, bytes, seconds or count): ``"26h"`` is 93600 seconds.
+
+    Raises:
+        ValueError: `text` is no number with a suffix of that unit.
+    """
+    suffixes = UNITS[unit]
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None or match[2] not in suffixes:
+        raise ValueError(f"{str(text)!r} is not {_example(unit)}")
+    return float(match[1]) * suffixes[match[2]]
+
+
+def _example(unit: str) -> str:
+    return {
+        "percent": "a percentage such as '80%'",
+        "bytes": "a size such as '10MB' or '512MiB'",
+        "seconds": "a duration such as '30s', '26h' or '7d'",
+        "count": "a plain number such as 5",
+    }[unit]
+
+
+def show(value: float | str, unit: str) -> str:
+    """`value` for a reader: ``show(0.831e2, "percent")`` is ``"83.1 %"``."""
+    if isinstance(value, str):
+        return value
+    if unit == "percent":
+        return f"{_short(value)} %"
+    if unit == "bytes":
+        return _scaled(value, ("B", "kB", "MB", "GB", "TB"), 1000)
+    if unit == "seconds":
+        return _duration(value)
+    return _short(value)
+
+
+def _scaled(value: float, suffixes: tuple[str, ...], step: int) -> str:
+    for suffix in suffixes[:-1]:
+        if abs(value) < step:
+            return f"{_short(value)} {suffix}"
+        value /= step
+    return f"{_short(value)} {suffixes[-1]}"
+
+
+def _duration(seconds: float) -> str:
+    if abs(seconds) < 1:
+        return f"{_short(seconds * 1000)} ms"
+    for suffix, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * length or (abs(seconds) >= length and seconds % length == 0):
+            return f"{_short(seconds / length)} {suffix}"
+    return f"{_short(seconds)} s"
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

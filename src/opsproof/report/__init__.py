@@ -1,0 +1,26 @@
+"""The report of a run: one self-contained HTML file and JUnit XML."""
+
+import datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsproof.report.page import Page
+
+if TYPE_CHECKING:
+    from opsproof.run import Run
+
+
+def prepare(config: pytest.Config, run: "Run") -> None:
+    """Points pytest's own report writers at the reports folder, and extends the page they make."""
+    folder = config.option.reports
+    folder.mkdir(parents=True, exist_ok=True)
+    moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    stem = folder / f"{moment}_{''.join(c if c.isalnum() else '-' for c in run.cadence)}"
+    options: Any = config.option
+    options.htmlpath = options.htmlpath or f"{stem}.html"
+    options.xmlpath = options.xmlpath or f"{stem}.xml"
+    options.self_contained_html = True
+    options.css.append(str(resources.files("opsproof.report").joinpath("report.css")))
+    config.pluginmanager.register(Page(config, run), "opsproof-page")

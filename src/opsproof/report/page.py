@@ -1,0 +1,108 @@
+"""The HTML page that pytest-html writes, extended with verdicts, measured values and remedies.
+
+pytest-html knows a fixed set of outcomes; each verdict travels under one of them in a hidden
+column, so that its filters and its sorting work, and shows under its own name.
+"""
+
+import datetime
+from collections.abc import Iterable
+from functools import cached_property
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsproof.history import Past
+from opsproof.judging import VERDICT
+from opsproof.quantities import show
+from opsproof.verdicts import ORDER, Verdict, from_plain
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from opsproof.run import Run
+
+CARRIERS = {"failed": "Failed", "unknown": "Error", "warned": "XFailed", "waived": "Skipped", "passed": "Passed"}
+"""The outcome of pytest-html under which each verdict travels."""
+
+
+class Page:
+    """Hooks of pytest-html for one run."""
+
+    def __init__(self, config: pytest.Config, run: "Run") -> None:
+        self._config = config
+        self._run = run
+        self._data: Any = None
+
+    @cached_property
+    def _templates(self) -> "jinja2.Environment":
+        import jinja2  # pytest-html loads it when the page is written, not before
+
+        source = resources.files("opsproof.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        environment.filters |= {"measured": _measured, "day": _day}
+        environment.globals["page"] = environment.from_string(source).make_module()
+        return environment
+
+    def _render(self, macro: str, *values: Any) -> str:
+        return str(getattr(self._templates.globals["page"], macro)(*values))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Says what was proven in place of the machine that proved it."""
+        from pytest_metadata.plugin import metadata_key
+
+        metadata = self._config.stash[metadata_key]
+        metadata.clear()
+        metadata |= {"inventory": self._config.option.inventory.name, "round": self._run.cadence}
+
+    def pytest_html_report_title(self, report: Any) -> None:
+        """The page's title."""
+        self._data = report
+        report.title = f"opsproof: {self._run.cadence}, {_day(self._run.started)}"
+
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """The columns."""
+        titles = {"result": "Carrier", "verdict": "Verdict", "test": "Check", "found": "Found", "limit": "Limit"}
+        cells[:] = [self._render("heading", name, title) for name, title in titles.items()]
+
+    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
+        """One row for each verdict."""
+        plain = getattr(report, VERDICT, None)
+        if plain is not None:
+            verdict = from_plain(plain)
+            cells[:] = self._render("row", verdict, CARRIERS[verdict.verdict]).split("\n")
+        elif report.outcome == "passed":
+            cells.clear()
+
+    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
+        """What unfolds below a row."""
+        plain = getattr(report, VERDICT, None)
+        if plain is not None:
+            data[:] = [self._render("details", from_plain(plain))]
+
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """What a reader wants first: what changed, what is not good."""
+        counts = self._run.tally()
+        for verdict, carrier in CARRIERS.items():
+            self._data.outcomes[carrier.lower()].update(label=verdict, value=counts[verdict])
+        pasts = {each.test: self._run.history.past(each.host, each.test) for each in self._run.verdicts}
+        findings = [each for each in self._run.verdicts if each.verdict != "passed"]
+        findings.sort(key=lambda each: ORDER.index(each.verdict))
+        changes = list(_changes(self._run.verdicts, pasts))
+        prefix.append(self._render("summary", counts, changes, findings, pasts, self._run.history.complaints))
+
+
+def _changes(verdicts: Iterable[Verdict], pasts: dict[str, Past | None]) -> Iterable[tuple[Verdict, str]]:
+    for each in verdicts:
+        past = pasts[each.test]
+        if past is not None and past.verdict != each.verdict:
+            yield each, past.verdict
+
+
+def _measured(verdict: Verdict) -> str:
+    return ", ".join(show(each.value, each.unit) for each in verdict.measurements)
+
+
+def _day(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")

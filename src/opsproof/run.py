@@ -1,0 +1,110 @@
+"""One run of checks: its inventory, plan, answers and verdicts."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from opsproof.facts import REGISTRY
+from opsproof.gathering import Gathering, Key, Recording, dump, load, read, write
+from opsproof.history import History
+from opsproof.inventory import load as load_inventory
+from opsproof.judging import VERDICT, judge
+from opsproof.models import NOUNS, noun_in
+from opsproof.verdicts import Verdict, from_plain, tally
+
+RUN: pytest.StashKey["Run"] = pytest.StashKey()
+_LETTERS = {"failed": "F", "unknown": "?", "warned": "w", "waived": "-", "passed": "."}
+_COLOURS = {"failed": "red", "unknown": "purple", "warned": "yellow", "waived": "yellow", "passed": "green"}
+
+
+class Run:
+    """A run's state; the part of the plugin that sees every check.
+
+    Raises:
+        InventoryError: the inventory, or the file of saved facts, cannot be used.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.started = time.time()
+        self.is_worker = hasattr(config, "workerinput")
+        self.verdicts: list[Verdict] = []
+        self.history = History(config.option.reports / "history.sqlite")
+        self.round_trips = {"shell": 0, "sql": 0}
+        self.inventory = load_inventory(config.option.inventory)
+        self._plan: dict[str, set[Key]] = {}
+        self.gathering = Gathering(self.inventory, self._plan, config.option.facts)
+
+    @property
+    def cadence(self) -> str:
+        """What was selected, as typed after -m, or "selected" for a choice of checks."""
+        return str(self.config.option.markexpr) or "selected"
+
+    def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
+        """Puts a fact of a host into the plan: of the noun that a test's `params` name, or else of all."""
+        asked, (given, name) = REGISTRY[fact].noun, noun_in(params)
+        every = self.inventory.hosts[host].nouns(asked) if asked else [""]
+        wanted = [name] if given and asked and NOUNS[given] == NOUNS[asked] else every
+        self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
+
+    def start_gathering(self) -> None:
+        """Asks every host at the same time, unless the checks are dealt out to other processes."""
+        if not self.is_worker and not self.config.option.facts and not self.config.getoption("numprocesses", None):
+            self.gathering.start()
+
+    def tally(self) -> dict[str, int]:
+        """How many verdicts there are of each kind."""
+        return tally(self.verdicts)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Turns what pytest saw into a verdict."""
+        outcome = yield
+        report = outcome.get_result()
+        if report.when == "call" or (report.when == "setup" and call.excinfo):
+            judge(item, call, report, self.inventory.waivers)
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Shows verdicts in place of pytest's outcomes."""
+        plain = getattr(report, VERDICT, None)
+        if plain is None:
+            return None
+        verdict = plain["verdict"]
+        return verdict, _LETTERS[verdict], (verdict.upper(), {_COLOURS[verdict]: True})
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Collects verdicts, also those of xdist's workers."""
+        if not self.is_worker and (plain := getattr(report, VERDICT, None)) is not None:
+            self.verdicts.append(from_plain(plain))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Keeps what a worker gathered for its controller, and what a run found for later ones."""
+        if self.config.option.collectonly:
+            return
+        recordings = self.gathering.done()
+        if self.is_worker:
+            self.config.workeroutput["opsproof"] = dump(recordings)  # type: ignore[attr-defined]
+        else:
+            self._count(recordings)
+            self._keep(recordings)
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes over what a worker gathered."""
+        if text := getattr(node, "workeroutput", {}).get("opsproof"):
+            recordings = load(json.loads(text))
+            self._count(recordings)
+            self._keep(recordings)
+
+    def _count(self, recordings: dict[str, Recording]) -> None:
+        for recording in recordings.values():
+            for kind, count in recording.round_trips.items():
+                self.round_trips[kind] += count
+
+    def _keep(self, recordings: dict[str, Recording]) -> None:
+        path = self.config.option.save_facts
+        if path is not None and recordings:
+            earlier = read(path) if self.round_trips["shell"] > len(recordings) and path.exists() else {}
+            write(path, earlier | recordings)

@@ -1,0 +1,187 @@
+"""Commands on a host, over any transport that testinfra knows; the only module that runs any."""
+
+import os
+import secrets
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from opsproof.errors import CommandError, HostUnreachable, OutputError
+from opsproof.models import Host
+
+STREAM_CAP_BYTES = 4 * 2**20
+CONNECT_TIMEOUT_S = 10
+_SSH_OPTIONS = """\
+BatchMode yes
+ConnectTimeout {timeout}
+ControlMaster auto
+ControlPath {folder}/%C
+ControlPersist 60
+ServerAliveCountMax 2
+ServerAliveInterval 5
+Include ~/.ssh/config
+Include /etc/ssh/ssh_config
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program and its arguments, never seen by a shell; `user` is who runs it, if not the login user."""
+
+    argv: tuple[str, ...]
+    timeout_s: float = 10.0
+    user: str = ""
+
+    def words(self) -> tuple[str, ...]:
+        """The arguments as they are run, with sudo in front where another user runs them."""
+        return ("sudo", "-n", "-u", self.user, "--", *self.argv) if self.user else self.argv
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind.
+
+    `now` is the host's clock at the start, between `sent` and `received` of this machine's clock;
+    all in seconds since 1970.
+    """
+
+    status: int
+    stdout: str
+    stderr: str = ""
+    flag: str = "-"
+    elapsed_s: float = 0.0
+    now: float = 0.0
+    sent: float = 0.0
+    received: float = 0.0
+
+    def require(self, tool: str, *statuses: int) -> "Answer":
+        """This answer, if `tool` ran to its end with one of `statuses` (0 when none is given).
+
+        Raises:
+            CommandError: it is missing, timed out, was refused or failed.
+            OutputError: it printed without end.
+        """
+        if self.flag == "truncated":
+            raise OutputError(f"{tool} printed more than {STREAM_CAP_BYTES >> 20} MiB")
+        if self.flag == "timeout":
+            raise CommandError(f"{tool} gave no answer within {self.elapsed_s:.0f} s")
+        if self.status not in (statuses or (0,)):
+            raise CommandError(f"{tool} {self._failure()}")
+        return self
+
+    def _failure(self) -> str:
+        last = self.stderr.strip().splitlines()[-1:] or ["no message"]
+        if self.status == 127:
+            return f"is not there: {last[0]}"
+        return f"ended with status {self.status}: {last[0][:300]}"
+
+
+def argv(*words: str, timeout_s: float = 10.0, user: str = "") -> Command:
+    """A command from its words."""
+    return Command(words, timeout_s, user)
+
+
+def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
+    """The answers to `commands`, run at the same time on `host` in one round trip, each within its timeout.
+
+    Raises:
+        HostUnreachable: the transport failed, or gave no answer in time.
+    """
+    nonce = secrets.token_hex(8)
+    arguments = ["perl", "-e", _gatherer(), nonce, str(STREAM_CAP_BYTES), ":".join(host.path), *_encode(commands)]
+    limit_s = max(command.timeout_s for command in commands) + CONNECT_TIMEOUT_S + 5
+    sent = time.time()
+    stdout, stderr = _transport(host, arguments, limit_s)
+    return [replace(answer, sent=sent, received=time.time()) for answer in _decode(host, nonce, stdout, stderr)]
+
+
+def _encode(commands: tuple[Command, ...]) -> list[str]:
+    words = [word for command in commands for word in command.words()]
+    pool = sorted({word for word in words if len(word) > 100 and words.count(word) > 1})
+    jobs = [
+        f"{command.timeout_s:g}:" + ",".join(_token(word, pool) for word in command.words()) for command in commands
+    ]
+    return [str(len(pool)), *(text.encode().hex() for text in pool), *jobs]
+
+
+def _token(word: str, pool: list[str]) -> str:
+    return f"@{pool.index(word)}" if word in pool else word.encode().hex()
+
+
+def _decode(host: Host, nonce: str, printed: bytes, complaint: str) -> list[Answer]:
+    head, found, rest = printed.partition(b"opsproof " + nonce.encode() + b" ")
+    if not found or not rest.endswith(b"end " + nonce.encode() + b"\n"):
+        raise HostUnreachable(f"{host.name}: {_reason(complaint or head.decode(errors='replace'))}")
+    epoch, _, rest = rest.partition(b"\n")
+    answers = []
+    while not rest.startswith(b"end "):
+        line, _, rest = rest.partition(b"\n")
+        status, took, flag, out, err = line.split()
+        sizes = int(out), int(out) + int(err)
+        stdout, stderr = (part.decode(errors="replace") for part in (rest[: sizes[0]], rest[sizes[0] : sizes[1]]))
+        answers.append(Answer(int(status), stdout, stderr, flag.decode(), int(took) / 100, float(epoch)))
+        rest = rest[sizes[1] :]
+    return answers
+
+
+def _reason(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "the connection ended without an answer"
+
+
+def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes, str]:
+    import testinfra  # a run judged from saved facts needs no transport
+
+    try:
+        target: Any = testinfra.get_host(host.transport, **_ssh_keywords(host.transport))
+        target.backend.run_local = _bounded(target.backend, limit_s)
+        result = target.run(" ".join(["%s"] * len(arguments)), *arguments)
+    except subprocess.TimeoutExpired:
+        raise HostUnreachable(f"{host.name}: no answer from {host.transport} within {limit_s:.0f} s") from None
+    except Exception as error:  # testinfra's transports raise whatever their libraries do
+        raise HostUnreachable(f"{host.name}: {_failed_transport(error)}") from error
+    return result.stdout_bytes, result.stderr_bytes.decode(errors="replace")
+
+
+def _failed_transport(error: Exception) -> str:
+    result = error.args[0] if error.args else error
+    stderr = getattr(result, "stderr_bytes", None)
+    return _reason(stderr.decode(errors="replace") if stderr is not None else str(error))
+
+
+def _bounded(backend: Any, limit_s: float) -> Any:
+    def run_local(command: str, *args: str) -> Any:
+        line = backend.quote(command, *args)
+        done = subprocess.run(  # testinfra's own has no timeout
+            ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
+        )
+        return backend.result(done.returncode, line.encode(), done.stdout, done.stderr)
+
+    return run_local
+
+
+def _ssh_keywords(transport: str) -> dict[str, str]:
+    if not transport.startswith("ssh://") or "ssh_config=" in transport:
+        return {}
+    return {"ssh_config": str(_ssh_config())}
+
+
+@cache
+def _ssh_config() -> Path:
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"opsproof-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+        raise HostUnreachable(f"{folder} is open to others: remove it")
+    path = folder / "ssh_config"
+    path.write_text(_SSH_OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=folder), encoding="utf-8")
+    return path
+
+
+@cache
+def _gatherer() -> str:
+    return resources.files("opsproof").joinpath("gather.pl").read_text(encoding="utf-8")
