@@ -4,23 +4,50 @@ Read-only by construction: every session refuses writes, waits for no lock longe
 and fails, rather than see less, where row-level security would filter rows.
 """
 
+import json
 import os
 import re
+import sys
+import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opsproof.errors import DatabaseError
-from opsproof.models import Database
 
 if TYPE_CHECKING:
     import psycopg
 
 LOCK_TIMEOUT_S = 1
 _OURS = re.compile(
-    r"password authentication failed|no password supplied|no pg_hba\.conf entry|translate host name"
+    r"password authentication failed|no password supplied|no pg_hba\.conf entry|translate host name|failed to resolve host"
     r"|(role|database) \".*\" does not exist|passfile|invalid connection option|certificate",
 )
+
+
+class Database(Protocol):
+    """What must be known of a database to ask it; see `opsproof.models.Database`."""
+
+    @property
+    def dsn(self) -> str:
+        """A libpq connection string without a password."""
+
+    @property
+    def password_env(self) -> str:
+        """The environment variable that holds the password, or nothing."""
+
+    @property
+    def timeout(self) -> float:
+        """Of the connection and of each query, in seconds."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database as it is named to the process that asks."""
+
+    dsn: str
+    password_env: str
+    timeout: float
 
 
 @dataclass(frozen=True)
@@ -98,35 +125,58 @@ def _password(database: Database) -> str | None:
 
 
 def _pipelined(connection: "psycopg.Connection[Any]", queries: list[str], started: float) -> list[Result]:
-    results: dict[int, Result] = {}
-    while len(results) < len(queries):
+    # The first is asked alone, so that its time is its own; the others travel together.
+    results = _answered(connection, dict(enumerate(queries[:1])), started)
+    while waiting := {index: query for index, query in enumerate(queries) if index not in results}:
         # A failed query aborts those behind it, so they are asked again without it.
-        _ask_rest(connection, queries, results, started)
+        results |= _answered(connection, waiting, started)
     return [results[index] for index in range(len(queries))]
 
 
-def _ask_rest(
-    connection: "psycopg.Connection[Any]", queries: list[str], results: dict[int, Result], started: float
-) -> None:
+def _answered(connection: "psycopg.Connection[Any]", queries: dict[int, str], started: float) -> dict[int, Result]:
+    """The results up to the first failure; of a broken connection, all."""
     import psycopg
 
-    current = -1
+    cursors: dict[int, psycopg.Cursor[Any]] = {}
+    failure = Result(error="the server gave no answer")
     try:
         with connection.pipeline():
-            waiting = {
-                index: connection.execute(query.encode()) for index, query in enumerate(queries) if index not in results
-            }
-            for current, cursor in waiting.items():
-                rows = [list(row) for row in cursor.fetchall()]
-                results[current] = Result(rows, elapsed_s=time.monotonic() - started)
+            for index, query in queries.items():
+                cursors[index] = connection.execute(query.encode())
     except psycopg.Error as error:
-        lost = (
-            range(len(queries)) if connection.broken else [max(current, min(set(range(len(queries))) - set(results)))]
-        )
-        for index in lost:
-            results.setdefault(index, Result(error=_one_line(error)))
+        failure = Result(error=_one_line(error))
+    answered = {index: cursor for index, cursor in cursors.items() if cursor.pgresult is not None}
+    elapsed_s = time.monotonic() - started
+    results = {index: Result(_rows(cursor), elapsed_s=elapsed_s) for index, cursor in answered.items()}
+    lost = [index for index in queries if index not in answered]
+    return results | dict.fromkeys(lost if connection.broken else lost[:1], failure)
+
+
+def _rows(cursor: "psycopg.Cursor[Any]") -> list[list[Any]]:
+    return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "; ".join(lines[:3])[:300] or type(error).__name__
+
+
+def serve() -> None:
+    """Answers requests, a JSON object in each line of standard input, as each is done."""
+    import psycopg  # noqa: F401  # loads while the other process still collects
+
+    lock = threading.Lock()
+
+    def answer(request: dict[str, Any]) -> None:
+        results = ask(Target(**request["database"]), request["queries"])
+        text = json.dumps({"number": request["number"], "results": [asdict(each) for each in results]}, default=str)
+        with lock:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    for line in sys.stdin:
+        threading.Thread(target=answer, args=(json.loads(line),)).start()
+
+
+if __name__ == "__main__":
+    serve()

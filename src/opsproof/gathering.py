@@ -4,14 +4,15 @@ Hosts are asked at the same time, and so are a host's databases while its comman
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsproof import database, shell
+from opsproof import shell
 from opsproof.database import Result
+from opsproof.database_client import DatabaseClient
 from opsproof.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
 from opsproof.fact import Fact, Measured, NounFact, ShellFact, SqlFact
 from opsproof.facts import REGISTRY
@@ -39,15 +40,15 @@ def _label(key: Key) -> str:
     return f"{key[0]} {key[1]}".strip()
 
 
-def gather(host: Host, keys: Iterable[Key]) -> Recording:
+def gather(host: Host, keys: Iterable[Key], client: DatabaseClient | None) -> Recording:
     """Asks `host` for the facts `keys`: one round trip for all commands, one for each database."""
     recording = Recording()
     wanted = sorted(keys)
-    with ThreadPoolExecutor(1 + len(host.databases)) as pool:
-        asked = [pool.submit(_ask_database, host, name, wanted, recording) for name in host.databases]
-        _run_commands(host, wanted, recording)
-        for each in asked:
-            each.result()
+    waiting = _ask_databases(host, wanted, client) if client else {}
+    _run_commands(host, wanted, recording)
+    for labels, wait in waiting.items():
+        recording.round_trips["sql"] += 1
+        recording.results |= dict(zip(labels, wait(), strict=True))
     return recording
 
 
@@ -73,14 +74,18 @@ def _command(host: Host, key: Key) -> Command | None:
     return None
 
 
-def _ask_database(host: Host, name: str, keys: list[Key], recording: Recording) -> None:
-    facts = {key: fact for key in keys if key[1] == name and issubclass(fact := REGISTRY[key[0]], SqlFact)}
-    if not facts:
-        return
-    recording.round_trips["sql"] += 1
-    ordered = sorted(facts, key=lambda key: len(facts[key].sql))
-    results = database.ask(host.databases[name], [facts[key].sql for key in ordered])
-    recording.results |= {_label(key): result for key, result in zip(ordered, results, strict=True)}
+def _ask_databases(
+    host: Host, keys: list[Key], client: DatabaseClient
+) -> dict[tuple[str, ...], Callable[[], list[Result]]]:
+    waiting = {}
+    for name, database in host.databases.items():
+        asked = {key: fact for key in keys if key[1] == name and issubclass(fact := REGISTRY[key[0]], SqlFact)}
+        # The shortest query goes first: the time of its answer is the time of a connection.
+        ordered = sorted(asked, key=lambda key: len(asked[key].sql))
+        if ordered:
+            labels = tuple(_label(key) for key in ordered)
+            waiting[labels] = client.submit(database, [asked[key].sql for key in ordered])
+    return waiting
 
 
 class Gathering:
@@ -93,6 +98,21 @@ class Gathering:
         self._pool = ThreadPoolExecutor(HOSTS_AT_ONCE)
         self._running: dict[str, Future[Recording]] = {}
         self._values: dict[tuple[str, str], Any] = {}
+        self._client: DatabaseClient | None = None
+
+    def prepare(self) -> None:
+        """Starts what takes a while to be ready, before it is known what to ask."""
+        if (
+            self._saved is None
+            and self._client is None
+            and any(host.databases for host in self._inventory.hosts.values())
+        ):
+            self._client = DatabaseClient()
+
+    def close(self) -> None:
+        """Ends what `prepare` started."""
+        if self._client is not None:
+            self._client.close()
 
     def start(self) -> None:
         """Asks every host of the plan, without waiting."""
@@ -101,8 +121,9 @@ class Gathering:
 
     def _begin(self, name: str) -> Future[Recording]:
         if name not in self._running:
+            self.prepare()
             host = self._inventory.hosts[name]
-            self._running[name] = self._pool.submit(gather, host, self._plan[name])
+            self._running[name] = self._pool.submit(gather, host, self._plan[name], self._client)
         return self._running[name]
 
     def recording(self, name: str) -> Recording:
@@ -151,7 +172,7 @@ def _parsed(host: Host, key: Key, recording: Recording) -> Any:
     except OpsproofError as error:
         where = f"{host.name}, {key[1]}" if key[1] and key[1] not in str(error) else host.name
         return type(error)(f"{where}: {error}")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         return OutputError(f"{host.name}, {_label(key)} cannot be read: {type(error).__name__} {error}")
 
 

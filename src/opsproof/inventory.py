@@ -5,6 +5,7 @@ Written in TOML. Whatever is declared is checked; what is not declared is not.
 
 import difflib
 import json
+import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +46,7 @@ def _limits(path: Path, document: dict[str, Any], heirs: tuple[Path, ...]) -> di
     own: dict[str, Any] = document.get("limits", {})
     if not document.get("extends"):
         return own
-    base = path.parent / document["extends"]
+    base = (path.parent / document["extends"]).resolve()
     if base in heirs:
         raise InventoryError(f"{path}: top level: extends: {base} extends this file in turn")
     inherited = _document(base)
@@ -93,3 +94,7 @@ def _suggestion(key: str) -> str:
 def schema() -> str:
     """The JSON Schema of an inventory file, for editors."""
     return json.dumps(File.model_json_schema(mode="validation"), indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

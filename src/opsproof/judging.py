@@ -38,7 +38,7 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: 
     if verdict.verdict in ("failed", "unknown"):
         verdict.remedy = remedy(item)
     setattr(report, VERDICT, verdict.to_plain())
-    report.user_properties.extend(_properties(verdict))
+    item.user_properties.extend(_properties(verdict))
 
 
 def _judge_calm(verdict: Verdict) -> None:
@@ -88,7 +88,7 @@ def _over(value: float | str, ceiling: float) -> bool:
 
 def _advice(item: pytest.Item) -> str:
     text: str = getattr(item.function, "__doc__", None) or ""  # type: ignore[attr-defined]
-    return " ".join(text.split("\n\n")[0].split())
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
 
 def remedy(item: pytest.Item) -> str:

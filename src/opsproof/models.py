@@ -3,13 +3,18 @@
 import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
 
 from opsproof import quantities
 from opsproof.limits import Limit, parse_rule
 from opsproof.metrics import METRICS, Metric
 
-Duration = Annotated[float, BeforeValidator(lambda text: quantities.parse(text, "seconds"))]
+Duration = Annotated[
+    float,
+    BeforeValidator(lambda text: quantities.parse(text, "seconds")),
+    Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
+]
 Words = Annotated[list[str], Field(min_length=1)]
 
 

@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run = _prepared(config)
     config.stash[RUN] = run
     config.pluginmanager.register(run, "opsproof-run")
+    run.prepare()
     if not run.is_worker and not config.option.collectonly:
         from opsproof import report, terminal  # workers and listings write none
 
@@ -121,7 +122,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Asks all hosts at once; a worker of xdist asks each when it gets its checks."""
     run = session.config.stash.get(RUN, None)
-    if run is not None and not session.config.option.collectonly and not session.testsfailed:
+    if run is not None and not session.testsfailed:
         run.start_gathering()
 
 

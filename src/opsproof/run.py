@@ -49,9 +49,23 @@ class Run:
         wanted = [name] if given and asked and NOUNS[given] == NOUNS[asked] else every
         self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
 
+    def prepare(self) -> None:
+        """Gets ready to ask, unless others will."""
+        if self._asks:
+            self.gathering.prepare()
+
+    @property
+    def _asks(self) -> bool:
+        option = self.config.option
+        return not (self.is_worker or option.facts or option.collectonly or self.config.getoption("numprocesses", None))
+
+    def pytest_unconfigure(self) -> None:
+        """Ends the process that asks databases."""
+        self.gathering.close()
+
     def start_gathering(self) -> None:
         """Asks every host at the same time, unless the checks are dealt out to other processes."""
-        if not self.is_worker and not self.config.option.facts and not self.config.getoption("numprocesses", None):
+        if self._asks:
             self.gathering.start()
 
     def tally(self) -> dict[str, int]:
@@ -90,6 +104,12 @@ class Run:
         else:
             self._count(recordings)
             self._keep(recordings)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self) -> None:
+        """Puts the run on record once the report has told what changed since the one before."""
+        if self.verdicts and not self.config.option.facts:
+            self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)
 
     def pytest_testnodedown(self, node: Any) -> None:
         """Takes over what a worker gathered."""

@@ -118,13 +118,20 @@ def _decode(host: Host, nonce: str, printed: bytes, complaint: str) -> list[Answ
     if not found or not rest.endswith(b"end " + nonce.encode() + b"\n"):
         raise HostUnreachable(f"{host.name}: {_reason(complaint or head.decode(errors='replace'))}")
     epoch, _, rest = rest.partition(b"\n")
+    try:
+        return _frames(float(epoch), rest)
+    except ValueError as error:
+        raise HostUnreachable(f"{host.name}: the connection lost a part of the answer") from error
+
+
+def _frames(epoch: float, rest: bytes) -> list[Answer]:
     answers = []
     while not rest.startswith(b"end "):
         line, _, rest = rest.partition(b"\n")
         status, took, flag, out, err = line.split()
         sizes = int(out), int(out) + int(err)
         stdout, stderr = (part.decode(errors="replace") for part in (rest[: sizes[0]], rest[sizes[0] : sizes[1]]))
-        answers.append(Answer(int(status), stdout, stderr, flag.decode(), int(took) / 100, float(epoch)))
+        answers.append(Answer(int(status), stdout, stderr, flag.decode(), int(took) / 100, epoch))
         rest = rest[sizes[1] :]
     return answers
 
@@ -175,11 +182,11 @@ def _ssh_keywords(transport: str) -> dict[str, str]:
 def _ssh_config() -> Path:
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"opsproof-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o077:
+    if folder.lstat().st_uid != os.getuid() or folder.lstat().st_mode & 0o077:
         raise HostUnreachable(f"{folder} is open to others: remove it")
-    path = folder / "ssh_config"
-    path.write_text(_SSH_OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=folder), encoding="utf-8")
-    return path
+    path, draft = folder / "ssh_config", folder / f"ssh_config.{os.getpid()}"
+    draft.write_text(_SSH_OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=folder), encoding="utf-8")
+    return draft.replace(path)  # whole at any moment: other runs read it too
 
 
 @cache

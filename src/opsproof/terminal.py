@@ -25,7 +25,6 @@ class Terminal:
             return
         self._config.option.tbstyle = "no"
 
-    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The findings, the worst first, and where the report is."""
         terminalreporter.reportchars = ""

@@ -34,8 +34,8 @@ class DatabaseReceptions(SqlFact[Reception]):
 
     def parse(self, result: Result, database: Database) -> Reception:
         """A refusal is a measurement; a wrong password or name is none."""
-        if not result.refusal:
-            result.require()
+        if not result.refusal and result.require() != [[1]]:
+            raise OutputError(f"SELECT 1 is answered with {result.rows}")
         return Reception(result.refusal, result.elapsed_s)
 
 

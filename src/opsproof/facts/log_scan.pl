@@ -27,10 +27,12 @@ my %LEVEL  = map { $_ => 1 } qw(TRACE DEBUG INFO WARN ERROR FATAL);
 my $STAMP  = qr/(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(\.\d+)?\s?(?:Z|([-+]\d\d):?(\d\d))/;
 my $PREFIX = qr/[-0-9:TZ.+ ]{0,40}+/;
 my $STRING = qr/"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"/;
-my $VALUE  = qr/$STRING|[^][{}",\s]++|(?<nest>[[{](?:[^][{}"\n]++|$STRING|(?&nest))*+[]}])/;
-my $WANTED = qr/"(?:level|message|err|error|status|statusCode)":/;
+my $SCALAR = qr/$STRING|[^][{}",\s]++/;
+my $NEST   = qr/(?!)/;
+$NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # deep enough, and no recursion
+my $OTHER  = qr/(?!"(?:level|message|err|error|status|statusCode)":)$STRING:$SCALAR,/;
 
-# Blocks are searched without captures, for which perl would copy them.
+# A block is searched as a string of its own, which perl shares with its matches, not copies.
 my $ODD    = qr/\n(?!$PREFIX\{"level":"(?>INFO|DEBUG|WARN|TRACE)")/;
 my $DATED  = qr/\n(?=\d{4}-\d\d-\d\d[ T]\d\d:|$PREFIX\{[^\n]*?"time":"\d{4}-)/;
 my $CLIENT = qr/\G$PREFIX\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?(?<=[,{])"status(?:Code)?":4\d\d[,}]/;
@@ -56,7 +58,7 @@ sub epoch {
 
 sub time_of {
     my ($line) = @_;
-    my @stamp = $line =~ /^$PREFIX\{.*?[{,]"time":"$STAMP"/;
+    my @stamp = $line =~ /^$PREFIX\{.*?(?<=[{,])"time":"$STAMP"/;
     @stamp = $line =~ /^$STAMP/ if !@stamp;
     return @stamp ? epoch(@stamp) : undef;
 }
@@ -129,26 +131,22 @@ sub start_of {    # the window
 
 sub blocks {    # of whole lines
     my ($file, $left, $use) = @_;
-    my ($buffer, $long) = ("\n", 0);
+    my ($buffer, $long) = ($file->{packed} ? "\n$file->{head}" : "\n", 0);
     while ($left > 0) {
         my $got = take($file, min($BLOCK, $left), \$buffer) or last;
         $left -= $got;
-        substr $buffer, 0, $long && index($buffer, "\n") >= 0 ? index($buffer, "\n") : 0, '';
+        if ($long) {
+            my $next = index $buffer, "\n";
+            substr $buffer, 0, $next < 0 ? length $buffer : $next, '';
+            next if $next < 0;
+        }
         my $cut = rindex $buffer, "\n";
-        $long &&= $cut < 0;
-        if ($long) { $buffer = '' }
-        elsif ($cut > 0) {
-            my $rest = substr $buffer, $cut;
-            substr $buffer, $cut, length $rest, '';
-            $use->(\$buffer);
-            substr $buffer, 0, length $buffer, $rest;
-        }
-        elsif (length $buffer > $BLOCK + 1) {
-            $use->(\substr $buffer, 0, $HEAD + 1);
-            ($buffer, $long) = ('', 1);
-        }
+        $long = $cut <= 0 && length $buffer > $BLOCK + 1;
+        my $block = substr $buffer, 0, $long ? length $buffer : $cut, '';
+        $use->($long ? \substr($block, 0, $HEAD + 1) : \$block) if length $block;
     }
-    $use->(\$buffer) if length $buffer > 1;
+    $buffer =~ s/\n\z//;
+    $use->(\$buffer) if length $buffer;
 }
 
 # ---- messages
@@ -157,17 +155,17 @@ my $NAME = qr/(?:passw(?:or)?d|passphrase|pass(?![a-z])|pwd|secret|token|credent
     |session[_-]?id)[\w-]*|(?:authorization|cookie)[\w-]*(?<rest>)/xi;
 my $GIVEN = qr/\\+"(?:(?!\\+").)*+(?:\\+")?|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&"'}]+/s;
 my $KEY = qr/\beyJ[\w-]{8}[\w.-]*|\b(?:[srp]k|xox[a-z]|gh[a-z]|github_pat|glpat)[-_][\w-]{8,}|\b(?:AKIA|EAA)\w{12,}
-    |\b(?=[\w-]*[0-9])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{32,}/x;
+    |\b(?=[\w-]{0,60}[0-9])(?=[\w-]{0,60}[A-Z])(?=[\w-]{0,60}[a-z])[\w-]{32,}/x;
 my $ID = qr/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b
     |\b(?=[a-z]*[0-9])[a-z0-9]{20,}\b|[0-9]{5,}/xi;
-my $UTF8 = qr/[\x00-\x7f]|[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}/;
+my $UTF8 = qr/[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}/;
 
 sub tidy {    # bytes in, at most 200 characters without secrets and ids out
     my ($text) = @_;
     $text = substr $text, 0, 4096;
-    $text =~ s{([a-z][a-z0-9+.-]*://)[^\s"'<>]*@}{$1***@}gi;
+    $text =~ s{://[^\s"'<>]*@}{://***@}g;
     $text =~ s/\b(Bearer|Basic)\s+[^\s"',;]+/$1 ***/gi;
-    $text =~ s/($NAME[\\"']*\s*(?:[:=]+>?|%3[ad])\s*)(?:(?(<rest>)[^\r\n]+)|$GIVEN)/$1***/gi;
+    $text =~ s/($NAME[\\"']*\s*(?:[:=]+>?|%3[ad])\s*)(?(<rest>)[^\r\n]+|$GIVEN)/$1***/gi;
     $text =~ s/$KEY/***/g;
     $text =~ s/$ID/\xe2\x80\xa6/g;
     $text =~ s/\G((?:$UTF8)*+)./$1\xef\xbf\xbd/gs;
@@ -191,8 +189,7 @@ sub note {
 sub fields {    # an object's own raw values; the last of a repeated key counts
     my ($text, %value) = @_;
     return \%value if ($text // '') !~ /^$PREFIX(?=\{)/g;
-    # $1 and $4 are the nests of VALUE
-    $value{$2} = $3 while $text =~ /\G[{,](?:(?!$WANTED)$STRING:(?:$VALUE),)*+(?=$WANTED)"(\w+)":($VALUE)/g;
+    $value{$1} = $2 while $text =~ /\G[{,](?:$OTHER)*+"([^"\\\n]*+)":($SCALAR|$NEST)/g;
     return \%value;
 }
 
@@ -331,18 +328,10 @@ sub scan_packed {
         $undated += count_lines($block) if !$inside && !defined $file->{newest};
         $use->($start ? \substr $$block, $start : $block) if $inside;
     };
-    unpack_from($file);
     blocks($file, 9**20, $filter);
     $tally->{lines} += $undated if !defined $file->{newest};
     close $file->{fh} or !-e $file->{path} or fail(3, $file->{path}, 'gzip failed');
     return $inside;
-}
-
-sub unpack_from {
-    my ($file) = @_;
-    no warnings 'exec';
-    open $file->{fh}, '-|', 'gzip', '-dc', '--', $file->{path} or fail(3, 'gzip', $!);
-    binmode $file->{fh};
 }
 
 sub opened {    # with its first bytes, which tell a copy from another log
@@ -351,12 +340,11 @@ sub opened {    # with its first bytes, which tell a copy from another log
     $! = -d _ ? 21 : 22;
     return if !-f _;
     open my $fh, '<:raw', $path or return;
-    my $file = { path => $path, fh => $fh, head => '', read => 0, packed => scalar $path =~ /\.gz\z/ };
+    my $file = { path => $path, fh => $fh, head => '', packed => scalar $path =~ /\.gz\z/ };
     @$file{qw(size modified)} = (stat $fh)[7, 9];
-    unpack_from($file) if $file->{packed};
+    no warnings 'exec';
+    if ($file->{packed}) { open $fh, '-|:raw', 'gzip', '-dc', '--', $path or fail(3, 'gzip', $!) }
     1 while length $file->{head} < $HEAD && take($file, $HEAD - length $file->{head}, \$file->{head});
-    close $file->{fh} if $file->{packed};
-    $file->{read} = 0;
     return $file;
 }
 
@@ -367,7 +355,7 @@ sub rotated {    # oldest first, by the date in their names
     $name =~ s/\.log$//;
     opendir my $list, $folder or fail(2, $path, $!);
     my %at;
-    for (sort readdir $list) {
+    for (sort { $a cmp $b } readdir $list) {
         $at{$1} //= $folder . $_ if /^\Q$name\E__(\d[-\d_T:.]*)\.log(?:\.gz)?\z/;
     }
     return map { $at{$_} } sort keys %at;
@@ -432,7 +420,8 @@ sub scan {    # nothing when the log was rotated meanwhile
 
 sub quoted {
     my ($text) = @_;
-    $text =~ s/([^ !#-\[\]-~])/sprintf ord $1 < 0x10000 ? '\u%04x' : '\ufffd', ord $1/ge;
+    $text =~ s/([^\x00-\x{ffff}])/chr(0xd7c0 + (ord($1) >> 10)) . chr(0xdc00 + (ord($1) & 0x3ff))/ge;
+    $text =~ s/([^ !#-\[\]-~])/sprintf '\u%04x', ord $1/ge;
     return qq("$text");
 }
 

@@ -1,6 +1,7 @@
 // Prints what a PM2 daemon runs and what its saved list would resurrect, without secrets.
 // Argument: PM2_HOME. Talks to the daemon's own socket: the pm2 command starts a daemon where none runs.
 'use strict';
+const crypto = require('crypto');
 const fs = require('fs');
 const net = require('net');
 const path = require('path');
@@ -32,6 +33,15 @@ function decode(frame) {
   return args.length ? args : null;
 }
 
+// The message of JSON.parse quotes what it could not read, secrets and all.
+function parsed(text, source) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${source} is not JSON`);
+  }
+}
+
 function call(method) {
   return new Promise((resolve, reject) => {
     const socket = net.connect(path.join(home, 'rpc.sock'));
@@ -42,8 +52,12 @@ function call(method) {
       received = Buffer.concat([received, chunk]);
       const args = decode(received);
       if (args === null) return;
-      const { error, args: values } = JSON.parse(args[0].slice(2));
-      error ? reject(new Error(error)) : resolve(values[0]);
+      try {
+        const { error, args: values } = parsed(args[0].slice(2), `the PM2 daemon's answer to ${method}`);
+        error ? reject(new Error(error)) : resolve(values[0]);
+      } catch (error) {
+        reject(error);
+      }
       socket.destroy();
     });
     socket.write(encode([{ type: 'call', method, args: [{}] }, `${process.pid}:0`]));
@@ -61,12 +75,13 @@ function toolVersion() {
 }
 
 // The list has each process's settings in pm2_env, the saved file has them at the top.
+// Arguments may hold secrets: a digest is enough to compare them.
 function shape(settings) {
   return {
     name: settings.name,
     script: settings.pm_exec_path,
     folder: settings.pm_cwd,
-    arguments: [].concat(settings.args || []).join(' '),
+    arguments: crypto.createHash('sha256').update([].concat(settings.args || []).join(' ')).digest('hex'),
     mode: settings.exec_mode,
   };
 }
@@ -86,7 +101,8 @@ function running(entry) {
 
 function saved() {
   try {
-    return JSON.parse(fs.readFileSync(path.join(home, 'dump.pm2'), 'utf8')).filter((each) => !each.pmx_module).map(shape);
+    const text = fs.readFileSync(path.join(home, 'dump.pm2'), 'utf8');
+    return parsed(text, 'the saved list dump.pm2').filter((each) => !each.pmx_module).map(shape);
   } catch (error) {
     if (error.code === 'ENOENT') return null;
     throw error;

@@ -87,10 +87,18 @@ class Page:
         for verdict, carrier in CARRIERS.items():
             self._data.outcomes[carrier.lower()].update(label=verdict, value=counts[verdict])
         pasts = {each.test: self._run.history.past(each.host, each.test) for each in self._run.verdicts}
-        findings = [each for each in self._run.verdicts if each.verdict != "passed"]
-        findings.sort(key=lambda each: ORDER.index(each.verdict))
         changes = list(_changes(self._run.verdicts, pasts))
+        findings = _findings(self._run.verdicts)
         prefix.append(self._render("summary", counts, changes, findings, pasts, self._run.history.complaints))
+
+
+def _findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """What is not good, the worst first; checks that found the same stand together."""
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for each in verdicts:
+        if each.verdict != "passed":
+            groups.setdefault((each.verdict, each.host, each.sentence), []).append(each)
+    return sorted(groups.values(), key=lambda group: ORDER.index(group[0].verdict))
 
 
 def _changes(verdicts: Iterable[Verdict], pasts: dict[str, Past | None]) -> Iterable[tuple[Verdict, str]]:

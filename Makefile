@@ -1,0 +1,53 @@
+# Every target makes what it needs first: the virtual environment, the lab's programs.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+LAB := $(BIN)/python -m lab
+
+.PHONY: demo test check bench lab-up lab-down lab-purge lock schema clean
+
+demo: $(READY)  ## the daily round on a lab started for it
+	@$(LAB) demo
+
+lab-up: $(READY)  ## start the lab and leave it running
+	@$(LAB) up
+
+lab-down: $(READY)  ## stop the lab, keep its data
+	@$(LAB) down
+
+lab-purge: $(READY)  ## stop the lab and remove its data
+	@$(LAB) down --purge
+
+test: $(READY)  ## the project's own tests
+	$(BIN)/pytest tests
+
+check: $(READY)  ## everything that must hold before a change lands
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests
+
+bench: $(READY)  ## measure the figures of docs/performance.md
+	$(BIN)/python tests/benchmarks
+
+lock: $(READY)  ## resolve requirements/*.txt again
+	$(BIN)/pip-compile $(LOCK) --output-file=requirements/run.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra=lab --extra=dev --constraint=requirements/run.txt --output-file=requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --output-file=requirements/node.txt requirements/node.in
+
+LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+schema: $(READY)  ## write the JSON Schema of inventories
+	$(BIN)/python -m opsproof.inventory > inventory/schema.json
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv module is needed: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: lab-purge  ## remove everything that was made
+	rm -rf .venv .mypy_cache .ruff_cache

@@ -1,0 +1,88 @@
+"""Random passwords and fake tokens of one lab, as many as a production process carries."""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.layout import Layout
+
+TOKENS = {
+    "JWT_SECRET": "",
+    "OPENAI_API_KEY": "sk-proj-",
+    "SMTP_PASS": "",
+    "REDIS_PASSWORD": "",
+    "RABBITMQ_PASSWORD": "",
+    "WHATSAPP_ACCESS_TOKEN": "EAAG",
+    "ADMIN_API_KEY": "adm_",
+}
+ROLES = ("metachat", "metachat_app", "opsproof_monitor")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The password of each database role, and the tokens by the name of their variable."""
+
+    passwords: dict[str, str]
+    tokens: dict[str, str]
+
+    @property
+    def all(self) -> list[str]:
+        """Every secret string."""
+        return [*self.passwords.values(), *self.tokens.values()]
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these passwords from others without giving them away."""
+        return hashlib.sha256(json.dumps(self.passwords).encode()).hexdigest()
+
+
+def load(layout: Layout) -> Credentials:
+    """The credentials of this lab, made when there are none yet."""
+    path = layout.secrets / "secrets.json"
+    if not path.exists():
+        write_private(path, json.dumps(_generate(), indent=2))
+    return Credentials(**json.loads(path.read_text()))
+
+
+def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_port: int) -> bool:
+    """Writes the password files and the application's environment; True when that environment changed."""
+    for name, role in (("pgpass", "opsproof_monitor"), ("pgpass-metachat", "metachat")):
+        write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
+    path = layout.app / ".env"
+    content = "".join(f"{name}={value}\n" for name, value in _environment(credentials, api_port, postgres_port).items())
+    if path.exists() and path.read_text() == content:
+        return False
+    write_private(path, content)
+    return True
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replaces a file at once; nobody but its owner may read it, at any moment."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(content)
+    draft.replace(path)
+
+
+def _generate() -> dict[str, dict[str, str]]:
+    return {
+        "passwords": {role: secrets.token_hex(16) for role in ROLES},
+        "tokens": {name: prefix + secrets.token_hex(20) for name, prefix in TOKENS.items()},
+    }
+
+
+def _environment(credentials: Credentials, api_port: int, postgres_port: int) -> dict[str, str]:
+    tokens = credentials.tokens
+    application = f"metachat_app:{credentials.passwords['metachat_app']}@127.0.0.1:{postgres_port}"
+    return {
+        "NODE_ENV": "production",
+        "TZ": "UTC",
+        "PORT": str(api_port),
+        "DATABASE_URL": f"postgresql://{application}/metachat",
+        "REDIS_URL": f"redis://:{tokens['REDIS_PASSWORD']}@127.0.0.1:6379",
+        "RABBITMQ_URL": f"amqp://metachat:{tokens['RABBITMQ_PASSWORD']}@127.0.0.1:5672",
+        **tokens,
+    }

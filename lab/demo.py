@@ -1,0 +1,22 @@
+"""The demonstration: a daily round on a lab that is started for it."""
+
+import os
+import subprocess
+import sys
+
+from lab.instance import Lab
+from lab.layout import REPOSITORY
+from lab.progress import say_aloud
+
+ROUND = ("-m", "pytest", "-m", "daily", "--inventory=inventory/lab.toml")
+
+
+def run(lab: Lab) -> int:
+    """Starts the lab, sends traffic, proves it, stops it whatever happens; pytest's exit code."""
+    try:
+        lab.up()
+        answers = lab.traffic()
+        say_aloud(f"sent {sum(answers.values())} requests; the daily round:")
+        return subprocess.run([sys.executable, *ROUND], cwd=REPOSITORY, env=os.environ, check=False).returncode
+    finally:
+        lab.down()

@@ -1,0 +1,87 @@
+"""Faults of PostgreSQL."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import psycopg
+
+from lab import Lab
+from lab.faults.fault import fault, wait_until
+
+DATABASE = "lab-metachat"
+UNREACHED = (f"test_query_is_answered_quickly[{DATABASE}]", f"test_connections_are_left[{DATABASE}]")
+DEGRADED = (
+    "test_platform_is_healthy[lab-health]",
+    "test_services_are_up[lab-health]",
+    "test_services_are_up[lab-api-health]",
+)
+REFUSED = (
+    f"test_database_accepts_connections[{DATABASE}]",
+    "test_endpoint_answers[lab-api-health]",
+    "test_endpoint_answers[lab-ready]",
+    "test_platform_is_healthy[lab-api-health]",
+)
+LOGGED = ("test_errors_are_few", "test_log_is_written")
+
+
+@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=LOGGED)
+def database_down(lab: Lab) -> Iterator[None]:
+    """The server was stopped; the platform calls itself degraded with HTTP 200."""
+    lab.stop_database()
+    yield
+    lab.up()
+
+
+@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=(*LOGGED, "test_answer_is_quick"))
+def database_frozen(lab: Lab) -> Iterator[None]:
+    """Every process of the server is halted: connections are taken by the kernel, and nobody answers."""
+    pids = lab.database_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    yield
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: lab.status().up, "the platform recovers")
+
+
+@fault(
+    failed=(f"test_database_accepts_connections[{DATABASE}]",),
+    unknown=UNREACHED,
+    may=(*LOGGED, *REFUSED, *DEGRADED),
+)
+def connection_slots_used_up(lab: Lab) -> Iterator[None]:
+    """Somebody's script holds every connection that is left for users."""
+    with ExitStack() as held:
+        with suppress(psycopg.OperationalError):
+            while True:
+                held.enter_context(lab.connect("opsproof_monitor"))
+        yield
+
+
+@fault(warned=(f"test_connections_are_left[{DATABASE}]",))
+def connections_running_out(lab: Lab) -> Iterator[None]:
+    """Three quarters of the connections are in use."""
+    with ExitStack() as held:
+        admin = held.enter_context(lab.connect())
+        query = (
+            "SELECT 100.0 * count(*) / (current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int)"
+            " FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        )
+        while float(str(admin.execute(query).fetchone()[0])) < 72:  # type: ignore[index]
+            held.enter_context(lab.connect("opsproof_monitor"))
+        yield
+
+
+@fault(failed=(f"test_query_is_answered_quickly[{DATABASE}]",), may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED))
+def database_slow_to_receive(lab: Lab) -> Iterator[None]:
+    """A new session takes two seconds to start; sessions that are open already do not notice."""
+    with lab.connect() as admin:
+        admin.execute("ALTER SYSTEM SET post_auth_delay = 2")
+        admin.execute("SELECT pg_reload_conf()")
+        yield
+        admin.execute("ALTER SYSTEM RESET post_auth_delay")
+        admin.execute("SELECT pg_reload_conf()")

@@ -1,0 +1,79 @@
+"""Faults of what the API answers."""
+
+from collections.abc import Iterator
+
+from lab import Lab
+from lab.faults.fault import fault
+
+HEALTH = "lab-health"
+EVERY_ANSWER = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
+
+
+def _on_health(*checks: str) -> tuple[str, ...]:
+    return tuple(f"{check}[{HEALTH}]" for check in checks)
+
+
+@fault(warned=_on_health("test_platform_is_healthy", "test_services_are_up"))
+def health_degraded_with_200(lab: Lab) -> Iterator[None]:
+    """HTTP 200, and the JSON says degraded."""
+    lab.faults(health="degraded")
+    yield
+    lab.faults()
+
+
+@fault(failed=_on_health("test_platform_is_healthy"), warned=_on_health("test_services_are_up"))
+def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
+    """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
+    lab.faults(health="unhealthy")
+    yield
+    lab.faults()
+
+
+@fault(failed=_on_health(*EVERY_ANSWER))
+def health_hangs(lab: Lab) -> Iterator[None]:
+    """Redis hangs, and /health with it, for ever."""
+    lab.faults(health="hang")
+    yield
+    lab.faults()
+
+
+@fault(
+    failed=_on_health("test_endpoint_answers"), unknown=_on_health("test_platform_is_healthy", "test_services_are_up")
+)
+def health_forbidden(lab: Lab) -> Iterator[None]:
+    """The API refuses what does not come through the proxy."""
+    lab.faults(health="forbidden")
+    yield
+    lab.faults()
+
+
+@fault(unknown=_on_health("test_platform_is_healthy", "test_services_are_up"))
+def health_is_a_web_page(lab: Lab) -> Iterator[None]:
+    """HTTP 200 and a page: a proxy's error page, or the front end's catch-all."""
+    lab.faults(health="html")
+    yield
+    lab.faults()
+
+
+@fault(failed=("test_endpoint_answers[lab-api-health]", "test_platform_is_healthy[lab-api-health]"))
+def api_health_unhealthy(lab: Lab) -> Iterator[None]:
+    """The other shape, with its 503."""
+    lab.faults(api_health="unhealthy")
+    yield
+    lab.faults()
+
+
+@fault(failed=("test_endpoint_answers[lab-live]",))
+def not_alive(lab: Lab) -> Iterator[None]:
+    """The liveness probe says 503."""
+    lab.faults(live=False)
+    yield
+    lab.faults()
+
+
+@fault(failed=("test_endpoint_answers[lab-ready]",))
+def not_ready(lab: Lab) -> Iterator[None]:
+    """The readiness probe says 503."""
+    lab.faults(ready=False)
+    yield
+    lab.faults()

@@ -1,0 +1,142 @@
+"""Faults in and of log files."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from lab import Lab
+from lab.faults.fault import fault
+from lab.logs import line
+
+API = "lab-api-out"
+
+
+@contextmanager
+def _appended(path: Path, lines: list[str]) -> Iterator[None]:
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(lines)
+    yield
+    path.write_text(
+        "".join(each for each in path.read_text(encoding="utf-8").splitlines(keepends=True) if each not in lines),
+        encoding="utf-8",
+    )
+
+
+def _failures(count: int, age: timedelta, status: int) -> list[str]:
+    moment = datetime.now(UTC).replace(tzinfo=None) - age
+    error = {"type": "Error", "message": "proof: injected failure", "status": status, "statusCode": status}
+    fields = f'"err":{json.dumps(error, separators=(",", ":"))}'
+    return [
+        line(moment + timedelta(milliseconds=n), "ERROR", ("ApiServer",), fields, "Request failed")
+        for n in range(count)
+    ]
+
+
+@fault(failed=(f"test_errors_are_few[{API}]",))
+def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
+    """Twenty errors of the server's own."""
+    with _appended(lab.layout.logs / "api-out.log", _failures(20, timedelta(minutes=5), 500)):
+        yield
+
+
+@fault()
+def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
+    """What is older than the window counts for nothing, in whatever file it stands."""
+    old = lab.layout.logs / "api-out__2000-01-01_00-00-00.log"
+    old.write_text("".join(_failures(50, timedelta(hours=30), 500)), encoding="utf-8")
+    yield
+    old.unlink()
+
+
+@fault()
+def burst_of_client_errors(lab: Lab) -> Iterator[None]:
+    """Three hundred requests for what is not there are the clients' fault, and ordinary."""
+    with _appended(lab.layout.logs / "api-out.log", _failures(300, timedelta(minutes=5), 404)):
+        yield
+
+
+@fault(warned=(f"test_client_errors_are_ordinary[{API}]",))
+def flood_of_client_errors(lab: Lab) -> Iterator[None]:
+    """A scanner, or a route that is gone."""
+    with _appended(lab.layout.logs / "api-out.log", _failures(1200, timedelta(minutes=5), 404)):
+        yield
+
+
+@fault(failed=(f"test_nothing_is_fatal[{API}]",))
+def fatal_line(lab: Lab) -> Iterator[None]:
+    """The last line of a process."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
+    with _appended(lab.layout.logs / "api-out.log", [line(moment, "FATAL", ("ApiServer",), "", "Unrecoverable error")]):
+        yield
+
+
+@fault(failed=("test_errors_are_few[lab-worker-error]",))
+def crashes_on_stderr(lab: Lab) -> Iterator[None]:
+    """Twelve stack traces, each line of them with its own date."""
+    start = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
+    trace = ("Error: proof: injected crash", "    at run (worker.js:1:1)", "    at main (worker.js:2:2)")
+    stamps = [start + timedelta(seconds=10 * n) for n in range(12)]
+    lines = [f"{stamp:%Y-%m-%d %H:%M:%S} +00:00: {text}\n" for stamp in stamps for text in trace]
+    with _appended(lab.layout.logs / "worker-error.log", lines):
+        yield
+
+
+@fault(warned=("test_log_is_written[lab-worker-out]",))
+def silent_log(lab: Lab) -> Iterator[None]:
+    """The worker runs, and has written nothing for two hours."""
+    path = lab.layout.logs / "worker-out.log"
+    lab.faults(silent=True, process="worker")
+    before = path.read_bytes()
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=2)
+    path.write_text(line(moment, "INFO", ("Worker",), "", "Heartbeat"), encoding="utf-8")
+    yield
+    lab.faults()
+    path.write_bytes(before)
+
+
+@fault(
+    unknown=tuple(
+        f"{check}[{API}]"
+        for check in (
+            "test_errors_are_few",
+            "test_client_errors_are_ordinary",
+            "test_nothing_is_fatal",
+            "test_log_is_written",
+        )
+    )
+)
+def log_of_another_format(lab: Lab) -> Iterator[None]:
+    """A new logger writes lines without a level: no errors are found in them, and none is claimed."""
+    folder = lab.layout.logs
+    lab.faults(silent=True, process="api")
+    kept = {path: path.read_bytes() for path in folder.glob("api-out*")}
+    for path in kept:
+        path.unlink()
+    now = datetime.now(UTC)
+    (folder / "api-out.log").write_text(f"{now:%Y-%m-%d %H:%M:%S} +00:00: GET /health 200\n" * 50, encoding="utf-8")
+    yield
+    for path, content in kept.items():
+        path.write_bytes(content)
+    lab.faults()
+
+
+@fault(
+    failed=tuple(
+        f"{check}[lab-worker-error]"
+        for check in (
+            "test_errors_are_few",
+            "test_client_errors_are_ordinary",
+            "test_nothing_is_fatal",
+            "test_log_is_written",
+        )
+    )
+)
+def log_gone(lab: Lab) -> Iterator[None]:
+    """The declared file is not there."""
+    path = lab.layout.logs / "worker-error.log"
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    yield
+    aside.rename(path)

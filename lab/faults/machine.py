@@ -1,0 +1,78 @@
+"""Faults of the machine.
+
+Memory, swap and load are what a round reads of them in a mount namespace of its own: to use them
+up for real would take the machine of whoever runs the lab with them. The clock is a stub too.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import Lab, stubs
+from lab.faults.fault import fault
+
+REBOOT = Path("/run/reboot-required")
+_MEMINFO = "MemTotal: 8000000 kB\\nMemAvailable: {available} kB\\nSwapTotal: 1000000 kB\\nSwapFree: {swap} kB\\n"
+
+
+def _seen(path: str, content: str) -> tuple[str, ...]:
+    """A command prefix under which `path` has another content."""
+    script = f'f=$(mktemp) && printf "{content}" > "$f" && mount --bind "$f" {path} && rm "$f" && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, "sh")
+
+
+@fault(
+    failed=("test_memory_is_available",),
+    wrapper=_seen("/proc/meminfo", _MEMINFO.format(available=80000, swap=1000000)),
+    root=True,
+)
+def memory_used_up(lab: Lab) -> Iterator[None]:
+    """One percent is left."""
+    yield
+
+
+@fault(
+    failed=("test_swap_is_spare",),
+    wrapper=_seen("/proc/meminfo", _MEMINFO.format(available=4000000, swap=50000)),
+    root=True,
+)
+def swap_used_up(lab: Lab) -> Iterator[None]:
+    """The host lives on swap."""
+    yield
+
+
+@fault(
+    failed=("test_load_is_bearable",), wrapper=_seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"), root=True
+)
+def load_unbearable(lab: Lab) -> Iterator[None]:
+    """Hundreds of processes wait for each processor."""
+    yield
+
+
+@fault(failed=("test_clock_is_synchronised",))
+def clock_not_synchronised(lab: Lab) -> Iterator[None]:
+    """The time service has lost its sources."""
+    yield from _stub(lab, "timedatectl", "echo no")
+
+
+@fault(failed=("test_clock_agrees_with_ours",))
+def clock_an_hour_ahead(lab: Lab) -> Iterator[None]:
+    """Somebody set local time as UTC."""
+    yield from _stub(lab, "date", 'exec /bin/date --date="+1 hour" "$@"')
+
+
+def _stub(lab: Lab, program: str, script: str) -> Iterator[None]:
+    path = lab.layout.bin / program
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    yield
+    path.unlink()
+    stubs.link(lab.layout)
+
+
+@fault(failed=("test_no_reboot_is_pending",), root=True)
+def reboot_pending(lab: Lab) -> Iterator[None]:
+    """A kernel was installed and is not in use yet."""
+    REBOOT.touch()
+    yield
+    REBOOT.unlink()

@@ -1,0 +1,204 @@
+"""Faults of PM2 and its processes."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import Lab
+from lab.faults.fault import fault, wait_until
+
+WORKER = "lab-meta-chat-worker"
+EVERY_PROCESS = (
+    "test_process_is_online",
+    "test_restarts_are_rare",
+    "test_memory_is_bounded",
+    "test_process_has_settled",
+)
+SETTLE_S = 5.5
+
+
+def settle() -> None:
+    """Waits until a process that has just been started counts as settled."""
+    time.sleep(SETTLE_S)
+
+
+@fault(
+    failed=(f"test_process_is_online[{WORKER}]", f"test_process_has_settled[{WORKER}]", "test_no_process_is_broken"),
+    may=("test_log_is_written",),
+)
+def process_stopped(lab: Lab) -> Iterator[None]:
+    """Somebody stopped the worker and forgot it."""
+    lab.pm2("stop", "meta-chat-worker")
+    yield
+    lab.pm2("start", "meta-chat-worker")
+    settle()
+
+
+@fault(
+    failed=(
+        f"test_process_is_online[{WORKER}]",
+        f"test_process_has_settled[{WORKER}]",
+        f"test_restarts_are_rare[{WORKER}]",
+        f"test_memory_is_bounded[{WORKER}]",
+        "test_saved_list_matches_what_runs",
+    )
+)
+def process_deleted(lab: Lab) -> Iterator[None]:
+    """The worker is declared, but PM2 has forgotten it."""
+    lab.pm2("delete", "meta-chat-worker")
+    yield
+    lab.pm2("start", "ecosystem.config.js", "--only", "meta-chat-worker")
+    settle()
+
+
+@fault(warned=(f"test_process_has_settled[{WORKER}]",))
+def process_killed(lab: Lab) -> Iterator[None]:
+    """The worker was killed, and PM2 started it again a moment ago."""
+    before = _pid(lab)
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: _pid(lab) not in (0, before), "PM2 starts the worker again")
+    yield
+    settle()
+
+
+@fault(
+    failed=(f"test_restarts_are_rare[{WORKER}]",),
+    warned=(f"test_process_has_settled[{WORKER}]",),
+    may=(
+        f"test_process_is_online[{WORKER}]",
+        "test_no_process_is_broken",
+        f"test_errors_are_few[{WORKER[:-7]}worker-error]",
+    ),
+)
+def crash_loop(lab: Lab) -> Iterator[None]:
+    """The worker crashes a second after each start; PM2 calls it online most of the time."""
+    for _ in range(6):
+        before = _pid(lab)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda before=before: _pid(lab) not in (0, before), "PM2 starts the worker again")  # type: ignore[misc]
+    yield
+    lab.pm2("reset", "meta-chat-worker")
+    settle()
+
+
+@fault(warned=(f"test_memory_is_bounded[{WORKER}]",))
+def memory_hog(lab: Lab) -> Iterator[None]:
+    """The worker holds 380 MB more than it needs: under PM2's own limit, over ours."""
+    lab.faults(hog_mb=380)
+    wait_until(lambda: _memory(lab) > 400_000_000, "the worker takes memory")
+    yield
+    lab.faults()
+    wait_until(lambda: _memory(lab) < 300_000_000, "the worker gives memory back", 60)
+
+
+@fault(
+    failed=(
+        "test_process_is_online[lab-pm2-logrotate]",
+        "test_process_has_settled[lab-pm2-logrotate]",
+        "test_no_process_is_broken",
+    ),
+)
+def logrotate_stopped(lab: Lab) -> Iterator[None]:
+    """Logs are not rotated any more."""
+    lab.pm2("stop", "pm2-logrotate")
+    yield
+    lab.pm2("start", "pm2-logrotate")
+    settle()
+
+
+@fault(
+    failed=(
+        "test_daemon_runs",
+        "test_no_process_is_broken",
+        "test_saved_list_matches_what_runs",
+        "test_daemon_and_tool_are_one_version",
+        *EVERY_PROCESS,
+    )
+)
+def daemon_gone(lab: Lab) -> Iterator[None]:
+    """The PM2 daemon was killed; its processes run on as orphans, and the platform answers."""
+    os.kill(int((lab.layout.pm2 / "pm2.pid").read_text()), signal.SIGKILL)
+    wait_until(lambda: not lab.status().pm2, "the daemon ends")
+    yield
+    lab.up()
+    settle()
+
+
+@fault(
+    unknown=(
+        "test_daemon_runs",
+        "test_no_process_is_broken",
+        "test_saved_list_matches_what_runs",
+        "test_daemon_and_tool_are_one_version",
+        *EVERY_PROCESS,
+    )
+)
+def daemon_frozen(lab: Lab) -> Iterator[None]:
+    """The PM2 daemon hangs: nothing can be said of its processes."""
+    pid = int((lab.layout.pm2 / "pm2.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    yield
+    os.kill(pid, signal.SIGCONT)
+
+
+@fault(failed=("test_no_process_is_broken", "test_saved_list_matches_what_runs"))
+def undeclared_process_errored(lab: Lab) -> Iterator[None]:
+    """Somebody's experiment crashed until PM2 gave up; the inventory does not know of it."""
+    script = lab.layout.app / "experiment.js"
+    script.write_text("process.exit(1);\n")
+    lab.pm2("start", str(script), "--name", "experiment")
+    wait_until(lambda: _status(lab, "experiment") == "errored", "PM2 gives up")
+    yield
+    lab.pm2("delete", "experiment")
+    script.unlink()
+
+
+@fault(failed=("test_saved_list_matches_what_runs",))
+def saved_list_stale(lab: Lab) -> Iterator[None]:
+    """The worker was added after the last `pm2 save`."""
+    path = lab.layout.pm2 / "dump.pm2"
+    saved = path.read_text()
+    path.write_text(json.dumps([each for each in json.loads(saved) if each["name"] != "meta-chat-worker"]))
+    yield
+    path.write_text(saved)
+
+
+@fault(failed=("test_daemon_and_tool_are_one_version",))
+def pm2_upgraded_without_update(lab: Lab) -> Iterator[None]:
+    """The tool is of a newer version than the daemon."""
+    link = lab.layout.bin / "pm2"
+    original = link.readlink()
+    newer = lab.home / "newer"
+    (newer / "bin").mkdir(parents=True)
+    shutil.copy(link.resolve(), newer / "bin" / "pm2")
+    (newer / "package.json").write_text('{"version": "99.0.0"}')
+    _point(link, newer / "bin" / "pm2")
+    yield
+    _point(link, original)
+    shutil.rmtree(newer)
+
+
+def _point(link: Path, target: Path) -> None:
+    link.unlink()
+    link.symlink_to(target)
+
+
+def _entry(lab: Lab, name: str) -> dict[str, object]:
+    listing = next(line for line in lab.pm2("jlist").splitlines() if line.startswith("[{"))
+    return next(each for each in json.loads(listing) if each["name"] == name)
+
+
+def _pid(lab: Lab) -> int:
+    return int(str(_entry(lab, "meta-chat-worker")["pid"]))
+
+
+def _memory(lab: Lab) -> int:
+    return int(_entry(lab, "meta-chat-worker")["monit"]["memory"])  # type: ignore[index]
+
+
+def _status(lab: Lab, name: str) -> str:
+    return str(_entry(lab, name)["pm2_env"]["status"])  # type: ignore[index]

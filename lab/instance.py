@@ -1,0 +1,297 @@
+"""One lab: its parts put together, started, healed and stopped."""
+
+import json
+import os
+import re
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import requests
+
+from lab import credentials, lock, logs, node, ports, seed, stubs, traffic
+from lab.errors import LabError
+from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT, REPOSITORY, Layout
+from lab.pm2 import APPS, MODULE, Pm2
+from lab.postgres import SUPERUSER, Server
+from lab.progress import Say, say_aloud, step
+
+HEALTHY_WITHIN_S = 20
+LOG_HISTORY_LASTS = timedelta(hours=26)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What of the lab works at this moment."""
+
+    postgres: bool
+    pm2: bool
+    api: bool
+    worker: bool
+    logrotate: bool
+
+    @property
+    def up(self) -> bool:
+        """Whether everything works."""
+        return all(asdict(self).values())
+
+    @property
+    def down(self) -> bool:
+        """Whether nothing runs."""
+        return not any(asdict(self).values())
+
+
+class Lab:
+    """The platform in miniature under one home folder; ports default to the last used there, then the standard ones."""
+
+    def __init__(
+        self,
+        home: Path | str = DEFAULT_HOME,
+        api_port: int | None = None,
+        postgres_port: int | None = None,
+        say: Say = say_aloud,
+    ) -> None:
+        self.layout = Layout(Path(home).expanduser().resolve())
+        last = self._last()
+        self.api_port: int = api_port or last.get("api_port", DEFAULT_API_PORT)
+        self.postgres_port: int = postgres_port or last.get("postgres_port", DEFAULT_POSTGRES_PORT)
+        self._say = say
+        self._server = Server(self.layout, self.postgres_port)
+        self._pm2 = Pm2(self.layout, self.env)
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds everything of this lab."""
+        return self.layout.home
+
+    @property
+    def url(self) -> str:
+        """The API's address; send `X-Forwarded-Proto: https` as the proxy does."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The environment for commands in this lab: only PATH and HOME are the caller's, as PM2 shows it all."""
+        home = os.environ.get("HOME", str(self.home))
+        return {
+            "PATH": node.path(self.layout),
+            "HOME": home,
+            "PM2_HOME": str(self.layout.pm2),
+            "TZ": "UTC",
+            "LANG": "C.UTF-8",
+        }
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every secret string of this lab; none of them may show up in a report or a log."""
+        return self._credentials().all
+
+    def pm2(self, *arguments: str) -> str:
+        """The output of the lab's own pm2; LabError when it fails. Asking starts a daemon when none runs."""
+        return self._pm2.run(*arguments)
+
+    def connect(self, role: str = SUPERUSER) -> psycopg.Connection[tuple[Any, ...]]:
+        """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
+        return self._server.connect(role, self._credentials().passwords[role])
+
+    def database_pids(self) -> list[int]:
+        """Every process of the lab's PostgreSQL."""
+        return self._server.pids()
+
+    def stop_database(self) -> None:
+        """Stops PostgreSQL alone; `up` starts it again."""
+        self._server.stop()
+
+    def faults(self, **switches: object) -> None:
+        """Switches exactly these faults on, as `app/faults.js` describes them; without any, all are off."""
+        if not switches:
+            self.layout.faults.unlink(missing_ok=True)
+            return
+        draft = self.layout.faults.with_suffix(".new")
+        draft.write_text(json.dumps(switches))
+        draft.replace(self.layout.faults)
+
+    def traffic(self, seconds: float = 2.0, requests: int = 400) -> dict[str, int]:
+        """Sends a mix of requests until either bound is reached; the number of answers by status code."""
+        return traffic.send(self.api_port, requests, seconds)
+
+    def inventory(self, path: Path) -> Path:
+        """Writes a copy of inventory/lab.toml with the ports and the home of this lab."""
+        text = (REPOSITORY / "inventory" / "lab.toml").read_text()
+        path.write_text(rewrite_inventory(text, self.home, self.api_port, self.postgres_port))
+        return path
+
+    def status(self) -> Status:
+        """What works, asked without starting anything."""
+        entries = self._pm2.entries() if self.layout.bin.exists() else {}
+        working = {name for name, entry in entries.items() if entry.works}
+        return Status(
+            postgres=self.layout.secrets.exists() and self._server.works(self._credentials().passwords[SUPERUSER]),
+            pm2=self._pm2.responds(),
+            api=APPS[0] in working and self._answers(),
+            worker=APPS[1] in working,
+            logrotate=MODULE in working,
+        )
+
+    def up(self) -> None:
+        """Starts what does not run and heals what is broken; stops what it started when it fails or is interrupted."""
+        self.layout.create()
+        with (
+            lock.held(self.layout.lock),
+            step(self._say, f"lab is up: API {self.url}, PostgreSQL 127.0.0.1:{self.postgres_port}"),
+            ExitStack() as undo,
+        ):
+            self._up(undo)
+            undo.pop_all()
+
+    def down(self, purge: bool = False) -> None:
+        """Stops everything and keeps the data, unless they are to be purged; fine when nothing runs."""
+        if not self.home.exists():
+            self._say("nothing to stop: there is no lab")
+            return
+        with lock.held(self.layout.lock), step(self._say, "lab is down" + (" and its data are gone" if purge else "")):
+            self._pm2.stop()
+            self._server.stop()
+            if purge:
+                self._server.remove()
+                self.layout.remove()
+
+    def _up(self, undo: ExitStack) -> None:
+        self._switch_off_faults()
+        before = self.status()
+        self._refuse_other_ports(before)
+        self._clear_way(before)
+        changed = self._prepare()
+        broken = self._broken(before, changed)
+        if before.up and not broken:
+            self._say("lab is already up")
+            return
+        if changed and before.api:
+            self._say("API and worker start again, because their files changed")
+        elif not before.down:
+            self._say(f"healing: {', '.join(self._wrong(before, broken))}")
+        if not before.postgres:
+            self._start_postgres(undo)
+        self._renew_logs(broken)
+        if not before.pm2:
+            undo.callback(self._pm2.stop)
+        self._start_apps(broken)
+        self._remember()
+
+    def _switch_off_faults(self) -> None:
+        if self.layout.faults.exists():
+            self.faults()
+            self._say("faults switched off")
+
+    def _prepare(self) -> bool:
+        """Brings files up to date; True when running processes must be started again because of it."""
+        node.link(self.layout, self._say)
+        stubs.link(self.layout)
+        changes = [node.copy_app(self.layout), node.install(self.layout, self._say)]
+        changes.append(credentials.publish(self.layout, self._credentials(), self.api_port, self.postgres_port))
+        return any(changes)
+
+    def _broken(self, before: Status, changed: bool) -> list[str]:
+        """The applications that must be started; both when PM2 itself or its module is not there."""
+        if changed or not before.pm2 or not before.logrotate:
+            return list(APPS)
+        return [name for name, works in zip(APPS, (before.api, before.worker), strict=True) if not works]
+
+    def _wrong(self, before: Status, broken: list[str]) -> list[str]:
+        parts = {name: works for name, works in asdict(before).items() if name not in ("api", "worker")}
+        return [name for name, works in parts.items() if not works] + broken
+
+    def _clear_way(self, before: Status) -> None:
+        """Ends what is in the way of our own, then makes sure that the ports are free, before anything starts."""
+        if not before.pm2 or not before.logrotate:
+            orphans = self._pm2.orphans()
+            if orphans:
+                self._say(f"ended {len(orphans)} processes that a killed PM2 left")
+            self._pm2.stop()
+        if not before.postgres:
+            self._server.stop()
+            ports.require_free(self.postgres_port, "PostgreSQL", "--postgres-port")
+        if not before.api:
+            self._pm2.remove(APPS[0])
+            ports.require_free(self.api_port, "the API", "--api-port")
+
+    def _start_postgres(self, undo: ExitStack) -> None:
+        undo.callback(self._server.stop)
+        reason = seed.why_new(self._server, self._credentials())
+        if reason:
+            with step(self._say, f"data folder made, because {reason}"):
+                self._server.initialise(self._credentials().passwords[SUPERUSER])
+        with step(self._say, "postgresql started"):
+            self._server.start()
+        if reason:
+            seed.plant(self._server, self._credentials(), self._say)
+
+    def _renew_logs(self, broken: list[str]) -> None:
+        now = datetime.now(UTC)
+        newest = logs.newest_rotation(self.layout.logs)
+        if set(broken) != set(APPS) or (newest and now - newest < LOG_HISTORY_LASTS):
+            return
+        with step(self._say, "seven days of logs written"):
+            logs.remove(self.layout.logs)
+            logs.history(self.layout.logs, now)
+
+    def _start_apps(self, broken: list[str]) -> None:
+        with step(self._say, f"{' and '.join(broken) or 'API'} healthy"):
+            if broken:
+                self._pm2.start(broken)
+            self._await_health()
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + HEALTHY_WITHIN_S
+        while time.monotonic() < deadline:
+            if self._answers("/health/ready") and self.status().up:
+                return
+            time.sleep(0.1)
+        raise LabError(f"the API is not healthy after {HEALTHY_WITHIN_S} s: see {self.layout.logs}")
+
+    def _answers(self, path: str = "/health/live") -> bool:
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                return session.get(self.url + path, headers=traffic.HTTPS, timeout=2).status_code == requests.codes.ok
+            except requests.RequestException:
+                return False
+
+    def _credentials(self) -> credentials.Credentials:
+        return credentials.load(self.layout)
+
+    def _refuse_other_ports(self, before: Status) -> None:
+        last = self._last()
+        known = (last.get("api_port", self.api_port), last.get("postgres_port", self.postgres_port))
+        if known != (self.api_port, self.postgres_port) and (before.pm2 or self._server.is_running()):
+            raise LabError(f"this lab runs on the ports {known[0]} and {known[1]}: run `python -m lab down` first")
+
+    def _last(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(self.layout.state.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def _remember(self) -> None:
+        state = {
+            "api_port": self.api_port,
+            "postgres_port": self.postgres_port,
+            "data": str(self._server.data),
+            "pm2_home": str(self.layout.pm2),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        credentials.write_private(self.layout.state, json.dumps(state, indent=2))
+
+
+def rewrite_inventory(text: str, home: Path, api_port: int, postgres_port: int) -> str:
+    """The lab's inventory with the standard ports and home replaced."""
+    for standard, own in ((DEFAULT_API_PORT, api_port), (DEFAULT_POSTGRES_PORT, postgres_port)):
+        text = text.replace(str(standard), str(own))
+    # The host is called lab too, so only what begins a path is the home.
+    return re.sub(rf'(?<=["=]){re.escape(DEFAULT_HOME.name)}(?=[/"])', lambda _: str(home), text)

@@ -1,0 +1,80 @@
+"""Where everything of one lab lies."""
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+SOURCE = Path(__file__).parent
+REPOSITORY = SOURCE.parent
+DEFAULT_HOME = REPOSITORY / ".lab"
+DEFAULT_API_PORT = 43000
+DEFAULT_POSTGRES_PORT = 45432
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths under one home folder, which is absolute."""
+
+    home: Path
+
+    @cached_property
+    def bin(self) -> Path:
+        """Links to the node, npm and pm2 of this lab, to stand in front of PATH."""
+        return self.home / "bin"
+
+    @cached_property
+    def app(self) -> Path:
+        """The Node application with its node_modules and logs."""
+        return self.home / "app"
+
+    @cached_property
+    def logs(self) -> Path:
+        """The log files of the API and the worker, current and rotated."""
+        return self.app / "logs"
+
+    @cached_property
+    def faults(self) -> Path:
+        """The fault switches, which both processes read; absent means healthy."""
+        return self.app / "faults.json"
+
+    @cached_property
+    def pm2(self) -> Path:
+        """PM2_HOME."""
+        return self.home / "pm2"
+
+    @cached_property
+    def secrets(self) -> Path:
+        """Generated passwords and tokens, for the owner only."""
+        return self.home / "secrets"
+
+    @cached_property
+    def pgpass(self) -> Path:
+        """The libpq password file of the monitoring role."""
+        return self.secrets / "pgpass"
+
+    @cached_property
+    def state(self) -> Path:
+        """What runs, as JSON."""
+        return self.home / "lab.json"
+
+    @cached_property
+    def lock(self) -> Path:
+        """The lock that up and down hold."""
+        return self.home / "lab.lock"
+
+    def create(self) -> None:
+        """Makes the folders; the way down to the data stays open to PostgreSQL's own user."""
+        for folder in (self.home, self.bin, self.app, self.logs, self.pm2):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o755)
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+
+    def remove(self) -> None:
+        """Deletes everything but what others keep in the home folder, and that too when it is then empty."""
+        for folder in (self.bin, self.app, self.pm2, self.secrets):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.state, self.lock):
+            file.unlink(missing_ok=True)
+        if not any(self.home.iterdir()):
+            self.home.rmdir()

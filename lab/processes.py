@@ -1,0 +1,84 @@
+"""Processes of this machine, read from /proc."""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PROC = Path("/proc")
+DEAD = "ZX"
+HALTED = "TtZX"
+
+
+def pids() -> Iterator[int]:
+    """Every process id there is."""
+    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+
+
+def state(pid: int) -> str:
+    """The one-letter state of a process; X when there is none."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists that is not a zombie."""
+    return pid > 0 and state(pid) not in DEAD
+
+
+def makes_progress(pid: int) -> bool:
+    """Whether a process is alive and not halted by a signal."""
+    return pid > 0 and state(pid) not in HALTED
+
+
+def command(pid: int) -> str:
+    """The command line of a process; empty when it cannot be read."""
+    return _read(pid, "cmdline").replace("\0", " ").strip()
+
+
+def environment(pid: int) -> list[str]:
+    """The NAME=value pairs a process began with; empty when they cannot be read."""
+    return _read(pid, "environ").split("\0")
+
+
+def folder(pid: int) -> Path | None:
+    """The folder a process works in; None when it cannot be read."""
+    try:
+        return (PROC / str(pid) / "cwd").readlink()
+    except OSError:
+        return None
+
+
+def end(targets: Iterable[int], patience_s: float = 3.0) -> None:
+    """Ends processes and waits for it: asks first, and kills after the patience."""
+    left = [pid for pid in targets if is_alive(pid)]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left:
+            _signal(pid, number)
+            _signal(pid, signal.SIGCONT)
+        left = _wait(left, patience_s)
+
+
+def _wait(targets: list[int], patience_s: float) -> list[int]:
+    deadline = time.monotonic() + patience_s
+    while targets and time.monotonic() < deadline:
+        time.sleep(0.05)
+        targets = [pid for pid in targets if is_alive(pid)]
+    return targets
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return (PROC / str(pid) / name).read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,48 @@
+"""The live lab, healthy again before each test."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from lab import Lab
+from lab.testing import lab
+
+__all__ = ["lab"]
+
+HTTPS = {"X-Forwarded-Proto": "https"}
+
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def healthy(lab: Lab) -> Iterator[Lab]:
+    """The lab with no fault before and after."""
+    lab.faults()
+    yield lab
+    lab.faults()
+
+
+@pytest.fixture
+def ask(lab: Lab) -> Ask:
+    """GET of a path as the proxy would send it."""
+
+    def get(path: str, headers: dict[str, str] | None = None, timeout: float = 5) -> requests.Response:
+        return requests.get(lab.url + path, headers=HTTPS if headers is None else headers, timeout=timeout)
+
+    return get
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Waits for a condition, at most so many seconds; the last value."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 10) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return value
+
+    return wait

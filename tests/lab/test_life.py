@@ -1,0 +1,181 @@
+"""The lab starts, stops and heals, and leaves nothing behind."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import Lab, LabError, lock, ports, processes
+from lab.layout import REPOSITORY
+
+pytestmark = pytest.mark.lab
+
+
+def leftovers(lab):
+    return [pid for pid in processes.pids() if processes.is_alive(pid) and str(lab.home) in processes.command(pid)]
+
+
+def command(lab, *arguments):
+    home = ["--home", str(lab.home)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab", *arguments, *home],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def again(lab, said):
+    """The same lab as a new command would see it; what it says is kept."""
+    yield Lab(lab.home, say=said.append)
+    lab.up()
+
+
+def test_up_when_up_says_so_fast(again, said):
+    started = time.monotonic()
+    again.up()
+
+    assert "lab is already up" in said
+    assert time.monotonic() - started < 2
+
+
+def test_down_leaves_nothing_and_is_idempotent(again, said):
+    again.down()
+    again.down()
+
+    assert leftovers(again) == []
+    assert again.status().down
+    again.up()
+    assert not any("data folder made" in line for line in said)
+    assert again.status().up
+
+
+def test_a_killed_postgres_is_healed(again, said, ask):
+    os.kill(int((again._server.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    again.up()
+
+    assert any(re.search("healing: .*postgres", line) for line in said)
+    assert ask("/health").json()["status"] == "healthy"
+
+
+def test_health_is_degraded_while_the_database_is_down(again, ask):
+    again._server.stop()
+
+    assert ask("/health").json()["status"] == "degraded"
+    answer = ask("/api/health")
+    assert (answer.status_code, len(answer.json()["errors"])) == (503, 1)
+    assert ask("/health/ready").status_code == 503
+
+
+def test_a_halted_database_is_noticed_and_healed(again, ask):
+    for pid in again._server.pids():
+        os.kill(pid, signal.SIGSTOP)
+
+    answer = ask("/health")
+    assert answer.json()["status"] == "degraded"
+    assert answer.elapsed.total_seconds() < 2
+    again.up()
+    assert again.status().up
+
+
+def test_a_killed_pm2_is_healed(again, said):
+    for pid in again._pm2.daemons():
+        os.kill(pid, signal.SIGKILL)
+    again.up()
+
+    assert any("healing: pm2" in line for line in said)
+    assert len(again._pm2.daemons()) == 1
+
+
+@pytest.mark.parametrize("name", ["meta-chat-api", "meta-chat-worker", "pm2-logrotate"])
+def test_a_missing_process_is_healed(again, said, name):
+    again.pm2("delete", name)
+    again.up()
+
+    assert any(line.startswith("healing") for line in said)
+    assert again.status().up
+
+
+def test_a_lost_state_file_is_no_obstacle(lab):
+    lab.layout.state.unlink()
+    lab.up()
+
+    assert lab.status().up
+
+
+def test_asking_for_the_status_starts_nothing(again):
+    again.down()
+
+    assert again.status().down
+    assert leftovers(again) == []
+
+
+@pytest.mark.parametrize("which", ["api_port", "postgres_port"])
+def test_a_port_in_use_is_refused_with_nothing_left_running(again, which):
+    again.down()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        other = {"api_port": ports.free(), "postgres_port": ports.free()} | {which: port}
+        with pytest.raises(LabError, match=rf"port {port} .* is in use by process {os.getpid()}"):
+            Lab(again.home, **other).up()
+    assert leftovers(again) == []
+
+
+def test_other_ports_are_refused_while_it_runs(lab):
+    with pytest.raises(LabError, match="python -m lab down"):
+        Lab(lab.home, ports.free(), ports.free()).up()
+
+
+def test_two_commands_at_once_are_refused(lab):
+    with lock.held(lab.layout.lock):
+        process = command(lab, "up")
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert "holds the lock" in output
+
+
+@pytest.mark.parametrize("delay_s", [0.3, 0.6, 0.9])
+def test_an_interrupted_up_leaves_nothing(again, delay_s):
+    again.down()
+    process = command(again, "up")
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+
+    assert process.returncode in (130, -signal.SIGTERM), output
+    time.sleep(0.5)
+    assert leftovers(again) == []
+
+
+def test_a_lost_application_folder_is_healed(again):
+    shutil.rmtree(again.layout.app)
+    again.up()
+
+    assert again.status().up
+
+
+def test_left_over_faults_are_switched_off(lab, ask):
+    lab.faults(live=False, health="hang")
+    lab.up()
+
+    assert ask("/health").json()["status"] == "healthy"
+
+
+def test_the_inventory_names_this_lab(lab, tmp_path):
+    text = lab.inventory(tmp_path / "lab.toml").read_text()
+
+    assert f"127.0.0.1:{lab.api_port}/health" in text
+    assert f'"{lab.home}/pm2"' in text
