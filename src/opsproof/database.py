@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_S = 1
 _OURS = re.compile(
-    r"password authentication failed|no password supplied|no pg_hba\.conf entry|translate host name|failed to resolve host"
-    r"|(role|database) \".*\" does not exist|passfile|invalid connection option|certificate",
+    r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
+    r"|translate host name|failed to resolve host|invalid connection option"
+    r"|(role|database) \".*\" does not exist",
 )
 
 

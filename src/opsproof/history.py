@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,11 @@ _SCHEMA = """
 
 
 @dataclass(frozen=True)
-class Past:
-    """How a check was judged before: its last verdict, and since when and for how many runs it is not good."""
+class Streak:
+    """For how many runs, and since when, a check has not been good without a break."""
 
-    verdict: str
-    bad_runs: int
-    bad_since: float | None
+    runs: int
+    since: float
 
 
 @dataclass
@@ -60,17 +60,23 @@ class History:
         """
         return [Counter(*row) for row in self._read(query, (host, noun, metric, since))]
 
-    def past(self, host: str, test: str) -> Past | None:
-        """How the test was judged before this run; None if it never was."""
+    def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
+        """The verdict of each test in the last run of the same round; empty when there was none."""
+        query = """
+            SELECT test, verdict FROM verdicts
+             WHERE run = (SELECT max(id) FROM runs WHERE inventory = ? AND cadence = ?)
+        """
+        return dict(self._read(query, (inventory, cadence)))
+
+    def streak(self, host: str, test: str) -> Streak | None:
+        """How long the test was failed or unknown up to the run before this one; None if it was good."""
         query = """
             SELECT verdict, started FROM verdicts JOIN runs ON runs.id = run
              WHERE host = ? AND test = ? ORDER BY runs.id DESC LIMIT 1000
         """
         rows = self._read(query, (host, test))
-        bad = 0
-        while bad < len(rows) and rows[bad][0] in ("failed", "unknown"):
-            bad += 1
-        return Past(rows[0][0], bad, rows[bad - 1][1] if bad else None) if rows else None
+        bad = list(takewhile(lambda row: row[0] in ("failed", "unknown"), rows))
+        return Streak(len(bad), bad[-1][1]) if bad else None
 
     def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         if not self.path.exists():

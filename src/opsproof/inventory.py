@@ -58,7 +58,7 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InventoryError(f"{path}: {(error.strerror or str(error)).lower()}: give --inventory FILE") from error
+        raise InventoryError(f"{path}: {(error.strerror or str(error)).lower()}: give --inventory=FILE") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InventoryError(f"{path}: not TOML: {error}") from error
 

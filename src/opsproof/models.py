@@ -4,6 +4,7 @@ import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from opsproof import quantities
 from opsproof.limits import Limit, parse_rule
@@ -125,7 +126,7 @@ class Clock(Noun):
 class Host(Model):
     """One host: how it is reached and what it is declared to run."""
 
-    name: str = ""
+    name: SkipJsonSchema[str] = ""
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
     run_as: str = Field("", description="user that owns the application, when the login user is another (sudo -n -u)")
     path: list[str] = Field(default_factory=list, description="folders put before the host's search path")

@@ -45,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Prepares a run of checks; the project's own tests, and pytest's listings, are left alone."""
+    if config.inipath is None:
+        _refuse_lost_inventory(config)
+        return
     config.pluginmanager.register(fixtures.FactFixtures(), "opsproof-facts")
     if any(config.getoption(each, None) for each in _LISTINGS) or not _runs_checks(config):
         return
@@ -57,6 +60,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
         report.prepare(config, run)
         config.pluginmanager.register(terminal.Terminal(config, run), "opsproof-terminal")
+
+
+def _refuse_lost_inventory(config: pytest.Config) -> None:
+    # pytest takes a word behind a space for a path of tests, and looks for its settings there.
+    for option in ("--inventory", "--reports", "--save-facts", "--facts"):
+        if option in config.invocation_params.args:
+            raise pytest.UsageError(f"write {option}=FILE, with an equals sign, for a file outside this folder")
 
 
 def _runs_checks(config: pytest.Config) -> bool:

@@ -39,11 +39,11 @@ class Rounds:
             text = text.replace("[hosts.lab.mounts]\n", f'[hosts.lab.mounts]\n"{disks.disk(lab)}" = {{ {limit} }}\n')
         self._inventory.write_text(text)
 
-    def run(self, wrapper: tuple[str, ...] = ()) -> dict[str, str]:
+    def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:
         """The verdict of each check in a new round."""
         command = [*wrapper, sys.executable, "-m", "pytest", "-q", "-m", "daily"]
-        options = [f"--inventory={self._inventory}", f"--reports={self.reports}"]
-        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        command += [f"--inventory={self._inventory}", f"--reports={self.reports}", *options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode in (0, 1, 6), done.stdout + done.stderr
         with closing(sqlite3.connect(self.reports / "history.sqlite")) as history:
             query = "SELECT test, verdict FROM verdicts WHERE run = (SELECT max(id) FROM runs)"
@@ -138,6 +138,17 @@ def test_every_daily_check_is_named_by_a_fault():
     named = {name.split("[", maxsplit=1)[0] for fault in FAULTS for name in fault.expected}
     assert checks - named == set()
     assert checks
+
+
+@pytest.mark.lab
+def test_no_secret_of_the_lab_is_in_any_report(rounds):
+    rounds.run(options=(f"--save-facts={rounds.reports / 'facts.json'}",))
+    files = [path for path in rounds.reports.iterdir() if path.is_file()]
+    assert {".html", ".xml", ".sqlite", ".json"} <= {path.suffix for path in files}
+    found = [
+        (path.name, secret) for path in files for secret in rounds.lab.secrets if secret.encode() in path.read_bytes()
+    ]
+    assert not found
 
 
 def _matrix(checks):

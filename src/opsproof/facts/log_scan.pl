@@ -193,11 +193,9 @@ sub fields {    # an object's own raw values; the last of a repeated key counts
     return \%value;
 }
 
-my %ESCAPED = (n => "\n", t => "\t", r => "\r", b => "\b", f => "\f");
-
-sub character {
+sub character {    # that a JSON escape stands for
     my ($escape) = @_;
-    return $ESCAPED{$escape} // $escape if $escape !~ /^u(.+)/;
+    return $escape =~ tr/ntrbf/\n\t\r\b\f/r if $escape !~ /^u(.+)/;
     my $character = chr($1 =~ /^d[89a-f]/i ? 0xfffd : hex $1);
     utf8::encode($character);
     return $character;

@@ -8,6 +8,7 @@ from importlib import resources
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
 from opsproof.models import Host, Log
+from opsproof.quantities import show
 from opsproof.shell import Answer, Command, argv
 
 DEFAULT_WINDOW_S = 86400.0
@@ -19,7 +20,8 @@ class LogReport:
     """One log with its rotated files, over its time window; times in seconds.
 
     `errors` leaves out `client_errors`, the 4xx of a client's making. `commonest` holds the five
-    commonest messages with their counts. `silence_s` is the time since the last line.
+    commonest messages with their counts. `silence_s` is the time since the last line, `covers_s`
+    that since the oldest one there is.
     """
 
     errors: int
@@ -28,6 +30,12 @@ class LogReport:
     silence_s: float
     covers_s: float
     commonest: tuple[tuple[str, int], ...]
+
+    @property
+    def evidence(self) -> list[str]:
+        """How far back the lines reach, and the commonest messages with their counts."""
+        reach = f"its lines reach back {show(self.covers_s, 'seconds')}"
+        return [reach, *(f"{count} x {message}" for message, count in self.commonest)]
 
 
 class LogReports(NounFact[Log, LogReport]):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opsproof.history import Past
 from opsproof.judging import VERDICT
 from opsproof.quantities import show
 from opsproof.verdicts import ORDER, Verdict, from_plain
@@ -86,10 +85,15 @@ class Page:
         counts = self._run.tally()
         for verdict, carrier in CARRIERS.items():
             self._data.outcomes[carrier.lower()].update(label=verdict, value=counts[verdict])
-        pasts = {each.test: self._run.history.past(each.host, each.test) for each in self._run.verdicts}
-        changes = list(_changes(self._run.verdicts, pasts))
-        findings = _findings(self._run.verdicts)
-        prefix.append(self._render("summary", counts, changes, findings, pasts, self._run.history.complaints))
+        run, history = self._run, self._run.history
+        before = history.last_run(str(self._config.option.inventory), run.cadence)
+        changes = [
+            (each, before[each.test]) for each in run.verdicts if before.get(each.test, each.verdict) != each.verdict
+        ]
+        findings = _findings(run.verdicts)
+        bad = [each for group in findings for each in group if each.verdict in ("failed", "unknown")]
+        streaks = {each.test: history.streak(each.host, each.test) for each in bad}
+        prefix.append(self._render("summary", counts, changes, findings, streaks, history.complaints))
 
 
 def _findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
@@ -99,13 +103,6 @@ def _findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
         if each.verdict != "passed":
             groups.setdefault((each.verdict, each.host, each.sentence), []).append(each)
     return sorted(groups.values(), key=lambda group: ORDER.index(group[0].verdict))
-
-
-def _changes(verdicts: Iterable[Verdict], pasts: dict[str, Past | None]) -> Iterable[tuple[Verdict, str]]:
-    for each in verdicts:
-        past = pasts[each.test]
-        if past is not None and past.verdict != each.verdict:
-            yield each, past.verdict
 
 
 def _measured(verdict: Verdict) -> str:
