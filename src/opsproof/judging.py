@@ -2,6 +2,7 @@
 
 import datetime
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def record(item: pytest.Item) -> Verdict:
     """What is on record of the check `item` so far."""
     if _RECORD not in item.stash:
         params = item.callspec.params  # type: ignore[attr-defined]
-        item.stash[_RECORD] = Verdict(item.name.split("@", maxsplit=1)[0], params["host"], noun_in(params)[1])
+        item.stash[_RECORD] = Verdict(item.name, params["host"], noun_in(params)[1])
     return item.stash[_RECORD]
 
 
@@ -35,7 +36,7 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: 
     else:
         _judge_excitement(verdict, call.excinfo, report)
     _waive(verdict, waivers, report)
-    if verdict.verdict in ("failed", "unknown"):
+    if verdict.verdict == "failed":
         verdict.remedy = remedy(item)
     setattr(report, VERDICT, verdict.to_plain())
     item.user_properties.extend(_properties(verdict))
@@ -55,8 +56,14 @@ def _judge_excitement(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseExcept
         verdict.verdict, verdict.sentence = "unknown", str(error)
     else:
         verdict.verdict, verdict.sentence = "unknown", f"the check itself broke: {type(error).__name__}: {error}"
-        verdict.evidence.append(Evidence("traceback", tuple(report.longreprtext.splitlines())))
+        verdict.evidence.append(Evidence("traceback", _frames(excinfo)))
     report.longrepr = verdict.sentence
+
+
+def _frames(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[str, ...]:
+    """Where it broke, without pytest's own frames; the innermost last."""
+    ours = [entry for entry in excinfo.traceback if not {"_pytest", "pluggy"} & set(Path(entry.path).parts)]
+    return tuple(f"{entry.path}:{entry.lineno + 1}: {str(entry.statement).strip()}" for entry in ours)
 
 
 def _failure(verdict: Verdict, error: BaseException) -> str:

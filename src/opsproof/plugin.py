@@ -102,13 +102,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drops what no host declares, and keeps each host's checks together for xdist."""
-    if config.stash.get(RUN, None) is None:
-        return
-    items[:] = [item for item in items if _host_of(item) is None or isinstance(_host_of(item), str)]
-    for item in items:
-        if host := _host_of(item):
-            item.add_marker(pytest.mark.xdist_group(host))
+    """Drops what no host declares."""
+    if RUN in config.stash:
+        items[:] = [item for item in items if isinstance(_host_of(item), str | None)]
 
 
 def _host_of(item: pytest.Item) -> str | None:
@@ -134,6 +130,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     run = session.config.stash.get(RUN, None)
     if run is not None and not session.testsfailed:
         run.start_gathering()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Deals out whole hosts to xdist's workers."""
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return None
+    from opsproof.distribution import HostScheduling  # a run without workers needs none
+
+    return HostScheduling(config, log, run.inventory.hosts)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,11 +1,15 @@
 """What a run says on the terminal: each finding in one sentence, with its remedy."""
 
+import re
 from typing import Any
 
 import pytest
 
 from opsproof.run import Run
-from opsproof.verdicts import ORDER, Verdict
+from opsproof.verdicts import Verdict, findings
+
+EVIDENCE_LINES = 6
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Terminal:
@@ -19,6 +23,7 @@ class Terminal:
         """Names the inventory."""
         return f"inventory: {self._config.option.inventory}"
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """From here on every finding is one sentence; what breaks before is shown as pytest does."""
         if session.testsfailed:
@@ -28,11 +33,11 @@ class Terminal:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The findings, the worst first, and where the report is."""
         terminalreporter.reportchars = ""
-        findings = [each for each in self._run.verdicts if each.verdict != "passed"]
-        if findings:
+        found = findings(self._run.verdicts)
+        if found:
             terminalreporter.section("findings")
-        for verdict in sorted(findings, key=lambda each: ORDER.index(each.verdict)):
-            _write(terminalreporter, verdict)
+        for group in found:
+            _write(terminalreporter, group)
         trips = self._run.round_trips
         if any(trips.values()):
             terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
@@ -40,12 +45,19 @@ class Terminal:
             terminalreporter.write_line(f"history: {complaint}", yellow=True)
 
 
-def _write(terminal: Any, verdict: Verdict) -> None:
-    colour = {"failed": "red", "unknown": "purple"}.get(verdict.verdict, "yellow")
-    terminal.write(f"{verdict.verdict.upper():8}", **{colour: True, "bold": True})
-    terminal.write(f"{verdict.test}: {verdict.sentence}\n")
-    for each in verdict.evidence:
-        for line in each.lines[:5]:
-            terminal.write_line(f"{'':10}{line}", light=True)
-    if verdict.remedy:
-        terminal.write_line(f"{'':8}repair: {verdict.remedy}")
+def _write(terminal: Any, group: list[Verdict]) -> None:
+    first = group[0]
+    colour = {"failed": "red", "unknown": "purple"}.get(first.verdict, "yellow")
+    terminal.write(f"{first.verdict.upper():8}", **{colour: True, "bold": True})
+    terminal.write(f"{_plain(first.sentence)}\n")
+    for verdict in group:
+        terminal.write_line(f"{'':8}{_plain(verdict.test)}", light=True)
+        for line in [line for each in verdict.evidence for line in each.lines][:EVIDENCE_LINES]:
+            terminal.write_line(f"{'':10}{_plain(line)}", light=True)
+        if verdict.remedy:
+            terminal.write_line(f"{'':8}repair: {_plain(verdict.remedy)}")
+
+
+def _plain(text: str) -> str:
+    """`text` without what would steer a terminal: names and log lines come from hosts."""
+    return _CONTROL.sub("\ufffd", text)

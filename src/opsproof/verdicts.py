@@ -67,3 +67,12 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
     for each in verdicts:
         counts[each.verdict] += 1
     return counts
+
+
+def findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """What is not good, the worst first; checks of a host that found the same stand together."""
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for each in verdicts:
+        if each.verdict != "passed":
+            groups.setdefault((each.verdict, each.host, each.sentence), []).append(each)
+    return sorted(groups.values(), key=lambda group: ORDER.index(group[0].verdict))

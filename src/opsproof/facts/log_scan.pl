@@ -94,9 +94,9 @@ sub walk {
     while ($base < $to - 1) {
         my $buffer = $base < 0 ? "\n" : '';
         sysseek $file->{fh}, max($base, 0), 0;
-        my $got = take($file, $PROBE, \$buffer) or last;
+        take($file, $PROBE, \$buffer) or last;
         my $end = rindex $buffer, "\n";
-        $end = length $buffer if $end <= 0 || $got < $PROBE;
+        $end = length $buffer if $end <= 0;
         my $stop = min($end, $to - 1 - $base);
         return 1 if dated(\$buffer, 0, $stop, sub { $visit->($base + $_[0] + 1, $_[1]) });
         $base += $end;
@@ -390,7 +390,7 @@ sub emptied {
     my $head = '';
     sysseek $file->{fh}, 0, 0;
     take($file, length $file->{head}, \$head) if $file->{size};
-    return $head ne $file->{head} || -s $file->{fh} < $file->{size};
+    return $head ne $file->{head};
 }
 
 sub scan {    # nothing when the log was rotated meanwhile

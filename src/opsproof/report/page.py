@@ -5,7 +5,6 @@ column, so that its filters and its sorting work, and shows under its own name.
 """
 
 import datetime
-from collections.abc import Iterable
 from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import pytest
 
 from opsproof.judging import VERDICT
 from opsproof.quantities import show
-from opsproof.verdicts import ORDER, Verdict, from_plain
+from opsproof.verdicts import Verdict, findings, from_plain
 
 if TYPE_CHECKING:
     import jinja2
@@ -90,19 +89,10 @@ class Page:
         changes = [
             (each, before[each.test]) for each in run.verdicts if before.get(each.test, each.verdict) != each.verdict
         ]
-        findings = _findings(run.verdicts)
-        bad = [each for group in findings for each in group if each.verdict in ("failed", "unknown")]
+        found = findings(run.verdicts)
+        bad = [each for group in found for each in group if each.verdict in ("failed", "unknown")]
         streaks = {each.test: history.streak(each.host, each.test) for each in bad}
-        prefix.append(self._render("summary", counts, changes, findings, streaks, history.complaints))
-
-
-def _findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """What is not good, the worst first; checks that found the same stand together."""
-    groups: dict[tuple[str, str, str], list[Verdict]] = {}
-    for each in verdicts:
-        if each.verdict != "passed":
-            groups.setdefault((each.verdict, each.host, each.sentence), []).append(each)
-    return sorted(groups.values(), key=lambda group: ORDER.index(group[0].verdict))
+        prefix.append(self._render("summary", counts, changes, found, streaks, history.complaints))
 
 
 def _measured(verdict: Verdict) -> str:
