@@ -20,8 +20,8 @@ def test_inodes_are_left(disks, mount, allowed):
     assert disks[mount].inodes_used in allowed.inodes_used
 
 
-@pytest.mark.remedy("mount", "{mount}")
-def test_mount_is_mounted(disks, mount, host):
+@pytest.mark.remedy("mount", "{mountpoint}")
+def test_mount_is_mounted(disks, mountpoint):
     """An unmounted disk leaves its folder behind, and writes go to the disk below."""
-    if host.mounts[mount].mountpoint:
-        assert disks[mount].target == mount, f"{mount} is not mounted: its files lie on {disks[mount].target}"
+    target = disks[mountpoint].target
+    assert target == mountpoint, f"{mountpoint} is not mounted: its files lie on {target}"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any
 
 from opsproof.database import Result
@@ -25,11 +26,16 @@ class DatabaseClient:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "opsproof.database"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "opsproof.database"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # an interrupt at the keyboard is for the round, which ends this
         )
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[Rows]] = {}
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def submit(self, database: Database, queries: list[str]) -> Callable[[], list[Result]]:
         """Asks, and gives a function that waits for the results of `queries`, in their order.
@@ -75,4 +81,9 @@ class DatabaseClient:
     def close(self) -> None:
         """Ends the process, whatever it is waiting for."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._listener.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(OSError):
+                stream.close()

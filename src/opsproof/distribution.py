@@ -6,7 +6,7 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 
-class HostScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+class HostScheduling(LoadScopeScheduling):
     """A unit of work is a host; xdist's own grouping by marker does nothing from pytest 9.2 on."""
 
     def __init__(self, config: Any, log: Any, hosts: Iterable[str]) -> None:

@@ -140,7 +140,9 @@ class Gathering:
 
     def done(self) -> dict[str, Recording]:
         """Every recording there is by now, by host."""
-        return {name: future.result() for name, future in self._running.items() if future.done()}
+        return {
+            name: future.result() for name, future in self._running.items() if future.done() and not future.exception()
+        }
 
     def value(self, fact_name: str, host_name: str) -> Any:
         """The parsed fact; for a fact of nouns, a `Measured` of those in the plan.

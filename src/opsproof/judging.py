@@ -32,9 +32,9 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: 
     verdict = record(item)
     verdict.advice = _advice(item)
     if call.excinfo is None:
-        _judge_calm(verdict)
+        _judge_returned(verdict)
     else:
-        _judge_excitement(verdict, call.excinfo, report)
+        _judge_raised(verdict, call.excinfo, report)
     _waive(verdict, waivers, report)
     if verdict.verdict == "failed":
         verdict.remedy = remedy(item)
@@ -42,13 +42,13 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: 
     item.user_properties.extend(_properties(verdict))
 
 
-def _judge_calm(verdict: Verdict) -> None:
+def _judge_returned(verdict: Verdict) -> None:
     worst = next((each for each in verdict.measurements if each.verdict == "warned"), None)
     verdict.verdict = "warned" if worst else "passed"
     verdict.sentence = worst.sentence if worst else "; ".join(each.sentence for each in verdict.measurements)
 
 
-def _judge_excitement(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException], report: Any) -> None:
+def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException], report: Any) -> None:
     error = excinfo.value
     if isinstance(error, (AssertionError, Absent)):
         verdict.verdict, verdict.sentence = "failed", _failure(verdict, error)

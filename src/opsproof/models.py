@@ -1,7 +1,8 @@
 """The tables of an inventory: hosts, the nouns declared on them, and limits."""
 
 import datetime
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -22,7 +23,7 @@ Words = Annotated[list[str], Field(min_length=1)]
 class Model(BaseModel):
     """A table of the inventory; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Rule(Model):
@@ -139,6 +140,12 @@ class Host(Model):
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _has_a_daemon(self) -> "Host":
+        if self.processes and self.pm2 is None:
+            raise ValueError("processes are declared, but no pm2 table says where their daemon is")
+        return self
+
     def nouns(self, noun: str) -> dict[str, Noun]:
         """What is declared of `noun`, by name; where a host has at most one, it stands under ``""``."""
         declared = getattr(self, NOUNS[noun])
@@ -146,9 +153,7 @@ class Host(Model):
             return {}
         if isinstance(declared, Noun):
             return {"": declared}
-        if noun == "health_endpoint":
-            return {name: each for name, each in declared.items() if each.answer == "health"}
-        return dict(declared)
+        return {name: each for name, each in declared.items() if NARROWED.get(noun, _always)(each)}
 
     def limit(self, metric: str, noun: Noun | None = None) -> Limit | None:
         """The limit of `metric` for `noun` or, where it has none of its own, for the host."""
@@ -167,9 +172,21 @@ NOUNS: dict[str, str] = {
     "endpoint": "endpoints",
     "health_endpoint": "endpoints",
     "mount": "mounts",
+    "mountpoint": "mounts",
     "database": "databases",
 }
 """The test argument of each noun, and the inventory's table that declares it."""
+
+
+NARROWED: dict[str, Callable[[Any], bool]] = {
+    "health_endpoint": lambda endpoint: endpoint.answer == "health",
+    "mountpoint": lambda mount: mount.mountpoint,
+}
+"""Which of a table's entries a noun means, where it does not mean all."""
+
+
+def _always(_: object) -> bool:
+    return True
 
 
 def noun_in(params: dict[str, str]) -> tuple[str, str]:

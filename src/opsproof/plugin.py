@@ -1,5 +1,6 @@
 """The pytest plugin: options, the course of a run, and its exit status."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run = _prepared(config)
     config.stash[RUN] = run
     config.pluginmanager.register(run, "opsproof-run")
+    gc.disable()  # a run ends before its garbage would matter; looking for it takes a tenth of its time
     run.prepare()
     if not run.is_worker and not config.option.collectonly:
         from opsproof import report, terminal  # workers and listings write none

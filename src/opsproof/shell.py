@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import tempfile
 import time
@@ -164,12 +165,22 @@ def _failed_transport(error: Exception) -> str:
 def _bounded(backend: Any, limit_s: float) -> Any:
     def run_local(command: str, *args: str) -> Any:
         line = backend.quote(command, *args)
-        done = subprocess.run(  # testinfra's own has no timeout
-            ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
-        )
-        return backend.result(done.returncode, line.encode(), done.stdout, done.stderr)
+        status, stdout, stderr = _within(limit_s, "/bin/sh", "-c", line)  # testinfra's own has no timeout
+        return backend.result(status, line.encode(), stdout, stderr)
 
     return run_local
+
+
+def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
+    """Exit status and output of a program that is killed, with all that it started, after `limit_s`."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=limit_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, stdout, stderr
 
 
 def _ssh_keywords(transport: str) -> dict[str, str]:
@@ -184,7 +195,7 @@ def _ssh_config() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.getuid() or folder.lstat().st_mode & 0o077:
         raise HostUnreachable(f"{folder} is open to others: remove it")
-    path, draft = folder / "ssh_config", folder / f"ssh_config.{os.getpid()}"
+    path, draft = folder / "ssh_config", folder / f"ssh_config.{secrets.token_hex(4)}"
     draft.write_text(_SSH_OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=folder), encoding="utf-8")
     return draft.replace(path)  # whole at any moment: other runs read it too
 

@@ -95,8 +95,8 @@ class Processes(ShellFact[ProcessList]):
 
     def command(self, host: Host) -> Command:
         """Selects the fields on the host: PM2's own list holds every secret of every process."""
-        home = host.pm2.home if host.pm2 else "/nonexistent"
-        return argv("node", "-e", _script(), home, user=host.run_as)
+        assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
+        return argv("node", "-e", _script(), host.pm2.home, user=host.run_as)
 
     def parse(self, answer: Answer, host: Host) -> ProcessList:
         """The list, with ages by the host's own clock."""

@@ -1,0 +1,51 @@
+"""What every benchmark is given: a live lab of its own, a folder, and how often to measure."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import REPOSITORY, Spent, spend
+
+from lab import Lab, lock, ports
+from lab.layout import DEFAULT_HOME
+
+HOME = DEFAULT_HOME / "bench"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A healthy lab with traffic behind it, its inventory, a folder for reports, and runs of each side."""
+
+    lab: Lab
+    inventory: Path
+    folder: Path
+    runs: int
+
+    def daily(self, *words: str, inventory: Path | None = None) -> Spent:
+        """What a daily round costs as a whole process: all it asks held, and its report is written."""
+        options = ["-m", "daily", f"--inventory={inventory or self.inventory}", f"--reports={self.folder}/reports"]
+        return spend([sys.executable, "-m", "pytest", *options, *words])
+
+
+@contextmanager
+def started(runs: int) -> Iterator[Bench]:
+    """A lab on free ports, started and then stopped whatever happens; its data are kept for the next time."""
+    with lock.held(HOME / "session.lock"), tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        Lab(HOME).down()
+        lab = Lab(HOME, ports.free(), ports.free())
+        try:
+            lab.up()
+            lab.traffic()
+            yield Bench(lab, _inventory(lab, Path(folder)), Path(folder), runs)
+        finally:
+            lab.down()
+
+
+def _inventory(lab: Lab, folder: Path) -> Path:
+    """The lab's inventory, which extends one that stays where it is."""
+    path = lab.inventory(folder / "lab.toml")
+    path.write_text(path.read_text().replace('"metachat.toml"', f'"{REPOSITORY}/inventory/metachat.toml"'))
+    return path

@@ -1,0 +1,165 @@
+"""The log scanner against the runbook's own greps and awks, over one log of seven days.
+
+Run it: python tests/benchmarks/log_scan_bench.py [megabytes] [runs]
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+PROGRAM = Path(__file__).parents[2] / "src" / "opsproof" / "facts" / "log_scan.pl"
+CACHE = Path(tempfile.gettempdir()) / "opsproof-log-scan"
+DAY = 86_400
+WEEK = 7 * DAY
+MEAN_LINE_BYTES = 395
+STACK = "".join(f"\\n    at Layer.handle [as handle_request] (/home/deploy/app/layer.js:{n}5:5)" for n in range(6))
+
+# As the runbook writes them, but for the folder.
+ERRORS = r"""grep "\"level\":\"ERROR\"" {folder}/api-out.log 2>/dev/null | wc -l"""
+DURATION = r"""grep "durationMs" {folder}/api-out__*.log 2>/dev/null | awk -F'"durationMs":' '{{print $2}}' | \
+awk -F',' '{{sum+=$1; count++}} END {{print "Average: " sum/count "ms"}}'"""
+REQUESTS = r"""grep '"statusCode"' {folder}/api-out__*.log 2>/dev/null | wc -l"""
+FAILURES = r"""grep '"statusCode":5' {folder}/api-out__*.log 2>/dev/null | wc -l"""
+
+
+def _request(chance: random.Random, request: str) -> str:
+    status = 500 if chance.random() < 0.004 else 200
+    return (
+        f'"scope":"ApiServer","scope":"ApiServer.Http","requestId":"{request}","correlationId":"{request}",'
+        f'"method":"GET","route":"/health","statusCode":{status},"durationMs":{chance.random() * 50:.6f},'
+        '"message":"HTTP request completed"'
+    )
+
+
+def _notice(chance: random.Random, request: str) -> str:
+    tenant = f"ten{chance.randrange(60):05d}"
+    return f'"scope":"Worker","correlationId":"{request}","tenantId":"{tenant}","message":"Channel refreshed"'
+
+
+def _refusal(chance: random.Random, request: str) -> str:
+    what = f"Route not found: GET /{chance.getrandbits(24):06x}"
+    return (
+        f'"scope":"ApiServer","requestId":"{request}","correlationId":"{request}","err":{{"type":"NotFoundError",'
+        f'"message":"{what}","stack":"NotFoundError: {what}{STACK}","status":404,"statusCode":404,"expose":true}},'
+        '"message":"Request failed"'
+    )
+
+
+def _dead_letter(chance: random.Random, request: str) -> str:
+    tenant = f"ten{chance.randrange(60):05d}"
+    return (
+        f'"scope":"QueueConsumer","correlationId":"{request}","queue":"tenant.{tenant}.channel.whatsapp.inbound.queue",'
+        f'"routingKey":"tenant.{tenant}.dlq","error":"Channel whatsapp not configured for tenant {tenant}",'
+        '"message":"Message moved to DLQ"'
+    )
+
+
+KINDS = (("INFO", _request, 80), ("INFO", _notice, 9), ("ERROR", _refusal, 9), ("ERROR", _dead_letter, 2))
+
+
+def _lines(size_bytes: int, end: float) -> Iterator[str]:
+    """Lines of a busy week, evenly spread, in the mix of a real host's log."""
+    chance = random.Random(1)
+    weights = [share for _, _, share in KINDS]
+    count = size_bytes // MEAN_LINE_BYTES
+    for number in range(count):
+        at = datetime.fromtimestamp(end - WEEK * (1 - (number + 1) / count), UTC)
+        level, fields, _ = chance.choices(KINDS, weights)[0]
+        stamp = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+        head = f'{{"level":"{level}","time":"{stamp}","pid":25457,"hostname":"vm"'
+        yield f"{at:%Y-%m-%d %H:%M:%S} +00:00: {head},{fields(chance, f'{chance.getrandbits(128):032x}')}}}\n"
+
+
+def week_log(folder: Path, megabytes: int) -> Path:
+    """The log of that size, made once; its mtime is the time of its last line.
+
+    The runbook reads some figures from rotated files: in `rotated` the same bytes have such a name.
+    """
+    log = folder / f"{megabytes}mb" / "api-out.log"
+    rotated = log.parent / "rotated" / "api-out__2026-11-23_00-00-00.log"
+    if rotated.exists():
+        return log
+    rotated.parent.mkdir(parents=True, exist_ok=True)
+    end = time.time()
+    with log.open("w", encoding="ascii") as file:
+        file.writelines(_lines(megabytes * 1_000_000, end))
+    os.utime(log, (end, end))
+    rotated.hardlink_to(log)
+    return log
+
+
+def _seconds(command: list[str]) -> float:
+    """Wall time of a command without LC_ALL, as on the host."""
+    environment = {name: value for name, value in os.environ.items() if name != "LC_ALL"}
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    return time.perf_counter() - started
+
+
+def _runbook(log: Path, *pipelines: str) -> float:
+    folders = {ERRORS: log.parent}
+    return sum(
+        _seconds(["bash", "-c", pipeline.format(folder=folders.get(pipeline, log.parent / "rotated"))])
+        for pipeline in pipelines
+    )
+
+
+def _ours(log: Path, seconds: int) -> float:
+    """Time of a scan of the last `seconds` of the log, which may have ended a while ago."""
+    window = int(time.time() - log.stat().st_mtime) + seconds
+    return _seconds([shutil.which("perl") or "perl", str(PROGRAM), str(log), "json", str(window)])
+
+
+def _row(name: str, ours: list[float], baseline: list[float], goal: float) -> dict[str, object]:
+    ratio = median(ours) / median(baseline)
+    return {
+        "name": name,
+        "ours": round(median(ours), 4),
+        "baseline": round(median(baseline), 4),
+        "unit": "s",
+        "ratio": round(ratio, 3),
+        "goal": goal,
+        "met": ratio <= goal,
+    }
+
+
+def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[dict[str, object]]:
+    """Medians of alternating runs over one log with warm pages; a ratio under its goal is met."""
+    log = week_log(folder, megabytes)
+    _runbook(log, ERRORS)
+    week, day, daily, monthly = [], [], [], []
+    for _ in range(runs):
+        week.append(_ours(log, WEEK + 60))
+        daily.append(_runbook(log, ERRORS))
+        day.append(_ours(log, DAY))
+        monthly.append(_runbook(log, DURATION, REQUESTS, FAILURES))
+    both = [one + other for one, other in zip(daily, monthly, strict=True)]
+    return [
+        _row(f"{megabytes} MB log, 7 days, all the runbook's commands", week, both, 1.0),
+        _row(f"{megabytes} MB log, 24 hours of 7 days, all the runbook's commands", day, both, 0.333),
+        _row(f"{megabytes} MB log, 24 hours of 7 days, the daily grep alone", day, daily, 0.333),
+        _row(f"{megabytes} MB log, 7 days, the daily grep alone", week, daily, 1.0),
+    ]
+
+
+def main(megabytes: str = "500", runs: str = "7") -> None:
+    """Print the rows as a table."""
+    for row in compare(int(megabytes), int(runs)):
+        sign = "met" if row["met"] else "missed"
+        print(
+            f"{row['name']:60} {row['ours']:>8} s {row['baseline']:>8} s  x{row['ratio']:<6} goal {row['goal']} {sign}"
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

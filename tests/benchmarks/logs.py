@@ -1,0 +1,12 @@
+"""The log scanner against the runbook's greps, over 500 MB."""
+
+from bench import Bench
+from log_scan_bench import compare
+from measure import Row
+
+MEGABYTES = 500
+
+
+def logs(bench: Bench) -> list[Row]:
+    """Wall time in seconds over the whole log of a week, and over its last day."""
+    return [{**each, "goal_for": "ratio"} for each in compare(MEGABYTES, bench.runs)]

@@ -1,0 +1,80 @@
+"""What a command costs, and rows of figures that compare two ways of doing the same."""
+
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+REPOSITORY = Path(__file__).parents[2]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The caller's environment, but that modules are compiled once and not at every start."""
+
+T = TypeVar("T")
+Row = dict[str, object]
+"""A compared figure, in the shape that `row` gives it."""
+
+
+class RunFailedError(Exception):
+    """A measured command did not end as it must; the message is what it printed."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds on the clock, and of the processors in user and system mode with all children; what was printed."""
+
+    wall_s: float
+    cpu_s: float
+    printed: str
+
+
+def spend(
+    words: list[str], folder: Path = REPOSITORY, environment: dict[str, str] = ENVIRONMENT, status: int = 0
+) -> Spent:
+    """What it costs to run a program to its end.
+
+    Raises:
+        RunFailedError: it ended with another exit status than `status`.
+    """
+    cpu_before, started = _cpu_s(), time.perf_counter()
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    wall_s = time.perf_counter() - started
+    if done.returncode != status:
+        raise RunFailedError(f"{words[0]} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return Spent(wall_s, _cpu_s() - cpu_before, done.stdout)
+
+
+def _cpu_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
+def medians(value: Callable[[T], float], ours: list[T], baseline: list[T]) -> tuple[float, float]:
+    """The median of a value over the results of each side."""
+    return median(map(value, ours)), median(map(value, baseline))
+
+
+def alternate(runs: int, *sides: Callable[[], T]) -> list[list[T]]:
+    """For each of `sides` its results; all take turns, after one turn that does not count."""
+    rounds = [[side() for side in sides] for _ in range(runs + 1)]
+    return [list(results) for results in zip(*rounds[1:], strict=True)]
+
+
+def row(name: str, figures: tuple[float, float], unit: str, goal: float | None = None, goal_for: str = "ratio") -> Row:
+    """Our figure and the baseline's; the goal is the most that `goal_for`, ``ratio`` or ``ours``, may be."""
+    ours, baseline = figures
+    judged = {"ratio": ours / baseline, "ours": ours}[goal_for]
+    return {
+        "name": name,
+        "ours": round(ours, 4),
+        "baseline": round(baseline, 4),
+        "unit": unit,
+        "ratio": round(ours / baseline, 3),
+        "goal": goal,
+        "goal_for": goal_for,
+        "met": None if goal is None else judged <= goal,
+    }

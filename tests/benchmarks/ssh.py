@@ -1,0 +1,83 @@
+"""A daily round over ssh against one testinfra call for each verdict."""
+
+import json
+import shlex
+import time
+import xml.etree.ElementTree as ET
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+
+import testinfra
+from bench import Bench
+from measure import Row, alternate, row
+
+from opsproof import gathering
+from opsproof.inventory import load
+from tests import sshd
+
+LEAST_VERDICTS = 60
+MOUNTS = '\n[hosts.lab.mounts."/"]\n[hosts.lab.mounts."/tmp"]\nmountpoint = false\n'
+
+
+def ssh(bench: Bench) -> list[Row]:
+    """Wall time in seconds, with a connection to be opened (cold) and with one left by an earlier run (warm)."""
+    with sshd.running() as server:
+        inventory = _inventory(bench, server)
+        commands = _commands(bench, inventory)
+
+        def cold() -> float:
+            server.close_connections()
+            return warm()
+
+        def warm() -> float:
+            return bench.daily(inventory=inventory).wall_s
+
+        sides = alternate(bench.runs, cold, warm, lambda: _one_by_one(server, commands))
+    cold_s, warm_s, baseline_s = map(median, sides)
+    what = f"{len(commands)} verdicts over ssh / as many testinfra calls"
+    return [
+        row(f"{what}, cold", (cold_s, baseline_s), "s", goal=0.05),
+        row(f"{what}, warm", (warm_s, baseline_s), "s"),
+    ]
+
+
+def _inventory(bench: Bench, server: sshd.Sshd) -> Path:
+    """The lab as a host behind ssh, with mounts enough for the verdicts."""
+    path = bench.folder / "ssh.toml"
+    path.write_text(bench.inventory.read_text().replace("local://", server.spec()) + MOUNTS)
+    return path
+
+
+def _commands(bench: Bench, inventory: Path) -> list[str]:
+    """One command line for each verdict of a round: those of its facts, in turn.
+
+    Several verdicts share a fact, the slow ones more often, so this spares the baseline.
+    """
+    facts, junit = bench.folder / "ssh.json", bench.folder / "ssh.xml"
+    bench.daily(f"--save-facts={facts}", f"--junitxml={junit}", inventory=inventory)
+    verdicts = len(list(ET.parse(junit).getroot().iter("testcase")))
+    assert verdicts >= LEAST_VERDICTS
+    return list(islice(cycle(_lines(inventory, facts)), verdicts))
+
+
+def _lines(inventory: Path, facts: Path) -> list[str]:
+    (host,) = load(inventory).hosts.values()
+    (saved,) = json.loads(facts.read_text(encoding="utf-8")).values()
+    keys = [(name, noun) for name, _, noun in (label.partition(" ") for label in saved["answers"])]
+    commands = [command for key in keys if (command := gathering._command(host, key))]
+    search_path = f"PATH={shlex.quote(':'.join(host.path))}:$PATH"
+    return [f"{search_path} {shlex.join(command.words())}" for command in commands]
+
+
+def _one_by_one(server: sshd.Sshd, commands: list[str]) -> float:
+    """Seconds for the commands one after the other, as testinfra runs them unless told otherwise."""
+    started = time.perf_counter()
+    host = testinfra.get_host(
+        f"ssh://{server.user}@127.0.0.1:{server.port}",
+        ssh_identity_file=str(server.folder / "user_key"),
+        ssh_extra_args="-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+    )
+    statuses = [host.run(command).rc for command in commands]
+    assert not any(statuses), "a command failed"
+    return time.perf_counter() - started

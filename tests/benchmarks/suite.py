@@ -1,0 +1,75 @@
+"""Measures the figures of docs/performance.md on a lab of its own; asserts nothing about time."""
+
+import argparse
+import json
+import signal
+from types import FrameType
+
+from bench import started
+from daily_round import daily_round
+from logs import logs
+from measure import REPOSITORY, Row, RunFailedError
+from rich.console import Console
+from rich.table import Table
+from round_trips import round_trips
+from ssh import ssh
+from startup import startup
+
+from lab import LabError
+
+BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, logs, startup)}
+RESULTS = REPOSITORY / "reports" / "bench.json"
+RUNS, QUICK_RUNS = 9, 3
+SIGNS = {True: "[green]met", False: "[red]missed", None: ""}
+
+
+def main() -> int:
+    """Runs the benchmarks named on the command line, or all; the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    options, console = _parser().parse_args(), Console()
+    runs = QUICK_RUNS if options.quick else RUNS
+    try:
+        rows = _measure(options.names or list(BENCHMARKS), runs, console)
+    except (LabError, RunFailedError) as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; what was started is stopped again")
+        return 130
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    console.print(_table(rows, runs))
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Stops once; a second signal must not cut the stopping of the lab short."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=BENCHMARKS, metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs of each side instead of {RUNS}")
+    return parser
+
+
+def _measure(names: list[str], runs: int, console: Console) -> list[Row]:
+    rows: list[Row] = []
+    with started(runs) as bench:
+        for name in names:
+            with console.status(f"measuring {name}"):
+                rows += BENCHMARKS[name](bench)
+            console.print(f"measured {name}")
+    return rows
+
+
+def _table(rows: list[Row], runs: int) -> Table:
+    table = Table("ours / baseline", "ours", "baseline", "unit", "ratio", "goal", "", title=f"medians of {runs} runs")
+    for each in rows:
+        goal = "" if each["goal"] is None else f"{each['goal_for']} ≤ {each['goal']}"
+        figures = [str(each[key]) for key in ("name", "ours", "baseline", "unit", "ratio")]
+        table.add_row(*figures, goal, SIGNS[bool(each["met"]) if each["met"] is not None else None])
+    return table

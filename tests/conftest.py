@@ -1,0 +1,169 @@
+"""What several test modules share: recorded answers, a real sshd, a real PostgreSQL, runs of pytest."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab.layout import Layout
+from lab.postgres import SUPERUSER, Server
+from opsproof.inventory import Inventory, load
+from opsproof.models import Database
+from opsproof.shell import Answer
+from tests.sshd import Sshd, running
+
+REPOSITORY = Path(__file__).parents[1]
+RECORDED = Path(__file__).parent / "recorded"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture
+def recorded() -> Callable[..., Answer]:
+    """The answer whose standard output, or error where the status says so, was recorded in a file."""
+
+    def answer(name: str, status: int = 0, **fields: float) -> Answer:
+        text = (RECORDED / name).read_text(encoding="utf-8")
+        return Answer(status, "" if status else text, text if status else "", **fields)
+
+    return answer
+
+
+@pytest.fixture(scope="session")
+def production() -> Inventory:
+    """The committed inventory, which declares every noun there is."""
+    return load(REPOSITORY / "inventory" / "metachat.toml")
+
+
+@pytest.fixture
+def free_port() -> int:
+    return _free_port()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def sshd_server() -> Iterator[Sshd]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sshd(sshd_server: Sshd) -> str:
+    """A testinfra host specification that reaches this machine over real ssh."""
+    return sshd_server.spec()
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A real server, reached as its superuser."""
+
+    server: Server
+    password: str
+
+    def database(self, **fields: object) -> Database:
+        """Its database postgres, as an inventory declares it."""
+        dsn = f"host=127.0.0.1 port={self.server.port} dbname=postgres user={SUPERUSER}"
+        return Database.model_validate({"dsn": dsn, "password_env": "TEST_PASSWORD", **fields})
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    password = secrets.token_hex(8)
+    server = Server(Layout(tmp_path_factory.mktemp("postgres")), _free_port())
+    server.initialise(password)
+    server.start()
+    yield Postgres(server, password)
+    server.remove()
+
+
+@pytest.fixture
+def postgres(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+    monkeypatch.setenv("TEST_PASSWORD", postgres_server.password)
+    return postgres_server
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of pytest left behind."""
+
+    status: int
+    text: str
+    reports: Path
+
+    @property
+    def properties(self) -> dict[str, dict[str, str]]:
+        """What the JUnit XML says of each test."""
+        (path,) = self.reports.glob("*.xml")
+        cases = ET.parse(path).getroot().iter("testcase")
+        return {
+            each.attrib["name"]: {p.attrib["name"]: p.attrib["value"] for p in each.iter("property")} for each in cases
+        }
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdict of each test."""
+        return {name[: name.rindex("]") + 1]: said.get("verdict", "") for name, said in self.properties.items()}
+
+    @property
+    def html(self) -> str:
+        (path,) = self.reports.glob("*.html")
+        return path.read_text(encoding="utf-8")
+
+
+Prove = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def prove() -> Prove:
+    """Runs pytest as a user does, with an inventory and a folder for its reports."""
+
+    def run(inventory: Path, *words: str, reports: Path | None = None, **environment: str) -> Outcome:
+        reports = reports or Path(tempfile.mkdtemp(dir=inventory.parent))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", f"--inventory={inventory}", f"--reports={reports}", *words],
+            cwd=REPOSITORY,
+            env={**os.environ, "COLUMNS": "200", **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout + done.stderr, reports)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[Path, str], Path]:
+    """Makes an executable shell script, to stand in for a tool of a host."""
+
+    def write(path: Path, text: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def toml() -> Callable[[object], str]:
+    """A text as it stands in TOML."""
+    return json.dumps

@@ -1,0 +1,46 @@
+import pytest
+
+from opsproof.database import Result, ask
+from opsproof.errors import DatabaseError, MeasurementError, OutputError
+from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions
+
+
+def test_a_real_server_receives_and_counts_its_clients(postgres):
+    received, connected = ask(postgres.database(), [DatabaseReceptions.sql, DatabaseConnections.sql])
+    reception = DatabaseReceptions().parse(received, None)
+    assert reception.refusal == ""
+    assert reception.answer_s == received.elapsed_s > 0
+    use = DatabaseConnections().parse(connected, None)
+    assert use.by_state["active"] >= 1
+    assert use.available == 50 - 3
+    assert 0 < use.used < 100
+
+
+def test_a_refusal_is_a_measurement_without_a_time():
+    reception = DatabaseReceptions().parse(Result(refusal="too many clients already", elapsed_s=0.1), None)
+    assert reception.refusal == "too many clients already"
+    with pytest.raises(MeasurementError, match="no query could be asked: too many clients already"):
+        _ = reception.answer_s
+
+
+@pytest.mark.parametrize("result", [Result(error="password authentication failed")])
+def test_our_own_mistake_is_no_refusal(result):
+    with pytest.raises(DatabaseError, match="password"):
+        DatabaseReceptions().parse(result, None)
+
+
+@pytest.mark.parametrize("rows", [[], [[2]], [[1], [1]], [["1"]]])
+def test_another_answer_than_one_is_no_reception(rows):
+    with pytest.raises(OutputError, match="SELECT 1 is answered with"):
+        DatabaseReceptions().parse(Result(rows), None)
+
+
+def test_connections_are_counted_by_state():
+    use = DatabaseConnections().parse(Result([["active", 2, 47], ["idle in transaction", 45, 47]]), None)
+    assert use == ConnectionUse({"active": 2, "idle in transaction": 45}, 47)
+    assert use.used == 100
+
+
+def test_a_view_that_shows_nothing_is_not_a_server_without_clients():
+    with pytest.raises(OutputError, match="not even this one"):
+        DatabaseConnections().parse(Result([]), None)

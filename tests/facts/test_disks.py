@@ -1,0 +1,60 @@
+import pytest
+
+from opsproof.errors import Absent
+from opsproof.facts.disks import Disk, Disks
+from opsproof.models import Mount
+
+
+@pytest.fixture
+def parse(recorded):
+    return lambda name, path="/", status=0: Disks().parse(recorded(name, status), path, Mount())
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "free_bytes", "inodes_used"),
+    [
+        ("df_tmpfs.txt", "/dev/shm", 25_273_294_848, 100 * 7 / 3_085_510),
+        ("df_with_a_space.txt", "/tmp/mnt sp", 12_638_248_960, 100 / 3_085_510),
+    ],
+)
+def test_figures_are_those_of_df(parse, name, target, free_bytes, inodes_used):
+    disk = parse(name)
+    assert (disk.target, disk.free_bytes) == (target, free_bytes)
+    assert disk.inodes_used == pytest.approx(inodes_used)
+    assert 0 <= disk.used < 1
+
+
+def test_used_is_the_share_of_what_users_may_take(answer_of_df):
+    disk = answer_of_df("/ 831 169 1000 10")
+    assert disk == Disk("/", 83.1, 1.0, 169)
+
+
+@pytest.mark.parametrize("itotal", ["-", "0"])
+def test_a_file_system_without_inodes_uses_none(answer_of_df, itotal):
+    assert answer_of_df(f"/boot/efi 5 95 {itotal} {itotal}").inodes_used == 0
+
+
+def test_a_file_system_without_room_is_full(answer_of_df):
+    assert answer_of_df("/full 100 0 10 10") == Disk("/full", 100, 100, 0)
+
+
+@pytest.fixture
+def answer_of_df():
+    from opsproof.shell import Answer
+
+    head = "Mounted on Used Avail Inodes IUsed\n"
+    return lambda line: Disks().parse(Answer(0, f"{head}{line}\n"), "/", Mount())
+
+
+def test_a_file_system_of_no_size_at_all_has_no_room(parse):
+    assert parse("df_proc.txt").used == 100
+
+
+def test_a_path_that_is_not_there_is_absent(parse):
+    with pytest.raises(Absent, match=r"^/data/nowhere is declared, but there is no such path$"):
+        parse("df_no_such_path.txt", "/data/nowhere", status=1)
+
+
+@pytest.mark.parametrize("path", ["/", "-i", "--help", "/a b", "/'"])
+def test_a_path_is_never_an_option(path):
+    assert Disks().command(None, path, Mount()).argv[-2:] == ("--", path)

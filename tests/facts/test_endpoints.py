@@ -1,0 +1,143 @@
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.facts.endpoints import Health, Response, Responses
+from opsproof.models import Endpoint, Host
+from opsproof.shell import Answer, run
+
+ENDPOINT = Endpoint(url="http://127.0.0.1:3000/health", timeout="5s")
+
+
+def response(body):
+    return Response(ENDPOINT.url, 200, 0.1, body)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "health"),
+    [
+        ("curl_health.txt", 200, Health("healthy", ())),
+        ("curl_api_health.txt", 200, Health("healthy", ())),
+    ],
+)
+def test_both_shapes_of_health_are_read(recorded, name, status, health):
+    found = Responses().parse(recorded(name), "health", ENDPOINT)
+    assert (found.status, found.health) == (status, health)
+    assert 0 < found.elapsed_s < 1
+
+
+def test_a_refusal_of_plain_http_is_a_status_without_health(recorded):
+    found = Responses().parse(recorded("curl_https_required.txt"), "health", ENDPOINT)
+    assert found.status == 403
+    with pytest.raises(OutputError, match=r"answers 403 without its health: '\{\"success\":false"):
+        _ = found.health
+
+
+@pytest.mark.parametrize(
+    ("body", "health"),
+    [
+        ('{"status": "degraded", "services": {"database": "down", "redis": "up"}}', Health("degraded", ("database",))),
+        ('{"status": "unhealthy", "services": {"b": "down", "a": "down"}}', Health("unhealthy", ("a", "b"))),
+        ('{"status": "healthy", "services": {"database": "down"}}', Health("contradictory", ("database",))),
+        ('{"status": "healthy", "services": {"database": {"status": "down"}, "memory": {"used": 5}}}',
+         Health("contradictory", ("database",))),
+        ('{"status": "healthy", "services": {"database": null}}', Health("contradictory", ("database",))),
+    ],
+)  # fmt: skip
+def test_health_is_no_better_than_its_services(body, health):
+    assert response(body).health == health
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "healthy", "[]", "{}", "null", '{"status": "healthy"}', '{"status": "healthy", "services": {}}',
+     '{"status": "healthy", "services": []}', '{"services": {"database": "up"}}', "<html>502 Bad Gateway</html>"],
+)  # fmt: skip
+def test_a_body_without_health_is_not_healthy(body):
+    with pytest.raises(OutputError, match=ENDPOINT.url):
+        _ = response(body).health
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"),
+    [
+        (7, "connection refused"),
+        (28, "no answer within 5 s"),
+        (52, "closed without an answer"),
+        (60, "certificate not trusted"),
+    ],
+)
+def test_an_endpoint_that_does_not_answer_is_absent(status, complaint):
+    with pytest.raises(Absent) as caught:
+        Responses().parse(Answer(status, "\n000 0.1", "curl: (7)"), "health", ENDPOINT)
+    assert str(caught.value) == f"{ENDPOINT.url}: {complaint}"
+
+
+def test_a_mistake_in_the_call_of_curl_says_nothing_of_the_endpoint():
+    with pytest.raises(CommandError, match="curl ended with status 2"):
+        Responses().parse(Answer(2, "", "curl: option --x: is unknown"), "health", ENDPOINT)
+
+
+class Page(BaseHTTPRequestHandler):
+    """Tells what it was asked; hangs, redirects or breaks off where it is asked to."""
+
+    def do_GET(self):
+        if self.path == "/hangs":
+            time.sleep(2)
+        elif self.path == "/redirects":
+            self.send_response(302)
+            self.send_header("Location", "/health")
+            self.end_headers()
+        elif self.path != "/breaks":
+            body = f"{self.command} {self.path} {self.headers.get('X-Forwarded-Proto')}\nsecond line\n".encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def ask():
+    def ask(url, **fields):
+        endpoint = Endpoint(url=url, **{"timeout": "5s", **fields})
+        host = Host(name="vps", transport="local://")
+        (answer,) = run(host, (Responses().command(host, "page", endpoint),))
+        return Responses().parse(answer, "page", endpoint)
+
+    return ask
+
+
+def test_an_endpoint_is_asked_with_one_get_and_its_headers(server, ask):
+    found = ask(f"{server}/[x]{{y}}?z=%20", headers={"X-Forwarded-Proto": "https"})
+    assert (found.status, found.body) == (200, "GET /[x]{y}?z=%20 https\nsecond line\n")
+
+
+def test_no_redirect_is_followed(server, ask):
+    assert ask(f"{server}/redirects").status == 302
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"), [("/hangs", "no answer within 0.3 s"), ("/breaks", "closed without an answer")]
+)
+def test_a_server_that_does_not_answer_is_absent(server, ask, path, complaint):
+    with pytest.raises(Absent, match=complaint):
+        ask(server + path, timeout="300ms")
+
+
+def test_a_closed_port_is_absent(ask, free_port):
+    with pytest.raises(Absent, match="connection refused"):
+        ask(f"http://127.0.0.1:{free_port}/")

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.facts.logs import DEFAULT_WINDOW_S, LogReports
+from opsproof.models import Host, Log
+from opsproof.shell import Answer, run
+
+LOG = Log(path="/logs/api-out.log", format="json")
+
+
+def answer(recorded, **changes):
+    return Answer(0, json.dumps(json.loads(recorded("log_scan.json").stdout) | changes))
+
+
+def parse(answer):
+    return LogReports().parse(answer, "api-out", LOG)
+
+
+def test_a_report_is_what_the_scanner_counted(recorded):
+    report = parse(recorded("log_scan.json"))
+    found = json.loads(recorded("log_scan.json").stdout)
+    assert (report.errors, report.client_errors, report.fatals) == (3, found["client_errors"], 0)
+    assert report.commonest == (("Request failed: timeout after 1000 ms", 3),)
+    assert report.silence_s == found["now"] - found["newest"]
+    assert report.covers_s == found["now"] - found["oldest"]
+
+
+def test_lines_of_another_format_are_not_counted_as_no_errors(recorded):
+    with pytest.raises(OutputError, match=r"^none of 70 lines of /logs/api-out.log is a json log line$"):
+        parse(answer(recorded, lines=70, recognized=0, errors=0))
+
+
+def test_an_empty_log_was_last_written_when_it_was_emptied(recorded):
+    report = parse(answer(recorded, lines=0, recognized=0, errors=0, now=1000, newest=None, oldest=None, modified=400))
+    assert (report.errors, report.silence_s, report.covers_s) == (0, 600, 0)
+
+
+def test_a_log_that_is_not_there_is_absent():
+    with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but there is no such file$"):
+        parse(Answer(2, "", "api-out.log: No such file or directory\n"))
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr"), [(2, "api-out.log: Permission denied\n"), (3, "gzip: failed\n"), (64, "usage\n"), (255, "")]
+)
+def test_a_log_that_cannot_be_read_is_no_log_without_errors(status, stderr):
+    with pytest.raises(CommandError, match=f"the log scanner ended with status {status}"):
+        parse(Answer(status, "", stderr))
+
+
+@pytest.mark.parametrize(
+    ("limits", "window"), [({}, DEFAULT_WINDOW_S), ({"log_errors": {"must": "< 5", "over": "2h"}}, 7200)]
+)
+def test_the_window_is_the_span_of_the_limit_on_errors(limits, window):
+    host = Host.model_validate({"name": "vps", "transport": "local://", "limits": limits, "run_as": "deploy"})
+    command = LogReports().command(host, "api-out", LOG)
+    assert command.argv[-3:] == ("/logs/api-out.log", "json", f"{window:.0f}")
+    assert command.user == "deploy"
+
+
+def test_a_real_log_is_scanned_on_the_host(tmp_path):
+    path = tmp_path / "api-out.log"
+    path.write_text('2026-01-01 00:00:00 +00:00: {"level":"ERROR","time":"2026-01-01T00:00:00.000Z","message":"old"}\n')
+    host = Host(name="vps", transport="local://")
+    log = Log(path=str(path), format="json")
+    (found,) = run(host, (LogReports().command(host, "api-out", log),))
+    report = LogReports().parse(found, "api-out", log)
+    assert (report.errors, report.commonest) == (0, ())
+    assert report.silence_s == report.covers_s > 86_400

@@ -1,0 +1,112 @@
+"""What holds for every fact there is, so that a new one is covered when it is registered."""
+
+import pytest
+
+from opsproof.database import Result
+from opsproof.errors import Absent, MeasurementError
+from opsproof.fact import NounFact, ShellFact, SqlFact
+from opsproof.facts import REGISTRY
+from opsproof.gathering import Gathering, Recording, write
+from opsproof.shell import Answer
+
+ON_HOSTS = sorted(name for name, fact in REGISTRY.items() if not issubclass(fact, SqlFact))
+IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, SqlFact))
+
+
+@pytest.fixture
+def measured(production, tmp_path):
+    """The value of a fact of the production host, or of its first noun, from one raw answer."""
+
+    def measured(fact, answer):
+        (host,) = production.hosts.values()
+        noun = next(iter(host.nouns(REGISTRY[fact].noun))) if REGISTRY[fact].noun else ""
+        kind = "results" if isinstance(answer, Result) else "answers"
+        write(tmp_path / "facts.json", {host.name: Recording(**{kind: {f"{fact} {noun}".strip(): answer}})})
+        gathering = Gathering(production, {host.name: {(fact, noun)}}, tmp_path / "facts.json")
+        value = gathering.value(fact, host.name)
+        return value[noun] if REGISTRY[fact].noun else value
+
+    return measured
+
+
+@pytest.mark.parametrize("fact", ON_HOSTS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(127, "", "tool: No such file or directory\n"),
+        Answer(126, "", "tool: Permission denied\n"),
+        Answer(1, "", "sudo: a password is required\n"),
+        Answer(124, "", "", flag="timeout", elapsed_s=10),
+        Answer(141, "{}" * 10, "", flag="truncated"),
+        Answer(137, "", ""),
+        Answer(0, "", ""),
+        Answer(0, "\n", ""),
+        Answer(0, "\x00\ufffd<html>garbage</html>\n", ""),
+        Answer(0, "{}", ""),
+        Answer(0, "[]", ""),
+        Answer(0, "null", ""),
+    ],
+    ids=[
+        "missing",
+        "not executable",
+        "refused",
+        "timed out",
+        "without end",
+        "killed",
+        "silent",
+        "an empty line",
+        "garbage",
+        "an empty object",
+        "an empty list",
+        "null",
+    ],
+)
+def test_what_cannot_be_read_is_never_an_empty_fact(measured, fact, answer):
+    with pytest.raises(MeasurementError) as caught:
+        measured(fact, answer)
+    assert str(caught.value).startswith("vps-00")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("fact", IN_DATABASES)
+@pytest.mark.parametrize(
+    "result",
+    [
+        Result(error="permission denied for view pg_stat_activity"),
+        Result([[]]),
+        Result([["x", {}, None, [], "y"]]),
+    ],
+    ids=["refused", "without columns", "of another shape"],
+)
+def test_what_a_database_does_not_answer_is_never_an_empty_fact(measured, fact, result):
+    with pytest.raises(MeasurementError, match=r"^vps-00"):
+        measured(fact, result)
+
+
+@pytest.mark.parametrize("fact", REGISTRY)
+def test_a_fact_says_what_its_value_means(fact):
+    assert REGISTRY[fact].__doc__.splitlines()[0].endswith(".")
+    assert fact == fact.lower()
+    assert issubclass(REGISTRY[fact], (ShellFact, NounFact, SqlFact))
+
+
+@pytest.mark.parametrize("fact", ON_HOSTS)
+def test_a_command_is_known_before_anything_runs_and_ends_in_time(production, fact):
+    (host,) = production.hosts.values()
+    each = REGISTRY[fact]()
+    nouns = host.nouns(each.noun) if each.noun else {}
+    commands = [each.command(host, *item) for item in nouns.items()] if each.noun else [each.command(host)]
+    for command in commands:
+        assert 0 < command.timeout_s <= 120
+        assert all(isinstance(word, str) for word in command.argv)
+
+
+@pytest.mark.parametrize("fact", IN_DATABASES)
+def test_a_query_is_a_single_one_that_reads(fact):
+    sql = REGISTRY[fact].sql.strip()
+    assert sql.startswith(("SELECT", "WITH"))
+    assert ";" not in sql
+
+
+def test_absent_is_no_measurement_error():
+    assert not issubclass(Absent, MeasurementError)

@@ -1,0 +1,102 @@
+"""A real ssh server of the current user on the loopback address, with keys of its own."""
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import ports
+
+SSHD_CONFIG = """\
+HostKey {folder}/host_key
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/user_key.pub
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+MaxStartups 100
+MaxSessions 100
+"""
+SSH_CONFIG = """\
+BatchMode yes
+IdentitiesOnly yes
+StrictHostKeyChecking yes
+UserKnownHostsFile {folder}/known_hosts
+GlobalKnownHostsFile /dev/null
+ControlPath {folder}/%C
+"""
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A real server for the current user: its folder with the keys, and a host specification."""
+
+    folder: Path
+    port: int
+    user: str
+
+    def spec(self, key: str = "user_key") -> str:
+        """A testinfra host specification with one of the keys in the folder."""
+        options = f"ssh_config={self.folder}/ssh_config&ssh_identity_file={self.folder}/{key}"
+        return f"ssh://{self.user}@127.0.0.1:{self.port}?{options}"
+
+    def close_connections(self, folder: Path | None = None) -> None:
+        """Ends the shared connections whose sockets lie in a folder, its own if none is given."""
+        for path in (folder or self.folder).iterdir():
+            if path.is_socket():
+                subprocess.run(["ssh", "-F", "none", "-S", path, "-O", "exit", "any"], capture_output=True, check=False)
+
+
+@contextmanager
+def running() -> Iterator[Sshd]:
+    """The server, from its start to its end."""
+    # A control socket's path has room for 107 characters, too few for pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="sshd-") as folder:
+        user = subprocess.check_output(["id", "-un"], text=True).strip()
+        server = Sshd(Path(folder), ports.free(), user)
+        _configure(server)
+        process = _start(server)
+        try:
+            _await_listener(server.port)
+            yield server
+        finally:
+            server.close_connections()
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def _configure(server: Sshd) -> None:
+    folder = server.folder
+    for name in ("host_key", "user_key", "other_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    public = (folder / "host_key.pub").read_text(encoding="utf-8")
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {public}", encoding="utf-8")
+    (folder / "sshd_config").write_text(SSHD_CONFIG.format(folder=folder), encoding="utf-8")
+    (folder / "ssh_config").write_text(SSH_CONFIG.format(folder=folder), encoding="utf-8")
+
+
+def _start(server: Sshd) -> subprocess.Popen[bytes]:
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    words = ["/usr/sbin/sshd", "-D", "-e", "-f", str(server.folder / "sshd_config"), "-p", str(server.port)]
+    with (server.folder / "log").open("wb") as log:
+        return subprocess.Popen([*words, "-o", "ListenAddress=127.0.0.1"], stdout=log, stderr=log)
+
+
+def _await_listener(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError(port)

@@ -1,0 +1,182 @@
+import threading
+
+import pytest
+
+from opsproof.database import Result, ask
+from opsproof.errors import DatabaseError
+from opsproof.models import Database
+
+
+def rows(database, *queries):
+    return [result.require() for result in ask(database, list(queries))]
+
+
+def test_answers_come_in_the_order_of_their_queries(postgres):
+    assert rows(postgres.database(), "SELECT 1", "SELECT 'two', null", "SELECT 3 WHERE false") == [
+        [[1]], [["two", None]], [],
+    ]  # fmt: skip
+
+
+def test_all_queries_travel_over_one_connection(postgres):
+    pids = rows(postgres.database(), *["SELECT pg_backend_pid()"] * 20)
+    assert len({pid for ((pid,),) in pids}) == 1
+
+
+def test_a_percent_sign_is_no_placeholder(postgres):
+    assert rows(postgres.database(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("CREATE TABLE x ()", "cannot execute CREATE TABLE in a read-only transaction"),
+        ("SELECT lo_create(0)", "cannot execute lo_create() in a read-only transaction"),
+        ("SELECT nothing", 'column "nothing" does not exist'),
+        ("SELECT 1/0", "division by zero"),
+        ("SELECT 1; SELECT 2", "cannot insert multiple commands into a prepared statement"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_failing_query_leaves_the_others_answered(postgres, query, complaint, place):
+    queries = ["SELECT 1", "SELECT 2"]
+    queries.insert(place, query)
+    results = ask(postgres.database(), queries)
+    assert complaint in results[place].error
+    assert [each.rows for index, each in enumerate(results) if index != place] == [[[1]], [[2]]]
+    with pytest.raises(DatabaseError, match=r"[a-z]"):
+        results[place].require()
+
+
+def test_failing_queries_one_after_the_other_each_say_why(postgres):
+    results = ask(postgres.database(), ["SELECT a", "SELECT b", "SELECT 1", "SELECT c"])
+    assert [each.error[:10] for each in results] == ['column "a"', 'column "b"', "", 'column "c"']
+    assert results[2].rows == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("transaction_read_only", "on"),
+        ("statement_timeout", "1500ms"),
+        ("lock_timeout", "1s"),
+        ("row_security", "off"),
+        ("application_name", "opsproof"),
+    ],
+)
+def test_every_session_is_harmless(postgres, setting, value):
+    assert rows(postgres.database(timeout="1.5s"), f"SHOW {setting}") == [[[value]]]
+
+
+def test_a_query_that_takes_too_long_is_ended(postgres):
+    slow, quick = ask(postgres.database(timeout="300ms"), ["SELECT pg_sleep(60)", "SELECT 1"])
+    assert "canceling statement due to statement timeout" in slow.error
+    assert quick.rows == [[1]]
+
+
+def test_a_locked_table_is_not_waited_for(postgres):
+    with postgres.server.connect("metachat", postgres.password, "postgres") as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS locked ()")
+        with connection.transaction():
+            connection.execute("LOCK TABLE locked")
+            (result,) = ask(postgres.database(), ["SELECT count(*) FROM locked"])
+    assert "canceling statement due to lock timeout" in result.error
+
+
+def test_a_role_that_would_see_less_is_told_so(postgres, monkeypatch):
+    with postgres.server.connect("metachat", postgres.password, "postgres") as connection:
+        connection.execute("DROP TABLE IF EXISTS secret")
+        connection.execute("DROP ROLE IF EXISTS reader")
+        connection.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
+        connection.execute("CREATE TABLE secret (id int)")
+        connection.execute("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
+        connection.execute("GRANT SELECT ON secret TO reader")
+    monkeypatch.setenv("READER", "reader")
+    reader = postgres.database(password_env="READER")
+    reader = reader.model_copy(update={"dsn": reader.dsn.replace("user=metachat", "user=reader")})
+    (result,) = ask(reader, ["SELECT count(*) FROM secret"])
+    assert 'query would be affected by row-level security policy for table "secret"' in result.error
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set: it holds the password"),
+        ({"password_env": "WRONG_PASSWORD"}, "password authentication failed"),
+        ({"password_env": ""}, "no password supplied"),
+        ({"dsn": "host=127.0.0.1 port={port} dbname=none user=metachat"}, 'database "none" does not exist'),
+        ({"dsn": "host=127.0.0.1 port={port} user=none"}, 'password authentication failed for user "none"'),
+        ({"dsn": "host=no-such-host.invalid"}, "no-such-host.invalid"),
+        ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
+    ],
+)
+def test_our_own_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, change, complaint):
+    monkeypatch.setenv("WRONG_PASSWORD", "wrong")
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    monkeypatch.setenv("PGPASSFILE", "/dev/null")
+    if "dsn" in change:
+        change = {"dsn": change["dsn"].format(port=postgres.server.port)}
+    results = ask(postgres.database(**change), ["SELECT 1", "SELECT 2"])
+    assert [(result.rows, result.refusal) for result in results] == [([], "")] * 2
+    for result in results:
+        with pytest.raises(DatabaseError, match=complaint):
+            result.require()
+
+
+def test_no_message_holds_the_password(postgres, monkeypatch):
+    monkeypatch.setenv("WRONG_PASSWORD", "hunter2-hunter2")
+    (result,) = ask(postgres.database(password_env="WRONG_PASSWORD"), ["SELECT 1"])
+    assert "hunter2" not in result.error
+
+
+def test_where_nothing_listens_is_a_refusal_in_one_line(free_port):
+    (result,) = ask(_database(free_port), ["SELECT 1"])
+    assert "Connection refused" in result.refusal
+    assert "\n" not in result.refusal
+    with pytest.raises(DatabaseError, match="Connection refused"):
+        result.require()
+
+
+def _database(port):
+    return Database(dsn=f"host=127.0.0.1 port={port} user=nobody")
+
+
+def test_a_server_without_free_slots_is_a_refusal(postgres):
+    with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
+        admin.execute("DROP ROLE IF EXISTS crowd")
+        admin.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 1")
+        with postgres.server.connect("crowd", "crowd", "postgres"):
+            database = postgres.database(password_env="").model_copy(
+                update={"dsn": f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user=crowd password=crowd"}
+            )
+            (result,) = ask(database, ["SELECT 1"])
+    assert 'too many connections for role "crowd"' in result.refusal
+
+
+def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
+    results = []
+    queries = ["SELECT 1", "SELECT pg_sleep(30)", "SELECT 2"]
+    asking = threading.Thread(target=lambda: results.extend(ask(postgres.database(timeout="20s"), queries)))
+    asking.start()
+    with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
+        ended = False
+        while not ended:
+            ended = admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
+            ).fetchone()
+    asking.join(timeout=20)
+    assert results[0].rows == [[1]]
+    assert all("terminating connection" in each.error or "closed" in each.error for each in results[1:])
+
+
+def test_nothing_is_left_open(postgres):
+    rows(postgres.database(), "SELECT 1")
+    with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof'"
+        left = 1
+        while left:
+            left = admin.execute(query).fetchone()[0]
+    assert left == 0
+
+
+def test_an_empty_result_is_an_answer():
+    assert Result().require() == []

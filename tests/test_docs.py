@@ -1,0 +1,292 @@
+"""The documents say what is there: every name in them exists, every example in them works."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lab.postgres import SUPERUSER
+from opsproof import models, plugin
+from opsproof.errors import InventoryError
+from opsproof.history import History
+from opsproof.inventory import load
+from opsproof.limits import Measurement
+from opsproof.metrics import METRICS
+from opsproof.models import NOUNS
+from opsproof.quantities import UNITS
+from opsproof.verdicts import ORDER, Verdict
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+INVENTORY = ROOT / "docs" / "inventory.md"
+DOCUMENTS = [README, CONTRIBUTING, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(path, language):
+    return [body for each, body in FENCED.findall(text_of(path)) if each == language]
+
+
+def prose(path):
+    return FENCED.sub("", text_of(path))
+
+
+def commands(path):
+    """Whatever a document shows as a command: spans of code, and blocks for a shell."""
+    return [*re.findall(r"`([^`\n]+)`", prose(path)), *blocks(path, "sh"), *blocks(path, "")]
+
+
+def section(path, heading):
+    """The text from a heading to the next one, of whatever depth."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(path), re.DOTALL | re.MULTILINE)
+    assert found, f"{path.name} has no section {heading!r}"
+    return found[1]
+
+
+def first_column(text):
+    return re.findall(r"^\| `?([^`|\n]+?)`? \|", text, re.MULTILINE)[1:]
+
+
+def id_of(value):
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
+
+
+@pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 120)], ids=id_of)
+def test_a_document_stays_short(path, most):
+    assert len(text_of(path).splitlines()) <= most
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_metric_is_listed_with_its_unit_and_meaning(metric):
+    _, unit, meaning = METRICS[metric]
+    rows = [line for line in text_of(INVENTORY).splitlines() if line.startswith(f"| `{metric}` |")]
+    assert [row.split(" | ")[:3] for row in rows] == [[f"| `{metric}`", unit, meaning]]
+
+
+def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
+    source = "\n".join(text_of(path) for path in sorted((ROOT / "checks").rglob("test_*.py")))
+    judged = {}
+    for check, body in re.findall(r"^def (test_\w+)(.*?)(?=^def |\Z)", source, re.DOTALL | re.MULTILINE):
+        for metric in re.findall(r"allowed\.(\w+)", body):
+            judged.setdefault(metric, set()).add(check)
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", section(INVENTORY, "Metrics"), re.MULTILINE)
+    assert {metric: set(re.findall(r"\w+", checks)) for metric, checks in rows} == judged
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("Top level", models.File),
+        ("Limits", models.Rule),
+        ("Waivers", models.Waiver),
+        ("`pm2`", models.Pm2),
+        ("`clock`", models.Clock),
+        ("`logs`", models.Log),
+        ("`endpoints`", models.Endpoint),
+        ("`mounts`", models.Mount),
+        ("`databases`", models.Database),
+    ],
+)
+def test_a_table_is_described_key_by_key(heading, model):
+    keys = set(model.model_fields) - ({"limits"} if issubclass(model, models.Noun) else set())
+    assert set(first_column(section(INVENTORY, heading))) == keys
+
+
+def test_a_host_is_described_key_by_key():
+    tables = set(NOUNS.values())
+    keys = set(models.Host.model_fields) - {"name"} - tables
+    assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
+    assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
+
+
+def test_every_argument_that_names_a_noun_is_listed():
+    listed = re.findall(r"`([^`]+)`", section(INVENTORY, "What runs on a host"))
+    assert set(NOUNS) <= set(listed)
+
+
+def test_a_unit_is_described_with_its_suffixes():
+    rows = section(INVENTORY, "Units")
+    assert set(first_column(rows)) == {*UNITS, "word"}
+    for unit in ("bytes", "seconds"):
+        (row,) = [line for line in rows.splitlines() if line.startswith(f"| {unit} ")]
+        assert set(re.findall(r"[A-Za-z]+", " ".join(re.findall(r"`([^`]+)`", row.split("|")[2])))) == set(UNITS[unit])
+
+
+class Options(list[str]):
+    """Stands in for pytest's parser: keeps the names."""
+
+    def getgroup(self, _name):
+        return self
+
+    def addoption(self, *names, **_how):
+        self.extend(names)
+
+
+def own_options():
+    options = Options()
+    plugin.pytest_addoption(options)
+    return list(options)
+
+
+@pytest.mark.parametrize("option", own_options())
+def test_an_option_is_explained(option):
+    assert re.search(rf"{option}\b", text_of(README) + text_of(INVENTORY))
+
+
+def test_the_verdicts_and_exit_codes_are_listed():
+    listed = first_column(section(README, "Verdicts and exit codes"))
+    exits = {*pytest.ExitCode, plugin.UNKNOWN_EXIT}
+    assert set(listed) - {"exit"} == {*ORDER, *(str(int(each)) for each in exits)}
+
+
+LINKS = [
+    (path, link)
+    for path in DOCUMENTS
+    for link in re.findall(r"\]\(([^)]+)\)", prose(path))
+    if not link.startswith("https://")
+]
+
+
+@pytest.mark.parametrize(("path", "link"), LINKS, ids=id_of)
+def test_a_link_leads_somewhere(path, link):
+    file, _, anchor = link.partition("#")
+    target = (path.parent / file).resolve() if file else path
+    assert target.exists()
+    headings = re.findall(r"^#+ (.*)$", prose(target), re.MULTILINE) if anchor else []
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert {anchor} - {""} <= anchors
+
+
+def test_the_documents_lead_to_each_other():
+    linked = {(path.parent / link.partition("#")[0]).resolve() for path, link in LINKS}
+    assert {*DOCUMENTS} - {README} <= linked
+
+
+def named(pattern):
+    """Every match of a pattern in whatever the documents show as commands."""
+    return {each for path in DOCUMENTS for text in commands(path) for each in re.findall(pattern, text)}
+
+
+def test_a_make_target_that_is_named_is_there():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    shown = named(r"(?:^|\n)\s*make ([a-z-]+)")
+    assert {"demo", "test", "check"} <= shown
+    assert shown <= targets
+
+
+LAB = ("up", "down", "status", "traffic")
+
+
+@pytest.fixture(scope="session")
+def known_options():
+    """Every option of pytest, with opsproof's, and of the lab."""
+    words = [["-m", "pytest", "--help"], ["-m", "lab", "--help"], *(["-m", "lab", each, "--help"] for each in LAB)]
+    told = [subprocess.check_output([sys.executable, *each], cwd=ROOT, text=True) for each in words]
+    return set(re.findall(r"--[a-z][a-z-]+", " ".join(told)))
+
+
+def test_an_option_that_is_named_is_there(known_options):
+    shown = named(r"(?<![\w-])--[a-z][a-z-]+")
+    assert set(own_options()) <= shown
+    assert shown <= known_options
+
+
+def test_what_pytest_is_told_to_run_is_there():
+    paths = named(r"pytest ((?:checks|tests)[\w/.]*)")
+    rounds = named(r"(?:^|\s)-m ([a-z]+)") - {"lab", "opsproof"}
+    pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
+    markers = {each.partition(":")[0] for each in pyproject["tool"]["pytest"]["ini_options"]["markers"]}
+    assert [each for each in paths if not (ROOT / each).exists()] == []
+    assert paths
+    assert {"daily", "weekly", "predeploy", "postdeploy"} <= rounds <= markers
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Puts an example beside a copy of the production inventory."""
+    (tmp_path / "metachat.toml").write_text(text_of(ROOT / "inventory" / "metachat.toml"), encoding="utf-8")
+
+    def write(text):
+        path = tmp_path / "example.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+EXAMPLES = blocks(INVENTORY, "toml")
+COMPLETE = [each for each in EXAMPLES if each.startswith("# complete\n")]
+WRONG = [each for each in EXAMPLES if each.startswith("# wrong: ")]
+
+
+def test_every_example_is_right_or_wrong():
+    assert len(COMPLETE) >= 1
+    assert len(WRONG) >= 1
+    assert len(COMPLETE) + len(WRONG) == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("example", COMPLETE, ids=range(len(COMPLETE)))
+def test_a_complete_example_can_be_loaded(written, example):
+    assert "vps-01" in load(written(example)).hosts
+
+
+def test_the_first_example_declares_every_noun_there_is(written):
+    inventory = load(written(COMPLETE[0]))
+    assert [noun for noun in NOUNS if not inventory.hosts["vps-01"].nouns(noun)] == []
+    assert inventory.waivers
+
+
+@pytest.mark.parametrize("example", WRONG, ids=range(len(WRONG)))
+def test_a_wrong_example_is_complained_of_as_it_says(written, example):
+    path = written(example)
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: {example.splitlines()[0].removeprefix('# wrong: ')}"
+
+
+COPIES = [each.split("\n", maxsplit=1) for language in ("python", "toml") for each in blocks(CONTRIBUTING, language)]
+
+
+@pytest.mark.parametrize(("source", "code"), COPIES, ids=[source for source, _ in COPIES])
+def test_an_example_is_the_code(source, code):
+    assert code in text_of(ROOT / source.removeprefix("# "))
+
+
+def test_the_recording_of_the_example_is_there():
+    (command,) = blocks(CONTRIBUTING, "sh")
+    assert (ROOT / command.split()[-1]).is_file()
+
+
+def test_the_monitoring_role_sees_statistics(postgres):
+    (sql,) = blocks(README, "sql")
+    statements = [line for line in sql.splitlines() if line.strip().endswith(";")]
+    with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as connection:
+        for each in statements:
+            connection.execute(each.encode())
+        try:
+            connection.execute("SET ROLE opsproof_monitor")
+            query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND state IS NULL"
+            assert connection.execute(query).fetchone() == (0,)
+        finally:
+            connection.execute("RESET ROLE")
+            connection.execute("DROP ROLE opsproof_monitor")
+
+
+def test_the_query_of_the_history_answers(tmp_path):
+    (command,) = [each for each in blocks(README, "sh") if each.startswith("sqlite3 ")]
+    query = command.split('"')[1]
+    measured = Measurement("memory available", 94.5, "percent", "> 5 %", "passed", "")
+    verdict = Verdict("test_memory_is_available[lab]", "lab", "", measurements=[measured])
+    History(tmp_path / "history.sqlite").add(0.0, "lab.toml", "daily", [verdict])
+    connection = sqlite3.connect(tmp_path / "history.sqlite")
+    assert connection.execute(query).fetchall() == [("1970-01-01 00:00:00", 94.5, "percent")]
+    connection.close()

@@ -1,0 +1,196 @@
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from opsproof import history as module
+from opsproof.history import History, Streak
+from opsproof.limits import Measurement
+from opsproof.samples import Counter
+from opsproof.verdicts import Sample, Verdict
+
+TEST = "test_disk_has_room[vps-/]"
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History(tmp_path / "history.sqlite")
+
+
+def verdict(word="passed", test=TEST, **fields):
+    return Verdict(test, "vps", "/", word, "a sentence", **fields)
+
+
+def sample(value, taken, born=0.0):
+    return verdict(samples=[Sample("restarts", value, born, taken)])
+
+
+def count(path, table):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "streak"),
+    [
+        ([], None),
+        (["passed"], None),
+        (["failed"], Streak(1, 100)),
+        (["passed", "failed", "unknown", "failed"], Streak(3, 101)),
+        (["failed", "failed", "passed"], None),
+        (["failed", "warned", "failed"], Streak(1, 102)),
+        (["failed", "waived"], None),
+    ],
+)
+def test_a_streak_says_since_when_and_for_how_many_runs_a_check_is_bad(history, words, streak):
+    for number, word in enumerate(words):
+        history.add(100 + number, "lab.toml", "daily", [verdict(word), verdict("failed", "test_other[vps]")])
+    assert history.streak("vps", TEST) == streak
+    assert history.streak("other", TEST) is None
+    assert history.complaints == []
+
+
+def test_the_last_run_is_that_of_the_same_round(history):
+    history.add(1, "lab.toml", "daily", [verdict("passed")])
+    history.add(2, "lab.toml", "daily", [verdict("failed"), verdict("warned", "test_other[vps]")])
+    history.add(3, "lab.toml", "weekly", [verdict("unknown")])
+    history.add(4, "other.toml", "daily", [verdict("unknown")])
+    assert history.last_run("lab.toml", "daily") == {TEST: "failed", "test_other[vps]": "warned"}
+    assert history.last_run("lab.toml", "monthly") == {}
+
+
+@pytest.mark.parametrize(
+    ("since", "taken"),
+    [(0, [10, 20, 30]), (10, [10, 20, 30]), (15, [10, 20, 30]), (20, [10, 20, 30]), (25, [20, 30]), (99, [30])],
+)
+def test_samples_reach_back_to_the_newest_before_the_span(history, since, taken):
+    for moment in (10, 20, 30):
+        history.add(moment, "lab.toml", "daily", [sample(moment / 10, moment)])
+    assert [each.now for each in history.samples("vps", "/", "restarts", since)] == taken
+
+
+@pytest.mark.parametrize(
+    ("host", "noun", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
+)
+def test_samples_of_others_are_left_out(history, host, noun, metric):
+    history.add(10, "lab.toml", "daily", [sample(1, 10)])
+    assert history.samples(host, noun, metric, 0) == []
+    assert history.samples("vps", "/", "restarts", 0) == [Counter(1, 0, 10)]
+
+
+def test_measured_values_keep_their_type(history):
+    measurements = [
+        Measurement("disk used", 83.1, "percent", "< 80 %", "failed", "s"),
+        Measurement("status", "online", "word", "online", "passed", "s"),
+    ]
+    history.add(1, "lab.toml", "daily", [verdict(measurements=measurements)])
+    with closing(sqlite3.connect(history.path)) as connection:
+        assert connection.execute("SELECT metric, value, unit FROM measurements").fetchall() == [
+            ("disk used", 83.1, "percent"), ("status", "online", "word"),
+        ]  # fmt: skip
+
+
+def test_nothing_on_record_is_no_complaint(history):
+    assert (history.streak("vps", TEST), history.samples("vps", "/", "restarts", 0)) == (None, [])
+    assert history.complaints == []
+    assert not history.path.exists()
+
+
+def test_a_run_is_on_record_whole_or_not_at_all(history):
+    history.add(1, "lab.toml", "daily", [verdict()])
+    history.add(2, "lab.toml", "daily", [verdict("failed"), Verdict("test", "vps", "/", "passed", object())])
+    assert (count(history.path, "runs"), count(history.path, "verdicts")) == (1, 1)
+    (complaint,) = history.complaints
+    assert complaint.endswith("this run is not on record")
+
+
+def spoil_corrupt(path):
+    path.write_bytes(b"no database " * 1000)
+
+
+def spoil_cut(path):
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def spoil_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def spoil_foreign(path):
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE verdicts (something TEXT)")
+
+
+@pytest.mark.parametrize("spoil", [spoil_corrupt, spoil_cut, spoil_directory, spoil_foreign])
+def test_a_history_that_cannot_be_used_is_said_and_stops_nothing(history, spoil):
+    history.add(1, "lab.toml", "daily", [verdict("failed")])
+    spoil(history.path)
+    assert (history.streak("vps", TEST), history.samples("vps", "/", "restarts", 0)) == (None, [])
+    history.add(2, "lab.toml", "daily", [verdict()])
+    assert len(history.complaints) >= 2
+    assert all(each.startswith(f"{history.path}: ") for each in history.complaints)
+    assert {each.rpartition(": ")[2] for each in history.complaints} == {"cannot be read", "this run is not on record"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
+    (tmp_path / "reports").write_text("a file where the folder should be")
+    history = History(tmp_path / "reports" / "history.sqlite")
+    history.add(1, "lab.toml", "daily", [verdict()])
+    assert [each.rpartition(": ")[2] for each in history.complaints] == ["this run is not on record"]
+
+
+def test_the_same_complaint_is_made_once(history):
+    spoil_corrupt(history.path)
+    for _ in range(3):
+        history.streak("vps", TEST)
+    assert len(history.complaints) == 1
+
+
+def test_a_locked_history_is_said(history, monkeypatch):
+    monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.05)
+    history.add(1, "lab.toml", "daily", [verdict()])
+    with closing(sqlite3.connect(history.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        history.add(2, "lab.toml", "daily", [verdict()])
+        assert history.streak("vps", TEST) is None
+    assert [each.partition("sqlite: ")[2] for each in history.complaints] == [
+        "database is locked: this run is not on record", "database is locked: cannot be read",
+    ]  # fmt: skip
+    assert count(history.path, "runs") == 1
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from opsproof.history import History
+from opsproof.verdicts import Verdict
+history = History(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.read(1)
+for number in range(10):
+    history.add(number, "lab.toml", "daily", [Verdict("test", sys.argv[2], "") for _ in range(20)])
+print(history.complaints)
+"""
+
+
+def test_two_writers_lose_nothing(history):
+    words = [sys.executable, "-c", WRITER, history.path]
+    writers = [
+        subprocess.Popen([*words, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in ("a", "b")
+    ]
+    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2
+    assert [writer.communicate("x")[0] for writer in writers] == ["[]\n"] * 2
+    assert (count(history.path, "runs"), count(history.path, "verdicts")) == (20, 400)
+
+
+def test_a_path_with_odd_characters_is_a_file_of_that_name(tmp_path):
+    history = History(tmp_path / "a b?mode=ro#%41" / "history.sqlite")
+    history.path.parent.mkdir()
+    history.add(1, "lab.toml", "daily", [verdict()])
+    assert history.complaints == []
+    assert history.path.exists()

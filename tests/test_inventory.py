@@ -1,0 +1,187 @@
+import json
+import tomllib
+
+import pytest
+
+from opsproof.errors import InventoryError
+from opsproof.inventory import load, schema
+from opsproof.models import NOUNS
+
+HOST = '[hosts.vps]\ntransport = "local://"\n'
+DATABASE = HOST + "[hosts.vps.databases.db]\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes an inventory file."""
+
+    def write(text, name="inventory.toml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("transprot = 1\n" + HOST, "top level: unknown key 'transprot': did you mean 'transport'?"),
+        ('[hosts.vps]\ntransprot = "local://"\ntransport = "local://"',
+         "hosts.vps: unknown key 'transprot': did you mean 'transport'?"),
+        (HOST + '[hosts.vps.limits]\ndisk_usd = { must = "< 80%" }',
+         "hosts.vps.limits: unknown key 'disk_usd': did you mean 'disk_used'?"),
+        (HOST + "xyzzy = 1", "hosts.vps: unknown key 'xyzzy'"),
+        ("[hosts.vps]", "hosts.vps: transport is missing"),
+        ("", "top level: hosts is missing"),
+        ("[hosts]", "top level: hosts: dictionary should have at least 1 item after validation, not 0"),
+        ("hosts = 5", "top level: hosts: input should be a valid dictionary"),
+        ('[limits]\ndisk_used = { must = "< 80" }\n' + HOST,
+         "limits: disk_used: '80' is not a percentage such as '80%'"),
+        ('[limits]\ndisk_used = { must = "80%" }\n' + HOST,
+         "limits: disk_used: '80%' does not start with <, <=, > or >="),
+        ('[limits]\nprocess_memory = { should = "< 5min" }\n' + HOST,
+         "limits: process_memory: '5min' is not a size such as '10MB' or '512MiB'"),
+        ('[limits]\nrestarts = { must = "< 5", over = "soon" }\n' + HOST,
+         "limits.restarts: over: 'soon' is not a duration such as '30s', '26h' or '7d'"),
+        ('[limits]\ndisk_used = { source = "runbook" }\n' + HOST,
+         "limits: disk_used: a limit needs must, should or both"),
+        (DATABASE + 'dsn = "host=db"\ntimeout = "5"',
+         "hosts.vps.databases.db: timeout: '5' is not a duration such as '30s', '26h' or '7d'"),
+        (DATABASE + 'dsn = "host=db"\ntimeout = "0s"',
+         "hosts.vps.databases.db: timeout: input should be greater than 0"),
+        (DATABASE + 'dsn = "host=db password=hunter2"',
+         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+        (DATABASE + 'dsn = "host=db password = hunter2"',
+         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+        (DATABASE + 'dsn = "postgresql://u:hunter2@db/metachat"',
+         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+        (DATABASE + 'dsn = "postgresql://db/metachat?user=u&password=hunter2"',
+         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+        (HOST + "processes.api = {}",
+         "hosts: vps: processes are declared, but no pm2 table says where their daemon is"),
+        (HOST + '[hosts.vps.endpoints.api]\nurl = "ftp://db"',
+         "hosts.vps.endpoints.api: url: string should match pattern '^https?://'"),
+        (HOST + '[hosts.vps.logs.api]\npath = "api.log"\nformat = "xml"',
+         "hosts.vps.logs.api: format: input should be 'json' or 'text'"),
+        ('[[waivers]]\ncheck = "c"\non = "vps"\nowner = ""\nreason = "r"\nexpires = 2027-01-31\n' + HOST,
+         "waivers.0: owner: string should have at least 1 character"),
+        ('[[waivers]]\ncheck = "c"\non = "vps"\nowner = "o"\nreason = "r"\nexpires = "soon"\n' + HOST,
+         "waivers.0: expires: input should be a valid date or datetime, input is too short"),
+        ("[hosts", "not TOML: Expected ']' at the end of a table declaration (at end of document)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line_with_file_table_and_key(write, text, complaint):
+    path = write(text)
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize("text", ['[limits]\ndisk_used = "< 80%"\n', "[limits]\ndisk_used = { must = 5 }\n"])
+def test_a_limit_of_another_type_is_named(write, text):
+    with pytest.raises(InventoryError, match=r"limits(: |\.)disk_used"):
+        load(write(text + HOST))
+
+
+def test_every_wrong_key_is_said_at_once(write):
+    with pytest.raises(InventoryError) as caught:
+        load(write(HOST + "xyzzy = 1\nplugh = 2\n"))
+    assert [line.rpartition("key ")[2] for line in str(caught.value).splitlines()] == ["'xyzzy'", "'plugh'"]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("missing.toml", "no such file or directory: give --inventory=FILE"),
+        (".", "is a directory: give --inventory=FILE"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, complaint):
+    path = tmp_path / name
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: {complaint}"
+
+
+def test_a_file_of_other_bytes_is_not_toml(tmp_path):
+    path = tmp_path / "inventory.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InventoryError, match=r"inventory.toml: not TOML: 'utf-8' codec"):
+        load(path)
+
+
+def test_an_extended_inventory_that_is_missing_is_named(write, tmp_path):
+    with pytest.raises(InventoryError) as caught:
+        load(write('extends = "base.toml"\n' + HOST))
+    assert str(caught.value) == f"{tmp_path}/base.toml: no such file or directory: give --inventory=FILE"
+
+
+def test_a_mistake_in_an_extended_inventory_names_that_file(write, tmp_path):
+    write(HOST + "xyzzy = 1", "base.toml")
+    with pytest.raises(InventoryError, match=rf"^{tmp_path}/base\.toml: hosts\.vps: unknown key 'xyzzy'$"):
+        load(write('extends = "base.toml"\n' + HOST))
+
+
+@pytest.mark.parametrize("there", ["inventory.toml", "../{folder}/inventory.toml"])
+@pytest.mark.parametrize("back", ["base.toml", "../{folder}/base.toml"])
+def test_inventories_that_extend_each_other_are_refused(write, tmp_path, there, back):
+    write(f'extends = "{there.format(folder=tmp_path.name)}"\n' + HOST, "base.toml")
+    with pytest.raises(InventoryError, match="extends this file in turn"):
+        load(write(f'extends = "{back.format(folder=tmp_path.name)}"\n' + HOST))
+
+
+MOUNT_LIMIT = '[hosts.vps.mounts]\n"/" = { limits.disk_used = { must = "< 10%" } }\n'
+HOST_LIMIT = '[hosts.vps.limits]\ndisk_used = { must = "< 20%" }\n'
+FILE_LIMIT = '[limits]\ndisk_used = { must = "< 30%" }\n'
+PLAIN_MOUNT = '[hosts.vps.mounts]\n"/" = {}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "text_of_limit"),
+    [
+        (FILE_LIMIT + HOST + HOST_LIMIT + MOUNT_LIMIT, "< 10 %"),
+        (FILE_LIMIT + HOST + HOST_LIMIT + PLAIN_MOUNT, "< 20 %"),
+        (FILE_LIMIT + HOST + PLAIN_MOUNT, "< 30 %"),
+        (HOST + PLAIN_MOUNT, "< 40 %"),
+    ],
+    ids=["noun", "host", "file", "extended"],
+)
+def test_the_closest_limit_holds(write, text, text_of_limit):
+    write('[limits]\ndisk_used = { must = "< 40%" }\n[hosts.other]\ntransport = "local://"\n', "base.toml")
+    inventory = load(write('extends = "base.toml"\n' + text))
+    host = inventory.hosts["vps"]
+    assert str(host.limit("disk_used", host.mounts["/"])) == text_of_limit
+    assert set(inventory.hosts) == {"vps"}
+
+
+def test_limits_are_inherited_through_several_files(write):
+    write('[limits]\nswap_used = { must = "< 50%" }\ndisk_used = { must = "< 50%" }\n' + HOST, "first.toml")
+    write('extends = "first.toml"\n[limits]\ndisk_used = { must = "< 60%" }\n' + HOST, "second.toml")
+    host = load(write('extends = "second.toml"\n' + HOST)).hosts["vps"]
+    assert (str(host.limit("swap_used")), str(host.limit("disk_used"))) == ("< 50 %", "< 60 %")
+    assert host.limit("query_time") is None
+
+
+@pytest.mark.parametrize("name", ["metachat.toml", "lab.toml"])
+def test_the_committed_inventories_can_be_loaded(repository, name):
+    (host,) = load(repository / "inventory" / name).hosts.values()
+    assert str(host.limit("restarts")) == "< 5"
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_production_declares_every_noun(production, noun):
+    assert any(host.nouns(noun) for host in production.hosts.values())
+
+
+def test_the_committed_schema_is_that_of_the_models(repository):
+    assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), (
+        "run: python -m opsproof.inventory > inventory/schema.json"
+    )
+
+
+def test_the_schema_takes_durations_as_the_inventories_write_them(repository):
+    document = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
+    assert isinstance(document["limits"]["restarts"]["over"], str)
+    over = json.loads(schema())["$defs"]["Rule_count"]["properties"]["over"]["anyOf"]
+    assert [each["type"] for each in over] == ["string", "null"]

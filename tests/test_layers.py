@@ -1,0 +1,182 @@
+"""The rules that keep the layers one above the other, and the code small, read off the code itself."""
+
+import ast
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "opsproof"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+CHECKS = sorted((ROOT / "checks").rglob("*.py"))
+ACTIONS = sorted((ROOT / "actions").rglob("*.py"))
+
+
+def of(*names):
+    """Modules of the package by name, for instance facts/disks."""
+    return [path for path in SOURCES if path.relative_to(PACKAGE).with_suffix("").as_posix() in names]
+
+
+def within(folder):
+    return [path for path in SOURCES if path.parent == PACKAGE / folder]
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path):
+    """Every module that a file names in an import, wherever it stands."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name(path)} imports relative to itself"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports(path, module):
+    return any(each == module or each.startswith(f"{module}.") for each in imported(path))
+
+
+def breaches(paths, *modules):
+    return [f"{name(path)} imports {module}" for path in paths for module in modules if imports(path, module)]
+
+
+def functions(path):
+    """Each function with its length in lines, decorators left out."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [(node, node.end_lineno - node.lineno + 1) for node in ast.walk(tree(path)) if isinstance(node, kinds)]
+
+
+def test_there_is_something_to_judge():
+    assert len(SOURCES) > 20
+    assert len(CHECKS) > 5
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_a_check_imports_pytest_alone(path):
+    roots = {each.partition(".")[0] for each in imported(path)}
+    assert roots - {"pytest"} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("module", "homes"),
+    [
+        ("testinfra", ["shell"]),
+        ("subprocess", ["shell", "database_client"]),
+        ("psycopg", ["database"]),
+        ("sqlite3", ["history"]),
+        ("jinja2", ["report/page"]),
+        ("markupsafe", ["report/page"]),
+        ("pytest_html", []),
+        ("xdist", ["distribution"]),
+        ("tomllib", ["inventory"]),
+    ],
+)
+def test_what_reaches_out_has_one_home(module, homes):
+    assert breaches([path for path in SOURCES if path not in of(*homes)], module) == []
+
+
+def test_html_is_written_in_the_report_alone():
+    elsewhere = [path for path in SOURCES if path.parent != PACKAGE / "report"]
+    assert [name(path) for path in elsewhere if "</" in path.read_text(encoding="utf-8")] == []
+
+
+ABOVE_FACTS = [f"opsproof.{each}" for each in (
+    "plugin", "run", "report", "history", "judging", "fixtures", "gathering", "terminal", "verdicts", "inventory",
+    "action",
+)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paths", "above"),
+    [
+        (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
+        (of("shell", "database", "fact"), ABOVE_FACTS),
+        (
+            of("quantities", "limits", "samples", "metrics", "errors", "models"),
+            [*ABOVE_FACTS, "opsproof.facts", "opsproof.shell"],
+        ),
+        (of("errors", "quantities", "metrics"), ["opsproof.limits", "opsproof.models", "pytest"]),
+        (of("gathering", "history", "inventory"), ["opsproof.plugin", "opsproof.run", "opsproof.report", "pytest"]),
+        (
+            [path for path in SOURCES if path not in of("plugin")],
+            ["opsproof.plugin", "opsproof.report", "opsproof.terminal"],
+        ),
+        (SOURCES, ["checks", "actions", "lab", "tests"]),
+        (CHECKS, ["actions", "lab", "tests", "opsproof"]),
+        (ACTIONS, ["checks", "lab", "tests", "opsproof.plugin", "opsproof.run"]),
+    ],
+    ids=[
+        "facts",
+        "shell and database",
+        "words",
+        "foundations",
+        "gathering",
+        "all but the plugin",
+        "package",
+        "checks",
+        "actions",
+    ],
+)
+def test_nothing_imports_what_stands_above_it(paths, above):
+    inside = [path for path in paths if "opsproof.report" not in above or path.parent != PACKAGE / "report"]
+    assert breaches(inside, *above) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_module_is_at_most_400_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_a_file_of_checks_is_at_most_80_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *CHECKS, *ACTIONS], ids=name)
+def test_a_function_is_at_most_50_lines(path):
+    assert [node.name for node, length in functions(path) if length > 50] == []
+
+
+def test_functions_are_short():
+    lengths = sorted(length for path in SOURCES for _, length in functions(path))
+    assert statistics.median(lengths) <= 8
+    assert lengths[int(len(lengths) * 0.95)] <= 35
+
+
+def public(node, prefix=""):
+    """Definitions that others may use: not in functions, no underscore in front, nor in a class with one."""
+    for each in getattr(node, "body", []):
+        if isinstance(each, (ast.FunctionDef, ast.ClassDef)) and not each.name.startswith("_"):
+            yield f"{prefix}{each.name}", each
+            if isinstance(each, ast.ClassDef):
+                yield from public(each, f"{each.name}.")
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *ACTIONS], ids=name)
+def test_everything_public_says_what_it_means(path):
+    module = tree(path)
+    assert ast.get_docstring(module), "the module says nothing"
+    assert [each for each, node in public(module) if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_every_check_says_why_it_matters(path):
+    checks = {each: ast.get_docstring(node) for each, node in public(tree(path)) if each.startswith("test_")}
+    assert checks
+    assert [each for each, text in checks.items() if not text] == []
+
+
+def test_no_two_checks_share_a_name():
+    found = [each for path in CHECKS for each, _ in public(tree(path)) if each.startswith("test_")]
+    assert sorted(found) == sorted(set(found))

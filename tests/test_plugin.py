@@ -1,0 +1,368 @@
+"""Runs of pytest from end to end, as a user types them, against hosts whose tools are scripts."""
+
+import datetime
+import json
+
+import pytest
+
+DISKS = "checks/disks"
+LIMITS = """
+[limits]
+disk_used = { must = "< 80%", should = "< 70%", source = "runbook" }
+inodes_used = { must = "< 80%" }
+memory_available = { must = "> 0%" }
+swap_used = { must = "< 101%" }
+load_per_core = { must = "< 10000" }
+clock_difference = { must = "< 1h" }
+"""
+ROOM = "test_disk_has_room[{}-/data]"
+
+
+@pytest.fixture
+def estate(tmp_path, script):
+    """Writes an inventory of hosts, each with a df that says how full its disk is, or breaks."""
+
+    def estate(more="", **disks):
+        tables = []
+        for name, used in disks.items():
+            answer = f"echo '/data {used} {1000 - used} 100 10'" if isinstance(used, int) else used
+            said = f"echo $PPID >> {tmp_path}/asked-{name}; echo 'Mounted on Used Avail Inodes IUsed'; {answer}"
+            script(tmp_path / name / "df", said)
+            tables.append(
+                f'[hosts.{name}]\ntransport = "local://"\npath = ["{tmp_path}/{name}"]\nmounts."/data" = {{}}\n'
+            )
+        path = tmp_path / "inventory.toml"
+        path.write_text(LIMITS + "".join(tables) + more, encoding="utf-8")
+        return path
+
+    return estate
+
+
+@pytest.fixture
+def gathers(tmp_path):
+    """How often a host was asked: its df notes which gatherer ran it."""
+
+    def gathers(name):
+        path = tmp_path / f"asked-{name}"
+        return len(set(path.read_text().split())) if path.exists() else 0
+
+    return gathers
+
+
+BROKEN = "echo 'df: cannot read table of mounted file systems' >&2; exit 1"
+EVERY_KIND = {"calm": 120, "warm": 750, "full": 831, "mute": BROKEN}
+EVERY_VERDICT = {
+    ROOM.format("calm"): "passed",
+    ROOM.format("warm"): "warned",
+    ROOM.format("full"): "failed",
+    ROOM.format("mute"): "unknown",
+    "test_inodes_are_left[calm-/data]": "passed",
+    "test_inodes_are_left[warm-/data]": "passed",
+    "test_inodes_are_left[full-/data]": "passed",
+    "test_inodes_are_left[mute-/data]": "unknown",
+    "test_mount_is_mounted[calm-/data]": "passed",
+    "test_mount_is_mounted[warm-/data]": "passed",
+    "test_mount_is_mounted[full-/data]": "passed",
+    "test_mount_is_mounted[mute-/data]": "unknown",
+}
+
+
+@pytest.mark.parametrize(
+    ("disks", "words", "status"),
+    [
+        ({"calm": 120}, ["--strict-warnings"], 0),
+        ({"calm": 120, "warm": 750}, [], 0),
+        ({"calm": 120, "warm": 750}, ["--strict-warnings"], 1),
+        ({"full": 831, "mute": BROKEN}, [], 1),
+        ({"calm": 120, "mute": BROKEN}, [], 6),
+        ({"warm": 750, "mute": BROKEN}, ["--strict-warnings"], 1),
+        ({"calm": 120}, ["-k", "no_such_check"], 5),
+    ],
+    ids=["held", "warned", "strict", "failed and unknown", "unknown", "strict and unknown", "none"],
+)
+def test_the_exit_status_says_what_came_of_it(estate, prove, disks, words, status):
+    assert prove(estate(**disks), DISKS, *words).status == status
+
+
+def test_each_finding_is_one_sentence_with_its_remedy(estate, prove, gathers):
+    found = prove(estate(**EVERY_KIND), DISKS)
+    assert found.verdicts == EVERY_VERDICT
+    counts = found.text.splitlines()[-1].strip("= ").partition(" in ")[0]
+    assert sorted(counts.split(", ")) == ["1 failed", "1 warned", "3 unknown", "7 passed"]
+    for line in (
+        "FAILED  disk used 83.1 % on /data is over the limit of 80 %",
+        "        test_disk_has_room[full-/data]",
+        "        repair: on full: du --one-file-system --max-depth=2 --human-readable /data",
+        "WARNED  disk used 75 % on /data is over the limit of 70 %",
+        "round trips: 4 to hosts, 0 to databases",
+    ):
+        assert line in found.text.splitlines()
+    assert "mute, /data: df ended with status 1: df: cannot read table of mounted file systems" in found.text
+    assert "Traceback" not in found.text
+    assert "FAILURES" not in found.text
+    assert [gathers(name) for name in EVERY_KIND] == [1] * 4
+
+
+def test_the_worst_findings_stand_first(estate, prove):
+    text = prove(estate(**EVERY_KIND), DISKS).text
+    assert text.index("\nFAILED") < text.index("\nUNKNOWN") < text.index("\nWARNED")
+
+
+def test_pytest_alone_says_what_to_type_and_touches_nothing(estate, prove, gathers):
+    found = prove(estate(calm=120))
+    assert found.status == 4
+    assert "pytest -m daily" in found.text
+    assert list(found.reports.iterdir()) == []
+    assert gathers("calm") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[hosts.calm]\n", "hosts.calm: transport is missing"),
+        (None, "no such file or directory: give --inventory=FILE"),
+    ],
+)
+def test_a_wrong_inventory_is_a_usage_error_in_one_line(prove, tmp_path, text, complaint):
+    path = tmp_path / "inventory.toml"
+    if text is not None:
+        path.write_text(text)
+    found = prove(path, DISKS)
+    assert found.status == 4
+    (line,) = [line for line in found.text.splitlines() if line.strip()]
+    assert line.startswith(f"ERROR: {path}: ")
+    assert complaint in line
+
+
+def test_facts_that_were_never_saved_are_a_usage_error(estate, prove, tmp_path, gathers):
+    found = prove(estate(calm=120), DISKS, f"--facts={tmp_path}/nothing.json")
+    assert found.status == 4
+    assert "nothing.json: no saved facts" in found.text
+    assert gathers("calm") == 0
+
+
+def test_a_check_that_is_not_there_contacts_nothing(estate, prove, gathers):
+    assert prove(estate(calm=120), f"{DISKS}/test_nothing.py").status == 4
+    assert gathers("calm") == 0
+
+
+def test_listing_checks_contacts_nothing_and_leaves_nothing(estate, prove, gathers):
+    found = prove(estate(calm=120), DISKS, "--collect-only", "-q")
+    assert found.status == 0
+    assert "checks/disks/test_disks.py::test_disk_has_room[calm-/data]" in found.text
+    assert (gathers("calm"), list(found.reports.iterdir())) == (0, [])
+
+
+def test_only_what_the_selected_checks_need_is_asked(estate, prove, tmp_path, gathers):
+    saved = tmp_path / "facts.json"
+    prove(estate(calm=120), "checks/machine", "-k", "memory or load", f"--save-facts={saved}")
+    assert sorted(json.loads(saved.read_text())["calm"]["answers"]) == ["load", "memory"]
+    assert gathers("calm") == 0
+
+
+def test_a_single_check_asks_for_its_own_noun_alone(estate, prove, tmp_path):
+    saved = tmp_path / "facts.json"
+    more = 'mounts."/other" = {}\n'
+    prove(estate(more, calm=120), f"{DISKS}/test_disks.py::test_disk_has_room[calm-/data]", f"--save-facts={saved}")
+    assert list(json.loads(saved.read_text())["calm"]["answers"]) == ["disks /data"]
+
+
+def test_what_no_host_declares_is_not_checked(estate, prove):
+    assert prove(estate(calm=120), "checks/endpoints", "checks/processes", "checks/databases").status == 5
+
+
+@pytest.mark.parametrize("words", [[], ["-n", "2", "--dist", "loadgroup"]], ids=["alone", "by two workers"])
+def test_saved_facts_give_the_same_verdicts_and_contact_no_host(estate, prove, gathers, tmp_path, words):
+    saved = f"{tmp_path}/facts.json"
+    before = prove(estate(**EVERY_KIND), DISKS, f"--save-facts={saved}", *words)
+    assert before.verdicts == EVERY_VERDICT
+    assert set(json.loads((tmp_path / "facts.json").read_text())) == set(EVERY_KIND)
+
+    away = tmp_path / "away.toml"
+    away.write_text((tmp_path / "inventory.toml").read_text().replace("local://", "ssh://no-such-host.invalid"))
+    after = prove(away, DISKS, f"--facts={saved}")
+    assert after.verdicts == EVERY_VERDICT
+    assert after.properties == before.properties
+    assert (after.status, before.status) == (1, 1)
+    assert [gathers(name) for name in EVERY_KIND] == [1] * 4
+
+
+def test_two_workers_give_the_same_verdicts_with_one_round_trip_for_each_host(estate, prove, gathers):
+    found = prove(estate(**EVERY_KIND), DISKS, "-n", "2", "--dist", "loadgroup")
+    assert found.status == 1
+    assert found.verdicts == EVERY_VERDICT
+    assert "FAILED  disk used 83.1 % on /data is over the limit of 80 %" in found.text
+    assert "FAILURES" not in found.text
+    assert "round trips: 4 to hosts, 0 to databases" in found.text
+    assert [gathers(name) for name in EVERY_KIND] == [1] * 4
+
+
+def test_a_host_that_cannot_be_reached_is_unknown_and_stops_no_other(estate, prove, free_port):
+    away = f'[hosts.away]\ntransport = "ssh://root@127.0.0.1:{free_port}"\nmounts."/data" = {{}}\n'
+    found = prove(estate(away, calm=120), DISKS)
+    assert found.status == 6
+    assert found.verdicts[ROOM.format("calm")] == "passed"
+    assert found.properties[ROOM.format("away")]["sentence"] == (
+        f"away: ssh: connect to host 127.0.0.1 port {free_port}: Connection refused"
+    )
+
+
+def test_a_host_is_judged_over_ssh_as_it_is_locally(estate, prove, gathers, sshd):
+    path = estate(**EVERY_KIND)
+    path.write_text(path.read_text().replace("local://", sshd))
+    found = prove(path, DISKS)
+    assert found.verdicts == EVERY_VERDICT
+    assert [gathers(name) for name in EVERY_KIND] == [1] * 4
+
+
+def waiver(days, ceiling="", on="full-/data"):
+    expires = datetime.datetime.now(tz=datetime.UTC).date() + datetime.timedelta(days=days)
+    return f"""
+[[waivers]]
+check = "test_disk_has_room"
+on = "{on}"
+owner = "ana"
+reason = "a bigger disk is ordered"
+expires = {expires}
+{ceiling}
+"""
+
+
+WAIVED = {
+    "in_force": (waiver(30, on="in_force-/data"), "waived", "by ana: a bigger disk is ordered)"),
+    "days_left_14": (waiver(14, on="days_left_14-/data"), "waived", "(waived until 20"),
+    "days_left_13": (waiver(13, on="days_left_13-/data"), "warned", "(waived until 20"),
+    "last_day": (waiver(0, on="last_day-/data"), "warned", "(waived until 20"),
+    "expired": (waiver(-1, on="expired-/data"), "failed", "(the waiver of ana expired on 20"),
+    "under_ceiling": (waiver(30, "ceiling = 85", on="under_ceiling-/data"), "waived", "(waived until 20"),
+    "over_ceiling": (waiver(30, "ceiling = 83", on="over_ceiling-/data"), "failed",
+        "over the ceiling of the waiver of ana"),
+    "of_another": (waiver(30, on="of_another-/other"), "failed", "is over the limit of 80 %"),
+}  # fmt: skip
+
+
+def test_a_waiver_holds_until_it_expires_or_is_exceeded(estate, prove):
+    path = estate("".join(text for text, *_ in WAIVED.values()), **dict.fromkeys(WAIVED, 831))
+    found = prove(path, DISKS, "-k", "room")
+    assert found.verdicts == {ROOM.format(name): verdict for name, (_, verdict, _) in WAIVED.items()}
+    for name, (_, _, said) in WAIVED.items():
+        assert said in found.properties[ROOM.format(name)]["sentence"]
+
+
+def test_what_is_waived_lets_a_run_hold(estate, prove):
+    assert prove(estate(waiver(30), full=831), DISKS).status == 0
+
+
+def test_what_could_not_be_measured_is_never_waived(estate, prove):
+    found = prove(estate(waiver(30, on="mute-/data"), mute=BROKEN), DISKS)
+    assert found.verdicts[ROOM.format("mute")] == "unknown"
+    assert found.status == 6
+
+
+@pytest.fixture
+def own_checks(tmp_path, repository):
+    """Arguments that run checks written here."""
+
+    def own_checks(text):
+        path = tmp_path / "test_own.py"
+        path.write_text(f"import pytest\n\n{text}\n", encoding="utf-8")
+        return ["-c", f"{repository}/pyproject.toml", "-p", "opsproof.plugin", str(path)]
+
+    return own_checks
+
+
+def test_a_check_that_breaks_is_unknown_with_its_traceback(estate, prove, own_checks):
+    check = """
+def look(table):
+    return table["nothing"]
+
+def test_broken(disks, mount):
+    assert disks[mount].used > 0
+    look({})
+
+def test_broken_otherwise(disks, mount):
+    disks[mount].nothing
+"""
+    found = prove(estate(calm=120), *own_checks(check))
+    assert found.status == 6
+    said = "the check itself broke: KeyError: 'nothing'"
+    assert found.properties["test_broken[calm-/data]"] == {"verdict": "unknown", "sentence": said}
+    assert f"UNKNOWN {said}\n        test_broken[calm-/data]" in found.text
+    assert "test_own.py:9: look({})" in found.html
+    assert "test_own.py:5: return table[&#34;nothing&#34;]" in found.html
+    assert "test_own.py:12: disks[mount].nothing" in found.text
+    assert "_pytest" not in found.text
+
+
+def test_a_limit_that_is_not_declared_is_unknown(estate, prove, own_checks):
+    found = prove(estate(calm=120), *own_checks("def test_own(host, allowed):\n    assert 1 in allowed.query_time"))
+    assert found.status == 6
+    said = "limits.query_time is not declared in the inventory, so nothing is judged by it"
+    assert found.properties["test_own[calm]"]["sentence"] == said
+
+
+def test_a_plain_assertion_says_its_own_message(estate, prove, own_checks):
+    found = prove(estate(calm=120), *own_checks("def test_own(host):\n    assert False, f'{host.name} is\\nnot well'"))
+    assert found.properties["test_own[calm]"] == {"verdict": "failed", "sentence": "calm is"}
+
+
+def test_a_check_that_names_two_nouns_is_a_usage_error(estate, prove, own_checks, gathers):
+    found = prove(estate(calm=120), *own_checks("def test_own(disks, mount, process):\n    pass"))
+    assert found.status != 0
+    assert "test_own names two nouns: process, mount" in found.text
+    assert gathers("calm") == 0
+
+
+def test_a_noun_with_an_at_sign_keeps_its_whole_name(estate, prove, own_checks):
+    more = 'pm2 = { home = "/nowhere" }\n[hosts.calm.processes]\n"api@1" = {}\n"api@2" = {}\n'
+    found = prove(estate(more, calm=120), *own_checks("def test_own(host, process):\n    assert process == 'api@1'"))
+    assert found.verdicts == {"test_own[calm-api@1]": "passed", "test_own[calm-api@2]": "failed"}
+    assert "        test_own[calm-api@2]\n" in found.text
+
+
+COUNTING = """
+from opsproof.samples import Counter
+
+def test_own(host, increase, allowed):
+    limit = allowed.restarts
+    counter = Counter({value}, 0.0, {now})
+    assert increase(counter, limit) in limit
+"""
+
+
+def test_a_counter_is_judged_by_what_earlier_runs_saw(estate, prove, own_checks, tmp_path):
+    limit = 'limits.restarts = { must = "< 5", over = "1h" }\n'
+    statuses = []
+    for value, now in ((7, 1_000_000), (9, 1_003_600), (20, 1_007_200)):
+        checks = own_checks(COUNTING.format(value=value, now=float(now)))
+        found = prove(estate(limit, calm=120), *checks, reports=tmp_path / "reports")
+        statuses.append(found.status)
+    assert statuses == [6, 0, 1]
+    assert "restarts 11 is over the limit of 5" in found.text
+
+
+def test_the_same_check_may_be_judged_again_and_again(estate, prove, tmp_path):
+    path = estate(full=831)
+    for _ in range(2):
+        found = prove(path, DISKS, reports=tmp_path / "reports")
+        newest = max((tmp_path / "reports").glob("*.html"), key=lambda each: each.stat().st_mtime_ns)
+    assert found.status == 1
+    assert "not good for 2 runs, since 20" in newest.read_text()
+
+
+def test_a_broken_history_is_said_and_stops_nothing(estate, prove, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "history.sqlite").write_bytes(b"no database " * 100)
+    found = prove(estate(**EVERY_KIND), DISKS, reports=tmp_path / "reports")
+    assert found.verdicts == EVERY_VERDICT
+    assert found.status == 1
+    assert "history.sqlite" in found.text
+    assert "this run is not on record" in found.text
+    assert "cannot be read" in found.html
+
+
+def test_the_projects_own_tests_contact_no_host(prove, tmp_path):
+    found = prove(tmp_path / "missing.toml", "tests/test_quantities.py", "-q")
+    assert found.status == 0
+    assert list(found.reports.iterdir()) == []
+    assert "findings" not in found.text

@@ -1,0 +1,270 @@
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.backend.local import LocalBackend
+
+from opsproof import shell
+from opsproof.errors import CommandError, HostUnreachable, MeasurementError, OutputError
+from opsproof.models import Host
+from opsproof.shell import Answer, argv, run
+
+
+def host(transport="local://", **fields):
+    return Host(name="vps", transport=transport, **fields)
+
+
+def reason(target, *commands):
+    """Why the host is called unreachable."""
+    with pytest.raises(HostUnreachable) as caught:
+        run(target, commands or (argv("true"),))
+    return str(caught.value)
+
+
+HOSTILE = ["", "a b", "'", '"', "$(id)", "`id`", "%s %d", "\\", "a\nb", "-n", "*", "ä€😀", ";&|<>", "@0", "a,b:c"]
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_a_word_reaches_the_program_as_it_is(word):
+    (answer,) = run(host(), (argv("printf", "%s", word),))
+    assert (answer.status, answer.stdout) == (0, word)
+
+
+def test_answers_come_in_the_order_of_their_commands():
+    script = "echo " + "x" * 200 + " $0; sleep $1"
+    commands = [argv("sh", "-c", script, str(n), str(0.2 - n / 10)) for n in range(3)]
+    assert [each.stdout.split()[1] for each in run(host(), tuple(commands))] == ["0", "1", "2"]
+
+
+def test_an_answer_carries_the_hosts_clock_between_ours():
+    (answer,) = run(host(), (argv("date", "+%s.%N"),))
+    assert answer.sent <= float(answer.stdout) <= answer.received
+    assert answer.now <= float(answer.stdout)
+
+
+def test_output_in_no_known_encoding_is_still_an_answer():
+    (answer,) = run(host(), (argv("printf", r"\377\000ok"),))
+    assert answer.stdout == "\ufffd\x00ok"
+
+
+def test_another_user_is_asked_through_sudo_without_a_prompt(tmp_path, script):
+    script(tmp_path / "sudo", 'printf "%s\\n" "$*"')
+    (answer,) = run(host(path=[str(tmp_path)]), (argv("id", "-u", user="deploy"),))
+    assert answer.stdout == "-n -u deploy -- id -u\n"
+
+
+def test_a_refused_sudo_is_no_answer(tmp_path, script):
+    script(tmp_path / "sudo", "echo 'sudo: a password is required' >&2; exit 1")
+    (answer,) = run(host(path=[str(tmp_path)]), (argv("id", user="deploy"),))
+    with pytest.raises(CommandError, match=r"^id ended with status 1: sudo: a password is required$"):
+        answer.require("id")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "complaint"),
+    [
+        (
+            Answer(127, "", "pm2: No such file or directory\n"),
+            CommandError,
+            "pm2 is not there: pm2: No such file or directory",
+        ),
+        (
+            Answer(126, "", "pm2: Permission denied\n"),
+            CommandError,
+            "pm2 ended with status 126: pm2: Permission denied",
+        ),
+        (Answer(124, "", flag="timeout", elapsed_s=10.02), CommandError, "pm2 gave no answer within 10 s"),
+        (Answer(141, "x", flag="truncated"), OutputError, "pm2 printed more than 4 MiB"),
+        (Answer(1, "", "first\nlast\n"), CommandError, "pm2 ended with status 1: last"),
+        (Answer(137, ""), CommandError, "pm2 ended with status 137: no message"),
+        (Answer(1, "", "x" * 1000), CommandError, "pm2 ended with status 1: " + "x" * 300),
+    ],
+)
+def test_a_command_that_did_not_answer_says_why(answer, error, complaint):
+    with pytest.raises(error) as caught:
+        answer.require("pm2")
+    assert str(caught.value) == complaint
+    assert isinstance(caught.value, MeasurementError)
+
+
+@pytest.mark.parametrize(("status", "statuses"), [(0, ()), (1, (0, 1)), (3, (3,))])
+def test_a_status_that_is_expected_is_an_answer(status, statuses):
+    answer = Answer(status, "out")
+    assert answer.require("pm2", *statuses) is answer
+
+
+def test_zero_is_not_expected_where_others_are():
+    with pytest.raises(CommandError, match="ended with status 0"):
+        Answer(0, "").require("grep", 1)
+
+
+class Distorted(LocalBackend):
+    """A local transport that hands on what comes back as `distort` leaves it."""
+
+    def __init__(self, distort):
+        super().__init__()
+        self._distort = distort
+
+    def run(self, command, *args, **kwargs):
+        result = super().run(command, *args, **kwargs)
+        return self.result(result.rc, b"", self._distort(result.stdout_bytes), result.stderr_bytes)
+
+
+@pytest.fixture
+def distorted(monkeypatch):
+    def distort(change):
+        monkeypatch.setattr(testinfra, "get_host", lambda *_, **__: testinfra.host.Host(Distorted(change)))
+
+    return distort
+
+
+@pytest.mark.parametrize("noise", [b"Welcome to vps!\n", b"opsproof 0123 1\n0 0 - 0 0\nend 0123\n", b"\xff\x00"])
+def test_noise_of_a_login_before_the_frame_is_skipped(distorted, noise):
+    distorted(lambda printed: noise + printed)
+    assert [answer.stdout for answer in run(host(), (argv("echo", "ok"),))] == ["ok\n"]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda printed: b"", "vps: the connection ended without an answer"),
+        (lambda printed: b"Connection to vps closed.\n", "vps: Connection to vps closed."),
+        (lambda printed: printed[: len(printed) // 2], "vps: the connection ended without an answer"),
+        (lambda printed: printed[:-1], "vps: the connection ended without an answer"),
+        (lambda printed: printed.replace(b"\n", b"\r\n"), "vps: the connection ended without an answer"),
+        (lambda printed: printed.replace(b"first", b"fir"), "vps: the connection lost a part of the answer"),
+        (lambda printed: printed.replace(b" - ", b" "), "vps: the connection lost a part of the answer"),
+    ],
+    ids=[
+        "silent",
+        "only noise",
+        "half of it",
+        "without its last byte",
+        "over a terminal",
+        "with a gap",
+        "with a torn head",
+    ],
+)
+def test_a_damaged_answer_is_none(distorted, change, complaint):
+    distorted(change)
+    assert reason(host(), argv("echo", "first"), argv("echo", "second")) == complaint
+
+
+def test_a_host_without_perl_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "perl: not found" in reason(host())
+
+
+def test_a_transport_that_hangs_costs_its_time_once(monkeypatch, tmp_path, script):
+    script(tmp_path / "perl", f"echo $$ > {tmp_path}/pid; /bin/sleep 60")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(shell, "CONNECT_TIMEOUT_S", -14.7)
+    assert reason(host()) == "vps: no answer from local:// within 0 s"
+    group = int((tmp_path / "pid").read_text())
+    assert [each for each in Path("/proc").glob("[0-9]*/stat") if parent(each) == group] == []
+
+
+def parent(stat):
+    """The process that started the one whose stat file this is."""
+    try:
+        return int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("transport", "complaint"),
+    [
+        ("nonsense://vps", "Unknown connection type 'nonsense'"),
+        ("ssh://no-such-host.invalid", "Could not resolve hostname"),
+    ],
+)
+def test_a_transport_that_leads_nowhere_is_one_line(transport, complaint):
+    said = reason(host(transport))
+    assert complaint in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_port_where_nothing_listens_is_one_line(free_port):
+    said = reason(host(f"ssh://root@127.0.0.1:{free_port}"))
+    assert said == f"vps: ssh: connect to host 127.0.0.1 port {free_port}: Connection refused"
+
+
+def test_words_reach_their_programs_over_ssh_as_they_are(sshd):
+    answers = run(host(sshd), tuple(argv("printf", "%s", word) for word in HOSTILE))
+    assert [(answer.status, answer.stdout) for answer in answers] == [(0, word) for word in HOSTILE]
+
+
+def test_one_hundred_commands_fit_in_one_round_trip_over_ssh(sshd):
+    commands = tuple(argv("sh", "-c", f"# {'long script ' * 2000}\necho $0", str(n)) for n in range(100))
+    assert [answer.stdout for answer in run(host(sshd), commands)] == [f"{n}\n" for n in range(100)]
+
+
+def test_a_wrong_key_is_refused_in_one_line(sshd_server):
+    sshd_server.close_connections()
+    said = reason(host(sshd_server.spec("other_key")))
+    assert said == f"vps: {sshd_server.user}@127.0.0.1: Permission denied (publickey)."
+
+
+@pytest.fixture
+def own_options(sshd_server, monkeypatch):
+    """The folder of opsproof's own ssh options, which here also know the server's key."""
+    # A control socket's path has room for 107 characters, too few for pytest's own folders.
+    folder = Path(tempfile.mkdtemp(prefix="run-"))
+    trust = f"UserKnownHostsFile {sshd_server.folder}/known_hosts\n"
+    monkeypatch.setattr(shell, "_SSH_OPTIONS", trust + shell._SSH_OPTIONS)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    shell._ssh_config.cache_clear()
+    own = folder / f"opsproof-{os.getuid()}"
+    yield own
+    shell._ssh_config.cache_clear()
+    if own.is_dir() and not own.is_symlink():
+        sshd_server.close_connections(own)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def over_own_options(sshd_server, own_options):
+    key = f"{sshd_server.folder}/user_key"
+    return host(f"ssh://{sshd_server.user}@127.0.0.1:{sshd_server.port}?ssh_identity_file={key}")
+
+
+def test_later_runs_use_the_connection_of_the_first(over_own_options, own_options):
+    # What the server calls the client's port is that of the connection.
+    ports = [run(over_own_options, (argv("sh", "-c", "echo $SSH_CONNECTION"),))[0].stdout for _ in range(3)]
+    assert ports[0].startswith("127.0.0.1 ")
+    assert len(set(ports)) == 1
+    assert [path.name for path in own_options.iterdir() if not path.is_socket()] == ["ssh_config"]
+    assert sum(path.is_socket() for path in own_options.iterdir()) == 1
+
+
+def test_runs_at_the_same_time_all_get_their_answers(over_own_options):
+    found = []
+    ask = [
+        threading.Thread(target=lambda: found.append(run(over_own_options, (argv("echo", "ok"),)))) for _ in range(6)
+    ]
+    for thread in ask:
+        thread.start()
+    for thread in ask:
+        thread.join()
+    assert [answers[0].stdout for answers in found] == ["ok\n"] * 6
+
+
+def test_the_folder_of_connections_is_for_its_owner_alone(over_own_options, own_options):
+    run(over_own_options, (argv("true"),))
+    assert own_options.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("trap", ["open", "link"])
+def test_a_folder_of_connections_that_others_could_use_is_refused(over_own_options, own_options, tmp_path, trap):
+    if trap == "open":
+        own_options.mkdir()
+        own_options.chmod(0o755)
+    else:
+        tmp_path.chmod(0o700)
+        own_options.symlink_to(tmp_path)
+    assert reason(over_own_options) == f"vps: {own_options} is open to others: remove it"
