@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,7 +85,7 @@ def ask(database: Database, queries: list[str]) -> list[Result]:
         return [Result(error=str(error))] * len(queries)
     except ConnectionRefusedError as error:
         return [Result(refusal=str(error), elapsed_s=time.monotonic() - started)] * len(queries)
-    with connection:
+    with closing(connection):
         return _pipelined(connection, queries, started)
 
 
@@ -101,7 +102,7 @@ def _connect(database: Database) -> "psycopg.Connection[Any]":
             password=_password(database),
         )
     except psycopg.Error as error:
-        message = _one_line(error)
+        message = _one_line(str(error))
         if _OURS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
@@ -126,40 +127,38 @@ def _password(database: Database) -> str | None:
 
 
 def _pipelined(connection: "psycopg.Connection[Any]", queries: list[str], started: float) -> list[Result]:
-    # The first is asked alone, so that its time is its own; the others travel together.
-    results = _answered(connection, dict(enumerate(queries[:1])), started)
-    while waiting := {index: query for index, query in enumerate(queries) if index not in results}:
-        # A failed query aborts those behind it, so they are asked again without it.
-        results |= _answered(connection, waiting, started)
-    return [results[index] for index in range(len(queries))]
+    # A sync behind each query keeps a failed one from taking those behind it along.
+    from psycopg import generators
+
+    pgconn = connection.pgconn
+    pgconn.enter_pipeline_mode()
+    for query in queries:
+        pgconn.send_query_params(query.encode(), None)
+        pgconn.pipeline_sync()
+    connection.wait(generators.send(pgconn))
+    return [_next_result(connection, started) for _ in queries]
 
 
-def _answered(connection: "psycopg.Connection[Any]", queries: dict[int, str], started: float) -> dict[int, Result]:
-    """The results up to the first failure; of a broken connection, all."""
-    import psycopg
+def _next_result(connection: "psycopg.Connection[Any]", started: float) -> Result:
+    from psycopg import OperationalError, adapt, generators, pq
 
-    cursors: dict[int, psycopg.Cursor[Any]] = {}
-    failure = Result(error="the server gave no answer")
     try:
-        with connection.pipeline():
-            for index, query in queries.items():
-                cursors[index] = connection.execute(query.encode())
-    except psycopg.Error as error:
-        failure = Result(error=_one_line(error))
-    answered = {index: cursor for index, cursor in cursors.items() if cursor.pgresult is not None}
+        answer, *_ = [connection.wait(generators.fetch(connection.pgconn)) for _ in ("rows", "end of rows", "sync")]
+    except OperationalError as error:
+        return Result(error=_one_line(str(error)))
     elapsed_s = time.monotonic() - started
-    results = {index: Result(_rows(cursor), elapsed_s=elapsed_s) for index, cursor in answered.items()}
-    lost = [index for index in queries if index not in answered]
-    return results | dict.fromkeys(lost if connection.broken else lost[:1], failure)
+    if answer is None:
+        return Result(error="the server closed the connection")
+    if answer.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+        return Result(error=_one_line(answer.get_error_message()))
+    transformer = adapt.Transformer(connection)
+    transformer.set_pgresult(answer)
+    return Result(transformer.load_rows(0, answer.ntuples, list), elapsed_s=elapsed_s)
 
 
-def _rows(cursor: "psycopg.Cursor[Any]") -> list[list[Any]]:
-    return [list(row) for row in cursor.fetchall()] if cursor.description else []
-
-
-def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:3])[:300] or type(error).__name__
+def _one_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return "; ".join(lines[:3])[:300] or "the server gave no reason"
 
 
 def serve() -> None:

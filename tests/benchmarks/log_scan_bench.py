@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-PROGRAM = Path(__file__).parents[2] / "src" / "opsproof" / "facts" / "log_scan.pl"
+from opsproof.facts.logs import scanner
+
 CACHE = Path(tempfile.gettempdir()) / "opsproof-log-scan"
 DAY = 86_400
 WEEK = 7 * DAY
@@ -117,7 +118,7 @@ def _runbook(log: Path, *pipelines: str) -> float:
 def _ours(log: Path, seconds: int) -> float:
     """Time of a scan of the last `seconds` of the log, which may have ended a while ago."""
     window = int(time.time() - log.stat().st_mtime) + seconds
-    return _seconds([shutil.which("perl") or "perl", str(PROGRAM), str(log), "json", str(window)])
+    return _seconds([shutil.which("perl") or "perl", "-e", scanner(), "--", str(log), "json", str(window)])
 
 
 def _row(name: str, ours: list[float], baseline: list[float], goal: float) -> dict[str, object]:

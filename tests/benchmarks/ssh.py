@@ -17,7 +17,13 @@ from opsproof.inventory import load
 from tests import sshd
 
 LEAST_VERDICTS = 60
-MOUNTS = '\n[hosts.lab.mounts."/"]\n[hosts.lab.mounts."/tmp"]\nmountpoint = false\n'
+MOUNTS = """
+[hosts.lab.mounts."/"]
+[hosts.lab.mounts."/tmp"]
+mountpoint = false
+[hosts.lab.mounts."/var"]
+mountpoint = false
+"""
 
 
 def ssh(bench: Bench) -> list[Row]:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from opsproof.facts.logs import scanner
+
 PERL = shutil.which("perl") or "perl"
-PROGRAM = Path(__file__).parents[2] / "src" / "opsproof" / "facts" / "log_scan.pl"
 NOW = 1_795_500_000
 DAY = 86_400
 COUNTS = ("lines", "recognized", "errors", "client_errors", "fatals")
@@ -53,7 +54,7 @@ def run(tmp_path: Path) -> Scan:
         folder = tmp_path / "perl"
         folder.mkdir(exist_ok=True)
         (folder / "Still.pm").write_text(f"package Still; {CLOCK} {also} 1;")
-        command = [PERL, f"-I{folder}", "-MStill", str(PROGRAM), *map(str, arguments)]
+        command = [PERL, f"-I{folder}", "-MStill", "-e", scanner(), "--", *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(environment or {})}
         )
@@ -664,7 +665,7 @@ def test_bad_arguments_are_refused(run: Scan, arguments: list[str]) -> None:
 def test_the_program_runs_as_one_argument(logs: Logs) -> None:
     """That is how it reaches the host, whose clock it then asks."""
     path = logs(entry())
-    command = [PERL, "-e", PROGRAM.read_text(), str(path), "json", "60"]
+    command = [PERL, "-e", scanner(), str(path), "json", "60"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["newest"] == NOW - 10
 

@@ -47,7 +47,7 @@ class LogReports(NounFact[Log, LogReport]):
         """The window is the time span of the limit on errors."""
         limit = host.limit("log_errors", noun)
         window_s = (limit and limit.over) or DEFAULT_WINDOW_S
-        words = ("perl", "-e", _scanner(), "--", noun.path, noun.format, f"{window_s:.0f}")
+        words = ("perl", "-e", scanner(), "--", noun.path, noun.format, f"{window_s:.0f}")
         return argv(*words, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, name: str, noun: Log) -> LogReport:
@@ -68,5 +68,7 @@ class LogReports(NounFact[Log, LogReport]):
 
 
 @cache
-def _scanner() -> str:
-    return resources.files("opsproof.facts").joinpath("log_scan.pl").read_text(encoding="utf-8")
+def scanner() -> str:
+    """The Perl program that counts a log on its host; its two files are one program in this order only."""
+    folder = resources.files("opsproof.facts")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("log_files.pl", "log_scan.pl"))

@@ -1,0 +1,256 @@
+# The files of a log: times of lines, reading, bisection, rotated files, and the live file
+# that others write, rotate and empty meanwhile.
+#
+# The first half of one program: log_scan.pl is joined behind it, and both are sent to a host
+# as `perl -e`. The pragmas and the variables of this file hold for that half too.
+use strict;
+use warnings;
+use Errno qw(EINVAL EISDIR);
+use List::Util qw(max min);
+
+my $BLOCK    = 1 << 20;    # bytes per read; a line of more is judged by its HEAD
+my $HEAD     = 1 << 16;
+my $PROBE    = 1 << 14;    # bytes per step of the bisection
+my $NO_LIMIT = 9**20;
+
+my $STAMP  = qr/(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(\.\d+)?\s?(?:Z|([-+]\d\d):?(\d\d))/;
+my $PREFIX = qr/[-0-9:TZ.+ ]{0,40}+/;
+my $DATED  = qr/\n(?=\d{4}-\d\d-\d\d[ T]\d\d:|$PREFIX\{[^\n]*?"time":"\d{4}-)/;
+
+sub fail {
+    my ($status, $subject, $reason) = @_;
+    $subject =~ s{.*/}{}s;
+    print STDERR "$subject: $reason\n";
+    exit $status;
+}
+
+# ---- times
+
+sub epoch {
+    my ($year, $month, $day, $h, $m, $s, $fraction, $east, $minutes) = @_;
+    return if $month < 1 || $month > 12 || $day < 1 || $day > 31 || $h > 23 || $m > 59 || $s > 60;
+    --$year if $month <= 2;    # the civil calendar, its years from March
+    my $leaps  = int($year / 4) - int($year / 100) + int($year / 400);
+    my $days   = 365 * $year + $leaps + int((153 * (($month + 9) % 12) + 2) / 5) + $day - 719469;
+    my $offset = ($east // 0) * 60 + ($minutes // 0) * (($east // '') =~ /-/ ? -1 : 1);
+    return $days * 86400 + $h * 3600 + ($m - $offset) * 60 + $s + ($fraction || 0);
+}
+
+sub time_of {    # the JSON time, or else the date in front, which PM2 put there later
+    my ($line) = @_;
+    my @stamp = $line =~ /^$PREFIX\{.*?(?<=[{,])"time":"$STAMP"/;
+    @stamp = $line =~ /^$STAMP/ if !@stamp;
+    return @stamp ? epoch(@stamp) : undef;
+}
+
+# Visits the dated lines between two places of a block until a visit returns true.
+sub visit_block {
+    my ($block, $from, $end, $visit) = @_;
+    pos($$block) = $from;
+    while ($$block =~ /$DATED/g) {
+        my $at = $-[0];
+        last if $at >= $end;
+        my ($line) = substr($$block, $at + 1, $HEAD) =~ /^([^\n]*)/;
+        my $time = time_of($line);
+        return 1 if defined $time && $visit->($at, $time);
+    }
+    return 0;
+}
+
+# ---- reading: in a block each line stands behind its "\n"
+
+sub read_more {
+    my ($file, $size, $buffer) = @_;
+    my $got = sysread $file->{fh}, $$buffer, $size, length $$buffer;
+    fail(2, $file->{path}, $!) if !defined $got;
+    $file->{read} += $got;
+    return $got;
+}
+
+sub drop_to_newline {
+    my ($buffer) = @_;
+    my $next = index $$buffer, "\n";
+    substr $$buffer, 0, $next < 0 ? length $$buffer : $next, '';
+    return $next >= 0;
+}
+
+sub count_lines {
+    my ($block) = @_;
+    my ($lines, $at) = (0, -1);
+    ++$lines while ($at = index $$block, "\n", $at + 1) >= 0;
+    return $lines;
+}
+
+sub each_block {    # of whole lines
+    my ($file, $left, $use) = @_;
+    my ($buffer, $long) = ($file->{packed} ? "\n$file->{head}" : "\n", 0);
+    while ($left > 0) {
+        my $got = read_more($file, min($BLOCK, $left), \$buffer) or last;
+        $left -= $got;
+        next if $long && !drop_to_newline(\$buffer);
+        my $cut = rindex $buffer, "\n";
+        $long = $cut <= 0 && length $buffer > $BLOCK + 1;
+        my $block = substr $buffer, 0, $long ? length $buffer : $cut, '';
+        $use->($long ? \substr($block, 0, $HEAD + 1) : \$block) if length $block;
+    }
+    $buffer =~ s/\n\z//;
+    $use->(\$buffer) if length $buffer;
+}
+
+# ---- bisection of a plain file
+
+# Visits the dated lines that start in the bytes [from, to) until a visit returns true.
+sub visit_file {
+    my ($file, $from, $to, $visit) = @_;
+    my $base = $from - 1;    # of the "\n" before a line, which the first line lacks
+    while ($base < $to - 1) {
+        my $buffer = $base < 0 ? "\n" : '';
+        sysseek $file->{fh}, max($base, 0), 0;
+        read_more($file, $PROBE, \$buffer) or last;
+        my $end = rindex $buffer, "\n";
+        $end = length $buffer if $end <= 0;
+        my $stop = min($end, $to - 1 - $base);
+        return 1 if visit_block(\$buffer, 0, $stop, sub { $visit->($base + $_[0] + 1, $_[1]) });
+        $base += $end;
+    }
+    return 0;
+}
+
+sub last_time {
+    my ($file) = @_;
+    my ($newest, $to, $step) = (undef, $file->{size}, $PROBE);
+    while ($to > 0 && !defined $newest) {
+        my $from = max(0, $to - $step);
+        visit_file($file, $from, $to, sub { $newest = $_[1]; 0 });
+        ($to, $step) = ($from, min($step * 4, $BLOCK));
+    }
+    return $newest;
+}
+
+sub window_start {    # the place of the first line that is not before since
+    my ($file, $since) = @_;
+    my ($low, $high, $start) = (0, $file->{size});
+    while ($high - $low > $PROBE) {
+        my $middle = int(($low + $high) / 2);
+        my ($at, $time);
+        visit_file($file, $middle, $high, sub { ($at, $time) = @_; 1 });
+        if (defined $at && $time < $since) { $low  = $at }
+        else                               { $high = $middle }
+    }
+    visit_file($file, $low, $file->{size}, sub { $start = $_[0]; $_[1] >= $since }) or return $file->{size};
+    return $start;
+}
+
+# ---- the log's files
+
+sub open_log {    # with its first bytes, which tell a copy from another log
+    my ($path) = @_;
+    stat $path or return;
+    $! = (-d _) ? EISDIR : EINVAL;
+    return if !-f _;
+    open my $fh, '<:raw', $path or return;
+    my $file = { path => $path, fh => $fh, head => '', packed => scalar $path =~ /\.gz\z/ };
+    @$file{qw(size modified)} = (stat $fh)[7, 9];
+    unpack_through($fh, $path) if $file->{packed};
+    1 while length $file->{head} < $HEAD && read_more($file, $HEAD - length $file->{head}, \$file->{head});
+    return $file;
+}
+
+sub unpack_through {    # gzip, whose output the same handle reads from here on
+    my ($fh, $path) = @_;
+    no warnings 'exec';
+    open $fh, '-|:raw', 'gzip', '-dc', '--', $path or fail(3, 'gzip', $!);
+}
+
+sub rotated_paths {    # oldest first, by the date in their names
+    my ($path) = @_;
+    my ($folder, $name) = $path =~ m{^(.*/)?([^/]*)$}s;
+    $folder //= './';
+    $name =~ s/\.log$//;
+    opendir my $list, $folder or fail(2, $path, $!);
+    my %at;    # sorted, a plain file comes before its packed twin and stands for both
+    for (sort { $a cmp $b } readdir $list) {
+        $at{$1} //= $folder . $_ if /^\Q$name\E__(\d[-\d_T:.]*)\.log(?:\.gz)?\z/;
+    }
+    return map { $at{$_} } sort keys %at;
+}
+
+# Oldest first, what may hold lines of the window; nothing when a file vanished. PM2 copies
+# a log before it empties it: a file that starts like a newer one is that one's copy.
+sub files_of_window {
+    my ($current, $since, @paths) = @_;
+    my @files = $current;
+    for my $path (reverse @paths) {
+        next if ((stat $path)[9] // $since) < $since && ($current->{size} || @files > 1);
+        my $file = open_log($path);
+        fail(2, $path, $!) if !$file && !$!{ENOENT};
+        return if !$file;
+        my $head = $file->{head};
+        unshift @files, $file if !length $head || !grep { index($_->{head}, $head) == 0 } @files;
+    }
+    return @files;
+}
+
+sub oldest_time {
+    for my $path (@_) {
+        my $file = open_log($path) or next;
+        my $time;
+        visit_block(\"\n$file->{head}", 0, $HEAD, sub { $time = $_[1]; 1 });
+        return $time if defined $time;
+    }
+    return;
+}
+
+sub was_emptied {    # since it was opened, and may have grown again
+    my ($file) = @_;
+    my $head = '';
+    sysseek $file->{fh}, 0, 0;
+    read_more($file, length $file->{head}, \$head) if $file->{size};
+    return $head ne $file->{head};
+}
+
+# ---- a file's lines of the window: each scan returns whether the file's last line is in
+# the window, and is told so of the line before its first
+
+sub scan_plain {
+    my ($tally, $file, $since, $inside, $use) = @_;
+    my $newest = $file->{newest} = last_time($file);
+    return $inside if !defined $newest && $file->{modified} < $since;
+    my $start = defined $newest ? window_start($file, $since) : 0;
+    $start = 0 if $inside && !visit_file($file, 0, $start, sub { 1 });    # undated, they go on from before
+    $use = sub { $tally->{lines} += count_lines($_[0]) } if !defined $newest && !$inside;
+    sysseek $file->{fh}, $start, 0;
+    each_block($file, $file->{size} - $start, $use);
+    return defined $newest ? $start < $file->{size} : $inside;
+}
+
+sub scan_packed {
+    my ($tally, $file, $since, $inside, $use) = @_;
+    my $undated = 0;
+    my $filter  = sub {
+        my ($block) = @_;
+        my ($length, $start) = (length $$block, 0);
+        my $seek = sub { ($start, $file->{newest}) = @_; $_[1] >= $since };
+        visit_block($block, max(0, $length - $PROBE), $length, sub { $file->{newest} = $_[1]; 0 });
+        $inside ||= ($file->{newest} // $since) >= $since && visit_block($block, 0, $length, $seek);
+        $undated += count_lines($block) if !$inside && !defined $file->{newest};
+        $use->($start ? \substr $$block, $start : $block) if $inside;
+    };
+    each_block($file, $NO_LIMIT, $filter);
+    $tally->{lines} += $undated if !defined $file->{newest};
+    close $file->{fh} or !-e $file->{path} or fail(3, $file->{path}, 'gzip failed');
+    return $inside;
+}
+
+sub scan_files {    # false when one vanished
+    my ($tally, $since, $use, @files) = @_;
+    my $inside = 0;
+    for my $file (@files) {
+        my $scan = $file->{packed} ? \&scan_packed : \&scan_plain;
+        $inside = $scan->($tally, $file, $since, $inside, $use);
+        return 0 if !-e $file->{path} && $file->{packed};    # gzip may have stopped early; an open file stays whole
+        $tally->{newest} = $file->{newest} // $tally->{newest};
+        $tally->{bytes_read} += $file->{read};
+    }
+    return 1;
+}
