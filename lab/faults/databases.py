@@ -76,7 +76,9 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(f"test_query_is_answered_quickly[{DATABASE}]",), may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED))
+@fault(
+    failed=(f"test_query_is_answered_quickly[{DATABASE}]",), may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED)
+)
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:
     """A new session takes two seconds to start; sessions that are open already do not notice."""
     with lab.connect() as admin:

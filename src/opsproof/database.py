@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -143,9 +143,12 @@ def _next_result(connection: "psycopg.Connection[Any]", started: float) -> Resul
     from psycopg import OperationalError, adapt, generators, pq
 
     try:
-        answer, *_ = [connection.wait(generators.fetch(connection.pgconn)) for _ in ("rows", "end of rows", "sync")]
+        answer = connection.wait(generators.fetch(connection.pgconn))
     except OperationalError as error:
         return Result(error=_one_line(str(error)))
+    with suppress(OperationalError):
+        for _ in ("end of rows", "sync"):
+            connection.wait(generators.fetch(connection.pgconn))
     elapsed_s = time.monotonic() - started
     if answer is None:
         return Result(error="the server closed the connection")
