@@ -50,4 +50,4 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 clean: lab-purge  ## remove everything that was made
-	rm -rf .venv .mypy_cache .ruff_cache
+	rm -rf .lab .venv .mypy_cache .ruff_cache

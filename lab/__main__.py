@@ -10,7 +10,7 @@ from types import FrameType
 from lab import demo
 from lab.errors import LabError
 from lab.instance import Lab
-from lab.layout import DEFAULT_HOME
+from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT
 from lab.progress import say_aloud
 
 EPILOG = "exit: 0 done, 1 status: something does not work, 2 usage, 4 refused or failed, 130 interrupted"
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "demo":
-            return demo.run(Lab())
+            return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
         return _run(Lab(options.home, options.api_port, options.postgres_port), options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)

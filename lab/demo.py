@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from lab.instance import Lab
+from lab.instance import SETTLED_S, Lab
 from lab.layout import REPOSITORY
 from lab.progress import say_aloud
 
@@ -12,10 +12,10 @@ ROUND = ("-m", "pytest", "-m", "daily", "--inventory=inventory/lab.toml")
 
 
 def run(lab: Lab) -> int:
-    """Starts the lab, sends traffic, proves it, stops it whatever happens; pytest's exit code."""
+    """Starts the lab, sends traffic until its processes have settled, proves it, stops it; pytest's exit code."""
     try:
         lab.up()
-        answers = lab.traffic()
+        answers = lab.traffic(seconds=SETTLED_S, requests=5000)
         say_aloud(f"sent {sum(answers.values())} requests; the daily round:")
         return subprocess.run([sys.executable, *ROUND], cwd=REPOSITORY, env=os.environ, check=False).returncode
     finally:

@@ -22,6 +22,8 @@ from lab.postgres import SUPERUSER, Server
 from lab.progress import Say, say_aloud, step
 
 HEALTHY_WITHIN_S = 20
+SETTLED_S = 5.5
+"""After which a process counts as settled, by the limit in inventory/lab.toml, in seconds."""
 LOG_HISTORY_LASTS = timedelta(hours=26)
 
 
@@ -290,8 +292,10 @@ class Lab:
 
 
 def rewrite_inventory(text: str, home: Path, api_port: int, postgres_port: int) -> str:
-    """The lab's inventory with the standard ports and home replaced."""
+    """The lab's inventory with the standard ports and home replaced, readable from any folder."""
     for standard, own in ((DEFAULT_API_PORT, api_port), (DEFAULT_POSTGRES_PORT, postgres_port)):
         text = text.replace(str(standard), str(own))
+    limits = REPOSITORY / "inventory" / "metachat.toml"
+    text = text.replace(f'extends = "{limits.name}"', f"extends = {json.dumps(str(limits))}")
     # The host is called lab too, so only what begins a path is the home.
     return re.sub(rf'(?<=["=]){re.escape(DEFAULT_HOME.name)}(?=[/"])', lambda _: str(home), text)

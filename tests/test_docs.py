@@ -103,7 +103,7 @@ def test_a_table_is_described_key_by_key(heading, model):
 
 def test_a_host_is_described_key_by_key():
     tables = set(NOUNS.values())
-    keys = set(models.Host.model_fields) - {"name"} - tables
+    keys = set(models.Host.model_fields) - tables
     assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
     assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
 

@@ -26,7 +26,7 @@ def job(*words, seconds=10.0):
 
 
 def arguments(*jobs, cap=CAP, path="", pool=()):
-    return ["perl", GATHERER, "nonce", str(cap), path, str(len(pool)), *(text.encode().hex() for text in pool), *jobs]
+    return ["perl", GATHERER, "nonce", str(cap), path, str(len(pool)), *pool, *jobs]
 
 
 def frames(printed):

@@ -12,7 +12,7 @@ from opsproof.shell import Answer
 
 
 def host(**fields):
-    return Host.model_validate({"name": "vps", "transport": "local://", **fields})
+    return Host.model_validate({"transport": "local://", **fields}).placed("vps", ())
 
 
 @pytest.fixture

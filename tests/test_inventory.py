@@ -183,5 +183,5 @@ def test_the_committed_schema_is_that_of_the_models(repository):
 def test_the_schema_takes_durations_as_the_inventories_write_them(repository):
     document = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
     assert isinstance(document["limits"]["restarts"]["over"], str)
-    over = json.loads(schema())["$defs"]["Rule_count"]["properties"]["over"]["anyOf"]
+    over = json.loads(schema())["$defs"]["Rule"]["properties"]["over"]["anyOf"]
     assert [each["type"] for each in over] == ["string", "null"]

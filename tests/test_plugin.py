@@ -92,7 +92,7 @@ def test_each_finding_is_one_sentence_with_its_remedy(estate, prove, gathers):
     for line in (
         "FAILED  disk used 83.1 % on /data is over the limit of 80 %",
         "        test_disk_has_room[full-/data]",
-        "        repair: on full: du --one-file-system --max-depth=2 --human-readable /data",
+        "        next: on full: du --one-file-system --max-depth=2 --human-readable /data",
         "WARNED  disk used 75 % on /data is over the limit of 70 %",
         "round trips: 4 to hosts, 0 to databases",
     ):

@@ -154,7 +154,7 @@ def test_templates_in_hostile_text_are_not_filled_in(page):
 def test_a_finding_says_value_limit_and_remedy(page):
     text = " ".join("".join(page.texts).split())
     assert "disk used 83.1 % on /data is over the limit of 80 %" in text
-    assert "repair: on vps: du --one-file-system --max-depth=2 --human-readable /data" in text
+    assert "next: on vps: du --one-file-system --max-depth=2 --human-readable /data" in text
     assert f"db accepts no connection: {HOSTILE['end']}" in text
 
 

@@ -15,7 +15,7 @@ from opsproof.shell import Answer, argv, run
 
 
 def host(transport="local://", **fields):
-    return Host(name="vps", transport=transport, **fields)
+    return Host(transport=transport, **fields).placed("vps", ())
 
 
 def reason(target, *commands):

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import Lab
 from lab.faults.endpoints import EVERY_ANSWER
 from lab.faults.fault import fault, wait_until
+from lab.instance import SETTLED_S
 
 WORKER = "lab-meta-chat-worker"
 EVERY_PROCESS = (
@@ -19,12 +20,11 @@ EVERY_PROCESS = (
     "test_memory_is_bounded",
     "test_process_has_settled",
 )
-SETTLE_S = 5.5
 
 
 def settle() -> None:
     """Waits until a process that has just been started counts as settled."""
-    time.sleep(SETTLE_S)
+    time.sleep(SETTLED_S)
 
 
 @fault(

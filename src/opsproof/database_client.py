@@ -14,8 +14,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any
 
-from opsproof.database import Result
-from opsproof.models import Database
+from opsproof.database import Database, Result
 
 GRACE_S = 5.0
 Rows = list[dict[str, Any]]
@@ -56,7 +55,7 @@ class DatabaseClient:
 
     def _send(self, database: Database, queries: list[str]) -> "Future[Rows]":
         future: Future[Rows] = Future()
-        target = database.model_dump(include={"dsn", "password_env", "timeout"})
+        target = {"dsn": database.dsn, "password_env": database.password_env, "timeout": database.timeout}
         with self._lock:
             self._waiting[number := len(self._waiting)] = future
             try:

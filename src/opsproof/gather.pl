@@ -3,7 +3,7 @@
 # Arguments: NONCE CAP PATH POOL_SIZE POOL... COMMAND...
 #   CAP      bytes kept of each stream of a command; the command is killed at the next one
 #   PATH     folders put before the search path, or empty
-#   POOL     hexadecimal texts that several commands share
+#   POOL     texts that several commands share
 #   COMMAND  SECONDS:WORD,WORD...   a WORD is hexadecimal, or @N for text N of the pool
 # Prints "opsproof NONCE EPOCH", then for each command, in order,
 #   "STATUS CENTISECONDS FLAG OUT_BYTES ERR_BYTES" and the two streams, then "end NONCE".
@@ -14,7 +14,7 @@ use POSIX qw(:sys_wait_h setpgid);
 use IO::Select;
 
 my ($nonce, $cap, $path, $pooled, @rest) = @ARGV;
-my @pool = map { pack 'H*', $_ } splice @rest, 0, $pooled;
+my @pool = splice @rest, 0, $pooled;
 my @jobs = map { job($_) } @rest;
 my $select = IO::Select->new;
 my %stream;

@@ -91,26 +91,23 @@ def _ask_databases(
 class Gathering:
     """The recordings of a run, asked for once and at the same time, or read from a file."""
 
-    def __init__(self, inventory: Inventory, plan: dict[str, set[Key]], saved: Path | None = None) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        plan: dict[str, set[Key]],
+        saved: Path | None = None,
+        client: DatabaseClient | None = None,
+    ) -> None:
         self._inventory = inventory
         self._plan = plan
         self._saved = read(saved) if saved else None
         self._pool = ThreadPoolExecutor(HOSTS_AT_ONCE)
         self._running: dict[str, Future[Recording]] = {}
         self._values: dict[tuple[str, str], Any] = {}
-        self._client: DatabaseClient | None = None
-
-    def prepare(self) -> None:
-        """Starts what takes a while to be ready, before it is known what to ask."""
-        if (
-            self._saved is None
-            and self._client is None
-            and any(host.databases for host in self._inventory.hosts.values())
-        ):
-            self._client = DatabaseClient()
+        self._client = client
 
     def close(self) -> None:
-        """Ends what `prepare` started."""
+        """Ends the process that asks databases."""
         if self._client is not None:
             self._client.close()
 
@@ -121,8 +118,9 @@ class Gathering:
 
     def _begin(self, name: str) -> Future[Recording]:
         if name not in self._running:
-            self.prepare()
             host = self._inventory.hosts[name]
+            if self._client is None and host.databases:
+                self._client = DatabaseClient()
             self._running[name] = self._pool.submit(gather, host, self._plan[name], self._client)
         return self._running[name]
 

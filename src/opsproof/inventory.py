@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from opsproof.errors import InventoryError
-from opsproof.models import File, Host, Waiver
+from opsproof.models import File, Host, LimitTable, Waiver
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,20 @@ def load(path: Path) -> Inventory:
     Raises:
         InventoryError: the file is missing or wrong; names file, table and key.
     """
-    document = _document(path)
-    file = _validated(path, document)
-    limits = _limits(path, document, ())
-    for name, host in document["hosts"].items():
-        host |= {"name": name, "limits": limits | host.get("limits", {})}
-    return Inventory(path, _validated(path, document).hosts, tuple(file.waivers))
+    file = _validated(path)
+    tables = (file.limits, *_inherited(path, file, (path.resolve(),)))
+    hosts = {name: host.placed(name, tables) for name, host in file.hosts.items()}
+    return Inventory(path, hosts, tuple(file.waivers))
 
 
-def _limits(path: Path, document: dict[str, Any], heirs: tuple[Path, ...]) -> dict[str, Any]:
-    own: dict[str, Any] = document.get("limits", {})
-    if not document.get("extends"):
-        return own
-    base = (path.parent / document["extends"]).resolve()
+def _inherited(path: Path, file: File, heirs: tuple[Path, ...]) -> list[LimitTable]:
+    if not file.extends:
+        return []
+    base = (path.parent / file.extends).resolve()
     if base in heirs:
         raise InventoryError(f"{path}: top level: extends: {base} extends this file in turn")
-    inherited = _document(base)
-    _validated(base, inherited)
-    return _limits(base, inherited, (*heirs, base)) | own
+    found = _validated(base)
+    return [found.limits, *_inherited(base, found, (*heirs, base))]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -63,9 +59,9 @@ def _document(path: Path) -> dict[str, Any]:
         raise InventoryError(f"{path}: not TOML: {error}") from error
 
 
-def _validated(path: Path, document: dict[str, Any]) -> File:
+def _validated(path: Path) -> File:
     try:
-        return File.model_validate(document)
+        return File.model_validate(_document(path))
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise InventoryError("\n".join(f"{path}: {_line(detail)}" for detail in details)) from error

@@ -121,13 +121,21 @@ class Limit:
         return None, "passed"
 
     def _sentence(self, value: float | str, broken: Bound | OneOf | None) -> str:
-        said = f"{self.metric} {self._show(value)}{self.subject}"
+        if isinstance(broken, OneOf):
+            return f"{self.metric}{self.subject} is {value}, not {' or '.join(broken.words)}"
+        said = f"{self.metric} {self._shown_beside(value, broken)}{self.subject}"
         if broken is None:
             return f"{said} keeps the limit of {self}"
-        if isinstance(broken, OneOf):
-            return f"{said} is not {' or '.join(broken.words)}"
-        side = "at" if value == broken.value else "over" if broken.sign.startswith("<") else "under"
-        return f"{said} is {side} the limit of {self._show(broken.value)}"
+        wrong, right = ("over", "under") if broken.sign.startswith("<") else ("under", "over")
+        if value == broken.value:
+            return f"{said} is at the limit of {self._show(broken.value)}, and must be {right} it"
+        return f"{said} is {wrong} the limit of {self._show(broken.value)}"
+
+    def _shown_beside(self, value: float | str, bound: Bound | None) -> str:
+        shown = self._show(value)
+        if bound is None or isinstance(value, str) or value == bound.value or shown != self._show(bound.value):
+            return shown
+        return quantities.show_exactly(value, self.unit)
 
     def _show(self, value: float | str) -> str:
         return quantities.show(value, self.unit)

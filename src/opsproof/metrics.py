@@ -4,21 +4,27 @@ from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """How a measured value is called, its unit (see `quantities.UNITS`, or ``word``) and meaning."""
+    """How a measured value is called, its unit (see `quantities.UNITS`, or ``word``) and meaning.
+
+    One that looks back is measured over the time span `over` of its limit.
+    """
 
     title: str
     unit: str
     meaning: str
+    looks_back: bool = False
 
 
 METRICS: dict[str, Metric] = {
     "process_status": Metric("status", "word", "PM2's word for the state of a declared process"),
-    "restarts": Metric("restarts", "count", "Restarts of a process within the time span `over`"),
+    "restarts": Metric("restarts", "count", "Restarts of a process within the time span `over`", looks_back=True),
     "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
     "process_uptime": Metric("uptime", "seconds", "Time since a process was last started"),
-    "log_errors": Metric("errors", "count", "ERROR lines of the server's own fault within `over`"),
-    "client_errors": Metric("client errors", "count", "ERROR lines about a client's fault within `over`"),
-    "log_fatals": Metric("fatal errors", "count", "FATAL lines within `over`"),
+    "log_errors": Metric("errors", "count", "ERROR lines of the server's own fault within `over`", looks_back=True),
+    "client_errors": Metric(
+        "client errors", "count", "ERROR lines about a client's fault, over the span of log_errors"
+    ),
+    "log_fatals": Metric("fatal errors", "count", "FATAL lines, over the span of log_errors"),
     "log_silence": Metric("silence", "seconds", "Time since the last line of a log"),
     "http_status": Metric("HTTP status", "count", "Status code of an endpoint's answer"),
     "health_status": Metric("health", "word", "The platform's own word for its health"),

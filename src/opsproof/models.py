@@ -2,10 +2,20 @@
 
 import datetime
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from opsproof import quantities
 from opsproof.limits import Limit, parse_rule
@@ -29,33 +39,37 @@ class Model(BaseModel):
 class Rule(Model):
     """What a metric must and should be; `over` is the time span it looks back."""
 
-    unit: ClassVar[str]
     must: str | Words | None = None
     should: str | Words | None = None
     over: Duration | None = None
     source: str = ""
 
-    @model_validator(mode="after")
-    def _readable(self) -> "Rule":
+    def limit(self, metric: Metric) -> Limit:
+        """This rule as the limit of `metric`.
+
+        Raises:
+            ValueError: it does not say what the metric's unit needs.
+        """
         if self.must is None and self.should is None:
             raise ValueError("a limit needs must, should or both")
-        for text in (self.must, self.should):
-            if text is not None:
-                parse_rule(text, self.unit)
-        return self
-
-    def limit(self, metric: Metric) -> Limit:
-        """This rule as the limit of `metric`."""
-        must, should = (text if text is None else parse_rule(text, self.unit) for text in (self.must, self.should))
+        must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
         return Limit(metric.title, metric.unit, must, should, self.over, self.source)
 
 
-_RULES = {unit: type(f"Rule_{unit}", (Rule,), {"unit": unit}) for unit in {m.unit for m in METRICS.values()}}
+class _Limits(Model):
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
+        metric = METRICS[str(info.field_name)]
+        if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
+            raise ValueError(f"over has no meaning for {metric.title}")
+        return rule
+
 
 LimitTable = create_model(  # type: ignore[call-overload]  # one optional key for each metric
     "LimitTable",
-    __base__=Model,
-    **{name: (_RULES[metric.unit] | None, Field(None, description=metric.meaning)) for name, metric in METRICS.items()},
+    __base__=_Limits,
+    **{name: (Rule | None, Field(None, description=metric.meaning)) for name, metric in METRICS.items()},
 )
 
 
@@ -127,7 +141,8 @@ class Clock(Noun):
 class Host(Model):
     """One host: how it is reached and what it is declared to run."""
 
-    name: SkipJsonSchema[str] = ""
+    _name: str = PrivateAttr("")
+    _inherited: tuple[LimitTable, ...] = PrivateAttr(())
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
     run_as: str = Field("", description="user that owns the application, when the login user is another (sudo -n -u)")
     path: list[str] = Field(default_factory=list, description="folders put before the host's search path")
@@ -146,6 +161,16 @@ class Host(Model):
             raise ValueError("processes are declared, but no pm2 table says where their daemon is")
         return self
 
+    @property
+    def name(self) -> str:
+        """The key under which the inventory declares this host."""
+        return self._name
+
+    def placed(self, name: str, inherited: tuple[LimitTable, ...]) -> "Host":
+        """This host under its `name`, with the tables whose limits hold where it has none, nearest first."""
+        self._name, self._inherited = name, inherited
+        return self
+
     def nouns(self, noun: str) -> dict[str, Noun]:
         """What is declared of `noun`, by name; where a host has at most one, it stands under ``""``."""
         declared = getattr(self, NOUNS[noun])
@@ -156,8 +181,8 @@ class Host(Model):
         return {name: each for name, each in declared.items() if NARROWED.get(noun, _always)(each)}
 
     def limit(self, metric: str, noun: Noun | None = None) -> Limit | None:
-        """The limit of `metric` for `noun` or, where it has none of its own, for the host."""
-        for table in (noun.limits if noun else None, self.limits):
+        """The limit of `metric` for `noun`, else for the host, else for all hosts of its inventory."""
+        for table in (noun.limits if noun else None, self.limits, *self._inherited):
             found = getattr(table, metric, None)
             if found is not None:
                 return found.limit(METRICS[metric])  # type: ignore[no-any-return]

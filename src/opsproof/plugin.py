@@ -1,19 +1,23 @@
-"""The pytest plugin: options, the course of a run, and its exit status."""
+"""The pytest plugin: its options, and what it registers for a run of checks.
+
+What takes long to load is imported when a run of checks is certain, and while the process that
+asks databases loads beside it.
+"""
 
 import gc
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from opsproof import fixtures
+from opsproof.database_client import DatabaseClient
 from opsproof.errors import InventoryError
-from opsproof.facts import REGISTRY
-from opsproof.models import NOUNS
-from opsproof.run import RUN, Run
 
-UNKNOWN_EXIT = 6
-_LISTINGS = ("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
+if TYPE_CHECKING:
+    from opsproof.run import Run
+
+_LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 say which round to run, or which checks:
   pytest -m daily            (or weekly, monthly, quarterly, predeploy, postdeploy)
@@ -49,19 +53,51 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.inipath is None:
         _refuse_lost_inventory(config)
         return
+    if config.getoption("showfixtures", None) or config.getoption("show_fixtures_per_test", None):
+        _register_fixtures(config)
+    elif not any(config.getoption(each, None) for each in _LISTINGS) and _runs_checks(config):
+        _require_choice(config)
+        gc.disable()  # a run ends before its garbage would matter; looking for it takes a tenth of its time
+        _register_run(config)
+
+
+def _register_fixtures(config: pytest.Config) -> None:
+    from opsproof import fixtures
+
     config.pluginmanager.register(fixtures.FactFixtures(), "opsproof-facts")
-    if any(config.getoption(each, None) for each in _LISTINGS) or not _runs_checks(config):
-        return
-    run = _prepared(config)
-    config.stash[RUN] = run
+
+
+def _register_run(config: pytest.Config) -> None:
+    client = DatabaseClient() if _asks(config) else None
+    from opsproof import course
+    from opsproof.run import RUN
+
+    _register_fixtures(config)
+    run = config.stash[RUN] = _run(config, client)
     config.pluginmanager.register(run, "opsproof-run")
-    gc.disable()  # a run ends before its garbage would matter; looking for it takes a tenth of its time
-    run.prepare()
+    config.pluginmanager.register(course, "opsproof-course")
     if not run.is_worker and not config.option.collectonly:
-        from opsproof import report, terminal  # workers and listings write none
+        from opsproof import report, terminal
 
         report.prepare(config, run)
         config.pluginmanager.register(terminal.Terminal(config, run), "opsproof-terminal")
+
+
+def _asks(config: pytest.Config) -> bool:
+    """Whether this process itself asks hosts: not where xdist's workers do, or where nobody does."""
+    others_do = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
+    return not (others_do or config.option.facts or config.option.collectonly)
+
+
+def _run(config: pytest.Config, client: DatabaseClient | None) -> "Run":
+    from opsproof.run import Run
+
+    try:
+        return Run(config, client)
+    except InventoryError as error:
+        if client is not None:
+            client.close()
+        raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_lost_inventory(config: pytest.Config) -> None:
@@ -77,83 +113,6 @@ def _runs_checks(config: pytest.Config) -> bool:
     return not all(path.is_relative_to(tests) for path in paths)
 
 
-def _prepared(config: pytest.Config) -> Run:
+def _require_choice(config: pytest.Config) -> None:
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr:
         raise pytest.UsageError(_USAGE)
-    try:
-        return Run(config)
-    except InventoryError as error:
-        raise pytest.UsageError(str(error)) from error
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives a test that names a noun, or a fact, one case for each that the inventory declares."""
-    run = metafunc.config.stash.get(RUN, None)
-    if run is None or "host" not in metafunc.fixturenames:
-        return
-    nouns = [noun for noun in NOUNS if noun in metafunc.fixturenames]
-    if len(nouns) > 1:
-        raise pytest.UsageError(f"{metafunc.function.__name__} names two nouns: {', '.join(nouns)}")
-    if nouns:
-        cases = [(host, name) for host in run.inventory.hosts.values() for name in host.nouns(nouns[0])]
-        ids = ["-".join(filter(None, (host.name, name))) for host, name in cases]
-        metafunc.parametrize(("host", nouns[0]), [(h.name, n) for h, n in cases], indirect=["host"], ids=ids)
-    else:
-        metafunc.parametrize("host", list(run.inventory.hosts), indirect=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drops what no host declares."""
-    if RUN in config.stash:
-        items[:] = [item for item in items if isinstance(_host_of(item), str | None)]
-
-
-def _host_of(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get("host") if callspec else None
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans which facts to ask of which host, from what the selected tests name."""
-    run = session.config.stash.get(RUN, None)
-    if run is None:
-        return
-    for item in session.items:
-        host = _host_of(item)
-        for name in getattr(item, "fixturenames", ()):
-            if host is not None and name in REGISTRY:
-                run.want(host, name, item.callspec.params)  # type: ignore[attr-defined]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Asks all hosts at once; a worker of xdist asks each when it gets its checks."""
-    run = session.config.stash.get(RUN, None)
-    if run is not None and not session.testsfailed:
-        run.start_gathering()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Deals out whole hosts to xdist's workers."""
-    run = config.stash.get(RUN, None)
-    if run is None:
-        return None
-    from opsproof.distribution import HostScheduling  # a run without workers needs none
-
-    return HostScheduling(config, log, run.inventory.hosts)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Exit 6 when nothing failed, but something is unknown."""
-    run = session.config.stash.get(RUN, None)
-    if run is None or run.is_worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        return
-    counts = run.tally()
-    failed = counts["failed"] or (session.config.option.strict_warnings and counts["warned"])
-    if failed:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    elif counts["unknown"]:
-        session.exitstatus = UNKNOWN_EXIT

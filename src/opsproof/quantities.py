@@ -56,6 +56,12 @@ def show(value: float | str, unit: str) -> str:
     return _short(value)
 
 
+def show_exactly(value: float, unit: str) -> str:
+    """`value` in its base unit, with as many digits as it has: ``80.04 %`` where `show` says ``80 %``."""
+    suffix = {"percent": " %", "bytes": " B", "seconds": " s"}.get(unit, "")
+    return f"{value:.10g}{suffix}"
+
+
 def _scaled(value: float, suffixes: tuple[str, ...], step: int) -> str:
     for suffix in suffixes[:-1]:
         if abs(value) < step:

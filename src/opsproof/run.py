@@ -1,11 +1,13 @@
 """One run of checks: its inventory, plan, answers and verdicts."""
 
+import gc
 import json
 import time
 from typing import Any
 
 import pytest
 
+from opsproof.database_client import DatabaseClient
 from opsproof.facts import REGISTRY
 from opsproof.gathering import Gathering, Key, Recording, dump, load, read, write
 from opsproof.history import History
@@ -22,11 +24,13 @@ _COLOURS = {"failed": "red", "unknown": "purple", "warned": "yellow", "waived": 
 class Run:
     """A run's state; the part of the plugin that sees every check.
 
+    With a `client` for databases, this process is the one that asks.
+
     Raises:
         InventoryError: the inventory, or the file of saved facts, cannot be used.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, client: DatabaseClient | None) -> None:
         self.config = config
         self.started = time.time()
         self.is_worker = hasattr(config, "workerinput")
@@ -35,7 +39,8 @@ class Run:
         self.round_trips = {"shell": 0, "sql": 0}
         self.inventory = load_inventory(config.option.inventory)
         self._plan: dict[str, set[Key]] = {}
-        self.gathering = Gathering(self.inventory, self._plan, config.option.facts)
+        self._asks = client is not None
+        self.gathering = Gathering(self.inventory, self._plan, config.option.facts, client)
 
     @property
     def cadence(self) -> str:
@@ -49,19 +54,10 @@ class Run:
         wanted = [name] if given and asked and NOUNS[given] == NOUNS[asked] else every
         self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
 
-    def prepare(self) -> None:
-        """Gets ready to ask, unless others will."""
-        if self._asks:
-            self.gathering.prepare()
-
-    @property
-    def _asks(self) -> bool:
-        option = self.config.option
-        return not (self.is_worker or option.facts or option.collectonly or self.config.getoption("numprocesses", None))
-
     def pytest_unconfigure(self) -> None:
         """Ends the process that asks databases."""
         self.gathering.close()
+        gc.freeze()  # the process ends: what it holds need not be looked through once more
 
     def start_gathering(self) -> None:
         """Asks every host at the same time, unless the checks are dealt out to other processes."""

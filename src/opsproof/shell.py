@@ -107,7 +107,7 @@ def _encode(commands: tuple[Command, ...]) -> list[str]:
     jobs = [
         f"{command.timeout_s:g}:" + ",".join(_token(word, pool) for word in command.words()) for command in commands
     ]
-    return [str(len(pool)), *(text.encode().hex() for text in pool), *jobs]
+    return [str(len(pool)), *pool, *jobs]
 
 
 def _token(word: str, pool: list[str]) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import REPOSITORY, Spent, spend
+from measure import Spent, spend
 
 from lab import Lab, lock, ports
 from lab.layout import DEFAULT_HOME
@@ -39,13 +39,11 @@ def started(runs: int) -> Iterator[Bench]:
         try:
             lab.up()
             lab.traffic()
-            yield Bench(lab, _inventory(lab, Path(folder)), Path(folder), runs)
+            yield Bench(lab, lab.inventory(Path(folder) / "lab.toml"), Path(folder), runs)
         finally:
             lab.down()
 
 
 def _inventory(lab: Lab, folder: Path) -> Path:
     """The lab's inventory, which extends one that stays where it is."""
-    path = lab.inventory(folder / "lab.toml")
-    path.write_text(path.read_text().replace('"metachat.toml"', f'"{REPOSITORY}/inventory/metachat.toml"'))
-    return path
+    return lab.inventory(folder / "lab.toml")

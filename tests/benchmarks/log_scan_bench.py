@@ -1,7 +1,4 @@
-"""The log scanner against the runbook's own greps and awks, over one log of seven days.
-
-Run it: python tests/benchmarks/log_scan_bench.py [megabytes] [runs]
-"""
+"""The log scanner against the runbook's own greps and awks, over one log of seven days."""
 
 from __future__ import annotations
 
@@ -9,17 +6,17 @@ import os
 import random
 import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from measure import REPOSITORY, Row, row
+
 from opsproof.facts.logs import scanner
 
-CACHE = Path(tempfile.gettempdir()) / "opsproof-log-scan"
+CACHE = REPOSITORY / ".lab" / "bench-logs"
 DAY = 86_400
 WEEK = 7 * DAY
 MEAN_LINE_BYTES = 395
@@ -121,21 +118,8 @@ def _ours(log: Path, seconds: int) -> float:
     return _seconds([shutil.which("perl") or "perl", "-e", scanner(), "--", str(log), "json", str(window)])
 
 
-def _row(name: str, ours: list[float], baseline: list[float], goal: float) -> dict[str, object]:
-    ratio = median(ours) / median(baseline)
-    return {
-        "name": name,
-        "ours": round(median(ours), 4),
-        "baseline": round(median(baseline), 4),
-        "unit": "s",
-        "ratio": round(ratio, 3),
-        "goal": goal,
-        "met": ratio <= goal,
-    }
-
-
-def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[dict[str, object]]:
-    """Medians of alternating runs over one log with warm pages; a ratio under its goal is met."""
+def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[Row]:
+    """Medians of alternating runs over one log with warm pages."""
     log = week_log(folder, megabytes)
     _runbook(log, ERRORS)
     week, day, daily, monthly = [], [], [], []
@@ -144,23 +128,12 @@ def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[dict[str, o
         daily.append(_runbook(log, ERRORS))
         day.append(_ours(log, DAY))
         monthly.append(_runbook(log, DURATION, REQUESTS, FAILURES))
-    both = [one + other for one, other in zip(daily, monthly, strict=True)]
+    all_passes = median([one + other for one, other in zip(daily, monthly, strict=True)])
+    one_grep = median(daily)
+    name = f"{megabytes} MB log"
     return [
-        _row(f"{megabytes} MB log, 7 days, all the runbook's commands", week, both, 1.0),
-        _row(f"{megabytes} MB log, 24 hours of 7 days, all the runbook's commands", day, both, 0.333),
-        _row(f"{megabytes} MB log, 24 hours of 7 days, the daily grep alone", day, daily, 0.333),
-        _row(f"{megabytes} MB log, 7 days, the daily grep alone", week, daily, 1.0),
+        row(f"{name}, 7 days / all the runbook's commands", (median(week), all_passes), "s", goal=1.0),
+        row(f"{name}, 24 hours of 7 days / all the runbook's commands", (median(day), all_passes), "s", goal=0.333),
+        row(f"{name}, 24 hours of 7 days / the daily grep alone", (median(day), one_grep), "s"),
+        row(f"{name}, 7 days / the daily grep alone", (median(week), one_grep), "s"),
     ]
-
-
-def main(megabytes: str = "500", runs: str = "7") -> None:
-    """Print the rows as a table."""
-    for row in compare(int(megabytes), int(runs)):
-        sign = "met" if row["met"] else "missed"
-        print(
-            f"{row['name']:60} {row['ours']:>8} s {row['baseline']:>8} s  x{row['ratio']:<6} goal {row['goal']} {sign}"
-        )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

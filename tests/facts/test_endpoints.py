@@ -114,7 +114,7 @@ def server():
 def ask():
     def ask(url, **fields):
         endpoint = Endpoint(url=url, **{"timeout": "5s", **fields})
-        host = Host(name="vps", transport="local://")
+        host = Host(transport="local://").placed("vps", ())
         (answer,) = run(host, (Responses().command(host, "page", endpoint),))
         return Responses().parse(answer, "page", endpoint)
 

@@ -54,7 +54,7 @@ def test_a_log_that_cannot_be_read_is_no_log_without_errors(status, stderr):
     ("limits", "window"), [({}, DEFAULT_WINDOW_S), ({"log_errors": {"must": "< 5", "over": "2h"}}, 7200)]
 )
 def test_the_window_is_the_span_of_the_limit_on_errors(limits, window):
-    host = Host.model_validate({"name": "vps", "transport": "local://", "limits": limits, "run_as": "deploy"})
+    host = Host.model_validate({"transport": "local://", "limits": limits, "run_as": "deploy"}).placed("vps", ())
     command = LogReports().command(host, "api-out", LOG)
     assert command.argv[-3:] == ("/logs/api-out.log", "json", f"{window:.0f}")
     assert command.user == "deploy"
@@ -63,7 +63,7 @@ def test_the_window_is_the_span_of_the_limit_on_errors(limits, window):
 def test_a_real_log_is_scanned_on_the_host(tmp_path):
     path = tmp_path / "api-out.log"
     path.write_text('2026-01-01 00:00:00 +00:00: {"level":"ERROR","time":"2026-01-01T00:00:00.000Z","message":"old"}\n')
-    host = Host(name="vps", transport="local://")
+    host = Host(transport="local://").placed("vps", ())
     log = Log(path=str(path), format="json")
     (found,) = run(host, (LogReports().command(host, "api-out", log),))
     report = LogReports().parse(found, "api-out", log)

@@ -33,7 +33,7 @@ class Rounds:
         self.checks: list[str] = []
         self._inventory = folder / "lab.toml"
         lab.inventory(self._inventory)
-        text = self._inventory.read_text().replace('"metachat.toml"', f'"{ROOT}/inventory/metachat.toml"')
+        text = self._inventory.read_text()
         if IS_ROOT:
             limit = 'limits.disk_used = { must = "< 80%", should = "< 70%" }'
             text = text.replace("[hosts.lab.mounts]\n", f'[hosts.lab.mounts]\n"{disks.disk(lab)}" = {{ {limit} }}\n')

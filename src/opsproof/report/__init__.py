@@ -16,7 +16,7 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     """Points pytest's own report writers at the reports folder, and extends the page they make."""
     folder = config.option.reports
     folder.mkdir(parents=True, exist_ok=True)
-    moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S.%f")[:-3]
     stem = folder / f"{moment}_{''.join(c if c.isalnum() else '-' for c in run.cadence)}"
     options: Any = config.option
     options.htmlpath = options.htmlpath or f"{stem}.html"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from opsproof.run import Run
 
+HEADING = '<th class="sortable col-{name}" data-column-type="{name}">{title}</th>'
 CARRIERS = {"failed": "Failed", "unknown": "Error", "warned": "XFailed", "waived": "Skipped", "passed": "Passed"}
 """The outcome of pytest-html under which each verdict travels."""
 
@@ -62,7 +63,11 @@ class Page:
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
         """The columns."""
         titles = {"result": "Carrier", "verdict": "Verdict", "test": "Check", "found": "Found", "limit": "Limit"}
-        cells[:] = [self._render("heading", name, title) for name, title in titles.items()]
+        cells[:] = [HEADING.format(name=name, title=title) for name, title in titles.items()]
+
+    def pytest_runtestloop(self) -> None:
+        """Compiles the templates while the hosts answer."""
+        _ = self._templates
 
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
         """One row for each verdict."""
