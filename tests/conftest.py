@@ -16,10 +16,13 @@ import pytest
 
 from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
+from lab.testing import lab
 from opsproof.inventory import Inventory, load
 from opsproof.models import Database
 from opsproof.shell import Answer
 from tests.sshd import Sshd, running
+
+__all__ = ["lab"]
 
 REPOSITORY = Path(__file__).parents[1]
 RECORDED = Path(__file__).parent / "recorded"

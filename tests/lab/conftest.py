@@ -8,9 +8,6 @@ import pytest
 import requests
 
 from lab import Lab
-from lab.testing import lab
-
-__all__ = ["lab"]
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 

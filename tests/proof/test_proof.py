@@ -15,9 +15,6 @@ import pytest
 from lab import Lab, logs
 from lab.faults import FAULTS, disks
 from lab.faults.processes import settle
-from lab.testing import lab
-
-__all__ = ["lab"]
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -54,6 +51,7 @@ class Rounds:
 
 @pytest.fixture(scope="module")
 def rounds(lab, tmp_path_factory, request):
+    lab.up()
     if IS_ROOT:
         disks.mount(lab)
     logs.remove(lab.layout.logs)

@@ -1,0 +1,202 @@
+"""What the log scanner does with logs that change, break or are not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsproof.facts.logs import scanner
+from tests.facts.scanning import DAY, NOW, ONE, PERL, Logs, Scan, counts, entry
+
+BROKEN = "BEGIN { *CORE::GLOBAL::%s = sub %s { %s } }"
+READ = "(*\\$$;$)", "our $reads++; %s CORE::sysread($_[0], ${$_[1]}, $_[2], $_[3] // 0)"
+
+
+def reading(perl: str) -> str:
+    """Perl that is run before every read of the program, which are counted in $reads."""
+    return BROKEN % ("sysread", READ[0], READ[1] % perl)
+
+
+def test_a_log_emptied_during_the_scan_is_read_from_its_copy(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """pm2-logrotate copied and emptied it: the lines are in the rotated file now."""
+    log, copy = logs(entry(50, "ERROR") * 20_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
+    move = f'if ($reads == 5) {{ system "cp", "{log}", "{copy}"; truncate "{log}", 0 }}'
+    result = answer(also=reading(move))
+    assert counts(result) == {"lines": 20_000, "recognized": 20_000, "errors": 20_000}
+
+
+def test_a_log_emptied_and_grown_again_is_noticed(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """Its size alone does not tell: the first bytes are others."""
+    log, copy = logs(entry(50, "ERROR") * 9_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
+    later = tmp_path / "later"
+    later.write_text(entry(40) * 20_000)
+    move = f'if ($reads == 5) {{ system "cp", "{log}", "{copy}"; system qq(cat "{later}" > "{log}") }}'
+    assert counts(answer(also=reading(move))) == {"lines": 29_000, "recognized": 29_000, "errors": 9_000}
+
+
+def test_a_log_emptied_during_every_scan_is_no_answer(logs: Logs, run: Scan, tmp_path: Path) -> None:
+    """It ends, and not with counts of what was left."""
+    log = logs(entry(50, "ERROR") * 9_000)
+    also = reading(f'if ($reads % 3 == 0) {{ system qq(echo $reads > "{log}") }}')
+    done = run(log, "json", DAY, also=also)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "api-out.log: rotated during each of three scans\n"
+
+
+def test_a_log_that_grows_is_read_to_where_it_was(logs: Logs, answer: Any) -> None:
+    """A flood cannot keep the scanner reading for ever."""
+    log = logs(entry(50) * 9_000)
+    also = reading(f'open my $add, ">>", "{log}"; print $add "x\\n" x 1_000_000; close $add;')
+    assert counts(answer(also=also)) == {"lines": 9_000, "recognized": 9_000}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_rotated_file_that_vanishes_is_skipped(logs: Logs, answer: Any, suffix: str) -> None:
+    """Retention deletes the oldest while the scanner looks at the folder."""
+    old = logs(entry(90), f"api-out__2026-11-23_00-00-00.log{suffix}")
+    logs(entry())
+    listing = f'my @names = CORE::readdir($_[0]); unlink "{old}"; @names'
+    assert counts(answer(also=BROKEN % ("readdir", "(*)", listing))) == ONE
+
+
+def test_a_rotated_file_packed_during_the_scan_is_found_again(logs: Logs, answer: Any) -> None:
+    """The plain name is gone, its packed twin holds the lines."""
+    old = logs(entry(90), "api-out__2026-11-23_00-00-00.log")
+    logs(entry())
+    listing = f'my @names = CORE::readdir($_[0]); system "gzip", "-q", "{old}" if -e "{old}"; @names'
+    assert counts(answer(also=BROKEN % ("readdir", "(*)", listing))) == {"lines": 2, "recognized": 2}
+
+
+def test_a_missing_log_is_an_error(tmp_path: Path, run: Scan, logs: Logs) -> None:
+    """Its rotated files do not stand in for it."""
+    logs(entry(), "api-out__2026-11-23_00-00-00.log")
+    done = run(tmp_path / "api-out.log", "json", DAY)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "api-out.log: No such file or directory\n"
+
+
+def test_what_is_no_file_is_an_error(tmp_path: Path, run: Scan) -> None:
+    """A folder or a pipe in the log's place would block or read as empty."""
+    (tmp_path / "api-out.log").mkdir()
+    os.mkfifo(tmp_path / "pipe.log")
+    assert run(tmp_path / "api-out.log", "json", DAY).stderr == "api-out.log: Is a directory\n"
+    done = run(tmp_path / "pipe.log", "json", DAY)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("name", ["api-out.log", "api-out__2026-11-23_00-00-00.log"])
+def test_a_failing_read_is_an_error(logs: Logs, run: Scan, name: str) -> None:
+    """The disk's error must not look like the end of the file."""
+    path = logs(entry())
+    logs(entry(90), name)
+    done = run(path, "json", DAY, also=reading("if ($reads == 3) { $! = 5; return }"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(".log: Input/output error\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["api-out.log", "api-out__2026-11-23_00-00-00.log", "api-out__2026-11-23_00-00-00.log.gz"]
+)
+def test_an_unreadable_log_is_an_error(logs: Logs, run: Scan, name: str) -> None:
+    """Also for the superuser, whom file modes do not stop: a loop of links stands in for them."""
+    path = logs(entry())
+    bad = path.with_name(name)
+    bad.unlink(missing_ok=True)
+    bad.symlink_to(bad)
+    done = run(path, "json", DAY)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{name}: Too many levels of symbolic links\n"
+
+
+@pytest.mark.parametrize("kept", [0, 15, 0.5, -9])
+def test_a_corrupt_packed_file_of_the_window_is_an_error(logs: Logs, run: Scan, kept: float) -> None:
+    """Half a file is not a quiet day."""
+    packed = logs("".join(entry(90 - at / 1000) for at in range(50_000)), "api-out__2026-11-23_00-00-00.log.gz")
+    data = packed.read_bytes()
+    packed.write_bytes(data[: int(len(data) * kept) if kept == 0.5 else int(kept)])
+    os.utime(packed, (NOW, NOW))
+    done = run(logs(entry()), "json", DAY)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "api-out__2026-11-23_00-00-00.log.gz: gzip failed\n" in done.stderr
+
+
+def test_a_missing_gzip_is_an_error_only_where_it_is_needed(logs: Logs, run: Scan, tmp_path: Path) -> None:
+    """A host without gzip can have no packed lines of the window either."""
+    path = logs(entry())
+    nowhere = {"PATH": str(tmp_path)}
+    assert run(path, "json", DAY, environment=nowhere).returncode == 0
+    logs(entry(90), "api-out__2026-11-23_00-00-00.log.gz")
+    done = run(path, "json", DAY, environment=nowhere)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "gzip: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["x.log"],
+        ["x.log", "json"],
+        ["x.log", "xml", "60"],
+        ["", "json", "60"],
+        ["x.log", "json", "60", "more"],
+        *(["x.log", "json", window] for window in ("0", "1h", "-5", "60\n")),
+    ],
+)
+def test_bad_arguments_are_refused(run: Scan, arguments: list[str]) -> None:
+    """With the usage, and the exit status that sysexits.h has for it."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == "usage: log_scan.pl PATH json|text WINDOW_SECONDS\n"
+
+
+def test_the_program_runs_as_one_argument(logs: Logs) -> None:
+    """That is how it reaches the host, whose clock it then asks."""
+    path = logs(entry())
+    command = [PERL, "-e", scanner(), str(path), "json", "60"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["newest"] == NOW - 10
+
+
+def random_log(rng: random.Random) -> Iterator[tuple[float, str]]:
+    """Lines in order of time with the age each belongs to: dated twice, once, or not at all."""
+    age = 8.0 * DAY
+    while age > 0:
+        age -= rng.expovariate(1 / rng.choice([2, 900, 20_000])) if rng.random() < 0.9 else 0
+        age = round(age, 3)
+        level = rng.choice(["INFO", "INFO", "WARN", "ERROR"])
+        yield age, entry(age, level, dated=rng.random() < 0.7, pad="x" * rng.choice([0, 90, 900]))
+        if rng.random() < 0.2:
+            for _ in range(rng.choice([1, 3, 40])):
+                yield age, "    at trace" + "y" * rng.choice([0, 60, 3000]) + "\n"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_bisection_finds_what_reading_everything_finds(logs: Logs, answer: Any, seed: int) -> None:
+    """The window's start may be anywhere, in any file, amid undated lines of any length."""
+    rng = random.Random(seed)
+    lines = list(random_log(rng))
+    window = rng.choice([60, 3600, DAY, 3 * DAY, 30 * DAY])
+    cuts = sorted(rng.sample(range(len(lines)), rng.choice([0, 1, 3])))
+    names = [f"api-out__2026-11-{10 + n}_00-00-00.log{rng.choice(['', '.gz'])}" for n in range(len(cuts))]
+    for name, start, end in zip([*names, "api-out.log"], [0, *cuts], [*cuts, len(lines)], strict=True):
+        logs("".join(text for _, text in lines[start:end]), name, age=lines[end - 1][0] - 0.001)
+    inside = [text for age, text in lines if age <= window]
+    expected = {"lines": len(inside), "errors": sum('"level":"ERROR"' in text for text in inside)}
+    expected["recognized"] = sum('"level"' in text for text in inside)
+    result = answer(window=window)
+    assert {name: result[name] for name in expected} == expected
+
+
+def test_a_day_of_a_week_reads_little_more_than_the_day(logs: Logs, answer: Any) -> None:
+    """What is older costs a few probes, not a pass over it."""
+    log = logs("".join(entry(7 * DAY * (1 - at / 50_000)) for at in range(50_000)))
+    result = answer()
+    assert abs(result["lines"] - 50_000 / 7) < 2
+    assert result["bytes_read"] < log.stat().st_size / 5

@@ -1,0 +1,166 @@
+"""Which messages the log scanner tells, without secrets and whatever stands in the log."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.facts.scanning import COUNTS, DAY, ONE, Logs, Scan, counts, entry, messages, prefix, refusal
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"message": "Request failed", "err": {"message": "Route not found"}}, "Request failed: Route not found"),
+        ({"message": "Moved to DLQ", "error": "no channel"}, "Moved to DLQ: no channel"),
+        ({"message": "Moved", "error": {"message": "inner", "code": 1}}, "Moved: inner"),
+        ({"message": "Moved", "err": "plain"}, "Moved: plain"),
+        ({"err": {"message": "only this"}}, "only this"),
+        ({"message": 'a \\ b " c / 5° d\n\t\x01 é € \ufffd'}, 'a \\ b " c / 5° d\n\t\x01 é € \ufffd'),
+        ({"message": "x" * 150 + " " + "é" * 100}, "x" * 150 + " " + "é" * 49),
+        ({"message": "request 7a259e1f-3f2b-4c1d-9e8f-0123456789ab"}, "request …"),
+        ({"message": "tenant ten00024 id 64f0c2aa91 cuid clx1a2b3c4d5e6f7g8h9i0j1k"}, "tenant ten… id … cuid …"),
+        ({"message": "port 5432 at 0xdeadbeef of 1795500000"}, "port 5432 at … of …"),
+        ({"message": "facade decade"}, "facade decade"),
+    ],
+)
+def test_a_message_says_what_failed(logs: Logs, answer: Any, fields: dict[str, Any], expected: str) -> None:
+    """Ids collapse, so that one failure of many requests is one message."""
+    logs(entry(level="ERROR", **fields))
+    assert messages(answer()) == [(expected, 1)]
+
+
+def test_the_last_of_repeated_keys_counts(logs: Logs, answer: Any) -> None:
+    """As in JavaScript, and a nested key of that name is another key."""
+    line = entry(level="ERROR", message="first", deep={"message": "deep"}).rstrip("}\n")
+    logs(line + '},"message":"last","tail":[{"message":"tail"}]}\n')
+    assert messages(answer()) == [("last", 1)]
+
+
+def test_escapes_and_broken_bytes_are_shown_harmlessly(logs: Logs, answer: Any) -> None:
+    """The answer stays ASCII whatever the log holds."""
+    message = rb"\u010d \ud83d\ude00 \u0007 " + b"\xff\xfe \xc3\xa9 \xe2\x82 \x00 \xf0\x9f\x98\x80"
+    logs(entry(level="ERROR", message="MARK").encode().replace(b"MARK", message))
+    shown = answer()["commonest"][0]["message"]
+    assert shown.startswith("č \ufffd\ufffd \x07 \ufffd\ufffd é ")
+    assert shown.endswith(" \x00 \U0001f600")
+
+
+def test_the_five_commonest_come_first(logs: Logs, answer: Any) -> None:
+    """Most frequent first; what a client caused is no finding."""
+    lines = [entry(9, "ERROR", message=f"m{'abcdefg'[n]}") * (n + 1) for n in range(7)]
+    logs("".join(lines) + refusal(status=404) * 50 + entry(9, "FATAL", message="end") * 9)
+    result = answer()
+    assert messages(result) == [("end", 9), ("mg", 7), ("mf", 6), ("me", 5), ("md", 4)]
+    assert [row["level"] for row in result["commonest"]] == ["FATAL", *["ERROR"] * 4]
+
+
+SECRETS = [
+    "postgres://metachat:s3cr3tvalue@localhost:5432/x",
+    "amqp://u:s3cr3tvalue/x@y@h",
+    "password=s3cr3tvalue",
+    "Password: s3cr3tvalue",
+    'got {"password":"s3cr3tvalue","user":"u"}',
+    'got {"password":"a b \\"s3cr3tvalue"}',
+    r"twice {\"dbPassword\":\"a s3cr3tvalue\"}",
+    "{ passwd: 's3cr3tvalue x' }",
+    "SMTP_PASS=s3cr3tvalue",
+    "client_secret = s3cr3tvalue",
+    "accessToken: s3cr3tvalue",
+    "?token=s3cr3tvalue&x=1",
+    "refresh_token%3Ds3cr3tvalue",
+    "api_key=s3cr3tvalue",
+    "X-Api-Key: s3cr3tvalue",
+    "apiKey => s3cr3tvalue",
+    "JWT_SECRET=s3cr3tvalue",
+    "Authorization: Basic s3cr3tvalue==",
+    "authorization: Bearer s3cr3tvalue",
+    "Cookie: a=b; sid=s3cr3tvalue",
+    'Set-Cookie": "sid=s3cr3tvalue; Path=/"',
+    "sent Bearer s3cr3tvalue",
+    "invalid key sk-ant-s3cr3tvalue-0123",
+    "invalid key sk_live_s3cr3tvalue",
+    "jwt eyJs3cr3tvalue.eyJzdWIi.SflKx-s3cr3tvalue",
+    "EAAGs3cr3tvaluexyz",
+    "ghp_s3cr3tvalue0123456789",
+    "AKIAS3CR3TVALUE0123",
+    "raw Qs3cr3tvalueAbCdEfGhIjKlMnOpQrStUvWx",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_secret_does_not_leave_the_host(logs: Logs, run: Scan, kind: str, secret: str) -> None:
+    """Messages are shown to people and kept in reports."""
+    logs(entry(level="ERROR", message=secret) if kind == "json" else f"{prefix(9)}Error: {secret}\n")
+    path = logs(entry(level="ERROR", message=secret) if kind == "json" else f"{prefix(9)}Error: {secret}\n")
+    done = run(path, kind, DAY)
+    assert "s3cr3tvalue" not in done.stdout.lower()
+    assert "***" in done.stdout
+
+
+@pytest.mark.parametrize("message", ["3 tests passed: ok", "keyboard: unplugged", "compass north", "GET /x?page=2"])
+def test_what_is_no_secret_stays_readable(logs: Logs, answer: Any, message: str) -> None:
+    """A scrubbed message that says nothing helps nobody."""
+    logs(entry(level="ERROR", message=message))
+    assert messages(answer()) == [(message, 1)]
+
+
+def megabytes(count: float) -> int:
+    """Bytes in so many MiB."""
+    return int(count * 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (entry(50, "ERROR", pad="x" * megabytes(10)) + entry(), {"lines": 2, "recognized": 2, "errors": 1}),
+        (entry(50, "ERROR", pad="x" * megabytes(10)), ONE | {"errors": 1}),
+        (entry(50) + "y" * megabytes(10) + "\n" + entry(), {"lines": 3, "recognized": 2}),
+        (entry(50) + "y" * megabytes(10), {"lines": 2, "recognized": 1}),
+        (entry(50) + "y" * (megabytes(1) - 1) + "\n" + entry(), {"lines": 3, "recognized": 2}),
+        (entry(50) + "y" * megabytes(1) + "\n" + entry(), {"lines": 3, "recognized": 2}),
+        (entry(50, "ERROR", err={"p": "\\n" * megabytes(0.4)}) + entry(), {"lines": 2, "recognized": 2, "errors": 1}),
+        (entry(50) + "\0" * 99999 + "\n" + entry(), {"lines": 3, "recognized": 2}),
+        (entry(50) + "\n" * 300_000, {"lines": 300_001, "recognized": 1}),
+        (entry(50, "ERROR", deep=0)[:-3] + "[" * 200_000 + "\n", ONE | {"errors": 1}),
+        (
+            "".join(entry(50, "ERROR", message=f"{n:b}".translate({48: "a", 49: "b"})) for n in range(30_000)),
+            dict.fromkeys(COUNTS[:3], 30_000),
+        ),
+    ],
+    ids=["long", "long last", "long other", "unended", "1 MiB", "1 MiB + 1", "escapes", "NUL", "empty", "deep", "many"],
+)
+def test_odd_lines_are_counted_in_bounded_memory(
+    logs: Logs, answer: Any, content: str, expected: dict[str, int]
+) -> None:
+    """The host has better use for its memory: under 64 MB at the peak."""
+    logs(content)
+    watch = 'END { open my $f, "<", "/proc/self/status"; my ($kb) = join("", <$f>) =~ /VmHWM:\\s+(\\d+)/;'
+    result = answer(also=f"{watch} print STDERR qq(held $kb) if $kb > 64_000 }}")
+    assert counts(result) == expected
+
+
+def test_a_long_text_line_is_one_line(logs: Logs, answer: Any) -> None:
+    """Its rest is no other line, wherever the reads cut it."""
+    logs(f"{prefix(9)}Error: x" + "y" * megabytes(10) + f"\n{prefix(8)}told\n")
+    assert counts(answer("text")) == {"lines": 2, "recognized": 2, "errors": 1}
+
+
+def test_a_frequent_message_is_not_lost_among_many(logs: Logs, answer: Any) -> None:
+    """When there are too many different ones, the rare ones are dropped."""
+    letters = {48: "a", 49: "b"}
+    many = [entry(50, "ERROR", message=f"{n:b}".translate(letters)) for n in range(25_000)]
+    logs("".join([entry(60, "ERROR", message="often") * 50, *many, entry(40, "ERROR", message="often") * 50]))
+    assert messages(answer())[0] == ("often", 100)
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("seed", range(3))
+def test_garbage_is_only_lines(logs: Logs, answer: Any, kind: str, seed: int) -> None:
+    """Bytes at random crash nothing and mean nothing."""
+    data = random.Random(seed).randbytes(megabytes(3))
+    logs(data)
+    assert counts(answer(kind)) == {"lines": data.count(b"\n") + (not data.endswith(b"\n"))}
