@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.postgres import SUPERUSER
-from opsproof import models, plugin
+from opsproof import judging, models, plugin
 from opsproof.errors import InventoryError
 from opsproof.history import History
 from opsproof.inventory import load
@@ -67,7 +67,7 @@ def test_a_document_stays_short(path, most):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_metric_is_listed_with_its_unit_and_meaning(metric):
-    _, unit, meaning = METRICS[metric]
+    _, unit, meaning, _ = METRICS[metric]
     rows = [line for line in text_of(INVENTORY).splitlines() if line.startswith(f"| `{metric}` |")]
     assert [row.split(" | ")[:3] for row in rows] == [[f"| `{metric}`", unit, meaning]]
 
@@ -144,7 +144,7 @@ def test_an_option_is_explained(option):
 
 def test_the_verdicts_and_exit_codes_are_listed():
     listed = first_column(section(README, "Verdicts and exit codes"))
-    exits = {*pytest.ExitCode, plugin.UNKNOWN_EXIT}
+    exits = {*pytest.ExitCode, judging.UNKNOWN_EXIT}
     assert set(listed) - {"exit"} == {*ORDER, *(str(int(each)) for each in exits)}
 
 

@@ -236,7 +236,7 @@ WAIVED = {
     "expired": (waiver(-1, on="expired-/data"), "failed", "(the waiver of ana expired on 20"),
     "under_ceiling": (waiver(30, "ceiling = 85", on="under_ceiling-/data"), "waived", "(waived until 20"),
     "over_ceiling": (waiver(30, "ceiling = 83", on="over_ceiling-/data"), "failed",
-        "over the ceiling of the waiver of ana"),
+        "not under the ceiling of the waiver of ana"),
     "of_another": (waiver(30, on="of_another-/other"), "failed", "is over the limit of 80 %"),
 }  # fmt: skip
 
@@ -321,6 +321,8 @@ def test_a_noun_with_an_at_sign_keeps_its_whole_name(estate, prove, own_checks):
 
 
 COUNTING = """
+import pytest
+
 from opsproof.samples import Counter
 
 def test_own(host, increase, allowed):

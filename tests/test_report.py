@@ -144,7 +144,7 @@ def test_hostile_text_makes_no_element_in_what_the_pages_own_script_unfolds(page
 def test_hostile_text_is_shown_as_it_is(page, kind):
     text = "".join(page.texts)
     assert f"3 x {HOSTILE[kind]}" in text
-    assert f"status {HOSTILE[kind]} of {HOSTILE[kind]} is not online" in text
+    assert f"status of {HOSTILE[kind]} is {HOSTILE[kind]}, not online" in text
 
 
 def test_templates_in_hostile_text_are_not_filled_in(page):

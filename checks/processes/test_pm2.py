@@ -4,21 +4,18 @@ import pytest
 
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
-BROKEN = ("errored", "stopped", "waiting restart")
-
 
 @pytest.mark.remedy("pm2", "resurrect")
 def test_daemon_runs(processes, pm2):
     """Without its daemon nothing restarts what crashes, and its processes are orphans."""
-    assert processes.version is not None, "no PM2 daemon runs"
+    assert processes.running_version
 
 
 @pytest.mark.remedy("pm2", "list")
 def test_no_process_is_broken(processes, pm2, evidence):
     """Declared or not: what stands broken in the list was meant to run."""
-    broken = [f"{each.name} is {each.status}" for each in processes.processes if each.status in BROKEN]
-    evidence("broken processes", broken)
-    assert not broken, "; ".join(broken)
+    evidence("broken processes", processes.broken)
+    assert not processes.broken, "; ".join(processes.broken)
 
 
 @pytest.mark.remedy("pm2", "save")
@@ -31,6 +28,5 @@ def test_saved_list_matches_what_runs(processes, pm2, evidence):
 @pytest.mark.remedy("pm2", "update")
 def test_daemon_and_tool_are_one_version(processes, pm2):
     """An upgraded tool talks to the old daemon until it is updated; they misunderstand each other."""
-    assert processes.version == processes.tool_version, (
-        f"the PM2 daemon is version {processes.version}, the tool {processes.tool_version}"
-    )
+    running, tool = processes.running_version, processes.tool_version
+    assert running == tool, f"the PM2 daemon is version {running}, the tool {tool}"

@@ -3,10 +3,9 @@
 import pytest
 
 from opsproof.facts import REGISTRY
+from opsproof.judging import UNKNOWN_EXIT
 from opsproof.models import NOUNS
 from opsproof.run import RUN
-
-UNKNOWN_EXIT = 6
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

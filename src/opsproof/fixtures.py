@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.facts import REGISTRY
 from opsproof.judging import record
-from opsproof.limits import Allowed, Estimate, Limit
+from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
 from opsproof.run import RUN
 from opsproof.samples import Counter
@@ -53,11 +53,11 @@ class FactFixtures:
         return lambda title, lines: verdict.evidence.append(Evidence(title, tuple(lines)))
 
     @pytest.fixture
-    def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate]:
+    def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:
         """How much a counter grew over a limit's time span, by the readings of earlier runs."""
         verdict, history = record(request.node), request.config.stash[RUN].history
 
-        def measure(counter: Counter, limit: Limit) -> float | Estimate:
+        def measure(counter: Counter, limit: Limit) -> float | Estimate | AtLeast:
             metric = limit.metric
             verdict.samples.append(Sample(metric, counter.value, counter.born, counter.now))
             span = limit.over or 0.0

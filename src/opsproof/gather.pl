@@ -120,8 +120,8 @@ sub give_up {
 
 sub patience {
     my ($nearest) = sort { $a <=> $b }
-        map { $_->{open} ? $_->{seconds} - (clock() - $_->{started}) : 0.01 } grep { !$_->{ended} } @jobs;
-    return $nearest > 0.01 ? $nearest : 0.01;
+        map { $_->{open} ? $_->{seconds} - (clock() - $_->{started}) : 0.002 } grep { !$_->{ended} } @jobs;
+    return $nearest > 0.002 ? $nearest : 0.002;
 }
 
 sub report {

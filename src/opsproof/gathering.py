@@ -4,6 +4,7 @@ Hosts are asked at the same time, and so are a host's databases while its comman
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -107,7 +108,9 @@ class Gathering:
         self._client = client
 
     def close(self) -> None:
-        """Ends the process that asks databases."""
+        """Ends all asking, also what nobody waits for any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        shell.stop_all()
         if self._client is not None:
             self._client.close()
 
@@ -206,8 +209,10 @@ def load(hosts: dict[str, dict[str, Any]]) -> dict[str, Recording]:
 
 def write(path: Path, recordings: dict[str, Recording]) -> None:
     """Saves `recordings` so that they can be judged again without their hosts; owner-only, it holds log lines."""
-    path.touch(mode=0o600)
-    path.write_text(dump(recordings), encoding="utf-8")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(dump(recordings), encoding="utf-8")
+    draft.replace(path)
 
 
 def read(path: Path) -> dict[str, Recording]:

@@ -79,7 +79,7 @@ class History:
         return Streak(len(bad), bad[-1][1]) if bad else None
 
     def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
-        if not self.path.exists():
+        if self.complaints or not self.path.exists():
             return []
         with self._complaining("cannot be read"), self._open("ro") as connection:
             return connection.execute(query, values).fetchall()
@@ -105,7 +105,7 @@ class History:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            complaint = f"{self.path}: {error}: {consequence}"
+            complaint = f"history {self.path}: {error}: {consequence}"
             if complaint not in self.complaints:
                 self.complaints.append(complaint)
 

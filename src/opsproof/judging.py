@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from opsproof.errors import Absent, InventoryError, MeasurementError
+from opsproof.limits import Measurement
 from opsproof.models import Waiver, noun_in
 from opsproof.verdicts import Evidence, Verdict
 
 VERDICT = "opsproof_verdict"
 """The attribute of a pytest report that holds the verdict in built-in types."""
+UNKNOWN_EXIT = 6
+"""pytest's exit status when nothing failed and something is unknown."""
 EXPIRY_NOTICE_DAYS = 14
 _RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
 
@@ -81,16 +84,17 @@ def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
     days_left = (waiver.expires - datetime.datetime.now(tz=datetime.UTC).date()).days
     if days_left < 0:
         verdict.sentence += f" (the waiver of {waiver.owner} expired on {waiver.expires})"
-    elif waiver.ceiling is not None and any(_over(each.value, waiver.ceiling) for each in verdict.measurements):
-        verdict.sentence += f" (over the ceiling of the waiver of {waiver.owner})"
+    elif waiver.ceiling is not None and not _under(verdict.measurements, waiver.ceiling):
+        verdict.sentence += f" (not under the ceiling of the waiver of {waiver.owner})"
     else:
         verdict.verdict = "warned" if days_left < EXPIRY_NOTICE_DAYS else "waived"
         verdict.sentence += f" (waived until {waiver.expires} by {waiver.owner}: {waiver.reason})"
         report.outcome, report.longrepr = "passed", None
 
 
-def _over(value: float | str, ceiling: float) -> bool:
-    return not isinstance(value, str) and value > ceiling
+def _under(measurements: list[Measurement], ceiling: float) -> bool:
+    values = [each.value for each in measurements]
+    return bool(values) and all(not isinstance(value, str) and value <= ceiling for value in values)
 
 
 def _advice(item: pytest.Item) -> str:

@@ -58,6 +58,14 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class AtLeast:
+    """The least that a value can be, and why no more is known; never judged better than a warning."""
+
+    value: float
+    why: str
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A value as one limit judged it; `verdict` is passed, warned or failed."""
 
@@ -86,12 +94,12 @@ class Limit:
     subject: str = ""
     record: Callable[[Measurement], None] = field(default=lambda _: None, compare=False)
 
-    def __contains__(self, value: float | str | Estimate) -> bool:
+    def __contains__(self, value: float | str | Estimate | AtLeast) -> bool:
         measurement = self.judge(value)
         self.record(measurement)
         return measurement.verdict != "failed"
 
-    def judge(self, value: float | str | Estimate) -> Measurement:
+    def judge(self, value: float | str | Estimate | AtLeast) -> Measurement:
         """What this limit says of `value`.
 
         Raises:
@@ -99,6 +107,8 @@ class Limit:
         """
         if isinstance(value, Estimate):
             return self._judge_estimate(value)
+        if isinstance(value, AtLeast):
+            return self._judge_least(value)
         broken, verdict = self._broken(value)
         return Measurement(
             self.metric, value, self.unit, str(self), verdict, self._sentence(value, broken), self.source
@@ -112,6 +122,13 @@ class Limit:
                 f"{self._show(value.high)}, the limit is {self}: {value.why}"
             )
         return high
+
+    def _judge_least(self, value: AtLeast) -> Measurement:
+        found = self.judge(value.value)
+        if found.verdict == "failed":
+            return found
+        sentence = f"{self.metric}{self.subject} are at least {self._show(value.value)}: {value.why}"
+        return replace(found, verdict="warned", sentence=sentence)
 
     def _broken(self, value: float | str) -> tuple[Bound | OneOf | None, str]:
         for rule, verdict in ((self.must, "failed"), (self.should, "warned")):

@@ -106,6 +106,14 @@ class Endpoint(Noun):
     headers: dict[str, str] = Field(default_factory=dict)
     timeout: Duration = Field(5.0, description="after which the endpoint counts as hung")
 
+    @model_validator(mode="after")
+    def _keeps_no_secret(self) -> "Endpoint":
+        if _userinfo(self.url):
+            raise ValueError("the url holds credentials")
+        if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
+            raise ValueError(f"the {secret.pop()} header is a secret, and would be seen in the host's process list")
+        return self
+
 
 class Mount(Noun):
     """A file system, by the path where it is mounted."""

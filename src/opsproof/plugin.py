@@ -68,6 +68,7 @@ def _register_fixtures(config: pytest.Config) -> None:
 
 
 def _register_run(config: pytest.Config) -> None:
+    _require_folders(config)
     client = DatabaseClient() if _asks(config) else None
     from opsproof import course
     from opsproof.run import RUN
@@ -81,6 +82,17 @@ def _register_run(config: pytest.Config) -> None:
 
         report.prepare(config, run)
         config.pluginmanager.register(terminal.Terminal(config, run), "opsproof-terminal")
+
+
+def _require_folders(config: pytest.Config) -> None:
+    save: Path | None = config.option.save_facts
+    try:
+        config.option.reports.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--reports={config.option.reports}: {error.strerror}") from error
+    for folder in (config.option.reports, save.parent if save else config.option.reports):
+        if not os.access(folder, os.W_OK):
+            raise pytest.UsageError(f"{folder}: no folder that can be written to")
 
 
 def _asks(config: pytest.Config) -> bool:

@@ -9,10 +9,10 @@ import pytest
 
 from opsproof.database_client import DatabaseClient
 from opsproof.facts import REGISTRY
-from opsproof.gathering import Gathering, Key, Recording, dump, load, read, write
+from opsproof.gathering import Gathering, Key, Recording, dump, load, write
 from opsproof.history import History
 from opsproof.inventory import load as load_inventory
-from opsproof.judging import VERDICT, judge
+from opsproof.judging import UNKNOWN_EXIT, VERDICT, judge
 from opsproof.models import NOUNS, noun_in
 from opsproof.verdicts import Verdict, from_plain, tally
 
@@ -39,13 +39,15 @@ class Run:
         self.round_trips = {"shell": 0, "sql": 0}
         self.inventory = load_inventory(config.option.inventory)
         self._plan: dict[str, set[Key]] = {}
+        self._recordings: dict[str, Recording] = {}
         self._asks = client is not None
         self.gathering = Gathering(self.inventory, self._plan, config.option.facts, client)
 
     @property
     def cadence(self) -> str:
-        """What was selected, as typed after -m, or "selected" for a choice of checks."""
-        return str(self.config.option.markexpr) or "selected"
+        """What was selected, as typed after -m, or "selected" for a narrower choice of checks."""
+        narrowed = self.config.option.keyword or self.config.args_source is pytest.Config.ArgsSource.ARGS
+        return "selected" if narrowed else str(self.config.option.markexpr)
 
     def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
         """Puts a fact of a host into the plan: of the noun that a test's `params` name, or else of all."""
@@ -91,36 +93,30 @@ class Run:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Keeps what a worker gathered for its controller, and what a run found for later ones."""
+        """Takes over what was gathered here, or hands it to the controller of this worker."""
         if self.config.option.collectonly:
             return
-        recordings = self.gathering.done()
         if self.is_worker:
-            self.config.workeroutput["opsproof"] = dump(recordings)  # type: ignore[attr-defined]
+            self.config.workeroutput["opsproof"] = dump(self.gathering.done())  # type: ignore[attr-defined]
         else:
-            self._count(recordings)
-            self._keep(recordings)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_terminal_summary(self) -> None:
-        """Puts the run on record once the report has told what changed since the one before."""
-        if self.verdicts and not self.config.option.facts:
-            self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)
+            self._take(self.gathering.done())
 
     def pytest_testnodedown(self, node: Any) -> None:
         """Takes over what a worker gathered."""
         if text := getattr(node, "workeroutput", {}).get("opsproof"):
-            recordings = load(json.loads(text))
-            self._count(recordings)
-            self._keep(recordings)
+            self._take(load(json.loads(text)))
 
-    def _count(self, recordings: dict[str, Recording]) -> None:
+    def _take(self, recordings: dict[str, Recording]) -> None:
+        self._recordings |= recordings
         for recording in recordings.values():
             for kind, count in recording.round_trips.items():
                 self.round_trips[kind] += count
 
-    def _keep(self, recordings: dict[str, Recording]) -> None:
-        path = self.config.option.save_facts
-        if path is not None and recordings:
-            earlier = read(path) if self.round_trips["shell"] > len(recordings) and path.exists() else {}
-            write(path, earlier | recordings)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, exitstatus: int) -> None:
+        """Keeps facts where asked to, and puts a whole run on record once the report has told what changed."""
+        if self.config.option.save_facts and self._recordings:
+            write(self.config.option.save_facts, self._recordings)
+        broke_off = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
+        if self.verdicts and not self.config.option.facts and not broke_off:
+            self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)

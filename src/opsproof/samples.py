@@ -1,9 +1,10 @@
 """Counters that only grow, and how much one grew over a time span, as far as that can be said."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opsproof.limits import Estimate
+from opsproof.limits import AtLeast, Estimate
 from opsproof.quantities import show
 
 PUNCTUALITY = 0.96
@@ -23,31 +24,39 @@ class Counter:
     quiet_since: float | None = None
 
 
-def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate:
+def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:
     """How much `counter` grew in the last `span` seconds, given earlier `samples` of it.
 
-    A sample from before the counter was born again (a daemon restarted) says nothing of it. Where
-    the samples do not reach back far enough, the answer is the range in which the truth lies.
+    Where the samples do not reach back far enough, the answer is the range in which the truth
+    lies. Where the counter started again in the span, because its daemon was born again or it was
+    reset, what it had counted since the last sample is lost: the answer is the least it can be.
     """
     start = counter.now - span
     if counter.quiet_since is not None and counter.quiet_since <= start:
         return 0.0
-    if counter.born >= start:
-        return counter.value
-    alive = [each for each in samples if _same_life(each, counter)]
-    before = [each for each in alive if each.now <= counter.now - PUNCTUALITY * span]
+    known = sorted((each for each in samples if each.now <= counter.now), key=lambda each: each.now)
+    before = [each for each in known if each.now <= counter.now - PUNCTUALITY * span]
+    readings = [*before[-1:], *known[len(before) :], counter]
+    pairs = list(itertools.pairwise(readings))
+    grown = sum(later.value - earlier.value for earlier, later in pairs if _goes_on(earlier, later))
+    anew = [(earlier, later) for earlier, later in pairs if not _goes_on(earlier, later)]
+    if anew:
+        # What it counts anew is surely of this span where the reading before it is.
+        edge = counter.now - (2 - PUNCTUALITY) * span
+        least = grown + sum(later.value for earlier, later in anew if max(earlier.now, later.born) >= edge)
+        again = "the PM2 daemon started again" if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
+        return AtLeast(least, f"{again}, and what it counted before is lost")
     if before:
-        return counter.value - max(before, key=lambda each: each.now).value
-    return _range(counter, alive, span)
+        return grown
+    return _range(counter, readings[0], span, known=bool(pairs))
 
 
-def _same_life(sample: Counter, counter: Counter) -> bool:
-    return abs(sample.born - counter.born) < 1 and sample.value <= counter.value and sample.now <= counter.now
+def _goes_on(before: Counter, later: Counter) -> bool:
+    return abs(before.born - later.born) < 1 and before.value <= later.value
 
 
-def _range(counter: Counter, alive: list[Counter], span: float) -> float | Estimate:
-    if counter.value == 0:
-        return 0.0
-    oldest = min(alive, key=lambda each: each.now, default=counter)
+def _range(counter: Counter, oldest: Counter, span: float, *, known: bool) -> float | Estimate:
+    if counter.value == 0 or counter.born >= counter.now - span:
+        return counter.value
     why = f"the history reaches back {show(counter.now - oldest.now, 'seconds')}, not {show(span, 'seconds')}"
-    return Estimate(counter.value - oldest.value, counter.value, why if alive else "no earlier run is on record")
+    return Estimate(counter.value - oldest.value, counter.value, why if known else "no earlier run is on record")

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from opsproof.models import Host
 
 STREAM_CAP_BYTES = 4 * 2**20
 CONNECT_TIMEOUT_S = 10
+STOP_PATIENCE_S = 1
+_RUNNING: set[int] = set()
 _SSH_OPTIONS = """\
 BatchMode yes
 ConnectTimeout {timeout}
@@ -175,12 +177,30 @@ def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
     """Exit status and output of a program that is killed, with all that it started, after `limit_s`."""
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        _RUNNING.add(process.pid)
         try:
             stdout, stderr = process.communicate(timeout=limit_s)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            _stop(process)
             raise
+        finally:
+            _RUNNING.discard(process.pid)
     return process.returncode, stdout, stderr
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    # Asked first: the gatherer then ends the commands that it runs in groups of their own.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(STOP_PATIENCE_S)
+
+
+def stop_all() -> None:
+    """Ends what is still being asked of any host, so that an interrupted run need not wait for it."""
+    for pid in tuple(_RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
 
 
 def _ssh_keywords(transport: str) -> dict[str, str]:
@@ -202,4 +222,4 @@ def _ssh_config() -> Path:
 
 @cache
 def _gatherer() -> str:
-    return resources.files("opsproof").joinpath("gather.pl").read_text(encoding="utf-8")
+    return Path(__file__).with_name("gather.pl").read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ class Terminal:
         if any(trips.values()):
             terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
         for complaint in self._run.history.complaints:
-            terminalreporter.write_line(f"history: {complaint}", yellow=True)
+            terminalreporter.write_line(f"{complaint}", yellow=True)
 
 
 def _write(terminal: Any, group: list[Verdict]) -> None:

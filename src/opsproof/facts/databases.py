@@ -63,7 +63,8 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
         SELECT coalesce(state, 'starting'), count(*),
                current_setting('max_connections')::int
                  - current_setting('superuser_reserved_connections')::int
-                 - coalesce(current_setting('reserved_connections', true)::int, 0)
+                 - coalesce(current_setting('reserved_connections', true)::int, 0),
+               pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
           FROM pg_stat_activity
          WHERE backend_type = 'client backend'
          GROUP BY 1
@@ -74,4 +75,6 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
         rows = result.require()
         if not rows:
             raise OutputError("pg_stat_activity shows no connection, not even this one")
-        return ConnectionUse({state: count for state, count, _ in rows}, rows[0][2])
+        if not rows[0][3]:
+            raise MeasurementError("the role sees no sessions but its own: grant it pg_monitor")
+        return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2])

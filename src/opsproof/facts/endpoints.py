@@ -21,6 +21,10 @@ _FAILURES = {
 """Exit statuses of curl that say something of the endpoint, not of curl: https://curl.se/docs/manpage.html#EXIT."""
 
 
+FIGURES = ("memory", "process")
+"""What stands among the services of a health answer and is none."""
+
+
 @dataclass(frozen=True)
 class Health:
     """The platform's own word for its state, and the services it does not call up."""
@@ -50,17 +54,16 @@ class Response:
             status, services = str(said["status"]), dict(said["services"])
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{self.url} answers {self.status} without its health: {self.body[:80]!r}") from error
-        if not services:
+        states = {name: state for name, state in services.items() if name not in FIGURES}
+        if not states:
             raise OutputError(f"{self.url} names no service")
-        down = tuple(name for name, state in sorted(services.items()) if not _is_up(state))
+        down = tuple(name for name, state in sorted(states.items()) if not _is_up(state))
         return Health("contradictory" if status == "healthy" and down else status, down)
 
 
 def _is_up(state: Any) -> bool:
-    # One shape says "up", the other {"status": "up"}; memory and process figures have no status.
-    if isinstance(state, dict):
-        return bool(state.get("status", "up") == "up")
-    return bool(state == "up")
+    # One shape says "up", the other {"status": "up"}.
+    return bool((state.get("status") if isinstance(state, dict) else state) == "up")
 
 
 class Responses(NounFact[Endpoint, Response]):
@@ -72,7 +75,18 @@ class Responses(NounFact[Endpoint, Response]):
         """One request that follows no redirect; a hung endpoint costs its timeout once."""
         headers = [word for key, value in noun.headers.items() for word in ("--header", f"{key}: {value}")]
         form = "\\n%{http_code} %{time_total}"
-        words = ("curl", "--silent", "--show-error", "--globoff", "--max-time", f"{noun.timeout:g}", *headers)
+        words = (
+            "curl",
+            "--disable",
+            "--noproxy",
+            "*",
+            "--silent",
+            "--show-error",
+            "--globoff",
+            "--max-time",
+            f"{noun.timeout:g}",
+            *headers,
+        )
         return argv(*words, "--write-out", form, "--", noun.url, timeout_s=noun.timeout + 2)
 
     def parse(self, answer: Answer, name: str, noun: Endpoint) -> Response:

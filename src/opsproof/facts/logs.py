@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
@@ -13,6 +13,8 @@ from opsproof.shell import Answer, Command, argv
 
 DEFAULT_WINDOW_S = 86400.0
 SCAN_TIMEOUT_S = 60.0
+READABLE = 0.5
+"""The least share of lines that must be readable for counts of errors to mean something."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class LogReports(NounFact[Log, LogReport]):
         if answer.status == 2 and "No such file" in answer.stderr:
             raise Absent(f"{noun.path} is declared, but there is no such file")
         found = json.loads(answer.require("the log scanner").stdout)
-        if found["lines"] and not found["recognized"]:
-            raise OutputError(f"none of {found['lines']} lines of {noun.path} is a {noun.format} log line")
+        if found["recognized"] < found["lines"] * READABLE:
+            unread = found["lines"] - found["recognized"]
+            raise OutputError(f"{unread} of {found['lines']} lines of {noun.path} are no {noun.format} log lines")
         return LogReport(
             errors=found["errors"],
             client_errors=found["client_errors"],
@@ -70,5 +73,5 @@ class LogReports(NounFact[Log, LogReport]):
 @cache
 def scanner() -> str:
     """The Perl program that counts a log on its host; its two files are one program in this order only."""
-    folder = resources.files("opsproof.facts")
+    folder = Path(__file__).parent
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("log_files.pl", "log_scan.pl"))

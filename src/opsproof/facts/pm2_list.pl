@@ -1,7 +1,8 @@
 # What a PM2 daemon runs and what its saved list would resurrect, without secrets.
 #
-# Sent to a host as `perl -e` with the argument PM2_HOME. Talks to the daemon's own socket:
-# the pm2 command starts a daemon where none runs.
+# The second half of one program: it is joined behind json_text.pl, and both are sent to a host
+# as `perl -e` with the argument PM2_HOME. Talks to the daemon's own socket: the pm2 command
+# starts a daemon where none runs.
 #
 # Prints one line of JSON:
 #   daemon: null where none runs, or version, started_ms (of whole seconds), processes
@@ -12,96 +13,10 @@
 # within one answer. What PM2 does not tell is left out.
 # Exit: 0 answered, 1 not, with one line on stderr that never quotes what cannot be read.
 #
-# Values stay the JSON text they came in: PM2 writes them alike in both lists, but for the
-# space between them. Needs only perl-base.
-use strict;
-use warnings;
+# PM2 writes a text alike in both lists, so that texts are compared undecoded. Needs only perl-base.
 
-sub fail {
-    print STDERR @_, "\n";
-    exit 1;
-}
-
-# ---- JSON. Perl bounds how often a group repeats: groups of groups repeat often enough.
-
-my $SPACE  = qr/[ \t\r\n]*+/;
-my $PLAIN  = qr/[^"\\\x00-\x1f]*+/;
-my $ESCAPE = qr/\\(?:["\\\/bfnrt]|u[0-9a-fA-F]{4})/;
-my $STRING = qr/"$PLAIN(?:(?:$ESCAPE$PLAIN){1,9999}+)*+"/;
-my $NUMBER = qr/-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+/;
-my $KEY    = qr/$SPACE$STRING$SPACE:/;
-my $VALUE  = qr/$SPACE(?:$STRING|$NUMBER|true|false|null)/;
-my $START  = qr/$VALUE|$SPACE\[|$SPACE\{/;
-
-my %DUE = (    # by the bracket around: all up to the end of its last value, or to a bracket inside
-    ''  => qr/\G(?:$START)/,
-    '[' => qr/\G(?:(?:$VALUE$SPACE,){1,9999}+)*+(?:$START)/,
-    '{' => qr/\G(?:(?:$KEY$VALUE$SPACE,){1,9999}+)*+$KEY(?:$START)/,
-);
-my %END = ('[' => qr/\G$SPACE\]/, '{' => qr/\G$SPACE\}/);
-
-my $WANTED = qr/"(?:args|error|version|name|pid|pm2_env|monit|memory|status|restart_time
-    |exec_mode|pm_(?:exec_path|cwd|uptime)|pmx_module)"/x;
-my $OTHERS = qr/\G(?:(?:$SPACE(?!$WANTED)$KEY$VALUE$SPACE,){1,9999}+)++/;
-
-sub skip_value {    # false when none is there
-    my ($json, @open) = ($_[0], '');
-    while ($$json =~ /$DUE{$open[-1]}/gc) {
-        my $last = substr $$json, pos($$json) - 1, 1;
-        push @open, $last if $END{$last};
-        my $depth = @open;
-        pop @open while @open > 1 && $$json =~ /$END{$open[-1]}/gc;
-        return 1 if @open == 1;
-        next     if $END{$last} && @open == $depth;
-        $$json =~ /\G$SPACE,/gc or return 0;
-    }
-    return 0;
-}
-
-sub checked {
-    my ($text, $source) = @_;
-    return $text if skip_value(\$text) && $text =~ /\G$SPACE\z/;
-    fail("$source is not JSON");
-}
-
-sub next_value {    # of a checked text, as all below
-    my ($json) = @_;
-    $$json =~ /\G$SPACE/gc;
-    my $from = pos $$json;
-    skip_value($json);
-    return substr $$json, $from, pos($$json) - $from;
-}
-
-sub parts {    # a list's values, or an object's keys and values in turn, without some that nobody wants
-    my ($text, $bracket, $source) = @_;
-    ($text // '') =~ /^$SPACE\Q$bracket\E/ or fail("$source is not what PM2 writes");
-    pos($text) = $+[0];
-    my @parts;
-    until ($text =~ /$END{$bracket}/gc) {
-        next if $text =~ /$OTHERS/gc;
-        push @parts, next_value(\$text);
-        $text =~ /\G$SPACE[,:]/gc;
-    }
-    return @parts;
-}
-
-sub fields {
-    my ($text, $source) = @_;
-    my %value = parts($text, '{', $source);
-    return { map { substr($_, 1, -1) => $value{$_} } keys %value };
-}
-
-sub object {    # from names and values in turn
-    my @pairs;
-    while (my ($name, $value) = splice @_, 0, 2) {
-        push @pairs, qq("$name":$value) if defined $value;
-    }
-    return '{' . join(',', @pairs) . '}';
-}
-
-sub list { return '[' . join(',', @_) . ']' }
-
-sub is_true { return ($_[0] // 'null') !~ /^(?:null|false|0|"")\z/ }
+# Linux's own: to load Socket and Errno takes as long as all the rest.
+my ($AF_UNIX, $SOCK_STREAM, $ENOENT, $ECONNREFUSED) = (1, 1, 2, 111);
 
 # ---- the daemon: a message is a frame of the AMP protocol, its arguments prefixed with their type
 
@@ -127,13 +42,20 @@ sub exchange {
     return $answer =~ s/^..//sr;
 }
 
-sub call {    # nothing where no daemon listens; Linux's own numbers, as loading Socket takes as long as all else
+sub connected {    # nothing where no daemon listens
+    socket my $socket, $AF_UNIX, $SOCK_STREAM, 0 or fail("socket: $!");
+    return $socket if connect $socket, pack 'S a*', $AF_UNIX, 'rpc.sock';
+    return if $! == $ENOENT || $! == $ECONNREFUSED;
+    fail("rpc.sock: $!");
+}
+
+sub call {
     my ($method) = @_;
-    socket my $socket, 1, 1, 0 or fail("socket: $!");
-    connect $socket, pack 'S a*', 1, 'rpc.sock' or $!{ENOENT} || $!{ECONNREFUSED} ? return : fail("rpc.sock: $!");
+    my $socket = connected() or return;
     my $source = "the PM2 daemon's answer to $method";
     my $answer = fields(checked(exchange($socket, $method), $source), $source);
-    fail($answer->{error} =~ s/^"(.*)"\z/$1/sr) if is_true($answer->{error});
+    my ($error) = ($answer->{error} // '') =~ /^"(.+)"\z/;
+    fail($error // "$source is an error") if is_true($answer->{error});
     return (parts($answer->{args}, '[', $source))[0] // fail("$source is empty");
 }
 
@@ -176,7 +98,7 @@ sub daemon {
 
 sub file {    # nothing where there is none
     my ($path) = @_;
-    open my $file, '<:raw', $path or $!{ENOENT} ? return : fail("$path: $!");
+    open my $file, '<:raw', $path or $! == $ENOENT ? return : fail("$path: $!");
     local $/;
     return readline($file) // fail("$path: $!");
 }

@@ -1,9 +1,9 @@
 """What PM2 keeps running."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from opsproof.errors import Absent
@@ -11,6 +11,9 @@ from opsproof.fact import ShellFact
 from opsproof.models import Host
 from opsproof.samples import Counter
 from opsproof.shell import Answer, Command, argv
+
+BROKEN = ("errored", "stopped", "waiting restart")
+"""PM2's words for what was meant to run and does not."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class ProcessList:
     saved: tuple[tuple[str, ...], ...] | None
 
     def __getitem__(self, name: str) -> Process:
-        """The process called `name`; of a cluster, its worst instance.
+        """The process called `name`; of a cluster, the worst of its instances in each respect.
 
         Raises:
             Absent: no daemon runs, or it does not know the name.
@@ -63,7 +66,28 @@ class ProcessList:
             raise Absent(f"{name} is declared, but no PM2 daemon runs")
         if not found:
             raise Absent(f"{name} is declared, but PM2 does not know it")
-        return max(found, key=lambda process: (process.status != "online", process.memory_bytes))
+        return found[0] if len(found) == 1 else _worst(found)
+
+    @property
+    def running_version(self) -> str:
+        """The daemon's version.
+
+        Raises:
+            Absent: no daemon runs.
+        """
+        if self.version is None:
+            raise Absent("no PM2 daemon runs")
+        return self.version
+
+    @property
+    def broken(self) -> list[str]:
+        """What stands broken in the daemon's list, declared or not, a line for each.
+
+        Raises:
+            Absent: no daemon runs, so there is no list.
+        """
+        _ = self.running_version
+        return [f"{each.name} is {each.status}" for each in self.processes if each.status in BROKEN]
 
     @property
     def unsaved(self) -> list[str]:
@@ -81,6 +105,23 @@ class ProcessList:
         return lost + extra + counts
 
 
+def _worst(instances: list[Process]) -> Process:
+    """All instances of a cluster as one: the largest, the youngest, and the restarts of all together."""
+    stopped = next((each for each in instances if each.status != "online"), instances[0])
+    uptimes = [each.uptime_s for each in instances]
+    quiet = [each.restarts.quiet_since for each in instances]
+    return replace(
+        stopped,
+        memory_bytes=max(each.memory_bytes for each in instances),
+        uptime_s=None if None in uptimes else min(each for each in uptimes if each is not None),
+        restarts=replace(
+            stopped.restarts,
+            value=sum(each.restarts.value for each in instances),
+            quiet_since=None if None in quiet else max(each for each in quiet if each is not None),
+        ),
+    )
+
+
 def _differs(shape: tuple[str, ...], live: list[tuple[str, ...]], saved: tuple[tuple[str, ...], ...]) -> bool:
     return shape in saved and live.count(shape) != saved.count(shape)
 
@@ -96,7 +137,7 @@ class Processes(ShellFact[ProcessList]):
     def command(self, host: Host) -> Command:
         """Selects the fields on the host: PM2's own list holds every secret of every process."""
         assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
-        return argv("node", "-e", _script(), host.pm2.home, user=host.run_as)
+        return argv("perl", "-e", _script(), host.pm2.home, user=host.run_as)
 
     def parse(self, answer: Answer, host: Host) -> ProcessList:
         """The list, with ages by the host's own clock."""
@@ -130,4 +171,6 @@ def _shape(entry: dict[str, Any]) -> tuple[str, ...]:
 
 @cache
 def _script() -> str:
-    return resources.files("opsproof.facts").joinpath("pm2_list.js").read_text(encoding="utf-8")
+    """The Perl program that asks PM2; its two files are one program in this order only."""
+    names = ("json_text.pl", "pm2_list.pl")
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)

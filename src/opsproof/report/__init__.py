@@ -1,7 +1,7 @@
 """The report of a run: one self-contained HTML file and JUnit XML."""
 
 import datetime
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,5 +22,5 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     options.htmlpath = options.htmlpath or f"{stem}.html"
     options.xmlpath = options.xmlpath or f"{stem}.xml"
     options.self_contained_html = True
-    options.css.append(str(resources.files("opsproof.report").joinpath("report.css")))
+    options.css.append(str(Path(__file__).with_name("report.css")))
     config.pluginmanager.register(Page(config, run), "opsproof-page")

@@ -6,12 +6,12 @@ column, so that its filters and its sorting work, and shows under its own name.
 
 import datetime
 from functools import cached_property
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opsproof.judging import VERDICT
+from opsproof.judging import UNKNOWN_EXIT, VERDICT
 from opsproof.quantities import show
 from opsproof.verdicts import Verdict, findings, from_plain
 
@@ -37,7 +37,7 @@ class Page:
     def _templates(self) -> "jinja2.Environment":
         import jinja2  # pytest-html loads it when the page is written, not before
 
-        source = resources.files("opsproof.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+        source = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
         environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         environment.filters |= {"measured": _measured, "day": _day}
         environment.globals["page"] = environment.from_string(source).make_module()
@@ -84,7 +84,7 @@ class Page:
         if plain is not None:
             data[:] = [self._render("details", from_plain(plain))]
 
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+    def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """What a reader wants first: what changed, what is not good."""
         counts = self._run.tally()
         for verdict, carrier in CARRIERS.items():
@@ -97,7 +97,18 @@ class Page:
         found = findings(run.verdicts)
         bad = [each for group in found for each in group if each.verdict in ("failed", "unknown")]
         streaks = {each.test: history.streak(each.host, each.test) for each in bad}
-        prefix.append(self._render("summary", counts, changes, found, streaks, history.complaints))
+        prefix.append(
+            self._render(
+                "summary", counts, changes, found, streaks, [*history.complaints, *_shortfall(run.verdicts, session)]
+            )
+        )
+
+
+def _shortfall(verdicts: list[Verdict], session: pytest.Session) -> list[str]:
+    """What keeps a page without findings from meaning that all is well."""
+    if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT):
+        return [f"the run broke off after {len(verdicts)} checks"]
+    return [] if verdicts else ["nothing was judged"]
 
 
 def _measured(verdict: Verdict) -> str:

@@ -1,0 +1,102 @@
+# JSON as text: what a value consists of, without decoding anything.
+#
+# The first half of one program: pm2_list.pl is joined behind it, and both are sent to a host
+# as `perl -e`. The pragmas and the variables of this file hold for that half too.
+#
+# The whole grammar is checked, to any depth. A value stays the JSON text it came in, to be compared
+# and printed as it is. Needs only perl-base.
+use strict;
+use warnings;
+
+sub fail {
+    print STDERR @_, "\n";
+    exit 1;
+}
+
+# ---- the grammar; Perl bounds how often a group repeats, groups of groups repeat often enough
+
+my $SPACE  = qr/[ \t\r\n]*+/;
+my $PLAIN  = qr/[^"\\\x00-\x1f]*+/;
+my $ESCAPE = qr/\\(?:["\\\/bfnrt]|u[0-9a-fA-F]{4})/;
+my $STRING = qr/"$PLAIN(?:"|(?:(?:$ESCAPE$PLAIN){1,9999}+)++")/;
+my $NUMBER = qr/-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+/;
+my $KEY    = qr/$SPACE$STRING$SPACE:/;
+my $VALUE  = qr/$SPACE(?:$STRING|$NUMBER|true|false|null)/;
+my $START  = qr/$VALUE|$SPACE\[|$SPACE\{/;
+
+my %DUE = (    # by the bracket around: all up to the end of its last value, or to a bracket inside
+    ''  => qr/\G(?:$START)/,
+    '[' => qr/\G(?:(?:$VALUE$SPACE,){1,9999}+)*+(?:$START)/,
+    '{' => qr/\G(?:(?:$KEY$VALUE$SPACE,){1,9999}+)*+$KEY(?:$START)/,
+);
+my %PAIR = ('[' => ']', '{' => '}');
+my $END  = qr/\G$SPACE[]}]/;    # either: a single one would be searched for, up to the end of the text
+
+# What pm2_list.pl judges; of the rest, all that is neither list nor object is left out in one go.
+my $WANTED = qr/"(?:args|error|version|name|pid|pm2_env|monit|memory|status|restart_time
+    |exec_mode|pm_(?:exec_path|cwd|uptime)|pmx_module)"/x;
+my $OTHERS = qr/\G(?:(?:$SPACE(?!$WANTED)$KEY$VALUE$SPACE,){1,9999}+)++/;
+
+# ---- reading
+
+sub skip_value {    # false when none is there
+    my ($json, @open) = ($_[0], '');
+    while ($$json =~ /$DUE{$open[-1]}/gc) {
+        my $last = substr $$json, pos($$json) - 1, 1;
+        push @open, $last if $PAIR{$last};
+        next if $PAIR{$last} && $$json !~ /$END/;
+        while (@open > 1 && $$json =~ /$END/gc) {
+            return 0 if $PAIR{ pop @open } ne substr $$json, pos($$json) - 1, 1;
+        }
+        return 1 if @open == 1;
+        $$json =~ /\G$SPACE,/gc or return 0;
+    }
+    return 0;
+}
+
+sub checked {
+    my ($text, $source) = @_;
+    return $text if skip_value(\$text) && $text =~ /\G$SPACE\z/;
+    fail("$source is not JSON");
+}
+
+sub next_value {    # of a checked text, as all below
+    my ($json) = @_;
+    $$json =~ /\G$SPACE/gc;
+    my $from = pos $$json;
+    skip_value($json);
+    return substr $$json, $from, pos($$json) - $from;
+}
+
+sub parts {    # a list's values, or an object's keys and values in turn, without some that nobody wants
+    my ($text, $bracket, $source) = @_;
+    ($text // '') =~ /^$SPACE\Q$bracket\E/ or fail("$source is not what PM2 writes");
+    pos($text) = $+[0];
+    my @parts;
+    until ($text =~ /$END/gc) {
+        next if $text =~ /$OTHERS/gc;
+        push @parts, next_value(\$text);
+        $text =~ /\G$SPACE[,:]/gc;
+    }
+    return @parts;
+}
+
+sub fields {
+    my ($text, $source) = @_;
+    my %value = parts($text, '{', $source);
+    return { map { substr($_, 1, -1) => $value{$_} } keys %value };
+}
+
+# ---- writing
+
+sub object {    # from names and values in turn
+    my @pairs;
+    while (my ($name, $value) = splice @_, 0, 2) {
+        push @pairs, qq("$name":$value) if defined $value;
+    }
+    return '{' . join(',', @pairs) . '}';
+}
+
+sub list { return '[' . join(',', @_) . ']' }
+
+sub is_true { return ($_[0] // 'null') !~ /^(?:null|false|0|"")\z/ }
