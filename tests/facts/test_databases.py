@@ -36,9 +36,14 @@ def test_another_answer_than_one_is_no_reception(rows):
 
 
 def test_connections_are_counted_by_state():
-    use = DatabaseConnections().parse(Result([["active", 2, 47], ["idle in transaction", 45, 47]]), None)
+    use = DatabaseConnections().parse(Result([["active", 2, 47, True], ["idle in transaction", 45, 47, True]]), None)
     assert use == ConnectionUse({"active": 2, "idle in transaction": 45}, 47)
     assert use.used == 100
+
+
+def test_a_role_that_sees_only_itself_counts_nothing():
+    with pytest.raises(MeasurementError, match="pg_monitor"):
+        DatabaseConnections().parse(Result([["active", 1, 47, False]]), None)
 
 
 def test_a_view_that_shows_nothing_is_not_a_server_without_clients():

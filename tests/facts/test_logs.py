@@ -27,9 +27,12 @@ def test_a_report_is_what_the_scanner_counted(recorded):
     assert report.covers_s == found["now"] - found["oldest"]
 
 
-def test_lines_of_another_format_are_not_counted_as_no_errors(recorded):
-    with pytest.raises(OutputError, match=r"^none of 70 lines of /logs/api-out.log is a json log line$"):
-        parse(answer(recorded, lines=70, recognized=0, errors=0))
+@pytest.mark.parametrize("recognized", [0, 1, 34])
+def test_lines_of_another_format_are_not_counted_as_no_errors(recorded, recognized):
+    with pytest.raises(
+        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are no json log lines$"
+    ):
+        parse(answer(recorded, lines=70, recognized=recognized, errors=0))
 
 
 def test_an_empty_log_was_last_written_when_it_was_emptied(recorded):
