@@ -63,9 +63,9 @@ def rounds(lab, tmp_path_factory, request):
     yield rounds
     if IS_ROOT:
         disks.unmount(lab)
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    if terminal is not None:
-        terminal.write_line("\n" + _matrix(rounds.checks))
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        plugins.getplugin("terminalreporter").write_line("\n" + _matrix(rounds.checks))
 
 
 @contextmanager
