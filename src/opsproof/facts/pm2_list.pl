@@ -122,10 +122,11 @@ sub tool_version {
 
 sub main {
     my ($home) = @_;
+    my $version = tool_version();        # before the folder changes: the search path may hold relative ones
     chdir $home or fail("$home: $!");    # the address of a socket has room for 107 characters
     $SIG{PIPE} = 'IGNORE';
     my ($daemon, $saved) = (daemon(), saved());
-    print object(daemon => $daemon, saved => $saved, tool_version => tool_version()), "\n";
+    print object(daemon => $daemon, saved => $saved, tool_version => $version), "\n";
 }
 
 main(@ARGV);
