@@ -474,6 +474,14 @@ def test_the_tool_may_lie_behind_several_links(home, ask):
     assert Processes().parse(ask(), None).tool_version == "7.0.4"
 
 
+def test_the_search_path_and_the_home_may_be_relative(home, monkeypatch):
+    monkeypatch.chdir(home.parent)
+    places = {"path": [f"{home.name}/bin"], "pm2": {"home": home.name}}
+    host = Host.model_validate({"transport": "local://", **places}).placed("vps", ())
+    answer = run(host, (Processes().command(host),))[0]
+    assert Processes().parse(answer, None).tool_version == "7.0.4"
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}"])
 def test_a_tool_without_a_version_is_no_answer(home, ask, text):
     package = home / "pm2" / "package.json"

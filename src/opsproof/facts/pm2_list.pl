@@ -122,6 +122,7 @@ sub tool_version {
 
 sub main {
     my ($home) = @_;
+    -d $home or fail("$home: $!");
     my $version = tool_version();        # before the folder changes: the search path may hold relative ones
     chdir $home or fail("$home: $!");    # the address of a socket has room for 107 characters
     $SIG{PIPE} = 'IGNORE';
