@@ -18,7 +18,7 @@ from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
 from lab.testing import lab
 from opsproof.inventory import Inventory, load
-from opsproof.models import Database
+from opsproof.nouns import Database
 from opsproof.shell import Answer
 from tests.sshd import Sshd, running
 

@@ -4,7 +4,7 @@ import pytest
 
 from opsproof.database import Result, ask
 from opsproof.errors import DatabaseError
-from opsproof.models import Database
+from opsproof.nouns import Database
 
 
 def rows(database, *queries):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.postgres import SUPERUSER
-from opsproof import judging, models, plugin
+from opsproof import judging, models, nouns, plugin
 from opsproof.errors import InventoryError
 from opsproof.history import History
 from opsproof.inventory import load
@@ -86,18 +86,22 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
     ("heading", "model"),
     [
         ("Top level", models.File),
-        ("Limits", models.Rule),
+        ("Limits", nouns.Rule),
         ("Waivers", models.Waiver),
-        ("`pm2`", models.Pm2),
-        ("`clock`", models.Clock),
-        ("`logs`", models.Log),
-        ("`endpoints`", models.Endpoint),
-        ("`mounts`", models.Mount),
-        ("`databases`", models.Database),
+        ("`pm2`", nouns.Pm2),
+        ("`clock`", nouns.Clock),
+        ("`logs`", nouns.Log),
+        ("`endpoints`", nouns.Endpoint),
+        ("`mounts`", nouns.Mount),
+        ("`databases`", nouns.Database),
+        ("`broker`", nouns.Broker),
+        ("`queues`", nouns.Queue),
+        ("`caches`", nouns.Cache),
+        ("`sshd`", nouns.Sshd),
     ],
 )
 def test_a_table_is_described_key_by_key(heading, model):
-    keys = set(model.model_fields) - ({"limits"} if issubclass(model, models.Noun) else set())
+    keys = set(model.model_fields) - ({"limits"} if issubclass(model, nouns.Noun) else set())
     assert set(first_column(section(INVENTORY, heading))) == keys
 
 

@@ -103,7 +103,7 @@ ABOVE_FACTS = [f"opsproof.{each}" for each in (
         (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
         (of("shell", "database", "fact"), ABOVE_FACTS),
         (
-            of("quantities", "limits", "samples", "metrics", "errors", "models"),
+            of("quantities", "limits", "samples", "metrics", "errors", "models", "nouns"),
             [*ABOVE_FACTS, "opsproof.facts", "opsproof.shell"],
         ),
         (of("errors", "quantities", "metrics"), ["opsproof.limits", "opsproof.models", "pytest"]),

@@ -28,7 +28,7 @@ _OURS = re.compile(
 
 
 class Database(Protocol):
-    """What must be known of a database to ask it; see `opsproof.models.Database`."""
+    """What must be known of a database to ask it; see `opsproof.nouns.Database`."""
 
     @property
     def dsn(self) -> str:

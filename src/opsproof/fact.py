@@ -11,7 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError, OpsproofError
-from opsproof.models import Database, Host, Noun
+from opsproof.models import Host
+from opsproof.nouns import Database, Noun
 from opsproof.shell import Answer, Command
 
 T = TypeVar("T")

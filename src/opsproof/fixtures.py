@@ -10,7 +10,7 @@ from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
 from opsproof.run import RUN
-from opsproof.samples import Counter
+from opsproof.samples import Counter, increase_since
 from opsproof.samples import increase as increase_of
 from opsproof.verdicts import Evidence, Sample
 
@@ -54,15 +54,16 @@ class FactFixtures:
 
     @pytest.fixture
     def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:
-        """How much a counter grew over a limit's time span, by the readings of earlier runs."""
+        """How much a counter grew over a limit's time span, else since the last run, by the readings of earlier ones."""
         verdict, history = record(request.node), request.config.stash[RUN].history
 
         def measure(counter: Counter, limit: Limit) -> float | Estimate | AtLeast:
             metric = limit.metric
             verdict.samples.append(Sample(metric, counter.value, counter.born, counter.now))
-            span = limit.over or 0.0
-            samples = history.samples(verdict.host, verdict.noun, metric, counter.now - span)
-            return increase_of(counter, samples, span)
+            if limit.over is None:
+                return increase_since(counter, history.last_sample(verdict.host, verdict.noun, metric))
+            samples = history.samples(verdict.host, verdict.noun, metric, counter.now - limit.over)
+            return increase_of(counter, samples, limit.over)
 
         return measure
 

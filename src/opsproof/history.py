@@ -60,6 +60,11 @@ class History:
         """
         return [Counter(*row) for row in self._read(query, (host, noun, metric, since))]
 
+    def last_sample(self, host: str, noun: str, metric: str) -> Counter | None:
+        """The newest sample of a counter, of whatever run; None where there is none."""
+        query = "SELECT value, born, taken FROM samples WHERE host = ? AND noun = ? AND metric = ? ORDER BY taken DESC"
+        return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, noun, metric))), None)
+
     def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
         """The verdict of each test in the last run of the same round; empty when there was none."""
         query = """

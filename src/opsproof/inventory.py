@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from opsproof.errors import InventoryError
-from opsproof.models import File, Host, LimitTable, Waiver
+from opsproof.models import File, Host, Waiver
+from opsproof.nouns import LimitTable
 
 
 @dataclass(frozen=True)

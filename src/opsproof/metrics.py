@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Metric(NamedTuple):
     """How a measured value is called, its unit (see `quantities.UNITS`, or ``word``) and meaning.
 
-    One that looks back is measured over the time span `over` of its limit.
+    One that looks back is measured over the time span `over` of its limit, else since the last run.
     """
 
     title: str
@@ -38,4 +38,28 @@ METRICS: dict[str, Metric] = {
     "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
     "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
+    "container_status": Metric("status", "word", "Docker's word for the state of a declared container"),
+    "container_health": Metric("health", "word", "What the container's own health check says; none where it has none"),
+    "container_restarts": Metric(
+        "container restarts", "count", "Starts of a container since the last run", looks_back=True
+    ),
+    "container_logs": Metric("log size", "bytes", "The most that Docker keeps of a container's output"),
+    "queues_unconsumed": Metric("queues without a consumer", "count", "Work queues that nobody consumes"),
+    "messages_ready": Metric("messages ready", "count", "Messages that wait in the longest queue of a pattern"),
+    "messages_unacknowledged": Metric(
+        "messages unacknowledged", "count", "Messages handed to consumers and not confirmed, of the worst queue"
+    ),
+    "dead_letters": Metric("dead letters", "count", "Messages in all dead-letter queues of a pattern"),
+    "dead_letters_new": Metric("new dead letters", "count", "Dead letters more than in the last run", looks_back=True),
+    "cache_memory": Metric("memory used", "percent", "Share of Redis' maxmemory in use"),
+    "cache_save_age": Metric("last save", "seconds", "Age of the last save, where something was written since"),
+    "connections_rejected": Metric(
+        "connections rejected", "count", "Clients that Redis turned away since the last run", looks_back=True
+    ),
+    "keys_evicted": Metric(
+        "keys evicted", "count", "Keys that Redis dropped for memory since the last run", looks_back=True
+    ),
+    "oom_kills": Metric(
+        "processes killed", "count", "Processes killed by the kernel for memory since the last run", looks_back=True
+    ),
 }

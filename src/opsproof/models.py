@@ -1,149 +1,31 @@
-"""The tables of an inventory: hosts, the nouns declared on them, and limits."""
+"""The tables of an inventory: hosts with what is declared on them, limits, waivers."""
 
 import datetime
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationInfo,
-    WithJsonSchema,
-    create_model,
-    field_validator,
-    model_validator,
+from pydantic import Field, PrivateAttr, model_validator
+
+from opsproof.limits import Limit
+from opsproof.metrics import METRICS
+from opsproof.nouns import (
+    Broker,
+    Cache,
+    Clock,
+    Container,
+    Database,
+    Endpoint,
+    LimitTable,
+    Log,
+    Model,
+    Mount,
+    Noun,
+    Pm2,
+    Process,
+    Queue,
+    Sshd,
+    Systemd,
 )
-
-from opsproof import quantities
-from opsproof.limits import Limit, parse_rule
-from opsproof.metrics import METRICS, Metric
-
-Duration = Annotated[
-    float,
-    BeforeValidator(lambda text: quantities.parse(text, "seconds")),
-    Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
-]
-Words = Annotated[list[str], Field(min_length=1)]
-
-
-class Model(BaseModel):
-    """A table of the inventory; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-class Rule(Model):
-    """What a metric must and should be; `over` is the time span it looks back."""
-
-    must: str | Words | None = None
-    should: str | Words | None = None
-    over: Duration | None = None
-    source: str = ""
-
-    def limit(self, metric: Metric) -> Limit:
-        """This rule as the limit of `metric`.
-
-        Raises:
-            ValueError: it does not say what the metric's unit needs.
-        """
-        if self.must is None and self.should is None:
-            raise ValueError("a limit needs must, should or both")
-        must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
-        return Limit(metric.title, metric.unit, must, should, self.over, self.source)
-
-
-class _Limits(Model):
-    @field_validator("*")
-    @classmethod
-    def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
-        metric = METRICS[str(info.field_name)]
-        if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
-            raise ValueError(f"over has no meaning for {metric.title}")
-        return rule
-
-
-LimitTable = create_model(  # type: ignore[call-overload]  # one optional key for each metric
-    "LimitTable",
-    __base__=_Limits,
-    **{name: (Rule | None, Field(None, description=metric.meaning)) for name, metric in METRICS.items()},
-)
-
-
-class Noun(Model):
-    """Something declared to be on a host; its own limits come before the host's."""
-
-    limits: LimitTable = Field(default_factory=LimitTable)
-
-
-class Pm2(Noun):
-    """The PM2 daemon of one user."""
-
-    home: str = Field(description="PM2_HOME, for example /home/deploy/.pm2")
-
-
-class Process(Noun):
-    """A process or module that PM2 keeps running, by its PM2 name."""
-
-
-class Log(Noun):
-    """A log file; its rotated files, name__date.log and .log.gz, are found beside it."""
-
-    path: str
-    format: Literal["json", "text"] = Field(description="json: one JSON object a line; text: stderr of Node")
-
-
-class Endpoint(Noun):
-    """An address that is asked with one GET from the host itself."""
-
-    url: str = Field(pattern=r"^https?://")
-    answer: Literal["health", "status"] = Field(
-        "status", description="health: JSON with status and services; status: the HTTP status alone"
-    )
-    headers: dict[str, str] = Field(default_factory=dict)
-    timeout: Duration = Field(5.0, description="after which the endpoint counts as hung")
-
-    @model_validator(mode="after")
-    def _keeps_no_secret(self) -> "Endpoint":
-        if _userinfo(self.url):
-            raise ValueError("the url holds credentials")
-        if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
-            raise ValueError(f"the {secret.pop()} header is a secret, and would be seen in the host's process list")
-        return self
-
-
-class Mount(Noun):
-    """A file system, by the path where it is mounted."""
-
-    mountpoint: bool = Field(True, description="false: a folder, judged by the file system that holds it")
-
-
-class Database(Noun):
-    """A PostgreSQL database, read by a monitoring role."""
-
-    dsn: str = Field(description="libpq connection string, without a password")
-    password_env: str = Field("", description="environment variable that holds the password")
-    timeout: Duration = Field(5.0, description="of the connection and of each query")
-
-    @model_validator(mode="after")
-    def _keeps_no_secret(self) -> "Database":
-        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in _userinfo(self.dsn)):
-            raise ValueError("the dsn holds a password: name password_env, or a passfile in the dsn")
-        return self
-
-
-def _userinfo(uri: str) -> str:
-    authority = uri.split("://", 1)[1].split("/", 1)[0]
-    return authority.rpartition("@")[0]
-
-
-class Clock(Noun):
-    """The time synchronisation that runs on the host."""
-
-    service: Literal["timedatectl", "chrony"]
 
 
 class Host(Model):
@@ -153,6 +35,7 @@ class Host(Model):
     _inherited: tuple[LimitTable, ...] = PrivateAttr(())
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
     run_as: str = Field("", description="user that owns the application, when the login user is another (sudo -n -u)")
+    docker_as: str = Field("", description="user that may ask Docker, when the login user may not (sudo -n -u)")
     path: list[str] = Field(default_factory=list, description="folders put before the host's search path")
     limits: LimitTable = Field(default_factory=LimitTable)
     pm2: Pm2 | None = None
@@ -162,11 +45,22 @@ class Host(Model):
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
+    containers: dict[str, Container] = Field(default_factory=dict)
+    broker: Broker | None = None
+    queues: dict[str, Queue] = Field(default_factory=dict)
+    caches: dict[str, Cache] = Field(default_factory=dict)
+    sshd: Sshd | None = None
+    systemd: Systemd | None = None
 
     @model_validator(mode="after")
-    def _has_a_daemon(self) -> "Host":
+    def _is_whole(self) -> "Host":
         if self.processes and self.pm2 is None:
             raise ValueError("processes are declared, but no pm2 table says where their daemon is")
+        if self.queues and self.broker is None:
+            raise ValueError("queues are declared, but no broker table says where they are")
+        for name, database in self.databases.items():
+            if database.container and database.container not in self.containers:
+                raise ValueError(f"databases.{name} runs in {database.container}, which is no declared container")
         return self
 
     @property
@@ -204,16 +98,30 @@ NOUNS: dict[str, str] = {
     "log": "logs",
     "endpoint": "endpoints",
     "health_endpoint": "endpoints",
+    "redirect": "endpoints",
     "mount": "mounts",
     "mountpoint": "mounts",
     "database": "databases",
+    "contained_database": "databases",
+    "container": "containers",
+    "broker": "broker",
+    "queue": "queues",
+    "work_queue": "queues",
+    "dead_letter_queue": "queues",
+    "cache": "caches",
+    "sshd": "sshd",
+    "systemd": "systemd",
 }
 """The test argument of each noun, and the inventory's table that declares it."""
 
 
 NARROWED: dict[str, Callable[[Any], bool]] = {
     "health_endpoint": lambda endpoint: endpoint.answer == "health",
+    "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
+    "contained_database": lambda database: bool(database.container),
+    "work_queue": lambda queue: queue.kind == "work",
+    "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }
 """Which of a table's entries a noun means, where it does not mean all."""
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsproof.limits import AtLeast, Estimate
 from opsproof.quantities import show
@@ -15,13 +15,31 @@ PUNCTUALITY = 0.96
 class Counter:
     """A counter's value at `now`, counting since `born`; all times in seconds since 1970.
 
-    `quiet_since` is a time since which it has surely not grown, or None.
+    `quiet_since` is a time since which it has surely not grown, `grew` one at which it surely did,
+    counted or not; None where neither is known. `reborn` says what it means that it counts anew.
+    One that `falls` is none of what happened, but of what is there: it shrinks when that is cleared.
     """
 
     value: float
     born: float
     now: float
     quiet_since: float | None = None
+    grew: float | None = None
+    reborn: str = "its source started again"
+    falls: bool = False
+
+
+def increase_since(counter: Counter, last: Counter | None) -> float | Estimate | AtLeast:
+    """How much `counter` grew since the reading `last`, of the last run; only a range where there is none."""
+    if last is None:
+        most = max(counter.value, 1.0 if counter.grew is not None else 0.0)
+        return Estimate(0.0, most, "no earlier run is on record") if most else 0.0
+    if counter.falls:
+        return max(0.0, counter.value - last.value)
+    grown = increase(counter, [last], counter.now - last.now)
+    if counter.grew is None or counter.grew <= last.now or isinstance(grown, Estimate):
+        return grown
+    return replace(grown, value=max(grown.value, 1.0)) if isinstance(grown, AtLeast) else max(grown, 1.0)
 
 
 def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:
@@ -44,7 +62,7 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
         # What it counts anew is surely of this span where the reading before it is.
         edge = counter.now - (2 - PUNCTUALITY) * span
         least = grown + sum(later.value for earlier, later in anew if max(earlier.now, later.born) >= edge)
-        again = "the PM2 daemon started again" if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
+        again = counter.reborn if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
         return AtLeast(least, f"{again}, and what it counted before is lost")
     if before:
         return grown

@@ -2,7 +2,7 @@ import pytest
 
 from opsproof.errors import Absent
 from opsproof.facts.disks import Disk, Disks
-from opsproof.models import Mount
+from opsproof.nouns import Mount
 
 
 @pytest.fixture

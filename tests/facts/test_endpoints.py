@@ -6,7 +6,8 @@ import pytest
 
 from opsproof.errors import Absent, CommandError, OutputError
 from opsproof.facts.endpoints import Health, Response, Responses
-from opsproof.models import Endpoint, Host
+from opsproof.models import Host
+from opsproof.nouns import Endpoint
 from opsproof.shell import Answer, run
 
 ENDPOINT = Endpoint(url="http://127.0.0.1:3000/health", timeout="5s")

@@ -4,7 +4,8 @@ import pytest
 
 from opsproof.errors import Absent, CommandError, OutputError
 from opsproof.facts.logs import DEFAULT_WINDOW_S, LogReports
-from opsproof.models import Host, Log
+from opsproof.models import Host
+from opsproof.nouns import Log
 from opsproof.shell import Answer, run
 
 LOG = Log(path="/logs/api-out.log", format="json")

@@ -2,7 +2,7 @@ import pytest
 
 from opsproof.errors import CommandError, OutputError
 from opsproof.facts.machine import ClockDifference, ClockSynchronised, Load, Memory, MemoryUse, Reboot
-from opsproof.models import Clock
+from opsproof.nouns import Clock
 from opsproof.shell import Answer
 
 

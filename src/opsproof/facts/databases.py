@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact
-from opsproof.models import Database
+from opsproof.nouns import Database
 
 
 @dataclass(frozen=True)

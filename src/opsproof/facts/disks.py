@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from opsproof.errors import Absent
 from opsproof.fact import NounFact
-from opsproof.models import Host, Mount
+from opsproof.models import Host
+from opsproof.nouns import Mount
 from opsproof.shell import Answer, Command, argv
 
 

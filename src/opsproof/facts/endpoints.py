@@ -6,7 +6,8 @@ from typing import Any
 
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
-from opsproof.models import Endpoint, Host
+from opsproof.models import Host
+from opsproof.nouns import Endpoint
 from opsproof.shell import Answer, Command, argv
 
 _FAILURES = {

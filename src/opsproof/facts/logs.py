@@ -7,7 +7,8 @@ from pathlib import Path
 
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
-from opsproof.models import Host, Log
+from opsproof.models import Host
+from opsproof.nouns import Log
 from opsproof.quantities import show
 from opsproof.shell import Answer, Command, argv
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from opsproof.errors import OutputError
 from opsproof.fact import NounFact, ShellFact
-from opsproof.models import Clock, Host
+from opsproof.models import Host
+from opsproof.nouns import Clock
 from opsproof.shell import Answer, Command, argv
 
 

@@ -159,7 +159,13 @@ def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> Process:
         pid=entry["pid"],
         memory_bytes=entry["memory_bytes"],
         uptime_s=max(0.0, now - entry["started_ms"] / 1000) if online else None,
-        restarts=Counter(entry["restarts"], daemon_ms / 1000, now, entry["started_ms"] / 1000 if online else None),
+        restarts=Counter(
+            entry["restarts"],
+            daemon_ms / 1000,
+            now,
+            quiet_since=entry["started_ms"] / 1000 if online else None,
+            reborn="the PM2 daemon started again",
+        ),
         module=entry["module"],
         shape=_shape(entry),
     )

@@ -1,0 +1,198 @@
+"""What can be declared to be on a host: the nouns, and the limits that each may carry."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from opsproof import quantities
+from opsproof.limits import Limit, parse_rule
+from opsproof.metrics import METRICS, Metric
+
+Duration = Annotated[
+    float,
+    BeforeValidator(lambda text: quantities.parse(text, "seconds")),
+    Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
+]
+Words = Annotated[list[str], Field(min_length=1)]
+
+
+class Model(BaseModel):
+    """A table of the inventory; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class Rule(Model):
+    """What a metric must and should be; `over` is the time span it looks back."""
+
+    must: str | Words | None = None
+    should: str | Words | None = None
+    over: Duration | None = None
+    source: str = ""
+
+    def limit(self, metric: Metric) -> Limit:
+        """This rule as the limit of `metric`.
+
+        Raises:
+            ValueError: it does not say what the metric's unit needs.
+        """
+        if self.must is None and self.should is None:
+            raise ValueError("a limit needs must, should or both")
+        must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
+        return Limit(metric.title, metric.unit, must, should, self.over, self.source)
+
+
+class _Limits(Model):
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
+        metric = METRICS[str(info.field_name)]
+        if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
+            raise ValueError(f"over has no meaning for {metric.title}")
+        return rule
+
+
+LimitTable = create_model(  # type: ignore[call-overload]  # one optional key for each metric
+    "LimitTable",
+    __base__=_Limits,
+    **{name: (Rule | None, Field(None, description=metric.meaning)) for name, metric in METRICS.items()},
+)
+
+
+class Noun(Model):
+    """Something declared to be on a host; its own limits come before the host's."""
+
+    limits: LimitTable = Field(default_factory=LimitTable)
+
+
+class Pm2(Noun):
+    """The PM2 daemon of one user."""
+
+    home: str = Field(description="PM2_HOME, for example /home/deploy/.pm2")
+
+
+class Process(Noun):
+    """A process or module that PM2 keeps running, by its PM2 name."""
+
+
+class Log(Noun):
+    """A log file; its rotated files, name__date.log and .log.gz, are found beside it."""
+
+    path: str
+    format: Literal["json", "text"] = Field(description="json: one JSON object a line; text: stderr of Node")
+
+
+class Endpoint(Noun):
+    """An address that is asked with one GET from the host itself."""
+
+    url: str = Field(pattern=r"^https?://")
+    answer: Literal["health", "status", "redirect"] = Field(
+        "status",
+        description="health: JSON with status and services; status: the HTTP status alone; redirect: leads to https",
+    )
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout: Duration = Field(5.0, description="after which the endpoint counts as hung")
+
+    @model_validator(mode="after")
+    def _keeps_no_secret(self) -> "Endpoint":
+        if _userinfo(self.url):
+            raise ValueError("the url holds credentials")
+        if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
+            raise ValueError(f"the {secret.pop()} header is a secret, and would be seen in the host's process list")
+        return self
+
+
+class Mount(Noun):
+    """A file system, by the path where it is mounted."""
+
+    mountpoint: bool = Field(True, description="false: a folder, judged by the file system that holds it")
+
+
+class Database(Noun):
+    """A PostgreSQL database, read by a monitoring role."""
+
+    dsn: str = Field(description="libpq connection string, without a password")
+    reach: Literal["host", "direct"] = Field(
+        "host", description="host: the dsn is meant as seen from the host; direct: as seen from where opsproof runs"
+    )
+    password_env: str = Field("", description="environment variable that holds the password")
+    password_file: str = Field("", description="file on the host whose first line is the password; needs ssh")
+    container: str = Field("", description="the declared container that the server runs in")
+    timeout: Duration = Field(5.0, description="of the connection and of each query")
+
+    @model_validator(mode="after")
+    def _keeps_no_secret(self) -> "Database":
+        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in _userinfo(self.dsn)):
+            raise ValueError("the dsn holds a password: name password_env, password_file or a passfile in the dsn")
+        if self.password_env and self.password_file:
+            raise ValueError("password_env and password_file are both given: one of them holds the password")
+        return self
+
+
+def _userinfo(uri: str) -> str:
+    authority = uri.split("://", 1)[1].split("/", 1)[0]
+    return authority.rpartition("@")[0]
+
+
+class Clock(Noun):
+    """The time synchronisation that runs on the host."""
+
+    service: Literal["timedatectl", "chrony"]
+
+
+class Container(Noun):
+    """A container of the host's Docker engine, by its name."""
+
+
+class Broker(Noun):
+    """The RabbitMQ of a host, asked over its management API from the host itself."""
+
+    url: str = Field("http://127.0.0.1:15672", pattern=r"^https?://", description="of the management API")
+    vhost: str = Field("/", description="the virtual host that holds the queues")
+    netrc: str = Field(description="file on the host in netrc form, with the login of a monitoring user")
+    timeout: Duration = Field(5.0, description="after which the broker counts as hung")
+
+    @model_validator(mode="after")
+    def _keeps_no_secret(self) -> "Broker":
+        if _userinfo(self.url):
+            raise ValueError("the url holds credentials: name a netrc file on the host")
+        return self
+
+
+class Queue(Noun):
+    """Queues of the broker, by a pattern of their names: they are made at run time, for each tenant."""
+
+    pattern: str = Field(min_length=1, description="as in a shell: * for any text, ? for any character")
+    kind: Literal["work", "dead-letter"] = Field(
+        "work", description="work: consumed all the time; dead-letter: holds what could not be processed"
+    )
+
+
+class Cache(Noun):
+    """A Redis server, asked from the host itself."""
+
+    address: str = Field("127.0.0.1", description="as the host sees it")
+    port: int = Field(6379, gt=0, lt=65536)
+    netrc: str = Field("", description="file on the host in netrc form, with the login of a monitoring user")
+    timeout: Duration = Field(5.0, description="after which the server counts as hung")
+
+
+class Sshd(Noun):
+    """The ssh server of the host: it must take new logins, whatever connection a round still has."""
+
+    port: int = Field(22, gt=0, lt=65536)
+
+
+class Systemd(Noun):
+    """The service manager of the host."""
