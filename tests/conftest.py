@@ -17,6 +17,7 @@ import pytest
 from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
 from lab.testing import lab
+from opsproof.database import Target
 from opsproof.inventory import Inventory, load
 from opsproof.nouns import Database
 from opsproof.shell import Answer
@@ -84,6 +85,11 @@ class Postgres:
         """Its database postgres, as an inventory declares it."""
         dsn = f"host=127.0.0.1 port={self.server.port} dbname=postgres user={SUPERUSER}"
         return Database.model_validate({"dsn": dsn, "password_env": "TEST_PASSWORD", **fields})
+
+    def target(self, **fields: object) -> Target:
+        """Its database postgres, as the process that asks is told of it."""
+        database = self.database(**fields)
+        return Target(database.dsn, database.password_env, database.timeout, database.password_file)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports
+from opsproof import ssh
 
 SSHD_CONFIG = """\
 HostKey {folder}/host_key
 PidFile {folder}/sshd.pid
-AuthorizedKeysFile {folder}/user_key.pub
+AuthorizedKeysFile {folder}/user_key.pub {folder}/more_keys
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
@@ -23,6 +24,7 @@ StrictModes no
 UsePAM no
 MaxStartups 100
 MaxSessions 100
+AllowTcpForwarding local
 """
 SSH_CONFIG = """\
 BatchMode yes
@@ -30,7 +32,6 @@ IdentitiesOnly yes
 StrictHostKeyChecking yes
 UserKnownHostsFile {folder}/known_hosts
 GlobalKnownHostsFile /dev/null
-ControlPath {folder}/%C
 """
 
 
@@ -47,11 +48,15 @@ class Sshd:
         options = f"ssh_config={self.folder}/ssh_config&ssh_identity_file={self.folder}/{key}"
         return f"ssh://{self.user}@127.0.0.1:{self.port}?{options}"
 
-    def close_connections(self, folder: Path | None = None) -> None:
-        """Ends the shared connections whose sockets lie in a folder, its own if none is given."""
-        for path in (folder or self.folder).iterdir():
-            if path.is_socket():
-                subprocess.run(["ssh", "-F", "none", "-S", path, "-O", "exit", "any"], capture_output=True, check=False)
+    def authorize(self, keys: str) -> None:
+        """Lets these keys in besides the user's; in place of those named before."""
+        (self.folder / "more_keys").write_text(keys, encoding="utf-8")
+
+    def close_connections(self) -> None:
+        """Ends the connection that rounds share."""
+        options = ["-F", f"{self.folder}/ssh_config", "-o", f"ControlPath={ssh.runtime_folder()}/%C"]
+        words = ["ssh", *options, "-l", self.user, "-p", str(self.port), "-O", "exit", "127.0.0.1"]
+        subprocess.run(words, capture_output=True, check=False)
 
 
 @contextmanager

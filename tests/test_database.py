@@ -1,10 +1,10 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
-from opsproof.database import Result, ask
+from opsproof.database import Result, Target, ask
 from opsproof.errors import DatabaseError
-from opsproof.nouns import Database
 
 
 def rows(database, *queries):
@@ -12,18 +12,18 @@ def rows(database, *queries):
 
 
 def test_answers_come_in_the_order_of_their_queries(postgres):
-    assert rows(postgres.database(), "SELECT 1", "SELECT 'two', null", "SELECT 3 WHERE false") == [
+    assert rows(postgres.target(), "SELECT 1", "SELECT 'two', null", "SELECT 3 WHERE false") == [
         [[1]], [["two", None]], [],
     ]  # fmt: skip
 
 
 def test_all_queries_travel_over_one_connection(postgres):
-    pids = rows(postgres.database(), *["SELECT pg_backend_pid()"] * 20)
+    pids = rows(postgres.target(), *["SELECT pg_backend_pid()"] * 20)
     assert len({pid for ((pid,),) in pids}) == 1
 
 
 def test_a_percent_sign_is_no_placeholder(postgres):
-    assert rows(postgres.database(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
+    assert rows(postgres.target(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_percent_sign_is_no_placeholder(postgres):
 def test_a_failing_query_leaves_the_others_answered(postgres, query, complaint, place):
     queries = ["SELECT 1", "SELECT 2"]
     queries.insert(place, query)
-    results = ask(postgres.database(), queries)
+    results = ask(postgres.target(), queries)
     assert complaint in results[place].error
     assert [each.rows for index, each in enumerate(results) if index != place] == [[[1]], [[2]]]
     with pytest.raises(DatabaseError, match=r"[a-z]"):
@@ -48,7 +48,7 @@ def test_a_failing_query_leaves_the_others_answered(postgres, query, complaint, 
 
 
 def test_failing_queries_one_after_the_other_each_say_why(postgres):
-    results = ask(postgres.database(), ["SELECT a", "SELECT b", "SELECT 1", "SELECT c"])
+    results = ask(postgres.target(), ["SELECT a", "SELECT b", "SELECT 1", "SELECT c"])
     assert [each.error[:10] for each in results] == ['column "a"', 'column "b"', "", 'column "c"']
     assert results[2].rows == [[1]]
 
@@ -64,11 +64,11 @@ def test_failing_queries_one_after_the_other_each_say_why(postgres):
     ],
 )
 def test_every_session_is_harmless(postgres, setting, value):
-    assert rows(postgres.database(timeout="1.5s"), f"SHOW {setting}") == [[[value]]]
+    assert rows(postgres.target(timeout="1.5s"), f"SHOW {setting}") == [[[value]]]
 
 
 def test_a_query_that_takes_too_long_is_ended(postgres):
-    slow, quick = ask(postgres.database(timeout="300ms"), ["SELECT pg_sleep(60)", "SELECT 1"])
+    slow, quick = ask(postgres.target(timeout="300ms"), ["SELECT pg_sleep(60)", "SELECT 1"])
     assert "canceling statement due to statement timeout" in slow.error
     assert quick.rows == [[1]]
 
@@ -78,7 +78,7 @@ def test_a_locked_table_is_not_waited_for(postgres):
         connection.execute("CREATE TABLE IF NOT EXISTS locked ()")
         with connection.transaction():
             connection.execute("LOCK TABLE locked")
-            (result,) = ask(postgres.database(), ["SELECT count(*) FROM locked"])
+            (result,) = ask(postgres.target(), ["SELECT count(*) FROM locked"])
     assert "canceling statement due to lock timeout" in result.error
 
 
@@ -91,8 +91,8 @@ def test_a_role_that_would_see_less_is_told_so(postgres, monkeypatch):
         connection.execute("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
         connection.execute("GRANT SELECT ON secret TO reader")
     monkeypatch.setenv("READER", "reader")
-    reader = postgres.database(password_env="READER")
-    reader = reader.model_copy(update={"dsn": reader.dsn.replace("user=metachat", "user=reader")})
+    reader = postgres.target(password_env="READER")
+    reader = replace(reader, dsn=reader.dsn.replace("user=metachat", "user=reader"))
     (result,) = ask(reader, ["SELECT count(*) FROM secret"])
     assert 'query would be affected by row-level security policy for table "secret"' in result.error
 
@@ -115,7 +115,7 @@ def test_our_own_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, chang
     monkeypatch.setenv("PGPASSFILE", "/dev/null")
     if "dsn" in change:
         change = {"dsn": change["dsn"].format(port=postgres.server.port)}
-    results = ask(postgres.database(**change), ["SELECT 1", "SELECT 2"])
+    results = ask(postgres.target(**change), ["SELECT 1", "SELECT 2"])
     assert [(result.rows, result.refusal) for result in results] == [([], "")] * 2
     for result in results:
         with pytest.raises(DatabaseError, match=complaint):
@@ -124,7 +124,7 @@ def test_our_own_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, chang
 
 def test_no_message_holds_the_password(postgres, monkeypatch):
     monkeypatch.setenv("WRONG_PASSWORD", "hunter2-hunter2")
-    (result,) = ask(postgres.database(password_env="WRONG_PASSWORD"), ["SELECT 1"])
+    (result,) = ask(postgres.target(password_env="WRONG_PASSWORD"), ["SELECT 1"])
     assert "hunter2" not in result.error
 
 
@@ -137,7 +137,7 @@ def test_where_nothing_listens_is_a_refusal_in_one_line(free_port):
 
 
 def _database(port):
-    return Database(dsn=f"host=127.0.0.1 port={port} user=nobody")
+    return Target(f"host=127.0.0.1 port={port} user=nobody", "", 5.0)
 
 
 def test_a_server_without_free_slots_is_a_refusal(postgres):
@@ -145,9 +145,8 @@ def test_a_server_without_free_slots_is_a_refusal(postgres):
         admin.execute("DROP ROLE IF EXISTS crowd")
         admin.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 1")
         with postgres.server.connect("crowd", "crowd", "postgres"):
-            database = postgres.database(password_env="").model_copy(
-                update={"dsn": f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user=crowd password=crowd"}
-            )
+            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user=crowd password=crowd"
+            database = replace(postgres.target(password_env=""), dsn=dsn)
             (result,) = ask(database, ["SELECT 1"])
     assert 'too many connections for role "crowd"' in result.refusal
 
@@ -155,7 +154,7 @@ def test_a_server_without_free_slots_is_a_refusal(postgres):
 def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
     results = []
     queries = ["SELECT 1", "SELECT pg_sleep(30)", "SELECT 2"]
-    asking = threading.Thread(target=lambda: results.extend(ask(postgres.database(timeout="20s"), queries)))
+    asking = threading.Thread(target=lambda: results.extend(ask(postgres.target(timeout="20s"), queries)))
     asking.start()
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         ended = False
@@ -170,7 +169,7 @@ def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
 
 
 def test_nothing_is_left_open(postgres):
-    rows(postgres.database(), "SELECT 1")
+    rows(postgres.target(), "SELECT 1")
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof'"
         left = 1

@@ -71,8 +71,8 @@ def test_a_check_imports_pytest_alone(path):
 @pytest.mark.parametrize(
     ("module", "homes"),
     [
-        ("testinfra", ["shell"]),
-        ("subprocess", ["shell", "database_client"]),
+        ("testinfra", ["shell", "ssh"]),
+        ("subprocess", ["shell", "database_client", "tunnel"]),
         ("psycopg", ["database"]),
         ("sqlite3", ["history"]),
         ("jinja2", ["report/page"]),
@@ -101,7 +101,7 @@ ABOVE_FACTS = [f"opsproof.{each}" for each in (
     ("paths", "above"),
     [
         (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
-        (of("shell", "database", "fact"), ABOVE_FACTS),
+        (of("shell", "ssh", "tunnel", "passfile", "database", "fact"), ABOVE_FACTS),
         (
             of("quantities", "limits", "samples", "metrics", "errors", "models", "nouns"),
             [*ABOVE_FACTS, "opsproof.facts", "opsproof.shell"],

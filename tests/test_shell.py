@@ -1,14 +1,10 @@
-import os
-import shutil
-import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 import testinfra
 from testinfra.backend.local import LocalBackend
 
-from opsproof import shell
+from opsproof import ssh
 from opsproof.errors import CommandError, HostUnreachable, MeasurementError, OutputError
 from opsproof.models import Host
 from opsproof.shell import Answer, argv, run
@@ -162,7 +158,7 @@ def test_a_host_without_perl_says_so(monkeypatch, tmp_path):
 def test_a_transport_that_hangs_costs_its_time_once(monkeypatch, tmp_path, script):
     script(tmp_path / "perl", f"echo $$ > {tmp_path}/pid; /bin/sleep 60")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(shell, "CONNECT_TIMEOUT_S", -14.7)
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -14.7)
     assert reason(host()) == "vps: no answer from local:// within 0 s"
     group = int((tmp_path / "pid").read_text())
     assert [each for each in Path("/proc").glob("[0-9]*/stat") if parent(each) == group] == []
@@ -208,63 +204,3 @@ def test_a_wrong_key_is_refused_in_one_line(sshd_server):
     sshd_server.close_connections()
     said = reason(host(sshd_server.spec("other_key")))
     assert said == f"vps: {sshd_server.user}@127.0.0.1: Permission denied (publickey)."
-
-
-@pytest.fixture
-def own_options(sshd_server, monkeypatch):
-    """The folder of opsproof's own ssh options, which here also know the server's key."""
-    # A control socket's path has room for 107 characters, too few for pytest's own folders.
-    folder = Path(tempfile.mkdtemp(prefix="run-"))
-    trust = f"UserKnownHostsFile {sshd_server.folder}/known_hosts\n"
-    monkeypatch.setattr(shell, "_SSH_OPTIONS", trust + shell._SSH_OPTIONS)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    shell._ssh_config.cache_clear()
-    own = folder / f"opsproof-{os.getuid()}"
-    yield own
-    shell._ssh_config.cache_clear()
-    if own.is_dir() and not own.is_symlink():
-        sshd_server.close_connections(own)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def over_own_options(sshd_server, own_options):
-    key = f"{sshd_server.folder}/user_key"
-    return host(f"ssh://{sshd_server.user}@127.0.0.1:{sshd_server.port}?ssh_identity_file={key}")
-
-
-def test_later_runs_use_the_connection_of_the_first(over_own_options, own_options):
-    # What the server calls the client's port is that of the connection.
-    ports = [run(over_own_options, (argv("sh", "-c", "echo $SSH_CONNECTION"),))[0].stdout for _ in range(3)]
-    assert ports[0].startswith("127.0.0.1 ")
-    assert len(set(ports)) == 1
-    assert [path.name for path in own_options.iterdir() if not path.is_socket()] == ["ssh_config"]
-    assert sum(path.is_socket() for path in own_options.iterdir()) == 1
-
-
-def test_runs_at_the_same_time_all_get_their_answers(over_own_options):
-    found = []
-    ask = [
-        threading.Thread(target=lambda: found.append(run(over_own_options, (argv("echo", "ok"),)))) for _ in range(6)
-    ]
-    for thread in ask:
-        thread.start()
-    for thread in ask:
-        thread.join()
-    assert [answers[0].stdout for answers in found] == ["ok\n"] * 6
-
-
-def test_the_folder_of_connections_is_for_its_owner_alone(over_own_options, own_options):
-    run(over_own_options, (argv("true"),))
-    assert own_options.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("trap", ["open", "link"])
-def test_a_folder_of_connections_that_others_could_use_is_refused(over_own_options, own_options, tmp_path, trap):
-    if trap == "open":
-        own_options.mkdir()
-        own_options.chmod(0o755)
-    else:
-        tmp_path.chmod(0o700)
-        own_options.symlink_to(tmp_path)
-    assert reason(over_own_options) == f"vps: {own_options} is open to others: remove it"

@@ -10,46 +10,43 @@ import re
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from opsproof import passfile
 from opsproof.errors import DatabaseError
+from opsproof.tunnel import Tunnel, opened
 
 if TYPE_CHECKING:
     import psycopg
 
 LOCK_TIMEOUT_S = 1
+SOCKET_FOLDER = "/var/run/postgresql"
+"""Where Debian's PostgreSQL listens, for a dsn without a host."""
 _OURS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
-    r"|translate host name|failed to resolve host|invalid connection option"
+    r"|administratively prohibited|translate host name|failed to resolve host|invalid connection option"
     r"|(role|database) \".*\" does not exist",
 )
 
 
-class Database(Protocol):
-    """What must be known of a database to ask it; see `opsproof.nouns.Database`."""
-
-    @property
-    def dsn(self) -> str:
-        """A libpq connection string without a password."""
-
-    @property
-    def password_env(self) -> str:
-        """The environment variable that holds the password, or nothing."""
-
-    @property
-    def timeout(self) -> float:
-        """Of the connection and of each query, in seconds."""
-
-
 @dataclass(frozen=True)
 class Target:
-    """A database as it is named to the process that asks."""
+    """A database as it is named to the process that asks.
+
+    `ssh` is the command line of the tunnel that leads to where it is seen from, or empty; `runtime`
+    the folder for its socket.
+    """
 
     dsn: str
     password_env: str
     timeout: float
+    password_file: str = ""
+    ssh: tuple[str, ...] = ()
+    runtime: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,54 +73,84 @@ class Result:
         return self.rows
 
 
-def ask(database: Database, queries: list[str]) -> list[Result]:
+def ask(target: Target, queries: list[str]) -> list[Result]:
     """The results of `queries`, in their order, sent together over one connection."""
     started = time.monotonic()
     try:
-        connection = _connect(database)
+        with _connection(target) as connection:
+            return _pipelined(connection, queries, started)
     except DatabaseError as error:
         return [Result(error=str(error))] * len(queries)
     except ConnectionRefusedError as error:
         return [Result(refusal=str(error), elapsed_s=time.monotonic() - started)] * len(queries)
-    with closing(connection):
-        return _pipelined(connection, queries, started)
 
 
-def _connect(database: Database) -> "psycopg.Connection[Any]":
+@contextmanager
+def _connection(target: Target) -> Iterator["psycopg.Connection[Any]"]:
+    parameters = _parameters(target)
+    if not target.ssh:
+        with closing(_connect(target, parameters, _password(target))) as connection:
+            yield connection
+        return
+    server = str(parameters.pop("hostaddr", "") or parameters.get("host") or SOCKET_FOLDER)
+    port = int(parameters.get("port") or 5432)
+    known = _password(target) if target.password_env else _listed(parameters, port)
+    with opened(target.ssh, Path(target.runtime), server, port, target.password_file) as tunnel:
+        here = {**parameters, "host": str(tunnel.folder), "port": port}
+        with closing(_connect(target, here, tunnel.password or known, tunnel)) as connection:
+            yield connection
+
+
+def _parameters(target: Target) -> dict[str, Any]:
+    from psycopg import ProgrammingError, conninfo
+
+    try:
+        return conninfo.conninfo_to_dict(target.dsn)
+    except ProgrammingError as error:
+        raise DatabaseError(_one_line(str(error))) from error
+
+
+def _listed(parameters: dict[str, Any], port: int) -> str | None:
+    """The password in the user's password file, which names the server as its host sees it."""
+    path = Path(parameters.get("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass").expanduser()
+    user, server = str(parameters.get("user", "")), str(parameters.get("host", "localhost"))
+    return passfile.password(path, (server, str(port), str(parameters.get("dbname", user)), user))
+
+
+def _connect(
+    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None = None
+) -> "psycopg.Connection[Any]":
     import psycopg  # slow to import, and a run without databases needs none
 
     try:
-        return psycopg.connect(
-            database.dsn,
-            autocommit=True,
-            connect_timeout=max(2, round(database.timeout)),
-            application_name="opsproof",
-            options=_options(database),
-            password=_password(database),
-        )
+        return psycopg.connect(autocommit=True, **_session(target, parameters, password))
     except psycopg.Error as error:
-        message = _one_line(str(error))
+        # Through a tunnel, libpq sees a closed connection alone: ssh knows why.
+        message = _one_line(tunnel.complaint() if tunnel and tunnel.complaint() else str(error))
         if _OURS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
 
 
-def _options(database: Database) -> str:
+def _session(target: Target, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
+    """The parameters of a session that can harm nothing."""
     settings = {
         "default_transaction_read_only": "on",
-        "statement_timeout": f"{database.timeout * 1000:.0f}",
+        "statement_timeout": f"{target.timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
         "row_security": "off",
     }
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    ours = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
+    return {**parameters, **ours, **({"password": password} if password else {})}
 
 
-def _password(database: Database) -> str | None:
-    if not database.password_env:
+def _password(target: Target) -> str | None:
+    if not target.password_env:
         return None
-    if database.password_env not in os.environ:
-        raise DatabaseError(f"environment variable {database.password_env} is not set: it holds the password")
-    return os.environ[database.password_env]
+    if target.password_env not in os.environ:
+        raise DatabaseError(f"environment variable {target.password_env} is not set: it holds the password")
+    return os.environ[target.password_env]
 
 
 def _pipelined(connection: "psycopg.Connection[Any]", queries: list[str], started: float) -> list[Result]:

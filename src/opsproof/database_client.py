@@ -12,9 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
-from opsproof.database import Database, Result
+from opsproof.database import Result, Target
+from opsproof.tunnel import OPENED_WITHIN_S
 
 GRACE_S = 5.0
 Rows = list[dict[str, Any]]
@@ -36,13 +38,13 @@ class DatabaseClient:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def submit(self, database: Database, queries: list[str]) -> Callable[[], list[Result]]:
+    def submit(self, target: Target, queries: list[str]) -> Callable[[], list[Result]]:
         """Asks, and gives a function that waits for the results of `queries`, in their order.
 
-        None takes longer than the database's timeouts together.
+        None takes longer than the database's timeouts together, and that of its tunnel.
         """
-        limit_s = database.timeout * (1 + len(queries)) + GRACE_S
-        future = self._send(database, queries)
+        limit_s = target.timeout * (1 + len(queries)) + GRACE_S + (OPENED_WITHIN_S if target.ssh else 0)
+        future = self._send(target, queries)
 
         def wait() -> list[Result]:
             try:
@@ -53,14 +55,13 @@ class DatabaseClient:
 
         return wait
 
-    def _send(self, database: Database, queries: list[str]) -> "Future[Rows]":
+    def _send(self, target: Target, queries: list[str]) -> "Future[Rows]":
         future: Future[Rows] = Future()
-        target = {"dsn": database.dsn, "password_env": database.password_env, "timeout": database.timeout}
         with self._lock:
             self._waiting[number := len(self._waiting)] = future
             try:
                 print(
-                    json.dumps({"number": number, "database": target, "queries": queries}),
+                    json.dumps({"number": number, "database": asdict(target), "queries": queries}),
                     file=self._process.stdin,
                     flush=True,
                 )

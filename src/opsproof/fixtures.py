@@ -54,7 +54,7 @@ class FactFixtures:
 
     @pytest.fixture
     def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:
-        """How much a counter grew over a limit's time span, else since the last run, by the readings of earlier ones."""
+        """How much a counter grew over a limit's time span, or since the last run, by the readings of earlier ones."""
         verdict, history = record(request.node), request.config.stash[RUN].history
 
         def measure(counter: Counter, limit: Limit) -> float | Estimate | AtLeast:

@@ -7,18 +7,19 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsproof import shell
-from opsproof.database import Result
+from opsproof import shell, ssh
+from opsproof.database import Result, Target
 from opsproof.database_client import DatabaseClient
 from opsproof.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
 from opsproof.fact import Fact, Measured, NounFact, ShellFact, SqlFact
 from opsproof.facts import REGISTRY
 from opsproof.inventory import Inventory
 from opsproof.models import Host
+from opsproof.nouns import Database
 from opsproof.shell import Answer, Command
 
 A = TypeVar("A", Answer, Result)
@@ -84,9 +85,21 @@ def _ask_databases(
         # The shortest query goes first: the time of its answer is the time of a connection.
         ordered = sorted(asked, key=lambda key: len(asked[key].sql))
         if ordered:
-            labels = tuple(_label(key) for key in ordered)
-            waiting[labels] = client.submit(database, [asked[key].sql for key in ordered])
+            queries = [asked[key].sql for key in ordered]
+            waiting[tuple(_label(key) for key in ordered)] = _asked(host, database, queries, client)
     return waiting
+
+
+def _asked(host: Host, database: Database, queries: list[str], client: DatabaseClient) -> Callable[[], list[Result]]:
+    try:
+        words = ssh.route(host, database)
+        target = Target(database.dsn, database.password_env, database.timeout, database.password_file)
+        if words:
+            target = replace(target, ssh=tuple(words), runtime=str(ssh.runtime_folder()))
+    except MeasurementError as error:
+        why = str(error)
+        return lambda: [Result(error=why)] * len(queries)
+    return client.submit(target, queries)
 
 
 class Gathering:

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from opsproof.limits import Limit
 from opsproof.metrics import METRICS
@@ -25,6 +25,7 @@ from opsproof.nouns import (
     Queue,
     Sshd,
     Systemd,
+    userinfo,
 )
 
 
@@ -51,6 +52,13 @@ class Host(Model):
     caches: dict[str, Cache] = Field(default_factory=dict)
     sshd: Sshd | None = None
     systemd: Systemd | None = None
+
+    @field_validator("transport")
+    @classmethod
+    def _keeps_no_secret(cls, transport: str) -> str:
+        if ":" in userinfo(transport):
+            raise ValueError("the transport holds a password: use a key, and an agent or an ssh_config that names it")
+        return transport
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Host":

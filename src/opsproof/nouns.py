@@ -106,7 +106,7 @@ class Endpoint(Noun):
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Endpoint":
-        if _userinfo(self.url):
+        if userinfo(self.url):
             raise ValueError("the url holds credentials")
         if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
             raise ValueError(f"the {secret.pop()} header is a secret, and would be seen in the host's process list")
@@ -133,15 +133,16 @@ class Database(Noun):
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Database":
-        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in _userinfo(self.dsn)):
+        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in userinfo(self.dsn)):
             raise ValueError("the dsn holds a password: name password_env, password_file or a passfile in the dsn")
         if self.password_env and self.password_file:
             raise ValueError("password_env and password_file are both given: one of them holds the password")
         return self
 
 
-def _userinfo(uri: str) -> str:
-    authority = uri.split("://", 1)[1].split("/", 1)[0]
+def userinfo(uri: str) -> str:
+    """What stands before the @ of a `uri`, a user and perhaps a password; empty where nothing does."""
+    authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
     return authority.rpartition("@")[0]
 
 
@@ -165,7 +166,7 @@ class Broker(Noun):
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Broker":
-        if _userinfo(self.url):
+        if userinfo(self.url):
             raise ValueError("the url holds credentials: name a netrc file on the host")
         return self
 

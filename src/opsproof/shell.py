@@ -4,7 +4,6 @@ import os
 import secrets
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,24 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from opsproof import ssh
 from opsproof.errors import CommandError, HostUnreachable, OutputError
 from opsproof.models import Host
 
 STREAM_CAP_BYTES = 4 * 2**20
-CONNECT_TIMEOUT_S = 10
 STOP_PATIENCE_S = 1
 _RUNNING: set[int] = set()
-_SSH_OPTIONS = """\
-BatchMode yes
-ConnectTimeout {timeout}
-ControlMaster auto
-ControlPath {folder}/%C
-ControlPersist 60
-ServerAliveCountMax 2
-ServerAliveInterval 5
-Include ~/.ssh/config
-Include /etc/ssh/ssh_config
-"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,7 @@ def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
     """
     nonce = secrets.token_hex(8)
     arguments = ["perl", "-e", _gatherer(), nonce, str(STREAM_CAP_BYTES), ":".join(host.path), *_encode(commands)]
-    limit_s = max(command.timeout_s for command in commands) + CONNECT_TIMEOUT_S + 5
+    limit_s = max(command.timeout_s for command in commands) + ssh.CONNECT_TIMEOUT_S + 5
     sent = time.time()
     stdout, stderr = _transport(host, arguments, limit_s)
     return [replace(answer, sent=sent, received=time.time()) for answer in _decode(host, nonce, stdout, stderr)]
@@ -148,7 +136,7 @@ def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes,
     import testinfra  # a run judged from saved facts needs no transport
 
     try:
-        target: Any = testinfra.get_host(host.transport, **_ssh_keywords(host.transport))
+        target: Any = testinfra.get_host(ssh.specification(host.transport))
         target.backend.run_local = _bounded(target.backend, limit_s)
         result = target.run(" ".join(["%s"] * len(arguments)), *arguments)
     except subprocess.TimeoutExpired:
@@ -201,23 +189,6 @@ def stop_all() -> None:
     for pid in tuple(_RUNNING):
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGTERM)
-
-
-def _ssh_keywords(transport: str) -> dict[str, str]:
-    if not transport.startswith("ssh://") or "ssh_config=" in transport:
-        return {}
-    return {"ssh_config": str(_ssh_config())}
-
-
-@cache
-def _ssh_config() -> Path:
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"opsproof-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid() or folder.lstat().st_mode & 0o077:
-        raise HostUnreachable(f"{folder} is open to others: remove it")
-    path, draft = folder / "ssh_config", folder / f"ssh_config.{secrets.token_hex(4)}"
-    draft.write_text(_SSH_OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=folder), encoding="utf-8")
-    return draft.replace(path)  # whole at any moment: other runs read it too
 
 
 @cache

@@ -1,0 +1,166 @@
+"""Databases asked through a real ssh server, which alone sees them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from opsproof import ssh, tunnel
+from opsproof.database import Target, ask
+from opsproof.gathering import gather
+from opsproof.models import Host
+
+
+@pytest.fixture
+def runtime():
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def target(sshd, postgres, runtime, monkeypatch, tmp_path):
+    """The database as it is seen from behind the ssh server; the password's place is chosen by the test."""
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
+
+    def target(**fields):
+        host = Host(transport=fields.pop("transport", sshd)).placed("vps", ())
+        words = ssh.route(host, postgres.database())
+        plain = {"dsn": postgres.database().dsn, "password_env": "TEST_PASSWORD", "timeout": 5.0}
+        return Target(**{**plain, "ssh": tuple(words), "runtime": str(runtime), **fields})
+
+    return target
+
+
+def until(holds, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not (found := holds()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+def test_queries_travel_through_the_tunnel_and_nothing_is_left(target, runtime):
+    results = ask(target(), ["SELECT 1", "SELECT inet_client_addr() IS NOT NULL"])
+    assert [result.require() for result in results] == [[[1]], [[True]]]
+    assert list(runtime.iterdir()) == []
+
+
+def test_the_password_may_lie_on_the_host(target, postgres, tmp_path):
+    path = tmp_path / "it's a password"
+    path.write_text(f"{postgres.password}\nsecond line\n")
+    (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
+    assert result.require() == [[1]]
+
+
+def test_the_password_may_lie_in_the_users_own_file_under_the_hosts_name_for_the_server(target, postgres, tmp_path):
+    path = tmp_path / "none"
+    path.write_text(f"127.0.0.1:{postgres.server.port}:postgres:metachat:{postgres.password}\n")
+    path.chmod(0o600)
+    (result,) = ask(target(password_env=""), ["SELECT 1"])
+    assert result.require() == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            {"password_env": "", "password_file": "/no/such/file"},
+            "the tunnel cannot be opened: head: cannot open '/no/such/file' for reading: No such file or directory",
+        ),
+        ({"password_env": ""}, "no password supplied"),
+        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set"),
+        ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
+    ],
+)
+def test_our_own_mistake_is_an_error_and_no_refusal(target, fields, complaint):
+    (result,) = ask(target(**fields), ["SELECT 1"])
+    assert result.refusal == ""
+    assert complaint in result.error
+
+
+def test_where_the_host_sees_no_server_is_a_refusal(target, free_port):
+    (result,) = ask(target(dsn=f"host=127.0.0.1 port={free_port} user=metachat"), ["SELECT 1"])
+    assert "Connection refused" in result.refusal
+
+
+def test_a_refused_key_is_an_error_in_one_line(target, sshd_server):
+    (result,) = ask(target(transport=sshd_server.spec("other_key")), ["SELECT 1"])
+    user = sshd_server.user
+    assert result.error == f"the tunnel cannot be opened: {user}@127.0.0.1: Permission denied (publickey)."
+
+
+def test_a_forbidden_tunnel_is_an_error_and_no_refusal(target, sshd_server):
+    options = sshd_server.folder / "authorized"
+    key = (sshd_server.folder / "other_key.pub").read_text()
+    options.write_text(f"no-port-forwarding {key}")
+    sshd_server.authorize(options.read_text())
+    try:
+        (result,) = ask(target(transport=sshd_server.spec("other_key")), ["SELECT 1"])
+    finally:
+        sshd_server.authorize("")
+    assert result.refusal == ""
+    assert "administratively prohibited" in result.error
+
+
+def test_the_socket_is_private(target, runtime):
+    asked = target()
+    with tunnel.opened(asked.ssh, runtime, "127.0.0.1", 1) as opened:
+        (socket,) = opened.folder.glob(".s.*")
+        assert opened.folder.stat().st_mode & 0o777 == 0o700
+        assert socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_killed_client_leaves_no_tunnel(target, runtime):
+    asked = target()
+    words = [sys.executable, "-m", "opsproof.database"]
+    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    request = {"number": 0, "database": asked.__dict__, "queries": ["SELECT pg_sleep(4)"]}
+    print(json.dumps(request), file=client.stdin, flush=True)
+    assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+    assert until(lambda: _connections(runtime))
+    os.kill(client.pid, signal.SIGKILL)
+    client.wait()
+    client.stdin.close()
+    assert until(lambda: not _connections(runtime))
+    assert len(list(runtime.glob("tunnel-*"))) == 1
+    tunnel.sweep(runtime)
+    assert list(runtime.iterdir()) == []
+
+
+def _connections(runtime):
+    """The ssh processes of tunnels in a folder."""
+    found = subprocess.run(["pgrep", "-f", f"ssh .*{runtime}/tunnel-"], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+def test_the_tunnel_of_a_living_process_is_kept(runtime):
+    (runtime / f"tunnel-{os.getpid()}-abc").mkdir()
+    tunnel.sweep(runtime)
+    assert len(list(runtime.iterdir())) == 1
+
+
+def test_a_host_without_tunnels_answers_all_but_its_databases(postgres, sshd):
+    host = Host.model_validate(
+        {
+            "transport": "paramiko://nowhere",
+            "databases": {"db": postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}},
+        }
+    ).placed("vps", ())
+    recording = gather(host, {("database_receptions", "db")}, client=object())
+    assert "a tunnel is needed, and paramiko:// has none" in recording.results["database_receptions db"].error
+
+
+def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path):
+    path = tmp_path / "password"
+    path.write_text(f"{postgres.password}\n")
+    asked = target(password_env="", password_file=str(path))
+    with tunnel.opened(asked.ssh, runtime, "127.0.0.1", 1, str(path)) as opened:
+        assert opened.password == postgres.password
+        lines = [each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if each.exists()]
+        assert any(str(opened.folder).encode() in line for line in lines)
+        assert not any(postgres.password.encode() in line for line in lines)
