@@ -28,3 +28,11 @@ def test_services_are_up(responses, health_endpoint, allowed, evidence):
     down = responses[health_endpoint].health.down
     evidence("services down", down)
     assert len(down) in allowed.services_down
+
+
+def test_http_redirects_to_https(responses, redirect):
+    """Passwords and sessions of those who come over plain HTTP can be read on the way."""
+    found = responses[redirect]
+    assert found.leads_to_https, (
+        f"{found.url} leads to {found.location or 'no other address'}, not to https of its host"
+    )

@@ -78,3 +78,14 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
         if not rows[0][3]:
             raise MeasurementError("the role sees no sessions but its own: grant it pg_monitor")
         return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2])
+
+
+class MaintenanceMemory(SqlFact[int]):
+    """Bytes that one building of an index may take, shared with its parallel workers."""
+
+    sql = "SELECT pg_size_bytes(current_setting('maintenance_work_mem'))"
+
+    def parse(self, result: Result, database: Database) -> int:
+        """The server's setting, where neither database nor role has its own."""
+        ((size_bytes,),) = result.require()
+        return int(size_bytes)

@@ -1,8 +1,10 @@
 """What HTTP endpoints answer, asked from the host itself as the reverse proxy asks them."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
@@ -15,11 +17,16 @@ _FAILURES = {
     7: "connection refused",
     28: "no answer within {timeout:g} s",
     35: "TLS handshake failed",
+    51: "certificate is for another name",
     52: "closed without an answer",
     56: "connection reset",
     60: "certificate not trusted",
 }
-"""Exit statuses of curl that say something of the endpoint, not of curl: https://curl.se/docs/manpage.html#EXIT."""
+"""Exit statuses of curl that say something of the endpoint, not of curl: https://curl.se/docs/manpage.html#EXIT.
+
+That the host has no store of trusted certificates (77) is none.
+"""
+_DOUBT = re.compile(r"^curl: \(60\) (?:SSL certificate problem|SSL): (.+)", re.MULTILINE)
 
 
 FIGURES = ("memory", "process")
@@ -36,12 +43,19 @@ class Health:
 
 @dataclass(frozen=True)
 class Response:
-    """An endpoint's answer: HTTP status, time in seconds, body."""
+    """An endpoint's answer: HTTP status, time in seconds, body, and where it redirects to, if it does."""
 
     url: str
     status: int
     elapsed_s: float
     body: str
+    location: str = ""
+
+    @property
+    def leads_to_https(self) -> bool:
+        """Whether it redirects to https on the same host."""
+        target = urlsplit(self.location)
+        return target.scheme == "https" and target.hostname == urlsplit(self.url).hostname
 
     @property
     def health(self) -> Health:
@@ -75,7 +89,7 @@ class Responses(NounFact[Endpoint, Response]):
     def command(self, host: Host, name: str, noun: Endpoint) -> Command:
         """One request that follows no redirect; a hung endpoint costs its timeout once."""
         headers = [word for key, value in noun.headers.items() for word in ("--header", f"{key}: {value}")]
-        form = "\\n%{http_code} %{time_total}"
+        form = "\\n%{http_code} %{time_total} %{redirect_url}"
         words = (
             "curl",
             "--disable",
@@ -93,7 +107,9 @@ class Responses(NounFact[Endpoint, Response]):
     def parse(self, answer: Answer, name: str, noun: Endpoint) -> Response:
         """The response; an endpoint that does not give one is absent."""
         if answer.status in _FAILURES:
-            raise Absent(f"{noun.url}: {_FAILURES[answer.status].format(timeout=noun.timeout)}")
+            doubt = _DOUBT.search(answer.stderr)
+            why = _FAILURES[answer.status].format(timeout=noun.timeout) + (f": {doubt[1]}" if doubt else "")
+            raise Absent(f"{noun.url}: {why}")
         body, _, figures = answer.require("curl").stdout.rpartition("\n")
-        status, seconds = figures.split()
-        return Response(noun.url, int(status), float(seconds), body)
+        status, seconds, *location = figures.split(maxsplit=2)
+        return Response(noun.url, int(status), float(seconds), body, "".join(location))

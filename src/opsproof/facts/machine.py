@@ -1,4 +1,4 @@
-"""The machine itself: memory, load, clock, pending reboot."""
+"""The machine itself: memory, load, clock, pending reboot, what was killed for memory."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from opsproof.errors import OutputError
 from opsproof.fact import NounFact, ShellFact
 from opsproof.models import Host
 from opsproof.nouns import Clock
+from opsproof.samples import Counter
 from opsproof.shell import Answer, Command, argv
 
 
@@ -47,6 +48,20 @@ class Load(ShellFact[float]):
         averages, *stat = answer.require("cat /proc/loadavg").stdout.splitlines()
         cores = sum(line.startswith("cpu") and line[3].isdigit() for line in stat)
         return float(averages.split()[1]) / cores
+
+
+class OomKills(ShellFact[Counter]):
+    """Processes that the kernel killed for memory since it started, in containers too."""
+
+    def command(self, host: Host) -> Command:
+        """The kernel's counter needs no rights, and forgets nothing as its log does."""
+        return argv("cat", "/proc/vmstat", "/proc/stat")
+
+    def parse(self, answer: Answer, host: Host) -> Counter:
+        """The counter, with the start of the kernel."""
+        lines = (line.split() for line in answer.require("cat /proc/vmstat").stdout.splitlines())
+        figures = {words[0]: words[1] for words in lines if len(words) == 2}
+        return Counter(int(figures["oom_kill"]), float(figures["btime"]), answer.now, reborn="the host started again")
 
 
 class Reboot(ShellFact[bool]):

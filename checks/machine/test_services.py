@@ -1,0 +1,18 @@
+"""The host's own services run, and let operators in."""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
+
+
+@pytest.mark.remedy("systemctl", "--failed")
+def test_no_unit_has_failed(failed_units, systemd, evidence):
+    """A failed timer makes no backup, and tells nobody: read journalctl -u of the unit."""
+    evidence("failed units", failed_units[systemd])
+    assert not failed_units[systemd], f"failed: {', '.join(failed_units[systemd])}"
+
+
+@pytest.mark.remedy("sshd", "-t")
+def test_sshd_takes_logins(ssh_greetings, sshd):
+    """An open session outlives its server: keep one until a new login works."""
+    assert ssh_greetings[sshd]
