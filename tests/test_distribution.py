@@ -1,13 +1,28 @@
 import pytest
 
-from opsproof.distribution import HostScheduling
+from opsproof.distribution import HostScheduling, shares
+
+HOSTS = ["vps", "vps-00", "vps-00-b", "db"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "dealt"),
+    [
+        (1, [HOSTS]),
+        (2, [["vps", "vps-00-b"], ["vps-00", "db"]]),
+        (3, [["vps", "db"], ["vps-00"], ["vps-00-b"]]),
+        (9, [["vps"], ["vps-00"], ["vps-00-b"], ["db"]]),
+    ],
+)
+def test_hosts_are_dealt_out_in_turn_and_no_share_is_empty(workers, dealt):
+    assert shares(HOSTS, workers) == dealt
 
 
 @pytest.fixture
-def scope():
-    """The unit of work of a test, among the hosts vps, vps-00 and vps-00-b."""
+def unit():
+    """The unit of work of a test, where each host is a share of its own."""
     scheduling = HostScheduling.__new__(HostScheduling)
-    scheduling._hosts = ["vps-00-b", "vps-00", "vps"]
+    scheduling._units = {host: host for host in HOSTS}
     return scheduling._split_scope
 
 
@@ -19,9 +34,10 @@ def scope():
         ("test_disk_has_room[vps-00-/data]", "vps-00"),
         ("test_disk_has_room[vps-00-b-/data[1]]", "vps-00-b"),
         ("test_disk_has_room[vps-00]", "vps-00"),
+        ("test_process_is_online[db-meta-chat-api]", "db"),
         ("test_disk_has_room[other-/]", "checks/disks/test_disks.py::test_disk_has_room[other-/]"),
         ("test_of_no_host", "checks/disks/test_disks.py::test_of_no_host"),
     ],
 )
-def test_the_checks_of_a_host_are_one_unit_of_work(scope, test, host):
-    assert scope(f"checks/disks/test_disks.py::{test}") == host
+def test_the_checks_of_a_host_belong_to_the_share_it_is_in(unit, test, host):
+    assert unit(f"checks/disks/test_disks.py::{test}") == host

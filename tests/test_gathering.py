@@ -170,7 +170,7 @@ def test_hosts_are_asked_at_the_same_time(tmp_path, script):
     path = tmp_path / "inventory.toml"
     path.write_text(tables)
     gathering = Gathering(load(path), {name: {("memory", "")} for name in "ab"})
-    gathering.start()
+    gathering.start("ab")
     assert [gathering.value("memory", name).available > 0 for name in "ab"] == [True, True]
 
 

@@ -197,6 +197,14 @@ def test_two_workers_give_the_same_verdicts_with_one_round_trip_for_each_host(es
     assert [gathers(name) for name in EVERY_KIND] == [1] * 4
 
 
+def test_each_worker_asks_all_its_hosts_at_the_same_time(estate, prove, tmp_path):
+    # Each host's df waits for that of the other host in its share: one after the other would end in timeouts.
+    wait = "touch {0}/met-{1}; while [ ! -e {0}/met-{2} ]; do sleep 0.05; done; echo '/data 1 999 100 10'"
+    pairs = {"a": "c", "b": "d", "c": "a", "d": "b"}
+    path = estate(**{one: wait.format(tmp_path, one, other) for one, other in pairs.items()})
+    assert prove(path, DISKS, "-n", "2").status == 0
+
+
 def test_a_host_that_cannot_be_reached_is_unknown_and_stops_no_other(estate, prove, free_port):
     away = f'[hosts.away]\ntransport = "ssh://root@127.0.0.1:{free_port}"\nmounts."/data" = {{}}\n'
     found = prove(estate(away, calm=120), DISKS)

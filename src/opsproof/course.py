@@ -52,12 +52,20 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         session.config.stash[RUN].start_gathering()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Lets a worker of xdist ask all its hosts when the first of its checks begins."""
+    run, host = item.config.stash[RUN], _host_of(item)
+    if run.is_worker and host is not None:
+        run.start_share(host)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Deals out whole hosts to xdist's workers."""
     from opsproof.distribution import HostScheduling  # a run without workers needs none
 
-    return HostScheduling(config, log, config.stash[RUN].inventory.hosts)
+    return HostScheduling(config, log, list(config.stash[RUN].inventory.hosts))
 
 
 @pytest.hookimpl(tryfirst=True)

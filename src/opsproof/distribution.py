@@ -1,18 +1,28 @@
-"""Checks dealt out to xdist's workers: those of one host to one worker, so that each host is asked once."""
+"""Checks dealt out to xdist's workers: each worker has a share of the hosts, and each host is asked once.
 
-from collections.abc import Iterable
+Shares are known beforehand, so that a worker can ask all hosts of its share at the same time.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
 
-class HostScheduling(LoadScopeScheduling):
-    """A unit of work is a host; xdist's own grouping by marker does nothing from pytest 9.2 on."""
+def shares(hosts: Sequence[str], workers: int) -> list[list[str]]:
+    """The hosts dealt out to `workers` in turn; no share is empty."""
+    return [list(hosts[first::workers]) for first in range(min(workers, len(hosts)))]
 
-    def __init__(self, config: Any, log: Any, hosts: Iterable[str]) -> None:
+
+class HostScheduling(LoadScopeScheduling):
+    """A unit of work is a share of hosts; xdist's own grouping by marker does nothing from pytest 9.2 on."""
+
+    def __init__(self, config: Any, log: Any, hosts: Sequence[str]) -> None:
         super().__init__(config, log)
-        self._hosts = sorted(hosts, key=len, reverse=True)
+        self._units = {host: f"share {n}" for n, share in enumerate(shares(hosts, self.numnodes)) for host in share}
 
     def _split_scope(self, nodeid: str) -> str:
-        parameter = nodeid.partition("[")[2]
-        return next((host for host in self._hosts if parameter.startswith((f"{host}-", f"{host}]"))), nodeid)
+        parameter = nodeid.partition("[")[2].removesuffix("]")
+        parts = parameter.split("-")
+        names = ("-".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return next((self._units[name] for name in names if name in self._units), nodeid)

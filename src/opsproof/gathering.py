@@ -127,10 +127,11 @@ class Gathering:
         if self._client is not None:
             self._client.close()
 
-    def start(self) -> None:
-        """Asks every host of the plan, without waiting."""
-        for name in self._plan:
-            self._begin(name)
+    def start(self, names: Iterable[str]) -> None:
+        """Asks these hosts of the plan, without waiting; those asked before are left alone."""
+        if self._saved is None:
+            for name in names:
+                self._begin(name)
 
     def _begin(self, name: str) -> Future[Recording]:
         if name not in self._running:

@@ -64,7 +64,15 @@ class Run:
     def start_gathering(self) -> None:
         """Asks every host at the same time, unless the checks are dealt out to other processes."""
         if self._asks:
-            self.gathering.start()
+            self.gathering.start(self._plan)
+
+    def start_share(self, host: str) -> None:
+        """In a worker of xdist, asks all hosts of the share that `host` belongs to at the same time."""
+        from opsproof.distribution import shares
+
+        workers = self.config.workerinput["workercount"]  # type: ignore[attr-defined]
+        share = next(share for share in shares(list(self.inventory.hosts), workers) if host in share)
+        self.gathering.start(each for each in share if each in self._plan)
 
     def tally(self) -> dict[str, int]:
         """How many verdicts there are of each kind."""

@@ -33,17 +33,20 @@ class Spent:
 
 
 def spend(
-    words: list[str], folder: Path = REPOSITORY, environment: dict[str, str] = ENVIRONMENT, status: int = 0
+    words: list[str],
+    folder: Path = REPOSITORY,
+    environment: dict[str, str] = ENVIRONMENT,
+    statuses: tuple[int, ...] = (0,),
 ) -> Spent:
     """What it costs to run a program to its end.
 
     Raises:
-        RunFailedError: it ended with another exit status than `status`.
+        RunFailedError: it ended with another exit status than `statuses`.
     """
     cpu_before, started = _cpu_s(), time.perf_counter()
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     wall_s = time.perf_counter() - started
-    if done.returncode != status:
+    if done.returncode not in statuses:
         raise RunFailedError(f"{words[0]} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
     return Spent(wall_s, _cpu_s() - cpu_before, done.stdout)
 

@@ -20,4 +20,4 @@ def _empty() -> Spent:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "test_empty.py").touch()
         words = [sys.executable, "-m", "pytest", "--collect-only"]
-        return spend(words, folder=Path(folder), status=pytest.ExitCode.NO_TESTS_COLLECTED)
+        return spend(words, folder=Path(folder), statuses=(pytest.ExitCode.NO_TESTS_COLLECTED,))

@@ -7,6 +7,7 @@ from types import FrameType
 
 from bench import started
 from daily_round import daily_round
+from fleet import fleet
 from logs import logs
 from measure import REPOSITORY, Row, RunFailedError
 from rich.console import Console
@@ -17,7 +18,7 @@ from startup import startup
 
 from lab import LabError
 
-BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, logs, startup)}
+BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, startup)}
 RESULTS = REPOSITORY / "reports" / "bench.json"
 RUNS, QUICK_RUNS = 9, 3
 SIGNS = {True: "[green]met", False: "[red]missed", None: ""}
