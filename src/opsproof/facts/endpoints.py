@@ -1,33 +1,16 @@
 """What HTTP endpoints answer, asked from the host itself as the reverse proxy asks them."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
+from opsproof.facts import curl
 from opsproof.models import Host
 from opsproof.nouns import Endpoint
-from opsproof.shell import Answer, Command, argv
-
-_FAILURES = {
-    6: "its name cannot be resolved",
-    7: "connection refused",
-    28: "no answer within {timeout:g} s",
-    35: "TLS handshake failed",
-    51: "certificate is for another name",
-    52: "closed without an answer",
-    56: "connection reset",
-    60: "certificate not trusted",
-}
-"""Exit statuses of curl that say something of the endpoint, not of curl: https://curl.se/docs/manpage.html#EXIT.
-
-That the host has no store of trusted certificates (77) is none.
-"""
-_DOUBT = re.compile(r"^curl: \(60\) (?:SSL certificate problem|SSL): (.+)", re.MULTILINE)
-
+from opsproof.shell import Answer, Command
 
 FIGURES = ("memory", "process")
 """What stands among the services of a health answer and is none."""
@@ -89,27 +72,11 @@ class Responses(NounFact[Endpoint, Response]):
     def command(self, host: Host, name: str, noun: Endpoint) -> Command:
         """One request that follows no redirect; a hung endpoint costs its timeout once."""
         headers = [word for key, value in noun.headers.items() for word in ("--header", f"{key}: {value}")]
-        form = "\\n%{http_code} %{time_total} %{redirect_url}"
-        words = (
-            "curl",
-            "--disable",
-            "--noproxy",
-            "*",
-            "--silent",
-            "--show-error",
-            "--globoff",
-            "--max-time",
-            f"{noun.timeout:g}",
-            *headers,
-        )
-        return argv(*words, "--write-out", form, "--", noun.url, timeout_s=noun.timeout + 2)
+        return curl.get(noun.url, noun.timeout, *headers)
 
     def parse(self, answer: Answer, name: str, noun: Endpoint) -> Response:
         """The response; an endpoint that does not give one is absent."""
-        if answer.status in _FAILURES:
-            doubt = _DOUBT.search(answer.stderr)
-            why = _FAILURES[answer.status].format(timeout=noun.timeout) + (f": {doubt[1]}" if doubt else "")
-            raise Absent(f"{noun.url}: {why}")
-        body, _, figures = answer.require("curl").stdout.rpartition("\n")
-        status, seconds, *location = figures.split(maxsplit=2)
-        return Response(noun.url, int(status), float(seconds), body, "".join(location))
+        if silence := curl.silence(answer, noun.timeout):
+            raise Absent(f"{noun.url}: {silence}")
+        page = curl.page(answer)
+        return Response(noun.url, page.status, page.elapsed_s, page.body, page.location)
