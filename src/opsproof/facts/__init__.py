@@ -1,6 +1,18 @@
 """Facts, one module per subject."""
 
 from opsproof.fact import REGISTRY
-from opsproof.facts import containers, databases, disks, endpoints, logs, machine, processes, services
+from opsproof.facts import caches, containers, databases, disks, endpoints, logs, machine, processes, queues, services
 
-__all__ = ["REGISTRY", "containers", "databases", "disks", "endpoints", "logs", "machine", "processes", "services"]
+__all__ = [
+    "REGISTRY",
+    "caches",
+    "containers",
+    "databases",
+    "disks",
+    "endpoints",
+    "logs",
+    "machine",
+    "processes",
+    "queues",
+    "services",
+]

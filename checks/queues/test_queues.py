@@ -1,0 +1,75 @@
+"""RabbitMQ takes messages, and somebody consumes them.
+
+Consumers count by queue: a worker that lost its connection is online, and calls itself healthy.
+"""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+
+CONSUMERS = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "state", "consumers", "messages")
+MESSAGES = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "messages_ready", "messages_unacknowledged")
+
+
+@pytest.mark.remedy("rabbitmq-diagnostics", "status")
+def test_broker_answers(broker_reception, broker):
+    """Without it no message of a customer reaches the worker."""
+    assert not broker_reception.complaint, broker_reception.complaint
+
+
+@pytest.mark.remedy("rabbitmq-diagnostics", "memory_breakdown")
+def test_no_alarm_is_raised(broker_reception, broker):
+    """While memory or disk space is short, RabbitMQ blocks everybody who publishes."""
+    assert not broker_reception.alarms, "; ".join(broker_reception.alarms)
+
+
+@CONSUMERS
+def test_every_queue_is_declared(queues, broker, evidence):
+    """A queue that nobody knows fills up unseen: declare it, or delete it."""
+    evidence("undeclared queues", queues.undeclared[:10])
+    assert not queues.undeclared, f"{len(queues.undeclared)} queues match no declared pattern"
+
+
+@CONSUMERS
+def test_queue_pattern_matches(queues, queue):
+    """A pattern without queues proves nothing: the worker makes them, or names them differently now."""
+    assert queues[queue].names
+
+
+@CONSUMERS
+def test_queues_are_consumed(queues, work_queue, allowed, evidence):
+    """After RabbitMQ started again, restart the worker: it does not reconnect."""
+    unconsumed = queues[work_queue].unconsumed
+    evidence(f"{len(unconsumed)} of {len(queues[work_queue].names)} queues have no consumer", unconsumed[:10])
+    assert len(unconsumed) in allowed.queues_unconsumed
+
+
+@MESSAGES
+def test_messages_do_not_pile_up(queues, work_queue, allowed, evidence):
+    """Customers wait for what lies here: the worker is too slow, or stuck on one message."""
+    ready = queues[work_queue].ready
+    evidence("longest queues", ready.top)
+    assert ready.largest in allowed.messages_ready
+
+
+@MESSAGES
+def test_messages_are_acknowledged(queues, work_queue, allowed, evidence):
+    """Messages that a consumer holds and does not finish come back when it goes away."""
+    unacknowledged = queues[work_queue].unacknowledged
+    evidence("most unacknowledged", unacknowledged.top)
+    assert unacknowledged.largest in allowed.messages_unacknowledged
+
+
+@MESSAGES
+def test_dead_letters_are_few(queues, dead_letter_queue, allowed, evidence):
+    """Nobody consumes what could not be processed: look at the oldest, then publish again or purge."""
+    messages = queues[dead_letter_queue].messages
+    evidence("most dead letters", messages.top)
+    assert messages.total in allowed.dead_letters
+
+
+@MESSAGES
+def test_dead_letters_do_not_grow(queues, dead_letter_queue, increase, allowed, evidence):
+    """Each is a message that a customer waits for: the worker's log says why it was given up."""
+    evidence("most dead letters", queues[dead_letter_queue].messages.top)
+    assert increase(queues[dead_letter_queue].growth, allowed.dead_letters_new) in allowed.dead_letters_new
