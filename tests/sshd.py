@@ -60,13 +60,13 @@ class Sshd:
 
 
 @contextmanager
-def running() -> Iterator[Sshd]:
-    """The server, from its start to its end."""
+def running(settings: str = "") -> Iterator[Sshd]:
+    """The server, from its start to its end; `settings` are lines of its configuration."""
     # A control socket's path has room for 107 characters, too few for pytest's own folders.
     with tempfile.TemporaryDirectory(prefix="sshd-") as folder:
         user = subprocess.check_output(["id", "-un"], text=True).strip()
         server = Sshd(Path(folder), ports.free(), user)
-        _configure(server)
+        _configure(server, settings)
         process = _start(server)
         try:
             _await_listener(server.port)
@@ -77,13 +77,13 @@ def running() -> Iterator[Sshd]:
             process.wait(timeout=10)
 
 
-def _configure(server: Sshd) -> None:
+def _configure(server: Sshd, settings: str) -> None:
     folder = server.folder
     for name in ("host_key", "user_key", "other_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     public = (folder / "host_key.pub").read_text(encoding="utf-8")
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {public}", encoding="utf-8")
-    (folder / "sshd_config").write_text(SSHD_CONFIG.format(folder=folder), encoding="utf-8")
+    (folder / "sshd_config").write_text(SSHD_CONFIG.format(folder=folder) + settings, encoding="utf-8")
     (folder / "ssh_config").write_text(SSH_CONFIG.format(folder=folder), encoding="utf-8")
 
 
