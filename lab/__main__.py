@@ -1,40 +1,24 @@
 """python -m lab: the platform in miniature, up and down."""
 
 import argparse
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
-from lab import demo
-from lab.errors import LabError
+from lab import cli, demo
 from lab.instance import Lab
 from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT
 from lab.progress import say_aloud
 
-EPILOG = "exit: 0 done, 1 status: something does not work, 2 usage, 4 refused or failed, 130 interrupted"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     options = _parser().parse_args(arguments)
-    try:
-        if options.command == "demo":
-            return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
-        return _run(Lab(options.home, options.api_port, options.postgres_port), options)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 4
-    except KeyboardInterrupt:
-        print("lab: interrupted; what was started is stopped again", file=sys.stderr)
-        return 130
+    return cli.guarded(lambda: _command(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=EPILOG)
+    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=cli.EPILOG)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder of this lab (default: .lab)")
     common.add_argument("--api-port", type=int, help="default: the last one, then 43000")
@@ -50,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_argument("--requests", type=int, default=400, help="at most that many (default: 400)")
     requests.add_argument("--seconds", type=float, default=2.0, help="at most that long (default: 2)")
     return parser
+
+
+def _command(options: argparse.Namespace) -> int:
+    if options.command == "demo":
+        return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
+    return _run(Lab(options.home, options.api_port, options.postgres_port), options)
 
 
 def _run(lab: Lab, options: argparse.Namespace) -> int:
@@ -70,13 +60,6 @@ def _say_status(lab: Lab) -> int:
     for name, works in asdict(status).items():
         say_aloud(f"{name:<10} {'up' if works else 'down'}")
     return 0 if status.up else 1
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Stops once; a second signal must not cut the cleaning up short."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -51,11 +51,26 @@ def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_po
     for name, role in (("pgpass", "opsproof_monitor"), ("pgpass-metachat", "metachat")):
         write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
     path = layout.app / ".env"
-    content = "".join(f"{name}={value}\n" for name, value in _environment(credentials, api_port, postgres_port).items())
+    content = "".join(f"{name}={value}\n" for name, value in environment(credentials, api_port, postgres_port).items())
     if path.exists() and path.read_text() == content:
         return False
     write_private(path, content)
     return True
+
+
+def environment(credentials: Credentials, api_port: int, postgres_port: int) -> dict[str, str]:
+    """The variables of the application; Redis and RabbitMQ have their standard ports."""
+    tokens = credentials.tokens
+    application = f"metachat_app:{credentials.passwords['metachat_app']}@127.0.0.1:{postgres_port}"
+    return {
+        "NODE_ENV": "production",
+        "TZ": "UTC",
+        "PORT": str(api_port),
+        "DATABASE_URL": f"postgresql://{application}/metachat",
+        "REDIS_URL": f"redis://:{tokens['REDIS_PASSWORD']}@127.0.0.1:6379",
+        "RABBITMQ_URL": f"amqp://metachat:{tokens['RABBITMQ_PASSWORD']}@127.0.0.1:5672",
+        **tokens,
+    }
 
 
 def write_private(path: Path, content: str) -> None:
@@ -71,18 +86,4 @@ def _generate() -> dict[str, dict[str, str]]:
     return {
         "passwords": {role: secrets.token_hex(16) for role in ROLES},
         "tokens": {name: prefix + secrets.token_hex(20) for name, prefix in TOKENS.items()},
-    }
-
-
-def _environment(credentials: Credentials, api_port: int, postgres_port: int) -> dict[str, str]:
-    tokens = credentials.tokens
-    application = f"metachat_app:{credentials.passwords['metachat_app']}@127.0.0.1:{postgres_port}"
-    return {
-        "NODE_ENV": "production",
-        "TZ": "UTC",
-        "PORT": str(api_port),
-        "DATABASE_URL": f"postgresql://{application}/metachat",
-        "REDIS_URL": f"redis://:{tokens['REDIS_PASSWORD']}@127.0.0.1:6379",
-        "RABBITMQ_URL": f"amqp://metachat:{tokens['RABBITMQ_PASSWORD']}@127.0.0.1:5672",
-        **tokens,
     }

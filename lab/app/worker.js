@@ -1,9 +1,11 @@
 'use strict';
-/* meta-chat-worker: a heartbeat and a little database work every five seconds. */
+/* meta-chat-worker: a heartbeat and a little database work every five seconds; consumes queues where there are any. */
 
+const consumer = require('./consumer');
 const database = require('./database');
 const faults = require('./faults');
 const log = require('./log');
+const services = require('./services');
 
 const SCOPE = 'Worker';
 const BEAT_MS = 5000;
@@ -43,5 +45,6 @@ function stop(signal) {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop);
 faults.watch('worker', SCOPE, log, fail);
 log.info([SCOPE], {}, 'Worker started');
+if (services.isReal('rabbitmq')) consumer.start();
 setInterval(beat, BEAT_MS);
 beat();

@@ -1,0 +1,39 @@
+'use strict';
+/* One question to Redis, as a client that reconnects patiently and waits for an answer without end. */
+
+const net = require('net');
+
+const PATIENCE_MS = 5000;
+const PAUSE_MS = 500;
+
+const pause = () => new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
+
+function attempt({ hostname, port, password }) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(Number(port), hostname, () => socket.write(`AUTH ${password}\r\nPING\r\n`));
+    let answer = '';
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk) => {
+      answer += chunk;
+      if (answer.includes('+PONG')) resolve();
+      if (answer.includes('+PONG') || answer.includes('-')) socket.destroy();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error('connection closed')));
+  });
+}
+
+/** Rejects after five seconds without a connection. A Redis that takes connections and is silent is waited for. */
+async function ping() {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await attempt(new URL(process.env.REDIS_URL));
+    } catch (error) {
+      if (Date.now() + PAUSE_MS > deadline) throw error;
+      await pause();
+    }
+  }
+}
+
+module.exports = { ping };

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Makes debian:SUITE-slim from Debian's own packages where no image registry can be reached.
+# Takes over the mirror and the download settings of this machine's apt. Needs root and debootstrap.
+set -euo pipefail
+
+suite=${1:?usage: base_image.sh bookworm|trixie}
+image=debian:$suite-slim
+
+fail() { echo "base_image.sh: $*" >&2; exit 1; }
+
+has_image() { docker image inspect "$image" >/dev/null 2>&1; }
+
+# The mirror of this machine, where it is a Debian and has one.
+machine_mirror() {
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m 1 -E '/debian/?$' || true
+}
+
+# Proxies, retries, and what else decides whether a download works here.
+machine_settings() {
+    apt-config dump 2>/dev/null | grep -E '^Acquire::(https?::.*|Retries|Check-Date|Check-Valid-Until|Allow[A-Za-z]*) "[^"]+"' || true
+}
+
+write_sources() {
+    cat > "$1/etc/apt/sources.list" <<END
+deb $mirror $suite main
+deb $mirror $suite-updates main
+deb $mirror-security $suite-security main
+END
+}
+
+# What Debian's own slim images set: no services started by packages, no documentation, no fsync by dpkg.
+slim() {
+    machine_settings > "$1/etc/apt/apt.conf.d/90machine"
+    printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' > "$1/etc/apt/apt.conf.d/90slim"
+    printf 'force-unsafe-io\npath-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\npath-exclude /usr/share/locale/*\n' \
+        > "$1/etc/dpkg/dpkg.cfg.d/90slim"
+    printf '#!/bin/sh\nexit 101\n' > "$1/usr/sbin/policy-rc.d"
+    chmod +x "$1/usr/sbin/policy-rc.d"
+    rm -rf "$1"/usr/share/{doc,man,locale}/* "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log
+}
+
+has_image && exit 0
+timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && exit 0
+
+[ "$(id -u)" = 0 ] || fail "$image cannot be pulled, and making it with debootstrap needs root: run this with sudo"
+command -v debootstrap >/dev/null || fail "$image cannot be pulled: apt-get install debootstrap"
+
+mirror=$(machine_mirror)
+mirror=${mirror:-http://deb.debian.org/debian}
+mirror=${mirror%/}
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
+    fail "debootstrap $suite failed: $(tail -n 1 "$root.log"): see $root.log"
+rm -f "$root.log"
+write_sources "$root"
+slim "$root"
+tar --directory "$root" --create . | docker import --change 'CMD ["bash"]' - "$image" >/dev/null

@@ -1,0 +1,107 @@
+"""The Docker engine, asked through its client."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+
+SOCKET = "/var/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One program among several that run at the same time; its output goes to a file."""
+
+    name: str
+    command: tuple[str, ...]
+    log: Path
+    data: bytes = b""
+
+
+def socket() -> str:
+    """The engine's socket on this machine."""
+    return os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or SOCKET
+
+
+def require() -> None:
+    """LabError unless an engine answers."""
+    try:
+        run("version", "--format", "{{.Server.Version}}", timeout_s=15)
+    except LabError as error:
+        raise LabError(f"no docker engine answers: {error}: start dockerd or install docker.io") from None
+
+
+def run(*arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None, timeout_s: float = 60) -> str:
+    """The output of one docker command; LabError with its last complaint when it fails."""
+    try:
+        answer = subprocess.run(
+            ["docker", *arguments],
+            input=data,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"docker {arguments[0]} gave no answer within {timeout_s} s") from None
+    except OSError as error:
+        raise LabError(f"docker cannot be run: {error.strerror}") from None
+    if answer.returncode != 0:
+        raise LabError(f"docker {arguments[0]} failed: {_complaint(answer.stderr, answer.returncode)}")
+    return answer.stdout.decode(errors="replace")
+
+
+def containers(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What `docker inspect` says of those containers that there are, by name."""
+    return {item["Name"].removeprefix("/"): item for item in _inspect("container", *names)}
+
+
+def image(tag: str) -> dict[str, Any] | None:
+    """What `docker inspect` says of an image; None when there is none."""
+    return next(iter(_inspect("image", tag)), None)
+
+
+def exists(kind: str, name: str) -> bool:
+    """Whether there is a network, volume, image or container of that name."""
+    return any(_inspect(kind, name))
+
+
+def together(jobs: Iterable[Job]) -> None:
+    """Runs all at the same time and waits; LabError naming the first that failed. Interrupted, none goes on."""
+    with ExitStack() as stack:
+        running = [(job, stack.enter_context(_started(job, stack))) for job in jobs]
+        failed = [job for job, process in running if process.wait() != 0]
+    if failed:
+        raise LabError(f"{failed[0].name} failed: {_last_line(failed[0].log)}: see {failed[0].log}")
+
+
+def _started(job: Job, stack: ExitStack) -> subprocess.Popen[bytes]:
+    with tempfile.TemporaryFile() as source, job.log.open("wb") as log:
+        source.write(job.data)
+        source.seek(0)
+        process = subprocess.Popen(job.command, stdin=source, stdout=log, stderr=subprocess.STDOUT)
+    stack.callback(process.terminate)
+    return process
+
+
+def _inspect(kind: str, *names: str) -> Iterator[dict[str, Any]]:
+    """Names that do not exist are left out; docker then fails, and prints what it found all the same."""
+    answer = subprocess.run(["docker", kind, "inspect", *names], capture_output=True, timeout=30, check=False)
+    yield from json.loads(answer.stdout or "[]")
+
+
+def _complaint(stderr: bytes, status: int) -> str:
+    lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip() and "--help" not in line]
+    return lines[-1].strip()[:300] if lines else f"exit {status}"
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else "no output"

@@ -1,0 +1,166 @@
+"""The four images, built from Debian's packages when what they are made of has changed."""
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from lab.docker import engine
+from lab.layout import REPOSITORY, SOURCE
+from lab.progress import Say, step
+
+HERE = Path(__file__).parent
+SUITES = ("bookworm", "trixie")
+CONTEXT_LABEL = "opsproof.lab.context"
+FORTNIGHT = 14
+CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
+SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: its folder in `images/`, its tag, and what its build needs of the rest of the repository."""
+
+    name: str
+    tag: str
+    sources: tuple[tuple[str, Path], ...] = ()
+    dated: bool = False
+    downloads: bool = False
+
+    def files(self) -> Files:
+        """The build context, but for this machine's own settings."""
+        folder = HERE / "images" / self.name
+        return dict(_read((f"images/{self.name}", folder), *self.sources))
+
+
+POSTGRES = Image(
+    "postgres", "opsproof-lab/postgres:17", tuple((n, SOURCE / n) for n in ("schema.sql", "seed.sql")), dated=True
+)
+REDIS = Image("redis", "opsproof-lab/redis:8")
+RABBITMQ = Image("rabbitmq", "opsproof-lab/rabbitmq:4")
+VPS = Image(
+    "vps",
+    "opsproof-lab/vps:12",
+    (
+        ("app", SOURCE / "app"),
+        ("stubs/timedatectl", SOURCE / "stubs" / "timedatectl"),
+        ("requirements/node.txt", REPOSITORY / "requirements" / "node.txt"),
+        ("privileges/opsproof.sudoers", REPOSITORY / "docs" / "privileges" / "opsproof.sudoers"),
+    ),
+    dated=True,
+    downloads=True,
+)
+IMAGES = (VPS, POSTGRES, RABBITMQ, REDIS)
+
+
+def build(logs: Path, say: Say) -> None:
+    """Builds those images that are missing or made of something else, all at the same time."""
+    stale = [image for image in IMAGES if _built_of(image.tag) != fingerprint(image)]
+    if not stale:
+        return
+    _build_bases(logs, say)
+    with step(say, f"images built: {', '.join(image.name for image in stale)}"):
+        engine.together(_job(image, logs) for image in stale)
+
+
+def remove() -> None:
+    """Deletes the images, and what is left of earlier ones."""
+    for image in IMAGES:
+        if engine.exists("image", image.tag):
+            engine.run("image", "rm", "--force", image.tag)
+    engine.run("image", "prune", "--force", "--filter", "label=opsproof.lab=docker")
+
+
+def fingerprint(image: Image) -> str:
+    """Tells what an image is made of; seeded data and certificates count as other ones after a fortnight."""
+    digest = hashlib.sha256((_today() if image.dated else "").encode())
+    for name, content in sorted(image.files().items()):
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def fortnight(today: date) -> str:
+    """The same day for two weeks."""
+    return date.fromordinal(today.toordinal() // FORTNIGHT * FORTNIGHT).isoformat()
+
+
+def archive(files: Files) -> bytes:
+    """A build context; what is executable in the repository stays so by its first two characters."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    return target.getvalue()
+
+
+def _today() -> str:
+    return fortnight(datetime.now(UTC).date())
+
+
+def _build_bases(logs: Path, say: Say) -> None:
+    missing = [suite for suite in SUITES if not engine.exists("image", f"debian:{suite}-slim")]
+    if missing:
+        with step(say, f"base images made: {', '.join(missing)}"):
+            script = str(HERE / "base_image.sh")
+            jobs = [engine.Job(f"base image {suite}", (script, suite), logs / f"base-{suite}.log") for suite in missing]
+            engine.together(jobs)
+
+
+def _job(image: Image, logs: Path) -> engine.Job:
+    files = image.files() | (_machine() if image.downloads else {})
+    labels = ("--label", "opsproof.lab=docker", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
+    seeded = ("--build-arg", f"SEEDED={_today()}") if image.dated else ()
+    dockerfile = f"images/{image.name}/Dockerfile"
+    command = ("docker", "build", "--network", "host", *_proxies(), *labels, *seeded, "--tag", image.tag)
+    return engine.Job(
+        f"image {image.name}", (*command, "--file", dockerfile, "-"), logs / f"{image.name}.log", archive(files)
+    )
+
+
+def _built_of(tag: str) -> str | None:
+    found = engine.image(tag)
+    label: str | None = found["Config"]["Labels"].get(CONTEXT_LABEL) if found else None
+    return label
+
+
+def _read(*sources: tuple[str, Path]) -> Iterator[tuple[str, bytes]]:
+    for name, path in sources:
+        found = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        for file in found:
+            yield str(Path(name) / file.relative_to(path)) if path.is_dir() else name, file.read_bytes()
+
+
+def _machine() -> Files:
+    """How this machine reaches PyPI and npm. It stays in a stage of the build that is left behind."""
+    paths = [Path(os.environ[name]) for name in CA_VARIABLES if name in os.environ] + [SYSTEM_CA]
+    authorities = next((path.read_bytes() for path in paths if path.is_file()), b"")
+    index = _setting("pip3", "config", "get", "global.index-url")
+    registry = _setting("npm", "config", "get", "registry")
+    return {
+        "machine/ca.crt": authorities,
+        "machine/pip.conf": f"[global]\nindex-url = {index}\n".encode() if index else b"",
+        "machine/npmrc": f"registry={registry}\n".encode() if registry else b"",
+    }
+
+
+def _setting(*command: str) -> str:
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _proxies() -> list[str]:
+    """Docker knows these arguments without a declaration, and leaves them out of the image."""
+    names = [name for name in ("http_proxy", "https_proxy", "no_proxy") if os.environ.get(name)]
+    return [word for name in names for word in ("--build-arg", name)]

@@ -1,0 +1,40 @@
+"""Names, ports and places of the lab on Docker. Container names are the machine's: there is one such lab on it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab.layout import DEFAULT_HOME, Layout
+
+NETWORK = "meta-chat"
+POSTGRES, REDIS, RABBITMQ, VPS = (f"meta-chat-{name}" for name in ("postgres", "redis", "rabbitmq", "vps"))
+NAMES = (POSTGRES, REDIS, RABBITMQ, VPS)
+POSTGRES_PORT = 45433
+REDIS_PORT = 46379
+RABBITMQ_PORT = 45672
+MANAGEMENT_PORT = 45673
+SSH_PORT = 42222
+OWNER_LABEL = "opsproof.lab"
+HOME_LABEL = "opsproof.lab.home"
+HOME = DEFAULT_HOME / "docker"
+APP = "/home/deploy/meta-chat-platform"
+
+
+@dataclass(frozen=True)
+class DockerLayout(Layout):
+    """The paths on this machine; the rest lies in containers and volumes."""
+
+    @cached_property
+    def ssh(self) -> Path:
+        """The client's key, the server's keys, known_hosts and the client's configuration."""
+        return self.home / "ssh"
+
+    @cached_property
+    def builds(self) -> Path:
+        """What the last builds printed."""
+        return self.home / "builds"
+
+    def create(self) -> None:
+        """Makes the folders, for their owner alone."""
+        for folder in (self.home, self.ssh, self.secrets, self.builds):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

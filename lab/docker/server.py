@@ -1,0 +1,78 @@
+"""What is put into the server before it starts: keys, passwords, the application's environment, a week of logs."""
+
+import io
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab import credentials, logs
+from lab.docker import engine, ssh
+from lab.docker.layout import APP, VPS, DockerLayout
+from lab.docker.passwords import MONITORS, Passwords
+
+API_PORT = 3000
+OWNERS = {"root": 0, "deploy": 1000, "ops": 1001}
+NETRC = "machine 127.0.0.1 login opsproof password {}\n"
+MONITOR_FOLDER = "/home/ops/.opsproof"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file in the server."""
+
+    path: str
+    content: bytes
+    owner: str
+    mode: int = 0o600
+    modified: float = field(default_factory=time.time)
+
+
+def furnish(layout: DockerLayout, passwords: Passwords) -> None:
+    """Copies everything into the container, which need not run."""
+    files = [*_secrets(layout, passwords), *_history(datetime.now(UTC))]
+    engine.run("cp", "--archive", "-", f"{VPS}:/", data=archive(files))
+
+
+def archive(files: Iterable[File]) -> bytes:
+    """The files as a tar archive from the root folder, with owners and modes."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for file in files:
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode, entry.mtime = len(file.content), file.mode, file.modified
+            entry.uid = entry.gid = OWNERS[file.owner]
+            tar.addfile(entry, io.BytesIO(file.content))
+    return target.getvalue()
+
+
+def environment(platform: credentials.Credentials) -> str:
+    """The application's .env: that of any lab, and that Redis and RabbitMQ are real here."""
+    variables = credentials.environment(platform, API_PORT, 5432) | {"LAB_SERVICES": "redis,rabbitmq"}
+    return "".join(f"{name}={value}\n" for name, value in variables.items())
+
+
+def _secrets(layout: DockerLayout, passwords: Passwords) -> list[File]:
+    redis, rabbitmq = (passwords.monitors[name] for name in MONITORS)
+    monitor = passwords.platform.passwords["opsproof_monitor"]
+    texts = (
+        (f"/etc/ssh/{ssh.SERVER}", ssh.private(layout, ssh.SERVER), "root"),
+        ("/home/ops/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", "ops"),
+        (f"{MONITOR_FOLDER}/postgres", monitor + "\n", "ops"),
+        (f"{MONITOR_FOLDER}/redis.netrc", NETRC.format(redis), "ops"),
+        (f"{MONITOR_FOLDER}/rabbitmq.netrc", NETRC.format(rabbitmq), "ops"),
+        (f"{APP}/.env", environment(passwords.platform), "deploy"),
+    )
+    return [File(path, text.encode(), owner) for path, text, owner in texts]
+
+
+def _history(now: datetime) -> list[File]:
+    with tempfile.TemporaryDirectory() as folder:
+        logs.history(Path(folder), now)
+        return [
+            File(f"{APP}/logs/{path.name}", path.read_bytes(), "deploy", 0o640, path.stat().st_mtime)
+            for path in sorted(Path(folder).iterdir())
+        ]

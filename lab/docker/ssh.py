@@ -1,0 +1,49 @@
+"""Keys of the client and the server, made once, and the configuration of a client that trusts nothing else."""
+
+import subprocess
+from pathlib import Path
+
+from lab.docker.layout import SSH_PORT, DockerLayout
+from lab.errors import LabError
+
+CLIENT = "id_ed25519"
+SERVER = "ssh_host_ed25519_key"
+CONFIG = """\
+Host *
+    IdentityFile "{folder}/{client}"
+    IdentitiesOnly yes
+    UserKnownHostsFile "{folder}/known_hosts"
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+"""
+
+
+def prepare(layout: DockerLayout) -> None:
+    """Makes what is missing."""
+    for name in (CLIENT, SERVER):
+        _key(layout.ssh / name)
+    known = public(layout, SERVER).rpartition(" ")[0]
+    (layout.ssh / "known_hosts").write_text(f"[127.0.0.1]:{SSH_PORT} {known}\n")
+    (layout.ssh / "config").write_text(CONFIG.format(folder=layout.ssh, client=CLIENT))
+
+
+def private(layout: DockerLayout, name: str) -> str:
+    """A private key as text."""
+    return (layout.ssh / name).read_text()
+
+
+def public(layout: DockerLayout, name: str) -> str:
+    """A public key as one line."""
+    return (layout.ssh / f"{name}.pub").read_text().strip()
+
+
+def _key(path: Path) -> None:
+    if path.exists():
+        return
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "opsproof-lab", "-f", str(path)]
+    try:
+        subprocess.run(command, capture_output=True, timeout=20, check=True)
+    except OSError:
+        raise LabError("ssh-keygen is missing: apt-get install openssh-client") from None
+    except subprocess.SubprocessError as error:
+        raise LabError(f"ssh-keygen failed: {error}: see {path.parent}") from None

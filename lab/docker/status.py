@@ -1,0 +1,172 @@
+"""What of the lab works at this moment, asked as its users would ask."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import psycopg
+import requests
+
+from lab.docker import engine
+from lab.docker.layout import (
+    MANAGEMENT_PORT,
+    NAMES,
+    POSTGRES,
+    POSTGRES_PORT,
+    RABBITMQ,
+    REDIS,
+    REDIS_PORT,
+    VPS,
+)
+from lab.docker.passwords import Passwords
+from lab.errors import LabError
+from lab.pm2 import APPS, MODULE
+
+HOST = "127.0.0.1"
+PATIENCE_S = 3
+CONSUMED = 54
+HEALTHY = ("curl", "--silent", "--fail", "--max-time", "8", "--header", "X-Forwarded-Proto: https")
+
+
+@dataclass(frozen=True)
+class Status:
+    """What works; `server` is systemd with all its units."""
+
+    postgres: bool
+    redis: bool
+    rabbitmq: bool
+    server: bool
+    proxy: bool
+    api: bool
+    worker: bool
+    logrotate: bool
+
+    @property
+    def up(self) -> bool:
+        """Whether everything works."""
+        return all(asdict(self).values())
+
+    @property
+    def down(self) -> bool:
+        """Whether nothing runs."""
+        return not any(asdict(self).values())
+
+    @property
+    def databases(self) -> bool:
+        """Whether everything beside the server works."""
+        return self.postgres and self.redis and self.rabbitmq
+
+    @property
+    def wrong(self) -> list[str]:
+        """What does not work."""
+        return [name for name, works in asdict(self).items() if not works]
+
+
+NOTHING = Status(*[False] * len(fields(Status)))
+
+
+def ask(passwords: Passwords) -> Status:
+    """Asks everything at the same time."""
+    sound = {name for name, found in engine.containers(NAMES).items() if is_sound(found)}
+    with ThreadPoolExecutor() as pool:
+        postgres = pool.submit(lambda: POSTGRES in sound and _postgres(passwords))
+        redis = pool.submit(lambda: REDIS in sound and _redis(passwords))
+        consumers = pool.submit(lambda: _consumers(passwords) if RABBITMQ in sound else None)
+        server = pool.submit(lambda: _server() if VPS in sound else {})
+        proxy = pool.submit(lambda: VPS in sound and _serves("https://chat.lab.test/health/live"))
+        api = pool.submit(lambda: VPS in sound and _serves("http://127.0.0.1:3000/health/ready"))
+    works = server.result()
+    return Status(
+        postgres=postgres.result(),
+        redis=redis.result(),
+        rabbitmq=consumers.result() is not None,
+        server=works.get("system") == ["running"],
+        proxy=proxy.result(),
+        api=_online(works, APPS[0]) and api.result(),
+        worker=_online(works, APPS[1]) and consumers.result() == CONSUMED,
+        logrotate=_online(works, MODULE),
+    )
+
+
+def is_sound(found: dict[str, Any]) -> bool:
+    """Whether a container runs, and is healthy if it says anything of it."""
+    state: dict[str, Any] = found["State"]
+    health: str = state.get("Health", {}).get("Status", "healthy")
+    return bool(state["Status"] == "running") and health == "healthy"
+
+
+def words(output: str) -> dict[str, list[str]]:
+    """The lines of lab-status, by their first word, or by the name after "process"."""
+    lines = [line.removeprefix("process ").split() for line in output.splitlines()]
+    return {line[0]: line[1:] for line in lines if line}
+
+
+def connect(role: str, password: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A session with PostgreSQL in autocommit mode."""
+    return psycopg.connect(
+        host=HOST,
+        port=POSTGRES_PORT,
+        user=role,
+        password=password,
+        dbname="metachat",
+        autocommit=True,
+        connect_timeout=PATIENCE_S,
+        application_name="lab",
+    )
+
+
+def _online(works: dict[str, list[str]], name: str) -> bool:
+    """Whether PM2 calls a process online, and no signal has halted it."""
+    status, state = works.get(name, ["missing", "X"])
+    return status == "online" and state in ("R", "S", "D")
+
+
+def _postgres(passwords: Passwords) -> bool:
+    try:
+        connect("metachat", passwords.platform.passwords["metachat"]).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _redis(passwords: Passwords) -> bool:
+    try:
+        with socket.create_connection((HOST, REDIS_PORT), timeout=PATIENCE_S) as connection:
+            connection.sendall(f"AUTH {passwords.redis['REDIS_PASSWORD']}\r\nPING\r\n".encode())
+            answer = b""
+            while b"+PONG" not in answer and (more := connection.recv(100)):
+                answer += more
+    except OSError:
+        return False
+    return b"+PONG" in answer
+
+
+def _consumers(passwords: Passwords) -> int | None:
+    """How many inbound queues are consumed; None when RabbitMQ does not say."""
+    login = ("opsproof", passwords.rabbitmq["OPSPROOF_RABBITMQ_PASSWORD"])
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            url = f"http://{HOST}:{MANAGEMENT_PORT}/api/queues?columns=name,consumers"
+            answer = session.get(url, auth=login, timeout=PATIENCE_S)
+            answer.raise_for_status()
+        except requests.RequestException:
+            return None
+    inbound = [queue for queue in answer.json() if queue["name"].endswith(".inbound.queue")]
+    return len([queue for queue in inbound if queue.get("consumers", 0) > 0])
+
+
+def _server() -> dict[str, list[str]]:
+    try:
+        return words(engine.run("exec", VPS, "lab-status", timeout_s=20))
+    except LabError:
+        return {}
+
+
+def _serves(url: str) -> bool:
+    try:
+        engine.run("exec", VPS, *HEALTHY, "--output", "/dev/null", url, timeout_s=20)
+    except LabError:
+        return False
+    return True
