@@ -68,6 +68,8 @@ def test_a_body_without_health_is_not_healthy(body):
         (7, "connection refused"),
         (28, "no answer within 5 s"),
         (52, "closed without an answer"),
+        (35, "TLS handshake failed"),
+        (51, "certificate is for another name"),
         (60, "certificate not trusted"),
     ],
 )
@@ -75,6 +77,42 @@ def test_an_endpoint_that_does_not_answer_is_absent(status, complaint):
     with pytest.raises(Absent) as caught:
         Responses().parse(Answer(status, "\n000 0.1", "curl: (7)"), "health", ENDPOINT)
     assert str(caught.value) == f"{ENDPOINT.url}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"),
+    [
+        ("curl_certificate_self_signed.txt", "self-signed certificate"),
+        (
+            "curl_certificate_of_another_name.txt",
+            "certificate subject name 'other.example' does not match target host name '127.0.0.1'",
+        ),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_says_why(recorded, name, doubt):
+    with pytest.raises(Absent) as caught:
+        Responses().parse(recorded(name, 60), "public", ENDPOINT)
+    assert str(caught.value) == f"{ENDPOINT.url}: certificate not trusted: {doubt}"
+
+
+def test_a_host_without_trusted_certificates_says_nothing_of_the_endpoint():
+    with pytest.raises(CommandError, match="error setting certificate file"):
+        Responses().parse(Answer(77, "", "curl: (77) error setting certificate file: /etc/ssl"), "public", ENDPOINT)
+
+
+@pytest.mark.parametrize(
+    ("location", "https"),
+    [
+        ("https://chat.example/health", True),
+        ("https://CHAT.example:443/", True),
+        ("https://chat.example.evil/", False),
+        ("https://www.chat.example/", False),
+        ("http://chat.example/login", False),
+        ("", False),
+    ],
+)
+def test_a_redirect_leads_to_https_of_the_same_host(location, https):
+    assert Response("http://chat.example/health", 308, 0.1, "", location).leads_to_https is https
 
 
 def test_a_mistake_in_the_call_of_curl_says_nothing_of_the_endpoint():
@@ -125,10 +163,13 @@ def ask():
 def test_an_endpoint_is_asked_with_one_get_and_its_headers(server, ask):
     found = ask(f"{server}/[x]{{y}}?z=%20", headers={"X-Forwarded-Proto": "https"})
     assert (found.status, found.body) == (200, "GET /[x]{y}?z=%20 https\nsecond line\n")
+    assert found.location == ""
 
 
 def test_no_redirect_is_followed(server, ask):
-    assert ask(f"{server}/redirects").status == 302
+    found = ask(f"{server}/redirects")
+    assert (found.status, found.location) == (302, f"{server}/health")
+    assert not found.leads_to_https
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import pytest
 
 from opsproof.errors import CommandError, OutputError
-from opsproof.facts.machine import ClockDifference, ClockSynchronised, Load, Memory, MemoryUse, Reboot
+from opsproof.facts.machine import ClockDifference, ClockSynchronised, Load, Memory, MemoryUse, OomKills, Reboot
 from opsproof.nouns import Clock
+from opsproof.samples import Counter
 from opsproof.shell import Answer
 
 
@@ -27,6 +28,18 @@ def test_memory_without_one_of_its_figures_is_not_read(recorded, missing):
 
 def test_load_is_the_five_minute_average_by_processor(recorded):
     assert Load().parse(recorded("loadavg_and_stat.txt"), None) == pytest.approx(1.92 / 2)
+
+
+def test_kills_for_memory_are_counted_since_the_kernel_started(recorded):
+    counter = OomKills().parse(recorded("vmstat_and_stat.txt", now=1795600500.0), None)
+    assert counter == Counter(6, 1795598885, 1795600500, reborn="the host started again")
+
+
+@pytest.mark.parametrize("missing", ["oom_kill", "btime"])
+def test_kills_without_their_counter_or_its_beginning_are_not_counted(recorded, missing):
+    lines = recorded("vmstat_and_stat.txt").stdout.splitlines()
+    with pytest.raises(KeyError):
+        OomKills().parse(Answer(0, "\n".join(line for line in lines if not line.startswith(missing))), None)
 
 
 @pytest.mark.parametrize(("found", "pending"), [("/run\n", False), ("/run\n/run/reboot-required\n", True)])

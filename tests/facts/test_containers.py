@@ -1,0 +1,261 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from opsproof.errors import Absent, CommandError, MeasurementError
+from opsproof.facts.containers import CACHED_LOG_BYTES, FIELDS, TEMPLATE, Containers
+from opsproof.limits import AtLeast, Estimate
+from opsproof.models import Host
+from opsproof.nouns import Container
+from opsproof.samples import increase_since
+from opsproof.shell import Answer
+
+NOW = 1_795_600_500
+HEALTHY = {
+    "name": "/meta-chat-redis", "created": "2026-11-20T09:00:00.1Z", "restarts": 0, "image": "redis:8",
+    "status": "running", "started": "2026-11-20T09:00:02.2Z", "exit_code": 0, "out_of_memory": False,
+    "health": "healthy", "policy": "unless-stopped", "memory": 2**29, "shared_memory": 2**26, "network": "metachat",
+    "log_driver": "json-file", "log_size": "10m", "log_files": "3",
+    "bindings": {"6379/tcp": [{"HostIp": "127.0.0.1", "HostPort": "6379"}]},
+    "ports": {"6379/tcp": [{"HostIp": "127.0.0.1", "HostPort": "6379"}]},
+}  # fmt: skip
+
+
+def parse(answer, name="meta-chat-redis"):
+    return Containers().parse(answer, name, Container())
+
+
+@pytest.fixture
+def state():
+    """The state of a healthy container but for some fields of Docker's answer."""
+
+    def state(**fields):
+        said = {**HEALTHY, **fields}
+        return parse(Answer(0, "".join(f"{json.dumps(said[field])}\n" for field in FIELDS) + "\n", now=NOW))
+
+    return state
+
+
+def test_a_running_container_is_what_docker_knows_of_it(recorded):
+    found = parse(recorded("docker_inspect_started_again.txt"), "meta-chat-postgres")
+    assert (found.status, found.health, found.exit_code, found.out_of_memory) == ("running", "healthy", 0, False)
+    assert (found.memory_bytes, found.shared_memory_bytes) == (64 * 2**20, 128 * 2**20)
+    assert (found.restart_policy, found.image, found.pinned) == ("unless-stopped", "pgvector/pgvector:pg17", True)
+    assert (found.log_driver, found.log_bytes) == ("json-file", 30e6)
+    assert found.exposed == (
+        "80/tcp as 32769 on every address",
+        "81/udp as 15998 on every address",
+        "82/tcp as 15997 on every address",
+    )
+
+
+def test_a_stopped_container_keeps_a_word_that_says_nothing(recorded):
+    found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
+    assert (found.status, found.last_health, found.exit_code) == ("exited", "unhealthy", 137)
+    with pytest.raises(Absent, match=r"^meta-chat-postgres is exited, so it has no health$"):
+        _ = found.health
+
+
+def test_a_stopped_container_is_as_open_as_it_will_be(recorded):
+    found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
+    assert found.exposed[0] == "80/tcp as any port on every address"
+    assert len(found.exposed) == 3
+
+
+def test_a_container_that_was_killed_for_memory_says_so(recorded):
+    found = parse(recorded("docker_inspect_out_of_memory.txt"))
+    assert (found.status, found.out_of_memory, found.memory_bytes) == ("exited", True, 8 * 2**20)
+
+
+def test_a_crash_loop_is_running_and_counts(recorded):
+    found = parse(recorded("docker_inspect_crash_loop.txt", now=NOW), "meta-chat-rabbitmq")
+    assert (found.status, found.health, found.restarts.value) == ("running", "none", 6)
+    assert found.restarts.grew is None
+    assert found.restarts.quiet_since == pytest.approx(1795600185.27, abs=0.01)
+    assert not found.pinned
+
+
+def test_a_container_that_never_started_has_no_start(recorded):
+    found = parse(recorded("docker_inspect_never_started.txt"))
+    assert found.status == "created"
+    assert (found.restarts.value, found.restarts.quiet_since, found.restarts.grew) == (0, None, None)
+    assert found.log_bytes == math.inf
+    assert found.exposed == ()
+
+
+def test_a_container_in_the_hosts_network_hides_no_port(recorded):
+    found = parse(recorded("docker_inspect_host_network.txt"))
+    assert found.exposed == ("every port, because it is in the host's network",)
+    assert (found.log_driver, found.log_bytes, found.memory_bytes) == ("local", CACHED_LOG_BYTES, 0)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    ["Error: No such container: meta-chat-redis\n", "error: no such object: meta-chat-redis\n"],
+    ids=["Docker 20", "Docker 28"],
+)
+def test_a_container_that_is_not_there_is_absent(complaint):
+    with pytest.raises(Absent, match=r"^meta-chat-redis is declared, but Docker does not know it$"):
+        parse(Answer(1, "\n", complaint))
+
+
+def test_a_container_whose_identifier_begins_so_is_another_one(state):
+    with pytest.raises(Absent, match="Docker does not know it"):
+        state(name="/something-else")
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"),
+    [
+        (1, "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"),
+        (1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"),
+        (1, "sudo: a password is required"),
+        (1, "template parsing error: template: :1: unclosed action"),
+        (127, "docker: No such file or directory"),
+    ],
+)
+def test_what_docker_could_not_say_is_no_absence(status, complaint):
+    with pytest.raises(CommandError, match=complaint[:20]):
+        parse(Answer(status, "\n", complaint))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"created": "0001-01-01T00:00:00Z"}, {"log_size": "plenty"}, {"log_files": "x"}, {"memory": None},
+     {"started": "yesterday"}, {"ports": {"80/tcp": [{}]}}, {"ports": {"80/tcp": [{"HostIp": "x", "HostPort": ""}]}}],
+)  # fmt: skip
+def test_a_field_that_cannot_be_read_is_not_guessed(state, fields):
+    with pytest.raises((MeasurementError, ValueError, TypeError, LookupError)):
+        state(**fields)
+
+
+@pytest.mark.parametrize("lines", [FIELDS[:-1], (*FIELDS, "name")], ids=["a line less", "a line more"])
+def test_an_answer_of_another_length_is_not_read(lines):
+    with pytest.raises(ValueError, match="zip"):
+        parse(Answer(0, "".join(f"{json.dumps(HEALTHY[line])}\n" for line in lines)))
+
+
+@pytest.mark.parametrize("status", ["paused", "exited", "restarting", "dead", "created"])
+def test_only_what_runs_has_a_health(state, status):
+    with pytest.raises(Absent, match=f"is {status}, so it has no health"):
+        _ = state(status=status).health
+
+
+@pytest.mark.parametrize(
+    ("image", "pinned"),
+    [
+        ("redis:8", True),
+        ("rabbitmq:4-management", True),
+        ("pgvector/pgvector:pg17", True),
+        ("localhost:5000/redis:8.2", True),
+        ("redis@sha256:0a1b", True),
+        ("redis:latest@sha256:0a1b", True),
+        ("sha256:0a1b", True),
+        ("redis", False),
+        ("redis:latest", False),
+        ("redis:alpine", False),
+        ("localhost:5000/redis", False),
+        ("redis6", False),
+    ],
+)
+def test_an_image_is_pinned_by_a_digest_or_a_version(state, image, pinned):
+    assert state(image=image).pinned is pinned
+
+
+@pytest.mark.parametrize(
+    ("driver", "size", "files", "most"),
+    [
+        ("json-file", "10m", "3", 30e6),
+        ("json-file", "1g", "", 1e9),
+        ("json-file", "100k", "2", 2e5),
+        ("json-file", "1.5MB", "1", 1.5e6),
+        ("json-file", "4096", "1", 4096),
+        ("json-file", "", "5", math.inf),
+        ("json-file", "-1", "", math.inf),
+        ("local", "", "", 100e6),
+        ("local", "50m", "2", 100e6),
+        ("journald", "", "", 100e6),
+        ("none", "", "", 0),
+    ],
+)
+def test_a_log_is_as_long_as_its_driver_lets_it_grow(state, driver, size, files, most):
+    assert state(log_driver=driver, log_size=size, log_files=files).log_bytes == most
+
+
+@pytest.mark.parametrize(
+    ("ip", "exposed"),
+    [
+        ("127.0.0.1", ()),
+        ("127.0.0.53", ()),
+        ("::1", ()),
+        ("", ("6379/tcp as 6379 on every address",)),
+        ("0.0.0.0", ("6379/tcp as 6379 on every address",)),
+        ("::", ("6379/tcp as 6379 on every address",)),
+        ("10.0.0.5", ("6379/tcp as 6379 on 10.0.0.5",)),
+    ],
+)
+def test_a_port_is_exposed_unless_on_loopback(state, ip, exposed):
+    bound = {"6379/tcp": [{"HostIp": ip, "HostPort": "6379"}], "16379/tcp": None}
+    assert state(ports=bound).exposed == exposed
+    assert state(bindings=bound, ports={}).exposed == exposed
+    assert state(bindings=bound, ports=None).exposed == exposed
+
+
+def test_how_a_port_is_bound_counts_more_than_how_it_was_asked_for(state):
+    assert state(bindings={"6379/tcp": [{"HostIp": "", "HostPort": "6379"}]}).exposed == ()
+
+
+@pytest.mark.parametrize(
+    ("started", "grew"),
+    [("2026-11-20T09:00:59Z", False), ("2026-11-20T09:01:02Z", True), ("2026-11-24T00:00:00+01:00", True)],
+)
+def test_only_a_later_start_is_a_restart(state, started, grew):
+    restarts = state(started=started).restarts
+    assert restarts.grew == (restarts.quiet_since if grew else None)
+
+
+def test_a_restart_by_hand_counts_although_docker_does_not_count_it(state):
+    before = dataclasses.replace(state().restarts, now=NOW - 86400)
+    assert increase_since(state().restarts, before) == 0
+    assert increase_since(state(started="2026-11-25T09:00:00Z").restarts, before) == 1
+
+
+def test_a_container_made_anew_says_that_it_was(state):
+    before = dataclasses.replace(state().restarts, now=NOW - 86400)
+    anew = state(created="2026-11-25T09:00:00Z", started="2026-11-25T09:00:01Z").restarts
+    assert increase_since(anew, before) == AtLeast(0, "the container was made anew, and what it counted before is lost")
+
+
+def test_the_first_run_cannot_say_when_a_container_was_restarted(state):
+    assert increase_since(state(restarts=3).restarts, None) == Estimate(0, 3, "no earlier run is on record")
+
+
+def test_a_container_that_starts_right_now_was_not_quiet(state):
+    assert state(status="restarting").restarts.quiet_since is None
+
+
+@pytest.mark.parametrize("name", ["meta-chat-redis", "-f", "--format={{.Config.Env}}"])
+def test_a_name_is_never_an_option(name):
+    host = Host(transport="local://", docker_as="root")
+    command = Containers().command(host, name, Container())
+    assert command.argv[-3:] == (TEMPLATE, "--", name)
+    assert command.user == "root"
+
+
+def test_the_template_selects_no_secret():
+    for secret in (
+        "Env",
+        "Labels",
+        "Cmd",
+        "Args",
+        "Entrypoint",
+        "Path",
+        ".Log|",
+        "Output",
+        "Error",
+        "Mounts",
+        "Binds|",
+    ):
+        assert f".{secret.lstrip('.')}" not in TEMPLATE
