@@ -2,11 +2,11 @@ import pytest
 
 from opsproof.database import Result, ask
 from opsproof.errors import DatabaseError, MeasurementError, OutputError
-from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions
+from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory
 
 
 def test_a_real_server_receives_and_counts_its_clients(postgres):
-    received, connected = ask(postgres.database(), [DatabaseReceptions.sql, DatabaseConnections.sql])
+    received, connected = ask(postgres.target(), [DatabaseReceptions.sql, DatabaseConnections.sql])
     reception = DatabaseReceptions().parse(received, None)
     assert reception.refusal == ""
     assert reception.answer_s == received.elapsed_s > 0
@@ -49,3 +49,14 @@ def test_a_role_that_sees_only_itself_counts_nothing():
 def test_a_view_that_shows_nothing_is_not_a_server_without_clients():
     with pytest.raises(OutputError, match="not even this one"):
         DatabaseConnections().parse(Result([]), None)
+
+
+def test_a_real_server_says_how_much_memory_maintenance_may_take(postgres):
+    (result,) = ask(postgres.target(), [MaintenanceMemory.sql])
+    assert MaintenanceMemory().parse(result, None) == 64 * 2**20
+
+
+@pytest.mark.parametrize("rows", [[], [[None]], [["64MB"]], [[1], [2]], [[1, 2]]])
+def test_maintenance_memory_is_one_number_of_bytes(rows):
+    with pytest.raises((ValueError, TypeError)):
+        MaintenanceMemory().parse(Result(rows), None)
