@@ -4,7 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test check bench lab-up lab-down lab-purge lock schema clean
+.PHONY: demo test test-docker check bench lab-up lab-down lab-purge lab-docker-up lab-docker-down lab-docker-purge \
+	lock schema clean
 
 demo: $(READY)  ## the daily round on a lab started for it
 	@$(LAB) demo
@@ -17,6 +18,18 @@ lab-down: $(READY)  ## stop the lab, keep its data
 
 lab-purge: $(READY)  ## stop the lab and remove its data
 	@$(LAB) down --purge
+
+lab-docker-up: $(READY)  ## start the docker lab and leave it running
+	@$(BIN)/python -m lab.docker up
+
+lab-docker-down: $(READY)  ## stop the docker lab, keep its data
+	@$(BIN)/python -m lab.docker down
+
+lab-docker-purge: $(READY)  ## stop the docker lab and remove its data, images and keys
+	@$(BIN)/python -m lab.docker down --purge
+
+test-docker: $(READY)  ## the tests that need a Docker engine; without one they fail
+	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/pytest tests/docker
 
 test: $(READY)  ## the project's own tests
 	$(BIN)/pytest tests
