@@ -30,7 +30,7 @@ async function ping() {
     try {
       return await attempt(new URL(process.env.REDIS_URL));
     } catch (error) {
-      if (Date.now() + PAUSE_MS > deadline) throw error;
+      if (Date.now() > deadline) throw error;
       await pause();
     }
   }

@@ -27,7 +27,7 @@ def traffic(seconds: float, requests: int) -> dict[str, int]:
     config = "next\n".join(
         _request(n, path) for n, path in zip(range(requests), itertools.cycle(mix.MIX), strict=False)
     )
-    command = ("timeout", str(seconds), "curl", "--silent", "--config", "-")
+    command = ("timeout", str(seconds), "stdbuf", "--output=L", "curl", "--silent", "--config", "-")
     # When the time is up curl is stopped, and what it printed counts.
     output = engine.run("exec", "-i", VPS, "sh", "-c", '"$@" || true', "sh", *command, data=config.encode())
     return dict(Counter("none" if code == "000" else code for code in output.split()))

@@ -1,0 +1,5 @@
+"""The faults: each breaks one real thing in the docker lab, says which checks must notice, and heals it."""
+
+from lab.docker.faults.fault import FAULTS
+
+__all__ = ["FAULTS"]

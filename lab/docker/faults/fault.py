@@ -1,0 +1,11 @@
+"""Where the faults of the docker lab are declared."""
+
+from lab.docker import DockerLab
+from lab.fault import Registry, wait_until
+
+__all__ = ["FAULTS", "fault", "wait_until"]
+
+_REGISTRY: Registry[DockerLab] = Registry()
+FAULTS = _REGISTRY.faults
+"""Every fault there is."""
+fault = _REGISTRY.fault
