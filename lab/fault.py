@@ -1,0 +1,88 @@
+"""What a fault is: one real thing broken in a lab, the checks that must notice it, and its healing."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from lab.errors import LabError
+
+LabT = TypeVar("LabT")
+Checks = tuple[str, ...]
+Breaking = Callable[[LabT], Iterator[None]]
+
+
+@dataclass(frozen=True)
+class Fault(Generic[LabT]):
+    """A way to break a lab; the checks named must change to the given verdicts, and no others may change.
+
+    `told` are verdicts of the first round after healing, for what is told once: that a container
+    started again. `may` names checks on which the fault also bears, but not for sure at every moment.
+    `wrapper` is a command in front of the round, for what can be changed for one process tree alone.
+    """
+
+    name: str
+    breaks: Callable[[LabT], AbstractContextManager[None]]
+    expected: dict[str, str]
+    told: dict[str, str]
+    may: frozenset[str]
+    wrapper: tuple[str, ...]
+    root: bool
+
+
+@dataclass(frozen=True)
+class Registry(Generic[LabT]):
+    """The faults of one kind of lab, in the order of their declaration."""
+
+    faults: list[Fault[LabT]] = field(default_factory=list)
+
+    def fault(
+        self,
+        *,
+        may: Checks = (),
+        told: Mapping[str, Checks] | None = None,
+        wrapper: tuple[str, ...] = (),
+        root: bool = False,
+        **verdicts: Checks,
+    ) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
+        """Declares a generator function as a fault: what is before its yield breaks, what is behind it heals.
+
+        `verdicts` are the checks that must change, by their new verdict; a check is named with or
+        without its parameter, as in ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name
+        with its parameter goes before one without.
+        """
+
+        def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
+            name = breaking.__name__.replace("_", " ")
+            expected, afterwards = _by_check(verdicts), _by_check(told or {})
+            self.faults.append(Fault(name, _healing(breaking), expected, afterwards, frozenset(may), wrapper, root))
+            return breaking
+
+        return declare
+
+
+def _by_check(verdicts: Mapping[str, Checks]) -> dict[str, str]:
+    return {check: verdict for verdict, checks in verdicts.items() for check in checks}
+
+
+def _healing(breaking: Breaking[LabT]) -> Callable[[LabT], AbstractContextManager[None]]:
+    @contextmanager
+    def broken(lab: LabT) -> Iterator[None]:
+        steps = breaking(lab)
+        next(steps)
+        try:
+            yield
+        finally:
+            next(steps, None)
+
+    return broken
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    """Waits for `holds`; LabError when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.05)
