@@ -134,7 +134,7 @@ sub main {
     my ($time, %info);
     do {    # within one second of the host's clock: an old Redis does not tell its own
         $time = time;
-        %info = expect(qr/^\$/, 'INFO') =~ /^(\w+):([\w.-]{1,40})\r?$/mg;
+        %info = expect(qr/^\$#/, 'INFO') =~ /^(\w+):([\w.-]{1,40})\r?$/mg;
     } until time == $time;
     $time = $1 if ($info{server_time_usec} // '') =~ /^(\d+)\d{6}\z/;
     print "time:$time\n", map { "$_:$info{$_}\n" } grep { defined $info{$_} } @FIELDS;

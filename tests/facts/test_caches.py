@@ -1,0 +1,330 @@
+"""What Redis tells, read by the real program: from recorded answers, from hostile ones, from a real server."""
+
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from opsproof.errors import Absent, CommandError, MeasurementError
+from opsproof.facts.caches import CacheStates
+from opsproof.models import Host
+from opsproof.nouns import Cache
+from opsproof.samples import Counter, increase_since
+from opsproof.shell import Answer, run
+
+SECRET = "hunter2"
+TOLD = {
+    "time": "1795600330", "uptime_in_seconds": "391", "used_memory": "50", "maxmemory": "200",
+    "maxmemory_policy": "noeviction", "rdb_changes_since_last_save": "0", "rdb_last_save_time": "1795599939",
+    "rdb_last_bgsave_status": "ok", "aof_enabled": "0", "aof_last_write_status": "ok",
+    "aof_last_bgrewrite_status": "ok", "rejected_connections": "3", "evicted_keys": "4",
+}  # fmt: skip
+
+
+def report(**fields):
+    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **fields}.items())
+    return CacheStates().parse(Answer(0, lines), "redis", None).report
+
+
+# What the lines mean.
+
+
+def test_a_report_is_what_redis_tells():
+    found = report()
+    assert (found.memory_used, found.policy, found.save_age_s, found.failed_saves) == (25, "noeviction", 0, ())
+    assert found.rejected == Counter(3, 1795599939, 1795600330, reborn="Redis started again")
+    assert found.evicted.value == 4
+
+
+def test_memory_without_a_limit_is_no_share():
+    with pytest.raises(Absent, match="no maxmemory is set"):
+        _ = report(maxmemory="0").memory_used
+
+
+@pytest.mark.parametrize(
+    ("fields", "age_s"),
+    [
+        ({"rdb_changes_since_last_save": "1"}, 391),
+        ({"rdb_changes_since_last_save": "0"}, 0),
+        ({"rdb_changes_since_last_save": "1", "aof_enabled": "1"}, 0),
+        ({"rdb_changes_since_last_save": "1", "rdb_last_save_time": "1795600331"}, 0),
+    ],
+    ids=["written since", "nothing written since", "append-only file", "saved within this second"],
+)
+def test_a_save_is_old_when_something_was_written_since(fields, age_s):
+    assert report(**fields).save_age_s == age_s
+
+
+@pytest.mark.parametrize(
+    ("fields", "failures"),
+    [
+        ({"rdb_last_bgsave_status": "err"}, ("the last save failed",)),
+        ({"aof_last_write_status": "err", "aof_last_bgrewrite_status": "err"}, ()),
+        (
+            {"aof_enabled": "1", "aof_last_write_status": "err", "aof_last_bgrewrite_status": "err"},
+            (
+                "the last write to the append-only file failed",
+                "the last rewrite of the append-only file failed",
+            ),
+        ),
+    ],
+)
+def test_a_failed_save_is_told_where_it_still_matters(fields, failures):
+    assert report(**fields).failed_saves == failures
+
+
+@pytest.mark.parametrize("field", TOLD)
+def test_a_report_without_one_of_its_fields_is_not_read(field):
+    judged = {"aof_enabled": "1"} if field.startswith("aof_last_") else {"rdb_changes_since_last_save": "1"}
+    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **judged}.items() if name != field)
+    with pytest.raises(KeyError):
+        CacheStates().parse(Answer(0, lines), "redis", None)
+
+
+# The program, against a server that says what it is told to.
+
+
+class Server:
+    """Answers each command with the next of its answers, and keeps what it was sent; None hangs."""
+
+    def __init__(self, *answers):
+        self._answers = answers
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.received = b""
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with suppress(OSError), self._socket.accept()[0] as connection:
+            for answer in self._answers:
+                self.received += connection.recv(65536)
+                if answer is None:
+                    time.sleep(3)
+                else:
+                    connection.sendall(answer)
+
+    def close(self):
+        self._socket.close()
+
+
+def bulk(text):
+    return f"${len(text)}\r\n{text}\r\n".encode()
+
+
+@pytest.fixture
+def info(recorded):
+    """A recorded answer to INFO, changed, as it travels."""
+
+    def info(name="redis_7_info.txt", without="nothing", **fields):
+        lines = [line for line in recorded(name).stdout.splitlines() if not line.startswith(f"{without}:")]
+        text = "\r\n".join(lines) + "\r\n"
+        for field, value in fields.items():
+            text = re.sub(rf"^{field}:.*$", f"{field}:{value}\r", text, flags=re.MULTILINE)
+        return bulk(text)
+
+    return info
+
+
+@pytest.fixture
+def netrc(tmp_path):
+    def netrc(text=f"machine 127.0.0.1 login monitor password {SECRET}\n"):
+        path = tmp_path / "redis.netrc"
+        path.write_text(text)
+        return str(path)
+
+    return netrc
+
+
+@pytest.fixture
+def ask():
+    """The raw answer of the real program, in which no password may be."""
+
+    def ask(port, **fields):
+        cache = Cache.model_validate({"port": port, "timeout": "5s", **fields})
+        host = Host(transport="local://").placed("vps", ())
+        command = CacheStates().command(host, "redis", cache)
+        (answer,) = run(host, (command,))
+        assert SECRET not in " ".join(command.argv) + answer.stdout + answer.stderr
+        return answer
+
+    return ask
+
+
+@pytest.fixture
+def serve():
+    opened = []
+
+    def serve(*answers):
+        opened.append(Server(*answers))
+        return opened[-1]
+
+    yield serve
+    for each in opened:
+        each.close()
+
+
+def state(answer):
+    return CacheStates().parse(answer, "redis", None)
+
+
+@pytest.mark.parametrize(("name", "born"), [("redis_7_info.txt", 1795599939), ("redis_8_info.txt", 1795600293)])
+def test_each_redis_is_read(serve, ask, info, name, born):
+    found = state(ask(serve(b"+PONG\r\n", info(name)).port)).report
+    assert (found.policy in {"noeviction", "allkeys-lru"}, found.failed_saves) == (True, ())
+    assert found.rejected == Counter(0, born, 1795600330, reborn="Redis started again")
+    assert 0 < found.memory_used < 100
+
+
+def test_what_is_not_judged_stays_on_the_host(serve, ask, info):
+    answer = ask(serve(b"+PONG\r\n", info(evicted_keys=f"{SECRET} x")).port)
+    assert {line.partition(":")[0] for line in answer.stdout.splitlines()} == TOLD.keys() - {"evicted_keys"}
+
+
+def test_an_old_redis_is_judged_by_the_hosts_clock(serve, ask, info):
+    answers = [info(without="server_time_usec") for _ in range(5)]
+    before = int(time.time())
+    found = state(ask(serve(b"+PONG\r\n", *answers).port)).report
+    assert before <= found.rejected.now <= time.time()
+    assert found.rejected.born == found.rejected.now - 391
+
+
+@pytest.mark.parametrize("microseconds", ["000000", "500000", "999999"])
+def test_the_start_of_a_server_is_the_same_at_every_moment(serve, ask, info, microseconds):
+    time_and_uptime = {"server_time_usec": f"1795600340{microseconds}", "uptime_in_seconds": "401"}
+    later = state(ask(serve(b"+PONG\r\n", info(rejected_connections="2", **time_and_uptime)).port)).report.rejected
+    earlier = state(ask(serve(b"+PONG\r\n", info()).port)).report.rejected
+    assert (later.born, increase_since(later, earlier)) == (earlier.born, 2)
+
+
+@pytest.mark.parametrize(
+    ("answers", "silence"),
+    [
+        ([], "closed without an answer"),
+        ([b"-LOADING Redis is loading the dataset in memory\r\n"], "it is loading its data"),
+        ([b"-ERR max number of clients reached\r\n"], "all its connections are taken"),
+        ([b"-BUSY Redis is busy running a script.\r\n"], "it is busy with a script"),
+        ([b"-MASTERDOWN Link with MASTER is down\r\n"], "it is a replica without its master"),
+        ([b"-DENIED Redis is running in protected mode\r\n"], "it is in protected mode"),
+        ([b"+PONG\r\n"], "closed without an answer"),
+        ([b"+PONG\r\n", b"$5000\r\n# Server\r\n"], "closed without an answer"),
+        ([None], "no answer within 1 s"),
+        ([b"+PON", None], "no answer within 1 s"),
+    ],
+    ids=["closes", "loading", "full", "script", "replica", "protected", "ends", "breaks off", "hangs", "stalls"],
+)
+def test_a_server_that_serves_nobody_is_silent(serve, ask, answers, silence):
+    found = state(ask(serve(*answers).port, timeout="900ms"))
+    assert found.silence == silence
+    with pytest.raises(MeasurementError, match=f"nothing could be asked: {silence}"):
+        _ = found.report
+
+
+def test_a_closed_port_and_an_unknown_name_are_silent(ask, free_port):
+    assert state(ask(free_port)).silence == "connection refused"
+    assert state(ask(free_port, address="redis.invalid")).silence == "its name cannot be resolved"
+
+
+def test_a_name_may_lead_to_several_addresses(serve, ask, info):
+    assert state(ask(serve(b"+PONG\r\n", info()).port, address="localhost")).silence == ""
+
+
+def test_a_server_that_refuses_writes_answers(serve, ask, info):
+    refusal = b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to\r\n"
+    found = state(ask(serve(refusal, info(rdb_last_bgsave_status="err")).port))
+    assert (found.silence, found.report.failed_saves) == ("", ("the last save failed",))
+
+
+@pytest.mark.parametrize(
+    ("answers", "complaint"),
+    [
+        ([b"-NOAUTH Authentication required.\r\n"], "the server wants a password"),
+        ([b"+OK\r\n", b"-NOPERM this user has no permissions\r\n"], "the user lacks the rights"),
+        ([b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"], "the server refuses the login"),
+        ([f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n".encode()], "answers with an error"),
+        ([f"-{SECRET.upper()}\r\n".encode()], "answers with an error"),
+        ([f"+{SECRET}\r\n".encode()], "what answers there is no Redis"),
+        ([f"HTTP/1.1 400 Bad Request\r\n\r\n{SECRET}".encode()], "what answers there is no Redis"),
+        ([b"+OK\r\n", b"+OK\r\n"], "what answers there is no Redis"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n"], "what answers there is no Redis"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n"], "what answers there is no Redis"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$99999999\r\n" + b"x" * (2 << 20)], "the answer has no end"),
+        ([b"x" * (2 << 20)], "the answer has no end"),
+    ],
+)
+def test_what_is_our_own_mistake_says_nothing_of_the_server(serve, ask, netrc, answers, complaint):
+    with pytest.raises(CommandError, match=complaint):
+        state(ask(serve(*answers).port, netrc=netrc()))
+
+
+@pytest.mark.parametrize("text", ["", "$2\r\nhi\r\n", "$0\r\n\r\n"])
+def test_an_answer_that_tells_nothing_is_not_read(serve, ask, text):
+    with pytest.raises((CommandError, KeyError)):
+        state(ask(serve(b"+PONG\r\n", text.encode() or bulk("# Server\r\n")).port))
+
+
+def words(*arguments):
+    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("machine 127.0.0.1 login monitor password hunter2", [b"monitor", b"hunter2"]),
+        ("machine 127.0.0.1\n  password hunter2\n", [b"hunter2"]),
+        ("default login monitor password hunter2", [b"monitor", b"hunter2"]),
+        ("machine other login x password y machine 127.0.0.1 login m password hunter2", [b"m", b"hunter2"]),
+        ("machine 127.0.0.1 password hunter2 machine other login x password y", [b"hunter2"]),
+        ("# machine 127.0.0.1 password old\nmachine 127.0.0.1 password hunter2", [b"hunter2"]),
+        ('machine 127.0.0.1 login "a b" password "hunter2\\"\\\\ c"', [b"a b", b'hunter2"\\ c']),
+        ("machine 127.0.0.1 password hunter2ł\n", [b"hunter2\xc5\x82"]),
+    ],
+)
+def test_the_login_is_that_of_the_machine(serve, ask, netrc, text, login):
+    server = serve(b"+OK\r\n", b"-LOADING\r\n")
+    assert state(ask(server.port, netrc=netrc(text))).silence == "it is loading its data"
+    assert server.received == words(b"AUTH", *login) + words(b"PING")
+
+
+@pytest.mark.parametrize("text", ["", "hunter2", "machine other password hunter2", "machine 127.0.0.1 login hunter2"])
+def test_a_file_without_a_password_is_our_own_mistake(ask, netrc, free_port, text):
+    with pytest.raises(CommandError, match=r"redis\.netrc holds no password for 127\.0\.0\.1"):
+        state(ask(free_port, netrc=netrc(text)))
+
+
+def test_a_file_that_cannot_be_read_is_our_own_mistake(ask, tmp_path, free_port):
+    with pytest.raises(CommandError, match="No such file or directory"):
+        state(ask(free_port, netrc=str(tmp_path / "missing")))
+    with pytest.raises(CommandError, match="Is a directory"):
+        state(ask(free_port, netrc=str(tmp_path)))
+
+
+# A real server, where there is one.
+
+
+@pytest.fixture
+def redis(tmp_path, free_port):
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    places = ["--port", str(free_port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--maxmemory", "64mb"]
+    users = ["--user", "monitor", "on", f">{SECRET}", "-@all", "+ping", "+info", "--user", "default", "off"]
+    with subprocess.Popen([program, *places, *users], stdout=subprocess.DEVNULL) as process:
+        yield free_port, process
+        process.kill()
+
+
+def test_a_real_server_tells_a_monitor_of_itself(redis, ask, netrc):
+    port, _ = redis
+    deadline = time.monotonic() + 5
+    while state(ask(port, netrc=netrc())).silence and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = state(ask(port, netrc=netrc())).report
+    assert (found.max_memory_bytes, found.failed_saves, found.save_age_s) == (64 << 20, (), 0)
+    assert found.rejected.born == pytest.approx(time.time(), abs=10)
+    with pytest.raises(CommandError, match="the server wants a password"):
+        state(ask(port))
