@@ -86,4 +86,4 @@ function start() {
   }, LOOK_MS);
 }
 
-module.exports = { start };
+module.exports = { QUEUES, start };

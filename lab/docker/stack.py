@@ -134,10 +134,10 @@ class DockerLab:
             return
         if self._running():
             self._say(f"healing: {', '.join(before.wrong + stale)}")
-        if before.databases and not before.up and VPS in self._running():
-            stale.append(VPS)
+        # What Docker takes for sound and does not work will not come round by itself.
+        stale += [name for name in before.to_blame if name in self._sound() and name not in stale]
         self._raise(stale)
-        self._await(renewed=VPS in stale)
+        self._await(stale)
 
     def _stale(self) -> list[str]:
         """Containers that are not there, or are not what they should be."""
@@ -174,12 +174,13 @@ class DockerLab:
             server.furnish(self.layout, passwords.load(self.layout))
         self._record(container)
 
-    def _await(self, renewed: bool) -> None:
-        """Waits until everything works; a server that does not get there is made anew, once."""
+    def _await(self, renewed: list[str]) -> None:
+        """Waits until everything works; what does not get there is made anew, once."""
         found = self._wait()
-        if not found.up and found.databases and not renewed:
+        again = [name for name in found.to_blame if name not in renewed]
+        if again:
             self._say(f"healing: {', '.join(found.wrong)}")
-            self._raise([VPS])
+            self._raise(again)
             found = self._wait()
         if not found.up:
             raise LabError(f"not working after {WORKS_WITHIN_S} s: {', '.join(found.wrong)}: see docker logs")
@@ -193,7 +194,7 @@ class DockerLab:
         return found
 
     def _switch_off_faults(self) -> None:
-        if VPS not in self._running() or "faults.json" not in self.deploy("ls"):
+        if VPS not in self._sound() or "faults.json" not in self.deploy("ls"):
             return
         self.faults()
         self._say("faults switched off")
@@ -216,6 +217,9 @@ class DockerLab:
 
     def _running(self) -> list[str]:
         return [name for name, found in engine.containers(NAMES).items() if found["State"]["Running"]]
+
+    def _sound(self) -> list[str]:
+        return [name for name, found in engine.containers(NAMES).items() if questions.is_sound(found)]
 
     def _stop_started(self, before: Iterable[str]) -> None:
         self._stop([name for name in self._running() if name not in before])

@@ -17,6 +17,7 @@ from lab.docker.layout import (
     RABBITMQ,
     REDIS,
     REDIS_PORT,
+    SSH_PORT,
     VPS,
 )
 from lab.docker.passwords import Passwords
@@ -31,12 +32,13 @@ HEALTHY = ("curl", "--silent", "--fail", "--max-time", "8", "--header", "X-Forwa
 
 @dataclass(frozen=True)
 class Status:
-    """What works; `server` is systemd with all its units."""
+    """What works; `server` is systemd with all its units, `ssh` what a client of it sees."""
 
     postgres: bool
     redis: bool
     rabbitmq: bool
     server: bool
+    ssh: bool
     proxy: bool
     api: bool
     worker: bool
@@ -53,14 +55,16 @@ class Status:
         return not any(asdict(self).values())
 
     @property
-    def databases(self) -> bool:
-        """Whether everything beside the server works."""
-        return self.postgres and self.redis and self.rabbitmq
-
-    @property
     def wrong(self) -> list[str]:
         """What does not work."""
         return [name for name, works in asdict(self).items() if not works]
+
+    @property
+    def to_blame(self) -> list[str]:
+        """The containers behind it: databases first, as the server needs them all."""
+        databases = {POSTGRES: self.postgres, REDIS: self.redis, RABBITMQ: self.rabbitmq}
+        wrong = [name for name, works in databases.items() if not works]
+        return wrong or ([] if self.up else [VPS])
 
 
 NOTHING = Status(*[False] * len(fields(Status)))
@@ -74,6 +78,7 @@ def ask(passwords: Passwords) -> Status:
         redis = pool.submit(lambda: REDIS in sound and _redis(passwords))
         consumers = pool.submit(lambda: _consumers(passwords) if RABBITMQ in sound else None)
         server = pool.submit(lambda: _server() if VPS in sound else {})
+        ssh = pool.submit(lambda: VPS in sound and _greets())
         proxy = pool.submit(lambda: VPS in sound and _serves("https://chat.lab.test/health/live"))
         api = pool.submit(lambda: VPS in sound and _serves("http://127.0.0.1:3000/health/ready"))
     works = server.result()
@@ -81,10 +86,11 @@ def ask(passwords: Passwords) -> Status:
         postgres=postgres.result(),
         redis=redis.result(),
         rabbitmq=consumers.result() is not None,
-        server=works.get("system") == ["running"],
+        server=works.get("system") == ["running"] and works.get("units") == ["active"],
+        ssh=ssh.result(),
         proxy=proxy.result(),
         api=_online(works, APPS[0]) and api.result(),
-        worker=_online(works, APPS[1]) and consumers.result() == CONSUMED,
+        worker=_online(works, APPS[1]) and works.get("consumed") == [str(CONSUMED)] and consumers.result() == CONSUMED,
         logrotate=_online(works, MODULE),
     )
 
@@ -155,6 +161,14 @@ def _consumers(passwords: Passwords) -> int | None:
             return None
     inbound = [queue for queue in answer.json() if queue["name"].endswith(".inbound.queue")]
     return len([queue for queue in inbound if queue.get("consumers", 0) > 0])
+
+
+def _greets() -> bool:
+    try:
+        with socket.create_connection((HOST, SSH_PORT), timeout=PATIENCE_S) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def _server() -> dict[str, list[str]]:
