@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,18 +57,29 @@ class Container:
     options: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     data: str | None = None
+    common: tuple[str, ...] = COMMON
 
     @property
     def volume(self) -> str | None:
         """The volume that holds its data."""
         return f"{self.name}-data" if self.data else None
 
+    @property
+    def aside(self) -> str:
+        """Its name while another one is in its place."""
+        return f"{self.name}-aside"
+
     def create(self, home: str) -> None:
         """Makes it anew, with the data of its image."""
         self.remove()
-        options = [*COMMON, "--label", f"{HOME_LABEL}={home}", f"--name={self.name}", f"--hostname={self.name}"]
         if self.volume:
             engine.run("volume", "create", *LABEL, self.volume)
+        self.make(home)
+
+    def make(self, home: str) -> None:
+        """Makes it, over the data that there are."""
+        options = [*self.common, "--label", f"{HOME_LABEL}={home}", f"--name={self.name}", f"--hostname={self.name}"]
+        if self.volume:
             options.append(f"--volume={self.volume}:{self.data}")
         # By name alone: the values come from the client's environment, as arguments are for all to see.
         options += [f"--env={name}" for name in self.environment]
@@ -75,15 +87,29 @@ class Container:
 
     def remove(self) -> None:
         """Deletes it and its data; fine when there is none."""
-        if engine.containers([self.name]):
-            engine.run("rm", "--force", "--volumes", self.name)
+        for name in engine.containers([self.name, self.aside]):
+            engine.run("rm", "--force", "--volumes", name)
         if self.volume and engine.exists("volume", self.volume):
             engine.run("volume", "rm", self.volume)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Stops it and keeps it under another name; whatever took its place meanwhile makes room for it again."""
+        try:
+            engine.run("stop", "--time=5", self.name)
+            engine.run("rename", self.name, self.aside)
+            yield
+        finally:
+            if engine.containers([self.aside]):
+                if engine.containers([self.name]):
+                    engine.run("rm", "--force", self.name)
+                engine.run("rename", self.aside, self.name)
+            engine.run("start", self.name)
 
     def wanted(self) -> str:
         """Tells what it is to be made of, its image included."""
         image = engine.image(self.image.tag)
-        parts = [image and image["Id"], COMMON, self.options, self.data, dict(self.environment)]
+        parts = [image and image["Id"], self.common, self.options, self.data, dict(self.environment)]
         return _digest(parts)
 
 

@@ -37,6 +37,12 @@ def furnish(layout: DockerLayout, passwords: Passwords) -> None:
     engine.run("cp", "--archive", "-", f"{VPS}:/", data=archive(files))
 
 
+def renew_logs() -> None:
+    """Puts a week of logs up to now into the server, in the place of whatever it has."""
+    engine.run("exec", VPS, "sh", "-c", f"rm -f {APP}/logs/*")
+    engine.run("cp", "--archive", "-", f"{VPS}:/", data=archive(_history(datetime.now(UTC))))
+
+
 def archive(files: Iterable[File]) -> bytes:
     """The files as a tar archive from the root folder, with owners and modes."""
     target = io.BytesIO()

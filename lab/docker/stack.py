@@ -71,12 +71,21 @@ class DockerLab:
         """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
         return questions.connect(role, passwords.load(self.layout).platform.passwords[role])
 
+    def container(self, name: str) -> Container:
+        """One of the containers, as the lab makes it."""
+        return next(each for each in self._containers() if each.name == name)
+
     def faults(self, **switches: object) -> None:
         """Switches exactly these faults on, as `app/faults.js` describes them; without any, all are off."""
         if not switches:
             self.deploy("rm", "-f", "faults.json")
             return
         self.deploy("sh", "-c", "cat > .faults.new && mv .faults.new faults.json", text=json.dumps(switches))
+
+    def renew_logs(self) -> None:
+        """Puts a week of logs up to now in the place of those that the application has."""
+        server.renew_logs()
+        self.pm2("reloadLogs")
 
     def traffic(self, seconds: float = 2.0, requests: int = 400) -> dict[str, int]:
         """Sends a mix of requests until either bound is reached; the number of answers by status code."""

@@ -1,5 +1,6 @@
 """The faults: each breaks one real thing in the docker lab, says which checks must notice, and heals it."""
 
+from lab.docker.faults import containers, settings
 from lab.docker.faults.fault import FAULTS
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "containers", "settings"]

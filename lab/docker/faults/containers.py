@@ -1,0 +1,111 @@
+"""Faults of containers while they run, or should."""
+
+import time
+from collections.abc import Iterator
+
+from lab.docker import DockerLab, engine
+from lab.docker.faults.fault import fault, wait_until
+from lab.docker.faults.steps import (
+    CACHE_COUNTERS,
+    CACHE_REPORT,
+    CONTAINER_CHECKS,
+    CONTAINER_STATE,
+    DATABASE_CHECKS,
+    DEGRADED,
+    REDIS_STARTED,
+    THROUGH_API,
+    await_health,
+    moved,
+    of,
+    recover,
+    state,
+)
+from lab.docker.layout import POSTGRES, REDIS
+
+HEALTH_CHECK = "/usr/local/bin/healthy"
+DATABASE = "metachat"
+API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy")
+HOG = "my @held; push @held, 'x' x 10_000_000 while 1"
+
+
+@fault(
+    failed=(
+        *of(POSTGRES, *CONTAINER_STATE),
+        *of(DATABASE, "test_database_accepts_connections"),
+        *API_HEALTH,
+    ),
+    warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
+    unknown=of(DATABASE, *DATABASE_CHECKS[1:]),
+    told={"failed": of(POSTGRES, "test_container_was_not_restarted")},
+)
+def database_container_stopped(lab: DockerLab) -> Iterator[None]:
+    """The platform calls itself degraded with HTTP 200."""
+    engine.run("stop", POSTGRES)
+    yield
+    engine.run("start", POSTGRES)
+    recover(lab)
+
+
+@fault(
+    failed=(
+        *of(POSTGRES, *CONTAINER_STATE),
+        *of(DATABASE, "test_database_accepts_connections"),
+        *API_HEALTH,
+    ),
+    warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
+    unknown=of(DATABASE, *DATABASE_CHECKS[1:]),
+    may=("test_answer_is_quick",),
+)
+def database_container_paused(lab: DockerLab) -> Iterator[None]:
+    """Its processes are halted: the kernel takes connections for them, and nobody answers."""
+    engine.run("pause", POSTGRES)
+    yield
+    engine.run("unpause", POSTGRES)
+    await_health(POSTGRES)
+    recover(lab)
+
+
+@fault(failed=of(REDIS, "test_container_is_healthy"))
+def health_check_fails(lab: DockerLab) -> Iterator[None]:
+    """Redis works, and its health check says that it does not."""
+    with moved(lab, HEALTH_CHECK, REDIS):
+        await_health(REDIS, good=False)
+        yield
+    await_health(REDIS)
+
+
+@fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS)
+def container_restarted(lab: DockerLab) -> Iterator[None]:
+    """By hand: Docker's own counter of restarts stays 0."""
+    engine.run("restart", REDIS)
+    await_health(REDIS)
+    yield
+
+
+@fault(
+    failed=("test_nothing_was_killed_for_memory", *of(REDIS, "test_container_was_not_out_of_memory")),
+    told=REDIS_STARTED,
+)
+def out_of_memory(lab: DockerLab) -> Iterator[None]:
+    """A script in the container takes all that the container may have, and the kernel kills it."""
+    kills = 0
+    while not state(REDIS)["OOMKilled"] and kills < 5:  # Docker misses one now and then
+        lab.root("sh", "-c", 'perl -e "$1" || true', "sh", HOG, container=REDIS)
+        kills += 1
+        time.sleep(0.3)
+    wait_until(lambda: bool(state(REDIS)["OOMKilled"]), "Docker notices", 2)
+    yield
+    engine.run("restart", REDIS)
+    await_health(REDIS)
+
+
+@fault(
+    failed=(*of(REDIS, *CONTAINER_CHECKS, "test_cache_answers"), *THROUGH_API),
+    unknown=of(REDIS, *CACHE_REPORT),
+    told=REDIS_STARTED,
+)
+def container_removed(lab: DockerLab) -> Iterator[None]:
+    """Docker does not know the declared name; the container is kept under another one until it is healed."""
+    with lab.container(REDIS).away():
+        yield
+    await_health(REDIS)

@@ -1,0 +1,148 @@
+"""What several faults do: pieces of breaking and healing, and the names of the checks on which they bear."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from lab.docker import DockerLab, engine
+from lab.docker.faults.fault import wait_until
+from lab.docker.layout import RABBITMQ, REDIS, VPS
+from lab.docker.status import is_sound
+from lab.instance import SETTLED_S
+
+ANSWERS = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
+CACHE_REPORT = (
+    "test_cache_memory_is_spare",
+    "test_last_save_succeeded",
+    "test_last_save_is_recent",
+    "test_no_client_was_rejected",
+    "test_no_key_was_evicted",
+)
+QUEUE_LIST = (
+    "test_every_queue_is_declared",
+    "test_queue_pattern_matches",
+    "test_queues_are_consumed",
+    "test_messages_do_not_pile_up",
+    "test_messages_are_acknowledged",
+    "test_dead_letters_are_few",
+    "test_dead_letters_do_not_grow",
+)
+CONTAINER_STATE = ("test_container_runs", "test_container_is_healthy")
+CONTAINER_CHECKS = (
+    *CONTAINER_STATE,
+    "test_container_was_not_restarted",
+    "test_container_was_not_out_of_memory",
+    "test_container_restarts_by_itself",
+    "test_ports_are_on_loopback_only",
+    "test_container_logs_are_capped",
+    "test_memory_is_limited",
+    "test_image_is_pinned",
+)
+DATABASE_CHECKS = (
+    "test_database_accepts_connections",
+    "test_query_is_answered_quickly",
+    "test_connections_are_left",
+    "test_shared_memory_fits_maintenance",
+)
+PROCESS_LIST = (
+    "test_daemon_runs",
+    "test_no_process_is_broken",
+    "test_saved_list_matches_what_runs",
+    "test_daemon_and_tool_are_one_version",
+    "test_process_is_online",
+    "test_restarts_are_rare",
+    "test_memory_is_bounded",
+    "test_process_has_settled",
+)
+LOG_REPORT = (
+    "test_errors_are_few",
+    "test_client_errors_are_ordinary",
+    "test_nothing_is_fatal",
+    "test_log_is_written",
+)
+
+
+def of(noun: str, *checks: str) -> tuple[str, ...]:
+    """The checks of one noun of the server."""
+    return tuple(f"{check}[vps-{noun}]" for check in checks)
+
+
+THROUGH_API = (*of("health", *ANSWERS), *of("public", *ANSWERS))
+"""What waits for Redis: every answer that is made by the route /health."""
+DEGRADED = tuple(
+    f"{check}[vps-{endpoint}]"
+    for endpoint in ("health", "public")
+    for check in ("test_platform_is_healthy", "test_services_are_up")
+)
+"""What a service that refuses at once changes there."""
+CACHE_COUNTERS = of(REDIS, "test_no_client_was_rejected", "test_no_key_was_evicted")
+"""What Redis counts since it started: after a start there is no telling what was counted before."""
+REDIS_STARTED = {"failed": of(REDIS, "test_container_was_not_restarted"), "warned": CACHE_COUNTERS}
+"""What the round after a start of Redis tells once."""
+RABBITMQ_STARTED = {"failed": of(RABBITMQ, "test_container_was_not_restarted")}
+
+
+def state(name: str) -> dict[str, Any]:
+    """What Docker says of a container's state."""
+    found: dict[str, Any] = engine.containers([name])[name]["State"]
+    return found
+
+
+def await_health(name: str, *, good: bool = True) -> None:
+    """Waits until Docker calls a container healthy, or unhealthy."""
+    if good:
+        wait_until(lambda: is_sound(engine.containers([name])[name]), f"{name} gets healthy", 40)
+    else:
+        wait_until(lambda: state(name)["Health"]["Status"] == "unhealthy", f"{name} gets unhealthy", 40)
+
+
+def recover(lab: DockerLab) -> None:
+    """Waits until everything works."""
+    wait_until(lambda: lab.status().up, "the platform recovers", 45)
+
+
+def settle() -> None:
+    """Waits until a process that has just been started counts as settled."""
+    time.sleep(SETTLED_S)
+
+
+@contextmanager
+def remade(lab: DockerLab, name: str, *more: str, **changes: Any) -> Iterator[None]:
+    """A container made anew with `more` options or other `changes`, over its data; afterwards the original again."""
+    original = lab.container(name)
+    other = replace(original, options=(*original.options, "--health-interval=500ms", *more), **changes)
+    with original.away():
+        other.make(str(lab.home))
+        engine.run("start", name)
+        await_health(name)
+        yield
+    await_health(name)
+
+
+@contextmanager
+def written(lab: DockerLab, path: str, text: str, reload: tuple[str, ...] = ()) -> Iterator[None]:
+    """Another content of a file on the server; `reload` is run after each change."""
+    before = lab.root("cat", path)
+    try:
+        _write(lab, path, text, reload)
+        yield
+    finally:
+        _write(lab, path, before, reload)
+
+
+def _write(lab: DockerLab, path: str, text: str, reload: tuple[str, ...]) -> None:
+    lab.root("sh", "-c", 'cat > "$1"', "sh", path, text=text)
+    if reload:
+        lab.root(*reload)
+
+
+@contextmanager
+def moved(lab: DockerLab, path: str, container: str = VPS) -> Iterator[None]:
+    """A file of the server, or of another container, that is not in its place."""
+    lab.root("mv", path, f"{path}.aside", container=container)
+    try:
+        yield
+    finally:
+        lab.root("mv", f"{path}.aside", path, container=container)

@@ -1,0 +1,56 @@
+"""One docker lab for a whole test session, healthy and warm; it is left as it was found."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+
+from lab import lock
+from lab.docker import DockerLab, engine
+from lab.docker.layout import NAMES
+from lab.errors import LabError
+from opsproof.facts.containers import FIRST_START_S
+
+
+@pytest.fixture(scope="session")
+def docker_lab() -> Iterator[DockerLab]:
+    """The lab on this machine; skipped where there is no Docker engine, unless one is required."""
+    _require_engine()
+    with ExitStack() as stack:
+        lab = DockerLab()
+        lab.layout.create()
+        stack.enter_context(lock.held(lab.home / "session.lock"))
+        was_down = lab.status().down
+        lab.up()
+        if was_down:
+            stack.callback(lab.down)
+        _warm(lab)
+        yield lab
+
+
+def _require_engine() -> None:
+    try:
+        engine.require()
+    except LabError as error:
+        if os.environ.get("OPSPROOF_REQUIRE_DOCKER") == "1":
+            raise
+        pytest.skip(str(error))
+
+
+def _warm(lab: DockerLab) -> None:
+    """Logs of a week, without older troubles; requests and messages; containers that are old enough to start again."""
+    lab.renew_logs()
+    lab.pm2("reset", "all")
+    lab.traffic()
+    lab.publish()
+    while (age := min(_ages())) <= FIRST_START_S:
+        time.sleep(FIRST_START_S - age + 0.1)
+
+
+def _ages() -> list[float]:
+    """Seconds since each container was made: a start in the first minute counts as the first one."""
+    made = [datetime.fromisoformat(each["Created"]) for each in engine.containers(NAMES).values()]
+    return [(datetime.now(UTC) - each).total_seconds() for each in made]

@@ -1,0 +1,54 @@
+"""The proof on Docker: over ssh, with real containers, exactly the checks that a fault names change."""
+
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+
+from lab.docker.faults import FAULTS
+from lab.docker.layout import APP
+from tests.proving import IS_ROOT, Proof, Rounds, agree, bad, identity
+
+pytestmark = pytest.mark.docker
+KEPT = "/run/kept-logs"
+
+
+@pytest.fixture(scope="module")
+def proof(docker_lab, tmp_path_factory, request):
+    folder = tmp_path_factory.mktemp("proof")
+    # Sockets have short paths, so the folder for connections has one too.
+    with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
+        inventory = docker_lab.inventory(folder / "lab-docker.toml")
+        rounds = Rounds(inventory, folder / "reports", timeout_s=30, environment={"XDG_RUNTIME_DIR": runtime})
+        proof = Proof(rounds)
+        rounds.run()  # what grows since the last run needs one
+        yield proof
+        proof.show(request.config)
+
+
+@pytest.fixture(scope="module")
+def rounds(proof):
+    return proof.rounds
+
+
+@contextmanager
+def _broken(fault, lab):
+    """Takes out of the logs what a fault made the platform write: that is no part of the healthy lab."""
+    lab.root("sh", "-c", f"rm -rf {KEPT} && cp -a {APP}/logs {KEPT}")
+    try:
+        with fault.breaks(lab):
+            yield
+    finally:
+        lab.root("sh", "-c", f'cd {KEPT} && for log in *.log; do cat "$log" > {APP}/logs/"$log"; done')
+
+
+def test_healthy_lab_passes_ten_rounds_in_a_row(rounds):
+    for _ in range(10):
+        agree(bad(rounds.run()), {}, "healthy")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=identity)
+def test_fault_changes_exactly_the_checks_it_names(proof, docker_lab, fault):
+    if fault.root and not IS_ROOT:
+        pytest.skip("only root can cut the network that this fault needs")
+    proof.of(fault, _broken(fault, docker_lab))
