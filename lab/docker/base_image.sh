@@ -49,7 +49,8 @@ mirror=$(machine_mirror)
 mirror=${mirror:-http://deb.debian.org/debian}
 mirror=${mirror%/}
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+# debootstrap mounts these two, and an interrupted one leaves them.
+trap 'umount --lazy "$root/proc" "$root/sys" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
 debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
     fail "debootstrap $suite failed: $(tail -n 1 "$root.log"): see $root.log"
 rm -f "$root.log"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from lab.errors import LabError
 
 SOCKET = "/var/run/docker.sock"
+INSPECT_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def exists(kind: str, name: str) -> bool:
 def together(jobs: Iterable[Job]) -> None:
     """Runs all at the same time and waits; LabError naming the first that failed. Interrupted, none goes on."""
     with ExitStack() as stack:
-        running = [(job, stack.enter_context(_started(job, stack))) for job in jobs]
+        running = [(job, _started(job, stack)) for job in jobs]
         failed = [job for job, process in running if process.wait() != 0]
     if failed:
         raise LabError(f"{failed[0].name} failed: {_last_line(failed[0].log)}: see {failed[0].log}")
@@ -86,14 +88,25 @@ def _started(job: Job, stack: ExitStack) -> subprocess.Popen[bytes]:
     with tempfile.TemporaryFile() as source, job.log.open("wb") as log:
         source.write(job.data)
         source.seek(0)
-        process = subprocess.Popen(job.command, stdin=source, stdout=log, stderr=subprocess.STDOUT)
-    stack.callback(process.terminate)
+        process = subprocess.Popen(job.command, stdin=source, stdout=log, stderr=log, start_new_session=True)
+    stack.enter_context(process)
+    stack.callback(_end, process)
     return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends it with all it started: a shell would wait for its own child first."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def _inspect(kind: str, *names: str) -> Iterator[dict[str, Any]]:
     """Names that do not exist are left out; docker then fails, and prints what it found all the same."""
-    answer = subprocess.run(["docker", kind, "inspect", *names], capture_output=True, timeout=30, check=False)
+    command = ["docker", kind, "inspect", *names]
+    try:
+        answer = subprocess.run(command, capture_output=True, timeout=INSPECT_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"docker inspect gave no answer within {INSPECT_TIMEOUT_S} s: see the engine's log") from None
     yield from json.loads(answer.stdout or "[]")
 
 

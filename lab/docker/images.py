@@ -11,12 +11,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from lab.docker import engine
+from lab.docker.layout import OWNER_LABEL
 from lab.layout import REPOSITORY, SOURCE
 from lab.progress import Say, step
 
 HERE = Path(__file__).parent
 SUITES = ("bookworm", "trixie")
 CONTEXT_LABEL = "opsproof.lab.context"
+STAGE_LABEL = "opsproof.lab.stage"
 FORTNIGHT = 14
 CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -71,11 +73,17 @@ def build(logs: Path, say: Say) -> None:
 
 
 def remove() -> None:
-    """Deletes the images, and what is left of earlier ones."""
+    """Deletes the images, and what is left of earlier ones and of their stages."""
     for image in IMAGES:
         if engine.exists("image", image.tag):
             engine.run("image", "rm", "--force", image.tag)
-    engine.run("image", "prune", "--force", "--filter", "label=opsproof.lab=docker")
+    for label in (OWNER_LABEL, STAGE_LABEL):
+        _prune(label)
+
+
+def prune() -> None:
+    """Deletes earlier images; the stages of a build stay, for the next one."""
+    _prune(OWNER_LABEL)
 
 
 def fingerprint(image: Image) -> str:
@@ -102,6 +110,10 @@ def archive(files: Files) -> bytes:
     return target.getvalue()
 
 
+def _prune(label: str) -> None:
+    engine.run("image", "prune", "--force", "--filter", f"label={label}", timeout_s=120)
+
+
 def _today() -> str:
     return fortnight(datetime.now(UTC).date())
 
@@ -117,7 +129,7 @@ def _build_bases(logs: Path, say: Say) -> None:
 
 def _job(image: Image, logs: Path) -> engine.Job:
     files = image.files() | (_machine() if image.downloads else {})
-    labels = ("--label", "opsproof.lab=docker", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
+    labels = ("--label", f"{OWNER_LABEL}=docker", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
     seeded = ("--build-arg", f"SEEDED={_today()}") if image.dated else ()
     dockerfile = f"images/{image.name}/Dockerfile"
     command = ("docker", "build", "--network", "host", *_proxies(), *labels, *seeded, "--tag", image.tag)

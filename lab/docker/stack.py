@@ -147,6 +147,7 @@ class DockerLab:
         stale += [name for name in before.to_blame if name in self._sound() and name not in stale]
         self._raise(stale)
         self._await(stale)
+        images.prune()
 
     def _stale(self) -> list[str]:
         """Containers that are not there, or are not what they should be."""
