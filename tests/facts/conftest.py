@@ -1,18 +1,25 @@
-"""The log scanner, run by the host's own perl against real files."""
+"""The programs that read logs and PM2's list, run by the host's own perl."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsproof.facts.logs import scanner
+from opsproof.facts.processes import Processes, ProcessList
+from opsproof.models import Host
+from opsproof.shell import Answer
+from opsproof.shell import run as run_on
+from tests.facts.pm2 import Daemon, entry, said
 from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan
 
 
@@ -61,3 +68,59 @@ def answer(tmp_path: Path, run: Scan) -> Callable[..., dict[str, Any]]:
         return result
 
     return parsed
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A PM2_HOME; a socket's path has room for 107 characters, too few for pytest's own folders."""
+    folder = Path(tempfile.mkdtemp(prefix="pm2-"))
+    (folder / "pm2.pid").write_text("1")
+    saved = {**entry()["pm2_env"]}
+    (folder / "dump.pm2").write_text(json.dumps([saved, {"name": "pm2-logrotate", "pmx_module": True}]))
+    tool = folder / "pm2" / "bin" / "pm2"
+    tool.parent.mkdir(parents=True)
+    tool.touch()
+    (folder / "pm2" / "package.json").write_text('{"version": "7.0.4"}')
+    (folder / "bin").mkdir()
+    (folder / "bin" / "pm2").symlink_to(tool)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def daemon(home: Path) -> Iterator[Callable[..., None]]:
+    """Starts a daemon in the home, with other answers than a sound one's where they are given."""
+    opened: list[Daemon] = []
+
+    def daemon(**answers: list[bytes]) -> None:
+        answers = {"getMonitorData": said([entry()]), "getVersion": said("7.0.4"), **answers}
+        opened.append(Daemon(home / "rpc.sock", answers))
+
+    yield daemon
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def ask_pm2(home: Path) -> Callable[[], Answer]:
+    """What the real program prints of the home."""
+
+    def ask() -> Answer:
+        host = Host.model_validate(
+            {"transport": "local://", "path": [str(home / "bin")], "pm2": {"home": str(home)}}
+        ).placed("vps", ())
+        return run_on(host, (Processes().command(host),))[0]
+
+    return ask
+
+
+@pytest.fixture
+def told(daemon: Callable[..., None], home: Path, ask_pm2: Callable[[], Answer]) -> Callable[..., ProcessList]:
+    """The answer to a daemon that runs, and has saved, processes with these settings."""
+
+    def told(*entries: dict[str, Any], saved: list[dict[str, Any]] | None = None) -> ProcessList:
+        daemon(getMonitorData=said(list(entries)))
+        (home / "dump.pm2").write_text(json.dumps([each["pm2_env"] for each in saved or entries], indent=2))
+        return Processes().parse(ask_pm2(), Host(transport="local://"))
+
+    return told
