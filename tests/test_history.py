@@ -80,6 +80,24 @@ def test_samples_of_others_are_left_out(history, host, noun, metric):
     assert history.samples("vps", "/", "restarts", 0) == [Counter(1, 0, 10)]
 
 
+def test_the_last_sample_is_the_newest_of_whatever_round(history):
+    assert history.last_sample("vps", "/", "restarts") is None
+    history.add(1, "lab.toml", "daily", [sample(5, 30, born=4)])
+    history.add(2, "lab.toml", "predeploy", [sample(7, 40, born=6)])
+    history.add(3, "other.toml", "daily", [sample(6, 20)])
+    history.add(4, "lab.toml", "daily", [verdict()])
+    assert history.last_sample("vps", "/", "restarts") == Counter(7, 6, 40)
+    assert history.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("host", "noun", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
+)
+def test_the_last_sample_of_others_is_left_out(history, host, noun, metric):
+    history.add(10, "lab.toml", "daily", [sample(1, 10)])
+    assert history.last_sample(host, noun, metric) is None
+
+
 def test_measured_values_keep_their_type(history):
     measurements = [
         Measurement("disk used", 83.1, "percent", "< 80 %", "failed", "s"),

@@ -9,6 +9,7 @@ from opsproof.models import NOUNS
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
 DATABASE = HOST + "[hosts.vps.databases.db]\n"
+PASSWORD_ELSEWHERE = "name password_env, password_file or a passfile in the dsn"
 
 
 @pytest.fixture
@@ -51,15 +52,30 @@ def write(tmp_path):
         (DATABASE + 'dsn = "host=db"\ntimeout = "0s"',
          "hosts.vps.databases.db: timeout: input should be greater than 0"),
         (DATABASE + 'dsn = "host=db password=hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "host=db password = hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "postgresql://u:hunter2@db/metachat"',
-         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "postgresql://db/metachat?user=u&password=hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: name password_env, or a passfile in the dsn"),
+         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
         (HOST + "processes.api = {}",
          "hosts: vps: processes are declared, but no pm2 table says where their daemon is"),
+        (DATABASE + 'dsn = "host=db"\npassword_env = "X"\npassword_file = "/x"',
+         "hosts.vps.databases: db: password_env and password_file are both given: one of them holds the password"),
+        (DATABASE + 'dsn = "host=db"\ncontainer = "postgres"\n[hosts.vps.containers]\nredis = {}',
+         "hosts: vps: databases.db runs in postgres, which is no declared container"),
+        (HOST + '[hosts.vps.queues]\ninbound = { pattern = "*" }',
+         "hosts: vps: queues are declared, but no broker table says where they are"),
+        (HOST + '[hosts.vps.broker]\nnetrc = "/n"\nurl = "http://u:hunter2@127.0.0.1:15672"',
+         "hosts.vps: broker: the url holds credentials: name a netrc file on the host"),
+        (HOST + '[hosts.vps.broker]\nnetrc = "/n"\nurl = "http://u@127.0.0.1"',
+         "hosts.vps: broker: the url holds credentials: name a netrc file on the host"),
+        (HOST + '[hosts.vps.broker]\nurl = "http://127.0.0.1"', "hosts.vps.broker: netrc is missing"),
+        (HOST + '[hosts.vps.broker]\nnetrc = "/n"\n[hosts.vps.queues]\nq = { pattern = "" }',
+         "hosts.vps.queues.q: pattern: string should have at least 1 character"),
+        (HOST + "[hosts.vps.caches]\nredis = { port = 65536 }",
+         "hosts.vps.caches.redis: port: input should be less than 65536"),
         (HOST + '[hosts.vps.endpoints.api]\nurl = "ftp://db"',
          "hosts.vps.endpoints.api: url: string should match pattern '^https?://'"),
         (HOST + '[hosts.vps.logs.api]\npath = "api.log"\nformat = "xml"',
@@ -172,6 +188,20 @@ def test_the_committed_inventories_can_be_loaded(repository, name):
 @pytest.mark.parametrize("noun", NOUNS)
 def test_production_declares_every_noun(production, noun):
     assert any(host.nouns(noun) for host in production.hosts.values())
+
+
+@pytest.mark.parametrize(
+    ("noun", "names"),
+    [
+        ("broker", [""]),
+        ("queue", ["inbound", "dead-letters"]),
+        ("work_queue", ["inbound"]),
+        ("dead_letter_queue", ["dead-letters"]),
+        ("contained_database", ["metachat"]),
+    ],
+)
+def test_a_noun_may_mean_some_of_a_table(production, noun, names):
+    assert list(production.hosts["vps-00"].nouns(noun)) == names
 
 
 def test_the_committed_schema_is_that_of_the_models(repository):

@@ -1,15 +1,18 @@
 import pytest
 
 from opsproof.limits import AtLeast, Estimate
-from opsproof.samples import Counter, increase
+from opsproof.samples import Counter, increase, increase_since
 
 DAY = 86_400.0
 NOW = 100 * DAY
 BORN = 10 * DAY
 
 
-def reading(value, days_ago, born=BORN):
-    return Counter(value, born, NOW - days_ago * DAY)
+REBORN = "its source started again"
+
+
+def reading(value, days_ago, born=BORN, **fields):
+    return Counter(value, born, NOW - days_ago * DAY, **fields)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +70,8 @@ def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why)
 @pytest.mark.parametrize(
     ("counter", "samples", "least", "why"),
     [
-        (Counter(0, NOW - DAY / 24, NOW), [reading(200, 0.5)], 0, "the PM2 daemon started again"),
-        (Counter(3, NOW - DAY / 24, NOW), [reading(190, 1), reading(200, 0.5)], 13, "the PM2 daemon started again"),
+        (Counter(0, NOW - DAY / 24, NOW), [reading(200, 0.5)], 0, REBORN),
+        (Counter(3, NOW - DAY / 24, NOW), [reading(190, 1), reading(200, 0.5)], 13, REBORN),
         (reading(3, 0), [reading(200, 1)], 3, "the counter was reset"),
         (reading(7, 0), [reading(9, 5)], 0, "the counter was reset"),
         (reading(7, 0), [reading(9, 2), reading(0, 0.5)], 7, "the counter was reset"),
@@ -77,3 +80,75 @@ def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why)
 )
 def test_of_a_counter_that_started_again_the_least_is_told(counter, samples, least, why):
     assert increase(counter, samples, DAY) == AtLeast(least, f"{why}, and what it counted before is lost")
+
+
+def test_a_counter_says_itself_what_it_means_that_it_counts_anew():
+    counter = Counter(0, NOW - DAY / 24, NOW, reborn="Redis started again")
+    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again, and what it counted before is lost"
+
+
+# Since the last run, however long ago.
+
+
+@pytest.mark.parametrize(
+    ("counter", "last", "grown"),
+    [
+        (reading(0, 0), None, 0),
+        (reading(7, 0), reading(7, 1), 0),
+        (reading(7, 0), reading(5, 1), 2),
+        (reading(7, 0), reading(5, 30), 2),
+        (reading(7, 0), reading(5, 0.0001), 2),
+        (reading(7, 0, grew=NOW - DAY / 2), reading(5, 1), 2),
+        (reading(7, 0, grew=NOW - DAY / 2), reading(7, 1), 1),
+        (reading(7, 0, grew=NOW - 2 * DAY), reading(7, 1), 0),
+        (reading(7, 0, grew=NOW - DAY), reading(7, 1), 0),
+        (reading(7, 0, falls=True), reading(5, 1), 2),
+        (reading(5, 0, falls=True), reading(7, 1), 0),
+        (reading(5, 0, falls=True, born=0.0), reading(3, 1, born=BORN), 2),
+    ],
+    ids=[
+        "never counted, no earlier run",
+        "nothing happened",
+        "it grew",
+        "a long pause between runs",
+        "two runs at once",
+        "counted, and known to have happened",
+        "not counted, and known to have happened",
+        "happened before the last run",
+        "happened at the last run",
+        "more is there",
+        "some was cleared",
+        "what is there has no birth",
+    ],
+)
+def test_the_increase_since_the_last_run_is_known(counter, last, grown):
+    assert increase_since(counter, last) == grown
+
+
+@pytest.mark.parametrize(
+    ("counter", "high"),
+    [
+        (reading(7, 0), 7),
+        (reading(7, 0, falls=True), 7),
+        (reading(0, 0, grew=NOW - DAY), 1),
+        (reading(7, 0, grew=NOW - DAY), 7),
+    ],
+    ids=["counter", "what is there", "only an event is known", "counter with an event"],
+)
+def test_without_an_earlier_run_there_is_only_a_range(counter, high):
+    assert increase_since(counter, None) == Estimate(0, high, "no earlier run is on record")
+
+
+@pytest.mark.parametrize(
+    ("counter", "last", "least", "why"),
+    [
+        (Counter(3, NOW - DAY / 2, NOW), reading(200, 1), 3, REBORN),
+        (Counter(0, NOW - DAY / 2, NOW), reading(200, 1), 0, REBORN),
+        (Counter(0, NOW - DAY / 2, NOW, grew=NOW - DAY / 2), reading(200, 1), 1, REBORN),
+        (Counter(3, NOW - DAY / 2, NOW, grew=NOW - DAY / 2), reading(200, 1), 3, REBORN),
+        (reading(3, 0), reading(200, 1), 3, "the counter was reset"),
+    ],
+    ids=["counts anew", "made anew", "made anew by an event", "counts the event", "reset"],
+)
+def test_of_a_counter_made_anew_since_the_last_run_the_least_is_told(counter, last, least, why):
+    assert increase_since(counter, last) == AtLeast(least, f"{why}, and what it counted before is lost")
