@@ -328,3 +328,8 @@ def test_a_real_server_tells_a_monitor_of_itself(redis, ask, netrc):
     assert found.rejected.born == pytest.approx(time.time(), abs=10)
     with pytest.raises(CommandError, match="the server wants a password"):
         state(ask(port))
+
+
+def test_the_program_loads_nothing_that_perl_base_lacks():
+    command = CacheStates().command(Host(transport="local://"), "redis", Cache())
+    assert re.findall(r"^\s*(?:use|require)\s+(\w+)", command.argv[2], re.MULTILINE) == ["strict", "warnings", "Socket"]
