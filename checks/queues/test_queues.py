@@ -27,7 +27,7 @@ def test_no_alarm_is_raised(broker_reception, broker):
 def test_every_queue_is_declared(queues, broker, evidence):
     """A queue that nobody knows fills up unseen: declare it, or delete it."""
     evidence("undeclared queues", queues.undeclared[:10])
-    assert not queues.undeclared, f"{len(queues.undeclared)} queues match no declared pattern"
+    assert not queues.undeclared, f"queues that match no declared pattern: {len(queues.undeclared)}"
 
 
 @CONSUMERS

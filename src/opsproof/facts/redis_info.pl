@@ -123,7 +123,7 @@ sub expect {
 
 sub main {
     my ($address, $port, $seconds, $netrc) = @_;
-    my $limit = int $seconds + 0.999;
+    my $limit = int($seconds + 0.999);
     my @login = $netrc eq '' ? () : login($netrc, $address);
     $SIG{PIPE} = 'IGNORE';
     $SIG{ALRM} = sub { silent("no answer within $limit s") };
