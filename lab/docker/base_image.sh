@@ -50,10 +50,9 @@ mirror=${mirror:-http://deb.debian.org/debian}
 mirror=${mirror%/}
 root=$(mktemp -d)
 # debootstrap mounts these two, and an interrupted one leaves them.
-trap 'umount --lazy "$root/proc" "$root/sys" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
-debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
-    fail "debootstrap $suite failed: $(tail -n 1 "$root.log"): see $root.log"
-rm -f "$root.log"
+trap 'umount --lazy "$root/proc" "$root/sys" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" ||
+    fail "debootstrap $suite failed for the mirror $mirror: check the network"
 write_sources "$root"
 slim "$root"
 tar --directory "$root" --create . | docker import --change 'CMD ["bash"]' - "$image" >/dev/null
