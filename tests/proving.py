@@ -48,7 +48,7 @@ class Rounds:
         )
         self.printed = done.stdout + done.stderr
         assert done.returncode in (0, 1, 6), self.printed
-        verdicts = self._last()
+        verdicts = self._last("verdict")
         assert done.returncode == exit_status(verdicts), self.printed
         self.checks = sorted({check(test) for test in verdicts})
         return verdicts
@@ -58,9 +58,14 @@ class Rounds:
         with closing(sqlite3.connect(self.history)) as history, history:
             history.execute("DELETE FROM samples WHERE metric = ?", (metric,))
 
-    def _last(self) -> dict[str, str]:
+    @property
+    def sentences(self) -> dict[str, str]:
+        """What the last round says of each check."""
+        return self._last("sentence")
+
+    def _last(self, column: str) -> dict[str, str]:
         with closing(sqlite3.connect(self.history)) as history:
-            query = "SELECT test, verdict FROM verdicts WHERE run = (SELECT max(id) FROM runs)"
+            query = f"SELECT test, {column} FROM verdicts WHERE run = (SELECT max(id) FROM runs)"
             return dict(history.execute(query).fetchall())
 
 

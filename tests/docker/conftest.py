@@ -1,6 +1,7 @@
 """One docker lab for a whole test session, healthy and warm; it is left as it was found."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from lab.docker import DockerLab, engine
 from lab.docker.layout import NAMES
 from lab.errors import LabError
 from opsproof.facts.containers import FIRST_START_S
+from tests.proving import Rounds
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,18 @@ def docker_lab() -> Iterator[DockerLab]:
             stack.callback(lab.down)
         _warm(lab)
         yield lab
+
+
+@pytest.fixture(scope="session")
+def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
+    """Daily rounds over ssh, with connections of their own; none may take longer than half a minute."""
+    folder = tmp_path_factory.mktemp("docker")
+    inventory = docker_lab.inventory(folder / "lab-docker.toml")
+    # Sockets have short paths, so the folder for connections has one too.
+    with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
+        rounds = Rounds(inventory, folder / "reports", timeout_s=30, environment={"XDG_RUNTIME_DIR": runtime})
+        rounds.run()  # what grows since the last run needs one
+        yield rounds
 
 
 def _require_engine() -> None:

@@ -1,34 +1,22 @@
 """The proof on Docker: over ssh, with real containers, exactly the checks that a fault names change."""
 
-import tempfile
 from contextlib import contextmanager
 
 import pytest
 
 from lab.docker.faults import FAULTS
 from lab.docker.layout import APP
-from tests.proving import IS_ROOT, Proof, Rounds, agree, bad, identity
+from tests.proving import IS_ROOT, Proof, agree, bad, identity
 
 pytestmark = pytest.mark.docker
 KEPT = "/run/kept-logs"
 
 
 @pytest.fixture(scope="module")
-def proof(docker_lab, tmp_path_factory, request):
-    folder = tmp_path_factory.mktemp("proof")
-    # Sockets have short paths, so the folder for connections has one too.
-    with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
-        inventory = docker_lab.inventory(folder / "lab-docker.toml")
-        rounds = Rounds(inventory, folder / "reports", timeout_s=30, environment={"XDG_RUNTIME_DIR": runtime})
-        proof = Proof(rounds)
-        rounds.run()  # what grows since the last run needs one
-        yield proof
-        proof.show(request.config)
-
-
-@pytest.fixture(scope="module")
-def rounds(proof):
-    return proof.rounds
+def proof(rounds, request):
+    proof = Proof(rounds)
+    yield proof
+    proof.show(request.config)
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """Faults of containers while they run, or should."""
 
-import time
 from collections.abc import Iterator
 
 from lab.docker import DockerLab, engine
-from lab.docker.faults.fault import fault, wait_until
+from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     CACHE_COUNTERS,
     CACHE_REPORT,
@@ -18,14 +17,12 @@ from lab.docker.faults.steps import (
     moved,
     of,
     recover,
-    state,
 )
 from lab.docker.layout import POSTGRES, REDIS
 
 HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
 API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy")
-HOG = "my @held; push @held, 'x' x 10_000_000 while 1"
 
 
 @fault(
@@ -80,23 +77,6 @@ def container_restarted(lab: DockerLab) -> Iterator[None]:
     engine.run("restart", REDIS)
     await_health(REDIS)
     yield
-
-
-@fault(
-    failed=("test_nothing_was_killed_for_memory", *of(REDIS, "test_container_was_not_out_of_memory")),
-    told=REDIS_STARTED,
-)
-def out_of_memory(lab: DockerLab) -> Iterator[None]:
-    """A script in the container takes all that the container may have, and the kernel kills it."""
-    kills = 0
-    while not state(REDIS)["OOMKilled"] and kills < 5:  # Docker misses one now and then
-        lab.root("sh", "-c", 'perl -e "$1" || true', "sh", HOG, container=REDIS)
-        kills += 1
-        time.sleep(0.3)
-    wait_until(lambda: bool(state(REDIS)["OOMKilled"]), "Docker notices", 2)
-    yield
-    engine.run("restart", REDIS)
-    await_health(REDIS)
 
 
 @fault(

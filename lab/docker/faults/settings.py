@@ -25,7 +25,7 @@ def no_restart_policy(lab: DockerLab) -> Iterator[None]:
 @fault(failed=of(REDIS, "test_container_is_healthy"), warned=ANEW, told=REDIS_STARTED)
 def no_health_check(lab: DockerLab) -> Iterator[None]:
     """Nobody asks whether it answers."""
-    with remade(lab, REDIS, "--no-healthcheck"):
+    with remade(lab, REDIS, health=("--no-healthcheck",)):
         yield
 
 

@@ -109,10 +109,12 @@ def settle() -> None:
 
 
 @contextmanager
-def remade(lab: DockerLab, name: str, *more: str, **changes: Any) -> Iterator[None]:
+def remade(
+    lab: DockerLab, name: str, *more: str, health: tuple[str, ...] = ("--health-interval=500ms",), **changes: Any
+) -> Iterator[None]:
     """A container made anew with `more` options or other `changes`, over its data; afterwards the original again."""
     original = lab.container(name)
-    other = replace(original, options=(*original.options, "--health-interval=500ms", *more), **changes)
+    other = replace(original, options=(*original.options, *health, *more), **changes)
     with original.away():
         other.make(str(lab.home))
         engine.run("start", name)

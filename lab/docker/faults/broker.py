@@ -1,0 +1,93 @@
+"""RabbitMQ as the faults use it: messages by the application's own client, counts by the management API."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from lab.docker import DockerLab, passwords
+from lab.docker.faults.fault import wait_until
+from lab.docker.layout import MANAGEMENT_PORT, RABBITMQ
+from lab.docker.passwords import MONITORS
+from lab.docker.status import HOST
+from lab.docker.work import QUEUES
+
+CLIENT = Path(__file__).with_name("amqp.js")
+SCRIPT = "/tmp/amqp.js"
+LOGIN = "set -a && . ./.env"
+COUNTED_WITHIN_S = 30
+
+
+def amqp(lab: DockerLab, *words: str) -> None:
+    """Does what amqp.js describes."""
+    lab.deploy("sh", "-c", f'{LOGIN} && exec node - "$@"', "amqp", *words, text=CLIENT.read_text())
+
+
+def control(lab: DockerLab, *words: str) -> None:
+    """One command of rabbitmqctl."""
+    lab.root("rabbitmqctl", "--quiet", *words, container=RABBITMQ)
+
+
+def queues(lab: DockerLab) -> dict[str, dict[str, Any]]:
+    """Every lasting queue of the application, as the broker counts it."""
+    listed = _get(lab, "queues?columns=name,consumers,messages_ready,messages_unacknowledged,exclusive")
+    return {queue["name"]: queue for queue in listed if not queue["exclusive"]}
+
+
+def await_alarm(lab: DockerLab, name: str, *, raised: bool) -> None:
+    """Waits until the broker tells that an alarm is raised, or is not any more."""
+    wait_until(lambda: _get(lab, "nodes")[0].get(name) is raised, f"{name} is {raised}", COUNTED_WITHIN_S)
+
+
+def await_count(lab: DockerLab, queue: str, column: str, count: int) -> None:
+    """Waits until the broker counts so much in a queue."""
+    wait_until(lambda: queues(lab).get(queue, {}).get(column) == count, f"{column} is {count}", COUNTED_WITHIN_S)
+
+
+def await_consumers(lab: DockerLab, count: int) -> None:
+    """Waits until so many of the worker's queues are consumed, and everything is counted."""
+    wait_until(lambda: _consumed(lab) == count, f"{count} queues are consumed", 45)
+
+
+def _consumed(lab: DockerLab) -> int | None:
+    """How many of the worker's queues are consumed; None while not everything is counted."""
+    found = queues(lab)
+    if not set(QUEUES) <= set(found) or any("messages_ready" not in queue for queue in found.values()):
+        return None
+    return len([name for name in QUEUES if found[name].get("consumers", 0) > 0])
+
+
+@contextmanager
+def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
+    """A queue of a tenant of its own, whose consumer takes so many of its messages and confirms none."""
+    amqp(lab, "declare", queue)
+    try:
+        amqp(lab, "publish", queue, str(messages))
+        _hold(lab, queue, count)
+        await_count(lab, queue, "messages_ready", messages - count)
+        await_count(lab, queue, "consumers", 1)
+        yield
+    finally:
+        amqp(lab, "delete", queue)
+
+
+def _hold(lab: DockerLab, queue: str, count: int) -> None:
+    """Leaves a client behind, which ends with the queue."""
+    leave = f'{LOGIN} && cat > {SCRIPT} && (setsid node - "$@" < {SCRIPT} > /dev/null 2>&1 &)'
+    lab.deploy("sh", "-c", leave, "amqp", "hold", queue, str(count), text=CLIENT.read_text())
+
+
+def _get(lab: DockerLab, path: str) -> list[dict[str, Any]]:
+    """What the management API answers; nothing while it does not."""
+    login = ("opsproof", passwords.load(lab.layout).monitors[MONITORS[1]])
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.get(f"http://{HOST}:{MANAGEMENT_PORT}/api/{path}", auth=login, timeout=5)
+            answer.raise_for_status()
+        except requests.RequestException:
+            return []
+    found: list[dict[str, Any]] = answer.json()
+    return found

@@ -1,0 +1,83 @@
+"""Faults of the platform itself: the daily round tells them over ssh as it does on the spot."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from lab.docker import DockerLab
+from lab.docker.faults.fault import fault, wait_until
+from lab.docker.faults.steps import DEGRADED, of, recover, settle
+from lab.logs import line
+
+WORKER = "meta-chat-worker"
+PROCESSES = ("meta-chat-api", WORKER, "pm2-logrotate")
+DAEMON = "/home/deploy/.pm2/pm2.pid"
+
+
+@fault(
+    failed=(
+        *of(WORKER, "test_process_is_online", "test_process_has_settled"),
+        *of("inbound", "test_queues_are_consumed"),
+        "test_no_process_is_broken",
+    )
+)
+def worker_stopped(lab: DockerLab) -> Iterator[None]:
+    """Somebody stopped it and forgot it."""
+    lab.pm2("stop", WORKER)
+    wait_until(lambda: not lab.status().worker, "nobody consumes")
+    yield
+    lab.pm2("start", WORKER)
+    recover(lab)
+    settle()
+
+
+@fault(warned=DEGRADED)
+def health_degraded(lab: DockerLab) -> Iterator[None]:
+    """HTTP 200, and the JSON says degraded."""
+    lab.faults(health="degraded")
+    yield
+    lab.faults()
+
+
+@fault(
+    failed=tuple(each for each in DEGRADED if "healthy" in each),
+    warned=tuple(each for each in DEGRADED if "services" in each),
+)
+def health_unhealthy(lab: DockerLab) -> Iterator[None]:
+    """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
+    lab.faults(health="unhealthy")
+    yield
+    lab.faults()
+
+
+@fault(failed=of("api-out", "test_errors_are_few"))
+def error_burst(lab: DockerLab) -> Iterator[None]:
+    """Twenty errors of the server's own in its log."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
+    fields = '"err":{"type":"Error","message":"proof: injected failure","status":500,"statusCode":500}'
+    lines = [line(moment, "ERROR", ("ApiServer",), fields, "Request failed")] * 20
+    lab.deploy("sh", "-c", "cat >> logs/api-out.log", text="".join(lines))
+    yield
+
+
+@fault(
+    warned=(
+        *(f"test_process_has_settled[vps-{name}]" for name in PROCESSES),
+        *(f"test_restarts_are_rare[vps-{name}]" for name in PROCESSES),
+    )
+)
+def daemon_killed(lab: DockerLab) -> Iterator[None]:
+    """PM2's daemon was killed; systemd noticed and started it again, with all that it runs."""
+    before = lab.root("cat", DAEMON)
+    lab.root("kill", "-KILL", before)
+    wait_until(lambda: lab.root("sh", "-c", f"cat {DAEMON} || true") not in ("", before), "systemd starts PM2 again")
+    recover(lab)
+    yield
+    settle()
+
+
+@fault(failed=("test_no_unit_has_failed",))
+def unit_failed(lab: DockerLab) -> Iterator[None]:
+    """A timer's job ended in an error, and told nobody."""
+    lab.root("sh", "-c", "systemd-run --quiet --wait --unit=nightly-backup false || true")
+    yield
+    lab.root("systemctl", "reset-failed", "nightly-backup")

@@ -1,0 +1,82 @@
+"""Faults of the proxy in front of the API."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.docker import DockerLab
+from lab.docker.faults.fault import fault
+from lab.docker.faults.steps import ANSWERS, of, recover, written
+
+CADDYFILE = "/etc/caddy/Caddyfile"
+RESTART = ("systemctl", "restart", "caddy")
+TLS = "/etc/caddy/tls"
+PUBLIC = of("public", *ANSWERS)
+REDIRECT = "redir https://{host}{uri} 301"
+SIGN = (
+    f"cd {TLS} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=chat.lab.test"
+    " -addext subjectAltName=DNS:chat.lab.test -keyout chat.lab.test.key -out chat.lab.test.crt && chown -R caddy: ."
+)
+
+
+@fault(
+    failed=(
+        *PUBLIC,
+        *of("plain-http", "test_endpoint_answers", "test_answer_is_quick", "test_http_redirects_to_https"),
+    )
+)
+def proxy_stopped(lab: DockerLab) -> Iterator[None]:
+    """The API works, and nobody reaches it."""
+    lab.root("systemctl", "stop", "caddy")
+    yield
+    lab.root("systemctl", "start", "caddy")
+    recover(lab)
+
+
+@fault(failed=PUBLIC)
+def certificate_expired(lab: DockerLab) -> Iterator[None]:
+    """Nobody renewed it."""
+    with _certificate(lab, "lab-certificate -1"):
+        yield
+
+
+@fault(failed=PUBLIC)
+def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
+    """No browser trusts it."""
+    with _certificate(lab, SIGN):
+        yield
+
+
+@fault(failed=of("plain-http", "test_endpoint_answers", "test_http_redirects_to_https"))
+def http_not_redirected(lab: DockerLab) -> Iterator[None]:
+    """Plain HTTP is served, passwords and all."""
+    with _configured(lab, REDIRECT, 'respond "Welcome" 200'):
+        yield
+
+
+@fault(failed=of("plain-http", "test_http_redirects_to_https"))
+def http_redirected_elsewhere(lab: DockerLab) -> Iterator[None]:
+    """It leads to a host that is not ours."""
+    with _configured(lab, REDIRECT, "redir https://elsewhere.test{uri} 301"):
+        yield
+
+
+@contextmanager
+def _configured(lab: DockerLab, before: str, after: str) -> Iterator[None]:
+    text = lab.root("cat", CADDYFILE)
+    with written(lab, CADDYFILE, text.replace(before, after), RESTART):
+        yield
+    recover(lab)
+
+
+@contextmanager
+def _certificate(lab: DockerLab, command: str) -> Iterator[None]:
+    """Another certificate, as a shell command makes it."""
+    lab.root("cp", "-a", TLS, f"{TLS}.aside")
+    try:
+        lab.root("sh", "-c", f"({command}) 2> /dev/null")
+        lab.root(*RESTART)
+        yield
+    finally:
+        lab.root("sh", "-c", f"rm -r {TLS} && mv {TLS}.aside {TLS}")
+        lab.root(*RESTART)
+    recover(lab)

@@ -1,0 +1,55 @@
+"""The round over docker:// says what it says over ssh, but for the database: that needs a tunnel, or a way of its own."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab.docker import passwords
+from lab.docker.layout import POSTGRES_PORT
+from tests.proving import bad, check
+
+pytestmark = pytest.mark.docker
+SQL = {
+    "test_database_accepts_connections",
+    "test_query_is_answered_quickly",
+    "test_connections_are_left",
+    "test_shared_memory_fits_maintenance",
+}
+TUNNELLED = 'port=5432 dbname=metachat user=opsproof_monitor"\npassword_file = "/home/ops/.opsproof/postgres"\n'
+DIRECT = (
+    f'port={POSTGRES_PORT} dbname=metachat user=opsproof_monitor"\nreach = "direct"\npassword_env = "PROOF_PASSWORD"\n'
+)
+
+
+@pytest.fixture
+def over_docker(rounds, tmp_path):
+    """Rounds over docker://, with the same history; what else is to be replaced in the inventory may be given."""
+
+    def rounds_with(*changes, **environment):
+        text = rounds.inventory.read_text()
+        transport = next(line for line in text.splitlines() if line.startswith("transport = "))
+        for before, after in ((transport, 'transport = "docker://meta-chat-vps"'), *changes):
+            assert before in text
+            text = text.replace(before, after)
+        inventory = tmp_path / "over-docker.toml"
+        inventory.write_text(text)
+        return replace(rounds, inventory=inventory, environment={**rounds.environment, **environment})
+
+    return rounds_with
+
+
+def test_everything_but_the_database_is_measured_over_docker(rounds, over_docker):
+    over_ssh, others = rounds.run(), over_docker()
+    verdicts = others.run()
+    assert {check(test) for test in bad(verdicts)} == SQL
+    assert {test: verdict for test, verdict in verdicts.items() if check(test) not in SQL} == {
+        test: verdict for test, verdict in over_ssh.items() if check(test) not in SQL
+    }
+    for test in bad(verdicts):
+        assert verdicts[test] == "unknown"
+        assert "a tunnel is needed, and docker:// has none" in others.sentences[test]
+
+
+def test_a_published_port_leads_to_the_database_directly(rounds, docker_lab, over_docker):
+    password = passwords.load(docker_lab.layout).platform.passwords["opsproof_monitor"]
+    assert over_docker((TUNNELLED, DIRECT), PROOF_PASSWORD=password).run() == rounds.run()
