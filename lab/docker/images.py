@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from lab.docker import engine
-from lab.docker.layout import OWNER_LABEL
 from lab.layout import REPOSITORY, SOURCE
 from lab.progress import Say, step
 
 HERE = Path(__file__).parent
 SUITES = ("bookworm", "trixie")
+# Not the label of the lab's containers: a container has those of its image too.
 CONTEXT_LABEL = "opsproof.lab.context"
+IMAGE_LABEL = "opsproof.lab.image"
 STAGE_LABEL = "opsproof.lab.stage"
 FORTNIGHT = 14
 CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
@@ -77,13 +78,13 @@ def remove() -> None:
     for image in IMAGES:
         if engine.exists("image", image.tag):
             engine.run("image", "rm", "--force", image.tag)
-    for label in (OWNER_LABEL, STAGE_LABEL):
+    for label in (IMAGE_LABEL, STAGE_LABEL):
         _prune(label)
 
 
 def prune() -> None:
     """Deletes earlier images; the stages of a build stay, for the next one."""
-    _prune(OWNER_LABEL)
+    _prune(IMAGE_LABEL)
 
 
 def fingerprint(image: Image) -> str:
@@ -129,7 +130,7 @@ def _build_bases(logs: Path, say: Say) -> None:
 
 def _job(image: Image, logs: Path) -> engine.Job:
     files = image.files() | (_machine() if image.downloads else {})
-    labels = ("--label", f"{OWNER_LABEL}=docker", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
+    labels = ("--label", f"{IMAGE_LABEL}=yes", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
     seeded = ("--build-arg", f"SEEDED={_today()}") if image.dated else ()
     dockerfile = f"images/{image.name}/Dockerfile"
     command = ("docker", "build", "--network", "host", *_proxies(), *labels, *seeded, "--tag", image.tag)
