@@ -56,6 +56,7 @@ VPS = Image(
         ("stubs/timedatectl", SOURCE / "stubs" / "timedatectl"),
         ("requirements/node.txt", REPOSITORY / "requirements" / "node.txt"),
         ("privileges/opsproof.sudoers", REPOSITORY / "docs" / "privileges" / "opsproof.sudoers"),
+        ("privileges/opsproof.sshd.conf", REPOSITORY / "docs" / "privileges" / "opsproof.sshd.conf"),
     ),
     dated=True,
     downloads=True,

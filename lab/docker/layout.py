@@ -34,6 +34,11 @@ class DockerLayout(Layout):
         """What the last builds printed."""
         return self.home / "builds"
 
+    @cached_property
+    def session_lock(self) -> Path:
+        """The lock that whoever uses the lab for long holds meanwhile, as a session of tests does."""
+        return self.home / "session.lock"
+
     def create(self) -> None:
         """Makes the folders, for their owner alone."""
         for folder in (self.home, self.ssh, self.secrets, self.builds):

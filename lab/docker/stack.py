@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -114,7 +114,7 @@ class DockerLab:
             step(self._say, f"docker lab is up: ssh -F {self.layout.ssh / 'config'} -p {SSH_PORT} ops@127.0.0.1"),
             ExitStack() as undo,
         ):
-            self._refuse_others()
+            self._refuse_others(self._refuse_in_use)
             undo.callback(self._stop_started, self._running())
             self._up()
             undo.pop_all()
@@ -127,7 +127,7 @@ class DockerLab:
             return
         text = "docker lab is down" + (" and its data, images and keys are gone" if purge else "")
         with lock.held(self.layout.lock), step(self._say, text):
-            self._refuse_others()
+            self._refuse_others(_refuse)
             self._stop(self._running())
             if purge:
                 self._purge()
@@ -209,15 +209,24 @@ class DockerLab:
         self.faults()
         self._say("faults switched off")
 
-    def _refuse_others(self) -> None:
-        """Containers of the same names that somebody else made are not ours to touch."""
+    def _refuse_others(self, refuse: Callable[[str, Path], None]) -> None:
+        """Containers of the same names that somebody else made are not ours to touch; another lab's may be."""
         for name, found in engine.containers(NAMES).items():
             labels = found["Config"]["Labels"] or {}
             if labels.get(OWNER_LABEL) != "docker":
                 raise LabError(f"the container {name} is not the lab's: rename it or remove it")
             owner = labels.get(HOME_LABEL, str(self.home))
             if owner != str(self.home) and Path(owner).exists():
-                raise LabError(f"the container {name} belongs to the lab in {owner}: stop that one with --purge first")
+                refuse(name, Path(owner))
+
+    def _refuse_in_use(self, name: str, owner: Path) -> None:
+        """An engine has room for one lab: that of another checkout gives way, unless somebody uses it."""
+        layout = DockerLayout(owner)
+        for path in (layout.lock, layout.session_lock):
+            if path.exists():
+                with lock.held(path):
+                    continue
+        self._say(f"taking over {name} from the lab in {owner}")
 
     def _containers(self) -> tuple[Container, ...]:
         return containers.all_of(passwords.load(self.layout))
@@ -269,6 +278,10 @@ class DockerLab:
     @staticmethod
     def _in(container: str, user: str, command: tuple[str, ...], text: str) -> str:
         return engine.run("exec", "--interactive", "--user", user, container, *command, data=text.encode())
+
+
+def _refuse(name: str, owner: Path) -> None:
+    raise LabError(f"the container {name} belongs to the lab in {owner}: stop that one")
 
 
 def rewrite_inventory(text: str, home: Path) -> str:

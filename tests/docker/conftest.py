@@ -24,7 +24,7 @@ def docker_lab() -> Iterator[DockerLab]:
     with ExitStack() as stack:
         lab = DockerLab()
         lab.layout.create()
-        stack.enter_context(lock.held(lab.home / "session.lock"))
+        stack.enter_context(lock.held(lab.layout.session_lock))
         was_down = lab.status().down
         lab.up()
         if was_down:
