@@ -5,11 +5,15 @@
     OpsproofError
     ├── InventoryError       the inventory is wrong; no host was contacted
     ├── Absent               declared, and not there: a failure
-    └── MeasurementError     not measured: the verdict is unknown
-        ├── HostUnreachable  no answer from the host at all
-        ├── CommandError     a tool is missing, refused, timed out or failed
-        ├── OutputError      a tool answered what cannot be read
-        └── DatabaseError    a query or its connection failed
+    ├── MeasurementError     not measured: the verdict is unknown
+    │   ├── HostUnreachable  no answer from the host at all
+    │   ├── CommandError     a tool is missing, refused, timed out or failed
+    │   ├── OutputError      a tool answered what cannot be read
+    │   └── DatabaseError    a query or its connection failed
+    └── ActionError          an action did not do what it was asked to
+        ├── Refused          nothing was changed
+        ├── StepFailed       the host may have changed
+        └── NotRepaired      the steps ran, and the finding is still there
 """
 
 
@@ -43,3 +47,19 @@ class OutputError(MeasurementError):
 
 class DatabaseError(MeasurementError):
     """A database gave no answer to a query."""
+
+
+class ActionError(OpsproofError):
+    """An action did not do what it was asked to."""
+
+
+class Refused(ActionError):
+    """A guard said no before anything was changed."""
+
+
+class StepFailed(ActionError):
+    """A step of an action did not end well, so the host may have changed."""
+
+
+class NotRepaired(ActionError):
+    """The steps of an action ran, and what they were for is not reached."""

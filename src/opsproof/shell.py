@@ -2,10 +2,13 @@
 
 import os
 import secrets
+import select
+import shlex
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -182,6 +185,43 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, number)
             process.wait(STOP_PATIENCE_S)
+
+
+@contextmanager
+def attended(host: Host, command: Command) -> Iterator[str]:
+    """The first line that `command` prints; it runs on for as long as its standard input is held open here.
+
+    Raises:
+        HostUnreachable: it printed none in time, or the transport cannot hold an input open.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        _attending(host, command), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        try:
+            yield _first_line(host, process, command.timeout_s + ssh.CONNECT_TIMEOUT_S)
+        finally:
+            process.kill()
+
+
+def _attending(host: Host, command: Command) -> list[str]:
+    kind = host.transport.partition("://")[0]
+    if kind == "local":
+        return list(command.words())
+    if kind != "ssh":
+        raise HostUnreachable(f"{host.name}: {kind}:// cannot be held for an action: use ssh:// or local://")
+    return [*ssh.words(host.transport), shlex.join(command.words())]
+
+
+def _first_line(host: Host, process: "subprocess.Popen[bytes]", limit_s: float) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not select.select([process.stdout], [], [], limit_s)[0]:
+        raise HostUnreachable(f"{host.name}: no answer from {host.transport} within {limit_s:.0f} s")
+    line = process.stdout.readline().decode(errors="replace").rstrip("\n")
+    if not line:
+        raise HostUnreachable(f"{host.name}: {_reason(process.stderr.read().decode(errors='replace'))}")
+    return line
 
 
 def stop_all() -> None:

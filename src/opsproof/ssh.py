@@ -60,17 +60,22 @@ def route(host: Host, database: Database) -> list[str]:
         raise DatabaseError(
             f'a tunnel is needed, and {kind}:// has none: give a dsn that works here with reach="direct"'
         )
-    return _words(host.transport)
+    return words(host.transport)
 
 
-def _words(transport: str) -> list[str]:
+def words(transport: str) -> list[str]:
+    """The ssh command line that leads to where `transport` does; a command may follow.
+
+    Raises:
+        HostUnreachable: the folder for connections is not this user's alone.
+    """
     import testinfra  # a run judged from saved facts needs no transport
 
     backend = testinfra.get_host(specification(transport)).backend
-    words = ["ssh", "-F", backend.ssh_config, *shlex.split(backend.ssh_extra_args or "")]
+    line = ["ssh", "-F", backend.ssh_config, *shlex.split(backend.ssh_extra_args or "")]
     for flag, value in (("-l", backend.host.user), ("-p", backend.host.port), ("-i", backend.ssh_identity_file)):
-        words += [flag, value] if value else []
-    return [*words, backend.host.name]
+        line += [flag, value] if value else []
+    return [*line, backend.host.name]
 
 
 @cache

@@ -1,0 +1,192 @@
+"""Actions from their command lines to their exit statuses, on this machine and over real ssh."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
+import sys
+from opsproof import action
+from opsproof.errors import MeasurementError, Refused
+from opsproof.shell import argv
+
+class Make(action.Action):
+    name = "make"
+
+    @classmethod
+    def add_arguments(cls, parser):
+        parser.add_argument("folder")
+        parser.add_argument("--slow", default="0")
+        parser.add_argument("--instead", default="")
+        parser.add_argument("--never", action="store_true")
+
+    def plan(self):
+        (answer,) = self.work.ask(argv("test", "-d", self.options.folder))
+        if answer.require("test", 0, 1).status == 0:
+            return []
+        script = f'sleep {self.options.slow}; mkdir "$1"'
+        words = ("sh", "-c", script, "sh", self.options.instead or self.options.folder)
+        return [action.Step(f"make {self.options.folder}", lambda: self.work.do(argv(*words, timeout_s=60), "mkdir"))]
+
+    def guard(self, steps):
+        if self.options.never:
+            raise Refused("never")
+
+sys.exit(action.main(Make))
+'''
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    def inventory(transport="local://", path=""):
+        file = tmp_path / "inventory.toml"
+        file.write_text(f'[hosts.vps]\ntransport = "{transport}"\n{path}')
+        return file
+
+    return inventory
+
+
+@pytest.fixture
+def words(tmp_path, inventory):
+    script = tmp_path / "make.py"
+    script.write_text(SCRIPT)
+
+    def words(*more, transport="local://"):
+        options = [f"--inventory={inventory(transport)}", f"--reports={tmp_path / 'reports'}"]
+        return [sys.executable, str(script), *options, str(tmp_path / "made"), *more]
+
+    return words
+
+
+@pytest.fixture
+def run(words):
+    def run(*more, transport="local://"):
+        line = words(*more, transport=transport)
+        return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+@pytest.fixture
+def journal(tmp_path):
+    def journal():
+        path = tmp_path / "reports" / "journal.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    return journal
+
+
+def test_a_plan_is_shown_and_nothing_is_changed(run, journal, tmp_path):
+    done = run()
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "plan of make on vps:",
+        f"  1. make {tmp_path}/made",
+        "make: nothing was changed: give --apply to do it",
+    ]
+    assert not (tmp_path / "made").exists()
+    assert journal() == []
+
+
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_what_is_applied_is_the_plan_and_then_nothing_is_left(run, journal, tmp_path, sshd, transport):
+    where = sshd if transport == "ssh" else "local://"
+    done = run("--apply", transport=where)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "make: done and proven in " in done.stdout
+    assert (tmp_path / "made").is_dir()
+    again = run("--apply", transport=where)
+    assert (again.returncode, again.stdout) == (0, "make: nothing to do\n")
+    assert [(entry["outcome"], entry["plan"]) for entry in journal()] == [
+        ("done", [f"make {tmp_path}/made"]),
+        ("nothing to do", []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ("--never", ("never: nothing was changed", 3, "refused")),
+        ("--instead=/nowhere/made", ("mkdir ended with status 1: ", 4, "failed")),
+        ("--instead={0}/other", ("still to be done: make {0}/made: the steps ran", 5, "not repaired")),
+    ],
+)
+def test_how_it_ends_is_told_by_status_sentence_and_journal(run, journal, tmp_path, more, end):
+    message, *end = end
+    done = run("--apply", more.format(tmp_path))
+    assert done.returncode == end[0]
+    assert done.stderr.startswith(f"make: {message.format(tmp_path)}")
+    (entry,) = journal()
+    assert (entry["outcome"], entry["host"], entry["action"]) == (end[1], "vps", "make")
+    assert entry["message"] in done.stderr
+
+
+def test_a_host_that_cannot_be_asked_is_not_touched(run, free_port):
+    for more in ((), ("--apply",)):
+        done = run(*more, transport=f"ssh://root@127.0.0.1:{free_port}")
+        assert done.returncode == 6
+        assert "Connection refused: nothing more was changed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [(("--host=other",), "--host: 'other' is none of vps"), (("--inventory=/nowhere",), "/nowhere: no such file")],
+)
+def test_what_is_typed_wrong_is_a_usage_error(run, journal, more, complaint):
+    done = run("--apply", *more)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert journal() == []
+
+
+def test_everything_can_be_had_as_one_json_object(run, tmp_path):
+    done = run("--apply", "--json")
+    said = json.loads(done.stdout)
+    assert said.pop("message").startswith("done and proven")
+    assert said == {"action": "make", "host": "vps", "plan": [f"make {tmp_path}/made"], "outcome": "done", "exit": 0}
+
+
+def begun(words, *more, transport="local://"):
+    """An action in the middle of its step."""
+    process = subprocess.Popen(words("--apply", *more, transport=transport), stdout=subprocess.PIPE, text=True)
+    said = iter(process.stdout)
+    assert any("1. make" in line for line in said)
+    time.sleep(0.5)
+    return process
+
+
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_two_never_run_together_and_the_second_says_who_holds_the_host(words, run, sshd, transport):
+    where = sshd if transport == "ssh" else "local://"
+    first = begun(words, "--slow=3", transport=where)
+    second = run("--apply", transport=where)
+    assert second.returncode == 3
+    assert f"vps is held by make, process {first.pid} of " in second.stderr
+    assert first.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(words, run, tmp_path, sshd, transport):
+    where = sshd if transport == "ssh" else "local://"
+    first = begun(words, "--slow=3", transport=where)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    said = [run("--apply", transport=where)]
+    while said[-1].returncode == 3:
+        time.sleep(0.3)
+        said.append(run("--apply", transport=where))
+    assert said[-1].returncode == 0
+    assert (tmp_path / "made").is_dir()
+    assert all("held by" in each.stderr for each in said[:-1])
+
+
+def test_an_interrupted_one_says_so(words, journal):
+    first = begun(words, "--slow=30")
+    first.send_signal(signal.SIGINT)
+    assert first.wait(timeout=20) == 4
+    assert journal()[0]["outcome"] == "interrupted"
