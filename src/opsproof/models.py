@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from opsproof.limits import Limit
 from opsproof.metrics import METRICS
 from opsproof.nouns import (
+    Backup,
     Broker,
     Cache,
     Clock,
@@ -46,6 +47,7 @@ class Host(Model):
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
+    backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     broker: Broker | None = None
     queues: dict[str, Queue] = Field(default_factory=dict)
@@ -69,6 +71,9 @@ class Host(Model):
         for name, database in self.databases.items():
             if database.container and database.container not in self.containers:
                 raise ValueError(f"databases.{name} runs in {database.container}, which is no declared container")
+        for name, backup in self.backups.items():
+            if backup.database not in self.databases:
+                raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
         return self
 
     @property
@@ -111,6 +116,8 @@ NOUNS: dict[str, str] = {
     "mountpoint": "mounts",
     "database": "databases",
     "contained_database": "databases",
+    "backup": "backups",
+    "offsite_backup": "backups",
     "container": "containers",
     "broker": "broker",
     "queue": "queues",
@@ -128,6 +135,7 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),
+    "offsite_backup": lambda backup: bool(backup.off_site),
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }

@@ -1,5 +1,6 @@
 """What can be declared to be on a host: the nouns, and the limits that each may carry."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -138,6 +139,36 @@ class Database(Noun):
         if self.password_env and self.password_file:
             raise ValueError("password_env and password_file are both given: one of them holds the password")
         return self
+
+
+class Backup(Noun):
+    """Backups of one database, kept in a folder of the host that belongs to the login user."""
+
+    database: str = Field(description="the declared database")
+    folder: str = Field(pattern=r"^[^\n]+$", description="on the host; the login user's own")
+    user: str = Field(description="the role that dumps: it may read everything, and bypasses row-level security")
+    passfile: str = Field("", description="libpq password file on the host, for a client that runs there")
+    engine: Literal["pg_dump"] = Field("pg_dump", description="what makes it")
+    tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
+    keep: Duration = Field(30 * 86400.0, description="how long every backup is kept")
+    keep_weekly: int = Field(0, ge=0, description="weeks for which the newest backup of each is kept beyond that")
+    keep_monthly: int = Field(0, ge=0, description="months for which the newest backup of each is kept beyond that")
+    keep_least: int = Field(3, ge=1, description="verified backups that are always kept, however old")
+    off_site: list[str] = Field(
+        default_factory=list, description="where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path"
+    )
+    age_recipient: str = Field("", description="public key of age, for which copies are encrypted before they leave")
+    lock_wait: Duration = Field(60.0, description="how long a dump waits for a table's lock")
+    timeout: Duration = Field(6 * 3600.0, description="of a dump, and of one copy")
+
+    @field_validator("off_site")
+    @classmethod
+    def _keeps_no_secret(cls, targets: list[str]) -> list[str]:
+        if wrong := next((each for each in targets if not re.match(r"/|(ssh|s3)://[^/]+/", each)), None):
+            raise ValueError(f"{wrong!r} is no folder, ssh://user@host/path or s3://bucket/path")
+        if any(":" in userinfo(each) or (each.startswith("s3:") and userinfo(each)) for each in targets):
+            raise ValueError("a target of off_site holds credentials: they belong where opsproof runs")
+        return targets
 
 
 def userinfo(uri: str) -> str:

@@ -60,6 +60,8 @@ class Action(ABC):
         self.work = work
         self.host = work.host
         self.options = options
+        self.measured: dict[str, float | str] = {}
+        """What the journal keeps of what it learns, under names with units."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

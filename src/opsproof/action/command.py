@@ -56,6 +56,7 @@ class Course:
     message: str = "nothing was changed: give --apply to do it"
     status: int = 0
     began: float = field(default_factory=time.time)
+    measured: dict[str, float | str] = field(default_factory=dict)
 
     def end(self, outcome: str, message: str, status: int = 0) -> None:
         """Says how it ended."""
@@ -72,7 +73,9 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
     try:
         host = _host(load(options.inventory), options.host)
         course.host = host.name
-        _run(action(Work(host, console.print), options), course)
+        made = action(Work(host, console.print), options)
+        course.measured = made.measured
+        _run(made, course)
     except OpsproofError as error:
         _fail(course, error)
     except KeyboardInterrupt:
@@ -172,7 +175,15 @@ def _conclude(course: Course, options: argparse.Namespace, words: list[str] | No
 def _write_down(course: Course, options: argparse.Namespace, words: list[str]) -> None:
     duration_s = time.time() - course.began
     entry = journal.Entry(
-        course.action.name, course.host, words, course.plan, course.outcome, course.message, course.began, duration_s
+        course.action.name,
+        course.host,
+        words,
+        course.plan,
+        course.outcome,
+        course.message,
+        course.began,
+        duration_s,
+        course.measured,
     )
     try:
         journal.append(options.reports / "journal.jsonl", entry)

@@ -11,7 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """One action that was applied; `began` in seconds since 1970, `outcome` a word, `message` a sentence."""
+    """One action that was applied; `began` in seconds since 1970, `outcome` a word, `message` a sentence.
+
+    `measured` is what the action learned that is worth keeping, under names with units.
+    """
 
     action: str
     host: str
@@ -21,6 +24,7 @@ class Entry:
     message: str
     began: float
     duration_s: float
+    measured: dict[str, float | str] = field(default_factory=dict)
     user: str = field(default_factory=lambda: f"{getpass.getuser()}@{socket.gethostname()}")
 
     def line(self) -> str:

@@ -1,0 +1,6 @@
+-- The queries, one for each table that pg_dump writes rows of, which answer [schema, table, rows] as JSON.
+SELECT format('SELECT json_build_array(%L, %L, count(*)) FROM ONLY %I.%I', nspname, relname, nspname, relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+ WHERE relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+ ORDER BY relpages DESC, nspname COLLATE "C", relname COLLATE "C"
