@@ -92,6 +92,7 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
         ("`pm2`", nouns.Pm2),
         ("`clock`", nouns.Clock),
         ("`logs`", nouns.Log),
+        ("`rotation`", nouns.Rotation),
         ("`endpoints`", nouns.Endpoint),
         ("`mounts`", nouns.Mount),
         ("`databases`", nouns.Database),

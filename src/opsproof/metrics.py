@@ -26,6 +26,14 @@ METRICS: dict[str, Metric] = {
     ),
     "log_fatals": Metric("fatal errors", "count", "FATAL lines, over the span of log_errors"),
     "log_silence": Metric("silence", "seconds", "Time since the last line of a log"),
+    "log_folder_size": Metric("folder size", "bytes", "Size of all files in a folder of logs"),
+    "log_file_size": Metric("largest file", "bytes", "Size of the largest file in a folder of logs, or of PM2's own"),
+    "rotation_overdue": Metric(
+        "rotation overdue", "seconds", "Time that the lines of a log have waited for its rotation"
+    ),
+    "rotated_history": Metric("rotated history", "seconds", "Age of the oldest line in the rotated files of a log"),
+    "rotated_age": Metric("oldest rotated file", "seconds", "Age of a log's oldest rotated file"),
+    "rotated_plain": Metric("uncompressed rotated files", "count", "Rotated files of a log that are not compressed"),
     "http_status": Metric("HTTP status", "count", "Status code of an endpoint's answer"),
     "health_status": Metric("health", "word", "The platform's own word for its health"),
     "services_down": Metric("services down", "count", "Services that a health answer does not call up"),

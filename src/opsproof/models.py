@@ -18,12 +18,14 @@ from opsproof.nouns import (
     Endpoint,
     LimitTable,
     Log,
+    LogFolder,
     Model,
     Mount,
     Noun,
     Pm2,
     Process,
     Queue,
+    Rotation,
     Sshd,
     Systemd,
     userinfo,
@@ -44,6 +46,8 @@ class Host(Model):
     clock: Clock | None = None
     processes: dict[str, Process] = Field(default_factory=dict)
     logs: dict[str, Log] = Field(default_factory=dict)
+    log_folders: dict[str, LogFolder] = Field(default_factory=dict)
+    rotation: Rotation | None = None
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
@@ -66,6 +70,8 @@ class Host(Model):
     def _is_whole(self) -> "Host":
         if self.processes and self.pm2 is None:
             raise ValueError("processes are declared, but no pm2 table says where their daemon is")
+        if self.rotation and self.pm2 is None:
+            raise ValueError("a rotation is declared, but no pm2 table says where its settings are")
         if self.queues and self.broker is None:
             raise ValueError("queues are declared, but no broker table says where they are")
         for name, database in self.databases.items():
@@ -109,6 +115,8 @@ NOUNS: dict[str, str] = {
     "clock": "clock",
     "process": "processes",
     "log": "logs",
+    "log_folder": "log_folders",
+    "rotation": "rotation",
     "endpoint": "endpoints",
     "health_endpoint": "endpoints",
     "redirect": "endpoints",

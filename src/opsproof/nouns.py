@@ -94,6 +94,30 @@ class Log(Noun):
     format: Literal["json", "text"] = Field(description="json: one JSON object a line; text: stderr of Node")
 
 
+class LogFolder(Noun):
+    """A folder of logs, by its path."""
+
+
+class Rotation(Noun):
+    """The settings of pm2-logrotate, as they must be."""
+
+    max_size: str = Field("10M", description="of a log before it is rotated ahead of its time")
+    retain: int = Field(7, gt=0, description="rotated files that are kept of each log")
+    compress: bool = Field(True, description="whether rotated files are compressed")
+    interval: str = Field("0 0 * * *", description="when logs are rotated, as cron writes it")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is declared, as PM2 calls and keeps it."""
+        compress = str(self.compress).lower()
+        return {
+            "max_size": self.max_size,
+            "retain": str(self.retain),
+            "compress": compress,
+            "rotateInterval": self.interval,
+        }
+
+
 class Endpoint(Noun):
     """An address that is asked with one GET from the host itself."""
 

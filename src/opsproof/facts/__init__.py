@@ -1,7 +1,19 @@
 """Facts, one module per subject."""
 
 from opsproof.fact import REGISTRY
-from opsproof.facts import caches, containers, databases, disks, endpoints, logs, machine, processes, queues, services
+from opsproof.facts import (
+    caches,
+    containers,
+    databases,
+    disks,
+    endpoints,
+    logs,
+    machine,
+    processes,
+    queues,
+    rotation,
+    services,
+)
 
 __all__ = [
     "REGISTRY",
@@ -14,5 +26,6 @@ __all__ = [
     "machine",
     "processes",
     "queues",
+    "rotation",
     "services",
 ]
