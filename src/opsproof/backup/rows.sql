@@ -1,5 +1,8 @@
--- The queries, one for each table that pg_dump writes rows of, which answer [schema, table, rows] as JSON.
-SELECT format('SELECT json_build_array(%L, %L, count(*)) FROM ONLY %I.%I', nspname, relname, nspname, relname)
+-- The queries, one for each table that pg_dump writes rows of; each answers how pg_restore lists it, and
+-- [schema, table, rows] as JSON.
+SELECT format('SELECT %L, json_build_array(%L, %L, count(*)) FROM ONLY %I.%I',
+              translate(format('TABLE DATA %s %s', nspname, relname), E'\n\r', '  '),
+              nspname, relname, nspname, relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
