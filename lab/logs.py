@@ -28,7 +28,7 @@ CRASH = (
 DAY = timedelta(days=1)
 
 
-def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 4000, plain_days: int = 2) -> None:
+def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 4000, plain_days: int = 0) -> None:
     """Writes rotated files of the past days, of which some stay uncompressed, and the current files up to `now` (UTC).
 
     The same arguments give the same bytes. A request costs about 330 bytes.
@@ -43,7 +43,8 @@ def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 400
             _write(path, _lines(name, writer, end - DAY, end, lines_per_day), end)
         _write(folder / f"{name}.log", _lines(name, writer, midnight, now, lines_per_day), now)
     for name in ("api-error", "worker-error"):
-        _write_crashes(folder / f"{name}.log", now)
+        _write_crashes(folder, name, midnight)
+        _write(folder / f"{name}.log", (), now)
 
 
 def remove(folder: Path) -> None:
@@ -145,13 +146,13 @@ def _open(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8")
 
 
-def _write_crashes(path: Path, now: datetime) -> None:
+def _write_crashes(folder: Path, name: str, midnight: datetime) -> None:
     """Two crashes, days ago; as in production every line of a stack trace has a date of its own."""
     for age in (5, 3):
-        moment = now - age * DAY
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(f"{moment:%Y-%m-%d %H:%M:%S} +00:00: {text}\n" for text in CRASH)
-        _date(path, moment)
+        end = midnight - age * DAY
+        moment = end - DAY / 3
+        lines = [f"{moment:%Y-%m-%d %H:%M:%S} +00:00: {text}\n" for text in CRASH]
+        _write(folder / f"{name}__{end:%Y-%m-%d_%H-%M-%S}.log.gz", lines, end)
 
 
 def _date(path: Path, moment: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What the proofs of all labs share: daily rounds, what a fault must change, and the matrix that is printed."""
+"""What the proofs of all labs share: rounds, what a fault must change, and the matrix that is printed."""
 
 import os
 import sqlite3
@@ -18,11 +18,12 @@ COLUMNS = string.ascii_letters + string.digits
 
 @dataclass
 class Rounds:
-    """Daily rounds with one inventory; each must end within `timeout_s`."""
+    """Rounds of the checks that `marker` selects, with one inventory; each must end within `timeout_s`."""
 
     inventory: Path
     reports: Path
     timeout_s: float = 120
+    marker: str = "daily"
     environment: dict[str, str] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)
     printed: str = ""
@@ -32,7 +33,7 @@ class Rounds:
         return self.reports / "history.sqlite"
 
     def command(self, *options: str) -> list[str]:
-        words = [sys.executable, "-m", "pytest", "-q", "-m", "daily"]
+        words = [sys.executable, "-m", "pytest", "-q", "-m", self.marker]
         return [*words, f"--inventory={self.inventory}", f"--reports={self.reports}", *options]
 
     def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Faults in and of log files."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,8 +45,9 @@ def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
 @fault()
 def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
     """What is older than the window counts for nothing, in whatever file it stands."""
-    old = lab.layout.logs / "api-out__2000-01-01_00-00-00.log"
-    old.write_text("".join(_failures(50, timedelta(hours=30), 500)), encoding="utf-8")
+    moment = datetime.now(UTC) - timedelta(hours=29)
+    old = lab.layout.logs / f"api-out__{moment:%Y-%m-%d_%H-%M-%S}.log.gz"
+    old.write_bytes(gzip.compress("".join(_failures(50, timedelta(hours=30), 500)).encode()))
     yield
     old.unlink()
 
@@ -97,6 +99,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
 
 
 @fault(
+    failed=(f"test_rotated_files_reach_back[{API}]",),
     unknown=tuple(
         f"{check}[{API}]"
         for check in (
@@ -105,7 +108,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
             "test_nothing_is_fatal",
             "test_log_is_written",
         )
-    )
+    ),
 )
 def log_of_another_format(lab: Lab) -> Iterator[None]:
     """A new logger writes lines without a level: no errors are found in them, and none is claimed."""

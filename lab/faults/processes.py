@@ -119,6 +119,7 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
         "test_no_process_is_broken",
         "test_saved_list_matches_what_runs",
         "test_daemon_and_tool_are_one_version",
+        "test_rotation_is_installed",
         *EVERY_PROCESS,
     ),
     may=EVERY_ANSWER,
@@ -138,6 +139,7 @@ def daemon_gone(lab: Lab) -> Iterator[None]:
         "test_no_process_is_broken",
         "test_saved_list_matches_what_runs",
         "test_daemon_and_tool_are_one_version",
+        "test_rotation_is_installed",
         *EVERY_PROCESS,
     )
 )

@@ -34,7 +34,7 @@ def test_a_log_line_is_a_date_and_json_with_repeated_keys():
 
 def test_history_is_a_week_of_files_and_the_same_each_time(tmp_path: Path):
     for name in ("one", "two"):
-        logs.history(tmp_path / name, NOW, lines_per_day=300)
+        logs.history(tmp_path / name, NOW, lines_per_day=300, plain_days=2)
 
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len([name for name in names if name.startswith("api-out__")]) == 7
@@ -54,10 +54,11 @@ def test_history_holds_few_errors_of_the_servers_own_making(tmp_path: Path):
     assert sum('"status":404' in line for line in _content(tmp_path / "api-out.log").splitlines()) > 10
 
 
-def test_history_leaves_old_stack_traces_in_plain_text(tmp_path: Path):
+def test_history_leaves_old_stack_traces_of_plain_text_in_rotated_files(tmp_path: Path):
     logs.history(tmp_path, NOW, days=1, lines_per_day=10)
 
-    lines = (tmp_path / "api-error.log").read_text().splitlines()
+    assert (tmp_path / "api-error.log").read_text() == ""
+    lines = "".join(_content(path) for path in tmp_path.glob("api-error__*")).splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+00:00: ", line) for line in lines)
     assert max(line[:10] for line in lines) < "2026-11-21"
 

@@ -1,0 +1,155 @@
+"""Faults of what becomes of logs in the course of a week."""
+
+import gzip
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from lab import Lab
+from lab.faults.fault import fault
+from lab.faults.processes import EVERY_PROCESS, settle
+from lab.logs import line
+
+API = "lab-api-out"
+MODULE = "lab-pm2-logrotate"
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def _rotated(lab: Lab, name: str, age: timedelta, packed: bool = True) -> Iterator[Path]:
+    """One more rotated file, as old as that."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - age
+    path = lab.layout.logs / f"{name}__{moment:%Y-%m-%d_%H-%M-%S}.log{'.gz' if packed else ''}"
+    content = line(moment - timedelta(minutes=1), "INFO", ("ApiServer",), "", "Heartbeat").encode()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    os.utime(path, 2 * (time.time() - age.total_seconds(),))
+    yield path
+    path.unlink()
+
+
+@contextmanager
+def _without(paths: list[Path]) -> Iterator[None]:
+    kept = {path: (path.read_bytes(), path.stat().st_mtime) for path in paths}
+    for path in paths:
+        path.unlink()
+    yield
+    for path, (content, modified) in kept.items():
+        path.write_bytes(content)
+        os.utime(path, (modified, modified))
+
+
+@contextmanager
+def _sparse(folder: Path, count: int, size_bytes: int) -> Iterator[None]:
+    """Files that are said to be large, and take no room."""
+    paths = [folder / f"ballast-{number}.log" for number in range(count)]
+    for path in paths:
+        path.touch()
+        os.truncate(path, size_bytes)
+    yield
+    for path in paths:
+        path.unlink()
+
+
+def _files(lab: Lab) -> list[Path]:
+    return sorted(lab.layout.logs.glob("api-out__*"))
+
+
+@fault(
+    failed=("test_rotation_is_installed", *(f"{check}[{MODULE}]" for check in EVERY_PROCESS)),
+)
+def logrotate_uninstalled(lab: Lab) -> Iterator[None]:
+    """PM2 has forgotten the module; its settings are still there."""
+    lab.pm2("delete", "pm2-logrotate")
+    yield
+    lab.up()
+    settle()
+
+
+@contextmanager
+def _settings(lab: Lab, change: dict[str, dict[str, str]]) -> Iterator[None]:
+    path = lab.layout.pm2 / "module_conf.json"
+    before = path.read_text()
+    path.write_text(json.dumps(json.loads(before) | change))
+    yield
+    path.write_text(before)
+
+
+@fault(failed=("test_rotation_is_configured_as_declared",))
+def logrotate_configured_otherwise(lab: Lab) -> Iterator[None]:
+    """Somebody raised the size at which logs are rotated, and switched compression off."""
+    with _settings(lab, {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}):
+        yield
+
+
+@fault(failed=("test_rotation_is_configured_as_declared",))
+def logrotate_without_settings(lab: Lab) -> Iterator[None]:
+    """PM2's settings were written anew without those of the module."""
+    path = lab.layout.pm2 / "module_conf.json"
+    before = path.read_text()
+    path.write_text('{"module-db-v2": {}}')
+    yield
+    path.write_text(before)
+
+
+@fault(failed=(f"test_log_is_rotated[{API}]",))
+def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
+    """The last two rotations did not happen, and their lines are still in the current file."""
+    current = lab.layout.logs / "api-out.log"
+    first = line(datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=30), "INFO", ("ApiServer",), "", "Heartbeat")
+    with _without(_files(lab)[-2:]):
+        current.write_text(first + current.read_text())
+        yield
+        current.write_text(current.read_text().replace(first, ""))
+
+
+@fault(failed=(f"test_rotated_files_reach_back[{API}]",))
+def rotated_files_of_two_days_alone(lab: Lab) -> Iterator[None]:
+    """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
+    with _without(_files(lab)[:-2]):
+        yield
+
+
+@fault(failed=(f"test_old_rotated_files_are_removed[{API}]",))
+def rotated_file_past_its_week(lab: Lab) -> Iterator[None]:
+    """Five hours past seven days: `find -mtime +7` would keep it for the rest of the eighth."""
+    with _rotated(lab, "api-out", timedelta(days=7, hours=5)):
+        yield
+
+
+@fault()
+def old_file_of_another_log(lab: Lab) -> Iterator[None]:
+    """A log whose name ends in the name of a declared one: its files are its own."""
+    with _rotated(lab, "my-api-out", timedelta(days=30)), _rotated(lab, "api-out-old", timedelta(days=30), False):
+        yield
+
+
+@fault(failed=(f"test_rotated_files_are_compressed[{API}]",))
+def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
+    """What pm2-logrotate 3.0.0 leaves although compress is true."""
+    with _rotated(lab, "api-out", timedelta(hours=1), packed=False):
+        yield
+
+
+@fault(failed=("test_no_log_file_is_large",))
+def log_file_large(lab: Lab) -> Iterator[None]:
+    """One file of 101 MB."""
+    with _sparse(lab.layout.logs, 1, 101 * MEGABYTE):
+        yield
+
+
+@fault(failed=("test_log_folder_is_small",))
+def log_folder_large(lab: Lab) -> Iterator[None]:
+    """Many files of 99 MB."""
+    with _sparse(lab.layout.logs, 55, 99 * MEGABYTE):
+        yield
+
+
+@fault(failed=("test_logs_of_pm2_itself_are_small",))
+def pm2_log_large(lab: Lab) -> Iterator[None]:
+    """A module has written 101 MB into PM2's own folder of logs."""
+    with _sparse(lab.layout.pm2 / "logs", 1, 101 * MEGABYTE):
+        yield
