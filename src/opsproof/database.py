@@ -85,9 +85,24 @@ def ask(target: Target, queries: list[str]) -> list[Result]:
         return [Result(refusal=str(error), elapsed_s=time.monotonic() - started)] * len(queries)
 
 
+def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
+    """The `dsn` for a client program on its host, as another role; `inside` the server's container, over its socket.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    from psycopg import conninfo
+
+    parameters = _parsed(dsn)
+    kept = {"dbname"} if inside else parameters.keys() - {"passfile"}
+    return conninfo.make_conninfo(
+        **{**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
+    )
+
+
 @contextmanager
 def _connection(target: Target) -> Iterator["psycopg.Connection[Any]"]:
-    parameters = _parameters(target)
+    parameters = _parsed(target.dsn)
     if not target.ssh:
         with closing(_connect(target, parameters, _password(target))) as connection:
             yield connection
@@ -101,11 +116,11 @@ def _connection(target: Target) -> Iterator["psycopg.Connection[Any]"]:
             yield connection
 
 
-def _parameters(target: Target) -> dict[str, Any]:
+def _parsed(dsn: str) -> dict[str, Any]:
     from psycopg import ProgrammingError, conninfo
 
     try:
-        return conninfo.conninfo_to_dict(target.dsn)
+        return conninfo.conninfo_to_dict(dsn)
     except ProgrammingError as error:
         raise DatabaseError(_one_line(str(error))) from error
 

@@ -46,6 +46,18 @@ METRICS: dict[str, Metric] = {
     "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
     "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
+    "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
+    "backup_age": Metric("backup age", "seconds", "Time since the newest backup of a database began"),
+    "backup_size": Metric("backup size", "bytes", "Size of the newest backup's files"),
+    "backup_size_change": Metric(
+        "backup size change", "percent", "Newest backup's size against the median of the seven before it"
+    ),
+    "backups_kept": Metric("backups", "count", "Backups that lie in a folder"),
+    "backups_overdue": Metric("overdue backups", "count", "Backups that should have been let go the day before"),
+    "backup_leftovers": Metric("leftovers", "count", "Files of interrupted backups that nobody is at work on"),
+    "backup_room": Metric("room for a backup", "percent", "Free space against the newest backup's size"),
+    "drill_age": Metric("drill age", "seconds", "Time since a backup was last restored for practice"),
+    "restore_time": Metric("restore time", "seconds", "Time that the last drill took to restore a backup"),
     "container_status": Metric("status", "word", "Docker's word for the state of a declared container"),
     "container_health": Metric("health", "word", "What the container's own health check says; none where it has none"),
     "container_restarts": Metric(

@@ -204,6 +204,23 @@ def attended(host: Host, command: Command) -> Iterator[str]:
             process.kill()
 
 
+@contextmanager
+def piped(host: Host, command: Command) -> Iterator["subprocess.Popen[bytes]"]:
+    """The running `command`, with its standard input and output as pipes, of whatever length; ended with its use.
+
+    Raises:
+        HostUnreachable: the transport has no pipes.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        _attending(host, command), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def _attending(host: Host, command: Command) -> list[str]:
     kind = host.transport.partition("://")[0]
     if kind == "local":

@@ -32,6 +32,7 @@ $SIG{PIPE} = 'IGNORE';
 my $began = time;
 my $started = clock();
 chdir $folder or fail("$folder: $!");
+fail("$folder/$set is there already") if -e "$set.manifest.json";
 dump_globals("$set.globals.sql");
 my $dump = $set . ($compression eq 'wrapped' ? '.dump.zst' : '.dump');
 my ($server, %tables) = dump_database($dump);

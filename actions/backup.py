@@ -1,0 +1,54 @@
+"""Backs declared databases up: dumps each, reads it back, copies it off the host, lets old ones go.
+
+Without --apply it says what it would do, how large the backup will be and how much room there is.
+A backup that is interrupted at any moment leaves nothing that could be taken for one, and takes no
+older one away; the next run removes what is left of it.
+"""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+
+from opsproof.action import Step, main
+from opsproof.backup.deed import Deed, DeclaredBackups
+
+
+class BackUp(DeclaredBackups):
+    """One dump of each declared database, and what follows from it."""
+
+    name = "backup"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which of the declared backups."""
+        parser.add_argument("--backup", metavar="NAME", help="one of the declared backups; all where it is left out")
+
+    def plan(self) -> list[Step]:
+        """For each backup: sweep, dump, copy, and only then let old ones go."""
+        self.deeds = [Deed(self, name) for name in self.chosen]
+        return [step for deed in self.deeds for step in self._steps(deed)]
+
+    def _steps(self, deed: Deed) -> list[Step]:
+        steps = [Step(f"make {deed.set} {deed.outlook}", deed.dump)]
+        if deed.leftovers:
+            steps.insert(0, Step(f"remove what is left of interrupted backups: {deed.leftovers}", deed.sweep))
+        steps += [Step(f"copy {deed.set} to {each}", partial(deed.copy, each)) for each in deed.backup.off_site]
+        if deed.expendable:
+            steps.append(Step(f"let go what need not be kept: {', '.join(deed.expendable)}", deed.prune))
+        return steps
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that cannot come to its end."""
+        del steps
+        for deed in self.deeds:
+            deed.guard()
+
+    def prove(self, steps: list[Step]) -> None:
+        """Each new backup was read back, and lies where it should."""
+        del steps
+        for deed in self.deeds:
+            deed.prove()
+
+
+if __name__ == "__main__":
+    sys.exit(main(BackUp))

@@ -1,0 +1,213 @@
+"""What lies in a folder of backups: the sets, what is left over, and the one that was read back."""
+
+import re
+from calendar import timegm
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from time import gmtime, strftime, strptime
+
+from opsproof.backup import manifest
+from opsproof.backup.manifest import Manifest, ManifestError
+from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.models import Host
+from opsproof.nouns import Backup
+from opsproof.shell import Answer, Command, argv
+
+MODE = "0600"
+LOOK_TIMEOUT_S = 120.0
+STALE_S = 3600.0
+"""What is not complete and has not been written for so long is left over: no backup is at work on it."""
+_STAMP = "%Y%m%dT%H%M%SZ"
+_SUFFIX = re.compile(r"\.(dump|dump\.zst|globals\.sql|manifest\.json)(\.partial)?$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as it lies there; `modified` in seconds since 1970, by the host's clock."""
+
+    name: str
+    size_bytes: int
+    mode: str
+    owner: str
+    modified: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One set as it was read back: its manifest's text, its files' checksums, what pg_restore lists."""
+
+    name: str
+    text: str = ""
+    sums: dict[str, str] = field(default_factory=dict)
+    listed: tuple[str, ...] = ()
+    unlisted: tuple[int, str] | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its manifest.
+
+        Raises:
+            Absent: it has none.
+            ManifestError: it cannot be believed.
+        """
+        if not self.text:
+            raise Absent(f"{self.name} has no manifest")
+        return manifest.read(self.text)
+
+    def lacks(self, *tables: str) -> list[str]:
+        """Those of `tables`, by schema.table, and of its manifest, that the archive does not list.
+
+        Raises:
+            CommandError: pg_restore cannot be run.
+            Absent: it runs, and finds no archive.
+        """
+        if self.unlisted is not None:
+            status, message = self.unlisted
+            raise (CommandError if status in (126, 127) else Absent)(f"pg_restore does not list it: {message}")
+        entries = "\n".join(self.listed)
+        wanted = dict.fromkeys([*(tuple(each.split(".", 1)) for each in tables), *self.manifest.tables])
+        return [".".join(each) for each in wanted if not _is_listed(entries, each)]
+
+    def flaws(self) -> list[str]:
+        """What is wrong with its files, by its manifest; none where all are what they were."""
+        try:
+            files = self.manifest.files.values()
+        except (ManifestError, Absent) as error:
+            return [str(error)]
+        missing = [f"{file.name} is not there" for file in files if file.name not in self.sums]
+        wrong = [file.name for file in files if self.sums.get(file.name, file.sha256) != file.sha256]
+        return [*missing, *(f"{name} is not what it was: its checksum is another one" for name in wrong)]
+
+
+def _is_listed(entries: str, table: tuple[str, ...]) -> bool:
+    """Tables by partitions have no rows of their own, so that pg_restore lists the table alone."""
+    name = " ".join(table).translate({10: " ", 13: " "})
+    return f" TABLE DATA {name} " in entries or f" TABLE {name} " in entries
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A folder of backups; `me` is who looked, `now` the host's clock in seconds since 1970."""
+
+    name: str
+    me: str
+    now: float
+    free_bytes: int
+    entries: dict[str, Entry]
+    reading: Reading | None = None
+
+    @property
+    def sets(self) -> list[str]:
+        """The backups, oldest first: what has a manifest."""
+        return sorted(each.removesuffix(".manifest.json") for each in self.entries if each.endswith(".manifest.json"))
+
+    @property
+    def newest(self) -> str:
+        """The newest backup.
+
+        Raises:
+            Absent: there is none.
+        """
+        if not self.sets:
+            raise Absent(f"there is no backup of {self.name}")
+        return self.sets[-1]
+
+    @property
+    def leftovers(self) -> list[Entry]:
+        """Files of backups that did not come to their end, or went halfway."""
+        whole = set(self.sets)
+        return [each for each in self.entries.values() if each.name.endswith(".partial") or set_of(each) not in whole]
+
+    @property
+    def stale(self) -> list[Entry]:
+        """The leftovers that no backup is at work on."""
+        return [each for each in self.leftovers if self.now - each.modified > STALE_S]
+
+    def files(self, name: str) -> list[Entry]:
+        """The files of a set."""
+        return [each for each in self.entries.values() if set_of(each) == name and not each.name.endswith(".partial")]
+
+    def size(self, name: str) -> int:
+        """Bytes of a set's files."""
+        return sum(each.size_bytes for each in self.files(name))
+
+    def age(self, name: str) -> float:
+        """Seconds since a backup began."""
+        return self.now - began(name)
+
+    def exposed(self, name: str) -> list[str]:
+        """What of a set is not for its owner alone, or belongs to somebody else."""
+        return [
+            f"{each.name} belongs to {each.owner} and has mode {each.mode}"
+            for each in self.files(name)
+            if (each.mode, each.owner) != (MODE, self.me)
+        ]
+
+
+def set_of(entry: Entry) -> str:
+    """The name of the set that a file belongs to."""
+    return _SUFFIX.sub("", entry.name)
+
+
+def called(name: str, moment: float) -> str:
+    """The set's name of a backup that begins at `moment`, in seconds since 1970."""
+    return f"{name}_{strftime(_STAMP, gmtime(moment))}"
+
+
+def began(set_name: str) -> float:
+    """When a backup began, in seconds since 1970, by its set's name."""
+    return float(timegm(strptime(set_name.rpartition("_")[2], _STAMP)))
+
+
+def look(backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = LOOK_TIMEOUT_S) -> Command:
+    """The command that looks at a folder, and reads one set of it back: its name, "newest" or "none"."""
+    return argv("perl", "-e", _program(), "--", backup.folder, name, read, *client, timeout_s=timeout_s)
+
+
+def client(host: Host, backup: Backup) -> tuple[str, ...]:
+    """The words in front of a client's program: those that lead into the database's container, or none."""
+    container = host.databases[backup.database].container
+    sudo = ("sudo", "-n", "-u", host.docker_as, "--") if container and host.docker_as else ()
+    return (*sudo, "docker", "exec", "-i", container) if container else ()
+
+
+@cache
+def _program() -> str:
+    return Path(__file__).with_name("look.pl").read_text(encoding="utf-8")
+
+
+def seen(answer: Answer, name: str, folder: str) -> Shelf:
+    """The shelf that an answer to `look` tells of.
+
+    Raises:
+        Absent: there is no such folder.
+        MeasurementError: it tells of none.
+    """
+    if answer.status == 3 and "No such file" in answer.stderr:
+        raise Absent(f"{folder} is declared, but there is no such folder")
+    lines = answer.require("the look at the backups").stdout.split("\n")
+    if lines[-2:] != ["end", ""]:
+        raise OutputError("the look at the backups was cut short")
+    said: dict[str, list[str]] = {}
+    for line in lines[:-2]:
+        label, _, rest = line.partition(" ")
+        said.setdefault(label, []).append(rest)
+    entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
+    (me,), (free,) = said["me"], said["free"]
+    return Shelf(name, me, answer.now, int(free), {each.name: each for each in entries}, _reading(said))
+
+
+def _entry(size: str, mode: str, owner: str, modified: str, name: str) -> Entry:
+    return Entry(name, int(size), mode, owner, float(modified))
+
+
+def _reading(said: dict[str, list[str]]) -> Reading | None:
+    if "read" not in said:
+        return None
+    (set_name,) = said["read"]
+    sums = {name: sha256 for sha256, name in (line.split(" ", 1) for line in said.get("sum", []))}
+    unlisted = [line.partition(" ") for line in said.get("unlisted", [])]
+    text = "\n".join([*said.get("manifest:", []), ""]) if "manifest:" in said else ""
+    refusal = (int(unlisted[0][0]), unlisted[0][2]) if unlisted else None
+    return Reading(set_name, text, sums, tuple(said.get("listed:", [])), refusal)
