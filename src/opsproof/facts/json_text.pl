@@ -1,7 +1,7 @@
 # JSON as text: what a value consists of, without decoding anything.
 #
-# The first half of one program: pm2_list.pl is joined behind it, and both are sent to a host
-# as `perl -e`. The pragmas and the variables of this file hold for that half too.
+# The first part of programs: pm2_list.pl, among others, is joined behind it, and all are sent to a host
+# as `perl -e`. The pragmas and the variables of this file hold for the rest too.
 #
 # The whole grammar is checked, to any depth. A value stays the JSON text it came in, to be compared
 # and printed as it is. Needs only perl-base.

@@ -177,6 +177,6 @@ def _shape(entry: dict[str, Any]) -> tuple[str, ...]:
 
 @cache
 def _script() -> str:
-    """The Perl program that asks PM2; its two files are one program in this order only."""
-    names = ("json_text.pl", "pm2_list.pl")
+    """The Perl program that asks PM2; its files are one program in this order only."""
+    names = ("json_text.pl", "pm2_daemon.pl", "pm2_list.pl")
     return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)

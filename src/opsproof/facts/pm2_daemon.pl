@@ -1,0 +1,49 @@
+# The PM2 daemon over its own socket: the pm2 command starts a daemon where none runs.
+#
+# A part of programs: it is joined behind json_text.pl, whose pragmas hold for it too. The folder must be
+# PM2_HOME, because the address of a socket has room for 107 characters. Needs only perl-base.
+
+# Linux's own: to load Socket and Errno takes as long as all the rest.
+my ($AF_UNIX, $SOCK_STREAM, $ENOENT, $ECONNREFUSED) = (1, 1, 2, 111);
+
+# ---- the daemon: a message is a frame of the AMP protocol, its arguments prefixed with their type
+
+sub first_argument {    # nothing while the frame is not whole
+    my ($frame) = @_;
+    my ($end, $size) = (1, length $$frame);
+    for (1 .. ord($$frame) & 15) {
+        return if $end + 4 > $size;
+        $end += 4 + unpack 'N', substr $$frame, $end, 4;
+    }
+    return $end > 1 && $end <= $size ? unpack 'x N/a*', $$frame : undef;
+}
+
+sub exchange {
+    my ($socket, $method) = @_;
+    my ($received, $answer) = ('');
+    my @arguments = (qq(j:{"type":"call","method":"$method","args":[{}]}), "s:$$:0");
+    syswrite $socket, pack 'C(N/a*)*', 1 << 4 | @arguments, @arguments;
+    until (defined($answer = first_argument(\$received))) {
+        sysread $socket, $received, 1 << 20, length $received
+            or fail("the PM2 daemon closed the connection at $method");
+    }
+    return $answer =~ s/^..//sr;
+}
+
+sub connected {    # nothing where no daemon listens
+    socket my $socket, $AF_UNIX, $SOCK_STREAM, 0 or fail("socket: $!");
+    return $socket if connect $socket, pack 'S a*', $AF_UNIX, 'rpc.sock';
+    return if $! == $ENOENT || $! == $ECONNREFUSED;
+    fail("rpc.sock: $!");
+}
+
+sub call {
+    my ($method) = @_;
+    my $socket = connected() or return;
+    my $source = "the PM2 daemon's answer to $method";
+    my $answer = fields(checked(exchange($socket, $method), $source), $source);
+    my ($error) = ($answer->{error} // '') =~ /^"(.+)"\z/;
+    fail($error // "$source is an error") if is_true($answer->{error});
+    return (parts($answer->{args}, '[', $source))[0] // fail("$source is empty");
+}
+

@@ -1,0 +1,86 @@
+# Compresses one rotated file. A kill at any moment leaves the plain file, the compressed one, or both.
+#
+# The last part of one program: it is joined behind json_text.pl and writers.pl, and all are sent to a host
+# as `perl -e` with the argument PATH. What is compressed is read back and compared before the plain file goes.
+#
+# Prints one line of JSON: bytes, of the compressed file, or null where there was no room for it.
+# Exit: 0 done, or no room; 1 not. Needs perl-base and gzip.
+use IO::Handle;
+use POSIX ();
+
+my ($path) = @ARGV;
+my $packed = "$path.gz";
+my $part   = "$packed.part";
+
+sub give_up {
+    my $why = "@_";
+    unlink $part;
+    fail($why);
+}
+
+sub gzip {    # a process that reads one handle and writes another, and what it complains of
+    my ($mode, $from, $to) = @_;
+    my $child = open(my $said, '-|') // give_up("fork: $!");
+    return ($child, $said) if $child;
+    open STDERR, '>&', \*STDOUT;
+    open STDIN,  '<&', $from or POSIX::_exit(126);
+    open STDOUT, '>&', $to   or POSIX::_exit(126);
+    no warnings 'exec';
+    exec 'gzip', $mode;
+    print STDERR "gzip: $!\n";
+    POSIX::_exit(127);
+}
+
+sub write_packed {    # why not, or nothing
+    my ($plain) = @_;
+    open my $file, '>:raw', $part or return "$part: $!";
+    my ($child, $said) = gzip('-c', $plain, $file);
+    my $complaint = join ' ', <$said>;
+    close $said;
+    return $complaint =~ s/\s+/ /gr || "gzip ended with status $?" if $?;
+    return $file->sync && close $file ? '' : "$part: $!";
+}
+
+sub is_same {    # what the compressed file holds
+    my ($plain) = @_;
+    open my $file, '<:raw', $part or return 0;
+    pipe my $out, my $in or return 0;
+    my ($child, $said) = gzip('-dc', $file, $in);
+    close $in;
+    seek $plain, 0, 0;
+    my ($one, $other, $same) = ('', '', 1);
+    while ($same && sysread $out, $one, 1 << 16) {
+        read $plain, $other, length $one;
+        $same = $one eq $other;
+    }
+    close $out;
+    close $said;
+    return $same && !$? && !read $plain, $other, 1;
+}
+
+sub flush_folder {
+    my ($folder) = split_path($path);
+    open my $handle, '<', $folder or fail("$folder: $!");
+    $handle->sync;
+}
+
+sub main {
+    open my $plain, '<:raw', $path or fail("$path: $!");
+    my ($mode, $owner, $group, $modified) = (stat $plain)[2, 4, 5, 9];
+    fail("$path is still written to") if writers_of($path);
+    if (my $why = write_packed($plain)) {
+        unlink $part;
+        return print object(bytes => 'null'), "\n" if $why =~ /No space left|quota exceeded/;
+        fail($why);
+    }
+    give_up("$packed is not what $path holds") if !is_same($plain);
+    chmod $mode & 07777, $part;
+    chown $owner, $group, $part if !$>;
+    utime $modified, $modified, $part;
+    rename $part, $packed or give_up("$packed: $!");
+    flush_folder();
+    unlink $path or fail("$path: $!");
+    print object(bytes => -s $packed), "\n";
+}
+
+main();

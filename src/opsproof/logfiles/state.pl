@@ -1,0 +1,80 @@
+# The state of logs: current and rotated files, who writes to them, and what an interrupted action left.
+#
+# The last part of one program: it is joined behind json_text.pl and writers.pl, and all are sent to a host
+# as `perl -e` with the arguments PM2_HOME COUNT PATH...; COUNT is 1 where lines are to be counted.
+#
+# Prints one line of JSON, times in seconds since 1970:
+#   now; daemon: its process, or null;
+#   logs [{current: null or {bytes, lines, writers}; held: whether the daemon writes to what was the current file;
+#     files [{rest: of the name, behind the log's, bytes, modified, packed, writers}]; left [rest]}]
+# Exit: 0 answered, 1 not. Needs only perl-base.
+
+my ($home, $count, @paths) = @ARGV;
+my (%writers, %held);
+my $daemon = daemon_of($home);
+
+sub look_for_writers {
+    opendir my $list, '/proc' or fail("/proc: $!");
+    for my $pid (grep { /^\d+\z/ && $_ != $$ } readdir $list) {
+        my %path = written_by($pid);
+        push @{ $writers{$_} }, $pid for keys %path;
+        %held = %path if $pid == ($daemon // 0);
+    }
+}
+
+sub lines_of {
+    my ($path) = @_;
+    return 'null' if !$count;
+    open my $file, '<:raw', $path or fail("$path: $!");
+    my ($lines, $block) = (0, '');
+    $lines += $block =~ tr/\n// while sysread $file, $block, 1 << 20;
+    return $lines;
+}
+
+sub packed {
+    my ($path) = @_;
+    open my $file, '<:raw', $path or fail("$path: $!");
+    my $head = '';
+    sysread $file, $head, 2;
+    return $head eq "\x1f\x8b" ? 'true' : 'false';
+}
+
+sub writing { return list(@{ $writers{ identity($_[0]) // '' } // [] }) }
+
+sub current {
+    my ($path) = @_;
+    my ($bytes) = (stat $path)[7] // ($!{ENOENT} ? return 'null' : fail("$path: $!"));
+    return object(bytes => $bytes, lines => lines_of($path), writers => writing($path));
+}
+
+sub rotated {
+    my ($path, $length) = @_;
+    my ($bytes, $modified) = (stat $path)[7, 9];
+    my @size = (bytes => $bytes, modified => $modified, packed => packed($path), writers => writing($path));
+    return object(rest => '"' . substr($path, $length) . '"', @size);
+}
+
+sub is_same_path {    # of files that need not be there, by the identity of their folders
+    my ($one, $other) = map { [split_path($_)] } @_;
+    return $one->[1] eq $other->[1] && (identity($one->[0]) // '') eq (identity($other->[0]) // '-');
+}
+
+sub is_held {    # what the daemon has open was renamed or removed, and is not the current file
+    my ($path, @rotated) = @_;
+    return 'true' if grep { exists $held{ identity($_) // '' } } @rotated;
+    return (grep { s/ \(deleted\)\z// && is_same_path($path, $_) } map { "$_" } values %held) ? 'true' : 'false';
+}
+
+sub state_of {
+    my ($path) = @_;
+    my $length  = length join '', split_path($path);
+    my @rotated = beside($path, qr/$DATED(?:\.gz)?/);
+    my @left    = beside($path, qr/(?:$DATED\.gz\.part|\.log\.new)/);
+    my @names   = map { '"' . substr($_, $length) . '"' } @left;
+    my @files   = map { rotated($_, $length) } @rotated;
+    my @now     = (current => current($path), held => is_held($path, @rotated));
+    return object(@now, files => list(@files), left => list(@names));
+}
+
+look_for_writers();
+print object(now => time, daemon => $daemon // 'null', logs => list(map { state_of($_) } @paths)), "\n";
