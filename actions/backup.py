@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.backup.deed import Deed, DeclaredBackups
+from opsproof.backup.deed import DeclaredBackups, Deed
 
 
 class BackUp(DeclaredBackups):

@@ -10,6 +10,7 @@ from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.backup.deed import DeclaredBackups
+from opsproof.backup.manifest import ManifestError
 from opsproof.backup.shelf import Reading
 from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired
 from opsproof.quantities import show
@@ -51,8 +52,8 @@ class VerifyBackup(DeclaredBackups):
         found = [*shelf.exposed(set_name), *reading.flaws()]
         try:
             found += [f"{each} is not in it" for each in reading.lacks(*backup.tables)]
-        except Absent as error:
-            found.append(str(error))
+        except (Absent, ManifestError) as error:
+            found += [str(error)] if str(error) not in found else []
         limit = self.host.limit("backup_age", backup)
         age = limit.judge(shelf.age(set_name)) if limit and not self.options.set else None
         found += [age.sentence] if age and age.verdict == "failed" else []

@@ -17,7 +17,7 @@ TOKENS = {
     "WHATSAPP_ACCESS_TOKEN": "EAAG",
     "ADMIN_API_KEY": "adm_",
 }
-ROLES = ("metachat", "metachat_app", "opsproof_monitor")
+ROLES = ("metachat", "metachat_app", "opsproof_monitor", "opsproof_backup")
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,17 @@ class Credentials:
 def load(layout: Layout) -> Credentials:
     """The credentials of this lab, made when there are none yet."""
     path = layout.secrets / "secrets.json"
-    if not path.exists():
-        write_private(path, json.dumps(_generate(), indent=2))
-    return Credentials(**json.loads(path.read_text()))
+    known = json.loads(path.read_text()) if path.exists() else {}
+    made = {part: {**new, **known.get(part, {})} for part, new in _generate().items()}
+    if made != known:
+        write_private(path, json.dumps(made, indent=2))
+    return Credentials(**made)
 
 
 def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_port: int) -> bool:
     """Writes the password files and the application's environment; True when that environment changed."""
-    for name, role in (("pgpass", "opsproof_monitor"), ("pgpass-metachat", "metachat")):
+    roles = {"pgpass": "opsproof_monitor", "pgpass-metachat": "metachat", "pgpass-backup": "opsproof_backup"}
+    for name, role in roles.items():
         write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
     path = layout.app / ".env"
     content = "".join(f"{name}={value}\n" for name, value in environment(credentials, api_port, postgres_port).items())

@@ -193,6 +193,7 @@ class Lab:
     def _prepare(self) -> bool:
         """Brings files up to date; True when running processes must be started again because of it."""
         node.link(self.layout, self._say)
+        self._server.link(self.layout.bin)
         stubs.link(self.layout)
         changes = [node.copy_app(self.layout), node.install(self.layout, self._say)]
         changes.append(credentials.publish(self.layout, self._credentials(), self.api_port, self.postgres_port))

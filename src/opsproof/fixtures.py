@@ -1,10 +1,11 @@
 """The fixtures of checks: hosts, facts, limits, evidence, counters."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
 from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
@@ -13,6 +14,9 @@ from opsproof.run import RUN
 from opsproof.samples import Counter, increase_since
 from opsproof.samples import increase as increase_of
 from opsproof.verdicts import Evidence, Sample
+
+if TYPE_CHECKING:
+    from opsproof.action.drills import Drill
 
 
 def _fact_fixture(name: str) -> Any:
@@ -66,6 +70,30 @@ class FactFixtures:
             return increase_of(counter, samples, limit.over)
 
         return measure
+
+
+    @pytest.fixture
+    def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:
+        """The last restore of this test's backup for practice, by the journal of actions."""
+        from opsproof.action import drills  # a round without backups needs none of it
+
+        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).noun
+        return lambda: drills.last(journal, host.name, name)
+
+    @pytest.fixture
+    def copies_lacking(self, request: pytest.FixtureRequest, host: Host) -> Callable[[str], list[str]]:
+        """What the copies of a set lack, a line for each target; each is asked when it is called."""
+        from opsproof.backup import offsite  # a round without backups needs none of it
+
+        backup, saved = host.backups[record(request.node).noun], request.config.option.facts
+
+        def lacking(set_name: str) -> list[str]:
+            if saved:
+                raise MeasurementError("copies elsewhere are not among the saved facts")
+            found = {each: offsite.lacking(host, each, set_name) for each in backup.off_site}
+            return [f"{target}: {what}" for target, what in found.items() if what]
+
+        return lacking
 
 
 for _name in REGISTRY:

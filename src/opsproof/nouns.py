@@ -179,7 +179,8 @@ class Backup(Noun):
     keep_monthly: int = Field(0, ge=0, description="months for which the newest backup of each is kept beyond that")
     keep_least: int = Field(3, ge=1, description="verified backups that are always kept, however old")
     off_site: list[str] = Field(
-        default_factory=list, description="where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path"
+        default_factory=list,
+        description="where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path",
     )
     age_recipient: str = Field("", description="public key of age, for which copies are encrypted before they leave")
     lock_wait: Duration = Field(60.0, description="how long a dump waits for a table's lock")
@@ -188,7 +189,7 @@ class Backup(Noun):
     @field_validator("off_site")
     @classmethod
     def _keeps_no_secret(cls, targets: list[str]) -> list[str]:
-        if wrong := next((each for each in targets if not re.match(r"/|(ssh|s3)://[^/]+/", each)), None):
+        if wrong := next((each for each in targets if not re.match(r"(?!\w+://)|(ssh|s3)://[^/]+/", each)), None):
             raise ValueError(f"{wrong!r} is no folder, ssh://user@host/path or s3://bucket/path")
         if any(":" in userinfo(each) or (each.startswith("s3:") and userinfo(each)) for each in targets):
             raise ValueError("a target of off_site holds credentials: they belong where opsproof runs")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lab import logs
+from lab import backups, logs
 from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS, disks
 from lab.faults.processes import settle
@@ -29,8 +30,10 @@ def proof(lab, tmp_path_factory, request):
     lab.pm2("reloadLogs")
     lab.traffic()
     settle()
-    folder = tmp_path_factory.mktemp("proof")
-    proof = Proof(Rounds(_inventory(lab, folder / "lab.toml"), folder / "reports", marker=MARKER))
+    shutil.rmtree(lab.layout.reports, ignore_errors=True)
+    backups.prepare(lab)
+    inventory = _inventory(lab, tmp_path_factory.mktemp("proof") / "lab.toml")
+    proof = Proof(Rounds(inventory, lab.layout.reports, marker=MARKER))
     proof.rounds.run()  # what grows since the last run needs one
     yield proof
     if IS_ROOT:

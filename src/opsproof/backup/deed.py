@@ -133,16 +133,15 @@ class Deed:
         found = self.action.shelf(self.name, set_name, self.backup.timeout).reading
         return found or Reading(set_name)
 
-    def _require_sound(self, set_name: str) -> Reading:
+    def _require_sound(self, set_name: str) -> None:
+        """Raises a StepFailed unless a set is what its manifest says, and lists every table."""
         try:
             reading = self.reading(set_name)
-            if flaws := [*reading.flaws(), *(f"{each} is not in it" for each in reading.lacks(*self.backup.tables))]:
-                raise StepFailed(f"{set_name}: {'; '.join(flaws[:3])}")
-        except StepFailed:
-            raise
+            flaws = reading.flaws() or [f"{each} is not in it" for each in reading.lacks(*self.backup.tables)]
         except OpsproofError as error:
             raise StepFailed(f"{set_name} cannot be read back: {error}") from error
-        return reading
+        if flaws:
+            raise StepFailed(f"{set_name}: {'; '.join(flaws[:3])}")
 
     def copy(self, target: str) -> None:
         """Copies the new set to a target, and reads the copy back."""
@@ -172,5 +171,5 @@ class Deed:
         if wrong:
             raise NotRepaired(f"still there: {', '.join(wrong)}")
         for target in self.backup.off_site:
-            if lacking := offsite.lacking(self.host, self.backup, target, self.set):
+            if lacking := offsite.lacking(self.host, target, self.set):
                 raise NotRepaired(f"{target}: {lacking}")

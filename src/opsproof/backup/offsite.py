@@ -128,7 +128,7 @@ class _Counted(io.RawIOBase):
 
 def place(host: Host, target: str) -> Place:
     """Where a target of off_site is."""
-    if target.startswith("/"):
+    if "://" not in target:
         return Folder(host, target)
     parts = urlsplit(target)
     if parts.scheme == "s3":
@@ -195,11 +195,10 @@ def _sum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def lacking(host: Host, backup: Backup, target: str, set_name: str) -> str:
+def lacking(host: Host, target: str, set_name: str) -> str:
     """What a target lacks of a set, in a sentence; empty where its copy is whole.
 
     Raises:
         MeasurementError: it cannot be told.
     """
-    del backup
     return place(host, target).lacking(set_name)

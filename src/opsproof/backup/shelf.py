@@ -65,9 +65,12 @@ class Reading:
         if self.unlisted is not None:
             status, message = self.unlisted
             raise (CommandError if status in (126, 127) else Absent)(f"pg_restore does not list it: {message}")
+        with_rows = self.manifest.tables
+        declared = [tuple(each.split(".", 1)) for each in tables]
         entries = "\n".join(self.listed)
-        wanted = dict.fromkeys([*(tuple(each.split(".", 1)) for each in tables), *self.manifest.tables])
-        return [".".join(each) for each in wanted if not _is_listed(entries, each)]
+        # A table by partitions has no rows of its own, so that it is listed alone.
+        wanted = {each: "TABLE DATA" if each in with_rows else "TABLE" for each in [*with_rows, *declared]}
+        return [".".join(each) for each, kind in wanted.items() if f" {kind} {_listed(each)} " not in entries]
 
     def flaws(self) -> list[str]:
         """What is wrong with its files, by its manifest; none where all are what they were."""
@@ -80,10 +83,8 @@ class Reading:
         return [*missing, *(f"{name} is not what it was: its checksum is another one" for name in wrong)]
 
 
-def _is_listed(entries: str, table: tuple[str, ...]) -> bool:
-    """Tables by partitions have no rows of their own, so that pg_restore lists the table alone."""
-    name = " ".join(table).translate({10: " ", 13: " "})
-    return f" TABLE DATA {name} " in entries or f" TABLE {name} " in entries
+def _listed(table: tuple[str, ...]) -> str:
+    return " ".join(table).translate({10: " ", 13: " "})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from opsproof.fact import REGISTRY
 from opsproof.facts import (
+    backups,
     caches,
     containers,
     databases,
@@ -17,6 +18,7 @@ from opsproof.facts import (
 
 __all__ = [
     "REGISTRY",
+    "backups",
     "caches",
     "containers",
     "databases",

@@ -80,6 +80,17 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
         return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2])
 
 
+class DatabaseSizes(SqlFact[int]):
+    """Bytes of the whole database, with indexes and what is dead."""
+
+    sql = "SELECT pg_database_size(current_database())"
+
+    def parse(self, result: Result, database: Database) -> int:
+        """The size as the server counts it."""
+        ((size_bytes,),) = result.require()
+        return int(size_bytes)
+
+
 class MaintenanceMemory(SqlFact[int]):
     """Bytes that one building of an index may take, shared with its parallel workers."""
 

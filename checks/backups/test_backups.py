@@ -1,0 +1,70 @@
+"""Backups are made every day, are whole, private, off the host, and no more than they should be."""
+
+import pytest
+
+pytestmark = pytest.mark.weekly
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_backup_is_fresh(backups, backup, allowed):
+    """What was written since the newest backup is lost with the disk: look at cron's mail first."""
+    assert backups[backup].age_s in allowed.backup_age
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_backup_is_large_enough(backups, backup, allowed):
+    """A dump of an empty or a wrong database is small, and looks like a success."""
+    assert backups[backup].size_bytes in allowed.backup_size
+
+
+def test_backup_size_is_steady(backups, backup, allowed):
+    """Rows went missing, or something grew without bound: compare the manifests' tables."""
+    assert backups[backup].size_change in allowed.backup_size_change
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_backup_is_what_it_was(backups, backup, evidence):
+    """Disks and people change files: only a checksum notices before a restore does."""
+    flaws = backups[backup].flaws
+    evidence(f"of {backups[backup].newest}", flaws)
+    assert not flaws, flaws[0]
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_backup_holds_every_table(backups, backup, evidence):
+    """What the archive does not list, no restore brings back."""
+    lacks = backups[backup].lacks
+    evidence("tables that are not in it", lacks)
+    assert not lacks, f"{backups[backup].newest} lacks {', '.join(lacks[:3])}"
+
+
+def test_backup_is_private(backups, backup, evidence):
+    """A backup holds every customer's messages: chmod 0600, and ask who changed it."""
+    exposed = backups[backup].exposed
+    evidence("files that others may read, or own", exposed)
+    assert not exposed, exposed[0]
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_no_backup_was_interrupted(backups, backup, allowed, evidence):
+    """A backup did not come to its end: the next one removes what it left."""
+    evidence("files without a manifest", backups[backup].stale)
+    assert len(backups[backup].stale) in allowed.backup_leftovers
+
+
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
+def test_old_backups_are_let_go(backups, backup, allowed, evidence):
+    """They fill the disk, and hold what should have been forgotten."""
+    evidence("need not be kept", backups[backup].overdue)
+    assert len(backups[backup].overdue) in allowed.backups_overdue
+
+
+def test_backups_are_enough(backups, backup, allowed):
+    """A fault that is noticed late needs a backup from before it."""
+    assert len(backups[backup].shelf.sets) in allowed.backups_kept
+
+
+@pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "/")
+def test_next_backup_has_room(backups, backup, allowed):
+    """The next backup is refused when there is less than it needs."""
+    assert backups[backup].room in allowed.backup_room

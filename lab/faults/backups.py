@@ -1,0 +1,296 @@
+"""Faults of backups, on the host and off it, and of what is known of drills."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from lab import Lab, backups
+from lab.backups import DAY_S
+from lab.faults.fault import fault
+
+B = "lab-metachat"
+OF_THE_NEWEST = (
+    "test_backup_is_fresh",
+    "test_backup_is_large_enough",
+    "test_backup_size_is_steady",
+    "test_backup_is_what_it_was",
+    "test_backup_holds_every_table",
+    "test_next_backup_has_room",
+    "test_backup_is_off_site",
+)
+EVERY = (
+    *OF_THE_NEWEST,
+    "test_backups_are_enough",
+    "test_backup_is_private",
+    "test_no_backup_was_interrupted",
+    "test_old_backups_are_let_go",
+)
+
+
+@contextmanager
+def _aside(lab: Lab, names: list[str]) -> Iterator[None]:
+    """These backups are somewhere else."""
+    folder = lab.home / "aside"
+    folder.mkdir()
+    for each in (file for name in names for file in backups.files(lab, name)):
+        each.rename(folder / each.name)
+    yield
+    for each in folder.iterdir():
+        each.rename(lab.layout.backups / each.name)
+    folder.rmdir()
+
+
+@contextmanager
+def _changed(path: Path, content: bytes) -> Iterator[None]:
+    before = path.read_bytes()
+    path.write_bytes(content)
+    yield
+    path.write_bytes(before)
+
+
+@fault(failed=EVERY)
+def backup_folder_gone(lab: Lab) -> Iterator[None]:
+    """A disk that was not mounted, or a folder that was tidied away."""
+    lab.layout.backups.rename(lab.home / "aside")
+    yield
+    (lab.home / "aside").rename(lab.layout.backups)
+
+
+@fault(failed=(*OF_THE_NEWEST, "test_backups_are_enough"))
+def no_backup(lab: Lab) -> Iterator[None]:
+    """The folder is there, and empty."""
+    with _aside(lab, backups.sets(lab)):
+        yield
+
+
+@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"))
+def backup_two_days_old(lab: Lab) -> Iterator[None]:
+    """Cron has not run since; and the one before was never copied."""
+    with _aside(lab, backups.sets(lab)[-2:]):
+        yield
+
+
+@fault(failed=("test_backup_is_what_it_was",))
+def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
+    """The disk was full for a moment."""
+    path = backups.dump(lab, backups.newest(lab))
+    with _changed(path, path.read_bytes()[:-1]):
+        yield
+
+
+@fault(failed=("test_backup_is_what_it_was",))
+def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
+    """In the middle, where pg_restore does not look for its list."""
+    path = backups.dump(lab, backups.newest(lab))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    with _changed(path, bytes(content)):
+        yield
+
+
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
+def manifest_edited(lab: Lab) -> Iterator[None]:
+    """Somebody made the count of rows agree."""
+    path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
+    with _changed(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
+        yield
+
+
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), may=("test_backup_is_off_site",))
+def archive_gone(lab: Lab) -> Iterator[None]:
+    """The manifest is there, and says of what."""
+    path = backups.dump(lab, backups.newest(lab))
+    path.rename(lab.home / path.name)
+    lab.layout.backups.joinpath("unrelated").touch()
+    yield
+    lab.layout.backups.joinpath("unrelated").unlink()
+    (lab.home / path.name).rename(path)
+
+
+@fault(failed=("test_backup_holds_every_table",))
+def table_missing_in_backup(lab: Lab) -> Iterator[None]:
+    """A table was not there when the backup was made."""
+    with lab.connect() as admin:
+        admin.execute("ALTER TABLE webhooks RENAME TO hooks")
+        backups.back_up(lab)
+        admin.execute("ALTER TABLE hooks RENAME TO webhooks")
+    yield
+    for path in (*backups.files(lab, backups.newest(lab)), *lab.layout.elsewhere.glob(f"{backups.newest(lab)}.*")):
+        path.unlink()
+
+
+@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+def backup_too_small(lab: Lab) -> Iterator[None]:
+    """The schema without rows, and a manifest that finds nothing wrong with it."""
+    name = backups.newest(lab)
+    path, manifest = backups.dump(lab, name), lab.layout.backups / f"{name}.manifest.json"
+    archive, text = _empty(lab), manifest.read_text()
+    said = f'"bytes": {len(archive)}, "sha256": "{sha256(archive).hexdigest()}"'
+    told = re.sub(r'"bytes": \d+, "sha256": "\w+"', said, text, count=1)
+    with _changed(path, archive), _changed(manifest, text.encode()):
+        backups.write_manifest(
+            lab, name, re.sub(r'"tables": \[.*\](?=,\n"checksum)', '"tables": []', told, flags=re.DOTALL)
+        )
+        yield
+
+
+def _empty(lab: Lab) -> bytes:
+    passfile = lab.layout.secrets / "pgpass-backup"
+    where = f"host=127.0.0.1 port={lab.postgres_port} dbname=metachat user=opsproof_backup passfile={passfile}"
+    words = [str(lab.layout.bin / "pg_dump"), "--format=custom", "--compress=0", "--schema-only", "-d", where]
+    archive = subprocess.run(words, capture_output=True, check=True).stdout
+    return subprocess.run(["zstd", "-q", "-c"], input=archive, capture_output=True, check=True).stdout
+
+
+@fault(failed=("test_backup_is_private",))
+def backup_readable_by_others(lab: Lab) -> Iterator[None]:
+    """Copied by hand, without its mode."""
+    path = backups.dump(lab, backups.sets(lab)[0])
+    path.chmod(0o644)
+    yield
+    path.chmod(0o600)
+
+
+@fault(failed=("test_backup_is_private",), root=True)
+def backup_of_another_owner(lab: Lab) -> Iterator[None]:
+    """Somebody else may delete it, or already did something with it."""
+    path = backups.files(lab, backups.newest(lab))[0]
+    os.chown(path, 65534, -1)
+    yield
+    os.chown(path, 0, -1)
+
+
+@fault(failed=("test_no_backup_was_interrupted",))
+def partial_left(lab: Lab) -> Iterator[None]:
+    """The machine went down in the middle, two hours ago."""
+    path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
+    path.write_bytes(b"PGDMP")
+    os.utime(path, 2 * (time.time() - 7200,))
+    yield
+    path.unlink()
+
+
+@fault()
+def backup_at_work(lab: Lab) -> Iterator[None]:
+    """A backup that is being written is no leftover."""
+    path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
+    path.write_bytes(b"PGDMP")
+    yield
+    path.unlink()
+
+
+@fault(failed=("test_old_backups_are_let_go",))
+def old_backups_kept(lab: Lab) -> Iterator[None]:
+    """Nobody has let go of anything since a month and more."""
+    names = [backups.clone(lab, backups.newest(lab), time.time() - age * DAY_S) for age in (40, 41)]
+    yield
+    for path in (path for name in names for path in backups.files(lab, name)):
+        path.unlink()
+
+
+@fault(failed=("test_backups_are_enough",))
+def too_few_backups(lab: Lab) -> Iterator[None]:
+    """Two are left."""
+    with _aside(lab, backups.sets(lab)[:-2]):
+        yield
+
+
+@fault(warned=("test_backups_are_enough",))
+def few_backups(lab: Lab) -> Iterator[None]:
+    """Four are left."""
+    with _aside(lab, backups.sets(lab)[:-4]):
+        yield
+
+
+@fault(failed=("test_next_backup_has_room",), root=True)
+def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
+    """The folder lies on a file system that holds these backups and hardly more."""
+    kept, folder = lab.home / "aside", lab.layout.backups
+    folder.rename(kept)
+    folder.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=72m,mode=0700", "opsproof", folder], check=True)
+    subprocess.run(["cp", "-a", f"{kept}/.", folder], check=True)
+    yield
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+    kept.rename(folder)
+
+
+@fault(failed=("test_backup_is_off_site",))
+def copy_missing(lab: Lab) -> Iterator[None]:
+    """The other place is there, and empty."""
+    kept = lab.home / "aside"
+    lab.layout.elsewhere.rename(kept)
+    lab.layout.elsewhere.mkdir(mode=0o700)
+    yield
+    lab.layout.elsewhere.rmdir()
+    kept.rename(lab.layout.elsewhere)
+
+
+@fault(failed=("test_backup_is_off_site",))
+def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
+    """The copy went bad where nobody looks."""
+    (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    with _changed(path, bytes(content)):
+        yield
+
+
+@contextmanager
+def _journal(lab: Lab) -> Iterator[None]:
+    path = lab.layout.reports / "journal.jsonl"
+    kept = path.with_name("journal.kept")
+    shutil.copy2(path, kept)
+    yield
+    kept.replace(path)
+
+
+@fault(failed=("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough"))
+def restore_never_practised(lab: Lab) -> Iterator[None]:
+    """The journal knows of no drill."""
+    with _journal(lab):
+        backups.forget_drills(lab)
+        yield
+
+
+@fault(failed=("test_restore_was_practised",))
+def drill_long_ago(lab: Lab) -> Iterator[None]:
+    """Forty days have gone by."""
+    with _journal(lab):
+        backups.forget_drills(lab)
+        backups.practised(lab, age_s=40 * DAY_S)
+        yield
+
+
+@fault(failed=("test_last_drill_went_well",))
+def drill_failed(lab: Lab) -> Iterator[None]:
+    """What came back was not what the manifest says."""
+    with _journal(lab):
+        backups.practised(lab, outcome="not repaired")
+        yield
+
+
+@fault(failed=("test_restore_is_quick_enough",))
+def drill_slow(lab: Lab) -> Iterator[None]:
+    """It took two hours."""
+    with _journal(lab):
+        backups.practised(lab, restore_s=7200)
+        yield
+
+
+@fault(warned=(f"test_database_is_not_too_large[{B}]",))
+def database_grown(lab: Lab) -> Iterator[None]:
+    """A table that nobody prunes."""
+    with lab.connect() as admin:
+        admin.execute("CREATE TABLE pile AS SELECT repeat(md5(n::text), 200) FROM generate_series(1, 10000) n")
+        admin.execute("ALTER TABLE pile ALTER COLUMN repeat SET STORAGE EXTERNAL")
+        admin.execute("INSERT INTO pile SELECT repeat(md5(n::text), 200) FROM generate_series(1, 12000) n")
+        yield
+        admin.execute("DROP TABLE pile")
