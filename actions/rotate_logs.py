@@ -1,0 +1,86 @@
+"""Rotates logs without losing a line, compresses what was rotated, and removes what is past its time.
+
+PM2's own reopening of log files forgets lines that are not written yet, and pm2-logrotate loses those that
+come between its copy and its truncation. Here what PM2 runs is halted for a moment, until all is written.
+A run that was killed is finished by the next one.
+"""
+
+import sys
+from argparse import ArgumentParser
+
+from opsproof import action
+from opsproof.action import Step
+from opsproof.errors import NotRepaired, Refused
+from opsproof.logfiles import state
+from opsproof.logfiles.state import Logs
+from opsproof.logfiles.steps import compress, has_room, is_full, remove, rotate
+from opsproof.quantities import show
+
+
+class RotateLogs(action.Action):
+    """Current files become rotated ones, which become compressed ones, which are removed after their time."""
+
+    name = "rotate_logs"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """The logs."""
+        parser.add_argument("logs", nargs="*", metavar="LOG", help="declared logs, by name; default: all")
+
+    def plan(self) -> list[Step]:
+        """First what PM2 must reopen, all at once; then each log's files."""
+        found = self._look()
+        self._tell_of_want_of_room(found)
+        return [*rotate(self.work, found.logs), *self._tidying(found, rotated=True)]
+
+    def guard(self, steps: list[Step]) -> None:
+        """Only the PM2 daemon may write to these files, and it must run where it is to reopen them.
+
+        Raises:
+            Refused: it does not run, or another process writes to them.
+        """
+        del steps
+        found = self._look()
+        if found.daemon is None and any(is_full(log) or log.held for log in found.logs):
+            raise Refused("no PM2 daemon runs, so nobody would open new files: start it with pm2 resurrect")
+        for log in found.logs:
+            files = [(log.name, log.current.writers if log.current else ()), *((f.name, f.writers) for f in log.files)]
+            for name, writers in files:
+                if others := set(writers) - {found.daemon}:
+                    raise Refused(f"{name} is written to by process {min(others)}, which is not the PM2 daemon")
+
+    def prove(self, steps: list[Step]) -> None:
+        """What was rotated is compressed, and PM2 writes to current files; these have new lines by now.
+
+        Raises:
+            NotRepaired: what is still there.
+        """
+        del steps
+        found = self._look()
+        left = [step.title for step in self._tidying(found, rotated=False)]
+        left += [f"reopen {log.name}" for log in found.logs if log.held]
+        if left:
+            raise NotRepaired(f"still to be done: {'; '.join(left)}")
+
+    def _look(self) -> Logs:
+        return state.look(self.work, list(state.chosen(self.host, self.options.logs).values()))
+
+    def _tidying(self, found: Logs, *, rotated: bool) -> list[Step]:
+        declared = state.chosen(self.host, self.options.logs).values()
+        planned: list[Step] = []
+        for log, each in zip(found.logs, declared, strict=True):
+            planned += compress(self.work, log, each, rotated=rotated)
+            planned += remove(self.work, log, state.keep_s(self.host, each))
+        return planned
+
+    def _tell_of_want_of_room(self, found: Logs) -> None:
+        for log in found.logs:
+            sizes = [each.size_bytes for each in log.plain]
+            sizes += [log.current.size_bytes] if log.current else []
+            if short := [size for size in sizes if not has_room(log, size)]:
+                free = show(log.free_bytes, "bytes")
+                self.work.say(f"{log.name}: {len(short)} not compressed, because {free} are free")
+
+
+if __name__ == "__main__":
+    sys.exit(action.main(RotateLogs))

@@ -1,0 +1,162 @@
+"""What lies on a host of each declared log: current and rotated files, and who writes to them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from opsproof import facts
+from opsproof.action import Work
+from opsproof.errors import InventoryError, OutputError
+from opsproof.models import Host
+from opsproof.nouns import Log
+from opsproof.shell import Answer, Command, argv
+
+LOOKING_TIMEOUT_S = 60.0
+DEFAULT_KEEP_S = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Current:
+    """The file that a log is written to; `lines` where they were counted, `writers` are processes."""
+
+    size_bytes: int
+    lines: int | None
+    writers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A rotated file: its path, and whether it is really compressed."""
+
+    path: str
+    size_bytes: int
+    age_s: float
+    packed: bool
+    writers: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name without the folder."""
+        return PurePosixPath(self.path).name
+
+
+@dataclass(frozen=True)
+class LogState:
+    """One log; `held` says that PM2 writes to what is not the current file any more, `left` is of a killed action."""
+
+    path: str
+    current: Current | None
+    held: bool
+    files: tuple[Rotated, ...]
+    left: tuple[str, ...]
+    free_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The current file's name without the folder."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def plain(self) -> list[Rotated]:
+        """The rotated files that are not compressed."""
+        return [each for each in self.files if not each.packed]
+
+
+@dataclass(frozen=True)
+class Logs:
+    """The logs that an action works on; `daemon` is the process of the PM2 daemon, or None where none runs."""
+
+    daemon: int | None
+    logs: tuple[LogState, ...]
+
+
+def chosen(host: Host, names: Sequence[str]) -> dict[str, Log]:
+    """The declared logs called `names`, or all where none is named.
+
+    Raises:
+        InventoryError: one is not declared, or none is.
+    """
+    if unknown := set(names) - set(host.logs):
+        known = ", ".join(host.logs) or "none"
+        raise InventoryError(f"{host.name} declares no log {', '.join(sorted(unknown))}: known are {known}")
+    if not host.logs:
+        raise InventoryError(f"{host.name} declares no logs")
+    return {name: log for name, log in host.logs.items() if name in names or not names}
+
+
+def look(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> Logs:
+    """The state of `logs` on the host, in one round trip.
+
+    Raises:
+        MeasurementError: the host does not tell.
+    """
+    host, paths = work.host, [log.path for log in logs]
+    folders = [argv("df", "--block-size=1", "--output=avail", "--", str(PurePosixPath(path).parent)) for path in paths]
+    words = (pm2_home(host), str(int(count_lines)), *paths)
+    said, *free = work.ask(command(host, "state", *words, timeout_s=LOOKING_TIMEOUT_S), *folders)
+    try:
+        return _logs(json.loads(said.require("the reader of logs").stdout), paths, free)
+    except (ValueError, LookupError, TypeError) as error:
+        raise OutputError(f"{host.name}: the state of its logs cannot be read: {error}") from error
+
+
+def pm2_home(host: Host) -> str:
+    """Where the PM2 is that writes the logs.
+
+    Raises:
+        InventoryError: none is declared.
+    """
+    if host.pm2 is None:
+        raise InventoryError(f"{host.name} declares no pm2, which writes the logs")
+    return host.pm2.home
+
+
+def keep_s(host: Host, log: Log) -> float:
+    """How long rotated files of a log are kept: as its limit of rotated_age allows, else seven days."""
+    limit = host.limit("rotated_age", log)
+    bounds = limit.must if limit and isinstance(limit.must, tuple) else ()
+    return next((bound.value for bound in bounds if bound.sign.startswith("<")), DEFAULT_KEEP_S)
+
+
+def command(host: Host, program: str, *words: str, timeout_s: float) -> Command:
+    """The command that runs one of the programs beside this module as the application's user."""
+    return argv("perl", "-e", _script(program), "--", *words, timeout_s=timeout_s, user=host.run_as)
+
+
+def _logs(found: dict[str, Any], paths: list[str], free: list[Answer]) -> Logs:
+    states = zip(found["logs"], paths, free, strict=True)
+    return Logs(found["daemon"], tuple(_state(entry, path, _free(df), found["now"]) for entry, path, df in states))
+
+
+def _free(answer: Answer) -> int:
+    return int(answer.require("df").stdout.splitlines()[1])
+
+
+def _state(entry: dict[str, Any], path: str, free_bytes: int, now: float) -> LogState:
+    stem = path.removesuffix(".log")
+    current = entry["current"]
+    return LogState(
+        path=path,
+        current=current and Current(current["bytes"], current["lines"], tuple(current["writers"])),
+        held=entry["held"],
+        files=tuple(_rotated(each, stem, now) for each in entry["files"]),
+        left=tuple(stem + rest for rest in entry["left"]),
+        free_bytes=free_bytes,
+    )
+
+
+def _rotated(entry: dict[str, Any], stem: str, now: float) -> Rotated:
+    age_s = now - entry["modified"]
+    return Rotated(stem + entry["rest"], entry["bytes"], age_s, entry["packed"], tuple(entry["writers"]))
+
+
+@cache
+def _script(program: str) -> str:
+    """One program of its parts, in this order only."""
+    ours, shared = Path(__file__).parent, Path(facts.__file__).parent
+    daemon = [shared / "pm2_daemon.pl"] if program == "rotate" else []
+    parts = [shared / "json_text.pl", *daemon, ours / "writers.pl", ours / f"{program}.pl"]
+    return "".join(part.read_text(encoding="utf-8") for part in parts)
