@@ -100,6 +100,16 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     )
 
 
+def name_of(dsn: str) -> str:
+    """The name of the database that a `dsn` leads to.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    parameters = _parsed(dsn)
+    return str(parameters.get("dbname") or parameters.get("user", ""))
+
+
 @contextmanager
 def _connection(target: Target) -> Iterator["psycopg.Connection[Any]"]:
     parameters = _parsed(target.dsn)

@@ -172,6 +172,8 @@ class Backup(Noun):
     folder: str = Field(pattern=r"^[^\n]+$", description="on the host; the login user's own")
     user: str = Field(description="the role that dumps: it may read everything, and bypasses row-level security")
     passfile: str = Field("", description="libpq password file on the host, for a client that runs there")
+    restore_user: str = Field("", description="the superuser that restores, where the role that dumps is none")
+    restore_passfile: str = Field("", description="its password file")
     engine: Literal["pg_dump"] = Field("pg_dump", description="what makes it")
     tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
     keep: Duration = Field(30 * 86400.0, description="how long every backup is kept")

@@ -32,9 +32,9 @@ my %DUE = (    # by the bracket around: all up to the end of its last value, or 
 my %PAIR = ('[' => ']', '{' => '}');
 my $END  = qr/\G$SPACE[]}]/;    # either: a single one would be searched for, up to the end of the text
 
-# What pm2_list.pl judges; of the rest, all that is neither list nor object is left out in one go.
+# What is read of PM2's lists; of the rest, all that is neither list nor object is left out in one go.
 my $WANTED = qr/"(?:args|error|version|name|pid|pm2_env|monit|memory|status|restart_time
-    |exec_mode|pm_(?:exec_path|cwd|uptime)|pmx_module)"/x;
+    |exec_mode|pm_(?:exec_path|cwd|uptime|id)|pmx_module)"/x;
 my $OTHERS = qr/\G(?:(?:$SPACE(?!$WANTED)$KEY$VALUE$SPACE,){1,9999}+)++/;
 
 # ---- reading

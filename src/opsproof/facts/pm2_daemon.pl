@@ -19,9 +19,9 @@ sub first_argument {    # nothing while the frame is not whole
 }
 
 sub exchange {
-    my ($socket, $method) = @_;
+    my ($socket, $method, $argument) = @_;
     my ($received, $answer) = ('');
-    my @arguments = (qq(j:{"type":"call","method":"$method","args":[{}]}), "s:$$:0");
+    my @arguments = (qq(j:{"type":"call","method":"$method","args":[$argument]}), "s:$$:0");
     syswrite $socket, pack 'C(N/a*)*', 1 << 4 | @arguments, @arguments;
     until (defined($answer = first_argument(\$received))) {
         sysread $socket, $received, 1 << 20, length $received
@@ -37,11 +37,11 @@ sub connected {    # nothing where no daemon listens
     fail("rpc.sock: $!");
 }
 
-sub call {
-    my ($method) = @_;
+sub call {    # with an argument in JSON
+    my ($method, $argument) = (@_, '{}');
     my $socket = connected() or return;
     my $source = "the PM2 daemon's answer to $method";
-    my $answer = fields(checked(exchange($socket, $method), $source), $source);
+    my $answer = fields(checked(exchange($socket, $method, $argument), $source), $source);
     my ($error) = ($answer->{error} // '') =~ /^"(.+)"\z/;
     fail($error // "$source is an error") if is_true($answer->{error});
     return (parts($answer->{args}, '[', $source))[0] // fail("$source is empty");

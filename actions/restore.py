@@ -1,0 +1,55 @@
+"""Restores a backup beside the database that serves, and swaps the two once the new one is proven.
+
+The plan says which backup, how old, and how many rows of now it does not have. With --apply the processes are
+stopped for the swap alone; whatever fails, the old database serves on, or again. It stays, as DATABASE_before_TIME,
+until --drop-old. Killed at any moment, the next run finishes what was begun or takes it back: its plan says which.
+--into NAME makes a database of another name, and swaps nothing.
+"""
+
+import sys
+from argparse import ArgumentParser
+
+from opsproof.action import Step, main
+from opsproof.restore.base import Restoring
+from opsproof.restore.deed import Deed
+
+
+class Restore(Restoring):
+    """One backup that takes the place of the database it was made of."""
+
+    name = "restore"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which backup, from where, and what becomes of the old database."""
+        super().add_arguments(parser)
+        parser.add_argument("--into", metavar="DATABASE", help="make this one, and leave the one that serves alone")
+        parser.add_argument("--drop-old", action="store_true", help="only drop what earlier restores put aside")
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=30.0,
+            metavar="SECONDS",
+            help="for health after the swap (%(default)s; 0: none)",
+        )
+
+    def plan(self) -> list[Step]:
+        """What the state of the server asks for: to drop, to finish, to go on, or to restore from the beginning."""
+        self.deed = Deed(self)
+        if self.options.drop_old:
+            return self.deed.dropping()
+        return self.deed.finishing() or self.deed.restoring()
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that cannot come to its end."""
+        del steps
+        self.deed.guard()
+
+    def prove(self, steps: list[Step]) -> None:
+        """The database is there, takes connections, and nothing stands half-way beside it."""
+        del steps
+        self.deed.prove()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Restore))

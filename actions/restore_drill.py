@@ -1,0 +1,85 @@
+"""Restores a backup for practice, into a database that is thrown away, and compares it with its manifest.
+
+Rows of every table, the schema, constraints, indexes, pages and trees, and vector indexes by asking them.
+It takes the newest backup, or the one that --set names, or one of another folder with --from. The database that
+serves is not touched; what a drill that was killed has left is dropped by the next one. Ends with 5 where the
+backup is not as good as it should be.
+"""
+
+import sys
+
+from opsproof.action import Step, main
+from opsproof.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.quantities import show
+from opsproof.restore.base import Restoring
+from opsproof.restore.contents import Findings
+from opsproof.restore.copy import drop_all
+
+
+class RestoreDrill(Restoring):
+    """One backup that is proven to be one."""
+
+    name = "restore_drill"
+
+    def plan(self) -> list[Step]:
+        """Sweep, restore, compare, drop."""
+        machine, archive = self.machine(), self.archive()
+        self.copy_ = self.copy("drill", machine, archive)
+        self.findings = Findings()
+        self.left = [each.name for each in machine.server.beside("drill")]
+        self.measured |= {"backup": self.backup_name, "set": archive.name}
+        age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
+        steps = [
+            Step(f"restore {archive.name} ({size}, {age} old) as {self.copy_.name}: {self.copy_.outlook}", self._make),
+            Step("compare it with its manifest, check its indexes", self._compare),
+            Step(f"drop {self.copy_.name}", self.copy_.drop),
+        ]
+        if self.left:
+            sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
+            steps.insert(0, sweep)
+        return steps
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that cannot come to its end."""
+        del steps
+        self.guard_copy(self.copy_)
+
+    def _sweep(self) -> None:
+        drop_all(self.work, self.client, self.left)
+
+    def _make(self) -> None:
+        """A backup that cannot be restored is what the drill is there to find: the database still goes."""
+        try:
+            self.copy_.make()
+            self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
+        except (StepFailed, MeasurementError) as error:
+            self.findings.flaws.append(str(error))
+
+    def _compare(self) -> None:
+        if self.findings.flaws:
+            return
+        try:
+            self.findings.add(self.copy_.findings(install=True))
+        except MeasurementError as error:
+            self.findings.flaws.append(f"it cannot be compared: {error}")
+        for each in self.findings.unseen:
+            self.work.say(f"     {each}")
+        if self.findings.unseen:
+            self.measured["not_checked"] = "; ".join(self.findings.unseen)
+
+    def prove(self, steps: list[Step]) -> None:
+        """The backup is good, and nothing is left of the drill.
+
+        Raises:
+            NotRepaired: the backup is not good.
+            MeasurementError: that cannot be told.
+        """
+        del steps
+        if left := [each.name for each in self.machine().server.beside("drill")]:
+            raise NotRepaired(f"still there: {', '.join(left)}")
+        if self.findings.flaws:
+            raise NotRepaired(f"{self.copy_.archive.name} is not good: {'; '.join(self.findings.flaws)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(RestoreDrill))

@@ -1,0 +1,46 @@
+-- Gives the database `fresh` what belongs to the database `live` and not to what is in it: owner, privileges,
+-- settings, limit of connections. Answers with true where both then have the same.
+SELECT format('ALTER DATABASE %I OWNER TO %I', :'fresh', pg_get_userbyid(datdba)),
+       format('ALTER DATABASE %I CONNECTION LIMIT %s', :'fresh', datconnlimit),
+       format('ALTER DATABASE %I RESET ALL', :'fresh'),
+       format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'fresh', pg_get_userbyid(datdba))
+  FROM pg_database WHERE datname = :'live'
+\gexec
+
+-- Each privilege by the role that granted it, the owner first: the others have theirs to pass on from there.
+SELECT format('SET ROLE %I', pg_get_userbyid(grantor)),
+       format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, :'fresh',
+              CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+              CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END),
+       'RESET ROLE'
+  FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
+ WHERE datname = :'live' ORDER BY grantor <> datdba, NOT is_grantable
+\gexec
+
+-- Each setting by way of the session, which keeps lists of names as they are; those that a session cannot change
+-- are no lists.
+SELECT 'BEGIN',
+       CASE WHEN context LIKE '%backend' THEN 'SELECT 1'
+            ELSE format('SELECT set_config(%L, %L, true)', name, value) END,
+       format('%s SET %s %s', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')
+                              ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), :'fresh') END,
+              (SELECT string_agg(quote_ident(part), '.' ORDER BY n)
+                 FROM unnest(string_to_array(name, '.')) WITH ORDINALITY AS parts (part, n)),
+              CASE WHEN context LIKE '%backend' THEN format('TO %L', value) ELSE 'FROM CURRENT' END),
+       'COMMIT'
+  FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase,
+       unnest(setconfig) AS setting,
+       LATERAL (SELECT split_part(setting, '=', 1), substr(setting, position('=' IN setting) + 1)) AS s (name, value),
+       LATERAL (SELECT max(context) FROM pg_settings WHERE pg_settings.name = s.name) AS c (context)
+ WHERE datname = :'live'
+\o /dev/null
+\gexec
+\o
+
+SELECT to_json(count(DISTINCT (owner, datconnlimit, privileges, settings)) = 1)
+  FROM (SELECT pg_get_userbyid(datdba) AS owner, datconnlimit,
+               (SELECT string_agg(a::text, ' ' ORDER BY a::text)
+                  FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) a) AS privileges,
+               (SELECT string_agg(format('%s %s', setrole, setting), E'\n' ORDER BY setrole, setting)
+                  FROM pg_db_role_setting, unnest(setconfig) setting WHERE setdatabase = d.oid) AS settings
+          FROM pg_database d WHERE datname IN (:'live', :'fresh')) both_of_them;

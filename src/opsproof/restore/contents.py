@@ -1,0 +1,131 @@
+"""What is in a database, against what a manifest says was in the one that was backed up."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsproof.backup import source
+from opsproof.backup.manifest import Manifest
+from opsproof.errors import OutputError
+from opsproof.restore.server import Client
+from opsproof.shell import Answer, Command
+
+Tables = dict[tuple[str, str], int]
+SHOWN = 5
+_SAME = {
+    "schema_sha256": "the schema is another one",
+    "grants_sha256": "owners or privileges are others",
+    "encoding": "the encoding is another one",
+    "large_objects": "the number of large objects is another one",
+}
+_SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0;"
+_FINE = ("answers", "is empty")
+_NOT_ASKED = "is not used"
+
+
+@dataclass
+class Findings:
+    """What is wrong with a restored database, and what could not be looked at: a sentence each."""
+
+    flaws: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+    def add(self, other: "Findings") -> None:
+        """Takes another's sentences over."""
+        self.flaws += other.flaws
+        self.unseen += other.unseen
+
+
+def question(client: Client, database: str) -> Command:
+    """What tells the rows of each table of a database, and its schema's digest."""
+    contents, rows = source.contents()
+    return client.sql(f"{_SETTINGS}\n{contents};\n{rows}\n\\gexec", database, client.backup.timeout)
+
+
+def told(answer: Answer) -> tuple[dict[str, Any], Tables]:
+    """What an answer to `question` tells: of the database, and its rows by schema and table.
+
+    Raises:
+        MeasurementError: it does not tell it.
+    """
+    first, *lines = answer.require("psql").stdout.splitlines() or [""]
+    try:
+        counted = [json.loads(line.rpartition("\t")[2]) for line in lines]
+        return json.loads(first), {(schema, table): int(rows) for schema, table, rows in counted}
+    except ValueError as error:
+        raise OutputError(f"psql does not tell what is in the database: {error}") from error
+
+
+def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> Findings:
+    """What differs between a manifest and what was told of the restored database."""
+    names = sorted({*manifest.tables, *tables})
+    rows = [_difference(name, manifest.tables.get(name), tables.get(name)) for name in names]
+    flaws = [each for each in rows if each]
+    if len(flaws) > SHOWN:
+        flaws[SHOWN:] = [f"{len(flaws) - SHOWN} more tables differ"]
+    others = [said for key, said in _SAME.items() if server.get(key) != manifest.server.get(key)]
+    same_major = int(server["version_num"]) // 10000 == int(manifest.server["version_num"]) // 10000
+    if same_major:
+        return Findings([*flaws, *others])
+    unseen = f"the schema is not compared: it is of {manifest.server['version']}, and this server {server['version']}"
+    return Findings(flaws, [unseen])
+
+
+def _difference(name: tuple[str, str], wanted: int | None, found: int | None) -> str:
+    called = ".".join(name)
+    if found is None:
+        return f"{called} is not there"
+    if wanted is None:
+        return f"{called} was not in the backup"
+    return f"{called} has {found} rows, and had {wanted}" if found != wanted else ""
+
+
+def soundness(answer: Answer) -> Findings:
+    """What an answer to soundness.sql tells.
+
+    Raises:
+        MeasurementError: it does not tell it.
+    """
+    findings = Findings()
+    for line in answer.require("psql").stdout.splitlines():
+        kind, name, *said = json.loads(line)
+        if kind == "constraint":
+            findings.unseen.append(f"constraint {name} was never validated, where it was backed up either")
+        elif kind == "index":
+            findings.flaws.append(f"index {name} is not valid")
+        elif said == [_NOT_ASKED]:
+            findings.unseen.append(f"vector index {name} was not asked: the planner takes another index")
+        elif said[0] not in _FINE:
+            findings.flaws.append(f"vector index {name}: {said[0]}")
+    return findings
+
+
+def amcheck(answer: Answer) -> Findings:
+    """What pg_amcheck found: nothing with status 0, something with 2; else it could not look.
+
+    https://www.postgresql.org/docs/current/app-pgamcheck.html
+    """
+    if answer.status == 0 and answer.flag == "-":
+        return Findings()
+    lines = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+    if answer.status == 2:
+        return Findings([f"pg_amcheck: {lines[0][:200] if lines else 'corruption'}"])
+    reason = lines[-1][:200] if lines else f"status {answer.status}"
+    return Findings([], [f"pages and trees are not checked: {reason}"])
+
+
+def lost(then: Tables, now: Tables) -> str:
+    """What of the rows that are there now a backup has not, or has more of; empty where the counts are the same."""
+    grown = {name: now[name] - then.get(name, 0) for name in now if now[name] > then.get(name, 0)}
+    shrunk = {name: rows - now.get(name, 0) for name, rows in then.items() if rows > now.get(name, 0)}
+    return "; ".join(
+        f"{word} {sum(rows.values())} rows ({_listed(rows)})"
+        for word, rows in (("lost are", grown), ("back come", shrunk))
+        if rows
+    )
+
+
+def _listed(rows: Tables) -> str:
+    most = sorted(rows.items(), key=lambda each: -each[1])
+    more = [f"{len(most) - SHOWN} more tables"] if len(most) > SHOWN else []
+    return ", ".join([*(f"{name[1]} {count}" for name, count in most[:SHOWN]), *more])

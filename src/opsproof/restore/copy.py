@@ -1,0 +1,232 @@
+"""The new database that a restore makes of an archive, and how it is compared."""
+
+import time
+from dataclasses import dataclass
+
+from opsproof.action import Work
+from opsproof.backup import progress
+from opsproof.errors import Refused, StepFailed
+from opsproof.quantities import show
+from opsproof.restore import contents
+from opsproof.restore.archive import Archive, require_unchanged
+from opsproof.restore.contents import Findings
+from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server, text
+from opsproof.shell import Answer, argv
+
+MARGIN = 1.2
+"""Room for so many times the database's size must be free."""
+MOST_JOBS = 8
+MEMORY_SHARE = 8
+LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
+"""What a session may take to build an index: an eighth of what is available, shared by the sessions, within bounds."""
+_STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
+_STAGED_INSIDE = "/tmp/opsproof.restore"  # noqa: S108  # made anew, for its owner alone, and never a link
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the host and its client give a restore: processors, memory, pg_restore's version, the server as it is."""
+
+    processors: int
+    memory_mb: int
+    version: str
+    server: Server
+    free_bytes: int
+
+    @property
+    def jobs(self) -> int:
+        """Sessions that restore at the same time."""
+        return min(self.processors, MOST_JOBS)
+
+    @property
+    def session_memory_mb(self) -> int:
+        """For building an index, in each session."""
+        return max(LEAST_MEMORY_MB, min(MOST_MEMORY_MB, self.memory_mb // MEMORY_SHARE // self.jobs))
+
+
+def machine(work: Work, client: Client) -> Machine:
+    """The machine as it is now.
+
+    Raises:
+        MeasurementError: it cannot be told.
+    """
+    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program("pg_restore", "--version"))
+    nproc, memory, version, databases = work.ask(*questions, client.server())
+    found = server(databases, client.live)
+    (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", found.data_directory))
+    kilobytes = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
+    return Machine(
+        processors=int(nproc.require("nproc").stdout),
+        memory_mb=int(kilobytes["MemAvailable"].split()[0]) // 1024,
+        version=version.require("pg_restore --version").stdout.strip(),
+        server=found,
+        free_bytes=int(room.require("df").stdout.split()[-1]),
+    )
+
+
+@dataclass
+class Copy:
+    """A database called `name` that is made of an archive; `restore_s` is how long that took, once it is done."""
+
+    work: Work
+    client: Client
+    archive: Archive
+    machine: Machine
+    name: str
+    quiet: bool = False
+    restore_s: float = 0.0
+
+    @property
+    def expected_bytes(self) -> int:
+        """The size of the database that was backed up, else that of the one that serves, else of the archive."""
+        if self.archive.manifest is not None:
+            return int(self.archive.manifest.server["bytes"])
+        serving = self.machine.server.serving
+        return max(serving.size_bytes if serving else 0, self.archive.size_bytes)
+
+    @property
+    def outlook(self) -> str:
+        """How large it becomes, and how much room there is."""
+        free = show(self.machine.free_bytes, "bytes")
+        return f"about {show(self.expected_bytes, 'bytes')}, {free} are free, {self.machine.jobs} jobs"
+
+    def guard(self) -> None:
+        """Says no to a restore that would not come to its end.
+
+        Raises:
+            Refused: why, and what to do.
+        """
+        needed = MARGIN * self.expected_bytes
+        if not self.machine.server.superuser:
+            raise Refused(
+                f"{self.client.user} is no superuser, and only one restores owners and extensions: name a restore_user"
+            )
+        if self.machine.free_bytes < needed:
+            free, room = show(self.machine.free_bytes, "bytes"), show(needed, "bytes")
+            raise Refused(f"the server's disk has {free} left, and {room} are needed")
+        if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
+            raise Refused(f"{self.client.live} is too long a name for a database beside it")
+
+    def make(self) -> None:
+        """Makes the database, and restores the archive into it; its file is compared with its checksum before.
+
+        Raises:
+            StepFailed: it is not there whole.
+        """
+        require_unchanged(self.work, self.archive, self.client.backup.timeout)
+        started = time.monotonic()
+        self._create()
+        with progress.telling("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as tell:
+            progress.watched(self._restore, self._size, tell)
+        self.restore_s = time.monotonic() - started
+
+    def _create(self) -> None:
+        serving = self.machine.server.serving
+        manifest = self.archive.manifest
+        traits = manifest.server if manifest else serving.traits if serving else None
+        if traits is None:
+            raise StepFailed("nothing says with which encoding and locale the database was made")
+        keys = ("owner", "encoding", "collate", "ctype", "provider", "locale")
+        values = {key: traits[key] or "" for key in keys}
+        self.do("create.sql", fresh=self.name, live=self.client.live, **values)
+
+    def _restore(self) -> None:
+        path = self._staged()
+        settings = {
+            "synchronous_commit": "off",
+            "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
+            # The shared memory of a container is 64 MB unless somebody thought of it.
+            "max_parallel_maintenance_workers": "0" if self.client.container else "2",
+            "statement_timeout": "0",
+            "lock_timeout": "0",
+        }
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
+        target = f"--dbname={self.client.conninfo(self.name, options=options)}"
+        timeout_s = self.client.backup.timeout
+        try:
+            self.work.do(self.client.program(*words, target, "--", path, timeout_s=timeout_s), "pg_restore")
+        finally:
+            self._unstage(path)
+
+    def _staged(self) -> str:
+        """Where the client finds the archive: several sessions read a file, not a pipe, and not a packed one."""
+        if not self.client.container and not self.archive.unpack:
+            return self.archive.path
+        path = _STAGED_INSIDE if self.client.container else f"{self.client.backup.folder}/.restore"
+        put = self.client.program("sh", "-c", _STAGE, path).argv
+        words = ("perl", "-e", text("feed.pl"), "--", self.archive.path, self.archive.unpack, *put)
+        self.work.do(argv(*words, timeout_s=self.client.backup.timeout), "unpacking")
+        return path
+
+    def _unstage(self, path: str) -> None:
+        if path != self.archive.path:
+            self.work.ask(self.client.program("rm", "-f", "--", path))
+
+    def _size(self) -> float:
+        (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
+        return float(answer.require("psql").stdout)
+
+    def analyze(self) -> None:
+        """Gathers the planner's statistics, which no archive holds."""
+        self.work.do(self.client.sql("ANALYZE;", self.name, self.client.backup.timeout), "ANALYZE")
+
+    def findings(self, *, install: bool) -> Findings:
+        """What is wrong with it; where it is thrown away anyway, `install` puts into it what looking needs.
+
+        Raises:
+            MeasurementError: it cannot be told.
+        """
+        timeout_s, words = self.client.backup.timeout, ["--install-missing"] if install else []
+        jobs = f"--jobs={self.machine.jobs}"
+        target = self.client.conninfo(self.name)
+        told, sound = self.work.ask(
+            contents.question(self.client, self.name),
+            self.client.sql(text("soundness.sql"), self.name, timeout_s),
+        )
+        checked = self._asked("pg_amcheck", "--no-password", jobs, *words, target)
+        findings = contents.soundness(sound)
+        findings.add(contents.amcheck(checked))
+        if self.archive.manifest is None:
+            contents.told(told)
+            findings.unseen.append("rows and schema are not compared: there is no manifest")
+        else:
+            findings.add(contents.compared(self.archive.manifest, *contents.told(told)))
+        return findings
+
+    def _asked(self, *words: str) -> Answer:
+        return self.work.ask(self.client.program(*words, timeout_s=self.client.backup.timeout))[0]
+
+    def size_bytes(self) -> int:
+        """Its size now.
+
+        Raises:
+            MeasurementError: it cannot be told.
+        """
+        return int(self._size())
+
+    def drop(self) -> None:
+        """Drops it, whoever uses it.
+
+        Raises:
+            StepFailed: it may still be there.
+        """
+        self.do("drop.sql", name=self.name)
+
+    def do(self, script: str, **values: str) -> None:
+        """Runs one of our scripts, which changes the server.
+
+        Raises:
+            StepFailed: it did not end well.
+        """
+        self.work.do(self.client.sql(text(script), timeout_s=300, **values), f"psql ({script})")
+
+
+def drop_all(work: Work, client: Client, names: list[str]) -> None:
+    """Drops databases that earlier runs left.
+
+    Raises:
+        StepFailed: one of them may still be there.
+    """
+    for name in names:
+        work.do(client.sql(text("drop.sql"), timeout_s=300, name=name), f"psql (drop {name})")

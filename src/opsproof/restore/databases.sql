@@ -1,0 +1,20 @@
+-- The databases whose names begin like `live`, and what restoring must know of the server, as one line of JSON.
+SELECT json_build_object(
+    'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+    'version_num', current_setting('server_version_num')::int,
+    'data_directory', current_setting('data_directory'),
+    'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'live'),
+    'databases', coalesce((
+        SELECT json_agg(json_build_object(
+                   'name', datname,
+                   'bytes', CASE WHEN datconnlimit <> -2 THEN pg_database_size(oid) ELSE 0 END,
+                   'open', datallowconn,
+                   'mark', substring(shobj_description(oid, 'pg_database') FROM '^opsproof: ([^\n]*)'),
+                   'owner', pg_get_userbyid(datdba),
+                   'encoding', pg_encoding_to_char(encoding),
+                   'collate', datcollate,
+                   'ctype', datctype,
+                   'provider', to_jsonb(d) ->> 'datlocprovider',
+                   'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')))
+          FROM pg_database d
+         WHERE datname = :'live' OR left(datname, length(:'live') + 1) = :'live' || '_'), '[]'));

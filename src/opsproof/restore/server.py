@@ -1,0 +1,158 @@
+"""The server that a backup is restored on: its databases, and the programs of its client, started on the host."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from opsproof.backup import shelf
+from opsproof.database import as_role, name_of
+from opsproof.models import Host
+from opsproof.nouns import Backup
+from opsproof.shell import Answer, Command, argv
+
+APPLICATION = "opsproof_restore"
+MAINTENANCE = "postgres"
+"""The database from which others are made, renamed and dropped."""
+SUFFIX_BYTES = len("_restoring_20261125T021500Z")
+NAME_BYTES = 63
+"""How long PostgreSQL's names may be: https://www.postgresql.org/docs/current/limits.html."""
+_NAME = re.compile(r"_(drill|restoring|before)_\d{8}T\d{6}Z$")
+_FEED = 'printf "%s\\n" "$0" | "$@"'
+
+Kind = Literal["drill", "restoring", "before"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a restore has come with a database: a word, and the archive that it was made of, or gave way to."""
+
+    word: str = ""
+    archive: str = ""
+
+
+VERIFIED = "verified"
+"""It was made whole, and compared."""
+SWAPPING = "swapping"
+"""The same, and processes may have been stopped for it."""
+SWAPPED = "swapped"
+"""It served before; the processes may still be stopped."""
+REPLACED = "replaced"
+"""It served before; all is done."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A database that stands on the server; `traits` are what CREATE DATABASE must be told of it."""
+
+    name: str
+    size_bytes: int
+    open: bool
+    mark: Mark
+    traits: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server with the database called `live`, if it has that, and what restores have left beside it."""
+
+    live: str
+    superuser: bool
+    version_num: int
+    data_directory: str
+    prepared: int
+    databases: dict[str, Standing]
+
+    @property
+    def serving(self) -> Standing | None:
+        """The database that serves, if there is one."""
+        return self.databases.get(self.live)
+
+    def beside(self, kind: Kind) -> list[Standing]:
+        """What stands beside it of a kind, oldest first."""
+        found = [name for name in sorted(self.databases) if self._kind(name) == kind]
+        return [self.databases[name] for name in found]
+
+    def _kind(self, name: str) -> str:
+        found = _NAME.fullmatch(name.removeprefix(self.live)) if name != self.live else None
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True)
+class Client:
+    """PostgreSQL's programs for one backup, as they run on the host or in the database's container."""
+
+    host: Host
+    backup: Backup
+
+    @property
+    def live(self) -> str:
+        """The name of the declared database on the server."""
+        return name_of(self.host.databases[self.backup.database].dsn)
+
+    @property
+    def user(self) -> str:
+        """The role that restores."""
+        return self.backup.restore_user or self.backup.user
+
+    @property
+    def container(self) -> str:
+        """The container that the programs run in; empty where they run on the host."""
+        return self.host.databases[self.backup.database].container
+
+    def program(self, *words: str, timeout_s: float = 60.0) -> Command:
+        """One of the programs, or another that runs where they do."""
+        return argv(*shelf.client(self.host, self.backup), *words, timeout_s=timeout_s)
+
+    def conninfo(self, database: str, **more: str) -> str:
+        """How the programs reach a database: no password is in it.
+
+        Raises:
+            DatabaseError: the declared dsn cannot be read.
+        """
+        own = self.backup.restore_passfile if self.backup.restore_user else self.backup.passfile
+        passfile = {"passfile": own} if own and not self.container else {}
+        dsn = self.host.databases[self.backup.database].dsn
+        names = {"dbname": database, "application_name": APPLICATION}
+        return as_role(dsn, self.user, inside=bool(self.container), **passfile, **names, **more)
+
+    def sql(self, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0, **values: str) -> Command:
+        """What psql makes of a script; it quotes the `values` itself, where the script names them."""
+        variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
+        words = ("psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", *variables, "-d", self.conninfo(database))
+        return argv("sh", "-c", _FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
+
+    def server(self) -> Command:
+        """The question for a `Server`."""
+        return self.sql(text("databases.sql"), live=self.live)
+
+
+def server(answer: Answer, live: str) -> Server:
+    """The server that an answer tells of.
+
+    Raises:
+        MeasurementError: it tells of none.
+    """
+    said = json.loads(answer.require("psql").stdout)
+    found = [_standing(each) for each in said.pop("databases")]
+    return Server(live=live, databases={each.name: each for each in found}, **said)
+
+
+def _standing(said: dict[str, Any]) -> Standing:
+    word, _, archive = (said.pop("mark") or "").partition(" ")
+    return Standing(said.pop("name"), int(said.pop("bytes")), bool(said.pop("open")), Mark(word, archive), said)
+
+
+def in_turn(commands: Sequence[tuple[Literal["try", "always"], Command]], mark: str, timeout_s: float) -> Command:
+    """One command that runs others one after another; what is to be tried is left out once one has failed."""
+    words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
+    return argv("perl", "-e", text("in_turn.pl"), "--", mark, *words, timeout_s=timeout_s)
+
+
+@cache
+def text(name: str) -> str:
+    """A program or a script of this folder."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
