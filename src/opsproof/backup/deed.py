@@ -57,7 +57,8 @@ class Deed:
         self.backup: Backup = self.host.backups[name]
         self.shelf = action.shelf(name)
         self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
-        self.set = shelf.called(name, self.shelf.now)
+        after = shelf.began(self.shelf.newest) + 1 if self.shelf.sets else 0.0
+        self.set = shelf.called(name, max(self.shelf.now, after))
 
     @property
     def expected_bytes(self) -> int:

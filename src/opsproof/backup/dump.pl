@@ -153,7 +153,8 @@ sub start_dump {
     pipe my $in, my $out or fail("pipe: $!");
     my $dump = start(undef, $out, @words, '--compress=0');
     close $out;
-    return ($dump, start($in, create($name), qw(zstd -q -1 -c)));
+    # zstd comes first: where it fails, pg_dump only says that nobody listens any more.
+    return (start($in, create($name), qw(zstd -q -1 -c)), $dump);
 }
 
 # What pg_restore lists of the archive, which it reads back from the file.

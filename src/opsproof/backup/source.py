@@ -86,6 +86,8 @@ def source(answers: Sequence[Answer]) -> Source:
     inside = _ZSTD_INSIDE.search(trial.stderr) is not None
     if not inside and zstd.status != 0:
         raise CommandError(f"{said} has no zstd, and neither has the host: apt-get install zstd")
+    if rights.status == 2 and rights.stderr:  # its last line says where it found the password
+        raise CommandError(f"psql: {rights.stderr.splitlines()[0]}")
     found: dict[str, Any] = json.loads(rights.require("psql").stdout)
     alien = ["large objects of others"] if found["alien_large_objects"] else []
     return Source(

@@ -1,0 +1,278 @@
+"""Backups by their command lines, of a real database, over this machine and over real ssh."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from opsproof.backup import manifest, shelf
+
+
+def read(site, name):
+    return manifest.read((site.folder / f"{name}.manifest.json").read_text())
+
+
+def test_a_plan_says_what_where_how_large_and_how_much_room_and_changes_nothing(site):
+    done = site.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "make metachat_20" in done.stdout
+    assert f"of metachat (8" in done.stdout
+    assert f"with pg_dump (PostgreSQL) 18.6 in {site.folder}: about 8" in done.stdout
+    assert "GB are free" in done.stdout
+    assert list(site.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("transport", ["local", "ssh"])
+def test_a_backup_is_whole_private_and_says_what_it_holds(site, sshd, transport):
+    inventory = site.inventory(sshd if transport == "ssh" else "local://")
+    done = site.run("--apply", inventory=inventory)
+    assert (done.returncode, done.stderr) == (0, "")
+    (name,) = site.sets
+    assert site.flaws() == site.leftovers == []
+    assert {path.stat().st_mode & 0o777 for path in site.files(name)} == {0o600}
+    said = read(site, name)
+    assert said.name == name
+    assert said.tables["public", "chunks"] == 20000
+    assert sum(rows for (_, table), rows in said.tables.items() if table.startswith("messages_")) == 50000
+    assert said.server["database"] == said.server["owner"] == "metachat"
+    assert abs(said.began - time.time()) < 60
+    assert "CREATE ROLE metachat_app" in (site.folder / said.globals.name).read_text()
+
+
+def test_what_the_manifest_says_is_what_a_restore_brings_back(site):
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    said = read(site, name)
+    password = site.secrets.passwords["metachat"]
+    where = f"host=127.0.0.1 port={site.server.port} user=metachat passfile={site.layout.secrets}/pgpass-metachat"
+    with site.server.connect("metachat", password, "postgres") as admin:
+        admin.execute("DROP DATABASE IF EXISTS restored")
+        admin.execute("CREATE DATABASE restored")
+    try:
+        script = 'zstd -dc "$1" | "$2" --exit-on-error -d "$3"'
+        words = ["sh", "-c", script, "sh", site.folder / said.dump.name, site.layout.bin / "pg_restore"]
+        subprocess.run([*words, f"{where} dbname=restored"], check=True)
+        contents = (shelf.Path(shelf.__file__).with_name("contents.sql")).read_text()
+        with site.server.connect("metachat", password, "restored") as restored:
+            restored.execute("SET search_path = pg_catalog")
+            ((found,),) = restored.execute(contents).fetchall()
+            rows = {
+                each: restored.execute(f'SELECT count(*) FROM "{each[0]}"."{each[1]}"').fetchone()[0]
+                for each in said.tables
+            }
+        assert found["schema_sha256"] == said.server["schema_sha256"]
+        assert found["grants_sha256"] == said.server["grants_sha256"]
+        assert rows == said.tables
+    finally:
+        with site.server.connect("metachat", password, "postgres") as admin:
+            admin.execute("DROP DATABASE restored")
+
+
+def test_the_digest_of_a_schema_notices_what_is_changed(site):
+    contents = (shelf.Path(shelf.__file__).with_name("contents.sql")).read_text()
+
+    def digests(change):
+        with site.server.connect("metachat", site.secrets.passwords["metachat"]) as admin, admin.transaction() as both:
+            if change:
+                admin.execute(change)
+            admin.execute("SET LOCAL search_path = pg_catalog")
+            ((found,),) = admin.execute(contents).fetchall()
+            raise_back = both
+            from psycopg import Rollback
+
+            found = found["schema_sha256"], found["grants_sha256"]
+            digests.found = found
+            raise Rollback(raise_back)
+
+    def of(change=""):
+        digests(change)
+        return digests.found
+
+    before = of()
+    assert of() == before
+    schema = (
+        "ALTER TABLE tenants ADD COLUMN extra int",
+        "ALTER TABLE tenants ALTER COLUMN name DROP NOT NULL",
+        "ALTER TABLE tenants ALTER COLUMN status SET DEFAULT 'x'",
+        "ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_isolation ON events",
+        'DROP INDEX "events_tenantId_createdAt_idx"',
+        "ALTER TABLE channels DROP CONSTRAINT \"channels_tenantId_fkey\"",
+        "ALTER TYPE \"AdminKeyStatus\" RENAME VALUE 'revoked' TO 'gone'",
+        "CREATE VIEW seen AS SELECT 1 AS one",
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SEQUENCE numbers",
+        "DROP EXTENSION pgstattuple",
+        "ALTER TABLE chunks ALTER COLUMN embedding SET STORAGE MAIN",
+        "ALTER TABLE messages DETACH PARTITION messages_2026_12" if False else "DROP TABLE webhooks",
+    )
+    for change in schema:
+        assert of(change)[0] != before[0], change
+    assert of("GRANT SELECT ON webhooks TO PUBLIC") == (before[0], of("GRANT SELECT ON webhooks TO PUBLIC")[1])
+    assert of("GRANT SELECT ON webhooks TO PUBLIC")[1] != before[1]
+    assert of("INSERT INTO webhooks SELECT 'x', id, '', true, now() FROM tenants LIMIT 1") == before
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (
+            {"user": "opsproof_monitor", "passfile": "pgpass"},
+            "opsproof_monitor does not bypass row-level security, so that a dump fails half-way: "
+            "ALTER ROLE opsproof_monitor BYPASSRLS",
+        ),
+    ],
+    ids=["row-level security"],
+)
+def test_what_cannot_come_to_its_end_is_refused_before_anything_is_written(site, more, why):
+    more["passfile"] = str(site.layout.secrets / more["passfile"])
+    done = site.run("--apply", inventory=site.inventory(**more))
+    assert done.returncode == 3
+    assert why in done.stderr
+    assert list(site.folder.iterdir()) == []
+
+
+def test_a_role_that_may_not_read_a_table_is_refused(site):
+    with site.server.connect("metachat", site.secrets.passwords["metachat"]) as admin:
+        admin.execute("REVOKE pg_read_all_data FROM opsproof_backup")
+        try:
+            done = site.run("--apply")
+        finally:
+            admin.execute("GRANT pg_read_all_data TO opsproof_backup")
+    assert done.returncode == 3
+    assert "opsproof_backup may not read public.admin_keys, " in done.stderr
+    assert list(site.folder.iterdir()) == []
+
+
+def test_a_wrong_password_is_no_refusal_but_unknown(site, tmp_path):
+    passfile = tmp_path / "wrong"
+    passfile.write_text("*:*:*:*:wrong\n")
+    passfile.chmod(0o600)
+    done = site.run("--apply", inventory=site.inventory(passfile=str(passfile)))
+    assert done.returncode == 6
+    assert "password authentication failed" in done.stderr
+    assert list(site.folder.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_not_made(site):
+    site.folder.rmdir()
+    done = site.run("--apply")
+    assert done.returncode == 6
+    assert "is declared, but there is no such folder: make it" in done.stderr
+    site.folder.mkdir()
+
+
+def test_no_secret_is_in_the_process_list_the_output_or_the_journal(site):
+    process = site.begin()
+    seen = []
+    while process.poll() is None:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                seen.append(open(f"/proc/{pid}/cmdline", "rb").read())
+            except OSError:
+                continue
+    output = "".join(process.communicate())
+    journal = (site.folder.parent / "backups-reports" / "journal.jsonl").read_text()
+    for secret in site.secrets.all:
+        assert secret not in output + journal
+        assert not any(secret.encode() in line for line in seen)
+    assert json.loads(journal)["measured"]["set"] == site.sets[0]
+
+
+def aged(site, *days):
+    """Copies of the newest backup, as if they had been made so many days ago."""
+    source, now = site.sets[-1], time.time()
+    made = []
+    for age in days:
+        name = shelf.called("metachat", now - age * 86400)
+        for path in site.files(source):
+            (site.folder / path.name.replace(source, name)).write_bytes(path.read_bytes().replace(source.encode(), name.encode()) if path.suffix == ".json" else path.read_bytes())
+        path = site.folder / f"{name}.manifest.json"
+        body = path.read_text().rpartition(',\n"checksum"')[0]
+        path.write_text(f'{body},\n"checksum": "{manifest.hashlib.sha256(body.encode()).hexdigest()}"}}\n')
+        made.append(name)
+    return made
+
+
+def test_old_backups_go_after_the_new_one_is_there_and_the_plan_names_them(site):
+    assert site.run("--apply").returncode == 0
+    old, older, young = aged(site, 31, 45, 29)
+    planned = site.run()
+    assert f"let go what need not be kept: {older}, {old}\n" in planned.stdout
+    done = site.run("--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert young in site.sets
+    assert not {old, older} & set(site.sets)
+    assert site.leftovers == site.flaws() == []
+
+
+def test_nothing_goes_where_what_stays_is_not_sound(site):
+    assert site.run("--apply").returncode == 0
+    old, young = aged(site, 31, 2)
+    path = next(path for path in site.files(young) if ".dump" in path.name)
+    path.write_bytes(path.read_bytes()[:-1])
+    done = site.run("--apply")
+    assert done.returncode == 4
+    assert f"{young}: {path.name} is not what it was" in done.stderr
+    assert old in site.sets
+
+
+def test_what_is_left_of_interrupted_backups_is_removed_and_nothing_else(site):
+    names = ["metachat_20260101T000000Z.dump.zst", "metachat_20260101T000000Z.manifest.json.partial"]
+    foreign = ["other_20260101T000000Z.dump.partial", "notes.txt", "metachat-2_20260101T000000Z.dump"]
+    for name in (*names, *foreign):
+        (site.folder / name).touch()
+    planned = site.run()
+    assert f"remove what is left of interrupted backups: {', '.join(names)}\n" in planned.stdout
+    assert site.run("--apply").returncode == 0
+    assert site.leftovers == sorted(foreign)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.parametrize("case", ["known before", "on the way"])
+def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(site, case):
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    kept = {path.name: path.read_bytes() for path in site.files(name)}
+    site.forget(name)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=62m,mode=0700", "none", site.folder], check=True)
+    try:
+        for each, content in kept.items():
+            (site.folder / each).write_bytes(content)
+            (site.folder / each).chmod(0o600)
+        ballast = site.folder / "ballast"
+        process = site.begin() if case == "on the way" else None
+        while process and not list(site.folder.glob("*.dump.zst.partial")):
+            time.sleep(0.005)
+        ballast.write_bytes(b"x" * 20_000_000)
+        done = site.run("--apply") if process is None else process
+        said = done.stderr if process is None else process.communicate(timeout=60)[1]
+        assert (done.returncode, site.sets, site.flaws()) == (3 if process is None else 4, [name], [])
+        assert ("are needed" if process is None else "No space left on device") in said
+        ballast.unlink()
+            assert site.run("--apply").returncode == 0
+        assert (len(site.sets), site.flaws(), site.leftovers) == (2, [], [])
+    finally:
+        subprocess.run(["umount", site.folder], check=True)
+
+
+def test_verification_reads_back_and_tells_what_is_wrong(site):
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    planned = site.run(action="verify_backup")
+    assert f"1. read {name} back: 27.6 MB, owner, mode, age, list of tables" in planned.stdout
+    assert site.run("--apply", action="verify_backup").returncode == 0
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in site.folder.iterdir()}
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in site.folder.iterdir()}
+    path = next(path for path in site.files(name) if ".dump" in path.name)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:1000])
+    done = site.run("--apply", action="verify_backup")
+    assert done.returncode == 5
+    assert f"{path.name} belongs to " in done.stderr
+    assert f"{path.name} is not what it was: its checksum is another one" in done.stderr
+    assert "pg_restore does not list it" in done.stderr
+    assert site.run("--set=metachat_x", "--apply", action="verify_backup").returncode == 2
+    assert site.run("--backup=other", "--apply", action="verify_backup").returncode == 2

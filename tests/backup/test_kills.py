@@ -1,0 +1,157 @@
+"""A backup that is killed at any moment costs no older one, leaves none that is not whole, and hinders no later one."""
+
+import os
+import re
+import signal
+import time
+from contextlib import suppress
+
+import pytest
+
+MOMENTS = 26
+PROGRAM = b"# Makes one backup on its host"
+ROWS: list[str] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def matrix(request):
+    """Prints what each kill left behind, past the capture of output."""
+    yield
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
+
+
+@pytest.fixture
+def kept(site):
+    """A backup that must stay as it is, whatever happens."""
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    return name
+
+
+@pytest.fixture
+def lasts_s(site, kept):
+    """How long a whole backup takes."""
+    began = time.monotonic()
+    assert site.run("--apply").returncode == 0
+    site.forget(site.sets[-1])
+    return time.monotonic() - began
+
+
+def on_host():
+    """The processes of a backup on its host, by what they are."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+            if words[0].endswith(b"perl") and len(words) > 2 and words[2].startswith(PROGRAM):
+                found["program"] = int(pid)
+            elif b"application_name=opsproof_backup" in b"".join(words) and words[0].endswith(b"pg_dump"):
+                found["pg_dump"] = int(pid)
+    return found
+
+
+def kill_controller(process):
+    process.kill()
+    return "controller"
+
+
+def kill_program(_process):
+    return kill_on_host("program")
+
+
+def kill_dump(_process):
+    return kill_on_host("pg_dump")
+
+
+def kill_on_host(name):
+    pid = on_host().get(name)
+    if pid is None:
+        return "-"
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return name
+
+
+def eventually(site):
+    """The next backup, once the host is free: a command that goes on after its action keeps others out."""
+    deadline = time.monotonic() + 60
+    while (done := site.run("--apply")).returncode == 3 and "held by" in done.stderr and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return done
+
+
+def invariants(site, kept, what, moment_s):
+    """What must hold after a kill, and after the backup that follows it."""
+    left, whole = site.leftovers, site.sets
+    assert kept in whole
+    assert site.flaws() == []
+    done = eventually(site)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (site.leftovers, site.flaws()) == ([], [])
+    assert kept in site.sets
+    assert len(site.sets) > len(whole) or len(whole) > 1
+    parts = sorted({re.sub(r"^metachat_\d+T\d+Z\.", "", each) for each in left})
+    ROWS.append(f"{what:<12} {moment_s:5.2f} s  new backup {'yes' if len(whole) > 1 else 'no '}  left: {' '.join(parts)}")
+    site.forget(*(each for each in site.sets if each != kept))
+
+
+@pytest.mark.parametrize("kill", [kill_controller, kill_program, kill_dump])
+def test_killed_at_any_moment(site, kept, lasts_s, kill):
+    struck = 0
+    for number in range(MOMENTS):
+        moment_s = lasts_s * (number + 0.5) / MOMENTS
+        process = site.begin()
+        if kill is kill_controller:
+            time.sleep(moment_s)
+        else:
+            moment_s = wait_for_program(process, number)
+        what = kill(process)
+        process.communicate(timeout=60)
+        struck += what != "-"
+        invariants(site, kept, what if what != "-" else f"({kill.__name__[5:]})", moment_s)
+    assert struck >= (MOMENTS if kill is kill_controller else MOMENTS // 2)
+
+
+def wait_for_program(process, number):
+    """Until the program has run on the host for a part of its second; what it then does is killed."""
+    while process.poll() is None and "program" not in on_host():
+        time.sleep(0.002)
+    began = time.monotonic()
+    time.sleep(0.7 * (number + 0.5) / MOMENTS)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("moment_s", [0.1, 0.25, 0.4])
+def test_the_database_starts_again_in_the_middle(site, kept, moment_s):
+    process = site.begin()
+    wait_for_program(process, -0.5)
+    time.sleep(moment_s)
+    site.server.stop()
+    site.server.start()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 4), said
+    invariants(site, kept, "restart", moment_s)
+
+
+def sessions_of(server):
+    """The processes that serve a connection: what a line that is cut takes with it, and nothing else."""
+    with open(f"/proc/{server}/task/{server}/children") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+@pytest.mark.parametrize("moment_s", [0.1, 0.3, 0.5, 0.7])
+def test_the_line_is_cut(site, kept, sshd_server, moment_s):
+    inventory = site.inventory(sshd_server.spec())
+    process = site.begin(inventory=inventory)
+    wait_for_program(process, -0.5)
+    time.sleep(moment_s)
+    sessions = sessions_of(int((sshd_server.folder / "sshd.pid").read_text()))
+    for pid in sessions:
+        os.kill(pid, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert sessions
+    assert process.returncode in (0, 4, 5), said
+    site.inventory()
+    invariants(site, kept, "line cut", moment_s)

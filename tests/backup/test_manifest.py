@@ -1,0 +1,60 @@
+import hashlib
+import json
+
+import pytest
+
+from opsproof.backup.manifest import File, ManifestError, read
+
+SAID = {
+    "format": 1,
+    "name": "metachat_20261125T021500Z",
+    "began": 1795572900,
+    "duration_s": 4.1,
+    "tools": {"pg_dump": "pg_dump (PostgreSQL) 17.5", "compression": "zstd"},
+    "files": {
+        "dump": {"name": "a.dump", "bytes": 123, "sha256": "0" * 64},
+        "globals": {"name": "a.globals.sql", "bytes": 7, "sha256": "1" * 64},
+    },
+    "server": {"version": "17.5", "database": "metachat"},
+    "tables": [["public", "chunks", 20000]],
+}
+
+
+def sealed(said):
+    body = json.dumps(said).removesuffix("}")
+    return f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n'
+
+
+def test_a_manifest_says_what_it_said():
+    said = read(sealed(SAID))
+    assert said.dump == File("a.dump", 123, "0" * 64)
+    assert (said.size_bytes, said.wrapped) == (130, False)
+    assert said.tables == {("public", "chunks"): 20000}
+    assert read(sealed({**SAID, "tools": {"compression": "wrapped"}})).wrapped
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 100, 400])
+def test_one_that_is_cut_short_is_none(cut):
+    with pytest.raises(ManifestError, match="cut short, or none of opsproof's"):
+        read(sealed(SAID)[:cut])
+
+
+def test_any_change_is_noticed():
+    text = sealed(SAID)
+    for place in range(0, text.index("checksum"), 7):
+        other = chr(ord(text[place]) ^ 1)
+        with pytest.raises(ManifestError):
+            read(text[:place] + other + text[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"format": 2}, "has format 2, not 1"),
+        ({"tables": None}, "cannot be read: TypeError"),
+        ({"files": {"dump": {}}}, "cannot be read: KeyError"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_said(change, why):
+    with pytest.raises(ManifestError, match=why):
+        read(sealed({**SAID, **change}))

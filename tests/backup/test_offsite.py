@@ -1,0 +1,169 @@
+"""Copies elsewhere: in a folder, over real ssh, in a real server of S3's protocol, encrypted for age."""
+
+import hashlib
+import io
+import subprocess
+import sys
+
+import pytest
+
+from lab import ports
+from opsproof.backup import manifest, offsite
+from opsproof.backup.encryption import encrypted
+from opsproof.backup.s3 import Bucket
+from opsproof.errors import MeasurementError
+
+pyrage = pytest.importorskip("pyrage")
+boto3 = pytest.importorskip("boto3")
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def s3_server():
+    port = ports.free()
+    words = [sys.executable, "-c", f"from moto.server import main; main(['-p', '{port}'])"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    said = {
+        "AWS_ENDPOINT_URL_S3": s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", config=boto3.session.Config(retries={"max_attempts": 10, "mode": "standard"}))
+    client.create_bucket(Bucket="copies")
+    yield client
+    for each in client.list_objects_v2(Bucket="copies").get("Contents", []):
+        client.delete_object(Bucket="copies", Key=each["Key"])
+    client.delete_bucket(Bucket="copies")
+
+
+def sums(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["a folder of the host", "over ssh"])
+def test_a_copy_is_the_same_to_the_last_bit_and_its_list_can_be_checked_by_anybody(site, elsewhere, sshd, kind):
+    target = str(elsewhere) if kind.startswith("a folder") else sshd.replace("?", f"{elsewhere}?", 1)
+    done = site.run("--apply", inventory=site.inventory(off_site=[target]))
+    assert (done.returncode, done.stderr) == (0, "")
+    (name,) = site.sets
+    copies = sums(elsewhere)
+    assert copies.pop(f"{name}.sha256")
+    assert copies == sums(site.folder)
+    assert {path.stat().st_mode & 0o777 for path in elsewhere.iterdir()} == {0o600}
+    subprocess.run(["sha256sum", "--check", "--strict", f"{name}.sha256"], cwd=elsewhere, check=True)
+
+
+def test_a_copy_in_a_bucket_is_the_same(site, s3):
+    done = site.run("--apply", inventory=site.inventory(off_site=["s3://copies/metachat"]))
+    assert (done.returncode, done.stderr) == (0, "")
+    (name,) = site.sets
+    for path in site.files(name):
+        body = s3.get_object(Bucket="copies", Key=f"metachat/{path.name}")["Body"].read()
+        assert body == path.read_bytes()
+    bucket = Bucket("copies", "/metachat")
+    assert bucket.lacking(name) == ""
+    s3.delete_object(Bucket="copies", Key=f"metachat/{name}.globals.sql")
+    assert bucket.lacking(name) == f"{name}.globals.sql is gone"
+    assert bucket.lacking("other") == "there is no whole copy of other"
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_what_leaves_encrypted_can_be_read_by_the_owner_of_the_key_alone(site, elsewhere, s3, kind):
+    key = pyrage.x25519.Identity.generate()
+    target = str(elsewhere) if kind == "folder" else "s3://copies"
+    done = site.run("--apply", inventory=site.inventory(off_site=[target], age_recipient=str(key.to_public())))
+    assert (done.returncode, done.stderr) == (0, "")
+    (name,) = site.sets
+    for path in site.files(name):
+        sealed = f"{path.name}.age"
+        there = s3.get_object(Bucket="copies", Key=sealed)["Body"].read() if kind == "s3" else None
+        content = there or (elsewhere / sealed).read_bytes()
+        assert path.read_bytes()[:100] not in content
+        assert pyrage.decrypt(content, [key]) == path.read_bytes()
+    assert (elsewhere / path.name).exists() is False
+
+
+def test_a_copy_that_went_wrong_is_no_copy(site, elsewhere):
+    done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere / "nowhere")]))
+    assert done.returncode == 4
+    assert f"no copy in {elsewhere}/nowhere: " in done.stderr
+    assert site.flaws() == []
+    assert len(site.sets) == 1
+
+
+def test_what_a_copy_lacks_is_told(site, elsewhere):
+    assert site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)])).returncode == 0
+    (name,) = site.sets
+    there = offsite.place(host(), str(elsewhere))
+    assert there.lacking(name) == ""
+    assert there.lacking("metachat_20200101T000000Z") == "there is no whole copy of metachat_20200101T000000Z"
+    path = elsewhere / f"{name}.globals.sql"
+    path.write_bytes(path.read_bytes() + b" ")
+    assert there.lacking(name).startswith(f"{name}.globals.sql: FAILED")
+    path.unlink()
+    assert "No such file" in there.lacking(name) or "could not be read" in there.lacking(name)
+
+
+def host(transport="local://"):
+    from opsproof.models import Host
+
+    return Host.model_validate({"transport": transport}).placed("vps", ())
+
+
+def test_a_place_that_cannot_be_reached_is_unknown(free_port):
+    there = offsite.place(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
+    with pytest.raises(MeasurementError):
+        there.lacking("db_20261125T020000Z")
+    with pytest.raises(MeasurementError):
+        there.put("x", io.BytesIO(b"x"))
+
+
+def test_a_bucket_that_cannot_be_reached_is_unknown(monkeypatch, free_port):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(MeasurementError, match="s3://copies"):
+        Bucket("copies", "").lacking("db_20261125T020000Z")
+
+
+def test_encryption_that_fails_is_no_end_of_the_content():
+    class Broken(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def read(self, size=-1):
+            raise OSError("the disk is gone")
+
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    with pytest.raises(MeasurementError, match="cannot be encrypted"), encrypted(Broken(), key) as reader:
+        reader.read()
+    with pytest.raises(MeasurementError, match="no public key of age"), encrypted(io.BytesIO(b""), "age1x"):
+        pass
+
+
+@pytest.mark.parametrize("target", ["/backups", "s3://bucket/path", "ssh://ops@vault:2222/backups?ssh_config=/c"])
+def test_a_target_is_a_place(target):
+    assert offsite.place(host(), target)
+
+
+def test_a_manifest_is_written_as_it_was_read(site):
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    text = (site.folder / f"{name}.manifest.json").read_text()
+    assert manifest.read(text).name == name

@@ -1,0 +1,68 @@
+import calendar
+
+import pytest
+
+from opsproof.backup.retention import expendable
+from opsproof.backup.shelf import began, called
+from opsproof.nouns import Backup
+
+NOW = calendar.timegm((2026, 11, 25, 3, 0, 0))
+DAY = 86400
+
+
+def policy(**more):
+    return Backup.model_validate({"database": "d", "folder": "/b", "user": "u", "keep": "30d", **more})
+
+
+def ages(*days):
+    return [called("d", NOW - age * DAY) for age in days]
+
+
+def days(sets):
+    return [round((NOW - began(each)) / DAY) for each in sets]
+
+
+def test_a_name_tells_when_it_began():
+    assert called("meta-chat", NOW) == "meta-chat_20261125T030000Z"
+    assert began("meta-chat_20261125T030000Z") == NOW
+
+
+def test_all_are_kept_for_the_time_that_is_declared_and_no_longer():
+    assert days(expendable(ages(*range(60)), policy(), NOW)) == list(range(59, 30, -1))
+
+
+@pytest.mark.parametrize("least", [1, 3, 10])
+def test_the_newest_are_always_kept_however_old(least):
+    sets = ages(*range(100, 108))
+    assert len(sets) - len(expendable(sets, policy(keep_least=least), NOW)) == min(least, len(sets))
+
+
+def test_beyond_that_the_newest_of_each_week_stays():
+    gone = expendable(ages(*range(70)), policy(keep_weekly=3), NOW)
+    kept = sorted(set(range(31, 70)) - set(days(gone)))
+    assert kept == [31, 38, 45] or [b - a for a, b in zip(kept[1:], kept[2:], strict=False)] == [7]
+    assert len(kept) == 3
+
+
+def test_beyond_that_the_newest_of_each_month_stays():
+    gone = expendable(ages(*range(400)), policy(keep_monthly=12), NOW)
+    kept = [each for each in ages(*range(31, 400)) if each not in gone]
+    assert len({each.partition("_")[2][:6] for each in kept}) == len(kept) == 12
+
+
+def test_what_stays_today_stays_tomorrow_until_its_time_comes():
+    """A backup a day for three years: never fewer than the policy says, never a gap where one should be."""
+    rules, sets = policy(keep_weekly=4, keep_monthly=6), []
+    for day in range(1000):
+        now = NOW + day * DAY
+        sets.append(called("d", now))
+        sets = [each for each in sets if each not in expendable(sets, rules, now)]
+    last = NOW + 999 * DAY
+    old = sorted(round((last - began(each)) / DAY) for each in sets)
+    assert old[:31] == list(range(31))
+    assert len({called("d", last - age * DAY)[2:8] for age in old}) >= 7
+    assert 31 + 4 <= len(old) <= 31 + 4 + 6
+
+
+def test_nothing_is_lost_where_there_is_nothing():
+    assert expendable([], policy(), NOW) == []

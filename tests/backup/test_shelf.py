@@ -1,0 +1,159 @@
+"""The look at a folder of backups, by the host's own perl."""
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from opsproof.backup import shelf
+from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.facts.backups import Backups
+from opsproof.models import Host
+from opsproof.nouns import Backup
+from opsproof.shell import Answer, run
+
+HOST = Host.model_validate({"transport": "local://"}).placed("vps", ())
+SETS = ("db_20261123T020000Z", "db_20261124T020000Z")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, name in enumerate(SETS):
+        files = {"dump": f"{name}.dump", "globals": f"{name}.globals.sql"}
+        for each in files.values():
+            put(tmp_path / each, b"x" * (number + 1))
+        said = {each: described(tmp_path / path) for each, path in files.items()}
+        put(tmp_path / f"{name}.manifest.json", manifest(name, said).encode())
+    return tmp_path
+
+
+def put(path, content):
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def described(path):
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def manifest(name, files):
+    rest = {"began": 0, "duration_s": 1, "tools": {"compression": "zstd"}, "server": {}, "tables": [["public", "t", 1]]}
+    body = json.dumps({"format": 1, "name": name, "files": files, **rest}).removesuffix("}")
+    return f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n'
+
+
+@pytest.fixture
+def look(folder, tmp_path_factory):
+    bin_folder = tmp_path_factory.mktemp("bin")
+
+    def look(listed="echo '1; 0 2 TABLE DATA public t owner'", read="newest"):
+        tool = bin_folder / "pg_restore"
+        tool.write_text(f"#!/bin/sh\n{listed}\n")
+        tool.chmod(0o755)
+        host = HOST.model_copy(update={"path": [str(bin_folder)]}).placed("vps", ())
+        backup = declared(folder)
+        return shelf.seen(run(host, (shelf.look(backup, "db", read, ()),))[0], "db", str(folder))
+
+    return look
+
+
+def declared(folder, **more):
+    return Backup.model_validate({"database": "d", "folder": str(folder), "user": "u", **more})
+
+
+def test_backups_are_what_has_a_manifest(look, folder):
+    (folder / "db_20261125T020000Z.dump").touch()
+    (folder / "db_20261125T020000Z.manifest.json.partial").touch()
+    (folder / "db-2_20261125T020000Z.manifest.json").touch()
+    seen = look()
+    assert seen.sets == list(SETS)
+    assert {each.name for each in seen.leftovers} == {
+        "db_20261125T020000Z.dump",
+        "db_20261125T020000Z.manifest.json.partial",
+    }
+    assert seen.stale == []
+    assert seen.reading.flaws() == seen.reading.lacks("public.t") == []
+    assert seen.size(SETS[1]) == 4 + (folder / f"{SETS[1]}.manifest.json").stat().st_size
+    assert seen.free_bytes > 0
+
+
+def test_what_nobody_has_written_for_an_hour_is_stale(look, folder):
+    path = folder / "db_20261125T020000Z.dump.partial"
+    path.touch()
+    os.utime(path, 2 * (path.stat().st_mtime - 3700,))
+    assert [each.name for each in look().stale] == [path.name]
+
+
+def test_what_others_may_read_is_exposed(look, folder):
+    (folder / f"{SETS[0]}.dump").chmod(0o640)
+    seen = look()
+    assert seen.exposed(SETS[0]) == [f"{SETS[0]}.dump belongs to {seen.me} and has mode 0640"]
+    assert seen.exposed(SETS[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "error"),
+    [
+        ("echo 'pg_restore: error: input file is too short'; exit 1", Absent),
+        ("exit 127", CommandError),
+        ("kill -9 $$", Absent),
+    ],
+)
+def test_a_list_that_cannot_be_had_is_no_list(look, listed, error):
+    with pytest.raises(error, match="pg_restore does not list it"):
+        look(listed).reading.lacks()
+
+
+def test_a_table_is_in_the_list_by_its_whole_name(look):
+    reading = look("echo '1; 0 2 TABLE DATA public t owner'; echo '2; 0 3 TABLE public messages owner'").reading
+    assert reading.lacks("public.messages", "public.message", "public.t2") == ["public.message", "public.t2"]
+    assert look("echo '2; 0 3 TABLE public t owner'").reading.lacks() == ["public.t"]
+
+
+def test_a_named_set_is_read_or_none(look):
+    assert look(read=SETS[0]).reading.name == SETS[0]
+    assert look(read="none").reading is None
+    lost = look(read="db_20200101T000000Z").reading
+    assert lost.flaws() == ["db_20200101T000000Z has no manifest"]
+
+
+def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
+    def ask(path):
+        return shelf.seen(run(HOST, (shelf.look(declared(path), "db", "newest", ()),))[0], "db", str(path))
+
+    with pytest.raises(Absent, match="is declared, but there is no such folder"):
+        ask(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(MeasurementError):
+        ask(tmp_path / "file")
+
+
+def test_an_answer_cut_short_is_none():
+    with pytest.raises(OutputError, match="cut short"):
+        shelf.seen(Answer(0, "me root\nfree 1\n"), "db", "/b")
+
+
+def test_size_is_compared_with_the_median_of_the_seven_before():
+    lines = [f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)]
+    lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
+    state = Backups().parse(Answer(0, "\n".join(["me root", "free 300", *lines, "end", ""])), "db", declared("/b"))
+    assert state.size_change == 50
+    assert state.room == 200
+
+
+def test_the_first_backup_has_nothing_to_be_compared_with():
+    text = "me root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
+    assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
+
+
+def test_the_client_of_a_container_is_reached_as_docker_is():
+    host = Host.model_validate(
+        {
+            "transport": "local://",
+            "docker_as": "root",
+            "containers": {"pg": {}},
+            "databases": {"d": {"dsn": "dbname=d", "container": "pg"}},
+        }
+    )
+    assert shelf.client(host, declared("/b")) == ("sudo", "-n", "-u", "root", "--", "docker", "exec", "-i", "pg")
