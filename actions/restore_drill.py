@@ -9,8 +9,9 @@ backup is not as good as it should be.
 import sys
 
 from opsproof.action import Step, main
-from opsproof.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.quantities import show
+from opsproof.restore.archive import Archive
 from opsproof.restore.base import Restoring
 from opsproof.restore.contents import Findings
 from opsproof.restore.copy import drop_all
@@ -23,11 +24,12 @@ class RestoreDrill(Restoring):
 
     def plan(self) -> list[Step]:
         """Sweep, restore, compare, drop."""
-        machine, archive = self.machine(), self.archive()
+        self.measured |= {"backup": self.backup_name}
+        machine, archive = self.machine(), self._archive()
         self.copy_ = self.copy("drill", machine, archive)
         self.findings = Findings()
         self.left = [each.name for each in machine.server.beside("drill")]
-        self.measured |= {"backup": self.backup_name, "set": archive.name}
+        self.measured |= {"set": archive.name}
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
         steps = [
             Step(f"restore {archive.name} ({size}, {age} old) as {self.copy_.name}: {self.copy_.outlook}", self._make),
@@ -38,6 +40,13 @@ class RestoreDrill(Restoring):
             sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
             steps.insert(0, sweep)
         return steps
+
+    def _archive(self) -> Archive:
+        """A backup that cannot be believed is one that the drill has found to be none."""
+        try:
+            return self.archive()
+        except Refused as error:
+            raise NotRepaired(str(error)) from error
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""

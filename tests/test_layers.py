@@ -74,6 +74,9 @@ def test_a_check_imports_pytest_alone(path):
         ("testinfra", ["shell", "ssh"]),
         ("subprocess", ["shell", "database_client", "tunnel"]),
         ("psycopg", ["database"]),
+        ("boto3", ["backup/s3"]),
+        ("botocore", ["backup/s3"]),
+        ("pyrage", ["backup/encryption"]),
         ("sqlite3", ["history"]),
         ("jinja2", ["report/page"]),
         ("markupsafe", ["report/page"]),
@@ -101,6 +104,10 @@ ABOVE_FACTS = [f"opsproof.{each}" for each in (
     ("paths", "above"),
     [
         (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
+        (
+            of("backup/manifest", "backup/shelf", "backup/retention"),
+            [*ABOVE_FACTS, "opsproof.facts", "opsproof.backup.deed", "opsproof.backup.offsite"],
+        ),
         (of("shell", "ssh", "tunnel", "passfile", "database", "fact"), ABOVE_FACTS),
         (
             of("quantities", "limits", "samples", "metrics", "errors", "models", "nouns"),
@@ -118,6 +125,7 @@ ABOVE_FACTS = [f"opsproof.{each}" for each in (
     ],
     ids=[
         "facts",
+        "backups as they lie",
         "shell and database",
         "words",
         "foundations",

@@ -191,7 +191,7 @@ class Backup(Noun):
     @field_validator("off_site")
     @classmethod
     def _keeps_no_secret(cls, targets: list[str]) -> list[str]:
-        if wrong := next((each for each in targets if not re.match(r"(?!\w+://)|(ssh|s3)://[^/]+/", each)), None):
+        if wrong := next((each for each in targets if not re.match(r"(?!\w+://)|ssh://[^/]+/|s3://[^/]", each)), None):
             raise ValueError(f"{wrong!r} is no folder, ssh://user@host/path or s3://bucket/path")
         if any(":" in userinfo(each) or (each.startswith("s3:") and userinfo(each)) for each in targets):
             raise ValueError("a target of off_site holds credentials: they belong where opsproof runs")

@@ -5,8 +5,11 @@ import re
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+
+from lab import processes
 
 MOMENTS = 26
 PROGRAM = b"# Makes one backup on its host"
@@ -42,13 +45,13 @@ def lasts_s(site, kept):
 def on_host():
     """The processes of a backup on its host, by what they are."""
     found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
+    for pid in processes.pids():
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             if words[0].endswith(b"perl") and len(words) > 2 and words[2].startswith(PROGRAM):
-                found["program"] = int(pid)
+                found["program"] = pid
             elif b"application_name=opsproof_backup" in b"".join(words) and words[0].endswith(b"pg_dump"):
-                found["pg_dump"] = int(pid)
+                found["pg_dump"] = pid
     return found
 
 
@@ -93,7 +96,9 @@ def invariants(site, kept, what, moment_s):
     assert kept in site.sets
     assert len(site.sets) > len(whole) or len(whole) > 1
     parts = sorted({re.sub(r"^metachat_\d+T\d+Z\.", "", each) for each in left})
-    ROWS.append(f"{what:<12} {moment_s:5.2f} s  new backup {'yes' if len(whole) > 1 else 'no '}  left: {' '.join(parts)}")
+    ROWS.append(
+        f"{what:<12} {moment_s:5.2f} s  new backup {'yes' if len(whole) > 1 else 'no '}  left: {' '.join(parts)}"
+    )
     site.forget(*(each for each in site.sets if each != kept))
 
 
@@ -137,8 +142,7 @@ def test_the_database_starts_again_in_the_middle(site, kept, moment_s):
 
 def sessions_of(server):
     """The processes that serve a connection: what a line that is cut takes with it, and nothing else."""
-    with open(f"/proc/{server}/task/{server}/children") as file:
-        return [int(pid) for pid in file.read().split()]
+    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("moment_s", [0.1, 0.3, 0.5, 0.7])

@@ -135,7 +135,9 @@ def test_an_answer_cut_short_is_none():
 
 
 def test_size_is_compared_with_the_median_of_the_seven_before():
-    lines = [f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)]
+    lines = [
+        f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)
+    ]
     lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
     state = Backups().parse(Answer(0, "\n".join(["me root", "free 300", *lines, "end", ""])), "db", declared("/b"))
     assert state.size_change == 50

@@ -4,8 +4,9 @@
 # sent to a host as `perl -e` with the arguments PM2_HOME PATH...
 #
 # When PM2 reopens its files it forgets what it has not written yet. So all that it runs is halted before, until
-# the daemon has written everything: some milliseconds, PATIENCE at most. A process of its own lets them go
-# on, should this one be killed meanwhile. A kill leaves a current file that the daemon still writes to under its
+# the daemon has written everything, and again while it opens its files: some milliseconds in all. Where it does
+# not come to rest within PATIENCE, all go on, and it is tried again. A process of its own lets them go on,
+# should this one be killed meanwhile. A kill leaves a current file that the daemon still writes to under its
 # rotated name, or none of that; the next run goes on from there. What is renamed is never overwritten.
 #
 # Prints one line of JSON: took_ms, of opening the files anew.
@@ -13,8 +14,10 @@
 use Fcntl qw(O_CREAT O_EXCL O_WRONLY);
 use POSIX ();
 
-my $PATIENCE = 1;       # seconds for which processes are halted at most
-my $TRIES    = 5;
+my $PATIENCE = 0.5;     # seconds for the daemon to come to rest
+my $OPENING  = 3;       # seconds to open its files, when it is at rest
+my $LONGEST  = 5;       # seconds after which halted processes go on in any case
+my $TRIES    = 20;
 my $PAUSE    = 0.002;
 
 sub nap { select undef, undef, undef, shift }
@@ -76,7 +79,7 @@ sub signal {    # PM2 starts each process as the leader of a group
     kill $name, map { (getpgrp($_) // 0) == $_ ? -$_ : $_ } @pids;
 }
 
-sub guard {    # goes on with what is halted as soon as nobody holds the pipe, or after twice the patience
+sub guard {    # goes on with what is halted as soon as nobody holds the pipe, or after the longest time
     my ($end, @pids) = @_;
     POSIX::setsid();
     $SIG{$_} = 'IGNORE' for qw(HUP INT TERM PIPE);
@@ -84,7 +87,7 @@ sub guard {    # goes on with what is halted as soon as nobody holds the pipe, o
     open STDOUT, '>', '/dev/null';
     open STDERR, '>', '/dev/null';
     vec(my $ready = '', fileno $end, 1) = 1;
-    select $ready, undef, undef, 2 * $PATIENCE;
+    select $ready, undef, undef, $LONGEST;
     signal(CONT => @pids);
     POSIX::_exit(0);
 }
@@ -125,9 +128,9 @@ sub is_drained {    # it has been round its loop, and written nothing since the 
     return is_idle($daemon) && $before eq sizes($daemon);
 }
 
-sub within_patience {
-    my ($holds) = @_;
-    my $deadline = seconds() + $PATIENCE;
+sub within {
+    my ($limit, $holds) = @_;
+    my $deadline = seconds() + $limit;
     until ($holds->()) {
         return 0 if seconds() > $deadline;
         nap($PAUSE);
@@ -153,10 +156,10 @@ sub reopen {    # whether it was done; not where the daemon has not come to rest
     my %wanted = destinations($daemon);
     my @pids   = children_of($daemon);
     my $work   = sub {
-        within_patience(sub { !grep { (state_letter("/proc/$_"))[0] !~ /[TtZX]/ } @pids }) or return 0;
-        within_patience(sub { is_drained($daemon) })                                      or return 0;
+        within($PATIENCE, sub { !grep { (state_letter("/proc/$_"))[0] !~ /[TtZX]/ } @pids }) or return 0;
+        within($PATIENCE, sub { is_drained($daemon) })                                       or return 0;
         call('reloadLogs') // fail('the PM2 daemon is gone');
-        return within_patience(sub { is_reopened($daemon, %wanted) });
+        return within($OPENING, sub { is_reopened($daemon, %wanted) });
     };
     return halted($work, @pids);
 }
@@ -188,7 +191,7 @@ sub main {
     my $began = seconds();
     for (1 .. $TRIES) {
         return print object(took_ms => int 1000 * (seconds() - $began)), "\n" if reopen($daemon);
-        nap(0.5);
+        nap(0.2);
     }
     fail('PM2 has not opened new log files; it writes to the rotated ones, and no line is lost');
 }

@@ -10,7 +10,7 @@ from opsproof.logfiles.state import LogState, Rotated, command, look, pm2_home
 from opsproof.nouns import Log
 from opsproof.quantities import show
 
-CHANGING_TIMEOUT_S = 30.0
+CHANGING_TIMEOUT_S = 60.0
 COMPRESSED_BYTES_A_SECOND = 2_000_000
 """The slowest that a host is thought to be, so that compressing is not given up too early."""
 SPARE_BYTES = 1_000_000

@@ -53,7 +53,7 @@ def machine(work: Work, client: Client) -> Machine:
     questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program("pg_restore", "--version"))
     nproc, memory, version, databases = work.ask(*questions, client.server())
     found = server(databases, client.live)
-    (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", found.data_directory))
+    (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", found.folder))
     kilobytes = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
     return Machine(
         processors=int(nproc.require("nproc").stdout),

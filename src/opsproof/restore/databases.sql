@@ -2,7 +2,8 @@
 SELECT json_build_object(
     'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
     'version_num', current_setting('server_version_num')::int,
-    'data_directory', current_setting('data_directory'),
+    'folder', coalesce((SELECT nullif(pg_tablespace_location(dattablespace), '') FROM pg_database
+                         WHERE datname = :'live'), current_setting('data_directory')),
     'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'live'),
     'databases', coalesce((
         SELECT json_agg(json_build_object(

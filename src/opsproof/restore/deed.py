@@ -123,8 +123,8 @@ class Deed:
         self.aside = self.copy.name.replace("_restoring_", "_before_")
         serving = self.server.serving
         old = f", which stays as {self.aside}" if serving else ""
-        title = f"stop {self.switch.stops}, put {self.copy.name} in the place of {self.server.live}{old}, start again: {self._loss()}"
-        return [Step(title, self._swap), *self._waiting(self.aside if serving else None)]
+        swap = f"stop {self.switch.stops}, put {self.copy.name} in the place of {self.server.live}{old}, start again"
+        return [Step(f"{swap}: {self._loss()}", self._swap), *self._waiting(self.aside if serving else None)]
 
     def _swap(self) -> None:
         assert self.copy is not None

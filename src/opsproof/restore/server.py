@@ -57,12 +57,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Server:
-    """A server with the database called `live`, if it has that, and what restores have left beside it."""
+    """A server with the database called `live`, if it has that, and what restores have left beside it.
+
+    `folder` is where its data lie, or would; `prepared` the transactions that stand prepared in it.
+    """
 
     live: str
     superuser: bool
     version_num: int
-    data_directory: str
+    folder: str
     prepared: int
     databases: dict[str, Standing]
 

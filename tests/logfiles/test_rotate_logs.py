@@ -1,0 +1,117 @@
+"""Rotation of a log that a real PM2 writes 10,000 lines a second to."""
+
+import os
+import subprocess
+
+import pytest
+
+from lab.fault import wait_until
+from opsproof.quantities import show
+from tests.logfiles.platform import running
+
+pytestmark = pytest.mark.lab
+ROTATIONS = 50
+RATE = 10_000
+
+
+@pytest.fixture
+def platform(lab):
+    with running(lab.layout.bin, RATE) as platform:
+        wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 0, "the first line")
+        yield platform
+
+
+def test_no_line_is_lost_or_doubled_through_fifty_rotations(platform):
+    for _ in range(ROTATIONS):
+        done = platform.run("rotate_logs", "--apply")
+        assert (done.returncode, done.stderr) == (0, "")
+    written, seconds = platform.finish()
+    assert written / seconds > 0.95 * RATE
+    assert len(platform.rotated()) == ROTATIONS
+    assert {path.suffix for path in platform.rotated()} == {".gz"}
+    assert list(platform.numbers([*platform.rotated(), platform.current])) == list(range(written))
+
+
+def test_the_plan_lists_files_with_their_sizes_and_changes_nothing(platform):
+    platform.finish()
+    size = platform.current.stat().st_size
+    done = platform.run("rotate_logs")
+    assert done.returncode == 0
+    assert f"rotate app.log ({show(size, 'bytes')})" in done.stdout
+    assert "compress 1 rotated file of app.log" in done.stdout
+    assert platform.current.stat().st_size == size
+    assert not platform.rotated()
+
+
+def test_there_is_nothing_to_do_where_current_files_are_empty(platform):
+    platform.finish()
+    assert platform.run("rotate_logs", "--apply").returncode == 0
+    again = platform.run("rotate_logs", "--apply")
+    assert (again.returncode, again.stdout) == (0, "rotate_logs: nothing to do\n")
+
+
+def test_one_log_can_be_named_and_others_keep_theirs(platform):
+    platform.finish()
+    done = platform.run("rotate_logs", "app-error", "--apply")
+    assert (done.returncode, done.stdout) == (0, "rotate_logs: nothing to do\n")
+    assert platform.run("rotate_logs", "other").returncode == 2
+    assert not platform.rotated()
+
+
+def test_without_a_daemon_nothing_is_changed_and_none_is_started(platform):
+    platform.finish()
+    platform.pm2("kill")
+    done = platform.run("rotate_logs", "--apply")
+    assert done.returncode == 3
+    assert "no PM2 daemon runs" in done.stderr
+    assert not platform.rotated()
+    assert not (platform.folder / "pm2" / "pm2.pid").exists()
+
+
+def test_a_file_that_another_process_writes_is_left_alone(platform):
+    with platform.current.open("a"):
+        done = platform.run("rotate_logs", "--apply")
+    assert done.returncode == 3
+    assert f"app.log is written to by process {os.getpid()}, which is not the PM2 daemon" in done.stderr
+    assert not platform.rotated()
+
+
+def test_a_current_file_that_was_removed_is_opened_again(platform):
+    platform.current.unlink()
+    done = platform.run("rotate_logs", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert "reopen app.log" in done.stdout
+    wait_until(lambda: platform.current.stat().st_size > 0, "PM2 writes to the new file")
+
+
+def test_a_second_copy_is_refused_and_says_by_whom(platform):
+    first = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.PIPE, text=True)
+    assert "plan of rotate_logs" in first.stdout.readline()
+    second = platform.run("rotate_logs", "--apply")
+    assert second.returncode == 3
+    assert f"vps is held by rotate_logs, process {first.pid} of " in second.stderr
+    assert first.wait(timeout=60) == 0
+
+
+def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(platform):
+    platform.finish()
+    for name, hours in (("app", 7 * 24 + 1), ("app", 7 * 24 - 1), ("my-app", 1000), ("app-old", 1000)):
+        path = platform.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
+        path.write_bytes(b"\x1f\x8b")
+        age = path.stat().st_mtime - hours * 3600
+        os.utime(path, (age, age))
+    done = platform.run("clean_logs", "--apply")
+    assert done.returncode == 0, done.stderr
+    left = sorted(path.name.split("__")[0] for path in platform.logs.glob("*__*"))
+    assert left == ["app", "app-old", "my-app"]
+    assert platform.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
+
+
+def test_flushing_says_what_is_lost_and_loses_it(platform):
+    written, _ = platform.finish()
+    size = platform.current.stat().st_size
+    said = platform.run("clean_logs", "--flush").stdout
+    assert f"in {written} lines are lost" in said
+    assert platform.current.stat().st_size == size
+    assert platform.run("clean_logs", "--flush", "--apply").returncode == 0
+    assert platform.current.stat().st_size == 0

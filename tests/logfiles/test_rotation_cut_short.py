@@ -1,0 +1,203 @@
+"""A rotation that ends before its time: killed on either side, cut off, or without room; the next one finishes it.
+
+Its course is cut at moments spread over all of it. Each time no line may be missing or doubled, the next run must
+end well, nothing unfinished may be left, and what PM2 runs must run.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from lab import processes
+from lab.fault import wait_until
+from tests.logfiles.platform import running
+from tests.sshd import running as sshd_running
+
+pytestmark = pytest.mark.lab
+MOMENTS = 30
+CUTS = 8
+ROWS = []
+ROTATING = "# Rotates logs without losing a line"
+COMPRESSING = "# Compresses one rotated file."
+
+
+@pytest.fixture(scope="module")
+def platform(lab, request):
+    with running(lab.layout.bin) as platform:
+        wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 0, "the first line")
+        yield platform
+    _show(request.config)
+
+
+def _show(config):
+    plugins = config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
+
+
+@pytest.fixture(scope="module")
+def course_s(platform):
+    """How long a rotation takes that nobody cuts short."""
+    began = time.monotonic()
+    assert platform.run("rotate_logs", "--apply").returncode == 0
+    return time.monotonic() - began
+
+
+def _left(platform):
+    """What a cut leaves behind, in a word."""
+    names = [path.name for path in platform.logs.iterdir()]
+    found = {
+        "no current file": "app.log" not in names,
+        "unfinished file": any(name.endswith((".part", ".new")) for name in names),
+        "both files": any(f"{name}.gz" in names for name in names),
+        "plain file": any(name.startswith("app__") and name.endswith(".log") for name in names),
+    }
+    return next((word for word, is_so in found.items() if is_so), "nothing")
+
+
+def _finish(platform, transport="local://"):
+    """Runs the action until the host is free; then everything must be as after a run that nobody cut short."""
+    wait_until(lambda: not platform.is_halted(), "the writer goes on", 10)
+    done = platform.run("rotate_logs", "--apply", transport=transport)
+    while done.returncode == 3:
+        time.sleep(0.2)
+        done = platform.run("rotate_logs", "--apply", transport=transport)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _left(platform) == "nothing"
+    missing, platform.doubled = platform.missing(), 0
+    assert (missing, platform.doubled) == (0, 0)
+    assert not platform.is_halted()
+
+
+def _record(who, lefts):
+    said = ", ".join(f"{count} x {left}" for left, count in sorted(lefts.items()))
+    ROWS.append(f"{who}: {sum(lefts.values())} moments; left behind: {said}; missing 0, doubled 0, next run 0")
+
+
+def test_killed_where_it_is_run_from(platform, course_s):
+    lefts = Counter()
+    for moment in range(MOMENTS):
+        process = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.DEVNULL)
+        time.sleep(course_s * (moment + 0.5) / MOMENTS)
+        process.kill()
+        process.wait()
+        lefts[_left(platform)] += 1
+        _finish(platform)
+    _record("SIGKILL of the controller", lefts)
+
+
+def _programs(text):
+    """Processes that run one of the action's programs; the guard of halted ones is a child of such a one."""
+    found = {pid for pid in processes.pids() if text in processes.command(pid) and "perl" in processes.command(pid)}
+    return [pid for pid in found if processes.state(pid) != "X" and _parent(pid) not in found]
+
+
+def _parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _is_working(text):
+    """The gatherer holds the text too, in hexadecimal: only the program itself shows it."""
+    return [pid for pid in _programs(text) if processes.command(pid).startswith("perl -e # JSON")]
+
+
+@pytest.mark.parametrize(("text", "step_s"), [(ROTATING, 0.006), (COMPRESSING, 0.012)], ids=["rotate", "compress"])
+def test_killed_on_the_host(platform, text, step_s):
+    lefts = Counter()
+    for moment in range(MOMENTS):
+        process = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.DEVNULL)
+        while not (found := _is_working(text)) and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(moment * step_s)
+        for pid in found:
+            with _gone_is_fine():
+                os.kill(pid, signal.SIGKILL)
+        lefts[_left(platform)] += 1
+        assert process.wait(timeout=60) in (0, 4)
+        _finish(platform)
+    _record(f"SIGKILL of {'rotate' if text == ROTATING else 'compress'}.pl on the host", lefts)
+
+
+def _gone_is_fine():
+    from contextlib import suppress
+
+    return suppress(ProcessLookupError)
+
+
+def test_cut_off_from_the_host(platform, course_s):
+    lefts = Counter()
+    with sshd_running() as server:
+        for moment in range(CUTS):
+            process = subprocess.Popen(platform.words("rotate_logs", "--apply", transport=server.spec()))
+            time.sleep(0.3 + course_s * moment / CUTS)
+            for pid in _sessions(server):
+                with _gone_is_fine():
+                    os.kill(pid, signal.SIGKILL)
+            assert process.wait(timeout=90) in (0, 4, 6)
+            lefts[_left(platform)] += 1
+            _finish(platform, server.spec())
+    _record("ssh connection cut", lefts)
+
+
+def _sessions(server):
+    """The server's processes for connections, not the one that listens."""
+    listener = int((server.folder / "sshd.pid").read_text())
+    return [pid for pid in processes.pids() if _parent(pid) == listener]
+
+
+def test_no_line_is_missing_at_the_end(platform):
+    written, seconds = platform.finish()
+    assert written / seconds > 9500
+    numbers = list(platform.numbers([*platform.rotated(), platform.current]))
+    assert numbers == list(range(platform.seen, written))
+    ROWS.append(f"{written} lines in {seconds:.0f} s, {written / seconds:.0f} a second: none missing, none doubled")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.parametrize("limit", ["bytes", "inodes"])
+def test_without_room(lab, limit):
+    with running(lab.layout.bin, start=False) as platform:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=10", "opsproof", platform.logs]
+        subprocess.run(mount, check=True)
+        try:
+            platform.start(5000)
+            wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 1_000_000, "a megabyte")
+            written, _ = platform.finish()
+            _without(platform, limit)
+            assert list(platform.numbers([*platform.rotated(), platform.current])) == list(range(written))
+        finally:
+            platform.pm2("kill")
+            subprocess.run(["umount", platform.logs], check=True)
+
+
+def _without(platform, limit):
+    """Fills the file system, rotates, makes room, rotates again."""
+    ballast = [platform.logs / f"ballast-{number}" for number in range(7 if limit == "inodes" else 1)]
+    for path in ballast:
+        path.write_bytes(b"" if limit == "inodes" else b"x" * _most(platform.logs, 20_000))
+    done = platform.run("rotate_logs", "--apply")
+    if limit == "inodes":
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert "No space left on device" in done.stderr
+        assert not platform.rotated()
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "app.log: 1 not compressed, because " in done.stdout
+        assert [path.suffix for path in platform.rotated()] == [".log"]
+    for path in ballast:
+        path.unlink()
+    assert platform.run("rotate_logs", "--apply").returncode == 0
+    assert [path.suffix for path in platform.rotated()] == [".gz"]
+
+
+def _most(folder, spare):
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize - spare

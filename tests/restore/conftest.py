@@ -1,0 +1,237 @@
+"""A live lab with few rows, a backup of it made by the action itself, and ways to damage a copy of that backup."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import requests
+
+from lab import Lab, lock, ports
+from lab.layout import DEFAULT_HOME
+
+ROOT = Path(__file__).parents[2]
+FEW = {
+    "chunks": "id >= 'chk001000'", "messages": "id >= 'msg00002000'", "api_logs": "id >= 'log00002000'",
+    "analytics_daily": "day < now() - interval '5 days'",
+}  # fmt: skip
+OLD, NEW = "old", "new"
+
+
+@dataclass
+class Place:
+    """The lab as an operator sees it: actions by their command lines, databases, the API."""
+
+    lab: Lab
+    folder: Path
+    path: Path
+    transport: str = "local://"
+
+    @property
+    def inventory(self):
+        path = self.folder / f"{self.transport.partition('://')[0]}.toml"
+        text = self.lab.inventory(path).read_text()
+        text = text.replace("local://", self.transport)
+        text = text.replace(f'path = ["{self.lab.layout.bin}"]', f'path = ["{self.path}", "{self.lab.layout.bin}"]')
+        path.write_text(re.sub(r"off_site = .*", "", text))
+        return path
+
+    def words(self, action, *more):
+        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}"]
+        return [sys.executable, str(ROOT / "actions" / f"{action}.py"), *where, *map(str, more)]
+
+    def run(self, action, *more):
+        return subprocess.run(
+            self.words(action, *more),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def begin(self, action, *more):
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.words(action, "--apply", *more), stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+
+    @property
+    def journal(self):
+        return [json.loads(line) for line in (self.folder / "reports" / "journal.jsonl").read_text().splitlines()]
+
+    @property
+    def backups(self):
+        return self.lab.home / "backups"
+
+    def connect(self, database="metachat"):
+        password = self.lab._credentials().passwords["metachat"]
+        return self.lab._server.connect("metachat", password, database)
+
+    def sql(self, query, database="metachat"):
+        with self.connect(database) as connection:
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def databases(self):
+        """Those beside the live one, by what their names add to it."""
+        rows = self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'metachat\\_%' ORDER BY 1", "postgres")
+        return [name.removeprefix("metachat_") for (name,) in rows]
+
+    @property
+    def serving(self):
+        """Whether the data that serve are those that were written after the backup, or those of the backup."""
+        with self.lab.connect("metachat_app") as connection:
+            connection.execute("SET app.tenant_id = 'ten00001'")
+            (count,) = connection.execute("SELECT count(*) FROM events WHERE type = 'after the backup'").fetchone()
+        return OLD if count else NEW
+
+    def write(self):
+        """A row that the backup does not have."""
+        self.sql("DELETE FROM events WHERE type = 'after the backup'")
+        self.sql("""INSERT INTO events VALUES ('after', 'ten00001', 'after the backup', '{}', now())""")
+
+    def is_healthy(self, path="/health"):
+        with suppress(requests.RequestException, ValueError):
+            answer = requests.get(self.lab.url + path, headers={"X-Forwarded-Proto": "https"}, timeout=2)
+            return answer.json()["status"] == "healthy"
+        return False
+
+    def eventually(self, holds, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not holds() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return holds()
+
+    def clear(self):
+        """Nothing stands beside the live database, and all of the lab works."""
+        self.lab.faults()
+        self.eventually(lambda: not self.is_held())
+        self.lab.up()
+        for name in self.databases:
+            self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
+
+    def is_held(self):
+        """Whether a command of an action still runs."""
+        return "@opsproof-" in Path("/proc/net/unix").read_text()
+
+
+@pytest.fixture(scope="session")
+def small_lab():
+    home = DEFAULT_HOME / "restore"
+    with lock.held(home / "session.lock"):
+        Lab(home).down()
+        live = Lab(home, ports.free(), ports.free())
+        live.up()
+        with live.connect() as connection:
+            for table, more in FEW.items():
+                connection.execute(f"DELETE FROM {table} WHERE {more}")
+            connection.execute("DELETE FROM events WHERE type = 'after the backup'")
+            connection.execute("VACUUM FULL")
+        for path in (live.home / "backups").glob("*"):
+            path.unlink()
+        (live.home / "backups").mkdir(mode=0o700, exist_ok=True)
+        yield live
+        live.down()
+
+
+@pytest.fixture(scope="session")
+def safe_client(tmp_path_factory, small_lab):
+    """A folder with a pg_restore that says it is one that a crafted archive cannot take over."""
+    folder = tmp_path_factory.mktemp("safe")
+    script = folder / "pg_restore"
+    real = small_lab.layout.bin / "pg_restore"
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec echo "pg_restore (PostgreSQL) 18.7"\nexec {real} "$@"\n'
+    )
+    script.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def backed_up(small_lab, tmp_path_factory):
+    """The name of a backup of the lab."""
+    place = Place(small_lab, tmp_path_factory.mktemp("backing"), small_lab.layout.bin)
+    done = place.run("backup", "--apply")
+    assert done.returncode == 0, done.stderr
+    (path,) = place.backups.glob("*.manifest.json")
+    return path.name.removesuffix(".manifest.json")
+
+
+@pytest.fixture
+def place(small_lab, backed_up, tmp_path):
+    place = Place(small_lab, tmp_path, small_lab.layout.bin)
+    place.write()
+    yield place
+    place.clear()
+
+
+@dataclass
+class Copied:
+    """A copy of the backup that can be damaged."""
+
+    folder: Path
+    name: str
+
+    @property
+    def dump(self):
+        return next(self.folder.glob("*.dump*"))
+
+    @property
+    def manifest(self):
+        return self.folder / f"{self.name}.manifest.json"
+
+    def replace_dump(self, place, *options):
+        """Another archive in its place, of the database as it is now."""
+        where = f"host=127.0.0.1 port={place.lab.postgres_port} user=metachat dbname=metachat"
+        words = [place.lab.layout.bin / "pg_dump", "-Fc", "-Z0", *options, "-d", where]
+        environment = {**os.environ, "PGPASSFILE": str(place.lab.layout.secrets / "pgpass-metachat")}
+        plain = subprocess.run(words, env=environment, capture_output=True, check=True).stdout
+        self.dump.write_bytes(subprocess.run(["zstd", "-q", "-1"], input=plain, capture_output=True, check=True).stdout)
+        self.seal()
+
+    def seal(self, **files):
+        """A manifest that agrees with the archive as it lies there: one that nobody else would call false."""
+        text = self.manifest.read_text()
+        head = text[: text.rindex(',\n"checksum"')]
+        content = self.dump.read_bytes()
+        said = json.loads(text)["files"]["dump"]
+        head = head.replace(said["sha256"], sha256(content).hexdigest()).replace(
+            f'"bytes": {said["bytes"]}', f'"bytes": {len(content)}'
+        )
+        self.manifest.write_text(head + ',\n"checksum": "' + sha256(head.encode()).hexdigest() + '"}\n')
+
+
+@pytest.fixture
+def copied(place, backed_up, tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in place.backups.glob(f"{backed_up}.*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return Copied(folder, backed_up)
+
+
+def ended(pid):
+    """Ends a process and all that came of it, at once."""
+    tree, found = {}, [pid]
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            tree.setdefault(int(entry.read_text().rpartition(")")[2].split()[1]), []).append(int(entry.parent.name))
+    for each in found:
+        found += tree.get(each, [])
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, 9)
+
+
+@pytest.fixture
+def kill():
+    return ended

@@ -1,0 +1,168 @@
+"""Drills: a good backup passes, and each damage is found; what serves is never touched."""
+
+import pytest
+
+from opsproof.action import drills
+
+
+def drill(place, *more):
+    done = place.run("restore_drill", "--apply", *more)
+    assert [name for name in place.databases if name.startswith("drill_")] == []
+    assert place.serving == "old"
+    return done
+
+
+def test_a_plan_says_what_is_restored_and_changes_nothing(place, backed_up):
+    done = place.run("restore_drill")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"restore {backed_up} (" in done.stdout
+    assert "GB are free" in done.stdout
+    assert place.databases == []
+
+
+def test_a_good_backup_passes_and_the_journal_keeps_what_was_measured(place, backed_up):
+    done = drill(place)
+    assert (done.returncode, done.stderr) == (0, "")
+    (entry,) = place.journal
+    assert (entry["outcome"], entry["measured"]["set"]) == ("done", backed_up)
+    assert 0 < entry["measured"]["restore_s"] < 60
+    assert entry["measured"]["size_bytes"] > 7_000_000
+    assert "not_checked" not in entry["measured"]
+    assert drills.last(place.folder / "reports" / "journal.jsonl", "lab", "metachat").outcome == "done"
+
+
+def truncated(place, copied):
+    copied.dump.write_bytes(copied.dump.read_bytes()[:-1])
+
+
+def flipped(place, copied):
+    content = bytearray(copied.dump.read_bytes())
+    content[len(content) // 2] ^= 1
+    copied.dump.write_bytes(content)
+
+
+def flipped_and_sealed(place, copied):
+    flipped(place, copied)
+    copied.seal()
+
+
+def edited(place, copied):
+    text = copied.manifest.read_text()
+    copied.manifest.write_text(text.replace('"webhooks", 50]', '"webhooks", 49]'))
+
+
+def gone(place, copied):
+    copied.dump.unlink()
+
+
+def without_a_table(place, copied):
+    copied.replace_dump(place, "--exclude-table=webhooks")
+
+
+def without_rows_of_a_table(place, copied):
+    copied.replace_dump(place, "--exclude-table-data=webhooks")
+
+
+def with_a_row_less(place, copied):
+    place.sql("DELETE FROM webhooks WHERE id = 'whk0001'")
+    try:
+        copied.replace_dump(place)
+    finally:
+        place.sql("INSERT INTO webhooks VALUES ('whk0001', 'ten00002', 'https://hooks.example/1', true, now())")
+
+
+def without_a_policy(place, copied):
+    copied.replace_dump(place, "--no-policies")
+
+
+def without_privileges(place, copied):
+    copied.replace_dump(place, "--no-privileges")
+
+
+def plain_text(place, copied):
+    copied.dump.write_bytes(b"SELECT 1;")
+    copied.seal()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (truncated, "is not what it was when the backup was made: its checksum is another one"),
+        (flipped, "is not what it was when the backup was made: its checksum is another one"),
+        (flipped_and_sealed, ""),
+        (edited, "the manifest was edited: its checksum is another one"),
+        (gone, "No such file"),
+        (without_a_table, "public.webhooks is not there; public.events has "),
+        (without_rows_of_a_table, "public.webhooks has 0 rows, and had 50"),
+        (with_a_row_less, "public.webhooks has 49 rows, and had 50"),
+        (without_a_policy, "the schema is another one"),
+        (without_privileges, "owners or privileges are others"),
+        (plain_text, ""),
+    ],
+)
+def test_each_damage_is_found(place, copied, damage, said):
+    damage(place, copied)
+    done = drill(place, f"--from={copied.folder}")
+    assert done.returncode == 5
+    assert said in done.stderr
+    (entry,) = place.journal
+    assert entry["outcome"] == "not repaired"
+    assert entry["measured"]["backup"] == "metachat"
+
+
+def test_what_earlier_drills_left_is_dropped_first_and_nothing_else(place):
+    others = ("metachat_drill_20250101T000000Z", "metachat_drill_mine", "metachat_drills_20250101T000000Z")
+    for name in others:
+        place.sql(f'CREATE DATABASE "{name}"', "postgres")
+    done = place.run("restore_drill", "--apply")
+    assert done.returncode == 0
+    assert f"drop what earlier drills left: {others[0]}\n" in done.stdout
+    assert place.databases == ["drill_mine", "drills_20250101T000000Z"]
+
+
+@pytest.fixture
+def stranger(place, copied):
+    """An archive without a manifest."""
+    copied.manifest.unlink()
+    return copied.dump
+
+
+def test_an_archive_without_a_manifest_is_refused_where_it_could_take_its_reader_over(place, stranger):
+    done = place.run("restore_drill", "--apply", f"--archive={stranger}", "--untrusted")
+    assert done.returncode == 3
+    assert "pg_restore (PostgreSQL) 18.6 runs code that is hidden in an archive (CVE-2026-116314)" in done.stderr
+
+
+def test_elsewhere_it_is_restored_when_somebody_says_so_and_the_journal_says_what_was_not_compared(
+    place, stranger, safe_client
+):
+    place.path = safe_client
+    done = place.run("restore_drill", "--apply", f"--archive={stranger}")
+    assert (done.returncode, "--untrusted takes it" in done.stderr) == (3, True)
+    done = drill(place, f"--archive={stranger}", "--untrusted")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rows and schema are not compared" in place.journal[-1]["measured"]["not_checked"]
+
+
+def test_where_the_disk_has_too_little_room_nothing_is_begun(place, script, tmp_path):
+    place.path = tmp_path / "bin"
+    script(place.path / "df", "echo Avail; echo 1000000")
+    done = drill(place)
+    assert done.returncode == 3
+    assert "the server's disk has 1 MB left, and " in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["pg_amcheck"])
+def test_what_cannot_be_checked_is_said_and_is_not_clean(place, script, tmp_path, missing):
+    place.path = tmp_path / "bin"
+    script(place.path / missing, 'echo "error: no such tool" >&2; exit 127')
+    done = drill(place)
+    assert done.returncode == 0
+    assert "pages and trees are not checked: error: no such tool" in done.stdout
+    assert "pages and trees are not checked" in place.journal[0]["measured"]["not_checked"]
+
+
+def test_no_secret_is_in_what_is_said_or_kept(place):
+    done = drill(place)
+    kept = (place.folder / "reports" / "journal.jsonl").read_text()
+    assert [each for each in place.lab.secrets if each in done.stdout + done.stderr + kept] == []

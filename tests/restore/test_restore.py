@@ -1,0 +1,153 @@
+"""Restores of a live platform: data come back, and whatever goes wrong, something serves."""
+
+import pytest
+
+
+@pytest.fixture
+def emptied(place):
+    """The live database without its webhooks, and with a row that the backup has not."""
+    place.sql("TRUNCATE webhooks")
+    return place
+
+
+def test_the_plan_says_what_is_lost_and_changes_nothing(emptied, backed_up):
+    done = emptied.run("restore")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"restore {backed_up} (" in done.stdout
+    assert "lost are 1 rows (events 1); back come 50 rows (webhooks 50); rows that were changed since" in done.stdout
+    assert "stop meta-chat-api and meta-chat-worker, put " in done.stdout
+    assert (emptied.databases, emptied.serving) == ([], "old")
+
+
+def test_what_was_lost_comes_back_and_what_served_stays_until_it_is_dropped(emptied, backed_up):
+    done = emptied.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert emptied.sql("SELECT count(*) FROM webhooks") == [(50,)]
+    assert emptied.serving == "new"
+    assert emptied.is_healthy()
+    (before,) = emptied.databases
+    assert before.startswith("before_")
+    assert emptied.sql("SELECT count(*) FROM webhooks", f"metachat_{before}") == [(0,)]
+    planned = emptied.run("restore", "--drop-old")
+    assert f"1. drop metachat_{before} (" in planned.stdout
+    done = emptied.run("restore", "--drop-old", "--apply")
+    assert (done.returncode, emptied.databases) == (0, [])
+    assert emptied.run("restore", "--drop-old", "--apply").stdout == "restore: nothing to do\n"
+
+
+CARRIED = """
+    ALTER DATABASE metachat SET work_mem = '7MB';
+    ALTER DATABASE metachat SET search_path = "$user", public, "Odd; na'me";
+    ALTER DATABASE metachat SET log_connections = 'on';
+    ALTER DATABASE metachat SET default_transaction_read_only = 'off';
+    ALTER ROLE metachat_app IN DATABASE metachat SET "app.zone" = 'a''b;c';
+    ALTER DATABASE metachat CONNECTION LIMIT 41;
+    COMMENT ON DATABASE metachat IS E'the one\\nthat serves';
+    REVOKE CONNECT ON DATABASE metachat FROM PUBLIC;
+    GRANT CONNECT ON DATABASE metachat TO metachat_app WITH GRANT OPTION;
+    GRANT CONNECT, CREATE ON DATABASE metachat TO opsproof_monitor, opsproof_backup;
+    SET ROLE metachat_app;
+    GRANT CONNECT ON DATABASE metachat TO pg_monitor;
+"""
+OF_THE_DATABASE = """
+    SELECT pg_get_userbyid(datdba), datconnlimit, shobj_description(oid, 'pg_database'),
+           (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a),
+           (SELECT array_agg((setrole, setconfig)::text ORDER BY setrole) FROM pg_db_role_setting
+             WHERE setdatabase = d.oid)
+      FROM pg_database d WHERE datname = 'metachat'
+"""
+
+
+def test_what_belongs_to_the_database_itself_is_carried_over(place):
+    with place.connect() as connection:
+        for statement in CARRIED.split(";\n"):
+            connection.execute(statement)
+    before = place.sql(OF_THE_DATABASE, "postgres")
+    done = place.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert place.sql(OF_THE_DATABASE, "postgres") == before
+
+
+def test_where_health_does_not_come_the_old_database_serves_again(place):
+    place.lab.faults(health="degraded")
+    done = place.run("restore", "--apply", "--wait=3")
+    assert done.returncode == 4
+    assert "swapped back, because health says that database is down; metachat_restoring_" in done.stderr
+    assert place.serving == "old"
+    place.lab.faults()
+    assert place.eventually(place.is_healthy)
+    assert [name[:10] for name in place.databases] == ["restoring_"]
+    planned = place.run("restore")
+    assert "1. stop meta-chat-api and meta-chat-worker, put metachat_restoring_" in planned.stdout
+    assert place.run("restore", "--apply").returncode == 0
+    assert (place.serving, place.is_healthy()) == ("new", True)
+
+
+def test_a_service_that_was_down_before_is_no_reason_to_swap_back(place):
+    place.lab.faults(services={"redis": "down"})
+    done = place.run("restore", "--apply", "--wait=5")
+    assert (done.returncode, place.serving) == (0, "new")
+
+
+def test_another_name_swaps_nothing(place):
+    done = place.run("restore", "--apply", "--into=metachat_look")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place.databases, place.serving) == (["look"], "old")
+    assert place.sql("SELECT count(*) FROM webhooks", "metachat_look") == [(50,)]
+    again = place.run("restore", "--apply", "--into=metachat_look")
+    assert (again.returncode, "metachat_look is there already" in again.stderr) == (2, True)
+
+
+def test_a_database_that_is_gone_comes_back(place):
+    place.sql("DROP DATABASE metachat WITH (FORCE)", "postgres")
+    done = place.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place.serving, place.databases) == ("new", [])
+    assert place.eventually(place.is_healthy)
+
+
+def test_whoever_holds_a_session_open_is_sent_away(place):
+    with place.connect() as stray:
+        stray.execute("BEGIN")
+        stray.execute("LOCK TABLE webhooks")
+        done = place.run("restore", "--apply")
+        assert (done.returncode, place.serving) == (0, "new")
+
+
+def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place, monkeypatch):
+    place.sql("ALTER SYSTEM SET max_prepared_transactions = 2", "postgres")
+    place.lab.stop_database()
+    place.lab.up()
+    try:
+        place.sql("BEGIN; DELETE FROM webhooks WHERE id = 'whk0001'; PREPARE TRANSACTION 'mine'")
+        done = place.run("restore", "--apply")
+        assert (done.returncode, "prepared transactions" in done.stderr) == (3, True)
+    finally:
+        place.sql("ROLLBACK PREPARED 'mine'")
+        place.sql("ALTER SYSTEM RESET max_prepared_transactions", "postgres")
+
+
+def test_no_daemon_is_started_where_none_runs(place):
+    place.lab.pm2("kill")
+    done = place.run("restore", "--apply")
+    assert (done.returncode, place.serving) == (0, "new")
+    assert "stop no process, put" in done.stdout
+    assert place.lab._pm2.daemons() == []
+
+
+def test_a_bad_backup_is_not_put_in_the_place_of_what_serves(place, copied):
+    content = bytearray(copied.dump.read_bytes())
+    content[len(content) // 2] ^= 1
+    copied.dump.write_bytes(content)
+    done = place.run("restore", "--apply", f"--from={copied.folder}")
+    assert done.returncode == 4
+    assert "its checksum is another one" in done.stderr
+    assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)
+
+
+def test_a_backup_that_differs_from_its_manifest_is_dropped_again(place, copied):
+    copied.replace_dump(place, "--exclude-table-data=webhooks")
+    done = place.run("restore", "--apply", f"--from={copied.folder}")
+    assert done.returncode == 4
+    assert "public.webhooks has 0 rows, and had 50" in done.stderr
+    assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)
