@@ -92,7 +92,7 @@ def plain_text(place, copied):
         (flipped_and_sealed, ""),
         (edited, "the manifest was edited: its checksum is another one"),
         (gone, "No such file"),
-        (without_a_table, "public.webhooks is not there; public.events has "),
+        (without_a_table, "public.webhooks is not there"),
         (without_rows_of_a_table, "public.webhooks has 0 rows, and had 50"),
         (with_a_row_less, "public.webhooks has 49 rows, and had 50"),
         (without_a_policy, "the schema is another one"),
