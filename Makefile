@@ -45,7 +45,7 @@ bench: $(READY)  ## measure the figures of docs/performance.md
 
 lock: $(READY)  ## resolve requirements/*.txt again
 	$(BIN)/pip-compile $(LOCK) --output-file=requirements/run.txt pyproject.toml
-	$(BIN)/pip-compile $(LOCK) --extra=lab --extra=dev --constraint=requirements/run.txt --output-file=requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra=lab --extra=offsite --extra=dev --constraint=requirements/run.txt --output-file=requirements/dev.txt pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --output-file=requirements/node.txt requirements/node.in
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \

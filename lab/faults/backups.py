@@ -118,8 +118,10 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
     """A table was not there when the backup was made."""
     with lab.connect() as admin:
         admin.execute("ALTER TABLE webhooks RENAME TO hooks")
-        backups.back_up(lab, wanting="webhooks")
-        admin.execute("ALTER TABLE hooks RENAME TO webhooks")
+        try:
+            backups.back_up(lab, wanting="webhooks")
+        finally:
+            admin.execute("ALTER TABLE hooks RENAME TO webhooks")
     yield
     for path in (*backups.files(lab, backups.newest(lab)), *lab.layout.elsewhere.glob(f"{backups.newest(lab)}.*")):
         path.unlink()
