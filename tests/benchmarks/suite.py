@@ -5,6 +5,7 @@ import json
 import signal
 from types import FrameType
 
+from backup import backup
 from bench import started
 from daily_round import daily_round
 from fleet import fleet
@@ -12,13 +13,14 @@ from logs import logs
 from measure import REPOSITORY, Row, RunFailedError
 from rich.console import Console
 from rich.table import Table
+from rotation import rotation
 from round_trips import round_trips
 from ssh import ssh
 from startup import startup
 
 from lab import LabError
 
-BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, startup)}
+BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, rotation, backup, startup)}
 RESULTS = REPOSITORY / "reports" / "bench.json"
 RUNS, QUICK_RUNS = 9, 3
 SIGNS = {True: "[green]met", False: "[red]missed", None: ""}

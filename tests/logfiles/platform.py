@@ -81,17 +81,20 @@ class Platform:
 
     def run(self, action, *more, transport="local://"):
         words = self.words(action, *more, transport=transport)
-        return subprocess.run(
-            words, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
-        )
+        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
 
     def rotated(self):
         return sorted(path for path in self.logs.iterdir() if path.name.startswith("app__"))
 
+    @staticmethod
+    def content(path):
+        """What a file holds, compressed or not."""
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
     def numbers(self, paths):
         """The numbers of the lines in files, in their order; a line that is not whole is none."""
         for path in paths:
-            content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            content = self.content(path)
             assert not content or content.endswith(b"\n"), path
             for line in content.splitlines():
                 assert re.fullmatch(rb"\d+ x{80}", line), line

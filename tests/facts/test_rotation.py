@@ -1,0 +1,195 @@
+"""What becomes of logs in a week: the programs on the host's own perl, and what their answers mean."""
+
+import gzip
+import json
+import os
+import time
+
+import pytest
+
+from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.facts.rotation import FolderSizes, Pm2LogSizes, RotatedFiles, RotationSettings
+from opsproof.models import Host
+from opsproof.nouns import Log, LogFolder, Pm2, Rotation
+from opsproof.shell import Answer, run
+
+HOUR, DAY = 3600, 86400
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(transport="local://", pm2=Pm2(home=str(tmp_path))).placed("vps", ())
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes a file whose one line is as old as it is itself."""
+
+    def put(name, age_s=0.0, packed=None, lines=1):
+        path, moment = tmp_path / name, time.gmtime(time.time() - age_s)
+        content = (time.strftime("%Y-%m-%d %H:%M:%S +00:00: a line\n", moment) * lines).encode()
+        path.write_bytes(gzip.compress(content) if (name.endswith(".gz") if packed is None else packed) else content)
+        os.utime(path, 2 * (time.time() - age_s,))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def rotated(host, tmp_path):
+    def rotated(path="api-out.log"):
+        log = Log(path=str(tmp_path / path), format="text")
+        (answer,) = run(host, (RotatedFiles().command(host, "api-out", log),))
+        return RotatedFiles().parse(answer, "api-out", log)
+
+    return rotated
+
+
+def test_only_a_logs_own_files_are_its_rotated_ones(put, rotated):
+    put("api-out.log")
+    put("api-out__2026-11-23_00-00-00.log.gz", 40 * HOUR)
+    put("api-out__2026-11-24_00-00-00.log", 16 * HOUR)
+    for other in ("my-api-out__2026-11-24_00-00-00.log", "api-out-old__2026-11-24_00-00-00.log",
+                  "api-out__2026-11-24.log", "api-out__2026-11-24_00-00-00.log.gz.part", "api-outX.log"):  # fmt: skip
+        put(other, 90 * DAY, packed=False)
+    files = rotated().files
+    assert [each.ending for each in files] == ["2026-11-23_00-00-00.log.gz", "2026-11-24_00-00-00.log"]
+    assert [each.packed for each in files] == [True, False]
+    assert rotated().oldest_s == pytest.approx(40 * HOUR, abs=5)
+    assert rotated().covers_s == pytest.approx(40 * HOUR, abs=5)
+
+
+def test_a_file_is_compressed_by_its_bytes_not_by_its_name(put, rotated):
+    put("api-out.log")
+    put("api-out__2026-11-23_00-00-00.log", packed=True)
+    assert [each.packed for each in rotated().files] == [True]
+    assert rotated().plain == []
+    assert "compressed" in rotated().evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("hours", "lines", "overdue_h"),
+    [
+        ((1, 20), 1, 1),
+        ((30, 40), 1, 30),
+        ((30, 20), 1, 20),
+        ((30, None), 1, 30),
+        ((30, 100), 0, 0),
+        ((30, None), 0, 0),
+    ],
+    ids=["quiet for days", "not rotated", "a minute late", "never rotated", "empty", "empty and never rotated"],
+)
+def test_a_log_is_overdue_by_its_first_line_or_its_newest_file(put, rotated, hours, lines, overdue_h):
+    current_h, rotated_h = hours
+    put("api-out.log", current_h * HOUR, lines=lines)
+    if rotated_h is not None:
+        put("api-out__2026-11-23_00-00-00.log.gz", rotated_h * HOUR)
+    assert rotated().overdue_s == pytest.approx(overdue_h * HOUR, abs=5)
+
+
+def test_a_log_without_dates_and_rotated_files_is_not_called_in_time(put, rotated, tmp_path):
+    (tmp_path / "api-out.log").write_text("without a date\n")
+    with pytest.raises(ValueError, match="no line of it says"):
+        rotated()
+
+
+def test_a_missing_current_file_is_not_overdue_and_a_missing_folder_is_absent(rotated):
+    assert rotated().size_bytes is None
+    assert rotated().covers_s == 0
+    with pytest.raises(Absent, match="no such folder"):
+        rotated("nowhere/api-out.log")
+
+
+@pytest.fixture
+def sizes(host, tmp_path):
+    def sizes(folder=tmp_path):
+        command = FolderSizes().command(host, str(folder), LogFolder())
+        return FolderSizes().parse(run(host, (command,))[0], str(folder), LogFolder())
+
+    return sizes
+
+
+def test_a_folder_is_as_large_as_its_files_at_any_depth(sizes, tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for name, size in (("a", 10), ("deep/b", 300), ("deep/er/c\nd", 2000)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    (tmp_path / "link").symlink_to("/")
+    found = sizes()
+    assert found.size_bytes == 2310
+    assert found.largest == (("deep/er/c?d", 2000), ("deep/b", 300), ("a", 10))
+    assert found.largest_bytes == 2000
+    assert found.evidence[0] == "2 kB deep/er/c?d"
+
+
+def test_an_empty_folder_has_no_large_file_and_a_missing_one_is_absent(sizes, tmp_path):
+    assert (sizes().size_bytes, sizes().largest_bytes) == (0, 0)
+    with pytest.raises(Absent):
+        sizes(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read_is_not_called_small(sizes, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(CommandError):
+        sizes()
+
+
+def test_pm2s_own_logs_are_measured_and_nothing_else_of_its_home(host, tmp_path):
+    (tmp_path / "logs").mkdir()
+    for name, size in (("pm2.log", 10), ("logs/module-out.log", 200), ("dump.pm2", 4000)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    found = Pm2LogSizes().parse(run(host, (Pm2LogSizes().command(host),))[0], host)
+    assert found.largest == (("logs/module-out.log", 200), ("pm2.log", 10))
+
+
+DECLARED = {"max_size": "10M", "retain": "7", "compress": "true", "rotateInterval": "0 0 * * *"}
+
+
+@pytest.fixture
+def differences(host, tmp_path):
+    def differences(text):
+        (tmp_path / "module_conf.json").write_text(text)
+        (answer,) = run(host, (RotationSettings().command(host, "", Rotation()),))
+        assert "hunter2" not in answer.stdout + answer.stderr
+        return RotationSettings().parse(answer, "", Rotation())
+
+    return differences
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (DECLARED, []),
+        ({**DECLARED, "retain": 7, "compress": True, "TZ": "UTC"}, []),
+        ({**DECLARED, "retain": "30"}, ["retain is 30, not 7"]),
+        ({"max_size": "10M"}, ["retain is not set, not 7", "compress is not set, not true",
+                               "rotateInterval is not set, not 0 0 * * *"]),
+        ({}, [f"{key} is not set, not {value}" for key, value in DECLARED.items()]),
+    ],
+)  # fmt: skip
+def test_settings_are_compared_with_what_is_declared(differences, settings, said):
+    others = {"module-db-v2": {"pm2-logrotate": {}}, "pm2-slack": {"url": "https://hunter2@example.org"}}
+    assert differences(json.dumps({**others, "pm2-logrotate": settings, "token": "hunter2"})) == said
+
+
+@pytest.mark.parametrize("text", ["{}", '{"pm2-slack": {"url": "hunter2"}}'])
+def test_a_module_without_settings_is_not_installed(differences, text):
+    with pytest.raises(Absent, match="not installed"):
+        differences(text)
+
+
+@pytest.mark.parametrize("text", ["", "hunter2", "[1]", '{"pm2-logrotate": "hunter2"}', '{"pm2-logrotate": {'])
+def test_settings_that_cannot_be_read_are_not_compared(differences, text):
+    with pytest.raises((CommandError, OutputError)):
+        differences(text)
+
+
+def test_without_any_settings_of_modules_none_is_installed(host):
+    (answer,) = run(host, (RotationSettings().command(host, "", Rotation()),))
+    with pytest.raises(Absent, match="not installed"):
+        RotationSettings().parse(answer, "", Rotation())
+
+
+def test_a_home_that_is_not_there_is_no_missing_module(host):
+    with pytest.raises(CommandError):
+        RotationSettings().parse(Answer(1, "", "/home/deploy/.pm2: No such file or directory"), "", Rotation())

@@ -1,0 +1,103 @@
+"""The programs that change logs, each alone on the host's own perl."""
+
+import gzip
+import json
+import os
+import subprocess
+
+import pytest
+
+from opsproof.logfiles.state import command
+from opsproof.models import Host
+from opsproof.shell import run
+
+HOST = Host(transport="local://").placed("vps", ())
+NAME = "app__2026-11-25_00-00-00.log"
+
+
+def program(name, *words):
+    (answer,) = run(HOST, (command(HOST, name, *map(str, words), timeout_s=30),))
+    return answer
+
+
+def test_a_compressed_file_keeps_content_time_and_mode(tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(content := os.urandom(3_000_000))
+    path.chmod(0o640)
+    os.utime(path, (1000, 1000))
+    answer = program("compress", path)
+    packed = tmp_path / f"{NAME}.gz"
+    assert json.loads(answer.require("compress.pl").stdout) == {"bytes": packed.stat().st_size}
+    assert gzip.decompress(packed.read_bytes()) == content
+    assert (packed.stat().st_mtime, packed.stat().st_mode & 0o777) == (1000, 0o640)
+    assert list(tmp_path.iterdir()) == [packed]
+
+
+def test_a_file_that_somebody_writes_is_not_compressed(tmp_path):
+    with (tmp_path / NAME).open("w") as file:
+        file.write("a line\n")
+        file.flush()
+        answer = program("compress", tmp_path / NAME)
+    assert answer.status == 1
+    assert "is still written to" in answer.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_what_a_killed_run_left_of_a_compressed_file_is_made_anew(tmp_path):
+    (tmp_path / NAME).write_text("a line\n")
+    (tmp_path / f"{NAME}.gz").write_bytes(b"half")
+    (tmp_path / f"{NAME}.gz.part").write_bytes(b"half")
+    assert program("compress", tmp_path / NAME).status == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.gz"]
+    assert gzip.decompress((tmp_path / f"{NAME}.gz").read_bytes()) == b"a line\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_leaves_the_plain_file(tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "opsproof", tmp_path], check=True)
+    try:
+        (tmp_path / NAME).write_bytes(content := os.urandom(2_000_000))
+        assert json.loads(program("compress", tmp_path / NAME).require("compress.pl").stdout) == {"bytes": None}
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+        assert (tmp_path / NAME).read_bytes() == content
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_without_gzip_the_plain_file_stays(tmp_path, script):
+    script(tmp_path / "bin" / "gzip", "echo 'gzip: broken' >&2; exit 1")
+    (tmp_path / NAME).write_text("a line\n")
+    host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
+    (answer,) = run(host, (command(host, "compress", str(tmp_path / NAME), timeout_s=30),))
+    assert (answer.status, answer.stderr) == (1, "gzip: broken \n")
+    assert (tmp_path / NAME).read_text() == "a line\n"
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("output", ["", "printf other", "head -c 3"])
+def test_a_gzip_that_loses_lines_is_found_out(tmp_path, script, output):
+    script(
+        tmp_path / "bin" / "gzip", f'[ "$1" = -dc ] && exec /usr/bin/gzip -dc; {output or "true"} | /usr/bin/gzip -c'
+    )
+    (tmp_path / NAME).write_text("a line\n")
+    host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
+    (answer,) = run(host, (command(host, "compress", str(tmp_path / NAME), timeout_s=30),))
+    assert answer.status == 1
+    assert "is not what" in answer.stderr
+    assert (tmp_path / NAME).read_text() == "a line\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("app.log", "no rotated file"), ("app__2026.log", "no rotated file"), (NAME, "not past its time")],
+)
+def test_what_is_not_past_its_time_or_no_rotated_file_is_not_removed(tmp_path, name, said):
+    (tmp_path / name).write_text("a line\n")
+    answer = program("remove", 3600, tmp_path / name)
+    assert answer.status == 1
+    assert said in answer.stderr
+    assert (tmp_path / name).exists()
+
+
+def test_what_is_gone_already_is_no_error(tmp_path):
+    assert json.loads(program("remove", 3600, tmp_path / NAME).require("remove.pl").stdout) == {"removed": 0}
