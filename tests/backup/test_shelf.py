@@ -97,7 +97,9 @@ def test_what_others_may_read_is_exposed(look, folder):
     [
         ("echo 'pg_restore: error: input file is too short'; exit 1", Absent),
         ("exit 127", CommandError),
-        ("kill -9 $$", Absent),
+        ("kill -9 $$", CommandError),
+        ("echo 'sudo: a password is required'; exit 1", CommandError),
+        ("echo 'Cannot connect to the Docker daemon'; exit 1", CommandError),
     ],
 )
 def test_a_list_that_cannot_be_had_is_no_list(look, listed, error):

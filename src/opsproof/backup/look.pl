@@ -12,7 +12,7 @@
 #   manifest: LINE                       each line of its manifest
 #   sum SHA256 NAME                      each of its files
 #   listed: LINE                         each line that pg_restore lists of its archive
-#   unlisted STATUS MESSAGE              why it lists none
+#   unlisted MESSAGE                     why it lists none
 #   end
 # Ends with status 3 where there is no folder. Needs perl-base, coreutils, and zstd for what it wrapped.
 use strict;
@@ -83,5 +83,5 @@ sub list {
     chomp @lines;
     close $from;
     return print map { "listed: $_\n" } @lines unless $?;
-    printf "unlisted %d %s\n", $? & 127 ? 128 + ($? & 127) : $? >> 8, $lines[-1] // 'no message';
+    printf "unlisted %s\n", $lines[-1] // 'no message';
 }

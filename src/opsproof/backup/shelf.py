@@ -41,7 +41,7 @@ class Reading:
     text: str = ""
     sums: dict[str, str] = field(default_factory=dict)
     listed: tuple[str, ...] = ()
-    unlisted: tuple[int, str] | None = None
+    unlisted: str | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -63,8 +63,9 @@ class Reading:
             Absent: it runs, and finds no archive.
         """
         if self.unlisted is not None:
-            status, message = self.unlisted
-            raise (CommandError if status in (126, 127) else Absent)(f"pg_restore does not list it: {message}")
+            # What pg_restore says itself is of the archive; what sudo, docker or the kernel say is not.
+            its_own = self.unlisted.startswith("pg_restore: ")
+            raise (Absent if its_own else CommandError)(f"pg_restore does not list it: {self.unlisted}")
         with_rows = self.manifest.tables
         declared = [tuple(each.split(".", 1)) for each in tables]
         entries = "\n".join(self.listed)
@@ -208,7 +209,6 @@ def _reading(said: dict[str, list[str]]) -> Reading | None:
         return None
     (set_name,) = said["read"]
     sums = {name: sha256 for sha256, name in (line.split(" ", 1) for line in said.get("sum", []))}
-    unlisted = [line.partition(" ") for line in said.get("unlisted", [])]
     text = "\n".join([*said.get("manifest:", []), ""]) if "manifest:" in said else ""
-    refusal = (int(unlisted[0][0]), unlisted[0][2]) if unlisted else None
+    refusal = next(iter(said.get("unlisted", [])), None)
     return Reading(set_name, text, sums, tuple(said.get("listed:", [])), refusal)

@@ -44,8 +44,9 @@ class BackupState:
     @property
     def size_change(self) -> float:
         """The newest one's size against the median of the seven before it, in percent; 0 where it is the first."""
+        size = self.size_bytes
         sizes = [self.shelf.size(each) for each in self.shelf.sets[:-1][-COMPARED:]]
-        return 100 * (self.size_bytes / median(sizes) - 1) if sizes and median(sizes) else 0.0
+        return 100 * (size / median(sizes) - 1) if sizes and median(sizes) else 0.0
 
     @property
     def _reading(self) -> Reading:
