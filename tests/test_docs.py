@@ -195,8 +195,9 @@ LAB = ("up", "down", "status", "traffic")
 
 @pytest.fixture(scope="session")
 def known_options():
-    """Every option of pytest, with opsproof's, and of the lab."""
+    """Every option of pytest, with opsproof's, of the lab, and of actions."""
     words = [["-m", "pytest", "--help"], ["-m", "lab", "--help"], *(["-m", "lab", each, "--help"] for each in LAB)]
+    words += [[str(path), "--help"] for path in sorted((ROOT / "actions").glob("*.py"))]
     told = [subprocess.check_output([sys.executable, *each], cwd=ROOT, text=True) for each in words]
     return set(re.findall(r"--[a-z][a-z-]+", " ".join(told)))
 
