@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lab import processes
-
 from opsproof.backup import manifest, shelf, source
 
 
@@ -95,7 +94,7 @@ def test_the_digest_of_a_schema_notices_what_is_changed(site):
         "ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY",
         "DROP POLICY tenant_isolation ON events",
         'DROP INDEX "events_tenantId_createdAt_idx"',
-        "ALTER TABLE channels DROP CONSTRAINT \"channels_tenantId_fkey\"",
+        'ALTER TABLE channels DROP CONSTRAINT "channels_tenantId_fkey"',
         "ALTER TYPE \"AdminKeyStatus\" RENAME VALUE 'revoked' TO 'gone'",
         "CREATE VIEW seen AS SELECT 1 AS one",
         "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",

@@ -1,0 +1,49 @@
+import time
+
+import pytest
+
+from opsproof.action.drills import ACTION, last
+from opsproof.action.journal import Entry, append
+from opsproof.errors import Absent, MeasurementError
+
+
+def drilled(path, outcome="done", age_s=0.0, action=ACTION, host="vps", **measured):
+    began = time.time() - age_s
+    append(
+        path, Entry(action, host, [], [], outcome, f"it is {outcome}", began, 1.0, {"backup": "metachat", **measured})
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def test_the_last_drill_counts_whatever_came_of_it(journal):
+    drilled(journal, restore_s=20.0, age_s=500)
+    drilled(journal, "not repaired", age_s=100)
+    found = last(journal, "vps", "metachat")
+    assert (found.outcome, round(found.age_s)) == ("not repaired", 100)
+    with pytest.raises(MeasurementError, match="measured no restore: it is not repaired"):
+        _ = found.restore_s
+
+
+def test_others_do_not_count(journal):
+    drilled(journal, restore_s=20.0, age_s=500)
+    drilled(journal, action="backup")
+    drilled(journal, host="other")
+    drilled(journal, backup="other")
+    drilled(journal, "refused")
+    assert last(journal, "vps", "metachat").restore_s == 20
+
+
+def test_no_drill_is_absent_and_no_journal_too(journal):
+    with pytest.raises(Absent, match="no restore of metachat is in the journal"):
+        last(journal, "vps", "metachat")
+
+
+@pytest.mark.parametrize("line", ['{"action": "restore_drill"', '{"action": "restore_drill"}', '["restore_drill"]'])
+def test_a_journal_that_cannot_be_read_is_unknown(journal, line):
+    journal.write_text(f"{line}\n")
+    with pytest.raises(MeasurementError, match="cannot be read"):
+        last(journal, "vps", "metachat")
