@@ -130,6 +130,9 @@ def small_lab():
     with lock.held(home / "session.lock"):
         Lab(home).down()
         live = Lab(home, ports.free(), ports.free())
+        (live._server.data / "lab.json").unlink(
+            missing_ok=True
+        )  # data as they are planted, whatever the last session left
         live.up()
         with live.connect() as connection:
             for table, more in FEW.items():

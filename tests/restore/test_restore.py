@@ -1,5 +1,7 @@
 """Restores of a live platform: data come back, and whatever goes wrong, something serves."""
 
+from contextlib import closing
+
 import pytest
 
 
@@ -38,7 +40,6 @@ def test_what_was_lost_comes_back_and_what_served_stays_until_it_is_dropped(empt
 CARRIED = """
     ALTER DATABASE metachat SET work_mem = '7MB';
     ALTER DATABASE metachat SET search_path = "$user", public, "Odd; na'me";
-    ALTER DATABASE metachat SET log_connections = 'on';
     ALTER DATABASE metachat SET default_transaction_read_only = 'off';
     ALTER ROLE metachat_app IN DATABASE metachat SET "app.zone" = 'a''b;c';
     ALTER DATABASE metachat CONNECTION LIMIT 41;
@@ -107,14 +108,14 @@ def test_a_database_that_is_gone_comes_back(place):
 
 
 def test_whoever_holds_a_session_open_is_sent_away(place):
-    with place.connect() as stray:
+    with closing(place.connect()) as stray:
         stray.execute("BEGIN")
         stray.execute("LOCK TABLE webhooks")
         done = place.run("restore", "--apply")
         assert (done.returncode, place.serving) == (0, "new")
 
 
-def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place, monkeypatch):
+def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place):
     place.sql("ALTER SYSTEM SET max_prepared_transactions = 2", "postgres")
     place.lab.stop_database()
     place.lab.up()

@@ -17,21 +17,17 @@ SELECT format('SET ROLE %I', pg_get_userbyid(grantor)),
  WHERE datname = :'live' ORDER BY grantor <> datdba, NOT is_grantable
 \gexec
 
--- Each setting by way of the session, which keeps lists of names as they are; those that a session cannot change
--- are no lists.
+-- Each setting by way of the session, which keeps lists of names as they are.
 SELECT 'BEGIN',
-       CASE WHEN context LIKE '%backend' THEN 'SELECT 1'
-            ELSE format('SELECT set_config(%L, %L, true)', name, value) END,
-       format('%s SET %s %s', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')
-                              ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), :'fresh') END,
+       format('SELECT set_config(%L, %L, true)', name, value),
+       format('%s SET %s FROM CURRENT', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')
+                                        ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), :'fresh') END,
               (SELECT string_agg(quote_ident(part), '.' ORDER BY n)
-                 FROM unnest(string_to_array(name, '.')) WITH ORDINALITY AS parts (part, n)),
-              CASE WHEN context LIKE '%backend' THEN format('TO %L', value) ELSE 'FROM CURRENT' END),
+                 FROM unnest(string_to_array(name, '.')) WITH ORDINALITY AS parts (part, n))),
        'COMMIT'
   FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase,
        unnest(setconfig) AS setting,
-       LATERAL (SELECT split_part(setting, '=', 1), substr(setting, position('=' IN setting) + 1)) AS s (name, value),
-       LATERAL (SELECT max(context) FROM pg_settings WHERE pg_settings.name = s.name) AS c (context)
+       LATERAL (SELECT split_part(setting, '=', 1), substr(setting, position('=' IN setting) + 1)) AS s (name, value)
  WHERE datname = :'live'
 \o /dev/null
 \gexec

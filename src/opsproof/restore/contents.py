@@ -18,7 +18,7 @@ _SAME = {
     "encoding": "the encoding is another one",
     "large_objects": "the number of large objects is another one",
 }
-_SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0;"
+_SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = ("answers", "is empty")
 _NOT_ASKED = "is not used"
 

@@ -122,7 +122,7 @@ class Deed:
         self.switch = switch.switch(self.work, self.client)
         self.aside = self.copy.name.replace("_restoring_", "_before_")
         serving = self.server.serving
-        old = f", which stays as {self.aside}" if serving else ""
+        old = f", which stays as {self.aside}" if serving else ", which is gone with its own privileges and settings"
         swap = f"stop {self.switch.stops}, put {self.copy.name} in the place of {self.server.live}{old}, start again"
         return [Step(f"{swap}: {self._loss()}", self._swap), *self._waiting(self.aside if serving else None)]
 
@@ -133,9 +133,10 @@ class Deed:
         self.switch.over(self.copy.name, self.aside, self.copy.archive.name, serving=serving)
 
     def _carry_over(self) -> None:
-        """Owner, privileges and settings of the database that serves; where none does, there are none to be had."""
+        """Owner, privileges and settings of the database that serves; where none does, those of any new one."""
         assert self.copy is not None
         if self.server.serving is None:
+            self.copy.do("open.sql", fresh=self.copy.name)
             return
         values = {"fresh": self.copy.name, "live": self.server.live}
         command = self.client.sql(text("carry_over.sql"), timeout_s=60, **values)
