@@ -11,6 +11,7 @@ from daily_round import daily_round
 from fleet import fleet
 from logs import logs
 from measure import REPOSITORY, Row, RunFailedError
+from restore import restore
 from rich.console import Console
 from rich.table import Table
 from rotation import rotation
@@ -20,7 +21,9 @@ from startup import startup
 
 from lab import LabError
 
-BENCHMARKS = {each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, rotation, backup, startup)}
+BENCHMARKS = {
+    each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, rotation, backup, startup, restore)
+}
 RESULTS = REPOSITORY / "reports" / "bench.json"
 RUNS, QUICK_RUNS = 9, 3
 SIGNS = {True: "[green]met", False: "[red]missed", None: ""}

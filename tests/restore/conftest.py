@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -223,16 +224,28 @@ def copied(place, backed_up, tmp_path):
 
 
 def ended(pid):
-    """Ends a process and all that came of it, at once."""
-    tree, found = {}, [pid]
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            tree.setdefault(int(entry.read_text().rpartition(")")[2].split()[1]), []).append(int(entry.parent.name))
-    for each in found:
-        found += tree.get(each, [])
+    """Ends a process and all that came of it, at once: halted first, so that nothing new comes of it meanwhile."""
+    found = {pid}
+    os.kill(pid, signal.SIGSTOP)
+    while more := descendants(found) - found:
+        for each in more:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
+        found |= more
     for each in found:
         with suppress(ProcessLookupError):
-            os.kill(each, 9)
+            os.kill(each, signal.SIGKILL)
+
+
+def descendants(pids):
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+    found = set(pids)
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 @pytest.fixture

@@ -31,9 +31,14 @@ def matrix(request):
 
 
 def lasts_s(place, action):
-    began = time.monotonic()
-    assert place.run(action, "--apply").returncode == 0
-    return time.monotonic() - began
+    """How long it takes, once it has run before."""
+    for _ in range(2):
+        began = time.monotonic()
+        assert place.run(action, "--apply").returncode == 0
+        lasts = time.monotonic() - began
+        place.clear()
+        place.write()
+    return lasts
 
 
 def serves(place):
@@ -115,8 +120,6 @@ def held(place, found):
 
 def test_a_restore_that_is_killed_leaves_one_of_both_serving(place, kill):
     lasts = lasts_s(place, "restore")
-    place.clear()
-    place.write()
     for number in range(MOMENTS):
         moment = (number + 1) * lasts / (MOMENTS + 1)
         held(place, killed(place, kill, begun(place, "restore", moment), f"{moment:.2f} s", number))
@@ -144,7 +147,7 @@ def test_a_database_that_starts_again_meanwhile_is_no_loss(place, action, number
     assert process.returncode in (0, 4, 5, 6), said
     assert found[0] in ("old", "new")
     assert done.returncode == 0, done.stderr
-    assert "drill" not in str(place.databases) + str(place.databases)
+    assert {name.partition("_")[0] for name in place.databases} <= {"before"}
 
 
 def cut(server):

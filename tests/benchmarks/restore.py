@@ -1,0 +1,156 @@
+"""A restore by the action against the runbook's, of the same data: how long nobody is served, and how long it takes.
+
+The API is asked for its health 20 times a second meanwhile.
+"""
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import requests
+from backup import GROW
+from bench import Bench
+from measure import ENVIRONMENT, Row, Spent, alternate, medians, row, spend
+
+DATABASE_BYTES = 350_000_000
+MORE_BYTES = 1_050_000_000
+PROBE_EVERY_S = 0.05
+RUNBOOK_BACKUP = r"""
+set -euo pipefail
+pg_dump -U metachat -Fc metachat > "$FOLDER/metachat_restore.sql"
+gzip --force "$FOLDER/metachat_restore.sql"
+"""
+RUNBOOK = r"""
+pm2 stop all
+psql -U metachat -d postgres -c "DROP DATABASE IF EXISTS metachat;"
+psql -U metachat -d postgres -c "CREATE DATABASE metachat;"
+gunzip -c "$FOLDER/metachat_restore.sql.gz" | pg_restore -U metachat -d metachat
+pm2 restart all
+"""
+"""The runbook's commands, with the lab's paths."""
+
+
+@dataclass
+class Probes:
+    """When the API was healthy, asked at an even pace."""
+
+    url: str
+    good: list[float] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        """Asks until it is told to stop."""
+        with requests.Session() as session:
+            session.trust_env = False
+            while not self.stopped.is_set():
+                began = time.monotonic()
+                if self._is_healthy(session):
+                    self.good.append(began)
+                time.sleep(max(0.0, began + PROBE_EVERY_S - time.monotonic()))
+
+    def _is_healthy(self, session: requests.Session) -> bool:
+        try:
+            answer = session.get(f"{self.url}/health", headers={"X-Forwarded-Proto": "https"}, timeout=1)
+            return bool(answer.json()["status"] == "healthy")
+        except (requests.RequestException, ValueError):
+            return False
+
+    @property
+    def outage_s(self) -> float:
+        """The longest time between two good answers, less the pace."""
+        gaps = [later - sooner for sooner, later in zip(self.good, self.good[1:], strict=False)]
+        return max(max(gaps) - PROBE_EVERY_S, 0.001)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore cost: as a process, and in time without a healthy answer."""
+
+    spent: Spent
+    outage_s: float
+
+
+def restore(bench: Bench) -> list[Row]:
+    """Seconds without service and in all, of the lab's data at 350 MB, and of three times as much."""
+    with _grown(bench, DATABASE_BYTES):
+        sides = alternate(bench.runs, lambda: _ours(bench), lambda: _runbook(bench))
+        drill = spend(_words(bench, "restore_drill")).wall_s
+    with _grown(bench, MORE_BYTES):
+        more = _ours(bench), _runbook(bench)
+    outages, walls = medians(lambda each: each.outage_s, *sides), medians(lambda each: each.spent.wall_s, *sides)
+    large = more[0].outage_s, more[1].outage_s
+    return [
+        row("restore of 350 MB / the runbook's, API not healthy", outages, "s", goal=3, goal_for="ours"),
+        row("restore of 1,050 MB / the runbook's, API not healthy", large, "s", goal=3, goal_for="ours"),
+        row("restore of 350 MB with all checks / the runbook's, wall time", walls, "s"),
+        row("drill of 350 MB / the runbook's restore, wall time", (drill, walls[1]), "s"),
+        row("drill and restore of 350 MB / the runbook's restore", (drill + walls[0], walls[1]), "s", goal=1.1),
+    ]
+
+
+@contextmanager
+def _grown(bench: Bench, size_bytes: int) -> Iterator[None]:
+    """So much data, and a backup of them by each side."""
+    with bench.lab.connect() as admin:
+        (size,) = admin.execute("SELECT pg_database_size('metachat')").fetchone() or (0,)
+        admin.execute(GROW.format(rows=max(1, (size_bytes - size) // 4150)))
+        admin.execute("ALTER TABLE more_chunks ADD PRIMARY KEY (id)")
+    for folder in (bench.lab.layout.backups, bench.lab.layout.elsewhere):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    spend(_words(bench, "backup"))
+    _bash(bench, RUNBOOK_BACKUP)
+    try:
+        yield
+    finally:
+        with bench.lab.connect() as admin:
+            admin.execute("DROP TABLE more_chunks")
+
+
+def _ours(bench: Bench) -> Restored:
+    restored = _probed(bench, lambda: spend(_words(bench, "restore")))
+    spend(_words(bench, "restore", "--drop-old"))
+    return restored
+
+
+def _runbook(bench: Bench) -> Restored:
+    return _probed(bench, lambda: _bash(bench, RUNBOOK))
+
+
+def _probed(bench: Bench, work: Callable[[], Spent]) -> Restored:
+    probes = Probes(bench.lab.url)
+    asking = threading.Thread(target=probes.ask)
+    asking.start()
+    try:
+        time.sleep(1)
+        spent = work()
+        _await(probes, time.monotonic())
+    finally:
+        probes.stopped.set()
+        asking.join()
+    return Restored(spent, probes.outage_s)
+
+
+def _await(probes: Probes, since: float) -> None:
+    deadline = time.monotonic() + 60
+    while not (probes.good and probes.good[-1] > since + 1) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _words(bench: Bench, action: str, *more: str) -> list[str]:
+    inventory = bench.folder / "restore.toml"
+    lines = bench.inventory.read_text().splitlines(keepends=True)
+    inventory.write_text("".join(line for line in lines if not line.startswith("off_site")))
+    options = [f"--inventory={inventory}", f"--reports={bench.folder}/reports", "--apply"]
+    return [sys.executable, f"actions/{action}.py", *options, *more]
+
+
+def _bash(bench: Bench, script: str) -> Spent:
+    lab = bench.lab
+    where = {"PGHOST": "127.0.0.1", "PGPORT": str(lab.postgres_port), "FOLDER": str(bench.folder)}
+    secret = {"PGPASSFILE": str(lab.layout.secrets / "pgpass-metachat")}
+    return spend(["bash", "-c", script], environment={**ENVIRONMENT, **lab.env, **where, **secret})
