@@ -43,10 +43,19 @@ def _show(config):
 
 @pytest.fixture(scope="module")
 def course_s(platform):
-    """How long a rotation takes that nobody cuts short."""
-    began = time.monotonic()
-    assert platform.run("rotate_logs", "--apply").returncode == 0
+    """How long a rotation takes that nobody cuts short, from its plan to its end."""
+    with _planned(platform) as process:
+        began = time.monotonic()
+        assert process.wait(timeout=60) == 0
     return time.monotonic() - began
+
+
+def _planned(platform, transport="local://"):
+    """A rotation that has shown its plan, and is about to do it."""
+    words = platform.words("rotate_logs", "--apply", transport=transport)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert "plan of rotate_logs" in process.stdout.readline()
+    return process
 
 
 def _left(platform):
@@ -83,10 +92,9 @@ def _record(who, lefts):
 def test_killed_where_it_is_run_from(platform, course_s):
     lefts = Counter()
     for moment in range(MOMENTS):
-        process = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.DEVNULL)
-        time.sleep(course_s * (moment + 0.5) / MOMENTS)
-        process.kill()
-        process.wait()
+        with _planned(platform) as process:
+            time.sleep(course_s * (moment + 0.5) / MOMENTS)
+            process.kill()
         lefts[_left(platform)] += 1
         _finish(platform)
     _record("SIGKILL of the controller", lefts)
@@ -135,17 +143,19 @@ def test_killed_on_the_host(platform, text, step_s):
 
 
 def test_cut_off_from_the_host(platform, course_s):
-    lefts = Counter()
+    lefts, statuses = Counter(), Counter()
     with sshd_running() as server:
         for moment in range(CUTS):
-            process = subprocess.Popen(platform.words("rotate_logs", "--apply", transport=server.spec()))
-            time.sleep(0.3 + course_s * moment / CUTS)
-            for pid in _sessions(server):
-                _kill(pid)
-            assert process.wait(timeout=90) in (0, 4, 6)
-            lefts[_left(platform)] += 1
+            with _planned(platform, server.spec()) as process:
+                time.sleep(course_s * (moment + 0.5) / CUTS)
+                for pid in _sessions(server):
+                    _kill(pid)
+                lefts[_left(platform)] += 1
+                statuses[process.wait(timeout=90)] += 1
             _finish(platform, server.spec())
-    _record("ssh connection cut", lefts)
+    assert set(statuses) <= {0, 4, 5, 6}  # 5: the proof did not come through; 6: nothing was begun
+    assert statuses[4] >= 3
+    _record(f"ssh connection cut, {statuses[4]} in a step", lefts)
 
 
 def _sessions(server):

@@ -144,13 +144,20 @@ def _apply(action: Action, steps: list[Step], course: Course) -> None:
     course.outcome = "begun"
     for number, step in enumerate(steps, 1):
         started = time.monotonic()
-        step.do()
+        _do(step)
         action.work.say(f"  {number}. done in {time.monotonic() - started:.1f} s")
     try:
         action.prove(steps)
     except MeasurementError as error:
         raise NotRepaired(f"the steps ran, and what they did cannot be measured: {error}") from error
     course.end("done", f"done and proven in {time.time() - course.began:.1f} s")
+
+
+def _do(step: Step) -> None:
+    try:
+        step.do()
+    except MeasurementError as error:  # also what a step asks in between: the steps before it have changed the host
+        raise StepFailed(str(error)) from error
 
 
 def _fail(course: Course, error: OpsproofError) -> None:
