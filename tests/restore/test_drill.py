@@ -89,7 +89,7 @@ def plain_text(place, copied):
     [
         (truncated, "is not what it was when the backup was made: its checksum is another one"),
         (flipped, "is not what it was when the backup was made: its checksum is another one"),
-        (flipped_and_sealed, ""),
+        (flipped_and_sealed, "zstd"),
         (edited, "the manifest was edited: its checksum is another one"),
         (gone, "No such file"),
         (without_a_table, "public.webhooks is not there"),
@@ -97,7 +97,7 @@ def plain_text(place, copied):
         (with_a_row_less, "public.webhooks has 49 rows, and had 50"),
         (without_a_policy, "the schema is another one"),
         (without_privileges, "owners or privileges are others"),
-        (plain_text, ""),
+        (plain_text, "zstd: "),
     ],
 )
 def test_each_damage_is_found(place, copied, damage, said):

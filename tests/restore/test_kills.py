@@ -173,7 +173,8 @@ def test_a_connection_that_is_cut_is_no_loss(place, action, number):
     with running() as server:
         place.transport = server.spec()
         process = place.begin(action)
-        time.sleep(1.2 + 0.4 * number)
+        assert "plan of" in process.stdout.readline()
+        time.sleep(0.5 + 0.7 * number)
         cut(int((server.folder / "sshd.pid").read_text()))
         said = process.communicate(timeout=120)[1]
         found = settled(place)

@@ -20,6 +20,13 @@ MEMORY_SHARE = 8
 LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
 """What a session may take to build an index: an eighth of what is available, shared by the sessions, within bounds."""
 _STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
+_ONE_LINE = """
+said=$("$0" "$@" 2>&1 >/dev/null) && exit
+status=$?
+printf '%s\\n' "$said" | grep -m 1 error: >&2 || printf '%s\\n' "$said" | head -n 1 >&2
+exit $status
+"""
+"""Of what pg_restore says to a failure, the line that names it: the lines behind it may quote rows."""
 _STAGED_INSIDE = "/tmp/opsproof.restore"  # noqa: S108  # made anew, for its owner alone, and never a link
 
 
@@ -145,7 +152,8 @@ class Copy:
         target = f"--dbname={self.client.conninfo(self.name, options=options)}"
         timeout_s = self.client.backup.timeout
         try:
-            self.work.do(self.client.program(*words, target, "--", path, timeout_s=timeout_s), "pg_restore")
+            command = self.client.program(*words, target, "--", path)
+            self.work.do(argv("sh", "-c", _ONE_LINE, *command.argv, timeout_s=timeout_s), "pg_restore")
         finally:
             self._unstage(path)
 

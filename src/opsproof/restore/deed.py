@@ -9,7 +9,7 @@ from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Opspr
 from opsproof.quantities import show
 from opsproof.restore import contents, switch
 from opsproof.restore.copy import Copy, drop_all
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, VERIFIED, Mark, Server, Standing, text
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, Mark, Server, Standing, text
 
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring
@@ -66,7 +66,7 @@ class Deed:
         left = [each for each in self.server.beside("restoring") if each is not fresh]
         serving = self.server.serving
         cut_off = any(each.mark.word == SWAPPING for each in left) or (serving is not None and not serving.open)
-        steps = [self._drop(each.name, ", left of another restore") for each in left]
+        steps = [self._drop(each.name, ", left of an earlier restore") for each in left]
         if cut_off and fresh is None:
             running = switch.switch(self.work, self.client)
             title = f"let {self.server.live} take connections, start {running.stops}: a swap was interrupted"
@@ -156,7 +156,7 @@ class Deed:
             return
         if aside is None or self.copy is None:
             raise NotRepaired(f"the platform is not healthy: {illness}")
-        self.switch.back(aside, self.copy.name, f"{VERIFIED} {self.copy.archive.name}")
+        self.switch.back(aside, self.copy.name, f"{TRIED} {self.copy.archive.name}")
         raise StepFailed(f"swapped back, because {illness}; {self.copy.name} is still there")
 
     def guard(self) -> None:
