@@ -1,6 +1,7 @@
 -- What a database is, as one line of JSON, and in a digest that does not depend on when, where or in which order it
 -- was made: a restored copy has the same. To be asked with search_path = pg_catalog, so that every name is qualified.
--- Left out: what extensions bring, versions of extensions, statistics, and all numbers that the server gives.
+-- Left out: what extensions bring, indexes that are not valid, versions of extensions, statistics, and all numbers
+-- that the server gives.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
@@ -9,6 +10,7 @@ WITH own AS MATERIALIZED (
 ), relation AS MATERIALIZED (
     SELECT c.*, format('%I.%I', nspname, relname) AS called FROM pg_class c JOIN own ON own.oid = relnamespace
      WHERE NOT EXISTS (SELECT FROM foreign_to_us WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+       AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND relkind = 'i' AND NOT indisvalid)
 ), routine AS MATERIALIZED (
     SELECT p.*, format('%I.%I(%s)', nspname, proname, pg_get_function_identity_arguments(p.oid)) AS called
       FROM pg_proc p JOIN own ON own.oid = pronamespace

@@ -42,6 +42,7 @@ $$;
 SELECT json_build_array('constraint', format('%s of %s', conname, coalesce(nullif(conrelid, 0)::regclass::text,
                                                                            contypid::regtype::text)))
   FROM pg_constraint WHERE NOT convalidated;
-SELECT json_build_array('index', indexrelid::regclass) FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive);
+SELECT json_build_array('index', oid::regclass) FROM pg_class JOIN pg_index ON indexrelid = oid
+ WHERE relkind = 'i' AND NOT (indisvalid AND indisready AND indislive);
 SELECT json_build_array('vector', c.oid::regclass, pg_temp.answer(c.oid))
   FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relkind = 'i' AND amname IN ('ivfflat', 'hnsw');
