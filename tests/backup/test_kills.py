@@ -12,6 +12,7 @@ import pytest
 from lab import processes
 
 MOMENTS = 26
+PROGRAM_LASTS_S = 0.7
 PROGRAM = b"# Makes one backup on its host"
 ROWS: list[str] = []
 
@@ -104,34 +105,38 @@ def invariants(site, kept, what, moment_s):
 
 @pytest.mark.parametrize("kill", [kill_controller, kill_program, kill_dump])
 def test_killed_at_any_moment(site, kept, lasts_s, kill):
+    """So many kills that met something, spread over its course; where one came too late, the next comes sooner."""
+    awaited = {kill_program: "program", kill_dump: "pg_dump"}.get(kill)
+    course_s = PROGRAM_LASTS_S if awaited else lasts_s
     struck = 0
-    for number in range(MOMENTS):
-        moment_s = lasts_s * (number + 0.5) / MOMENTS
+    for _ in range(4 * MOMENTS):
         process = site.begin()
-        if kill is kill_controller:
-            time.sleep(moment_s)
-        else:
-            moment_s = wait_for_program(process, number)
-        what = kill(process)
+        if awaited:
+            wait_for(awaited, process)
+        began = time.monotonic()
+        time.sleep(course_s * (struck + 0.5) / MOMENTS)
+        what = kill(process) if process.poll() is None else "-"
+        moment_s = time.monotonic() - began
         process.communicate(timeout=60)
+        if what == "-":
+            course_s *= 0.9
         struck += what != "-"
-        invariants(site, kept, what if what != "-" else f"({kill.__name__[5:]})", moment_s)
-    assert struck >= (MOMENTS if kill is kill_controller else MOMENTS // 2)
+        invariants(site, kept, what, moment_s)
+        if struck == MOMENTS:
+            return
+    raise AssertionError(struck)
 
 
-def wait_for_program(process, number):
-    """Until the program has run on the host for a part of its second; what it then does is killed."""
-    while process.poll() is None and "program" not in on_host():
+def wait_for(name, process):
+    """Until this one runs on the host."""
+    while process.poll() is None and name not in on_host():
         time.sleep(0.002)
-    began = time.monotonic()
-    time.sleep(0.7 * (number + 0.5) / MOMENTS)
-    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("moment_s", [0.1, 0.25, 0.4])
 def test_the_database_starts_again_in_the_middle(site, kept, moment_s):
     process = site.begin()
-    wait_for_program(process, -0.5)
+    wait_for("program", process)
     time.sleep(moment_s)
     site.server.stop()
     site.server.start()
@@ -149,7 +154,7 @@ def sessions_of(server):
 def test_the_line_is_cut(site, kept, sshd_server, moment_s):
     inventory = site.inventory(sshd_server.spec())
     process = site.begin(inventory=inventory)
-    wait_for_program(process, -0.5)
+    wait_for("program", process)
     time.sleep(moment_s)
     sessions = sessions_of(int((sshd_server.folder / "sshd.pid").read_text()))
     for pid in sessions:
