@@ -3,7 +3,8 @@
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from lab.docker import DockerLab, engine, passwords
 from lab.docker.faults.fault import fault, wait_until
@@ -22,27 +23,19 @@ from lab.docker.faults.steps import (
 from lab.docker.layout import REDIS, REDIS_PORT
 from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.status import HOST
+from lab.errors import LabError
 
-KEY_BYTES = 1_000_000
 FILL = """
-for number = 1, tonumber(ARGV[1]) do
-    redis.call('SET', 'proof:' .. number, string.rep('x', tonumber(ARGV[2])))
+local number = 0
+while tonumber(string.match(redis.call('INFO', 'memory'), 'used_memory:(%d+)')) < tonumber(ARGV[1]) do
+    number = number + 1
+    redis.call('SET', 'proof:' .. number, string.rep('x', 100000))
 end
 """
-CLEAR = "for number = 1, tonumber(ARGV[1]) do redis.call('DEL', 'proof:' .. number) end"
-MOST_KEYS = 500
-KILL = """
-export REDISCLI_AUTH=$REDIS_PASSWORD
-redis-cli CONFIG SET maxmemory 0
-redis-cli EVAL "$1" 0 "$2" "$3" || true
-"""
-CLOCK = "/data/clock"
-FAKE_TIME = (
-    "--env=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    f"--env=FAKETIME_TIMESTAMP_FILE={CLOCK}",
-    "--env=FAKETIME_CACHE_DURATION=1",
-    "--env=FAKETIME_DONT_FAKE_MONOTONIC=1",
-)
+CLEAR = "for number = 1, 1000 do redis.call('DEL', 'proof:' .. number) end"
+LIMIT_BYTES = 64 * 2**20
+"""maxmemory of the lab's Redis."""
+AGE = Path(__file__).with_name("age.pl")
 REFUSED = (*of(REDIS, "test_cache_answers"), *THROUGH_API)
 
 
@@ -58,12 +51,12 @@ def _told(lab: DockerLab, name: str) -> str:
 
 
 @contextmanager
-def _filled(lab: DockerLab, keys: int) -> Iterator[None]:
-    redis(lab, "EVAL", FILL, "0", str(keys), str(KEY_BYTES))
+def _filled(lab: DockerLab, share: float) -> Iterator[None]:
+    redis(lab, "EVAL", FILL, "0", str(int(share * LIMIT_BYTES)))
     try:
         yield
     finally:
-        redis(lab, "EVAL", CLEAR, "0", str(MOST_KEYS))
+        redis(lab, "EVAL", CLEAR, "0")
 
 
 @contextmanager
@@ -89,12 +82,18 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
     await_health(REDIS)
 
 
-@fault(failed=REFUSED, unknown=of(REDIS, *CACHE_REPORT), may=of(REDIS, "test_container_is_healthy"))
+@fault(
+    failed=REFUSED,
+    unknown=of(REDIS, *CACHE_REPORT),
+    may=of(REDIS, "test_container_is_healthy"),
+    told=REDIS_STARTED,
+)
 def redis_hung(lab: DockerLab) -> Iterator[None]:
     """Its process is halted; Docker calls it healthy for some seconds more."""
     engine.run("kill", "--signal=STOP", REDIS)
     yield
     engine.run("kill", "--signal=CONT", REDIS)
+    engine.run("restart", REDIS)  # Docker takes a signal for an order to leave it stopped when it ends
     await_health(REDIS)
     recover(lab)
 
@@ -102,21 +101,21 @@ def redis_hung(lab: DockerLab) -> Iterator[None]:
 @fault(warned=of(REDIS, "test_cache_memory_is_spare"))
 def cache_filling(lab: DockerLab) -> Iterator[None]:
     """More than four fifths of its memory are in use."""
-    with _set(lab, "maxmemory", "16mb"), _filled(lab, 13):
+    with _filled(lab, 0.85):
         yield
 
 
 @fault(failed=of(REDIS, "test_cache_memory_is_spare"))
 def cache_full(lab: DockerLab) -> Iterator[None]:
     """More than nine tenths of its memory are in use."""
-    with _set(lab, "maxmemory", "16mb"), _filled(lab, 14):
+    with _filled(lab, 0.93):
         yield
 
 
 @fault(warned=of(REDIS, "test_no_key_was_evicted"))
 def keys_evicted(lab: DockerLab) -> Iterator[None]:
     """There was no room, so Redis dropped keys; there is room again."""
-    with _filled(lab, 10), _set(lab, "maxmemory", "4mb"):
+    with _filled(lab, 0.2), _set(lab, "maxmemory", "8mb"):
         wait_until(lambda: int(_told(lab, "evicted_keys")) > 0, "keys are evicted")
     yield
 
@@ -138,16 +137,23 @@ def memory_unbounded(lab: DockerLab) -> Iterator[None]:
 )
 def killed_for_memory(lab: DockerLab) -> Iterator[None]:
     """It grew over what its container may have, the kernel killed it, and Docker started it again."""
-    for _ in range(5):  # Docker misses that it was for memory now and then
-        before = state(REDIS)["Pid"]
-        lab.root("sh", "-c", KILL, "sh", FILL, str(MOST_KEYS), str(KEY_BYTES), container=REDIS)
-        wait_until(lambda before=before: state(REDIS)["Pid"] not in (0, before), "Docker starts it again")  # type: ignore[misc]
-        if state(REDIS)["OOMKilled"]:
-            break
-    await_health(REDIS)
-    yield
-    engine.run("restart", REDIS)
-    await_health(REDIS)
+    try:
+        wait_until(lambda: _is_killed(lab), "Docker notices why it ended", 30)  # it misses that now and then
+        await_health(REDIS)
+        yield
+    finally:
+        engine.run("restart", REDIS)
+        await_health(REDIS)
+
+
+def _is_killed(lab: DockerLab) -> bool:
+    """Lets it grow until it is killed and started again; whether Docker saw that it was for memory."""
+    before = state(REDIS)["Pid"]
+    redis(lab, "CONFIG", "SET", "maxmemory", "0")
+    with suppress(LabError):  # the connection ends with the server
+        redis(lab, "EVAL", FILL, "0", str(10 * LIMIT_BYTES))
+    wait_until(lambda: state(REDIS)["Pid"] not in (0, before), "Docker starts it again")
+    return bool(state(REDIS)["OOMKilled"])
 
 
 @fault(failed=(*of(REDIS, "test_last_save_succeeded", "test_container_is_healthy"), *THROUGH_API))
@@ -170,21 +176,25 @@ def save_failed(lab: DockerLab) -> Iterator[None]:
     told=REDIS_STARTED,
 )
 def save_too_old(lab: DockerLab) -> Iterator[None]:
-    """Saves were switched off three days ago, and something was written since.
+    """Saves were switched off, something was written since, and the last save is three days old.
 
-    The three days are a stand-in: Redis takes the moment of its start for that of its last save, so it
-    is started with its clock three days back, by libfaketime, and the clock is then set right.
+    The three days are a stand-in: the time of the last save is changed in the server's memory, for which
+    the container needs a right more, because the machine's clock is not the lab's to set.
     """
-    lab.root("sh", "-c", f"echo -3d > {CLOCK}", container=REDIS)
-    try:
-        with remade(lab, REDIS, *FAKE_TIME):
-            redis(lab, "CONFIG", "SET", "save", "")
-            redis(lab, "SET", "proof:1", "x")
-            lab.root("sh", "-c", f"echo +0 > {CLOCK}", container=REDIS)
-            wait_until(lambda: abs(int(_told(lab, "server_time_usec")) / 1e6 - time.time()) < 60, "its clock is right")
-            yield
-    finally:
-        lab.root("rm", "-f", CLOCK, container=REDIS)
+    with remade(lab, REDIS, "--cap-add=SYS_PTRACE"):
+        redis(lab, "CONFIG", "SET", "save", "")
+        saved = _saved(lab)
+        redis(lab, "SET", "proof:1", "x")
+        lab.root("perl", "-e", AGE.read_text(), "--", str(saved), str(saved - 3 * 86400), container=REDIS)
+        yield
+
+
+def _saved(lab: DockerLab) -> int:
+    """Saves, at a second that is in the server's memory for no other reason; when that was, since 1970."""
+    before = int(redis(lab, "LASTSAVE"))
+    wait_until(lambda: time.time() > before + 1, "a second passes")
+    redis(lab, "SAVE")
+    return int(redis(lab, "LASTSAVE"))
 
 
 @fault(failed=of(REDIS, "test_no_client_was_rejected"))

@@ -110,6 +110,6 @@ def database_password_unreadable(lab: DockerLab) -> Iterator[None]:
 @fault(unknown=DATABASE)
 def forwarding_forbidden(lab: DockerLab) -> Iterator[None]:
     """The ssh server lets nobody forward a port: that says nothing of the database."""
-    text = lab.root("cat", SSHD_SETTINGS) + "AllowTcpForwarding no\n"
+    text = lab.root("cat", SSHD_SETTINGS) + "DisableForwarding yes\n"
     with written(lab, SSHD_SETTINGS, text, ("systemctl", "reload", "ssh")):
         yield
