@@ -88,6 +88,13 @@ def test_where_the_host_sees_no_server_is_a_refusal(target, free_port):
     assert "Connection refused" in result.refusal
 
 
+def test_what_the_server_says_is_told_without_the_name_of_the_tunnel(target, runtime):
+    (result,) = ask(target(dsn=target().dsn.replace("dbname=postgres", "dbname=none")), ["SELECT 1"])
+    assert 'FATAL:  database "none" does not exist' in result.error
+    assert "on port" in result.error
+    assert str(runtime) not in result.error
+
+
 def test_a_refused_key_is_an_error_in_one_line(target, sshd_server):
     (result,) = ask(target(transport=sshd_server.spec("other_key")), ["SELECT 1"])
     user = sshd_server.user

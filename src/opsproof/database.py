@@ -125,11 +125,18 @@ def _connect(
     try:
         return psycopg.connect(autocommit=True, **_session(target, parameters, password))
     except psycopg.Error as error:
-        # Through a tunnel, libpq sees a closed connection alone: ssh knows why.
-        message = _one_line(tunnel.complaint() if tunnel and tunnel.complaint() else str(error))
+        message = _one_line(_complaint(error, parameters, tunnel))
         if _OURS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
+
+
+def _complaint(error: Exception, parameters: dict[str, Any], tunnel: Tunnel | None) -> str:
+    """What `error` says; through a tunnel libpq sees a closed connection alone, and ssh knows why."""
+    if tunnel is None:
+        return str(error)
+    here = f'on socket "{tunnel.folder}/.s.PGSQL.{parameters["port"]}"'
+    return tunnel.complaint() or str(error).replace(here, f"on port {parameters['port']} of the host")
 
 
 def _session(target: Target, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
