@@ -53,7 +53,7 @@ def test_consumers_and_messages_count_by_queue(recorded):
 def test_what_ends_with_its_connection_need_not_be_declared(recorded):
     assert Queues().parse(recorded("rabbitmq_3_queues.txt"), HOST).undeclared == ["left-over"]
     found = Queues().parse(recorded("rabbitmq_4_queues.txt"), HOST)
-    assert (found.undeclared, len(found.entries), len(found["inbound"].names)) == ([], 14, 6)
+    assert (found.undeclared, len(found.entries), len(found["inbound"].names)) == ([], 12, 6)
     assert found["inbound"].unconsumed == []
     assert listed(queue("amq.gen-x"), queue("reply", exclusive=True), queue("Tenant.x.inbound.queue")).undeclared == [
         "Tenant.x.inbound.queue"
