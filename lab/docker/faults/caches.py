@@ -44,6 +44,7 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
     yield
     engine.run("start", REDIS)
     await_health(REDIS)
+    recover(lab)
 
 
 @fault(
@@ -74,6 +75,7 @@ def save_failed(lab: DockerLab) -> Iterator[None]:
         lab.root("chown", "redis:redis", "/data", container=REDIS)
         redis(lab, "BGSAVE")
         await_health(REDIS)
+        recover(lab)
 
 
 @fault(
@@ -109,6 +111,7 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
     with _connections_taken(lab):
         pass
     await_health(REDIS)
+    recover(lab)
     yield
 
 
@@ -123,6 +126,7 @@ def connections_used_up(lab: DockerLab) -> Iterator[None]:
         await_health(REDIS, good=False)
         yield
     await_health(REDIS)
+    recover(lab)
 
 
 @contextmanager

@@ -69,6 +69,7 @@ def health_check_fails(lab: DockerLab) -> Iterator[None]:
         await_health(REDIS, good=False)
         yield
     await_health(REDIS)
+    recover(lab)
 
 
 @fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS)
@@ -76,6 +77,7 @@ def container_restarted(lab: DockerLab) -> Iterator[None]:
     """By hand: Docker's own counter of restarts stays 0."""
     engine.run("restart", REDIS)
     await_health(REDIS)
+    recover(lab)
     yield
 
 
@@ -89,3 +91,4 @@ def container_removed(lab: DockerLab) -> Iterator[None]:
     with lab.container(REDIS).away():
         yield
     await_health(REDIS)
+    recover(lab)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from lab.docker import DockerLab, engine
 from lab.docker.faults.caches import redis
 from lab.docker.faults.fault import fault, wait_until
-from lab.docker.faults.steps import CACHE_COUNTERS, REDIS_STARTED, await_health, of, state
+from lab.docker.faults.steps import CACHE_COUNTERS, REDIS_STARTED, await_health, of, recover, state
 from lab.docker.layout import REDIS
 from lab.errors import LabError
 
@@ -88,10 +88,12 @@ def killed_for_memory(lab: DockerLab) -> Iterator[None]:
     try:
         wait_until(lambda: _is_killed(lab), "Docker notices why it ended", 30)  # it misses that now and then
         await_health(REDIS)
+        recover(lab)
         yield
     finally:
         engine.run("restart", REDIS)
         await_health(REDIS)
+        recover(lab)
 
 
 def _is_killed(lab: DockerLab) -> bool:
