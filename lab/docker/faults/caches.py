@@ -43,7 +43,6 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
     engine.run("stop", REDIS)
     yield
     engine.run("start", REDIS)
-    await_health(REDIS)
     recover(lab)
 
 
@@ -59,7 +58,6 @@ def redis_hung(lab: DockerLab) -> Iterator[None]:
     yield
     engine.run("kill", "--signal=CONT", REDIS)
     engine.run("restart", REDIS)  # Docker takes a signal for an order to leave it stopped when it ends
-    await_health(REDIS)
     recover(lab)
 
 
@@ -74,7 +72,6 @@ def save_failed(lab: DockerLab) -> Iterator[None]:
     finally:
         lab.root("chown", "redis:redis", "/data", container=REDIS)
         redis(lab, "BGSAVE")
-        await_health(REDIS)
         recover(lab)
 
 
@@ -110,7 +107,6 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
     """All connections were taken for a moment; only the counter tells of it."""
     with _connections_taken(lab):
         pass
-    await_health(REDIS)
     recover(lab)
     yield
 
@@ -125,7 +121,6 @@ def connections_used_up(lab: DockerLab) -> Iterator[None]:
     with _connections_taken(lab):
         await_health(REDIS, good=False)
         yield
-    await_health(REDIS)
     recover(lab)
 
 

@@ -58,7 +58,6 @@ def database_container_paused(lab: DockerLab) -> Iterator[None]:
     engine.run("pause", POSTGRES)
     yield
     engine.run("unpause", POSTGRES)
-    await_health(POSTGRES)
     recover(lab)
 
 
@@ -68,7 +67,6 @@ def health_check_fails(lab: DockerLab) -> Iterator[None]:
     with moved(lab, HEALTH_CHECK, REDIS):
         await_health(REDIS, good=False)
         yield
-    await_health(REDIS)
     recover(lab)
 
 
@@ -76,7 +74,6 @@ def health_check_fails(lab: DockerLab) -> Iterator[None]:
 def container_restarted(lab: DockerLab) -> Iterator[None]:
     """By hand: Docker's own counter of restarts stays 0."""
     engine.run("restart", REDIS)
-    await_health(REDIS)
     recover(lab)
     yield
 
@@ -90,5 +87,4 @@ def container_removed(lab: DockerLab) -> Iterator[None]:
     """Docker does not know the declared name; the container is kept under another one until it is healed."""
     with lab.container(REDIS).away():
         yield
-    await_health(REDIS)
     recover(lab)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from lab.docker import DockerLab, engine
 from lab.docker.faults.caches import redis
 from lab.docker.faults.fault import fault, wait_until
-from lab.docker.faults.steps import CACHE_COUNTERS, REDIS_STARTED, await_health, of, recover, state
+from lab.docker.faults.steps import CACHE_COUNTERS, REDIS_STARTED, of, recover, state
 from lab.docker.layout import REDIS
 from lab.errors import LabError
 
@@ -87,12 +87,10 @@ def killed_for_memory(lab: DockerLab) -> Iterator[None]:
     """It grew over what its container may have, the kernel killed it, and Docker started it again."""
     try:
         wait_until(lambda: _is_killed(lab), "Docker notices why it ended", 30)  # it misses that now and then
-        await_health(REDIS)
         recover(lab)
         yield
     finally:
         engine.run("restart", REDIS)
-        await_health(REDIS)
         recover(lab)
 
 

@@ -128,10 +128,8 @@ def remade(
     with original.away():
         other.make(str(lab.home))
         engine.run("start", name)
-        await_health(name)
         recover(lab)
         yield
-    await_health(name)
     recover(lab)
 
 
