@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from lab import cli, demo
 from lab.instance import Lab
 from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT
-from lab.progress import say_aloud
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,36 +28,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("demo", help="start the lab, run the daily round on it, stop it")
     commands.add_parser("status", parents=[common], help="say what works")
-    requests = commands.add_parser("traffic", parents=[common], help="send requests to the API")
-    requests.add_argument("--requests", type=int, default=400, help="at most that many (default: 400)")
-    requests.add_argument("--seconds", type=float, default=2.0, help="at most that long (default: 2)")
+    cli.add_traffic(commands.add_parser("traffic", parents=[common], help="send requests to the API"))
     return parser
 
 
 def _command(options: argparse.Namespace) -> int:
     if options.command == "demo":
         return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
-    return _run(Lab(options.home, options.api_port, options.postgres_port), options)
-
-
-def _run(lab: Lab, options: argparse.Namespace) -> int:
-    if options.command == "up":
-        lab.up()
-    elif options.command == "down":
-        lab.down(purge=options.purge)
-    elif options.command == "traffic":
-        answers = lab.traffic(seconds=options.seconds, requests=options.requests)
-        say_aloud(", ".join(f"{status}: {count}" for status, count in sorted(answers.items())))
-    else:
-        return _say_status(lab)
-    return 0
-
-
-def _say_status(lab: Lab) -> int:
-    status = lab.status()
-    for name, works in asdict(status).items():
-        say_aloud(f"{name:<10} {'up' if works else 'down'}")
-    return 0 if status.up else 1
+    return cli.run(Lab(options.home, options.api_port, options.postgres_port), options)
 
 
 if __name__ == "__main__":

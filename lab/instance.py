@@ -20,6 +20,7 @@ from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT, RE
 from lab.pm2 import APPS, MODULE, Pm2
 from lab.postgres import SUPERUSER, Server
 from lab.progress import Say, say_aloud, step
+from lab.status import Working
 
 HEALTHY_WITHIN_S = 20
 SETTLED_S = 5.5
@@ -28,7 +29,7 @@ LOG_HISTORY_LASTS = timedelta(hours=26)
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(Working):
     """What of the lab works at this moment."""
 
     postgres: bool
@@ -36,16 +37,6 @@ class Status:
     api: bool
     worker: bool
     logrotate: bool
-
-    @property
-    def up(self) -> bool:
-        """Whether everything works."""
-        return all(asdict(self).values())
-
-    @property
-    def down(self) -> bool:
-        """Whether nothing runs."""
-        return not any(asdict(self).values())
 
 
 class Lab:

@@ -3,18 +3,22 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from opsproof import ssh, tunnel
 from opsproof.database import Target, ask
+from opsproof.database_client import DatabaseClient
 from opsproof.gathering import gather
 from opsproof.models import Host
+from tests.sshd import running
 
 
 @pytest.fixture
@@ -88,6 +92,13 @@ def test_where_the_host_sees_no_server_is_a_refusal(target, free_port):
     assert "Connection refused" in result.refusal
 
 
+def test_what_the_server_says_is_told_without_the_name_of_the_tunnel(target, runtime):
+    (result,) = ask(target(dsn=target().dsn.replace("dbname=postgres", "dbname=none")), ["SELECT 1"])
+    assert 'FATAL:  database "none" does not exist' in result.error
+    assert "on port" in result.error
+    assert str(runtime) not in result.error
+
+
 def test_a_refused_key_is_an_error_in_one_line(target, sshd_server):
     (result,) = ask(target(transport=sshd_server.spec("other_key")), ["SELECT 1"])
     user = sshd_server.user
@@ -110,9 +121,9 @@ def test_a_forbidden_tunnel_is_an_error_and_no_refusal(target, sshd_server):
 def test_the_socket_is_private(target, runtime):
     asked = target()
     with tunnel.opened(asked.ssh, runtime, "127.0.0.1", 1) as opened:
-        (socket,) = opened.folder.glob(".s.*")
+        (path,) = opened.folder.glob(".s.*")
         assert opened.folder.stat().st_mode & 0o777 == 0o700
-        assert socket.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_killed_client_leaves_no_tunnel(target, runtime):
@@ -164,3 +175,73 @@ def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path)
         lines = [each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if each.exists()]
         assert any(str(opened.folder).encode() in line for line in lines)
         assert not any(postgres.password.encode() in line for line in lines)
+
+
+def test_a_password_file_needs_no_line_ending(target, postgres, tmp_path):
+    path = tmp_path / "password"
+    path.write_text(postgres.password)
+    (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
+    assert result.require() == [[1]]
+
+
+def test_an_empty_password_file_is_no_password(target, tmp_path):
+    path = tmp_path / "password"
+    path.touch()
+    (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
+    assert "no password supplied" in result.error
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+def test_encryption_that_a_tunnel_cannot_give_is_refused(target, mode):
+    (result,) = ask(target(dsn=f"{target().dsn} sslmode={mode}"), ["SELECT 1"])
+    assert result.error == f'sslmode={mode} has no effect through a tunnel: give reach = "direct"'
+
+
+def test_a_dsn_of_several_servers_is_refused(target):
+    (result,) = ask(target(dsn="host=a,b port=5432,5433"), ["SELECT 1"])
+    assert "a tunnel leads to one server" in result.error
+
+
+def test_what_a_server_says_to_everybody_hides_no_reason(target, tmp_path):
+    banner = tmp_path / "banner"
+    banner.write_text("All activity is logged.\n")
+    with running(f"Banner {banner}\n") as server:
+        (result,) = ask(target(transport=server.spec(), dsn=f"{target().dsn} dbname=none"), ["SELECT 1"])
+    assert (result.refusal, 'database "none" does not exist' in result.error) == ("", True)
+
+
+def test_a_forward_of_the_users_own_that_fails_is_in_nobodys_way(target, sshd_server, free_port):
+    config = sshd_server.folder / "forwarding"
+    config.write_text(f"LocalForward {free_port} 127.0.0.1:1\n" + (sshd_server.folder / "ssh_config").read_text())
+    spec = sshd_server.spec().replace("ssh_config=" + str(sshd_server.folder / "ssh_config"), f"ssh_config={config}")
+    with socket.create_server(("127.0.0.1", free_port)):
+        (result,) = ask(target(transport=spec), ["SELECT 1"])
+    assert result.require() == [[1]]
+
+
+def test_the_time_of_an_answer_is_not_that_of_the_tunnel(target, tmp_path, script):
+    slow = script(tmp_path / "ssh", 'sleep 2; exec ssh "$@"')
+    asked = target()
+    (result,) = ask(replace(asked, ssh=(str(slow), *asked.ssh[1:])), ["SELECT 1"])
+    assert result.require() == [[1]]
+    assert 0 < result.elapsed_s < 2
+
+
+def test_a_client_that_nobody_listens_to_ends_whatever_a_database_owes(target, runtime):
+    words = [sys.executable, "-m", "opsproof.database"]
+    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    request = {"number": 0, "database": target().__dict__, "queries": ["SELECT pg_sleep(4)"]}
+    print(json.dumps(request), file=client.stdin, flush=True)
+    assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+    client.stdin.close()
+    client.wait(timeout=3)
+    assert until(lambda: not _connections(runtime))
+
+
+def test_a_program_that_is_missing_is_said_at_once(target):
+    client = DatabaseClient()
+    try:
+        (result,) = client.submit(replace(target(), ssh=("/no/such/ssh", "vps")), ["SELECT 1"])()
+    finally:
+        client.close()
+    assert result.error.startswith("FileNotFoundError: ")

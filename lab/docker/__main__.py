@@ -2,17 +2,15 @@
 
 import argparse
 import sys
-from dataclasses import asdict
 
 from lab import cli
 from lab.docker.stack import DockerLab
-from lab.progress import say_aloud
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit code."""
     options = _parser().parse_args(arguments)
-    return cli.guarded(lambda: _run(DockerLab(), options))
+    return cli.guarded(lambda: cli.run(DockerLab(), options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,30 +21,8 @@ def _parser() -> argparse.ArgumentParser:
         "--purge", action="store_true", help="delete its data, images and keys too"
     )
     commands.add_parser("status", help="say what works")
-    requests = commands.add_parser("traffic", help="send requests to the API")
-    requests.add_argument("--requests", type=int, default=400, help="at most that many (default: 400)")
-    requests.add_argument("--seconds", type=float, default=2.0, help="at most that long (default: 2)")
+    cli.add_traffic(commands.add_parser("traffic", help="send requests to the API"))
     return parser
-
-
-def _run(lab: DockerLab, options: argparse.Namespace) -> int:
-    if options.command == "up":
-        lab.up()
-    elif options.command == "down":
-        lab.down(purge=options.purge)
-    elif options.command == "traffic":
-        answers = lab.traffic(seconds=options.seconds, requests=options.requests)
-        say_aloud(", ".join(f"{status}: {count}" for status, count in sorted(answers.items())))
-    else:
-        return _say_status(lab)
-    return 0
-
-
-def _say_status(lab: DockerLab) -> int:
-    status = lab.status()
-    for name, works in asdict(status).items():
-        say_aloud(f"{name:<10} {'up' if works else 'down'}")
-    return 0 if status.up else 1
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from lab.docker.layout import (
 from lab.docker.passwords import Passwords
 from lab.errors import LabError
 from lab.pm2 import APPS, MODULE
+from lab.status import Working
 
 HOST = "127.0.0.1"
 PATIENCE_S = 3
@@ -31,7 +32,7 @@ HEALTHY = ("curl", "--silent", "--fail", "--max-time", "8", "--header", "X-Forwa
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(Working):
     """What works; `server` is systemd with all its units, `ssh` what a client of it sees."""
 
     postgres: bool
@@ -43,16 +44,6 @@ class Status:
     api: bool
     worker: bool
     logrotate: bool
-
-    @property
-    def up(self) -> bool:
-        """Whether everything works."""
-        return all(asdict(self).values())
-
-    @property
-    def down(self) -> bool:
-        """Whether nothing runs."""
-        return not any(asdict(self).values())
 
     @property
     def wrong(self) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_S = 1
 SOCKET_FOLDER = "/var/run/postgresql"
 """Where Debian's PostgreSQL listens, for a dsn without a host."""
+TLS_MODES = ("require", "verify-ca", "verify-full")
 _OURS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
     r"|administratively prohibited|translate host name|failed to resolve host|invalid connection option"
@@ -74,13 +75,21 @@ class Result:
 
 
 def ask(target: Target, queries: list[str]) -> list[Result]:
-    """The results of `queries`, in their order, sent together over one connection."""
-    started = time.monotonic()
+    """The results of `queries`, in their order, sent together over one connection; times are without a tunnel's."""
     try:
-        with _connection(target) as connection:
-            return _pipelined(connection, queries, started)
+        with _reached(target) as (parameters, password, tunnel):
+            return _asked(target, parameters, password, tunnel, queries)
     except DatabaseError as error:
         return [Result(error=str(error))] * len(queries)
+
+
+def _asked(
+    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None, queries: list[str]
+) -> list[Result]:
+    started = time.monotonic()
+    try:
+        with closing(_connect(target, parameters, password, tunnel)) as connection:
+            return _pipelined(connection, queries, started)
     except ConnectionRefusedError as error:
         return [Result(refusal=str(error), elapsed_s=time.monotonic() - started)] * len(queries)
 
@@ -111,19 +120,31 @@ def name_of(dsn: str) -> str:
 
 
 @contextmanager
-def _connection(target: Target) -> Iterator["psycopg.Connection[Any]"]:
+def _reached(target: Target) -> Iterator[tuple[dict[str, Any], str | None, Tunnel | None]]:
+    """The parameters and the password of a connection from here, through a tunnel where one is needed."""
     parameters = _parsed(target.dsn)
     if not target.ssh:
-        with closing(_connect(target, parameters, _password(target))) as connection:
-            yield connection
+        yield parameters, _password(target), None
         return
+    _refuse_tls(parameters)
     server = str(parameters.pop("hostaddr", "") or parameters.get("host") or SOCKET_FOLDER)
-    port = int(parameters.get("port") or 5432)
+    port = _port(parameters)
     known = _password(target) if target.password_env else _listed(parameters, port)
     with opened(target.ssh, Path(target.runtime), server, port, target.password_file) as tunnel:
-        here = {**parameters, "host": str(tunnel.folder), "port": port}
-        with closing(_connect(target, here, tunnel.password or known, tunnel)) as connection:
-            yield connection
+        yield {**parameters, "host": str(tunnel.folder), "port": port}, tunnel.password or known, tunnel
+
+
+def _refuse_tls(parameters: dict[str, Any]) -> None:
+    """Nothing is encrypted that libpq sends to a socket, whatever sslmode says."""
+    if parameters.get("sslmode") in TLS_MODES:
+        raise DatabaseError(f'sslmode={parameters["sslmode"]} has no effect through a tunnel: give reach = "direct"')
+
+
+def _port(parameters: dict[str, Any]) -> int:
+    text = str(parameters.get("port") or 5432)
+    if not text.isdigit():
+        raise DatabaseError(f"the dsn names {text} for a port: a tunnel leads to one server")
+    return int(text)
 
 
 def _parsed(dsn: str) -> dict[str, Any]:
@@ -150,11 +171,18 @@ def _connect(
     try:
         return psycopg.connect(autocommit=True, **_session(target, parameters, password))
     except psycopg.Error as error:
-        # Through a tunnel, libpq sees a closed connection alone: ssh knows why.
-        message = _one_line(tunnel.complaint() if tunnel and tunnel.complaint() else str(error))
+        message = _one_line(_complaint(error, parameters, tunnel))
         if _OURS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
+
+
+def _complaint(error: Exception, parameters: dict[str, Any], tunnel: Tunnel | None) -> str:
+    """What `error` says; through a tunnel libpq sees a closed connection alone, and ssh knows why."""
+    if tunnel is None:
+        return str(error)
+    here = f'on socket "{tunnel.folder}/.s.PGSQL.{parameters["port"]}"'
+    return tunnel.refusal() or str(error).replace(here, f"on port {parameters['port']} of the host")
 
 
 def _session(target: Target, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
@@ -216,6 +244,16 @@ def _one_line(message: str) -> str:
     return "; ".join(lines[:3])[:300] or "the server gave no reason"
 
 
+def _answers(target: Target, queries: list[str]) -> list[Result]:
+    """As `ask`, and whatever goes wrong: an answer that never comes would be waited for."""
+    try:
+        return ask(target, queries)
+    except UnicodeDecodeError:
+        return [Result(error="what the host answers is no UTF-8")] * len(queries)  # it may be the password
+    except Exception as error:  # noqa: BLE001
+        return [Result(error=f"{type(error).__name__}: {error}")] * len(queries)
+
+
 def serve() -> None:
     """Answers requests, a JSON object in each line of standard input, as each is done."""
     import psycopg  # noqa: F401  # loads while the other process still collects
@@ -223,14 +261,15 @@ def serve() -> None:
     lock = threading.Lock()
 
     def answer(request: dict[str, Any]) -> None:
-        results = ask(Target(**request["database"]), request["queries"])
+        results = _answers(Target(**request["database"]), request["queries"])
         text = json.dumps({"number": request["number"], "results": [asdict(each) for each in results]}, default=str)
         with lock:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
     for line in sys.stdin:
-        threading.Thread(target=answer, args=(json.loads(line),)).start()
+        # When the input ends nobody listens any more, whatever a database still owes.
+        threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
 
 
 if __name__ == "__main__":

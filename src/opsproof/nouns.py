@@ -250,6 +250,7 @@ class Cache(Noun):
 class Sshd(Noun):
     """The ssh server of the host: it must take new logins, whatever connection a round still has."""
 
+    address: str = Field("127.0.0.1", description="as the host sees it")
     port: int = Field(22, gt=0, lt=65536)
 
 

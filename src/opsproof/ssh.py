@@ -10,6 +10,7 @@ import shlex
 import tempfile
 from functools import cache
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from opsproof.errors import DatabaseError, HostUnreachable
 from opsproof.models import Host
@@ -36,8 +37,6 @@ def specification(transport: str) -> str:
     """
     if not transport.startswith("ssh://"):
         return transport
-    from urllib.parse import parse_qsl, urlencode, urlsplit
-
     parts = urlsplit(transport)
     query = dict(parse_qsl(parts.query))
     query["ssh_config"] = str(config(query.get("ssh_config", "")))
@@ -85,8 +84,8 @@ def config(given: str = "") -> Path:
     Raises:
         HostUnreachable: the folder for connections is not this user's alone.
     """
-    theirs = [str(Path(given).expanduser().absolute())] if given else _USERS
-    lines = "".join(f'Include "{path}"\n' if given else f"Include {path}\n" for path in theirs)
+    theirs = (f'"{Path(given).expanduser().absolute()}"',) if given else _USERS
+    lines = "".join(f"Include {path}\n" for path in theirs)
     text = _OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=runtime_folder()) + lines
     path = runtime_folder() / f"ssh_config.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

@@ -5,6 +5,7 @@ process is killed. What a killed one leaves behind is an empty folder, which the
 """
 
 import os
+import re
 import secrets
 import select
 import shlex
@@ -22,10 +23,10 @@ OPENED_WITHIN_S = 15.0
 _OPTIONS = (
     "-T",
     "-o", "ControlPath=none",
-    "-o", "ExitOnForwardFailure=yes",
     "-o", "StreamLocalBindMask=0177",
     "-o", "LogLevel=INFO",
 )  # fmt: skip
+_REFUSED = re.compile(r"channel \d+: open failed:")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,16 @@ class Tunnel:
     password: str | None
 
     def complaint(self) -> str:
-        """What ssh said last of the tunnel; empty when it said nothing."""
-        lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+        """What ssh said last; empty when it said nothing."""
+        lines = self._lines()
         return lines[-1].strip()[:300] if lines else ""
+
+    def refusal(self) -> str:
+        """Why the host would not lead on to the server; empty where ssh said nothing of that."""
+        return next((line.strip()[:300] for line in self._lines() if _REFUSED.search(line)), "")
+
+    def _lines(self) -> list[str]:
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 @contextmanager
@@ -58,7 +66,10 @@ def opened(ssh: Sequence[str], runtime: Path, server: str, port: int, password_f
     words = [ssh[0], *_OPTIONS, "-L", f"{here}:{there}", *ssh[1:], _remote(nonce, password_file)]
     try:
         with (folder / "log").open("wb") as log, _process(words, log.fileno()) as process:
-            yield Tunnel(folder, _password(process, folder, nonce, bool(password_file)))
+            password = _password(process, folder, nonce, bool(password_file))
+            if not here.exists():
+                raise DatabaseError(f"the tunnel cannot be opened: {Tunnel(folder, None).complaint()}")
+            yield Tunnel(folder, password)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -78,7 +89,7 @@ def _bracketed(server: str) -> str:
 
 def _remote(nonce: str, password_file: str) -> str:
     """What runs on the host: says that the tunnel is open, reads the password, waits for the end."""
-    read = f"head -n 1 -- {shlex.quote(password_file)} && " if password_file else ""
+    read = f"head -n 1 -- {shlex.quote(password_file)} && echo && " if password_file else ""
     return f"echo {nonce} && {read}exec cat"
 
 

@@ -30,12 +30,10 @@ def fleet(bench: Bench) -> list[Row]:
     controller's processor time is that of pytest, its workers and its ssh clients.
     """
     with _servers(max(SIZES), CLASSIC) as servers:
-        rows = [each for workers in WORKERS for each in _by_size(bench, servers, workers)]
-        with ExitStack() as stack:
-            ports = [stack.enter_context(_silent()) for _ in range(DEAD)]
-            rows += [_dead(bench, servers, ports, workers) for workers in WORKERS]
-    with _servers(FEW[-1], "") as servers:
-        return [*rows, _further(bench, servers, 0, FEW, "key exchange as the ssh client prefers it")]
+        rows = [each for workers in WORKERS for each in _of_workers(bench, servers, workers)]
+    with _servers(max(FEW), "") as servers:
+        costs = {size: _costs(bench, servers[:size], 0) for size in FEW}
+        return [*rows, _further(costs, "a further host, -n 0, key exchange as the ssh client prefers it")]
 
 
 @contextmanager
@@ -44,51 +42,48 @@ def _servers(count: int, settings: str) -> Iterator[list[sshd.Sshd]]:
         yield [stack.enter_context(sshd.running(settings)) for _ in range(count)]
 
 
-def _by_size(bench: Bench, servers: list[sshd.Sshd], workers: int) -> list[Row]:
-    asked = {size: _rounds(bench, servers[:size], workers) for size in SIZES}
+def _of_workers(bench: Bench, servers: list[sshd.Sshd], workers: int) -> list[Row]:
+    costs = {size: _costs(bench, servers[:size], workers) for size in SIZES}
     rows = [
-        row(f"{size} hosts over ssh, -n {workers}: wall / processor time of a host", _by_host(asked[size], size), "s")
-        for size in SIZES
+        row(f"{size} hosts over ssh, -n {workers}: wall / processor time of a host", _by_host(asked, size), "s")
+        for size, (asked, _) in costs.items()
     ]
-    return [*rows, _further(bench, servers, workers, (SIZES[0], SIZES[-1]), "curve25519")]
+    largest = median(each.wall_s for each in costs[max(SIZES)][0])
+    further = _further({size: costs[size] for size in (min(SIZES), max(SIZES))}, f"a further host, -n {workers}")
+    return [*rows, further, _dead(bench, servers, workers, largest)]
 
 
-def _further(bench: Bench, servers: list[sshd.Sshd], workers: int, sizes: tuple[int, int], how: str) -> Row:
-    """Processor time of a further host, beyond what it takes to judge saved facts of as many."""
-    asked, judged = (
-        [_rounds(bench, servers[:size], workers, judged_again=again) for size in sizes] for again in (False, True)
-    )
-    whole, verdicts = ((_cpu_s(most) - _cpu_s(least)) / (sizes[1] - sizes[0]) for least, most in (asked, judged))
-    name = f"a further host, -n {workers}, {how}: processor time beyond its verdicts / of its verdicts"
-    return row(name, (whole - verdicts, verdicts), "s", goal=0.06, goal_for="ours")
+def _costs(bench: Bench, servers: list[sshd.Sshd], workers: int) -> tuple[list[Spent], list[Spent]]:
+    """What rounds of these hosts cost, and what judging what was saved of the last one does."""
+    inventory, facts = _inventory(bench, [server.spec() for server in servers]), bench.folder / "fleet.json"
+    asked = [_round(bench, servers, inventory, workers, f"--save-facts={facts}") for _ in range(RUNS)]
+    return asked, [_round(bench, [], inventory, workers, f"--facts={facts}") for _ in range(RUNS)]
 
 
-def _dead(bench: Bench, servers: list[sshd.Sshd], ports: list[int], workers: int) -> Row:
-    """Time with silent hosts among the others beyond that of the others, against one connect timeout."""
-    others = servers[: max(SIZES) - DEAD]
-    with_dead, alone = (_rounds(bench, others, workers, silent=silent) for silent in (ports, []))
-    beyond_s = median(each.wall_s for each in with_dead) - median(each.wall_s for each in alone)
+def _further(costs: dict[int, tuple[list[Spent], list[Spent]]], name: str) -> Row:
+    """Processor time of each host beyond the first ones, beyond what it takes to judge it."""
+    (least, low), (most, high) = sorted(costs.items())
+    whole, verdicts = ((_cpu_s(high[kind]) - _cpu_s(low[kind])) / (most - least) for kind in (0, 1))
+    title = f"{name}: processor time beyond its verdicts / of its verdicts"
+    return row(title, (whole - verdicts, verdicts), "s", goal=0.06, goal_for="ours")
+
+
+def _dead(bench: Bench, servers: list[sshd.Sshd], workers: int, alive_s: float) -> Row:
+    """Time with silent hosts in place of some, beyond that of as many that answer, against one connect timeout."""
+    with ExitStack() as stack:
+        silent = [f"ssh://nobody@127.0.0.1:{stack.enter_context(_silent())}" for _ in range(DEAD)]
+        answering = servers[: max(SIZES) - DEAD]
+        inventory = _inventory(bench, [*(server.spec() for server in answering), *silent])
+        beyond_s = _round(bench, answering, inventory, workers).wall_s - alive_s
     name = f"{DEAD} silent hosts among {max(SIZES)}, -n {workers}: time that they add / one connect timeout"
     return row(name, (beyond_s, float(ssh.CONNECT_TIMEOUT_S)), "s", goal=1.5)
 
 
-def _rounds(
-    bench: Bench, servers: list[sshd.Sshd], workers: int, silent: list[int] | None = None, judged_again: bool = False
-) -> list[Spent]:
-    inventory = _inventory(bench, [*(server.spec() for server in servers), *_specs(silent or [])])
-    words = ["-q", f"--save-facts={bench.folder}/fleet.json"]
-    if workers:
-        words += ["-n", str(workers)]
-    if judged_again:
-        _round(bench, servers, inventory, words)
-        words[1] = words[1].replace("--save-facts", "--facts")
-    return [_round(bench, servers, inventory, words) for _ in range(RUNS)]
-
-
-def _round(bench: Bench, servers: list[sshd.Sshd], inventory: Path, words: list[str]) -> Spent:
+def _round(bench: Bench, servers: list[sshd.Sshd], inventory: Path, workers: int, *words: str) -> Spent:
     for server in servers:
         server.close_connections()
-    return bench.daily(*words, inventory=inventory, statuses=ANY_VERDICT)
+    distribution = ("-n", str(workers)) if workers else ()
+    return bench.daily("-q", *distribution, *words, inventory=inventory, statuses=ANY_VERDICT)
 
 
 def _inventory(bench: Bench, specs: list[str]) -> Path:
@@ -99,10 +94,6 @@ def _inventory(bench: Bench, specs: list[str]) -> Path:
     path = bench.folder / "fleet.toml"
     path.write_text(limits + "\n".join(hosts))
     return path
-
-
-def _specs(ports: list[int]) -> list[str]:
-    return [f"ssh://nobody@127.0.0.1:{port}" for port in ports]
 
 
 @contextmanager

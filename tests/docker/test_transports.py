@@ -1,4 +1,4 @@
-"""The round over docker:// says what it says over ssh, but for the database: that needs a tunnel, or a way of its own."""
+"""The round over docker:// says what it says over ssh; only the database needs a tunnel, or a way of its own."""
 
 from dataclasses import replace
 

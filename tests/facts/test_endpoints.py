@@ -1,6 +1,5 @@
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -9,6 +8,7 @@ from opsproof.facts.endpoints import Health, Response, Responses
 from opsproof.models import Host
 from opsproof.nouns import Endpoint
 from opsproof.shell import Answer, run
+from tests.pages import served
 
 ENDPOINT = Endpoint(url="http://127.0.0.1:3000/health", timeout="5s")
 
@@ -142,11 +142,8 @@ class Page(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served(Page) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -10,6 +9,7 @@ from opsproof.facts.queues import BrokerReception, Queues
 from opsproof.models import Host
 from opsproof.samples import Counter
 from opsproof.shell import Answer, run
+from tests.pages import served
 
 LOST = "tenant.ten00026.channel.webchat.inbound.queue"
 BUSY = "tenant.ten00024.channel.whatsapp.inbound.queue"
@@ -53,7 +53,7 @@ def test_consumers_and_messages_count_by_queue(recorded):
 def test_what_ends_with_its_connection_need_not_be_declared(recorded):
     assert Queues().parse(recorded("rabbitmq_3_queues.txt"), HOST).undeclared == ["left-over"]
     found = Queues().parse(recorded("rabbitmq_4_queues.txt"), HOST)
-    assert (found.undeclared, len(found.entries), len(found["inbound"].names)) == ([], 14, 6)
+    assert (found.undeclared, len(found.entries), len(found["inbound"].names)) == ([], 12, 6)
     assert found["inbound"].unconsumed == []
     assert listed(queue("amq.gen-x"), queue("reply", exclusive=True), queue("Tenant.x.inbound.queue")).undeclared == [
         "Tenant.x.inbound.queue"
@@ -230,11 +230,8 @@ class Api(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served(Api) as address:
+        yield address
 
 
 @pytest.fixture

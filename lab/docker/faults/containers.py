@@ -58,7 +58,6 @@ def database_container_paused(lab: DockerLab) -> Iterator[None]:
     engine.run("pause", POSTGRES)
     yield
     engine.run("unpause", POSTGRES)
-    await_health(POSTGRES)
     recover(lab)
 
 
@@ -68,14 +67,14 @@ def health_check_fails(lab: DockerLab) -> Iterator[None]:
     with moved(lab, HEALTH_CHECK, REDIS):
         await_health(REDIS, good=False)
         yield
-    await_health(REDIS)
+    recover(lab)
 
 
 @fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS)
 def container_restarted(lab: DockerLab) -> Iterator[None]:
     """By hand: Docker's own counter of restarts stays 0."""
     engine.run("restart", REDIS)
-    await_health(REDIS)
+    recover(lab)
     yield
 
 
@@ -88,4 +87,4 @@ def container_removed(lab: DockerLab) -> Iterator[None]:
     """Docker does not know the declared name; the container is kept under another one until it is healed."""
     with lab.container(REDIS).away():
         yield
-    await_health(REDIS)
+    recover(lab)

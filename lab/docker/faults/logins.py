@@ -9,6 +9,7 @@ from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import CONTAINER_CHECKS, DATABASE_CHECKS, LOG_REPORT, PROCESS_LIST, moved, of, written
 from lab.docker.layout import SSH_PORT
 from lab.docker.server import MONITOR_FOLDER
+from lab.errors import LabError
 
 KEYS = "/home/ops/.ssh/authorized_keys"
 SUDOERS = "/etc/sudoers.d/opsproof"
@@ -66,12 +67,16 @@ def server_out_of_reach(lab: DockerLab) -> Iterator[None]:
 
 @contextmanager
 def _black_hole() -> Iterator[None]:
-    """Drops what goes to the server's ssh port over this machine's loopback."""
-    subprocess.run(["iptables", "--insert", *BLACK_HOLE], check=True)
-    try:
+    """Drops what goes to the server's ssh port over this machine's loopback, for no longer than this process lives."""
+    cut = 'iptables --insert "$@" && echo cut && cat; iptables --delete "$@"'
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["sh", "-c", cut, "sh", *BLACK_HOLE], stdin=pipe, stdout=pipe, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"cut\n":
+            raise LabError("iptables cannot cut the network off: install iptables")
         yield
-    finally:
-        subprocess.run(["iptables", "--delete", *BLACK_HOLE], check=True)
 
 
 @fault(
@@ -110,6 +115,6 @@ def database_password_unreadable(lab: DockerLab) -> Iterator[None]:
 @fault(unknown=DATABASE)
 def forwarding_forbidden(lab: DockerLab) -> Iterator[None]:
     """The ssh server lets nobody forward a port: that says nothing of the database."""
-    text = lab.root("cat", SSHD_SETTINGS) + "AllowTcpForwarding no\n"
+    text = lab.root("cat", SSHD_SETTINGS) + "DisableForwarding yes\n"
     with written(lab, SSHD_SETTINGS, text, ("systemctl", "reload", "ssh")):
         yield

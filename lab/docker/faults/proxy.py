@@ -8,7 +8,8 @@ from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import ANSWERS, of, recover, written
 
 CADDYFILE = "/etc/caddy/Caddyfile"
-RESTART = ("systemctl", "restart", "caddy")
+RESTART = ("sh", "-c", "systemctl reset-failed caddy; systemctl restart caddy")
+"""Without a limit of how often: several faults do it one after the other."""
 TLS = "/etc/caddy/tls"
 PUBLIC = of("public", *ANSWERS)
 REDIRECT = "redir https://{host}{uri} 301"

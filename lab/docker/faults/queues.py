@@ -177,7 +177,7 @@ def monitor_of_rabbitmq_locked_out(lab: DockerLab) -> Iterator[None]:
 
 
 def _await_broker(lab: DockerLab) -> None:
-    await_health(RABBITMQ)
+    recover(lab)
     await_consumers(lab, len(QUEUES))
     await_alarm(lab, "mem_alarm", raised=False)
     recover(lab)

@@ -56,9 +56,11 @@ def image_not_pinned(lab: DockerLab) -> Iterator[None]:
     image = lab.container(REDIS).image
     latest = replace(image, tag=f"{image.tag.partition(':')[0]}:latest")
     engine.run("tag", image.tag, latest.tag)
-    with remade(lab, REDIS, image=latest):
-        yield
-    engine.run("rmi", "--no-prune", latest.tag)
+    try:
+        with remade(lab, REDIS, image=latest):
+            yield
+    finally:
+        engine.run("rmi", "--no-prune", latest.tag)
 
 
 @fault(failed=of("metachat", "test_shared_memory_fits_maintenance"))

@@ -1,8 +1,9 @@
 """What several faults do: pieces of breaking and healing, and the names of the checks on which they bear."""
 
+import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from lab.docker import DockerLab, engine
 from lab.docker.faults.fault import wait_until
 from lab.docker.layout import RABBITMQ, REDIS, VPS
 from lab.docker.status import is_sound
+from lab.errors import LabError
 from lab.instance import SETTLED_S
 
 ANSWERS = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
@@ -99,8 +101,16 @@ def await_health(name: str, *, good: bool = True) -> None:
 
 
 def recover(lab: DockerLab) -> None:
-    """Waits until everything works."""
-    wait_until(lambda: lab.status().up, "the platform recovers", 45)
+    """Waits until everything works, and the platform has noticed."""
+    wait_until(lambda: lab.status().up and _says_healthy(lab), "the platform recovers", 45)
+
+
+def _says_healthy(lab: DockerLab) -> bool:
+    """The API reconnects to Redis and RabbitMQ at its own pace."""
+    with suppress(LabError):
+        answer = json.loads(lab.ops("curl", "--silent", "--max-time", "5", "https://chat.lab.test/health"))
+        return bool(answer["status"] == "healthy")
+    return False
 
 
 def settle() -> None:
@@ -118,9 +128,9 @@ def remade(
     with original.away():
         other.make(str(lab.home))
         engine.run("start", name)
-        await_health(name)
+        recover(lab)
         yield
-    await_health(name)
+    recover(lab)
 
 
 @contextmanager

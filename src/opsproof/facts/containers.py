@@ -84,9 +84,9 @@ class ContainerState:
 
     @property
     def pinned(self) -> bool:
-        """Whether the image is named by its digest, or by a tag that is a version."""
+        """Whether the image is named by its digest, or by a tag that begins with a version, as 8.2-alpine or pg17."""
         _, _, tag = self.image.rpartition("/")[2].partition(":")
-        return tag != "latest" and any(letter.isdigit() for letter in tag)
+        return "@" in self.image or re.match(r"[a-z]{0,2}\d", tag, re.IGNORECASE) is not None
 
 
 class Containers(NounFact[Container, ContainerState]):

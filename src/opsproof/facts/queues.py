@@ -193,7 +193,7 @@ def _count(entry: dict[str, Any], key: str) -> int:
 
 @dataclass(frozen=True)
 class QueueList:
-    """All queues of the broker's virtual host, and the declared patterns by their names."""
+    """The queues of the broker's virtual host that outlive their connection, and the declared patterns by name."""
 
     entries: tuple[dict[str, Any], ...]
     patterns: dict[str, str]
@@ -212,9 +212,8 @@ class QueueList:
 
     @property
     def undeclared(self) -> list[str]:
-        """Names of queues that match no pattern; those that end with their connection are left out."""
-        lasting = (entry["name"] for entry in self.entries if not entry["exclusive"])
-        return [name for name in lasting if not name.startswith("amq.gen-") and not self._is_declared(name)]
+        """Names of queues that match no pattern."""
+        return [entry["name"] for entry in self.entries if not self._is_declared(entry["name"])]
 
     def _is_declared(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.patterns.values())
@@ -236,12 +235,17 @@ class Queues(ShellFact[QueueList]):
         broker = _broker(host)
         if not curl.silence(answer, broker.timeout) and curl.page(answer).status == 404:
             raise Absent(f"the broker has no virtual host {broker.vhost}")
-        entries = tuple(_named(entry) for entry in _read(answer, broker))
-        return QueueList(entries, {name: queue.pattern for name, queue in host.queues.items()}, answer.now)
+        entries = (_named(entry) for entry in _read(answer, broker))
+        lasting = tuple(entry for entry in entries if not _ends_with_its_connection(entry))
+        return QueueList(lasting, {name: queue.pattern for name, queue in host.queues.items()}, answer.now)
 
 
 def _named(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "name": str(entry["name"]), "exclusive": bool(entry["exclusive"])}
+
+
+def _ends_with_its_connection(entry: dict[str, Any]) -> bool:
+    return bool(entry["exclusive"]) or str(entry["name"]).startswith("amq.gen-")
 
 
 class _SilentError(MeasurementError):

@@ -38,7 +38,7 @@ class SshGreetings(NounFact[Sshd, str]):
 
     def command(self, host: Host, name: str, noun: Sshd) -> Command:
         """A greeting and no login: it costs the server one connection and needs no key."""
-        return argv("perl", "-e", _script(), "--", str(noun.port))
+        return argv("perl", "-e", _script(), "--", noun.address, str(noun.port))
 
     def parse(self, answer: Answer, name: str, noun: Sshd) -> str:
         """The greeting; a server that has none is absent."""
