@@ -71,7 +71,6 @@ class FactFixtures:
 
         return measure
 
-
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:
         """The last restore of this test's backup for practice, by the journal of actions."""
