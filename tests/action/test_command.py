@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -24,6 +26,7 @@ class Make(action.Action):
         parser.add_argument("--slow", default="0")
         parser.add_argument("--instead", default="")
         parser.add_argument("--never", action="store_true")
+        parser.add_argument("--broken", action="store_true")
 
     def plan(self):
         (answer,) = self.work.ask(argv("test", "-d", self.options.folder))
@@ -36,6 +39,8 @@ class Make(action.Action):
     def guard(self, steps):
         if self.options.never:
             raise Refused("never")
+        if self.options.broken:
+            raise ZeroDivisionError("of the action's own making")
 
 sys.exit(action.main(Make))
 '''
@@ -124,6 +129,24 @@ def test_how_it_ends_is_told_by_status_sentence_and_journal(run, journal, tmp_pa
     (entry,) = journal()
     assert (entry["outcome"], entry["host"], entry["action"]) == (end[1], "vps", "make")
     assert entry["message"] in done.stderr
+
+
+def test_a_mistake_of_its_own_is_in_the_journal_and_shows_its_traceback(run, journal):
+    done = run("--apply", "--broken")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert [(entry["outcome"], entry["message"][:17]) for entry in journal()] == [("broken", "ZeroDivisionError")]
+
+
+def test_whoever_takes_the_name_of_the_lock_cannot_write_to_the_terminal(run):
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind("\0opsproof-hold")
+        squatter.listen()
+        answering = threading.Thread(target=lambda: squatter.accept()[0].sendall(b"\x1b[2Jnobody\n"), daemon=True)
+        answering.start()
+        done = run("--apply")
+    assert (done.returncode, "\x1b" in done.stderr) == (3, False)
+    assert "held by ?[2Jnobody" in done.stderr
 
 
 def test_a_host_that_cannot_be_asked_is_not_touched(run, free_port):

@@ -3,6 +3,7 @@
 ::
 
     0  done, or nothing to do; without --apply, the plan was shown
+    1  a mistake of opsproof's own, with its traceback; the journal has it too
     2  the command line or the inventory is wrong
     3  refused, with nothing changed
     4  a step failed, and the host may have changed
@@ -80,6 +81,10 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
         _fail(course, error)
     except KeyboardInterrupt:
         course.end("interrupted", "interrupted: the host may have changed", 4 if options.apply else 130)
+    except Exception as error:
+        course.end("broken", f"{type(error).__name__} in opsproof itself: the host may have changed", 1)
+        _conclude(course, options, words)
+        raise
     _conclude(course, options, words)
     return course.status
 

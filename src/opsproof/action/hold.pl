@@ -37,7 +37,7 @@ sub holder {
     connect $socket, $NAME{hold} or return 'an action that has just ended';
     my $who = readline $socket;
     chomp($who //= 'an action that has just ended');
-    return $who;
+    return $who =~ s/[^\x20-\x7e]/?/gr;    # anybody on the host may have taken the name
 }
 
 sub stand_by {    # whoever asks, until nobody is left to hold it for
