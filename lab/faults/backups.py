@@ -252,7 +252,7 @@ def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def _journal(lab: Lab) -> Iterator[None]:
-    path = lab.layout.reports / "journal.jsonl"
+    path = lab.layout.journal
     kept = path.with_name("journal.kept")
     shutil.copy2(path, kept)
     yield
@@ -263,7 +263,7 @@ def _journal(lab: Lab) -> Iterator[None]:
 def restore_never_practised(lab: Lab) -> Iterator[None]:
     """The journal knows of no drill."""
     with _journal(lab):
-        backups.forget_drills(lab)
+        backups.forget_drills(lab.layout.journal)
         yield
 
 
@@ -271,7 +271,7 @@ def restore_never_practised(lab: Lab) -> Iterator[None]:
 def drill_long_ago(lab: Lab) -> Iterator[None]:
     """Forty days have gone by."""
     with _journal(lab):
-        backups.forget_drills(lab)
+        backups.forget_drills(lab.layout.journal)
         backups.practised(lab, age_s=40 * DAY_S)
         yield
 
