@@ -7,6 +7,7 @@ import os
 import pytest
 
 from opsproof.backup import shelf
+from opsproof.backup.manifest import ManifestError
 from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.backups import Backups
 from opsproof.models import Host
@@ -111,6 +112,62 @@ def test_a_table_is_in_the_list_by_its_whole_name(look):
     reading = look("echo '1; 0 2 TABLE DATA public t owner'; echo '2; 0 3 TABLE public messages owner'").reading
     assert reading.lacks("public.messages", "public.message", "public.t2") == ["public.message", "public.t2"]
     assert look("echo '2; 0 3 TABLE public t owner'").reading.lacks() == ["public.t"]
+
+
+def crafted(folder):
+    (folder / f"{SETS[1]}.dump").write_bytes(b"takes over its reader")
+
+
+def crafted_and_written_into_the_manifest(folder):
+    path = folder / f"{SETS[1]}.manifest.json"
+    before = described(folder / f"{SETS[1]}.dump")["sha256"]
+    crafted(folder)
+    path.write_text(path.read_text().replace(before, described(folder / f"{SETS[1]}.dump")["sha256"]))
+
+
+def crafted_and_without_a_manifest(folder):
+    crafted(folder)
+    (folder / f"{SETS[1]}.manifest.json").unlink()
+
+
+def crafted_and_with_an_empty_manifest(folder):
+    crafted(folder)
+    (folder / f"{SETS[1]}.manifest.json").write_text("")
+
+
+def with_the_archive_and_the_manifest_of_another_set(folder):
+    (folder / f"{SETS[1]}.dump").write_bytes((folder / f"{SETS[0]}.dump").read_bytes())
+    (folder / f"{SETS[1]}.manifest.json").write_bytes((folder / f"{SETS[0]}.manifest.json").read_bytes())
+
+
+def with_the_archive_under_another_name(folder):
+    (folder / f"{SETS[1]}.dump").rename(folder / f"{SETS[1]}.dump.zst")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        crafted,
+        crafted_and_written_into_the_manifest,
+        crafted_and_without_a_manifest,
+        crafted_and_with_an_empty_manifest,
+        with_the_archive_and_the_manifest_of_another_set,
+        with_the_archive_under_another_name,
+    ],
+)
+def test_pg_restore_is_given_no_archive_but_that_of_the_manifest(look, folder, tmp_path_factory, change):
+    trace = tmp_path_factory.mktemp("trace") / "ran"
+    change(folder)
+    reading = look(f"touch {trace}", read=SETS[1]).reading
+    assert (trace.exists(), reading.listed) == (False, ())
+    with pytest.raises((Absent, ManifestError, CommandError)):
+        reading.lacks()
+
+
+def test_pg_restore_is_given_the_archive_of_the_manifest(look, tmp_path_factory):
+    trace = tmp_path_factory.mktemp("trace") / "ran"
+    look(f"touch {trace}")
+    assert trace.exists()
 
 
 def test_a_named_set_is_read_or_none(look):

@@ -14,6 +14,7 @@
 #   listed: LINE                         each line that pg_restore lists of its archive
 #   unlisted MESSAGE                     why it lists none
 #   end
+# A crafted archive can take over the pg_restore that lists it: it is given none but that of the manifest.
 # Ends with status 3 where there is no folder. Needs perl-base, coreutils, and zstd for what it wrapped.
 use strict;
 use warnings;
@@ -58,19 +59,34 @@ sub describe {
 sub read_back {
     my $set = shift;
     print "read $set\n";
-    lines('manifest:', "$set.manifest.json");
+    my $manifest = text_of("$set.manifest.json");
+    print map { "manifest: $_\n" } split /\n/, $manifest =~ s/\n\z//r, -1 if defined $manifest;
     my @parts = grep { /\A\Q$set\E\.(?:dump|dump\.zst|globals\.sql)\z/ } @files;
-    for (@parts) {
-        my ($sha256) = output_of('sha256sum', '--', $_) =~ /^\\?([0-9a-f]{64}) / or leave("$_: no checksum", 1);
-        print "sum $sha256 $_\n";
+    my %sum = map { $_ => sum_of('sha256sum', '--', $_) } @parts;
+    print "sum $sum{$_} $_\n" for @parts;
+    for (grep { /\.dump(?:\.zst)?\z/ } @parts) {
+        if   (vouched($manifest, "$set.manifest.json", $_, $sum{$_})) { list($_) }
+        else                                                          { print "unlisted $_ is not that of its manifest\n" }
     }
-    list($_) for grep { /\.dump(?:\.zst)?\z/ } @parts;
 }
 
-sub lines {
-    my ($label, $file) = @_;
-    open my $text, '<', $file or return;
-    print map { chomp; "$label $_\n" } <$text>;
+sub text_of {
+    open my $file, '<', shift or return;
+    local $/;
+    return scalar <$file>;
+}
+
+sub sum_of {
+    my ($sha256) = output_of(@_) =~ /^\\?([0-9a-f]{64}) / or leave("$_[-1]: no checksum", 1);
+    return $sha256;
+}
+
+# Whether a manifest is whole, and says of this file that it has this checksum.
+sub vouched {
+    my ($manifest, $path, $file, $sum) = @_;
+    my ($said, $own) = ($manifest // '') =~ /\A(.*),\s*"checksum": "([0-9a-f]{64})"\}\s*\z/s or return;
+    return if sum_of('sh', '-c', 'head -c "$0" -- "$1" | sha256sum', length $said, $path) ne $own;
+    return $said =~ /"files": \{"dump": \{"name": "\Q$file\E", "bytes": \d+, "sha256": "$sum"\}/;
 }
 
 # pg_restore reads the beginning of the archive alone; what is wrapped ends then by SIGPIPE.

@@ -59,9 +59,13 @@ class Reading:
         """Those of `tables`, by schema.table, and of its manifest, that the archive does not list.
 
         Raises:
+            ManifestError: the manifest cannot be believed, so that pg_restore is not given the archive either.
             CommandError: pg_restore cannot be run.
-            Absent: it runs, and finds no archive.
+            Absent: it runs, and finds no archive; or what lies there is not the archive of the manifest.
         """
+        dump = self.manifest.dump
+        if self.sums.get(dump.name, dump.sha256) != dump.sha256:
+            raise Absent(f"pg_restore does not list it: {dump.name} is not that of its manifest")
         if self.unlisted is not None:
             # What pg_restore says itself is of the archive; what sudo, docker or the kernel say is not.
             its_own = self.unlisted.startswith("pg_restore: ")
