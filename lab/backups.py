@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.instance import Lab
 from lab.layout import REPOSITORY
 from opsproof.action import journal
-from opsproof.action.drills import ACTION
+from opsproof.action.drills import ACTION, Drill
 from opsproof.backup import shelf
 
 NAME = "metachat"
@@ -100,15 +100,19 @@ def write_manifest(lab: Lab, name: str, text: str) -> None:
 
 def practised(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0) -> None:
     """Puts a drill on record."""
-    put_on_record(lab.layout.journal, "lab", newest(lab), outcome, age_s, restore_s)
+    put_on_record(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s))
 
 
-def put_on_record(path: Path, host: str, set_name: str, outcome: str, age_s: float, restore_s: float) -> None:
+def drill(set_name: str, outcome: str, age_s: float, restore_s: float) -> Drill:
+    """A drill as if it had been so long ago, and had taken so long."""
+    measured = {"backup": NAME, "set": set_name, "restore_s": restore_s}
+    return Drill(time.time() - age_s, outcome, outcome, measured)
+
+
+def put_on_record(path: Path, host: str, drill: Drill) -> None:
     """Writes into a journal that a backup was restored for practice."""
-    measured: dict[str, float | str] = {"backup": NAME, "set": set_name, "restore_s": restore_s}
-    began = time.time() - age_s
-    entry = journal.Entry(ACTION, host, ["--apply"], ["restore"], outcome, outcome, began, restore_s, measured)
-    journal.append(path, entry)
+    how = (drill.outcome, drill.message, drill.began, drill.restore_s, drill.measured)
+    journal.append(path, journal.Entry(ACTION, host, ["--apply"], ["restore"], *how))
 
 
 def forget_drills(path: Path) -> None:

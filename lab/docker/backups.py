@@ -55,9 +55,10 @@ def practise(lab: "DockerLab", reports: Path) -> None:
     act(lab, "restore_drill", reports=reports)
 
 
-def act(lab: "DockerLab", action: str, *words: str, reports: Path | None = None) -> str:
-    """What an action said that was applied; LabError where it does not work."""
+def act(lab: "DockerLab", action: str, *words: str, reports: Path | None = None, wanting: str = "") -> str:
+    """What an action said that was applied, with no table declared called `wanting`; LabError where it fails."""
     inventory = lab.inventory(lab.home / "actions.toml")
+    inventory.write_text(inventory.read_text().replace(f', "public.{wanting}"', ""))
     options = [f"--inventory={inventory}", f"--reports={reports or lab.layout.reports}", "--apply", "--yes"]
     done = subprocess.run(
         [sys.executable, f"actions/{action}.py", *options, *words],

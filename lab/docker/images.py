@@ -22,7 +22,13 @@ IMAGE_LABEL = "opsproof.lab.image"
 STAGE_LABEL = "opsproof.lab.stage"
 FORTNIGHT = 14
 CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
-PRIVILEGES = ("opsproof.sshd.conf", "opsproof.sudoers", "opsproof-backup.sudoers", "opsproof-restore.sudoers")
+PRIVILEGES = (
+    "opsproof.sshd.conf",
+    "opsproof.sudoers",
+    "opsproof-backup.sudoers",
+    "opsproof-restore.sudoers",
+    "opsproof-drill.sudoers",
+)
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
 Files = dict[str, bytes]

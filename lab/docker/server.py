@@ -66,7 +66,10 @@ def _secrets(layout: DockerLayout, passwords: Passwords) -> list[File]:
     monitor = passwords.platform.passwords["opsproof_monitor"]
     texts = (
         (f"/etc/ssh/{ssh.SERVER}", ssh.private(layout, ssh.SERVER), "root"),
-        *((f"/home/{user}/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", user) for user in ("ops", "vault")),
+        *(
+            (f"/home/{user}/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", user)
+            for user in ("ops", "vault")
+        ),
         (f"{MONITOR_FOLDER}/postgres", monitor + "\n", "ops"),
         (f"{MONITOR_FOLDER}/redis.netrc", NETRC.format(redis), "ops"),
         (f"{MONITOR_FOLDER}/rabbitmq.netrc", NETRC.format(rabbitmq), "ops"),

@@ -174,6 +174,9 @@ class Backup(Noun):
     passfile: str = Field("", description="libpq password file on the host, for a client that runs there")
     restore_user: str = Field("", description="the superuser that restores, where the role that dumps is none")
     restore_passfile: str = Field("", description="its password file")
+    drill: Literal["database", "container"] = Field(
+        "database", description="where drills restore: beside the database that serves, or in a throwaway container"
+    )
     engine: Literal["pg_dump"] = Field("pg_dump", description="what makes it")
     tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
     keep: Duration = Field(30 * 86400.0, description="how long every backup is kept")

@@ -111,11 +111,19 @@ def require_unchanged(work: Work, archive: Archive, timeout_s: float) -> None:
     Raises:
         StepFailed: it is not what it was.
     """
-    if archive.manifest is None:
-        return
-    sum_of = work.do(argv("sha256sum", "--", archive.path, timeout_s=timeout_s), "sha256sum")
-    if sum_of.stdout.removeprefix("\\").split(" ")[0] != archive.manifest.dump.sha256:
-        raise StepFailed(f"{archive.path} is not what it was when the backup was made: its checksum is another one")
+    if archive.manifest is not None:
+        require_sum(work, archive.path, archive.manifest.dump.sha256, timeout_s)
+
+
+def require_sum(work: Work, path: str, sha256: str, timeout_s: float) -> None:
+    """Reads a file of a backup, and compares its checksum.
+
+    Raises:
+        StepFailed: it is not what it was.
+    """
+    found = work.do(argv("sha256sum", "--", path, timeout_s=timeout_s), "sha256sum").stdout
+    if found.removeprefix("\\").split(" ")[0] != sha256:
+        raise StepFailed(f"{path} is not what it was when the backup was made: its checksum is another one")
 
 
 def elsewhere(backup: Backup, folder: str | None) -> Backup:
