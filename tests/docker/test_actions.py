@@ -88,6 +88,11 @@ class Site:
         rows = self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'metachat\\_%'", "postgres").split()
         return sorted(each.removeprefix("metachat_") for each in rows)
 
+    def clear(self):
+        """Nothing stands beside the live database."""
+        for name in self.beside:
+            self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
+
     def write(self):
         """A row that no backup has."""
         self.sql("DELETE FROM events WHERE id = 'after'")
@@ -125,6 +130,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def lab(docker_lab):
+    Site(docker_lab, Path(), Path()).clear()
     yield docker_lab
     recover(docker_lab)
     docker_lab.pm2("reset", "all")
@@ -151,8 +157,7 @@ def put_back(site):
     site.write()
     yield
     recover(site.lab)
-    for name in site.beside:
-        site.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
+    site.clear()
     site.sql("DELETE FROM events WHERE id = 'after'")
 
 

@@ -22,10 +22,8 @@ from opsproof.shell import Answer, argv
 SUFFIX = "-drill"
 LASTS_S = 86400
 """After so many seconds a container ends by itself; Docker then removes it."""
-_BARE = (
-    "--network", "none", "--user", "postgres", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-    "--entrypoint", "sleep",
-)  # fmt: skip
+FREE = ("df", "--block-size=1", "--output=avail", "--", "/")
+"""What tells the room that Docker has for containers, asked in the database's own."""
 _FOLDER = "/tmp/opsproof.drill"  # noqa: S108  # of a container where nobody else is
 _SERVE = """
 umask 077
@@ -47,6 +45,12 @@ lc_messages = 'C'
 """A server that nobody needs again; a crash of the machine takes it along anyway."""
 _GONE = re.compile(r"no such container", re.IGNORECASE)
 _ERROR = re.compile(r"^psql:.*?: (?:ERROR|FATAL): +(.*)$", re.MULTILINE)
+
+
+def starting(name: str, image: str) -> tuple[str, ...]:
+    """Docker's words for a container that has nothing but its image; the sudoers file has them to the letter."""
+    bare = ("--network", "none", "--user", "postgres", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+    return ("run", "--detach", "--rm", "--name", name, *bare, "--entrypoint", "sleep", image, str(LASTS_S))
 
 
 class Place(Protocol):
@@ -155,7 +159,7 @@ class Throwaway:
         Raises:
             StepFailed: that did not work; nothing of it is left, as far as can be told.
         """
-        self._docker("run", "--detach", "--rm", "--name", self.name, *_BARE, self.image, str(LASTS_S))
+        self._docker(*starting(self.name, self.image))
         serve = self.client.program("sh", "-ec", _SERVE, _FOLDER, self.client.user).argv
         try:
             self.work.do(argv("sh", "-c", 'printf %s "$0" | "$@"', _SETTINGS, *serve, timeout_s=120), "initdb")
@@ -208,8 +212,8 @@ def place(work: Work, client: Client, archive: Archive) -> Place:
         )
     fact, host, name = Containers(), client.host, client.container
     inspect = fact.command(host, name, host.containers[name])
-    room = client.program("df", "--block-size=1", "--output=avail", "--", "/")
-    inspected, *measured = work.ask(inspect, argv("nproc"), argv("cat", "/proc/meminfo"), room)
+    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE))
+    inspected, *measured = work.ask(inspect, *questions)
     image = fact.parse(inspected, name, host.containers[name]).image
     superuser = archive.manifest.server.get("bootstrap") or client.user
     return Throwaway(work, _inside(client, superuser), _expected(client.live, *measured), image)
