@@ -264,9 +264,11 @@ def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
     assert engine.containers([DRILL]) == {}
 
 
-def test_a_drill_may_restore_beside_the_database_that_serves(site):
+def test_a_drill_beside_the_database_that_serves_takes_no_memory_from_it(site):
     site.inventory.write_text(site.inventory.read_text().replace('drill = "container"', ""))
-    done = site.run("restore_drill", "--apply")
+    with site.docker("*--exit-on-error*", 'echo "$*" > /run/args'):
+        done = site.run("restore_drill", "--apply")
+    assert "maintenance_work_mem=64MB" in site.lab.root("cat", "/run/args")  # its container has 512 MB
     assert (done.returncode, done.stderr) == (0, "")
     assert "as metachat_drill_20" in done.stdout
     assert site.beside == []

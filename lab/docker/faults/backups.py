@@ -19,7 +19,7 @@ from lab.docker.faults.steps import (
 from lab.docker.layout import BACKUPS, ELSEWHERE
 
 ASIDE = "/var/backups/aside"
-SUDOERS = "/etc/sudoers.d/opsproof-backup"
+SUDOERS = "/etc/sudoers.d/opsproof-"
 FLIP = 'perl -e \'my ($file, $at) = @ARGV; open my $f, "+<", $file or die; seek $f, $at, 0; read $f, my $c, 1;'
 FLIP += " seek $f, $at, 0; print $f chr(ord($c) ^ 1)' -- "
 
@@ -189,7 +189,7 @@ def other_place_locked(lab: DockerLab) -> Iterator[None]:
 @fault(unknown=LISTED_IN_CONTAINER)
 def sudo_refused_for_backups(lab: DockerLab) -> Iterator[None]:
     """pg_restore cannot be asked in the container: that says nothing of the archive."""
-    with moved(lab, SUDOERS):
+    with moved(lab, f"{SUDOERS}backup"), moved(lab, f"{SUDOERS}restore"):
         yield
 
 

@@ -56,20 +56,21 @@ class Machine:
 
 
 def machine(work: Work, client: Client) -> Machine:
-    """The machine as it is now.
+    """The machine as it is now; what a container may take of its memory is all there is for a server in it.
 
     Raises:
         MeasurementError: it cannot be told.
     """
     questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program("pg_restore", "--version"))
-    nproc, memory, version, databases = work.ask(*questions, client.server())
+    nproc, memory, version, databases, *inspected = work.ask(*questions, client.server(), *client.inspection())
     found = server(databases, client.live)
     folders = (found.folder, *([STAGING] if client.container else []))
     (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", *folders))
     free = [int(each) for each in room.require("df").stdout.split()[1:]]
+    limits = [limit >> 20 for each in inspected if (limit := client.inspected(each).memory_bytes)]
     return Machine(
         processors=int(nproc.require("nproc").stdout),
-        memory_mb=available_mb(memory),
+        memory_mb=min([available_mb(memory), *limits]),
         version=version.require("pg_restore --version").stdout.strip(),
         server=found,
         free_bytes=free[0],

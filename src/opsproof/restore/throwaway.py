@@ -12,7 +12,6 @@ from typing import Protocol
 
 from opsproof.action import Work
 from opsproof.errors import Refused, StepFailed
-from opsproof.facts.containers import Containers
 from opsproof.restore.archive import Archive, require_sum
 from opsproof.restore.copy import Copy, Machine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
@@ -210,11 +209,9 @@ def place(work: Work, client: Client, archive: Archive) -> Place:
         raise Refused(
             f'{archive.name} has no manifest, and so no roles for an empty server: drill = "database" takes it'
         )
-    fact, host, name = Containers(), client.host, client.container
-    inspect = fact.command(host, name, host.containers[name])
     questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE))
-    inspected, *measured = work.ask(inspect, *questions)
-    image = fact.parse(inspected, name, host.containers[name]).image
+    inspected, *measured = work.ask(*client.inspection(), *questions)
+    image = client.inspected(inspected).image
     superuser = archive.manifest.server.get("bootstrap") or client.user
     return Throwaway(work, _inside(client, superuser), _expected(client.live, *measured), image)
 
