@@ -1,12 +1,14 @@
 """Restores a backup for practice, into a database that is thrown away, and compares it with its manifest.
 
 Rows of every table, the schema, constraints, indexes, pages and trees, and vector indexes by asking them.
-It takes the newest backup, or the one that --set names, or one of another folder with --from. The database that
-serves is not touched; what a drill that was killed has left is dropped by the next one. Ends with 5 where the
-backup is not as good as it should be.
+It takes the newest backup, or the one that --set names; with --from a copy of it, in another folder, over ssh or in a
+bucket. The database that serves is not touched; what a drill that was killed has left is dropped by the next one.
+Ends with 5 where the backup is not as good as it should be.
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
@@ -31,11 +33,13 @@ class RestoreDrill(Restoring):
         self.left = [each.name for each in machine.server.beside("drill")]
         self.measured |= {"set": archive.name}
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
+        make = partial(self._found_out, self._make)
         steps = [
-            Step(f"restore {archive.name} ({size}, {age} old) as {self.copy_.name}: {self.copy_.outlook}", self._make),
+            Step(f"restore {archive.name} ({size}, {age} old) as {self.copy_.name}: {self.copy_.outlook}", make),
             Step("compare it with its manifest, check its indexes", self._compare),
             Step(f"drop {self.copy_.name}", self.copy_.drop),
         ]
+        steps[:0] = [Step(each.title, partial(self._found_out, each.do)) for each in self.fetching(archive)]
         if self.left:
             sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
             steps.insert(0, sweep)
@@ -56,13 +60,19 @@ class RestoreDrill(Restoring):
     def _sweep(self) -> None:
         drop_all(self.work, self.client, self.left)
 
-    def _make(self) -> None:
+    def _found_out(self, work: Callable[[], None]) -> None:
         """A backup that cannot be restored is what the drill is there to find: the database still goes."""
+        if self.findings.flaws:
+            return
         try:
-            self.copy_.make()
-            self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
+            work()
         except (StepFailed, MeasurementError) as error:
             self.findings.flaws.append(str(error))
+
+    def _make(self) -> None:
+        with self.fetched():
+            self.copy_.make()
+        self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
 
     def _compare(self) -> None:
         if self.findings.flaws:
