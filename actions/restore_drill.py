@@ -1,12 +1,14 @@
 """Restores a backup for practice, where it is thrown away, and compares it with its manifest.
 
 Rows of every table, the schema, constraints, indexes, pages and trees, and vector indexes by asking them.
-It takes the newest backup, or the one that --set names, or one of another folder with --from. The database that
-serves is not touched; what a drill that was killed has left is taken away by the next one. Ends with 5 where the
-backup is not as good as it should be.
+It takes the newest backup, or the one that --set names; with --from a copy of it, in another folder, over ssh or in a
+bucket. The database that serves is not touched; what a drill that was killed has left is taken away by the next one.
+Ends with 5 where the backup is not as good as it should be.
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
@@ -38,6 +40,7 @@ class RestoreDrill(Restoring):
             Step("compare it with its manifest, check its indexes", self._compare),
             Step(f"drop {self.place.made(self.copy_)}", self._drop),
         ]
+        steps[:0] = [Step(each.title, partial(self._found_out, each.do)) for each in self.fetching(archive)]
         if self.left:
             sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
             steps.insert(0, sweep)
@@ -59,17 +62,28 @@ class RestoreDrill(Restoring):
         self.place.drop(self.left)
 
     def _drop(self) -> None:
-        self.place.drop([self.place.made(self.copy_)])
+        self.place.drop(self.place.left())
 
-    def _make(self) -> None:
+    def _found_out(self, work: Callable[[], None]) -> None:
         """A backup that cannot be restored is what the drill is there to find: what was made of it still goes."""
-        self.place.begin()
+        if self.findings.flaws:
+            return
         try:
-            self.place.fill(self.copy_.archive)
-            self.copy_.make()
-            self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
+            work()
         except (StepFailed, MeasurementError) as error:
             self.findings.flaws.append(str(error))
+
+    def _make(self) -> None:
+        """Where no place can be made ready, that says nothing of the backup."""
+        if not self.findings.flaws:
+            self.place.begin()
+        self._found_out(self._restore)
+
+    def _restore(self) -> None:
+        with self.fetched():
+            self.place.fill(self.copy_.archive)
+            self.copy_.make()
+        self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
 
     def _compare(self) -> None:
         if self.findings.flaws:

@@ -190,7 +190,7 @@ def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
 
 def test_an_answer_cut_short_is_none():
     with pytest.raises(OutputError, match="cut short"):
-        shelf.seen(Answer(0, "me root\nfree 1\n"), "db", "/b")
+        shelf.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
 
 
 def test_size_is_compared_with_the_median_of_the_seven_before():
@@ -198,13 +198,15 @@ def test_size_is_compared_with_the_median_of_the_seven_before():
         f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)
     ]
     lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
-    state = Backups().parse(Answer(0, "\n".join(["me root", "free 300", *lines, "end", ""])), "db", declared("/b"))
+    state = Backups().parse(
+        Answer(0, "\n".join(["me root", "folder 1 0700 root", "free 300", *lines, "end", ""])), "db", declared("/b")
+    )
     assert state.size_change == 50
     assert state.room == 200
 
 
 def test_the_first_backup_has_nothing_to_be_compared_with():
-    text = "me root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
+    text = "me root\nfolder 1 0700 root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
     assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
 
 

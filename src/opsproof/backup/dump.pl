@@ -16,6 +16,7 @@
 use strict;
 use warnings;
 use Errno;
+use Fcntl;
 use IO::Handle;
 use POSIX ();
 
@@ -45,15 +46,17 @@ sub clock { return (POSIX::times())[0] / POSIX::sysconf(&POSIX::_SC_CLK_TCK) }
 
 sub fail {
     print STDERR "$_[0]\n" if length($_[0] // '');
-    kill TERM => keys %running;
+    # Not asked but killed, because pg_dump would have the last word. Those in a container cannot be reached from here.
+    kill +(@client ? 'TERM' : 'KILL') => keys %running;
     unlink map { ("$_.partial", $complete ? () : $_) } keys %written;
     exit 1;
 }
 
 sub create {
     my $name = shift;
-    open $written{$name}, '>', "$name.partial" or fail("$folder/$name.partial: $!");
-    return $written{$name};
+    # Made anew: whatever somebody may have put there, a link to another file for instance, is not written to.
+    sysopen my $file, "$name.partial", O_WRONLY | O_CREAT | O_EXCL, 0600 or fail("$folder/$name.partial: $!");
+    return $written{$name} = $file;
 }
 
 # Starts a program with its input from one handle and its output to another; either may be undefined.

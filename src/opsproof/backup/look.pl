@@ -2,10 +2,11 @@
 #
 # Arguments: FOLDER NAME SET [CLIENT...]
 #   NAME    of the declared backup
-#   SET     the set of files that is read back: "newest", "none", or its name
+#   SET     the set of files that is read back: its name, "none", or "newest": none from the future, if there are others
 #   CLIENT  words in front of pg_restore, for that of a container
 # Prints a line for each of
 #   me USER                              who asks
+#   folder DEVICE MODE OWNER             its own
 #   free BYTES                           that users may take of the file system
 #   file BYTES MODE OWNER MODIFIED NAME  each file of NAME, complete or not
 #   read SET                             the set that was read back
@@ -19,6 +20,7 @@
 use strict;
 use warnings;
 use Errno;
+use POSIX ();
 
 my ($folder, $name, $wanted, @client) = @ARGV;
 my $FILE = qr/\A(\Q$name\E_\d{8}T\d{6}Z)\.(?:dump|dump\.zst|globals\.sql|manifest\.json)(?:\.partial)?\z/;
@@ -28,9 +30,11 @@ chdir $folder or leave("$folder: $!", $!{ENOENT} ? 3 : 1);
 opendir my $here, '.' or leave("$folder: $!", 1);
 my @files = sort grep { $_ =~ $FILE } readdir $here;
 printf "me %s\n", user($>);
+my ($device, $mode, $owner) = (stat '.')[0, 2, 4] or leave("$folder: $!", 1);
+printf "folder %d %04o %s\n", $device, $mode & 07777, user($owner);
 printf "free %s\n", (split /\n/, output_of(qw(df --block-size=1 --output=avail .)))[1] =~ /(\d+)/;
 describe($_) for @files;
-my ($set) = $wanted eq 'newest' ? reverse map { /(.*)\.manifest\.json\z/ } @files : $wanted;
+my ($set) = $wanted eq 'newest' ? newest(map { /(.*)\.manifest\.json\z/ } @files) : $wanted;
 read_back($set) if defined $set && $set ne 'none';
 print "end\n";
 
@@ -41,6 +45,11 @@ sub leave {
 }
 
 sub user { return (getpwuid $_[0])[0] // $_[0] }
+
+sub newest {
+    my $ahead = POSIX::strftime("${name}_%Y%m%dT%H%M%SZ", gmtime(time + 3600));
+    return ((reverse grep { $_ le $ahead } @_), reverse @_)[0];
+}
 
 sub output_of {
     open my $from, '-|', @_ or leave("$_[0]: $!", 1);

@@ -7,7 +7,6 @@ server is made, as it would have to be after the loss of the old one, so that th
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Protocol
 
 from opsproof.action import Work
@@ -186,8 +185,7 @@ class Throwaway:
             StepFailed: they are not there whole.
         """
         assert archive.manifest is not None
-        roles = archive.manifest.globals
-        path = str(PurePosixPath(archive.path).with_name(roles.name))
+        roles, path = archive.manifest.globals, archive.roles
         require_sum(self.work, path, roles.sha256, 120)
         psql = self.client.program("psql", "-Xq", "-d", self.client.conninfo("postgres"), "-f", "-").argv
         said = self.work.do(argv("perl", "-e", text("feed.pl"), "--", path, "", *psql, timeout_s=120), "psql").stderr
