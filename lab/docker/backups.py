@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.layout import REPOSITORY
 from opsproof.action import drills
 from opsproof.backup import shelf
-from opsproof.errors import Absent
+from opsproof.errors import Absent, MeasurementError
 
 if TYPE_CHECKING:
     from lab.docker.stack import DockerLab
@@ -50,7 +50,7 @@ def practise(lab: "DockerLab", reports: Path) -> None:
     try:
         if drills.last(reports / "journal.jsonl", HOST, NAME).outcome == "done":
             return
-    except Absent:
+    except (Absent, MeasurementError):
         pass
     act(lab, "restore_drill", reports=reports)
 

@@ -98,13 +98,13 @@ def table_missing_in_backup(lab: DockerLab) -> Iterator[None]:
 @fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
 def backup_too_small(lab: DockerLab) -> Iterator[None]:
     """The schema without rows, and a manifest that finds nothing wrong with it; it was copied, too."""
-    source = backups.newest(lab)
-    name = backups.clone(lab, source, time.time())
+    source, now = backups.newest(lab), time.time()
+    name = backups.clone(lab, source, now)
     where = "user=opsproof_backup dbname=metachat"
     dump = f"docker exec -i meta-chat-postgres pg_dump -Fc --schema-only -d '{where}'"
     _shell(lab, f'rm "$1.dump"; {dump} > "$1.dump"; chown ops:ops "$1.dump"', name)
     said = lab.root("sh", "-c", 'cd "$0" && stat -c %s "$1.dump" && sha256sum "$1.dump"', BACKUPS, name).split()
-    text = renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, time.time())
+    text = renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, now)
     head, _, rest = text.partition('"bytes": ')
     text = f'{head}"bytes": {said[0]}, "sha256": "{said[1]}"}}{rest.partition("}")[2]}'
     tables = text.index('"tables": [')
