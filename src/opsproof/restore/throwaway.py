@@ -48,7 +48,20 @@ _ERROR = re.compile(r"^psql:.*?: (?:ERROR|FATAL): +(.*)$", re.MULTILINE)
 def starting(name: str, image: str) -> tuple[str, ...]:
     """Docker's words for a container that has nothing but its image; the sudoers file has them to the letter."""
     bare = ("--network", "none", "--user", "postgres", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-    return ("run", "--detach", "--rm", "--name", name, *bare, "--entrypoint", "sleep", image, str(LASTS_S))
+    return (
+        "run",
+        "--pull",
+        "never",
+        "--detach",
+        "--rm",
+        "--name",
+        name,
+        *bare,
+        "--entrypoint",
+        "sleep",
+        image,
+        str(LASTS_S),
+    )
 
 
 class Place(Protocol):
