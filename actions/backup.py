@@ -7,10 +7,9 @@ older one away; the next run removes what is left of it.
 
 import sys
 from argparse import ArgumentParser
-from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.backup.deed import DeclaredBackups, Deed
+from opsproof.backup.deed import DeclaredBackups, Deed, require_room
 
 
 class BackUp(DeclaredBackups):
@@ -24,24 +23,34 @@ class BackUp(DeclaredBackups):
         parser.add_argument("--backup", metavar="NAME", help="one of the declared backups; all where it is left out")
 
     def plan(self) -> list[Step]:
-        """For each backup: sweep, dump, copy, and only then let old ones go."""
+        """For each backup: sweep, dump, copy, and only then let old ones go. One that fails stops no other."""
         self.deeds = [Deed(self, name) for name in self.chosen]
-        return [step for deed in self.deeds for step in self._steps(deed)]
+        targets = [target for deed in self.deeds for target in deed.targets]
+        return [
+            *(step for deed in self.deeds for step in self._dumping(deed)),
+            *(step for target in targets for step in target.copying()),
+            *(step for target in targets for step in target.pruning()),
+            *(step for deed in self.deeds for step in self._pruning(deed)),
+        ]
 
-    def _steps(self, deed: Deed) -> list[Step]:
-        steps = [Step(f"make {deed.set} {deed.outlook}", deed.dump)]
+    def _dumping(self, deed: Deed) -> list[Step]:
+        steps = [Step(f"make {deed.set} {deed.outlook}", deed.dump, (deed.name,))]
         if deed.leftovers:
-            steps.insert(0, Step(f"remove what is left of interrupted backups: {deed.leftovers}", deed.sweep))
-        steps += [Step(f"copy {deed.set} to {each}", partial(deed.copy, each)) for each in deed.backup.off_site]
-        if deed.expendable:
-            steps.append(Step(f"let go what need not be kept: {', '.join(deed.expendable)}", deed.prune))
+            title = f"remove what is left of interrupted backups: {deed.leftovers}"
+            steps.insert(0, Step(title, deed.sweep, (deed.name,)))
         return steps
+
+    def _pruning(self, deed: Deed) -> list[Step]:
+        if not deed.expendable:
+            return []
+        return [Step(f"let go what need not be kept: {', '.join(deed.expendable)}", deed.prune, (deed.name,))]
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         del steps
         for deed in self.deeds:
             deed.guard()
+        require_room(self.deeds)
 
     def prove(self, steps: list[Step]) -> None:
         """Each new backup was read back, and lies where it should."""

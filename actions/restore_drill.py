@@ -1,20 +1,22 @@
-"""Restores a backup for practice, into a database that is thrown away, and compares it with its manifest.
+"""Restores a backup for practice, where it is thrown away, and compares it with its manifest.
 
 Rows of every table, the schema, constraints, indexes, pages and trees, and vector indexes by asking them.
-It takes the newest backup, or the one that --set names, or one of another folder with --from. The database that
-serves is not touched; what a drill that was killed has left is dropped by the next one. Ends with 5 where the
-backup is not as good as it should be.
+It takes the newest backup, or the one that --set names; with --from a copy of it, in another folder, over ssh or in a
+bucket. The database that serves is not touched; what a drill that was killed has left is taken away by the next one.
+Ends with 5 where the backup is not as good as it should be.
 """
 
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.quantities import show
+from opsproof.restore import throwaway
 from opsproof.restore.archive import Archive
 from opsproof.restore.base import Restoring
 from opsproof.restore.contents import Findings
-from opsproof.restore.copy import drop_all
 
 
 class RestoreDrill(Restoring):
@@ -25,17 +27,20 @@ class RestoreDrill(Restoring):
     def plan(self) -> list[Step]:
         """Sweep, restore, compare, drop."""
         self.measured |= {"backup": self.backup_name}
-        machine, archive = self.machine(), self._archive()
-        self.copy_ = self.copy("drill", machine, archive)
+        archive = self._archive()
+        self.place = throwaway.place(self.work, self.client, archive)
+        self.client = self.place.client
+        self.copy_ = self.copy("drill", self.place.machine, archive)
         self.findings = Findings()
-        self.left = [each.name for each in machine.server.beside("drill")]
+        self.left = self.place.left()
         self.measured |= {"set": archive.name}
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
         steps = [
-            Step(f"restore {archive.name} ({size}, {age} old) as {self.copy_.name}: {self.copy_.outlook}", self._make),
+            Step(f"restore {archive.name} ({size}, {age} old) {self.place.where(self.copy_)}", self._make),
             Step("compare it with its manifest, check its indexes", self._compare),
-            Step(f"drop {self.copy_.name}", self.copy_.drop),
+            Step(f"drop {self.place.made(self.copy_)}", self._drop),
         ]
+        steps[:0] = [Step(each.title, partial(self._found_out, each.do)) for each in self.fetching(archive)]
         if self.left:
             sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
             steps.insert(0, sweep)
@@ -54,15 +59,31 @@ class RestoreDrill(Restoring):
         self.guard_copy(self.copy_)
 
     def _sweep(self) -> None:
-        drop_all(self.work, self.client, self.left)
+        self.place.drop(self.left)
 
-    def _make(self) -> None:
-        """A backup that cannot be restored is what the drill is there to find: the database still goes."""
+    def _drop(self) -> None:
+        self.place.drop(self.place.left())
+
+    def _found_out(self, work: Callable[[], None]) -> None:
+        """A backup that cannot be restored is what the drill is there to find: what was made of it still goes."""
+        if self.findings.flaws:
+            return
         try:
-            self.copy_.make()
-            self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
+            work()
         except (StepFailed, MeasurementError) as error:
             self.findings.flaws.append(str(error))
+
+    def _make(self) -> None:
+        """Where no place can be made ready, that says nothing of the backup."""
+        if not self.findings.flaws:
+            self.place.begin()
+        self._found_out(self._restore)
+
+    def _restore(self) -> None:
+        with self.fetched():
+            self.place.fill(self.copy_.archive)
+            self.copy_.make()
+        self.measured |= {"restore_s": round(self.copy_.restore_s, 2), "size_bytes": self.copy_.size_bytes()}
 
     def _compare(self) -> None:
         if self.findings.flaws:
@@ -84,7 +105,7 @@ class RestoreDrill(Restoring):
             MeasurementError: that cannot be told.
         """
         del steps
-        if left := [each.name for each in self.machine().server.beside("drill")]:
+        if left := self.place.left():
             raise NotRepaired(f"still there: {', '.join(left)}")
         if self.findings.flaws:
             raise NotRepaired(f"{self.copy_.archive.name} is not good: {'; '.join(self.findings.flaws)}")

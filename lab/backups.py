@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.instance import Lab
 from lab.layout import REPOSITORY
 from opsproof.action import journal
-from opsproof.action.drills import ACTION
+from opsproof.action.drills import ACTION, Drill
 from opsproof.backup import shelf
 
 NAME = "metachat"
@@ -76,29 +76,46 @@ def clone(lab: Lab, source: str, began: float) -> str:
     if twin is None:
         os.link(lab.layout.backups / copy, lab.layout.backups / ".twin")
     shutil.copy2(lab.layout.backups / f"{source}.globals.sql", lab.layout.backups / f"{name}.globals.sql")
-    text = (lab.layout.backups / f"{source}.manifest.json").read_text().replace(source, name)
-    write_manifest(lab, name, re.sub(r'"began": \d+', f'"began": {began:.0f}', text))
+    write_manifest(lab, name, renamed((lab.layout.backups / f"{source}.manifest.json").read_text(), source, began))
     return name
+
+
+def renamed(text: str, source: str, began: float) -> str:
+    """The text of a manifest as if the backup had begun at another time; its checksum is not right any more."""
+    return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, shelf.called(NAME, began)))
+
+
+def sealed(text: str) -> str:
+    """The text of a manifest with the checksum that it must have."""
+    body = re.sub(r',\s*"checksum": "\w+"}\s*\Z', "", text)
+    return f'{body},\n"checksum": "{sha256(body.encode()).hexdigest()}"}}\n'
 
 
 def write_manifest(lab: Lab, name: str, text: str) -> None:
     """Writes a manifest with the checksum that it then has."""
-    body = re.sub(r',\s*"checksum": "\w+"}\s*\Z', "", text)
     path = lab.layout.backups / f"{name}.manifest.json"
     path.touch(mode=0o600)
-    path.write_text(f'{body},\n"checksum": "{sha256(body.encode()).hexdigest()}"}}\n')
+    path.write_text(sealed(text))
 
 
 def practised(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0) -> None:
     """Puts a drill on record."""
-    measured: dict[str, float | str] = {"backup": NAME, "set": newest(lab), "restore_s": restore_s}
-    began = time.time() - age_s
-    entry = journal.Entry(ACTION, "lab", ["--apply"], ["restore"], outcome, outcome, began, restore_s, measured)
-    journal.append(lab.layout.reports / "journal.jsonl", entry)
+    put_on_record(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s))
 
 
-def forget_drills(lab: Lab) -> None:
-    """Takes every drill out of the journal."""
-    path = lab.layout.reports / "journal.jsonl"
+def drill(set_name: str, outcome: str, age_s: float, restore_s: float) -> Drill:
+    """A drill as if it had been so long ago, and had taken so long."""
+    measured = {"backup": NAME, "set": set_name, "restore_s": restore_s}
+    return Drill(time.time() - age_s, outcome, outcome, measured)
+
+
+def put_on_record(path: Path, host: str, drill: Drill) -> None:
+    """Writes into a journal that a backup was restored for practice."""
+    how = (drill.outcome, drill.message, drill.began, drill.restore_s, drill.measured)
+    journal.append(path, journal.Entry(ACTION, host, ["--apply"], ["restore"], *how))
+
+
+def forget_drills(path: Path) -> None:
+    """Takes every drill out of a journal."""
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["action"] != ACTION))

@@ -69,6 +69,11 @@ class Layout:
         return self.home / "reports"
 
     @cached_property
+    def journal(self) -> Path:
+        """The journal of the actions among the proof's reports."""
+        return self.reports / "journal.jsonl"
+
+    @cached_property
     def state(self) -> Path:
         """What runs, as JSON."""
         return self.home / "lab.json"

@@ -162,6 +162,7 @@ ALTER ROLE opsproof_monitor SET lock_timeout = '1s';
 
 -- It dumps the tenants' rows too, past the policies; passwords it needs none, where it comes over the local socket.
 CREATE ROLE opsproof_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data;
+ALTER ROLE opsproof_backup SET default_transaction_read_only = on;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO metachat_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO opsproof_monitor;

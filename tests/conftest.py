@@ -21,9 +21,10 @@ from opsproof.database import Target
 from opsproof.inventory import Inventory, load
 from opsproof.nouns import Database
 from opsproof.shell import Answer
+from tests.s3 import s3, s3_server
 from tests.sshd import Sshd, running
 
-__all__ = ["lab"]
+__all__ = ["lab", "s3", "s3_server"]
 
 REPOSITORY = Path(__file__).parents[1]
 RECORDED = Path(__file__).parent / "recorded"

@@ -1,4 +1,4 @@
-"""The sudoers file permits what facts run as other users, and nothing near it, by the judgement of the real sudo."""
+"""The sudoers files permit what facts and actions run as other users, and nothing near it, as the real sudo judges."""
 
 import os
 import re
@@ -14,6 +14,7 @@ import pytest
 from opsproof.fact import NounFact, ShellFact
 from opsproof.facts import REGISTRY
 from opsproof.facts.containers import TEMPLATE
+from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.shell import Command
 
 TOOLS = ("sudo", "visudo", "useradd", "userdel")
@@ -22,6 +23,9 @@ needs_sudo = pytest.mark.skipif(
     os.geteuid() != 0 or bool(MISSING),
     reason=f"not installed: {', '.join(MISSING)}" if MISSING else "only root can let a user use sudo",
 )
+CONTAINER = "meta-chat-postgres"
+DRILL = f"{CONTAINER}{SUFFIX}"
+IMAGE = "pgvector/pgvector:pg17"
 INSPECT = ("docker", "inspect", "--type", "container", "--format")
 ENVIRONMENT = "{{json .Config.Env}}"
 
@@ -29,6 +33,13 @@ ENVIRONMENT = "{{json .Config.Env}}"
 @pytest.fixture(scope="module")
 def sudoers(repository):
     return (repository / "docs" / "privileges" / "opsproof.sudoers").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def every_rule(repository):
+    """What all of the shipped files permit together."""
+    files = sorted((repository / "docs" / "privileges").glob("*.sudoers"))
+    return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +83,14 @@ def _stub(folder: Path, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ask(sudoers) -> Asked:
-    """Runs a command as the file's user, one made for this, with tools that tell what they were given."""
+def ask(every_rule) -> Asked:
+    """Runs a command as the files' user, one made for this, with tools that tell what they were given."""
     login, owner = (f"opsproof-{secrets.token_hex(4)}" for _ in range(2))
     folder = Path(tempfile.mkdtemp(prefix="opsproof-"))
     folder.chmod(0o755)
     for tool in ("docker", "perl", "sh"):
         _stub(folder, tool)
-    rules = "".join(line for line in sudoers.splitlines(keepends=True) if not line.startswith("#"))
+    rules = "".join(line for line in every_rule.splitlines(keepends=True) if not line.startswith("#"))
     rules = re.sub(r"^ops ALL", f"{login} ALL", rules, flags=re.MULTILINE).replace("(deploy)", f"({owner})")
     draft = folder / "sudoers"
     draft.write_text(f"Defaults:{login} secure_path={folder}\n{rules.replace('/usr/bin', str(folder))}")
@@ -108,8 +119,9 @@ def ask(sudoers) -> Asked:
 
 
 @needs_sudo
-def test_the_shipped_file_is_valid(repository):
-    path = repository / "docs" / "privileges" / "opsproof.sudoers"
+@pytest.mark.parametrize("name", ["opsproof", "opsproof-backup", "opsproof-restore", "opsproof-drill"])
+def test_each_shipped_file_is_valid(repository, name):
+    path = repository / "docs" / "privileges" / f"{name}.sudoers"
     subprocess.run(["visudo", "--check", "--quiet", f"--file={path}"], check=True)
 
 
@@ -122,6 +134,52 @@ def test_every_command_that_another_user_runs_is_permitted_word_for_word(ask, bo
         assert (done.returncode, done.stderr) == (0, ""), command.argv[0]
         assert head.startswith(f"{command.argv[0]} as ")
         assert rest == "".join(f"{word}\n" for word in command.argv[1:])
+
+
+@needs_sudo
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("exec", "-i", CONTAINER, "pg_restore", "--list"),
+        ("exec", "-i", CONTAINER, "pg_dump", "--format=custom", "-d", "user=opsproof_backup dbname=metachat"),
+        ("exec", "-i", CONTAINER, "sh", "-c", "cat", "/tmp/opsproof.restore"),
+        ("exec", "-i", CONTAINER, *FREE),
+        starting(DRILL, IMAGE),
+        ("exec", "-i", DRILL, "sh", "-c", "initdb"),
+        ("rm", "--force", "--volumes", DRILL),
+    ],
+    ids=["list", "dump", "stage", "room", "start a drill", "in a drill", "end a drill"],
+)
+def test_what_actions_do_in_a_container_is_permitted(ask, words):
+    done = ask("sudo", "-n", "-u", "root", "--", "docker", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.partition("\n")[2] == "".join(f"{word}\n" for word in words)
+
+
+@needs_sudo
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*starting(DRILL, IMAGE), "sh"),
+        starting(DRILL, "another/image:1"),
+        starting("another", IMAGE),
+        (*starting(DRILL, IMAGE)[:-2], "--volume=/:/host", IMAGE, "86400"),
+        ("run", "--detach", "--volume=/:/host", IMAGE),
+        ("exec", "-i", "--user", "root", DRILL, "sh"),
+        ("exec", "-i", "--privileged", CONTAINER, "psql"),
+        ("exec", "-i", CONTAINER, "sh", "-c", "id"),
+        ("exec", "-i", "meta-chat-redis", "psql"),
+        ("rm", "--force", "--volumes", CONTAINER),
+        ("cp", f"{CONTAINER}:/", "-"),
+    ],
+    ids=[
+        "another command", "another image", "another name", "a folder of the host", "an image with one",
+        "root in a drill", "more rights", "a shell", "another container", "the database's container", "files",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_done_in_a_container(ask, words):
+    done = ask("sudo", "-n", "-u", "root", "--", "docker", *words)
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @needs_sudo

@@ -22,6 +22,13 @@ IMAGE_LABEL = "opsproof.lab.image"
 STAGE_LABEL = "opsproof.lab.stage"
 FORTNIGHT = 14
 CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
+PRIVILEGES = (
+    "opsproof.sshd.conf",
+    "opsproof.sudoers",
+    "opsproof-backup.sudoers",
+    "opsproof-restore.sudoers",
+    "opsproof-drill.sudoers",
+)
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
 Files = dict[str, bytes]
@@ -55,8 +62,7 @@ VPS = Image(
         ("app", SOURCE / "app"),
         ("stubs/timedatectl", SOURCE / "stubs" / "timedatectl"),
         ("requirements/node.txt", REPOSITORY / "requirements" / "node.txt"),
-        ("privileges/opsproof.sudoers", REPOSITORY / "docs" / "privileges" / "opsproof.sudoers"),
-        ("privileges/opsproof.sshd.conf", REPOSITORY / "docs" / "privileges" / "opsproof.sshd.conf"),
+        *((f"privileges/{name}", REPOSITORY / "docs" / "privileges" / name) for name in PRIVILEGES),
     ),
     dated=True,
     downloads=True,

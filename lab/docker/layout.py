@@ -18,6 +18,9 @@ OWNER_LABEL = "opsproof.lab"
 HOME_LABEL = "opsproof.lab.home"
 HOME = DEFAULT_HOME / "docker"
 APP = "/home/deploy/meta-chat-platform"
+BACKUPS = "/var/backups/metachat"
+ELSEWHERE = "/srv/backups/vps"
+"""Where copies of backups lie, on the same server, but of another user: it stands for another machine."""
 
 
 @dataclass(frozen=True)

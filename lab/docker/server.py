@@ -15,7 +15,7 @@ from lab.docker.layout import APP, VPS, DockerLayout
 from lab.docker.passwords import MONITORS, Passwords
 
 API_PORT = 3000
-OWNERS = {"root": 0, "deploy": 1000, "ops": 1001}
+OWNERS = {"root": 0, "deploy": 1000, "ops": 1001, "vault": 1002}
 NETRC = "machine 127.0.0.1 login opsproof password {}\n"
 MONITOR_FOLDER = "/home/ops/.opsproof"
 
@@ -66,7 +66,10 @@ def _secrets(layout: DockerLayout, passwords: Passwords) -> list[File]:
     monitor = passwords.platform.passwords["opsproof_monitor"]
     texts = (
         (f"/etc/ssh/{ssh.SERVER}", ssh.private(layout, ssh.SERVER), "root"),
-        ("/home/ops/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", "ops"),
+        *(
+            (f"/home/{user}/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", user)
+            for user in ("ops", "vault")
+        ),
         (f"{MONITOR_FOLDER}/postgres", monitor + "\n", "ops"),
         (f"{MONITOR_FOLDER}/redis.netrc", NETRC.format(redis), "ops"),
         (f"{MONITOR_FOLDER}/rabbitmq.netrc", NETRC.format(rabbitmq), "ops"),

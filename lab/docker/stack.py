@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from lab import credentials, lock
-from lab.docker import containers, engine, images, passwords, server, ssh, work
+from lab.docker import backups, containers, engine, images, passwords, server, ssh, work
 from lab.docker import status as questions
 from lab.docker.containers import Container
 from lab.docker.layout import APP, HOME, HOME_LABEL, NAMES, NETWORK, OWNER_LABEL, SSH_PORT, VPS, DockerLayout
@@ -24,6 +24,7 @@ from lab.progress import Say, say_aloud, step
 
 WORKS_WITHIN_S = 45
 LOG_HISTORY_LASTS = timedelta(hours=26)
+REPORTS = REPOSITORY / "reports"
 INVENTORY = REPOSITORY / "inventory" / "lab-docker.toml"
 
 Found = Mapping[str, Mapping[str, Any]]
@@ -140,6 +141,7 @@ class DockerLab:
         stale = self._stale()
         if before.up and not stale:
             self._say("docker lab is already up")
+            self._back_up()
             return
         if self._running():
             self._say(f"healing: {', '.join(before.wrong + stale)}")
@@ -148,6 +150,14 @@ class DockerLab:
         self._raise(stale)
         self._await(stale)
         images.prune()
+        self._back_up()
+
+    def _back_up(self) -> None:
+        """A week of backups, and a drill on record among the reports of rounds that are run by hand."""
+        if not backups.are_fresh(self):
+            with step(self._say, "a week of backups made"):
+                backups.prepare(self)
+        backups.practise(self, REPORTS)
 
     def _stale(self) -> list[str]:
         """Containers that are not there, or are not what they should be."""

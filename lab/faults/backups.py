@@ -76,7 +76,7 @@ def backup_two_days_old(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was",))
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
@@ -84,9 +84,9 @@ def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was",))
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
-    """In the middle, where pg_restore does not look for its list."""
+    """In the middle, where pg_restore would not look for its list; it is not given the archive."""
     path = backups.dump(lab, backups.newest(lab))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -252,7 +252,7 @@ def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def _journal(lab: Lab) -> Iterator[None]:
-    path = lab.layout.reports / "journal.jsonl"
+    path = lab.layout.journal
     kept = path.with_name("journal.kept")
     shutil.copy2(path, kept)
     yield
@@ -263,7 +263,7 @@ def _journal(lab: Lab) -> Iterator[None]:
 def restore_never_practised(lab: Lab) -> Iterator[None]:
     """The journal knows of no drill."""
     with _journal(lab):
-        backups.forget_drills(lab)
+        backups.forget_drills(lab.layout.journal)
         yield
 
 
@@ -271,7 +271,7 @@ def restore_never_practised(lab: Lab) -> Iterator[None]:
 def drill_long_ago(lab: Lab) -> Iterator[None]:
     """Forty days have gone by."""
     with _journal(lab):
-        backups.forget_drills(lab)
+        backups.forget_drills(lab.layout.journal)
         backups.practised(lab, age_s=40 * DAY_S)
         yield
 

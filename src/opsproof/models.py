@@ -80,6 +80,10 @@ class Host(Model):
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
                 raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
+            if backup.drill == "container" and not self.databases[backup.database].container:
+                raise ValueError(
+                    f"backups.{name}: {backup.database} runs in no container whose image a drill could use"
+                )
         return self
 
     @property

@@ -174,6 +174,9 @@ class Backup(Noun):
     passfile: str = Field("", description="libpq password file on the host, for a client that runs there")
     restore_user: str = Field("", description="the superuser that restores, where the role that dumps is none")
     restore_passfile: str = Field("", description="its password file")
+    drill: Literal["database", "container"] = Field(
+        "database", description="where drills restore: beside the database that serves, or in a throwaway container"
+    )
     engine: Literal["pg_dump"] = Field("pg_dump", description="what makes it")
     tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
     keep: Duration = Field(30 * 86400.0, description="how long every backup is kept")
@@ -184,6 +187,9 @@ class Backup(Noun):
         default_factory=list,
         description="where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path",
     )
+    off_site_keep: Literal["same", "all"] = Field(
+        "same", description="same: copies are let go as backups are; all: that is for the other side to do"
+    )
     age_recipient: str = Field("", description="public key of age, for which copies are encrypted before they leave")
     lock_wait: Duration = Field(60.0, description="how long a dump waits for a table's lock")
     timeout: Duration = Field(6 * 3600.0, description="of a dump, and of one copy")
@@ -191,11 +197,26 @@ class Backup(Noun):
     @field_validator("off_site")
     @classmethod
     def _keeps_no_secret(cls, targets: list[str]) -> list[str]:
-        if wrong := next((each for each in targets if not re.match(r"(?!\w+://)|ssh://[^/]+/|s3://[^/]", each)), None):
-            raise ValueError(f"{wrong!r} is no folder, ssh://user@host/path or s3://bucket/path")
-        if any(":" in userinfo(each) or (each.startswith("s3:") and userinfo(each)) for each in targets):
-            raise ValueError("a target of off_site holds credentials: they belong where opsproof runs")
-        return targets
+        return [target(each) for each in targets]
+
+    @model_validator(mode="after")
+    def _leaves_the_folder(self) -> "Backup":
+        if self.folder.rstrip("/") in [each.rstrip("/") for each in self.off_site]:
+            raise ValueError("a target of off_site is the folder itself")
+        return self
+
+
+def target(text: str) -> str:
+    """The `text`, if it says where copies lie.
+
+    Raises:
+        ValueError: it does not, or it holds a password.
+    """
+    if not re.match(r"(?!\w+://)[^\n]|ssh://[^/]+/|s3://[^/]", text):
+        raise ValueError(f"{text!r} is no folder, ssh://user@host/path or s3://bucket/path")
+    if ":" in userinfo(text) or (text.startswith("s3:") and userinfo(text)):
+        raise ValueError("a place of copies holds credentials: they belong where opsproof runs")
+    return text
 
 
 def userinfo(uri: str) -> str:

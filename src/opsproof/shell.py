@@ -1,18 +1,20 @@
 """Commands on a host, over any transport that testinfra knows; the only module that runs any."""
 
+import io
 import os
 import secrets
 import select
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 from opsproof import ssh
 from opsproof.errors import CommandError, HostUnreachable, OutputError
@@ -20,6 +22,8 @@ from opsproof.models import Host
 
 STREAM_CAP_BYTES = 4 * 2**20
 STOP_PATIENCE_S = 1
+COMPLAINT_BYTES = 4096
+PART_BYTES = 2**18
 _RUNNING: set[int] = set()
 
 
@@ -204,21 +208,78 @@ def attended(host: Host, command: Command) -> Iterator[str]:
             process.kill()
 
 
+@dataclass(frozen=True)
+class Piped:
+    """A command that runs: what it writes, of whatever length, and why it failed, once it has."""
+
+    host: str
+    process: "subprocess.Popen[bytes]"
+    stdout: BinaryIO
+    complaint: bytearray
+    listener: threading.Thread
+
+    def send(self, content: BinaryIO) -> None:
+        """Gives it all of `content` to read, and then no more.
+
+        Raises:
+            CommandError: it ended before it had read everything.
+        """
+        stdin = cast("io.FileIO", self.process.stdin)
+        try:
+            while part := content.read(PART_BYTES):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[stdin.write(rest) :]
+        except BrokenPipeError as error:
+            self.require("the command")
+            raise CommandError(f"{self.host}: the command did not read everything") from error
+        stdin.close()
+
+    def require(self, tool: str) -> None:
+        """Waits for its end.
+
+        Raises:
+            CommandError: it failed, was ended, or is not there.
+        """
+        self.stdout.close()
+        if status := self.process.wait():
+            self.listener.join(STOP_PATIENCE_S)
+            how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+            said = self.complaint.decode(errors="replace").strip() or "no message"
+            raise CommandError(f"{self.host}: {tool} {how}: {_reason(said)}")
+
+
 @contextmanager
-def piped(host: Host, command: Command) -> Iterator["subprocess.Popen[bytes]"]:
-    """The running `command`, with its standard input and output as pipes, of whatever length; ended with its use.
+def piped(host: Host, command: Command) -> Iterator[Piped]:
+    """The running `command`; ended with its use, or when its time is over.
 
     Raises:
         HostUnreachable: the transport has no pipes.
     """
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        _attending(host, command), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    words, pipe, complaint = _attending(host, command), subprocess.PIPE, bytearray()
+    # Without a buffer of Python's own in front of it, nothing is left to be flushed into a pipe that is broken.
+    with (
+        subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process,
+        io.BufferedReader(cast("io.FileIO", process.stdout), PART_BYTES) as stdout,
+    ):
+        listener = threading.Thread(target=_listen, args=(process.stderr, complaint), daemon=True)
+        clock = threading.Timer(command.timeout_s, process.kill)
+        clock.daemon = True
+        listener.start()
+        clock.start()
         try:
-            yield process
+            yield Piped(host.name, process, stdout, complaint, listener)
         finally:
+            clock.cancel()
             process.kill()
+            listener.join(STOP_PATIENCE_S)
+
+
+def _listen(stream: IO[bytes], complaint: bytearray) -> None:
+    with suppress(ValueError, OSError):  # it was closed with the command
+        while part := stream.read(COMPLAINT_BYTES):
+            complaint += part
+            del complaint[:-COMPLAINT_BYTES]
 
 
 def _attending(host: Host, command: Command) -> list[str]:

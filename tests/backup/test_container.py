@@ -1,5 +1,7 @@
 """A server in a container: the same backup, by the client's programs that docker starts in it."""
 
+import pytest
+
 from opsproof.backup import manifest
 
 DOCKER = """\
@@ -8,22 +10,44 @@ echo "$@" >> "{log}"
 [ "$1 $2 $3" = "exec -i meta-chat-postgres" ] || exit 125
 shift 3
 export PGHOST=127.0.0.1 PGPORT={port} PGPASSFILE={passfile} PATH={bin}:$PATH
-exec "$@"
+"""
+AS_IT_IS = 'exec "$@"'
+LOSING_THE_END = """\
+case "$*" in
+    *--snapshot*) "$@" | head -c 9000000 ;;
+    *) exec "$@" ;;
+esac
 """
 
 
-def test_everything_of_the_client_is_started_in_the_container(site, tmp_path):
-    tools, log = tmp_path / "tools", tmp_path / "log"
-    tools.mkdir()
-    passfile = site.layout.secrets / "pgpass-backup"
-    text = DOCKER.format(log=log, port=site.server.port, passfile=passfile, bin=site.layout.bin)
-    (tools / "docker").write_text(text)
-    (tools / "docker").chmod(0o755)
-    inventory = site.inventory()
-    said = inventory.read_text().replace(f'path = ["{site.layout.bin}"]', f'path = ["{tools}"]')
-    said = said.replace("[hosts.vps.backups", 'container = "meta-chat-postgres"\n[hosts.vps.backups')
-    inventory.write_text(f"{said}[hosts.vps.containers]\nmeta-chat-postgres = {{}}\n")
-    done = site.run("--apply", inventory=inventory)
+@pytest.fixture
+def log(tmp_path):
+    """What docker was asked."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def contained(site, log, tmp_path):
+    """Declares a container, in which a docker of our own starts what it is told to."""
+
+    def inventory(script):
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        passfile = site.layout.secrets / "pgpass-backup"
+        head = DOCKER.format(log=log, port=site.server.port, passfile=passfile, bin=site.layout.bin)
+        (tools / "docker").write_text(head + script)
+        (tools / "docker").chmod(0o755)
+        path = site.inventory()
+        said = path.read_text().replace(f'path = ["{site.layout.bin}"]', f'path = ["{tools}"]')
+        said = said.replace("[hosts.vps.backups", 'container = "meta-chat-postgres"\n[hosts.vps.backups')
+        path.write_text(f"{said}[hosts.vps.containers]\nmeta-chat-postgres = {{}}\n")
+        return path
+
+    return inventory
+
+
+def test_everything_of_the_client_is_started_in_the_container(site, contained, log):
+    done = site.run("--apply", inventory=contained(AS_IT_IS))
     assert (done.returncode, done.stderr) == (0, "")
     assert site.flaws() == site.leftovers == []
     (name,) = site.sets
@@ -33,3 +57,10 @@ def test_everything_of_the_client_is_started_in_the_container(site, tmp_path):
         assert f"exec -i meta-chat-postgres {tool}" in asked
     assert "passfile" not in asked
     assert "host=127.0.0.1" not in asked
+
+
+def test_an_archive_whose_end_docker_lost_is_no_backup(site, contained):
+    done = site.run("--apply", inventory=contained(LOSING_THE_END))
+    assert done.returncode == 4
+    assert "the end of the archive was lost on the way out of the container" in done.stderr
+    assert site.sets == site.leftovers == []

@@ -3,18 +3,15 @@
 import hashlib
 import io
 import subprocess
-import sys
 
 import pytest
 
-from lab import ports
 from opsproof.backup import manifest, offsite
 from opsproof.backup.encryption import encrypted
 from opsproof.backup.s3 import Bucket
 from opsproof.errors import MeasurementError
 
 pyrage = pytest.importorskip("pyrage")
-boto3 = pytest.importorskip("boto3")
 
 
 @pytest.fixture
@@ -22,33 +19,6 @@ def elsewhere(tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture(scope="module")
-def s3_server():
-    port = ports.free()
-    words = [sys.executable, "-c", f"from moto.server import main; main(['-p', '{port}'])"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
-
-
-@pytest.fixture
-def s3(s3_server, monkeypatch):
-    said = {
-        "AWS_ENDPOINT_URL_S3": s3_server,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in said.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", config=boto3.session.Config(retries={"max_attempts": 10, "mode": "standard"}))
-    client.create_bucket(Bucket="copies")
-    yield client
-    for each in client.list_objects_v2(Bucket="copies").get("Contents", []):
-        client.delete_object(Bucket="copies", Key=each["Key"])
-    client.delete_bucket(Bucket="copies")
 
 
 def sums(folder):
@@ -76,10 +46,10 @@ def test_a_copy_in_a_bucket_is_the_same(site, s3):
         body = s3.get_object(Bucket="copies", Key=f"metachat/{path.name}")["Body"].read()
         assert body == path.read_bytes()
     bucket = Bucket("copies", "/metachat")
-    assert bucket.lacking(name) == ""
+    assert bucket.lacking(name, 10) == ""
     s3.delete_object(Bucket="copies", Key=f"metachat/{name}.globals.sql")
-    assert bucket.lacking(name) == f"{name}.globals.sql is gone"
-    assert bucket.lacking("other") == "there is no whole copy of other"
+    assert bucket.lacking(name, 10) == f"{name}.globals.sql is gone"
+    assert bucket.lacking("other", 10) == "there is no whole copy of other"
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
@@ -110,13 +80,13 @@ def test_what_a_copy_lacks_is_told(site, elsewhere):
     assert site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)])).returncode == 0
     (name,) = site.sets
     there = offsite.place(host(), str(elsewhere))
-    assert there.lacking(name) == ""
-    assert there.lacking("metachat_20200101T000000Z") == "there is no whole copy of metachat_20200101T000000Z"
+    assert there.lacking(name, 10) == ""
+    assert there.lacking("metachat_20200101T000000Z", 10) == "there is no whole copy of metachat_20200101T000000Z"
     path = elsewhere / f"{name}.globals.sql"
     path.write_bytes(path.read_bytes() + b" ")
-    assert there.lacking(name).startswith(f"{name}.globals.sql: FAILED")
+    assert there.lacking(name, 10).startswith(f"{name}.globals.sql: FAILED")
     path.unlink()
-    assert "No such file" in there.lacking(name) or "could not be read" in there.lacking(name)
+    assert "No such file" in there.lacking(name, 10) or "could not be read" in there.lacking(name, 10)
 
 
 def host(transport="local://"):
@@ -128,9 +98,9 @@ def host(transport="local://"):
 def test_a_place_that_cannot_be_reached_is_unknown(free_port):
     there = offsite.place(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
     with pytest.raises(MeasurementError):
-        there.lacking("db_20261125T020000Z")
+        there.lacking("db_20261125T020000Z", 10)
     with pytest.raises(MeasurementError):
-        there.put("x", io.BytesIO(b"x"))
+        there.put("x", io.BytesIO(b"x"), 1)
 
 
 def test_a_bucket_that_cannot_be_reached_is_unknown(monkeypatch, free_port):
@@ -139,7 +109,7 @@ def test_a_bucket_that_cannot_be_reached_is_unknown(monkeypatch, free_port):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with pytest.raises(MeasurementError, match="s3://copies"):
-        Bucket("copies", "").lacking("db_20261125T020000Z")
+        Bucket("copies", "").lacking("db_20261125T020000Z", 10)
 
 
 def test_encryption_that_fails_is_no_end_of_the_content():

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from opsproof.backup import shelf
+from opsproof.backup.manifest import ManifestError
 from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.backups import Backups
 from opsproof.models import Host
@@ -113,6 +114,62 @@ def test_a_table_is_in_the_list_by_its_whole_name(look):
     assert look("echo '2; 0 3 TABLE public t owner'").reading.lacks() == ["public.t"]
 
 
+def crafted(folder):
+    (folder / f"{SETS[1]}.dump").write_bytes(b"takes over its reader")
+
+
+def crafted_and_written_into_the_manifest(folder):
+    path = folder / f"{SETS[1]}.manifest.json"
+    before = described(folder / f"{SETS[1]}.dump")["sha256"]
+    crafted(folder)
+    path.write_text(path.read_text().replace(before, described(folder / f"{SETS[1]}.dump")["sha256"]))
+
+
+def crafted_and_without_a_manifest(folder):
+    crafted(folder)
+    (folder / f"{SETS[1]}.manifest.json").unlink()
+
+
+def crafted_and_with_an_empty_manifest(folder):
+    crafted(folder)
+    (folder / f"{SETS[1]}.manifest.json").write_text("")
+
+
+def with_the_archive_and_the_manifest_of_another_set(folder):
+    (folder / f"{SETS[1]}.dump").write_bytes((folder / f"{SETS[0]}.dump").read_bytes())
+    (folder / f"{SETS[1]}.manifest.json").write_bytes((folder / f"{SETS[0]}.manifest.json").read_bytes())
+
+
+def with_the_archive_under_another_name(folder):
+    (folder / f"{SETS[1]}.dump").rename(folder / f"{SETS[1]}.dump.zst")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        crafted,
+        crafted_and_written_into_the_manifest,
+        crafted_and_without_a_manifest,
+        crafted_and_with_an_empty_manifest,
+        with_the_archive_and_the_manifest_of_another_set,
+        with_the_archive_under_another_name,
+    ],
+)
+def test_pg_restore_is_given_no_archive_but_that_of_the_manifest(look, folder, tmp_path_factory, change):
+    trace = tmp_path_factory.mktemp("trace") / "ran"
+    change(folder)
+    reading = look(f"touch {trace}", read=SETS[1]).reading
+    assert (trace.exists(), reading.listed) == (False, ())
+    with pytest.raises((Absent, ManifestError, CommandError)):
+        reading.lacks()
+
+
+def test_pg_restore_is_given_the_archive_of_the_manifest(look, tmp_path_factory):
+    trace = tmp_path_factory.mktemp("trace") / "ran"
+    look(f"touch {trace}")
+    assert trace.exists()
+
+
 def test_a_named_set_is_read_or_none(look):
     assert look(read=SETS[0]).reading.name == SETS[0]
     assert look(read="none").reading is None
@@ -133,7 +190,7 @@ def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
 
 def test_an_answer_cut_short_is_none():
     with pytest.raises(OutputError, match="cut short"):
-        shelf.seen(Answer(0, "me root\nfree 1\n"), "db", "/b")
+        shelf.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
 
 
 def test_size_is_compared_with_the_median_of_the_seven_before():
@@ -141,13 +198,15 @@ def test_size_is_compared_with_the_median_of_the_seven_before():
         f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)
     ]
     lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
-    state = Backups().parse(Answer(0, "\n".join(["me root", "free 300", *lines, "end", ""])), "db", declared("/b"))
+    state = Backups().parse(
+        Answer(0, "\n".join(["me root", "folder 1 0700 root", "free 300", *lines, "end", ""])), "db", declared("/b")
+    )
     assert state.size_change == 50
     assert state.room == 200
 
 
 def test_the_first_backup_has_nothing_to_be_compared_with():
-    text = "me root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
+    text = "me root\nfolder 1 0700 root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
     assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
 
 

@@ -1,6 +1,7 @@
 """One docker lab for a whole test session, healthy and warm; it is left as it was found."""
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lab import lock
-from lab.docker import DockerLab, engine
+from lab.docker import DockerLab, backups, engine
 from lab.docker.layout import NAMES
 from lab.errors import LabError
 from opsproof.facts.containers import FIRST_START_S
@@ -35,12 +36,14 @@ def docker_lab() -> Iterator[DockerLab]:
 
 @pytest.fixture(scope="session")
 def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
-    """Daily rounds over ssh, with connections of their own; none may take longer than half a minute."""
-    folder = tmp_path_factory.mktemp("docker")
-    inventory = docker_lab.inventory(folder / "lab-docker.toml")
+    """Daily and weekly rounds over ssh, with connections of their own; none may take longer than half a minute."""
+    inventory = docker_lab.inventory(tmp_path_factory.mktemp("docker") / "lab-docker.toml")
+    reports = docker_lab.layout.reports
+    shutil.rmtree(reports, ignore_errors=True)
+    backups.practise(docker_lab, reports)
     # Sockets have short paths, so the folder for connections has one too.
     with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
-        rounds = Rounds(inventory, folder / "reports", timeout_s=30, environment={"XDG_RUNTIME_DIR": runtime})
+        rounds = Rounds(inventory, reports, 30, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})
         rounds.run()  # what grows since the last run needs one
         yield rounds
 

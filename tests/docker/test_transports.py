@@ -13,6 +13,7 @@ SQL = {
     "test_database_accepts_connections",
     "test_query_is_answered_quickly",
     "test_connections_are_left",
+    "test_database_is_not_too_large",
     "test_shared_memory_fits_maintenance",
 }
 TUNNELLED = 'port=5432 dbname=metachat user=opsproof_monitor"\npassword_file = "/home/ops/.opsproof/postgres"\n'
@@ -28,7 +29,7 @@ def over_docker(rounds, tmp_path):
     def rounds_with(*changes, **environment):
         text = rounds.inventory.read_text()
         transport = next(line for line in text.splitlines() if line.startswith("transport = "))
-        for before, after in ((transport, 'transport = "docker://meta-chat-vps"'), *changes):
+        for before, after in ((transport, 'transport = "docker://ops@meta-chat-vps"'), *changes):
             assert before in text
             text = text.replace(before, after)
         inventory = tmp_path / "over-docker.toml"

@@ -6,7 +6,17 @@ from contextlib import contextmanager
 
 from lab.docker import DockerLab
 from lab.docker.faults.fault import fault
-from lab.docker.faults.steps import CONTAINER_CHECKS, DATABASE_CHECKS, LOG_REPORT, PROCESS_LIST, moved, of, written
+from lab.docker.faults.steps import (
+    CONTAINER_CHECKS,
+    DATABASE_CHECKS,
+    LISTED_IN_CONTAINER,
+    LOG_REPORT,
+    OF_DRILLS,
+    PROCESS_LIST,
+    moved,
+    of,
+    written,
+)
 from lab.docker.layout import SSH_PORT
 from lab.docker.server import MONITOR_FOLDER
 from lab.errors import LabError
@@ -33,7 +43,7 @@ def sshd_stopped(lab: DockerLab) -> Iterator[None]:
     lab.root("systemctl", "start", "ssh")
 
 
-@fault(unknown=EVERYTHING)
+@fault(unknown=EVERYTHING, passed=OF_DRILLS)
 def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
     """The ssh server was stopped, and no connection is left."""
     lab.root("systemctl", "stop", "ssh")
@@ -42,7 +52,7 @@ def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
     lab.root("systemctl", "start", "ssh")
 
 
-@fault(unknown=EVERYTHING)
+@fault(unknown=EVERYTHING, passed=OF_DRILLS)
 def key_refused(lab: DockerLab) -> Iterator[None]:
     """The monitor's key was taken out of the list."""
     with moved(lab, KEYS):
@@ -50,14 +60,14 @@ def key_refused(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=EVERYTHING, root=True)
+@fault(unknown=EVERYTHING, passed=OF_DRILLS, root=True)
 def network_lost(lab: DockerLab) -> Iterator[None]:
     """No packet arrives any more on the connection that is open; nothing says so."""
     with _black_hole():
         yield
 
 
-@fault(unknown=EVERYTHING, root=True)
+@fault(unknown=EVERYTHING, passed=OF_DRILLS, root=True)
 def server_out_of_reach(lab: DockerLab) -> Iterator[None]:
     """No packet arrives, and there is no connection."""
     _end_sessions(lab)
@@ -93,7 +103,7 @@ def sudo_refused(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance")))
+@fault(unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance"), *LISTED_IN_CONTAINER))
 def docker_out_of_reach(lab: DockerLab) -> Iterator[None]:
     """Nobody listens at Docker's socket."""
     lab.root("mount", "--bind", "/dev/null", SOCKET)

@@ -46,6 +46,7 @@ DATABASE_CHECKS = (
     "test_database_accepts_connections",
     "test_query_is_answered_quickly",
     "test_connections_are_left",
+    "test_database_is_not_too_large",
     "test_shared_memory_fits_maintenance",
 )
 PROCESS_LIST = (
@@ -57,12 +58,41 @@ PROCESS_LIST = (
     "test_restarts_are_rare",
     "test_memory_is_bounded",
     "test_process_has_settled",
+    "test_rotation_is_installed",
 )
 LOG_REPORT = (
     "test_errors_are_few",
     "test_client_errors_are_ordinary",
     "test_nothing_is_fatal",
     "test_log_is_written",
+    "test_rotation_is_configured_as_declared",
+    "test_log_is_rotated",
+    "test_rotated_files_reach_back",
+    "test_old_rotated_files_are_removed",
+    "test_rotated_files_are_compressed",
+    "test_log_folder_is_small",
+    "test_no_log_file_is_large",
+    "test_logs_of_pm2_itself_are_small",
+)
+LISTED_IN_CONTAINER = ("test_backup_holds_every_table",)
+"""What pg_restore is asked for in the database's container."""
+OF_DRILLS = ("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough")
+"""What is read from the journal, wherever the server is."""
+CONTENT_OF_BACKUP = ("test_backup_is_what_it_was", "test_backup_holds_every_table")
+OF_NEWEST_BACKUP = (
+    *CONTENT_OF_BACKUP,
+    "test_backup_is_fresh",
+    "test_backup_is_large_enough",
+    "test_backup_size_is_steady",
+    "test_next_backup_has_room",
+    "test_backup_is_off_site",
+)
+EVERY_BACKUP = (
+    *OF_NEWEST_BACKUP,
+    "test_backups_are_enough",
+    "test_backup_is_private",
+    "test_no_backup_was_interrupted",
+    "test_old_backups_are_let_go",
 )
 
 

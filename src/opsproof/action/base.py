@@ -17,10 +17,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One change: what it does, in one line, and how."""
+    """One change: what it does, in one line, and how.
+
+    `part` is what it is about, from the whole to its parts. Where a step fails, those about the same, about a part
+    of it or about the whole of it are left out; others do not depend on it.
+    """
 
     title: str
     do: Callable[[], None]
+    part: tuple[str, ...] = ()
+
+    def depends_on(self, other: "Step") -> bool:
+        """Whether it must not be done once `other` has failed."""
+        length = min(len(self.part), len(other.part))
+        return self.part[:length] == other.part[:length]
 
 
 @dataclass(frozen=True)

@@ -147,15 +147,34 @@ def _confirm(action: Action) -> None:
 
 def _apply(action: Action, steps: list[Step], course: Course) -> None:
     course.outcome = "begun"
+    failed: list[tuple[Step, OpsproofError]] = []
     for number, step in enumerate(steps, 1):
+        if any(step.depends_on(each) for each, _ in failed):
+            action.work.say(f"  {number}. left out")
+            continue
         started = time.monotonic()
-        _do(step)
-        action.work.say(f"  {number}. done in {time.monotonic() - started:.1f} s")
+        try:
+            _do(step)
+        except OpsproofError as error:
+            if all(each.depends_on(step) for each in steps[number:]):
+                raise _first([*failed, (step, error)]) from error
+            failed.append((step, error))
+            action.work.say(f"  {number}. failed: {error}")
+        else:
+            action.work.say(f"  {number}. done in {time.monotonic() - started:.1f} s")
+    if failed:
+        raise _first(failed)
     try:
         action.prove(steps)
     except MeasurementError as error:
         raise NotRepaired(f"the steps ran, and what they did cannot be measured: {error}") from error
     course.end("done", f"done and proven in {time.time() - course.began:.1f} s")
+
+
+def _first(failed: list[tuple[Step, OpsproofError]]) -> OpsproofError:
+    """What is raised of several failures: the first, in its own kind; what the others say stands behind it."""
+    kind = type(failed[0][1])
+    return kind("; ".join(str(error) for _, error in failed))
 
 
 def _do(step: Step) -> None:

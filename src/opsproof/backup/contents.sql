@@ -89,6 +89,7 @@ SELECT json_build_object(
     'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
     'database', datname,
     'owner', pg_get_userbyid(datdba),
+    'bootstrap', pg_get_userbyid(10),
     'bytes', pg_database_size(oid),
     'encoding', pg_encoding_to_char(encoding),
     'collate', datcollate,

@@ -1,11 +1,18 @@
-"""What is done for one declared backup: looked at, dumped, read back, copied, let go."""
+"""What is done for one declared backup: looked at, dumped, read back, let go; `target` has its copies."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from opsproof.action import Action
-from opsproof.backup import offsite, progress, shelf, source
+from opsproof.backup import manifest, progress, shelf, source
+from opsproof.backup.folder import removals
+from opsproof.backup.manifest import ManifestError
 from opsproof.backup.retention import expendable
 from opsproof.backup.shelf import Reading, Shelf
+from opsproof.backup.tables import Tables
+from opsproof.backup.target import Target
 from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.nouns import Backup
 from opsproof.quantities import show
@@ -57,13 +64,22 @@ class Deed:
         self.backup: Backup = self.host.backups[name]
         self.shelf = action.shelf(name)
         self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
-        after = shelf.began(self.shelf.newest) + 1 if self.shelf.sets else 0.0
-        self.set = shelf.called(name, max(self.shelf.now, after))
+        self.set = self.shelf.fresh_name
+        self.made = Reading(self.set)
+        self.targets = [Target(self, each) for each in self.backup.off_site]
 
-    @property
+    @cached_property
     def expected_bytes(self) -> int:
-        """The size of the last backup, else that of the database."""
-        return self.shelf.size(self.shelf.newest) if self.shelf.sets else self.source.size_bytes
+        """The size of the last backup, and as much more as the database has grown since; else that of the database."""
+        if not self.shelf.sets:
+            return self.source.size_bytes
+        newest = self.shelf.newest
+        (answer,) = self.work.ask(argv("cat", "--", f"{self.backup.folder}/{newest}.manifest.json"))
+        try:
+            then = int(manifest.read(answer.stdout).server["bytes"]) or self.source.size_bytes
+        except (ManifestError, KeyError):
+            then = self.source.size_bytes
+        return int(self.shelf.size(newest) * max(1.0, self.source.size_bytes / then))
 
     @property
     def outlook(self) -> str:
@@ -88,21 +104,19 @@ class Deed:
         """Says no to a dump that would not come to its end.
 
         Raises:
-            Refused: the role, the client or the room on the disk is not enough.
+            Refused: the role, the client or the folder is not what it must be.
         """
         self.source.require_everything(self.backup)
-        needed = MARGIN * self.expected_bytes
-        if self.shelf.free_bytes < needed:
-            free, room = show(self.shelf.free_bytes, "bytes"), show(needed, "bytes")
-            raise Refused(f"{self.backup.folder} has {free} left, and {room} are needed")
+        if self.shelf.open_to_others:
+            raise Refused(f"others may change what lies in {self.shelf.open_to_others}: chmod 0700")
 
     def sweep(self) -> None:
         """Removes what is left of interrupted backups."""
         self._remove([each.name for each in self.shelf.leftovers])
 
     def _remove(self, files: list[str]) -> None:
-        paths = [f"{self.backup.folder}/{each}" for each in files]
-        self.work.do(argv("rm", "-f", "--", *paths, timeout_s=300), "rm")
+        for command in removals(self.backup.folder, files):
+            self.work.do(command, "removing")
 
     def dump(self) -> None:
         """Makes it, and reads it back.
@@ -111,14 +125,25 @@ class Deed:
             StepFailed: there is no new backup, or it is not what it should be.
         """
         command = source.dumping(self.host, self.backup, self.set, self.source)
-        quiet = self.action.options.json
-        with progress.telling("dumped", self.expected_bytes, self.work.say, quiet=quiet) as tell:
-            progress.watched(lambda: self._do(command), self._written, tell)
-        self._require_sound(self.set)
+        total, done = self._meter()
+        with progress.telling("dumped", total, self.work.say, quiet=self.action.options.json) as tell:
+            progress.watched(lambda: self._do(command), done, tell)
+        self.made = self._require_sound(self.set)
         self.action.measured |= {"backup": self.name, "set": self.set}
 
     def _do(self, command: Any) -> None:
         self.work.do(command, "the dump")
+
+    def _meter(self) -> tuple[float, Callable[[], float]]:
+        """What the dump is measured against, and how far it is: by its own size, or by the tables that were read.
+
+        How small a first backup becomes is not known, but how large its tables are is.
+        """
+        if not self.shelf.sets:
+            with suppress(MeasurementError):
+                tables = Tables(self.work, self.backup)
+                return tables.total_bytes, tables.read_bytes
+        return float(self.expected_bytes), self._written
 
     def _written(self) -> float:
         paths = [f"{self.backup.folder}/{self.set}.{suffix}.partial" for suffix in ("dump", "dump.zst")]
@@ -134,8 +159,8 @@ class Deed:
         found = self.action.shelf(self.name, set_name, self.backup.timeout).reading
         return found or Reading(set_name)
 
-    def _require_sound(self, set_name: str) -> None:
-        """Raises a StepFailed unless a set is what its manifest says, and lists every table."""
+    def _require_sound(self, set_name: str) -> Reading:
+        """A set, read back: a StepFailed unless it is what its manifest says, and lists every table."""
         try:
             reading = self.reading(set_name)
             flaws = reading.flaws() or [f"{each} is not in it" for each in reading.lacks(*self.backup.tables)]
@@ -143,21 +168,14 @@ class Deed:
             raise StepFailed(f"{set_name} cannot be read back: {error}") from error
         if flaws:
             raise StepFailed(f"{set_name}: {'; '.join(flaws[:3])}")
-
-    def copy(self, target: str) -> None:
-        """Copies the new set to a target, and reads the copy back."""
-        offsite.copy(self.host, self.backup, self.reading(self.set), target)
+        return reading
 
     def prune(self) -> None:
-        """Lets go what need not be kept, once as many as must be kept are proven to be sound.
-
-        The manifest goes first: what is left of a set that goes halfway is no backup.
-        """
-        staying = sorted({*self.shelf.sets, self.set} - {*self.expendable})
+        """Lets go what need not be kept, once as many as must be kept are proven to be sound."""
+        staying = shelf.in_order({*self.shelf.sets, self.set} - {*self.expendable}, self.shelf.now)
         for each in staying[-self.backup.keep_least :]:
             self._require_sound(each)
-        files = [each.name for name in self.expendable for each in self.shelf.files(name)]
-        self._remove(sorted(files, key=lambda name: not name.endswith(".manifest.json")))
+        self._remove([each.name for name in self.expendable for each in self.shelf.files(name)])
 
     def prove(self) -> None:
         """Shows that the new backup is there, that nothing is left over, and that what should go is gone.
@@ -171,6 +189,19 @@ class Deed:
             raise NotRepaired(f"{self.set} is not there")
         if wrong:
             raise NotRepaired(f"still there: {', '.join(wrong)}")
-        for target in self.backup.off_site:
-            if lacking := offsite.lacking(self.host, target, self.set):
-                raise NotRepaired(f"{target}: {lacking}")
+        for target in self.targets:
+            target.prove()
+
+
+def require_room(deeds: list[Deed]) -> None:
+    """Says no to dumps that do not all have room.
+
+    Raises:
+        Refused: the disk that they go to has less than they need.
+    """
+    for device in sorted({each.shelf.device for each in deeds}):
+        there = [each for each in deeds if each.shelf.device == device]
+        needed, free = MARGIN * sum(each.expected_bytes for each in there), there[0].shelf.free_bytes
+        if free < needed:
+            room = show(needed, "bytes")
+            raise Refused(f"{there[0].backup.folder} has {show(free, 'bytes')} left, and {room} are needed")

@@ -8,14 +8,15 @@ A JSON object of format 1::
      "tools": {"pg_dump": "pg_dump (PostgreSQL) 17.5", "compression": "zstd"},
      "files": {"dump": {"name": "….dump", "bytes": 123, "sha256": "…"}, "globals": {…}},
      "server": {"version": "17.5", "version_num": 170005, "lsn": "0/1A2B3C", "database": "metachat",
-                "owner": "metachat", "bytes": 363000000, "encoding": "UTF8", "collate": "C", "ctype": "C",
-                "provider": "c", "locale": null, "large_objects": 0,
+                "owner": "metachat", "bootstrap": "metachat", "bytes": 363000000, "encoding": "UTF8",
+                "collate": "C", "ctype": "C", "provider": "c", "locale": null, "large_objects": 0,
                 "schema_sha256": "…", "grants_sha256": "…"},
      "tables": [["public", "chunks", 20000], …],
      "checksum": "…"}
 
 All of `server` and `tables` is of the one snapshot that pg_dump read as well. Tables are ordinary ones and
-leaves of partitioned ones, without those of extensions. `compression` is "zstd" where pg_dump compressed, and
+leaves of partitioned ones, without those of extensions. `bootstrap` is the role that the server was made with.
+`compression` is "zstd" where pg_dump compressed, and
 "wrapped" where the file as a whole is a zstd stream. The checksum is the SHA-256 of everything before its own key.
 """
 

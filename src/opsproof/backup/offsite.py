@@ -7,192 +7,192 @@ last one is `SET.sha256`, in the form of sha256sum, whose presence is what makes
 
 import hashlib
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
-from opsproof import shell
+from opsproof.backup import progress
 from opsproof.backup.encryption import encrypted
+from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
+from opsproof.backup.manifest import File
+from opsproof.backup.progress import Tell
 from opsproof.backup.s3 import Bucket
-from opsproof.backup.shelf import Reading
-from opsproof.errors import MeasurementError, StepFailed
+from opsproof.backup.shelf import Reading, in_order
+from opsproof.errors import MeasurementError
 from opsproof.models import Host
 from opsproof.nouns import Backup
-from opsproof.shell import Command, argv
 
-CHUNK_BYTES = 2**18
 READ_BACK_TIMEOUT_S = 120.0
+STALE_S = 86400.0
+"""What is of no whole copy and has not been written for so long is left over: no copy is at work on it."""
+ENCRYPTED = ".age"
+LIST = ".sha256"
+_FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256)(\.partial)?"
 
 
 class Place(Protocol):
     """Where copies lie."""
 
-    def put(self, name: str, content: BinaryIO) -> str:
-        """Writes `content` under a name that it has not yet; the checksum of what was read back."""
+    def put(self, name: str, content: BinaryIO, size_bytes: int) -> str:
+        """Writes `content`, of about `size_bytes`, to be called `name`; the checksum of what was read back."""
 
     def commit(self, name: str) -> None:
         """Gives it its name."""
 
-    def lacking(self, set_name: str) -> str:
+    def read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """What lies there under a name, as it is read."""
+
+    def ages(self, prefix: str) -> dict[str, float]:
+        """The seconds since each file of such a name was written; NAME.partial is one that is not complete."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Removes files, a list or a manifest before what it vouches for."""
+
+    def lacking(self, set_name: str, timeout_s: float) -> str:
         """What is missing of a set; empty where nothing is."""
 
 
-@dataclass(frozen=True)
-class Folder:
-    """A folder of a host, which may be the one that the backup is of."""
-
-    host: Host
-    path: str
-
-    def put(self, name: str, content: BinaryIO) -> str:
-        """Writes `content`, of whatever length, and gives the checksum of what then lies there.
-
-        Raises:
-            MeasurementError: it cannot be written.
-        """
-        with shell.piped(self.host, self._place(name)) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                while part := content.read(CHUNK_BYTES):
-                    process.stdin.write(part)
-                process.stdin.close()
-            except BrokenPipeError as error:
-                raise MeasurementError(f"{self.host.name}: {self.path}/{name} cannot be written") from error
-            said = process.stdout.read().decode(errors="replace").split()
-        return _sum_said(said, f"{self.host.name}: {self.path}/{name} cannot be written")
-
-    def put_own(self, name: str, source: str) -> str:
-        """The same with a file of this host, which does not leave it."""
-        script = 'exec "$@" <"$0"'
-        command = argv("sh", "-c", script, source, *self._place(name).argv, timeout_s=self._place(name).timeout_s)
-        said = shell.run(self.host, (command,))[0].require(f"the copy to {self.path}").stdout.split()
-        return _sum_said(said, f"{self.path}/{name} cannot be written")
-
-    def _place(self, name: str, *more: str) -> Command:
-        return argv("perl", "-e", _place(), "--", self.path, name, *more, timeout_s=6 * 3600.0)
-
-    def commit(self, name: str) -> None:
-        """Gives it its name.
-
-        Raises:
-            MeasurementError: that did not work.
-        """
-        shell.run(self.host, (self._place(name, "name"),))[0].require(f"{self.path}/{name}")
-
-    def lacking(self, set_name: str) -> str:
-        """What is missing of a set, or not what it was; all of it is read.
-
-        Raises:
-            MeasurementError: it cannot be told.
-        """
-        words = ("env", "-C", self.path, "sha256sum", "--check", "--strict", "--quiet", f"{set_name}.sha256")
-        answer = shell.run(self.host, (argv(*words, timeout_s=READ_BACK_TIMEOUT_S),))[0]
-        if answer.require("sha256sum", 0, 1, 125).status == 0:
-            return ""
-        if f"{set_name}.sha256: No such file" in answer.stderr or "cannot change directory" in answer.stderr:
-            return f"there is no whole copy of {set_name}"
-        return "; ".join([*answer.stdout.splitlines()[:2], answer.stderr.strip().splitlines()[-1]])
-
-
-def _sum_said(said: list[str], otherwise: str) -> str:
-    if len(said) != 2:
-        raise MeasurementError(otherwise)
-    return said[0]
-
-
-@cache
-def _place() -> str:
-    return Path(__file__).with_name("place.pl").read_text(encoding="utf-8")
-
-
-@dataclass
-class _Counted(io.RawIOBase):
-    """What is read, with the checksum of it so far."""
-
-    content: BinaryIO
-    sum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        part = self.content.read(size)
-        self.sum.update(part)
-        return part
-
-
-def place(host: Host, target: str) -> Place:
+def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> Place:
     """Where a target of off_site is."""
     if "://" not in target:
-        return Folder(host, target)
+        return Folder(host, target, timeout_s)
     parts = urlsplit(target)
     if parts.scheme == "s3":
         return Bucket(parts.netloc, parts.path)
     remote = f"ssh://{parts.netloc}{f'?{parts.query}' if parts.query else ''}"
-    return Folder(Host.model_validate({"transport": remote}).placed(parts.hostname or target, ()), parts.path)
+    there = Host.model_validate({"transport": remote}).placed(parts.hostname or target, ())
+    return Folder(there, parts.path, timeout_s)
 
 
-def copy(host: Host, backup: Backup, reading: Reading, target: str) -> None:
-    """Copies a set to a target, and reads the copy back.
+@dataclass(frozen=True)
+class Copies:
+    """The copies of one declared backup that lie in a place: the seconds since each of their files was written."""
+
+    ages: dict[str, float]
+    now: float
+
+    @property
+    def sets(self) -> list[str]:
+        """The whole ones, oldest first: what has a list."""
+        return in_order((each.removesuffix(LIST) for each in self.ages if each.endswith(LIST)), self.now)
+
+    @property
+    def stale(self) -> list[str]:
+        """Files of copies that did not come to their end, or went halfway, and that nobody is at work on."""
+        whole = set(self.sets)
+        left = [each for each in self.ages if each.endswith(".partial") or each.partition(".")[0] not in whole]
+        return sorted(each for each in left if self.ages[each] > STALE_S)
+
+    def files(self, sets: Sequence[str]) -> list[str]:
+        """The files of these sets."""
+        return [each for each in self.ages if each.partition(".")[0] in sets]
+
+
+def copies(there: Place, name: str, now: float) -> Copies:
+    """The copies of the declared backup called `name`, at `now` of the clock that its sets are called after.
 
     Raises:
-        StepFailed: there is no copy, or it is another one than what was to be copied.
+        MeasurementError: they cannot be told.
     """
-    there = place(host, target)
-    try:
-        sums = [*({file.name: file.sha256 for file in reading.manifest.files.values()}).items()]
-        names = [*sums, (f"{reading.name}.manifest.json", hashlib.sha256(reading.text.encode()).hexdigest())]
-        lines = [_copied(host, backup, there, name, sha256) for name, sha256 in names]
-        listing = f"{reading.name}.sha256"
-        _require_same(there.put(listing, io.BytesIO("".join(lines).encode())), _sum("".join(lines)), listing)
-        there.commit(listing)
-    except MeasurementError as error:
-        raise StepFailed(f"no copy in {target}: {error}") from error
+    ours = re.compile(re.escape(name) + _FILE)
+    return Copies({each: age for each, age in there.ages(f"{name}_").items() if ours.fullmatch(each)}, now)
 
 
-def _copied(host: Host, backup: Backup, there: Place, name: str, sha256: str) -> str:
-    """Copies one file of which `sha256` is known; its line in the list of the copy."""
-    source = f"{backup.folder}/{name}"
-    if isinstance(there, Folder) and there.host is host and not backup.age_recipient:
-        _require_same(there.put_own(name, source), sha256, name)
-        there.commit(name)
-        return f"{sha256}  {name}\n"
-    copied = f"{name}.age" if backup.age_recipient else name
-    with _read(host, source) as plain, _sealed(plain, backup.age_recipient) as content:
-        sent = _Counted(content)
-        found = there.put(copied, cast("BinaryIO", sent))
-    _require_same(plain.sum.hexdigest(), sha256, name)
-    _require_same(found, sent.sum.hexdigest(), copied)
-    there.commit(copied)
-    return f"{found}  {copied}\n"
+@dataclass
+class Counted(io.RawIOBase):
+    """What is read, with the checksum of it so far; `told` is told how many bytes that is."""
+
+    content: BinaryIO
+    told: Tell = lambda _: None
+    sum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    done: int = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, `size` at most."""
+        part = self.content.read(size)
+        self.sum.update(part)
+        self.done += len(part)
+        self.told(self.done)
+        return part
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a set of a host that is to be made in a place; `tell` is told how many bytes are done."""
+
+    host: Host
+    backup: Backup
+    reading: Reading
+    there: Place
+    tell: Tell = lambda _: None
+
+    def make(self) -> None:
+        """Makes it, and reads it back.
+
+        Raises:
+            MeasurementError: there is no copy, or it is another one than what was to be copied.
+        """
+        manifest, name = self.reading.manifest, self.reading.name
+        text = self.reading.text.encode()
+        own = File(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
+        lines: list[str] = []
+        done = 0
+        for file in (*manifest.files.values(), own):
+            lines.append(self._copied(file, done))
+            done += file.size_bytes
+        self._put_list(f"{name}{LIST}", "".join(lines).encode())
+
+    def _put_list(self, name: str, content: bytes) -> None:
+        found = self.there.put(name, io.BytesIO(content), len(content))
+        require_same(found, hashlib.sha256(content).hexdigest(), name)
+        self.there.commit(name)
+
+    def _copied(self, file: File, before: int) -> str:
+        """Copies one file, after `before` bytes of others; its line in the list of the copy."""
+        here, name = Folder(self.host, self.backup.folder, self.backup.timeout), file.name
+        if isinstance(self.there, Folder) and self.there.host is self.host and not self.backup.age_recipient:
+            require_same(self._put_own(self.there, f"{here.path}/{name}", name, before), file.sha256, name)
+            self.there.commit(name)
+            return f"{file.sha256}  {name}\n"
+        copied = f"{name}{ENCRYPTED}" if self.backup.age_recipient else name
+        with here.read(name) as content:
+            plain = Counted(content, lambda done: self.tell(before + done))
+            with _sealed(plain, self.backup.age_recipient) as sealed:
+                sent = Counted(sealed)
+                found = self.there.put(copied, cast("BinaryIO", sent), file.size_bytes)
+        require_same(plain.sum.hexdigest(), file.sha256, name)
+        require_same(found, sent.sum.hexdigest(), copied)
+        self.there.commit(copied)
+        return f"{found}  {copied}\n"
+
+    def _put_own(self, there: Folder, path: str, name: str, before: int) -> str:
+        found: list[str] = []
+        progress.watched(
+            lambda: found.append(there.put_own(name, path)),
+            lambda: before + there.size(f"{name}.partial"),
+            self.tell,
+        )
+        return found[0]
 
 
 @contextmanager
-def _read(host: Host, path: str) -> Iterator[_Counted]:
-    with shell.piped(host, argv("cat", "--", path)) as process:
-        assert process.stdout is not None
-        yield _Counted(cast("BinaryIO", process.stdout))
-
-
-@contextmanager
-def _sealed(plain: _Counted, recipient: str) -> Iterator[BinaryIO]:
+def _sealed(plain: Counted, recipient: str) -> Iterator[BinaryIO]:
     content = cast("BinaryIO", plain)
     with encrypted(content, recipient) if recipient else nullcontext(content) as sealed:
         yield sealed
 
 
-def _require_same(found: str, wanted: str, name: str) -> None:
+def require_same(found: str, wanted: str, name: str) -> None:
+    """Raises a MeasurementError unless what was read of `name` has the checksum that it should have."""
     if found != wanted:
         raise MeasurementError(f"{name} is another one than what was read: {found[:12]}… for {wanted[:12]}…")
-
-
-def _sum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def lacking(host: Host, target: str, set_name: str) -> str:
@@ -201,4 +201,4 @@ def lacking(host: Host, target: str, set_name: str) -> str:
     Raises:
         MeasurementError: it cannot be told.
     """
-    return place(host, target).lacking(set_name)
+    return place(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)

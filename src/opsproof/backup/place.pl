@@ -1,42 +1,74 @@
-# Puts one file of a copy in its place, whole or not at all, and tells the checksum of what then lies there.
+# A folder of backups or of copies: puts a file in it, lists what lies there, lets files go.
 #
-# Arguments: FOLDER NAME
-# The content comes by standard input and is written as NAME.partial. What follows it on the controlling side is
-# the comparison: `place` prints "SHA256 BYTES" of the file as it was read back, and has given it no name yet.
-# With a third argument, "name", NAME.partial gets its name. Needs perl-base and coreutils.
+# Arguments: FOLDER VERB NAME...
+#   put NAME        writes standard input as NAME.partial, and prints "SHA256 BYTES" of it as it was read back:
+#                   who compares is on the other side, and gives it its name, or not
+#   name NAME       gives NAME.partial its name
+#   list PREFIX     prints "file AGE NAME" for each file of such a name, AGE in seconds since it was written; then "end"
+#   remove NAME...  removes these; that they are gone is on the disk before it ends
+# Needs perl-base and coreutils.
 use strict;
 use warnings;
+use Errno;
+use Fcntl;
 use IO::Handle;
 
-my ($folder, $name, $naming) = @ARGV;
+my ($folder, $verb, @names) = @ARGV;
+my ($name) = @names;
 umask 077;
 chdir $folder or stop("$folder: $!");
-$naming ? name_it() : write_it();
+{ put => \&put, name => \&name_it, list => \&list, remove => \&remove }->{$verb}->();
 
 sub stop { print STDERR "$_[0]\n"; exit 1 }
 
-sub name_it {
-    rename "$name.partial", $name or stop("$folder/$name: $!");
-    open my $here, '<', '.' or stop("$folder: $!");
-    $here->sync or stop("$folder: $!");
-}
-
-sub write_it {
-    open my $file, '>', "$name.partial" or stop("$folder/$name.partial: $!");
-    binmode $_ for $file, *STDIN;
-    while (my $got = sysread STDIN, my $part, 1 << 18) { put($file, $part) }
-    $file->sync or stop("$folder/$name.partial: $!");
-    close $file or stop("$folder/$name.partial: $!");
-    open my $sum, '-|', 'sha256sum', '--', "$name.partial" or stop("sha256sum: $!");
-    my ($sha256) = (<$sum> // '') =~ /^\\?([0-9a-f]{64}) / or stop('no checksum');
-    printf "%s %d\n", $sha256, -s "$name.partial";
-}
-
 sub put {
+    my $partial = "$name.partial";
+    unlink $partial or $!{ENOENT} or stop("$folder/$partial: $!");
+    # Made anew: whatever somebody may have put there, a link to another file for instance, is not written to.
+    sysopen my $file, $partial, O_WRONLY | O_CREAT | O_EXCL, 0600 or stop("$folder/$partial: $!");
+    binmode $_ for $file, *STDIN;
+    while (1) {
+        my $got = sysread STDIN, my $part, 1 << 18;
+        stop("reading: $!") unless defined $got;
+        last unless $got;
+        put_part($file, $part);
+    }
+    $file->sync or stop("$folder/$partial: $!");
+    close $file or stop("$folder/$partial: $!");
+    open my $sum, '-|', 'sha256sum', '--', $partial or stop("sha256sum: $!");
+    my ($sha256) = (<$sum> // '') =~ /^\\?([0-9a-f]{64}) / or stop('no checksum');
+    printf "%s %d\n", $sha256, -s $partial;
+}
+
+sub put_part {
     my ($file, $part) = @_;
     while (length $part) {
         my $done = syswrite $file, $part;
         stop("$folder/$name.partial: $!") unless defined $done;
         substr $part, 0, $done, '';
     }
+}
+
+sub name_it {
+    rename "$name.partial", $name or stop("$folder/$name: $!");
+    sync_folder();
+}
+
+sub list {
+    opendir my $here, '.' or stop("$folder: $!");
+    for my $file (sort grep { index($_, $name) == 0 && !/\n/ } readdir $here) {
+        my $modified = (lstat $file)[9] // next;    # it was removed meanwhile
+        printf "file %d %s\n", time - $modified, $file if -f _;
+    }
+    print "end\n";
+}
+
+sub remove {
+    unlink $_ or $!{ENOENT} or stop("$folder/$_: $!") for @names;
+    sync_folder();
+}
+
+sub sync_folder {
+    open my $here, '<', '.' or stop("$folder: $!");
+    $here->sync or stop("$folder: $!");
 }

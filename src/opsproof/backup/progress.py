@@ -16,6 +16,8 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
+Tell = Callable[[float], None]
+"""Is told how many bytes are done."""
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Told:
 
 
 @contextmanager
-def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Tell]:
     """A function that is told how many bytes are done: a bar on a terminal, else lines."""
     if quiet or not sys.stdout.isatty():
         yield Told(what, total, say, time.monotonic())
@@ -47,7 +49,7 @@ def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Calla
         yield lambda done: bar.update(task, completed=done)
 
 
-def watched(work: Callable[[], None], size: Callable[[], float], tell: Callable[[float], None]) -> None:
+def watched(work: Callable[[], None], size: Callable[[], float], tell: Tell) -> None:
     """Does `work`, and tells of the `size` that it has reached, time and again; an interruption ends it.
 
     Raises:

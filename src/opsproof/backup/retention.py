@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable
 from time import gmtime, strftime
 
-from opsproof.backup.shelf import began
+from opsproof.backup.shelf import began, is_ahead
 from opsproof.nouns import Backup
 
 
 def expendable(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
     """The backups among `sets` that need not be kept at `now`, in seconds since 1970; oldest first.
 
-    Of a week or a month that lies wholly beyond `keep`, the newest backup stays.
+    Of a week or a month that lies wholly beyond `keep`, the newest backup stays. Those from the future stay as well,
+    and none goes because of them.
     """
-    known = sorted(sets, key=began, reverse=True)
+    known = sorted((each for each in sets if not is_ahead(each, now)), key=began, reverse=True)
     old = [each for each in known[backup.keep_least :] if now - began(each) > backup.keep]
     kept = {*_newest(old, backup.keep_weekly, _week), *_newest(old, backup.keep_monthly, _month)}
     return [each for each in reversed(old) if each not in kept]

@@ -5,7 +5,9 @@ AWS_ENDPOINT_URL_S3, or the files in ~/.aws.
 """
 
 import hashlib
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +16,22 @@ from typing import Any, BinaryIO
 from opsproof.errors import MeasurementError
 
 PART_BYTES = 8 * 2**20
-"""A part of an upload; two are in memory at a time."""
+"""The least part of an upload; it grows with what is uploaded."""
+MOST_PARTS = 9000
+"""An upload has 10,000 at most: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
+
+Encryption makes a file longer by a few bytes in 64 KiB.
+"""
+PARTS_IN_MEMORY = 2
+_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A place of copies: a bucket, and what stands before each name in it."""
+    """A place of copies: a bucket, and what stands before each name in it.
+
+    An upload that has not come to its end is called NAME.partial, as a file would be.
+    """
 
     bucket: str
     prefix: str
@@ -38,44 +50,100 @@ class Bucket:
     def _key(self, name: str) -> str:
         return f"{self.prefix.strip('/')}/{name}".lstrip("/")
 
-    def put(self, name: str, content: BinaryIO) -> str:
-        """Uploads `content`, of whatever length, and gives the checksum of what then lies there.
+    def put(self, name: str, content: BinaryIO, size_bytes: int) -> str:
+        """Uploads `content`, of about `size_bytes`, and gives the checksum of what then lies there.
+
+        An upload that fails is taken back.
 
         Raises:
             MeasurementError: it cannot be uploaded, or not be read back.
         """
         client = self._client
-        from boto3.s3.transfer import TransferConfig
-
-        parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=2)
         with _telling(self.bucket):
-            client.upload_fileobj(content, self.bucket, self._key(name), Config=parts)
-            return self._sum(name)
-
-    def _sum(self, name: str) -> str:
+            client.upload_fileobj(content, self.bucket, self._key(name), Config=_parts(size_bytes))
         found = hashlib.sha256()
-        for part in self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].iter_chunks(2**20):
-            found.update(part)
+        with self.read(name) as back:
+            while part := back.read(2**20):
+                found.update(part)
         return found.hexdigest()
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[BinaryIO]:
+        """What lies there under a name, as it is read.
+
+        Raises:
+            MeasurementError: nothing does, or it cannot be read to its end.
+        """
+        client = self._client
+        with _telling(self.bucket):
+            yield client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
 
     def commit(self, name: str) -> None:
         """An upload has its name when it is complete, and no sooner."""
 
-    def lacking(self, set_name: str) -> str:
+    def ages(self, prefix: str) -> dict[str, float]:
+        """The seconds since each file of such a name was written, or an upload of it was begun.
+
+        Raises:
+            MeasurementError: the bucket cannot be asked.
+        """
+        now = time.time()
+        found = {each["Key"]: now - each["LastModified"].timestamp() for each in self._all("list_objects_v2", prefix)}
+        uploads = self._all("list_multipart_uploads", prefix)
+        found |= {f"{each['Key']}{_PARTIAL}": now - each["Initiated"].timestamp() for each in uploads}
+        start = len(self._key(""))
+        return {key[start:]: age for key, age in found.items() if "/" not in key[start:]}
+
+    def _all(self, method: str, prefix: str) -> list[dict[str, Any]]:
+        client = self._client
+        kind = {"list_objects_v2": "Contents", "list_multipart_uploads": "Uploads"}[method]
+        with _telling(self.bucket):
+            pages = client.get_paginator(method).paginate(Bucket=self.bucket, Prefix=self._key(prefix))
+            return [each for page in pages for each in page.get(kind, [])]
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Removes files, in this order, and gives uploads up.
+
+        Raises:
+            MeasurementError: one of them may still be there.
+        """
+        client = self._client
+        with _telling(self.bucket):
+            for name in names:
+                if not name.endswith(_PARTIAL):
+                    client.delete_object(Bucket=self.bucket, Key=self._key(name))
+        for upload in self._uploads([each for each in names if each.endswith(_PARTIAL)]):
+            with _telling(self.bucket):
+                client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+    def _uploads(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        found = [self._all("list_multipart_uploads", each.removesuffix(_PARTIAL)) for each in names]
+        keys = {self._key(each.removesuffix(_PARTIAL)) for each in names}
+        return [upload for uploads in found for upload in uploads if upload["Key"] in keys]
+
+    def lacking(self, set_name: str, timeout_s: float) -> str:
         """What is missing of a set, in a sentence; empty where all its files are there.
 
         Raises:
             MeasurementError: the bucket cannot be asked.
         """
-        client, key = self._client, self._key(set_name)
-        with _telling(self.bucket):
-            found = client.list_objects_v2(Bucket=self.bucket, Prefix=f"{key}.").get("Contents", [])
-            if f"{key}.sha256" not in {each["Key"] for each in found}:
-                return f"there is no whole copy of {set_name}"
-            body = client.get_object(Bucket=self.bucket, Key=f"{key}.sha256")["Body"].read().decode()
-        names = {each["Key"] for each in found if each["Size"]}
-        missing = [line.split()[-1] for line in body.splitlines() if self._key(line.split()[-1]) not in names]
+        del timeout_s
+        found = {each["Key"]: each["Size"] for each in self._all("list_objects_v2", f"{set_name}.")}
+        if self._key(f"{set_name}.sha256") not in found:
+            return f"there is no whole copy of {set_name}"
+        with self.read(f"{set_name}.sha256") as body:
+            names = [line.split()[-1] for line in body.read().decode().splitlines()]
+        missing = [name for name in names if not found.get(self._key(name))]
         return f"{', '.join(missing)} is gone" if missing else ""
+
+
+def _parts(size_bytes: int) -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    size = max(PART_BYTES, math.ceil(size_bytes / MOST_PARTS))
+    parts = TransferConfig(multipart_threshold=size, multipart_chunksize=size, max_concurrency=PARTS_IN_MEMORY)
+    parts.max_in_memory_upload_chunks = PARTS_IN_MEMORY  # ten of them where nobody says so
+    return parts
 
 
 @contextmanager

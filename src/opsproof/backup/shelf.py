@@ -2,6 +2,7 @@
 
 import re
 from calendar import timegm
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from opsproof.shell import Answer, Command, argv
 
 MODE = "0600"
 LOOK_TIMEOUT_S = 120.0
+AHEAD_S = 3600.0
+"""What began so much later than now was called after a clock that was wrong, or is wrong now: its age is not known."""
 STALE_S = 3600.0
 """What is not complete and has not been written for so long is left over: no backup is at work on it."""
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -59,9 +62,13 @@ class Reading:
         """Those of `tables`, by schema.table, and of its manifest, that the archive does not list.
 
         Raises:
+            ManifestError: the manifest cannot be believed, so that pg_restore is not given the archive either.
             CommandError: pg_restore cannot be run.
-            Absent: it runs, and finds no archive.
+            Absent: it runs, and finds no archive; or what lies there is not the archive of the manifest.
         """
+        dump = self.manifest.dump
+        if self.sums.get(dump.name, dump.sha256) != dump.sha256:
+            raise Absent(f"pg_restore does not list it: {dump.name} is not that of its manifest")
         if self.unlisted is not None:
             # What pg_restore says itself is of the archive; what sudo, docker or the kernel say is not.
             its_own = self.unlisted.startswith("pg_restore: ")
@@ -90,19 +97,25 @@ def _listed(table: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A folder of backups; `me` is who looked, `now` the host's clock in seconds since 1970."""
+    """A folder of backups; `me` is who looked, `now` the host's clock in seconds since 1970.
+
+    `folder` is it itself; what `device` is the same for lies on the same file system.
+    """
 
     name: str
     me: str
     now: float
     free_bytes: int
     entries: dict[str, Entry]
+    folder: Entry
+    device: str
     reading: Reading | None = None
 
     @property
     def sets(self) -> list[str]:
-        """The backups, oldest first: what has a manifest."""
-        return sorted(each.removesuffix(".manifest.json") for each in self.entries if each.endswith(".manifest.json"))
+        """The backups, oldest first: what has a manifest. Those from the future stand before all others."""
+        names = (each.removesuffix(".manifest.json") for each in self.entries if each.endswith(".manifest.json"))
+        return in_order(names, self.now)
 
     @property
     def newest(self) -> str:
@@ -114,6 +127,12 @@ class Shelf:
         if not self.sets:
             raise Absent(f"there is no backup of {self.name}")
         return self.sets[-1]
+
+    @property
+    def fresh_name(self) -> str:
+        """What a backup is called that begins now: after all that are there, but for those from the future."""
+        before = [began(each) for each in self.sets if not is_ahead(each, self.now)]
+        return called(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
 
     @property
     def leftovers(self) -> list[Entry]:
@@ -135,7 +154,13 @@ class Shelf:
         return sum(each.size_bytes for each in self.files(name))
 
     def age(self, name: str) -> float:
-        """Seconds since a backup began."""
+        """Seconds since a backup began.
+
+        Raises:
+            OutputError: it is from the future.
+        """
+        if is_ahead(name, self.now):
+            raise OutputError(f"{name} is from the future: the host's clock is wrong, or was")
         return self.now - began(name)
 
     def exposed(self, name: str) -> list[str]:
@@ -145,6 +170,13 @@ class Shelf:
             for each in self.files(name)
             if (each.mode, each.owner) != (MODE, self.me)
         ]
+
+    @property
+    def open_to_others(self) -> str:
+        """That others may put files into the folder, or take some away; empty where they may not."""
+        if self.folder.owner in (self.me, "root") and not int(self.folder.mode, 8) & 0o022:
+            return ""
+        return f"{self.folder.name} belongs to {self.folder.owner} and has mode {self.folder.mode}"
 
 
 def set_of(entry: Entry) -> str:
@@ -160,6 +192,25 @@ def called(name: str, moment: float) -> str:
 def began(set_name: str) -> float:
     """When a backup began, in seconds since 1970, by its set's name."""
     return float(timegm(strptime(set_name.rpartition("_")[2], _STAMP)))
+
+
+def is_ahead(set_name: str, now: float) -> bool:
+    """Whether a backup is from the future, at `now` in seconds since 1970."""
+    return began(set_name) > now + AHEAD_S
+
+
+def in_order(sets: Iterable[str], now: float) -> list[str]:
+    """The `sets`, oldest first; those from the future stand before all others, because nobody knows their age."""
+    return sorted(sets, key=lambda each: (not is_ahead(each, now), began(each)))
+
+
+def is_dated(set_name: str) -> bool:
+    """Whether a set's name tells when it began."""
+    try:
+        began(set_name)
+    except ValueError:
+        return False
+    return True
 
 
 def look(backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = LOOK_TIMEOUT_S) -> Command:
@@ -196,8 +247,18 @@ def seen(answer: Answer, name: str, folder: str) -> Shelf:
         label, _, rest = line.partition(" ")
         said.setdefault(label, []).append(rest)
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
-    (me,), (free,) = said["me"], said["free"]
-    return Shelf(name, me, answer.now, int(free), {each.name: each for each in entries}, _reading(said))
+    (me,), (free,), (place,) = said["me"], said["free"], said["folder"]
+    device, mode, owner = place.split(" ", 2)
+    return Shelf(
+        name,
+        me,
+        answer.now,
+        int(free),
+        {each.name: each for each in entries if is_dated(set_of(each))},
+        Entry(folder, 0, mode, owner, 0.0),
+        device,
+        _reading(said),
+    )
 
 
 def _entry(size: str, mode: str, owner: str, modified: str, name: str) -> Entry:

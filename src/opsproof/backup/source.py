@@ -18,6 +18,7 @@ from opsproof.shell import Answer, Command, argv
 APPLICATION = "opsproof_backup"
 """The name of our sessions, by which the next backup ends what an interrupted one left in a container."""
 _ZSTD_INSIDE = re.compile(r"connection to server|could not connect|could not translate")
+_PSQL = ("psql", "-XAtqw", "-F", "\t", "-d")
 _MAJOR = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -51,8 +52,8 @@ class Source:
             raise Refused(f"{backup.user} may not read {', '.join(self.unreadable[:5])}: GRANT pg_read_all_data")
 
 
-def conninfo(host: Host, backup: Backup) -> str:
-    """How the client's programs reach the database on the host: no password is in it.
+def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
+    """How the client's programs reach the database on the host, with other `parameters`: no password is in it.
 
     Raises:
         DatabaseError: the declared dsn cannot be read.
@@ -60,7 +61,7 @@ def conninfo(host: Host, backup: Backup) -> str:
     database = host.databases[backup.database]
     more = {"passfile": backup.passfile} if backup.passfile and not database.container else {}
     inside = bool(database.container)
-    return as_role(database.dsn, backup.user, inside=inside, application_name=APPLICATION, **more)
+    return as_role(database.dsn, backup.user, inside=inside, **{"application_name": APPLICATION, **more, **parameters})
 
 
 def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
@@ -71,7 +72,7 @@ def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
         # It looks at the compression before it looks for a server, and there is none of this name.
         argv(*client, "pg_dump", "--format=custom", "--compress=zstd:1", "-d", "host=/nonexistent"),
         argv("zstd", "--version"),
-        argv(*client, "psql", "-XAtqw", "-d", conninfo(host, backup), "-c", _text("rights.sql"), timeout_s=60),
+        argv(*client, *_PSQL, conninfo(host, backup), "-c", _text("rights.sql"), timeout_s=60),
     )
 
 
@@ -110,6 +111,12 @@ def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
     scripts = (_text("contents.sql"), _text("rows.sql"))
     program = ("perl", "-e", _text("dump.pl"), "--", *words, *scripts, *shelf.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
+
+
+def watching(host: Host, backup: Backup, script: str) -> tuple[str, ...]:
+    """The words of a command that asks the server how far a dump is; it waits for nobody's lock."""
+    more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
+    return (*shelf.client(host, backup), *_PSQL, conninfo(host, backup, **more), "-c", _text(script))
 
 
 def contents() -> tuple[str, str]:

@@ -33,7 +33,11 @@ class BackupState:
 
     @property
     def age_s(self) -> float:
-        """Time since the newest one began."""
+        """Time since the newest one began.
+
+        Raises:
+            OutputError: it is from the future, so that this is not known.
+        """
         return self.shelf.age(self.newest)
 
     @property
@@ -71,8 +75,9 @@ class BackupState:
 
     @property
     def exposed(self) -> list[str]:
-        """Files of any backup that are not for the login user alone."""
-        return [line for each in self.shelf.sets for line in self.shelf.exposed(each)]
+        """Files of any backup that are not for the login user alone, and the folder, where others may change it."""
+        folder = [self.shelf.open_to_others] if self.shelf.open_to_others else []
+        return [*folder, *(line for each in self.shelf.sets for line in self.shelf.exposed(each))]
 
     @property
     def stale(self) -> list[str]:

@@ -8,7 +8,6 @@ from opsproof.action import Work
 from opsproof.backup import manifest, shelf
 from opsproof.backup.manifest import Manifest, ManifestError
 from opsproof.errors import InventoryError, OutputError, Refused, StepFailed
-from opsproof.nouns import Backup
 from opsproof.shell import argv
 
 TAKEN_OVER_BEFORE = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
@@ -37,7 +36,15 @@ class Archive:
     @property
     def unpack(self) -> str:
         """The program that unpacks it; empty where it is as pg_restore reads it."""
-        return _UNPACKERS.get(PurePosixPath(self.path).suffix, "")
+        return _UNPACKERS.get(PurePosixPath(self.path.removesuffix(".partial")).suffix, "")
+
+    @property
+    def roles(self) -> str:
+        """The file with its roles, beside it; empty where it has no manifest."""
+        if self.manifest is None:
+            return ""
+        ending = ".partial" if self.path.endswith(".partial") else ""
+        return str(PurePosixPath(self.path).with_name(f"{self.manifest.globals.name}{ending}"))
 
     def require_trust(self, client: str, *, allowed: bool) -> None:
         """Says no to what nobody vouches for, where it could take over its reader or nobody said to go on.
@@ -71,27 +78,36 @@ def can_be_taken_over(client: str) -> bool:
     return major < min(TAKEN_OVER_BEFORE)
 
 
-def of_set(work: Work, backup: Backup, found: shelf.Shelf, wanted: str) -> Archive:
-    """The archive of a backup that lies on a shelf: the one called `wanted`, or the newest.
+def choose(sets: list[str], wanted: str, backup_name: str, where: str) -> str:
+    """The one of `sets`, oldest first, that is called `wanted`, or the newest.
 
     Raises:
         InventoryError: there is none of this name.
-        Refused: there is none at all, or its manifest cannot be believed.
+        Refused: there is none at all.
+    """
+    if not sets:
+        raise Refused(f"there is no backup of {backup_name} in {where}")
+    if wanted and wanted not in sets:
+        raise InventoryError(f"--set: {wanted!r} is none of {', '.join(sets)}")
+    return wanted or sets[-1]
+
+
+def of_set(work: Work, folder: str, name: str) -> Archive:
+    """The archive of a backup that lies in a folder of the host.
+
+    Raises:
+        Refused: its manifest cannot be believed.
         MeasurementError: it cannot be read.
     """
-    if not found.sets:
-        raise Refused(f"there is no backup of {found.name} in {backup.folder}")
-    name = wanted or found.newest
-    if name not in found.sets:
-        raise InventoryError(f"--set: {name!r} is none of {', '.join(found.sets)}")
-    (answer,) = work.ask(argv("cat", "--", f"{backup.folder}/{name}.manifest.json"))
+    (answer,) = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"))
     try:
         said = manifest.read(answer.require("cat").stdout)
     except ManifestError as error:
         raise Refused(f"{name}: {error}") from error
     if said.name != name or "/" in said.dump.name:
         raise Refused(f"{name}: the manifest is that of {said.name}")
-    return Archive(name, f"{backup.folder}/{said.dump.name}", said.dump.size_bytes, found.age(name), said)
+    age = answer.now - shelf.began(name)
+    return Archive(name, f"{folder}/{said.dump.name}", said.dump.size_bytes, age, said)
 
 
 def of_file(work: Work, path: str) -> Archive:
@@ -111,13 +127,16 @@ def require_unchanged(work: Work, archive: Archive, timeout_s: float) -> None:
     Raises:
         StepFailed: it is not what it was.
     """
-    if archive.manifest is None:
-        return
-    sum_of = work.do(argv("sha256sum", "--", archive.path, timeout_s=timeout_s), "sha256sum")
-    if sum_of.stdout.removeprefix("\\").split(" ")[0] != archive.manifest.dump.sha256:
-        raise StepFailed(f"{archive.path} is not what it was when the backup was made: its checksum is another one")
+    if archive.manifest is not None:
+        require_sum(work, archive.path, archive.manifest.dump.sha256, timeout_s)
 
 
-def elsewhere(backup: Backup, folder: str | None) -> Backup:
-    """The declared backup as it lies in another folder of the host; in its own where none is given."""
-    return backup.model_copy(update={"folder": folder}) if folder else backup
+def require_sum(work: Work, path: str, sha256: str, timeout_s: float) -> None:
+    """Reads a file of a backup, and compares its checksum.
+
+    Raises:
+        StepFailed: it is not what it was.
+    """
+    found = work.do(argv("sha256sum", "--", path, timeout_s=timeout_s), "sha256sum").stdout
+    if found.removeprefix("\\").split(" ")[0] != sha256:
+        raise StepFailed(f"{path} is not what it was when the backup was made: its checksum is another one")

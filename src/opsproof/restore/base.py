@@ -2,16 +2,25 @@
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 
-from opsproof.backup import shelf
+from opsproof import nouns
+from opsproof.action import Step
+from opsproof.backup import offsite, shelf
 from opsproof.backup.deed import DeclaredBackups
-from opsproof.errors import InventoryError, Refused
+from opsproof.backup.offsite import Copies
+from opsproof.errors import Absent, InventoryError, MeasurementError, Refused
 from opsproof.nouns import Backup
+from opsproof.quantities import show
 from opsproof.restore import archive, copy
 from opsproof.restore.archive import Archive
-from opsproof.restore.copy import Copy, Machine
+from opsproof.restore.copy import MARGIN, Copy, Machine
+from opsproof.restore.fetch import Fetch
 from opsproof.restore.server import Client, Kind
+from opsproof.shell import argv
 
 STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -20,13 +29,24 @@ class Restoring(DeclaredBackups):
     """An action that makes a new database of a backup."""
 
     name = ""
+    fetch: Fetch | None = None
+    """What fetches the backup to the host, where it lies elsewhere; known once there is an archive."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Which backup, and from where."""
         parser.add_argument("--backup", metavar="NAME", help="a declared backup; not needed where there is one")
         parser.add_argument("--set", metavar="SET", default="", help="its name without suffixes; else the newest")
-        parser.add_argument("--from", dest="folder", metavar="FOLDER", help="a folder of the host with copies of sets")
+        parser.add_argument(
+            "--from",
+            dest="target",
+            default="",
+            metavar="TARGET",
+            help="where copies lie: a folder of the host, ssh://user@host/path, s3://bucket/path",
+        )
+        parser.add_argument(
+            "--identity", type=Path, metavar="FILE", help="with the secret key of age, on this machine, for such copies"
+        )
         parser.add_argument("--archive", metavar="FILE", help="any archive of pg_dump on the host, in place of a set")
         parser.add_argument("--untrusted", action="store_true", help="an archive without a manifest may be read")
 
@@ -37,14 +57,16 @@ class Restoring(DeclaredBackups):
         Raises:
             InventoryError: there is none of this name, or several to choose from.
         """
+        if self.options.identity and not self.options.target:
+            raise InventoryError("--identity is for copies that lie elsewhere: --from says where")
         if len(self.chosen) > 1:
             raise InventoryError(f"--backup: say one of {', '.join(self.chosen)}")
         return self.chosen[0]
 
     @cached_property
     def backup(self) -> Backup:
-        """It, as it is declared, or as it lies in the folder of the command line."""
-        return archive.elsewhere(self.host.backups[self.backup_name], self.options.folder)
+        """It, as it is declared: what is fetched or unpacked is put into its folder."""
+        return self.host.backups[self.backup_name]
 
     @cached_property
     def client(self) -> Client:
@@ -63,15 +85,62 @@ class Restoring(DeclaredBackups):
         """What is to be restored.
 
         Raises:
-            InventoryError: there is no such set.
+            InventoryError: there is no such set, or it is encrypted, and no secret key was named.
             Refused: there is none at all, or it cannot be believed.
             MeasurementError: it cannot be read.
         """
         if self.options.archive:
             return archive.of_file(self.work, self.options.archive)
-        (answer,) = self.work.ask(shelf.look(self.backup, self.backup_name, "none", ()))
-        found = shelf.seen(answer, self.backup_name, self.backup.folder)
-        return archive.of_set(self.work, self.backup, found, self.options.set)
+        target = self._target()
+        lying, now = self._lying(target)
+        copies = Copies({}, now)
+        if self.options.target:
+            copies = offsite.copies(offsite.place(self.host, target), self.backup_name, now)
+        sets = shelf.in_order({*lying, *copies.sets}, now)
+        name = archive.choose(sets, self.options.set, self.backup_name, target)
+        if name in lying:
+            return archive.of_set(self.work, target, name)
+        self.fetch = Fetch(self.work, self.backup, target, copies, self.options.identity)
+        return self.fetch.archive(name)
+
+    def _target(self) -> str:
+        try:
+            return nouns.target(self.options.target or self.backup.folder)
+        except ValueError as error:
+            raise InventoryError(f"--from: {error}") from error
+
+    def _lying(self, target: str) -> tuple[list[str], float]:
+        """The backups that lie in a folder of the host as they were made, and the host's clock."""
+        if "://" in target:
+            return [], self.work.ask(argv("true"))[0].now
+        backup = self.backup.model_copy(update={"folder": target})
+        (answer,) = self.work.ask(shelf.look(backup, self.backup_name, "none", ()))
+        try:
+            return shelf.seen(answer, self.backup_name, target).sets, answer.now
+        except Absent as error:
+            raise MeasurementError(str(error)) from error
+
+    def fetching(self, of: Archive) -> list[Step]:
+        """The step that puts the archive on the host, where it lies elsewhere."""
+        if self.fetch is None:
+            return []
+        size = show(of.size_bytes, "bytes")
+        return [Step(f"fetch {of.name} ({size}) from {self.options.target} to {self.backup.folder}", self._bring)]
+
+    def _bring(self) -> None:
+        assert self.fetch is not None
+        started = time.monotonic()
+        self.fetch.bring(quiet=self.options.json)
+        self.measured |= {"from": self.options.target, "fetch_s": round(time.monotonic() - started, 2)}
+
+    @contextmanager
+    def fetched(self) -> Iterator[None]:
+        """Removes from the host what was fetched, when it was used."""
+        try:
+            yield
+        finally:
+            if self.fetch is not None:
+                self.fetch.remove()
 
     def copy(self, kind: Kind, machine: Machine, of: Archive) -> Copy:
         """The database that is to be made; its name holds the time."""
@@ -88,3 +157,12 @@ class Restoring(DeclaredBackups):
         of.guard()
         if of.archive.manifest is None and of.machine.server.serving is None:
             raise Refused(f"{of.archive.name} has no manifest, and there is no {self.client.live} to be made like")
+        if self.fetch is not None:
+            self._require_room(MARGIN * of.archive.size_bytes)
+
+    def _require_room(self, needed: float) -> None:
+        (answer,) = self.work.ask(argv("df", "--block-size=1", "--output=avail", "--", self.backup.folder))
+        free = float(answer.require("df").stdout.split()[-1])
+        if free < needed:
+            room = show(needed, "bytes")
+            raise Refused(f"{self.backup.folder} has {show(free, 'bytes')} left, and {room} are needed to fetch it")

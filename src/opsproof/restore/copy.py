@@ -27,7 +27,9 @@ printf '%s\\n' "$said" | grep -m 1 error: >&2 || printf '%s\\n' "$said" | head -
 exit $status
 """
 """Of what pg_restore says to a failure, the line that names it: the lines behind it may quote rows."""
-_STAGED_INSIDE = "/tmp/opsproof.restore"  # noqa: S108  # made anew, for its owner alone, and never a link
+STAGING = "/tmp"  # noqa: S108  # of a container
+_STAGED_INSIDE = f"{STAGING}/opsproof.restore"
+"""It is made anew, for its owner alone, and never a link."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Machine:
     version: str
     server: Server
     free_bytes: int
+    staging_bytes: int
+    """Free where the archive is put for several sessions to read it, in a container."""
 
     @property
     def jobs(self) -> int:
@@ -52,23 +56,32 @@ class Machine:
 
 
 def machine(work: Work, client: Client) -> Machine:
-    """The machine as it is now.
+    """The machine as it is now; what a container may take of its memory is all there is for a server in it.
 
     Raises:
         MeasurementError: it cannot be told.
     """
     questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program("pg_restore", "--version"))
-    nproc, memory, version, databases = work.ask(*questions, client.server())
+    nproc, memory, version, databases, *inspected = work.ask(*questions, client.server(), *client.inspection())
     found = server(databases, client.live)
-    (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", found.folder))
-    kilobytes = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
+    folders = (found.folder, *([STAGING] if client.container else []))
+    (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", *folders))
+    free = [int(each) for each in room.require("df").stdout.split()[1:]]
+    limits = [limit >> 20 for each in inspected if (limit := client.inspected(each).memory_bytes)]
     return Machine(
         processors=int(nproc.require("nproc").stdout),
-        memory_mb=int(kilobytes["MemAvailable"].split()[0]) // 1024,
+        memory_mb=min([available_mb(memory), *limits]),
         version=version.require("pg_restore --version").stdout.strip(),
         server=found,
-        free_bytes=int(room.require("df").stdout.split()[-1]),
+        free_bytes=free[0],
+        staging_bytes=free[-1],
     )
+
+
+def available_mb(answer: Answer) -> int:
+    """Memory that programs may still take, by what /proc/meminfo says."""
+    kilobytes = dict(line.split(":", 1) for line in answer.require("cat /proc/meminfo").stdout.splitlines())
+    return int(kilobytes["MemAvailable"].split()[0]) // 1024
 
 
 @dataclass
@@ -103,7 +116,8 @@ class Copy:
         Raises:
             Refused: why, and what to do.
         """
-        needed = MARGIN * self.expected_bytes
+        staged = self.archive.size_bytes if self.client.container else 0
+        needed = MARGIN * self.expected_bytes + staged
         if not self.machine.server.superuser:
             raise Refused(
                 f"{self.client.user} is no superuser, and only one restores owners and extensions: name a restore_user"
@@ -111,6 +125,9 @@ class Copy:
         if self.machine.free_bytes < needed:
             free, room = show(self.machine.free_bytes, "bytes"), show(needed, "bytes")
             raise Refused(f"the server's disk has {free} left, and {room} are needed")
+        if self.machine.staging_bytes < staged:
+            free, room = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
+            raise Refused(f"{STAGING} of {self.client.container} has {free} left, and the archive has {room}")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
             raise Refused(f"{self.client.live} is too long a name for a database beside it")
 

@@ -55,7 +55,9 @@ class Deed:
         if fresh is not None:
             self.copy.name = fresh.name
         self.action.measured |= {"backup": self.action.backup_name, "set": archive.name}
-        made = [] if fresh else [Step(self._title(), self._make), Step("compare it with its manifest", self._verify)]
+        fetching = self.action.fetching(archive)
+        make, verify = Step(self._title(), self._make), Step("compare it with its manifest", self._verify)
+        made = [] if fresh else [*fetching, make, verify]
         return [*self._taking_back(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
 
     def _resumable(self, wanted: str) -> Standing | None:
@@ -94,7 +96,7 @@ class Deed:
 
     def _make(self) -> None:
         assert self.copy is not None
-        with undone(self.copy):
+        with self.action.fetched(), undone(self.copy):
             self.copy.make()
             self.copy.analyze()
         self.action.measured["restore_s"] = round(self.copy.restore_s, 2)

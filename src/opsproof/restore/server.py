@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from opsproof.backup import shelf
 from opsproof.database import as_role, name_of
+from opsproof.facts.containers import Containers, ContainerState
 from opsproof.models import Host
 from opsproof.nouns import Backup
 from opsproof.shell import Answer, Command, argv
@@ -129,6 +130,19 @@ class Client:
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         words = ("psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", *variables, "-d", self.conninfo(database))
         return argv("sh", "-c", _FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
+
+    def inspection(self) -> tuple[Command, ...]:
+        """What asks Docker of the container, if there is one."""
+        declared = self.host.containers
+        return (Containers().command(self.host, self.container, declared[self.container]),) if self.container else ()
+
+    def inspected(self, answer: Answer) -> ContainerState:
+        """What Docker says of the container.
+
+        Raises:
+            MeasurementError: it says nothing.
+        """
+        return Containers().parse(answer, self.container, self.host.containers[self.container])
 
     def server(self) -> Command:
         """The question for a `Server`."""

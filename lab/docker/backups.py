@@ -1,0 +1,92 @@
+"""Backups of the docker lab's database on its server: a real one, and a week of earlier ones that hold the same."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.backups import DAY_S, NAME, renamed, sealed
+from lab.docker.layout import BACKUPS, ELSEWHERE, VPS
+from lab.errors import LabError
+from lab.layout import REPOSITORY
+from opsproof.action import drills
+from opsproof.backup import shelf
+from opsproof.errors import Absent, MeasurementError
+
+if TYPE_CHECKING:
+    from lab.docker.stack import DockerLab
+
+LAST_S = 20 * 3600
+DAYS = 8
+HOST = "vps"
+_CLONE = """
+umask 077; cd "$1"
+[ -e .twin ] || cp -- "$2.dump" .twin
+ln -- .twin "$3.dump"; cp -- "$2.globals.sql" "$3.globals.sql"; cat > "$3.manifest.json"
+"""
+"""Clones are one file, so that they take no room; the original stays apart, for faults to break."""
+
+
+def prepare(lab: "DockerLab") -> None:
+    """A backup of now, one of each of the days before, and their copies; what was there is gone."""
+    for folder in (BACKUPS, ELSEWHERE):
+        lab.root("sh", "-c", 'cd "$1" && rm -rf ./* .twin', "sh", folder)
+    act(lab, "backup")
+    source = newest(lab)
+    for age in range(DAYS, 0, -1):
+        clone(lab, source, time.time() - age * DAY_S)
+
+
+def are_fresh(lab: "DockerLab") -> bool:
+    """Whether there is a backup of this day, and the week before it."""
+    found = sets(lab)
+    return len(found) > DAYS and time.time() - shelf.began(found[-1]) < LAST_S
+
+
+def practise(lab: "DockerLab", reports: Path) -> None:
+    """A drill, unless the journal in `reports` has one that went well."""
+    try:
+        if drills.last(reports / "journal.jsonl", HOST, NAME).outcome == "done":
+            return
+    except (Absent, MeasurementError):
+        pass
+    act(lab, "restore_drill", reports=reports)
+
+
+def act(lab: "DockerLab", action: str, *words: str, reports: Path | None = None, wanting: str = "") -> str:
+    """What an action said that was applied, with no table declared called `wanting`; LabError where it fails."""
+    inventory = lab.inventory(lab.home / "actions.toml")
+    inventory.write_text(inventory.read_text().replace(f', "public.{wanting}"', ""))
+    options = [f"--inventory={inventory}", f"--reports={reports or lab.layout.reports}", "--apply", "--yes"]
+    done = subprocess.run(
+        [sys.executable, f"actions/{action}.py", *options, *words],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(f"{action}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def sets(lab: "DockerLab") -> list[str]:
+    """The names of all backups, oldest first."""
+    names = lab.root("ls", BACKUPS, container=VPS).splitlines()
+    return sorted(each.removesuffix(".manifest.json") for each in names if each.endswith(".manifest.json"))
+
+
+def newest(lab: "DockerLab") -> str:
+    """The name of the newest backup."""
+    return sets(lab)[-1]
+
+
+def clone(lab: "DockerLab", source: str, began: float) -> str:
+    """The name of one more backup with the same content, as if it had begun at another time."""
+    name = shelf.called(NAME, began)
+    text = sealed(renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
+    lab.ops("sh", "-ec", _CLONE, "sh", BACKUPS, source, name, text=text)
+    return name

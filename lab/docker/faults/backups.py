@@ -1,0 +1,230 @@
+"""Faults of backups on the server, of their copies, and of what is known of drills."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.backups import DAY_S, drill, forget_drills, put_on_record, renamed, sealed
+from lab.docker import DockerLab, backups
+from lab.docker.faults.fault import fault
+from lab.docker.faults.steps import (
+    CONTENT_OF_BACKUP,
+    EVERY_BACKUP,
+    LISTED_IN_CONTAINER,
+    OF_DRILLS,
+    OF_NEWEST_BACKUP,
+    moved,
+)
+from lab.docker.layout import BACKUPS, ELSEWHERE
+
+ASIDE = "/var/backups/aside"
+SUDOERS = "/etc/sudoers.d/opsproof-"
+FLIP = 'perl -e \'my ($file, $at) = @ARGV; open my $f, "+<", $file or die; seek $f, $at, 0; read $f, my $c, 1;'
+FLIP += " seek $f, $at, 0; print $f chr(ord($c) ^ 1)' -- "
+
+
+def _shell(lab: DockerLab, script: str, *words: str) -> None:
+    lab.root("sh", "-ec", f'umask 077; cd "$0"; {script}', BACKUPS, *words)
+
+
+@contextmanager
+def _aside(lab: DockerLab, names: list[str]) -> Iterator[None]:
+    """These backups are somewhere else."""
+    _shell(lab, f'mkdir {ASIDE}; for name; do mv -- "$name".* {ASIDE}; done', *names)
+    yield
+    _shell(lab, f"mv {ASIDE}/* .; rmdir {ASIDE}")
+
+
+@contextmanager
+def _changed(lab: DockerLab, path: str, script: str) -> Iterator[None]:
+    """Another content of a file; the script finds its path as $1."""
+    _shell(lab, f'cp -a -- "$1" /run/kept; {script}', path)
+    yield
+    _shell(lab, 'cat /run/kept > "$1"; rm /run/kept', path)
+
+
+@fault(failed=EVERY_BACKUP)
+def backup_folder_gone(lab: DockerLab) -> Iterator[None]:
+    """A disk that was not mounted, or a folder that was tidied away."""
+    with moved(lab, BACKUPS):
+        yield
+
+
+@fault(failed=(*OF_NEWEST_BACKUP, "test_backups_are_enough"))
+def no_backup(lab: DockerLab) -> Iterator[None]:
+    """The folder is there, and empty."""
+    with _aside(lab, backups.sets(lab)):
+        yield
+
+
+@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"))
+def backup_two_days_old(lab: DockerLab) -> Iterator[None]:
+    """Cron has not run since; and the one before was never copied."""
+    with _aside(lab, backups.sets(lab)[-2:]):
+        yield
+
+
+@fault(failed=CONTENT_OF_BACKUP)
+def backup_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
+    """In the middle of the archive."""
+    path = f"{backups.newest(lab)}.dump"
+    with _changed(lab, path, f'{FLIP} "$1" 9000000'):
+        yield
+
+
+@fault(failed=CONTENT_OF_BACKUP)
+def manifest_edited(lab: DockerLab) -> Iterator[None]:
+    """Somebody made the count of rows agree."""
+    path = f"{backups.newest(lab)}.manifest.json"
+    with _changed(lab, path, """sed -i 's/"chunks", 20000/"chunks", 19999/' "$1" """):
+        yield
+
+
+@fault(failed=("test_backup_holds_every_table",))
+def table_missing_in_backup(lab: DockerLab) -> Iterator[None]:
+    """A table was not there when the backup was made."""
+    with lab.connect() as admin:
+        admin.execute("ALTER TABLE webhooks RENAME TO hooks")
+        try:
+            backups.act(lab, "backup", wanting="webhooks")
+        finally:
+            admin.execute("ALTER TABLE hooks RENAME TO webhooks")
+    name = backups.newest(lab)
+    yield
+    _shell(lab, f'rm -- "$1".* {ELSEWHERE}/"$1".*', name)
+
+
+@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+def backup_too_small(lab: DockerLab) -> Iterator[None]:
+    """The schema without rows, and a manifest that finds nothing wrong with it; it was copied, too."""
+    source, now = backups.newest(lab), time.time()
+    name = backups.clone(lab, source, now)
+    where = "user=opsproof_backup dbname=metachat"
+    dump = f"docker exec -i meta-chat-postgres pg_dump -Fc --schema-only -d '{where}'"
+    _shell(lab, f'rm "$1.dump"; {dump} > "$1.dump"; chown ops:ops "$1.dump"', name)
+    said = lab.root("sh", "-c", 'cd "$0" && stat -c %s "$1.dump" && sha256sum "$1.dump"', BACKUPS, name).split()
+    text = renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, now)
+    head, _, rest = text.partition('"bytes": ')
+    text = f'{head}"bytes": {said[0]}, "sha256": "{said[1]}"}}{rest.partition("}")[2]}'
+    tables = text.index('"tables": [')
+    lab.ops("sh", "-c", 'cat > "$0"', f"{BACKUPS}/{name}.manifest.json", text=sealed(f'{text[:tables]}"tables": []'))
+    _copied(lab, name)
+    yield
+    _shell(lab, f'rm -- "$1".* {ELSEWHERE}/"$1".*', name)
+
+
+def _copied(lab: DockerLab, name: str) -> None:
+    files = " ".join(f'"$1.{suffix}"' for suffix in ("dump", "globals.sql", "manifest.json"))
+    there = f'{ELSEWHERE}/"$1"'
+    _shell(lab, f"cp {files} {ELSEWHERE}; sha256sum {files} > {there}.sha256; chown vault:vault {there}.*", name)
+
+
+@fault(failed=("test_backup_is_private",))
+def backup_readable_by_others(lab: DockerLab) -> Iterator[None]:
+    """Copied by hand, without its mode."""
+    path = f"{backups.sets(lab)[-1]}.dump"
+    _shell(lab, 'chmod 0644 "$1"', path)
+    yield
+    _shell(lab, 'chmod 0600 "$1"', path)
+
+
+@fault(failed=("test_no_backup_was_interrupted",))
+def partial_left(lab: DockerLab) -> Iterator[None]:
+    """The machine went down in the middle, two hours ago."""
+    path = "metachat_20260101T000000Z.dump.partial"
+    _shell(lab, 'touch --date="2 hours ago" "$1"', path)
+    yield
+    _shell(lab, 'rm "$1"', path)
+
+
+@fault(failed=("test_old_backups_are_let_go",))
+def old_backups_kept(lab: DockerLab) -> Iterator[None]:
+    """Nobody has let go of anything since a month and more."""
+    name = backups.clone(lab, backups.newest(lab), time.time() - 40 * DAY_S)
+    yield
+    _shell(lab, 'rm -- "$1".*', name)
+
+
+@fault(failed=("test_backups_are_enough",))
+def too_few_backups(lab: DockerLab) -> Iterator[None]:
+    """Two are left."""
+    with _aside(lab, backups.sets(lab)[:-2]):
+        yield
+
+
+@fault(failed=("test_next_backup_has_room",))
+def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
+    """The folder lies on a file system that holds these backups and hardly more."""
+    mount = f"mount -t tmpfs -o size=72m,mode=0700 opsproof {BACKUPS}"
+    _shell(lab, f"cp -a . {ASIDE}; {mount}; cd {BACKUPS}; chown ops:ops .; cp -a {ASIDE}/. .")
+    yield
+    lab.root("umount", BACKUPS)
+    lab.root("rm", "-r", ASIDE)
+
+
+@fault(failed=("test_backup_is_off_site",))
+def copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
+    """The copy went bad where nobody looks."""
+    path = f"{ELSEWHERE}/{backups.newest(lab)}.dump"
+    with _changed(lab, path, f'{FLIP} "$1" 9000000'):
+        yield
+
+
+@fault(failed=("test_backup_is_off_site",))
+def copy_missing(lab: DockerLab) -> Iterator[None]:
+    """Somebody tidied up in the other place."""
+    with moved(lab, f"{ELSEWHERE}/{backups.newest(lab)}.sha256"):
+        yield
+
+
+@fault(unknown=("test_backup_is_off_site",))
+def other_place_locked(lab: DockerLab) -> Iterator[None]:
+    """The machine with the copies does not let us in: that says nothing of the copies."""
+    with moved(lab, "/home/vault/.ssh/authorized_keys"):
+        lab.root("sh", "-c", "pkill -KILL -u vault -x sshd || true")
+        yield
+
+
+@fault(unknown=LISTED_IN_CONTAINER)
+def sudo_refused_for_backups(lab: DockerLab) -> Iterator[None]:
+    """pg_restore cannot be asked in the container: that says nothing of the archive."""
+    with moved(lab, f"{SUDOERS}backup"), moved(lab, f"{SUDOERS}restore"):
+        yield
+
+
+@contextmanager
+def _journal(lab: DockerLab) -> Iterator[None]:
+    path = lab.layout.journal
+    kept = path.with_name("journal.kept")
+    shutil.copy2(path, kept)
+    yield
+    kept.replace(path)
+
+
+@fault(failed=OF_DRILLS)
+def restore_never_practised(lab: DockerLab) -> Iterator[None]:
+    """The journal knows of no drill."""
+    with _journal(lab):
+        forget_drills(lab.layout.journal)
+        yield
+
+
+@fault(failed=OF_DRILLS)
+def drill_long_ago_failed_and_was_slow(lab: DockerLab) -> Iterator[None]:
+    """Forty days have gone by; it took two hours, and what came back was not what the manifest says."""
+    with _journal(lab):
+        forget_drills(lab.layout.journal)
+        long_ago = drill(backups.newest(lab), "not repaired", 40 * DAY_S, 7200)
+        put_on_record(lab.layout.journal, backups.HOST, long_ago)
+        yield
+
+
+@fault(warned=("test_database_is_not_too_large",))
+def database_grown(lab: DockerLab) -> Iterator[None]:
+    """A table that nobody prunes."""
+    with lab.connect() as admin:
+        admin.execute("CREATE TABLE pile (text text STORAGE EXTERNAL)")
+        admin.execute("INSERT INTO pile SELECT repeat(md5(n::text), 200) FROM generate_series(1, 12000) n")
+        yield
+        admin.execute("DROP TABLE pile")

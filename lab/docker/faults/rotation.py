@@ -1,0 +1,103 @@
+"""Faults of what becomes of logs in the course of a week."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.docker import DockerLab
+from lab.docker.faults.fault import fault
+from lab.docker.faults.steps import of, recover, settle, written
+from lab.docker.layout import APP
+
+LOGS = f"{APP}/logs"
+SETTINGS = "/home/deploy/.pm2/module_conf.json"
+PROCESS = ("test_process_is_online", "test_restarts_are_rare", "test_memory_is_bounded", "test_process_has_settled")
+
+
+@contextmanager
+def _without(lab: DockerLab, files: str) -> Iterator[None]:
+    """The files of a list that a shell makes are somewhere else."""
+    lab.deploy("sh", "-ec", f"mkdir aside; mv $({files}) aside")
+    yield
+    lab.deploy("sh", "-ec", "mv aside/* logs; rmdir aside")
+
+
+@contextmanager
+def _sparse(lab: DockerLab, folder: str, count: int) -> Iterator[None]:
+    """Files that are said to be large, and take no room."""
+    lab.deploy(
+        "sh", "-ec", 'for n in $(seq "$2"); do truncate -s 101M "$1/ballast-$n.log"; done', "sh", folder, str(count)
+    )
+    yield
+    lab.deploy("sh", "-ec", 'rm "$1"/ballast-*', "sh", folder)
+
+
+@fault(failed=("test_rotation_is_installed", *of("pm2-logrotate", *PROCESS)))
+def logrotate_uninstalled(lab: DockerLab) -> Iterator[None]:
+    """PM2 has forgotten the module; its settings are still there."""
+    lab.pm2("delete", "pm2-logrotate")
+    yield
+    lab.root("systemctl", "restart", "pm2-deploy")
+    recover(lab)
+    settle()
+
+
+@fault(failed=("test_rotation_is_configured_as_declared",))
+def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
+    """Somebody raised the size at which logs are rotated, and switched compression off."""
+    other = {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}
+    with written(lab, SETTINGS, json.dumps(other)):
+        yield
+
+
+@fault(failed=of("api-out", "test_log_is_rotated"))
+def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
+    """The last two rotations did not happen, and their lines are still in the current file."""
+    first = "zcat $(ls logs/api-out__*.gz | tail -n 2 | head -n 1) | head -n 1"
+    lab.deploy(
+        "sh", "-ec", f"{{ {first}; cat logs/api-out.log; }} > .longer; cat .longer > logs/api-out.log; rm .longer"
+    )
+    with _without(lab, "ls logs/api-out__* | tail -n 2"):
+        yield
+
+
+@fault(failed=of("api-out", "test_rotated_files_reach_back"))
+def rotated_files_of_two_days_alone(lab: DockerLab) -> Iterator[None]:
+    """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
+    with _without(lab, "ls logs/api-out__* | head -n -2"):
+        yield
+
+
+@fault(failed=(*of("api-out", "test_old_rotated_files_are_removed", "test_rotated_files_are_compressed"),))
+def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
+    """Five hours past seven days; and what pm2-logrotate 3.0.0 leaves although compress is true."""
+    when = 'when=$(date --utc --date="173 hours ago" +%Y-%m-%d_%H-%M-%S)'
+    name = 'name="logs/api-out__$when.log"'
+    lab.deploy(
+        "sh",
+        "-ec",
+        f'{when}; {name}; zcat logs/api-out__*.gz | head -n 1 > "$name"; touch --date="173 hours ago" "$name"',
+    )
+    yield
+    lab.deploy("sh", "-c", "rm logs/api-out__*.log")
+
+
+@fault(failed=("test_no_log_file_is_large",))
+def log_file_large(lab: DockerLab) -> Iterator[None]:
+    """One file of 106 MB."""
+    with _sparse(lab, LOGS, 1):
+        yield
+
+
+@fault(failed=("test_no_log_file_is_large", "test_log_folder_is_small"))
+def log_folder_large(lab: DockerLab) -> Iterator[None]:
+    """Fifty such files."""
+    with _sparse(lab, LOGS, 50):
+        yield
+
+
+@fault(failed=("test_logs_of_pm2_itself_are_small",))
+def pm2_log_large(lab: DockerLab) -> Iterator[None]:
+    """A module has written 106 MB into PM2's own folder of logs."""
+    with _sparse(lab, "/home/deploy/.pm2/logs", 1):
+        yield

@@ -1,0 +1,96 @@
+"""What is done for one target of copies: what is left of others removed, the new one made, old ones let go."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from opsproof.action import Step
+from opsproof.backup import offsite, progress
+from opsproof.backup.offsite import Copies
+from opsproof.backup.retention import expendable
+from opsproof.errors import MeasurementError, NotRepaired, StepFailed
+
+if TYPE_CHECKING:
+    from opsproof.backup.deed import Deed
+
+
+class Target:
+    """A place that copies of a new backup go to; one that gives no answer yet keeps no backup from being made."""
+
+    def __init__(self, deed: "Deed", address: str) -> None:
+        self.deed, self.address = deed, address
+        self.backup = deed.backup
+        self.there = offsite.place(deed.host, address, self.backup.timeout)
+        self.seen: Copies | None = None
+        self.silence = ""
+        try:
+            self.seen = self._look()
+        except MeasurementError as error:
+            self.silence = str(error)
+
+    def _look(self) -> Copies:
+        return offsite.copies(self.there, self.deed.name, self.deed.shelf.now)
+
+    def _expendable(self, seen: Copies) -> list[str]:
+        if self.backup.off_site_keep == "all":
+            return []
+        return expendable({*seen.sets, self.deed.set}, self.backup, self.deed.shelf.now)
+
+    @property
+    def part(self) -> tuple[str, ...]:
+        """What its steps are about: nothing else depends on them but that this backup's own old ones go."""
+        return (self.deed.name, self.address)
+
+    def copying(self) -> list[Step]:
+        """Removes what is left of interrupted copies, and makes the new one."""
+        silence = f", which gives no answer now: {self.silence}" if self.silence else ""
+        steps = [Step(f"copy {self.deed.set} to {self.address}{silence}", self._copy, self.part)]
+        if self.seen is not None and (stale := self.seen.stale):
+            title = f"remove what is left of interrupted copies in {self.address}: {', '.join(stale)}"
+            steps.insert(0, Step(title, partial(self._remove, stale), self.part))
+        return steps
+
+    def pruning(self) -> list[Step]:
+        """Lets old ones go."""
+        if self.seen is None and self.backup.off_site_keep == "same":
+            return [Step(f"let go in {self.address} what need not be kept there", self._prune, self.part)]
+        if self.seen is None or not (going := self._expendable(self.seen)):
+            return []
+        return [Step(f"let go in {self.address}: {', '.join(going)}", self._prune, self.part)]
+
+    def _copy(self) -> None:
+        size = self.deed.made.manifest.size_bytes
+        options = {"quiet": self.deed.action.options.json}
+        with progress.telling("copied", size, self.deed.work.say, **options) as tell:
+            copy = offsite.Copy(self.deed.host, self.backup, self.deed.made, self.there, tell)
+            try:
+                copy.make()
+            except MeasurementError as error:
+                raise StepFailed(f"no copy in {self.address}: {error}") from error
+
+    def _prune(self) -> None:
+        """Nothing goes unless as many as must be kept are whole, the new one among them."""
+        seen = self._look()
+        going = self._expendable(seen)
+        if self.deed.set not in seen.sets:
+            raise StepFailed(f"there is no whole copy of {self.deed.set} in {self.address}")
+        staying = [each for each in seen.sets if each not in going]
+        for each in staying[-self.backup.keep_least :]:
+            if what := self.there.lacking(each, self.backup.timeout):
+                raise StepFailed(f"nothing is let go in {self.address}: {each}: {what}")
+        self._remove(seen.files(going))
+
+    def _remove(self, names: list[str]) -> None:
+        self.there.remove(names)
+
+    def prove(self) -> None:
+        """Shows that the new copy is there, and that what should go is gone.
+
+        Raises:
+            NotRepaired: it is not so.
+            MeasurementError: that cannot be told.
+        """
+        seen = self._look()
+        if self.deed.set not in seen.sets:
+            raise NotRepaired(f"there is no whole copy of {self.deed.set} in {self.address}")
+        if still := self._expendable(seen):
+            raise NotRepaired(f"still in {self.address}: {', '.join(still)}")

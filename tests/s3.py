@@ -1,0 +1,40 @@
+"""A real server of S3's protocol, moto's, and a bucket in it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lab import ports
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """Its address."""
+    pytest.importorskip("boto3")
+    port = ports.free()
+    words = [sys.executable, "-c", f"from moto.server import main; main(['-p', '{port}'])"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A client of it, with an empty bucket called "copies"; programs that are started find the server too."""
+    import boto3
+
+    said = {
+        "AWS_ENDPOINT_URL_S3": s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", config=boto3.session.Config(retries={"max_attempts": 10, "mode": "standard"}))
+    client.create_bucket(Bucket="copies")
+    yield client
+    for each in client.list_objects_v2(Bucket="copies").get("Contents", []):
+        client.delete_object(Bucket="copies", Key=each["Key"])
+    client.delete_bucket(Bucket="copies")
