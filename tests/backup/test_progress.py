@@ -18,8 +18,12 @@ def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):
 
 
 def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_is_none(monkeypatch):
-    monkeypatch.setattr(progress, "EVERY_S", 0.01)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
     told = []
+
+    class Tell(progress.Told):
+        def __call__(self, done):
+            told.append(done)
 
     def size():
         if told:
@@ -31,7 +35,7 @@ def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_
         raise StepFailed("the disk is full")
 
     with pytest.raises(StepFailed, match="the disk is full"):
-        progress.watched(work, size, told.append)
+        progress.watched(work, size, Tell("dumped", 10, print))
     assert told == [5.0]
 
 

@@ -34,6 +34,11 @@ class Archive:
     manifest: Manifest | None = None
 
     @property
+    def sha256(self) -> str:
+        """Its checksum by its manifest; empty where nobody knows it."""
+        return self.manifest.dump.sha256 if self.manifest else ""
+
+    @property
     def unpack(self) -> str:
         """The program that unpacks it; empty where it is as pg_restore reads it."""
         return _UNPACKERS.get(PurePosixPath(self.path.removesuffix(".partial")).suffix, "")
@@ -119,16 +124,6 @@ def of_file(work: Work, path: str) -> Archive:
     (answer,) = work.ask(argv("stat", "-L", "-c", "%s %Y", "--", path))
     size, modified = answer.require(path).stdout.split()
     return Archive(PurePosixPath(path).name, path, int(size), answer.now - float(modified))
-
-
-def require_unchanged(work: Work, archive: Archive, timeout_s: float) -> None:
-    """Reads the file and compares its checksum, so that pg_restore is given nothing but what was written.
-
-    Raises:
-        StepFailed: it is not what it was.
-    """
-    if archive.manifest is not None:
-        require_sum(work, archive.path, archive.manifest.dump.sha256, timeout_s)
 
 
 def require_sum(work: Work, path: str, sha256: str, timeout_s: float) -> None:

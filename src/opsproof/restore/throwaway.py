@@ -12,7 +12,7 @@ from typing import Protocol
 from opsproof.action import Work
 from opsproof.errors import Refused, StepFailed
 from opsproof.restore.archive import Archive, require_sum
-from opsproof.restore.copy import Copy, Machine, available_mb, drop_all
+from opsproof.restore.copy import HAS_PERL, Copy, Machine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
 from opsproof.restore.server import Client, Server, text
 from opsproof.shell import Answer, argv
@@ -201,7 +201,9 @@ class Throwaway:
         roles, path = archive.manifest.globals, archive.roles
         require_sum(self.work, path, roles.sha256, 120)
         psql = self.client.program("psql", "-Xq", "-d", self.client.conninfo("postgres"), "-f", "-").argv
-        said = self.work.do(argv("perl", "-e", text("feed.pl"), "--", path, "", *psql, timeout_s=120), "psql").stderr
+        said = self.work.do(
+            argv("perl", "-e", text("feed.pl"), "--", path, "", "", "", *psql, timeout_s=120), "psql"
+        ).stderr
         wrong = [each for each in _ERROR.findall(said) if each != f'role "{self.client.user}" already exists']
         if wrong:
             raise StepFailed(f"{roles.name} cannot be restored: {wrong[0]}")
@@ -220,20 +222,21 @@ def place(work: Work, client: Client, archive: Archive) -> Place:
         raise Refused(
             f'{archive.name} has no manifest, and so no roles for an empty server: drill = "database" takes it'
         )
-    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE))
+    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE), client.program(*HAS_PERL))
     inspected, *measured = work.ask(*client.inspection(), *questions)
     image = client.inspected(inspected).image
     superuser = archive.manifest.server.get("bootstrap") or client.user
     return Throwaway(work, _inside(client, superuser), _expected(client.live, *measured), image)
 
 
-def _expected(live: str, nproc: Answer, memory: Answer, room: Answer) -> Machine:
+def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answer) -> Machine:
     """The machine with the server that will be made: an empty one of our own, where Docker keeps containers."""
     free_bytes = int(room.require("df").stdout.split()[-1])
     return Machine(
         processors=int(nproc.require("nproc").stdout),
         memory_mb=available_mb(memory),
         version="",
+        perl=perl.stdout == "1",
         server=Server(live, superuser=True, version_num=0, folder="/", prepared=0, databases={}),
         free_bytes=free_bytes,
         staging_bytes=free_bytes,
