@@ -4,7 +4,7 @@ import pytest
 
 from opsproof.action import Action, Step, Work
 from opsproof.action.command import Course, _apply
-from opsproof.errors import NotRepaired, StepFailed
+from opsproof.errors import NotRepaired, OpsproofError, StepFailed
 from opsproof.models import Host
 
 
@@ -30,7 +30,7 @@ def applied(steps, failing):
     course = Course(Stepwise, "vps")
     try:
         _apply(action, [step(*each) for each in steps], course)
-    except Exception as error:
+    except OpsproofError as error:
         return done, said, error
     return done, said, course.outcome
 

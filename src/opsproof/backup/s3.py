@@ -5,24 +5,26 @@ AWS_ENDPOINT_URL_S3, or the files in ~/.aws.
 """
 
 import hashlib
+import io
+import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
 from opsproof.errors import MeasurementError
 
-PART_BYTES = 8 * 2**20
-"""The least part of an upload; it grows with what is uploaded."""
+PART_BYTES = 5 * 2**20
+"""The least part of an upload that S3 takes; one is in memory at a time, and grows with what is uploaded."""
 MOST_PARTS = 9000
 """An upload has 10,000 at most: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
 
 Encryption makes a file longer by a few bytes in 64 KiB.
 """
-PARTS_IN_MEMORY = 2
+READ_BYTES = 2**18
 _PARTIAL = ".partial"
 
 
@@ -58,12 +60,34 @@ class Bucket:
         Raises:
             MeasurementError: it cannot be uploaded, or not be read back.
         """
-        client = self._client
+        parts = _parts(content, part_bytes(size_bytes))
         with _telling(self.bucket):
-            client.upload_fileobj(content, self.bucket, self._key(name), Config=_parts(size_bytes))
+            first = next(parts)
+            where = {"Bucket": self.bucket, "Key": self._key(name)}
+            if len(first.getbuffer()) < part_bytes(size_bytes):
+                self._client.put_object(**where, Body=first)
+            else:
+                self._upload(where, itertools.chain([first], parts))
+        return self._sum(name)
+
+    def _upload(self, where: dict[str, str], parts: Iterable[io.BytesIO]) -> None:
+        client = self._client
+        upload = {**where, "UploadId": client.create_multipart_upload(**where)["UploadId"]}
+        try:
+            tags = [
+                {"PartNumber": number, "ETag": client.upload_part(**upload, PartNumber=number, Body=part)["ETag"]}
+                for number, part in enumerate(parts, 1)
+            ]
+            client.complete_multipart_upload(**upload, MultipartUpload={"Parts": tags})
+        except BaseException:
+            with suppress(MeasurementError), _telling(self.bucket):
+                client.abort_multipart_upload(**upload)
+            raise
+
+    def _sum(self, name: str) -> str:
         found = hashlib.sha256()
         with self.read(name) as back:
-            while part := back.read(2**20):
+            while part := back.read(READ_BYTES):
                 found.update(part)
         return found.hexdigest()
 
@@ -137,13 +161,28 @@ class Bucket:
         return f"{', '.join(missing)} is gone" if missing else ""
 
 
-def _parts(size_bytes: int) -> Any:
-    from boto3.s3.transfer import TransferConfig
+def part_bytes(size_bytes: int) -> int:
+    """How large the parts are that something of about `size_bytes` is uploaded in; one is in memory at a time."""
+    return max(PART_BYTES, math.ceil(size_bytes / MOST_PARTS))
 
-    size = max(PART_BYTES, math.ceil(size_bytes / MOST_PARTS))
-    parts = TransferConfig(multipart_threshold=size, multipart_chunksize=size, max_concurrency=PARTS_IN_MEMORY)
-    parts.max_in_memory_upload_chunks = PARTS_IN_MEMORY  # ten of them where nobody says so
-    return parts
+
+def _parts(content: BinaryIO, size: int) -> Iterator[io.BytesIO]:
+    """What `content` holds in parts of a `size`, the last one shorter; one at least, each in the place of the last."""
+    part = io.BytesIO()
+    _fill(part, content, size)
+    yield part
+    while len(part.getbuffer()) == size:
+        _fill(part, content, size)
+        if part.getbuffer():
+            yield part
+
+
+def _fill(part: io.BytesIO, content: BinaryIO, size: int) -> None:
+    part.seek(0)
+    part.truncate()
+    while part.tell() < size and (some := content.read(min(READ_BYTES, size - part.tell()))):
+        part.write(some)
+    part.seek(0)
 
 
 @contextmanager

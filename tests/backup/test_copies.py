@@ -1,0 +1,199 @@
+"""What lies in places of copies, and how it goes: in a folder by the host's own perl, in a server of S3's protocol."""
+
+import hashlib
+import io
+import os
+import subprocess
+import time
+
+import pytest
+
+from opsproof.backup import folder, offsite
+from opsproof.backup.folder import Folder
+from opsproof.backup.offsite import Copies
+from opsproof.backup.s3 import PART_BYTES, Bucket, part_bytes
+from opsproof.errors import MeasurementError
+from opsproof.models import Host
+from opsproof.shell import run
+
+OLD, NEW = "db_20261124T020000Z", "db_20261125T020000Z"
+NOW = 1795572900.0  # after both
+PARTS = (".dump.age", ".globals.sql.age", ".manifest.json.age", ".sha256")
+
+
+@pytest.fixture
+def host():
+    return Host.model_validate({"transport": "local://"}).placed("vps", ())
+
+
+@pytest.fixture(params=["folder", "folder over ssh", "bucket", "bucket with a prefix"])
+def there(request, host, tmp_path):
+    if request.param.startswith("bucket"):
+        request.getfixturevalue("s3")
+        return Bucket("copies", "/some/where/" if "prefix" in request.param else "")
+    if request.param == "folder":
+        return Folder(host, str(tmp_path))
+    sshd = request.getfixturevalue("sshd")
+    return offsite.place(host, sshd.replace("?", f"{tmp_path}?", 1))
+
+
+def put(there, name, content=b"x"):
+    assert there.put(name, io.BytesIO(content), len(content)) == hashlib.sha256(content).hexdigest()
+    there.commit(name)
+
+
+def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
+    for each in (
+        *(f"{NEW}{part}" for part in PARTS),
+        "db-2_20261125T020000Z.sha256",
+        "notes",
+        f"{OLD}.dump",
+        "db_x.sha256",
+    ):
+        put(there, each)
+    found = offsite.copies(there, "db", NOW)
+    assert found.sets == [NEW]
+    assert set(found.files([NEW])) == {f"{NEW}{part}" for part in PARTS}
+    assert found.stale == []
+    monkeypatch.setattr(offsite, "STALE_S", -10.0)
+    assert found.stale == [f"{OLD}.dump"]
+    with there.read(f"{NEW}.sha256") as content:
+        assert content.read() == b"x"
+    there.remove(found.files([NEW]))
+    assert set(there.ages("db_")) == {f"{OLD}.dump", "db_x.sha256"}
+    there.remove(found.files([NEW]))  # what is gone already is no error
+
+
+def test_what_is_not_there_cannot_be_read(there):
+    with pytest.raises(MeasurementError, match=r"No such file|NoSuchKey"), there.read("nothing") as content:
+        content.read()
+
+
+def test_a_set_is_a_copy_by_its_list_and_the_newest_stands_last():
+    ages = dict.fromkeys(
+        (f"{NEW}.sha256", f"{OLD}.sha256", f"{NEW}.dump", f"{OLD}.dump", "db_20261123T020000Z.dump"), 1e6
+    )
+    ages |= {"db_20261122T020000Z.dump.partial": 1e6, f"{NEW}.sha256.partial": 10.0, "db_20301122T020000Z.sha256": 1.0}
+    found = Copies(ages, NOW)
+    assert found.sets == ["db_20301122T020000Z", OLD, NEW]  # what is from the future is not the newest
+    assert found.stale == ["db_20261122T020000Z.dump.partial", "db_20261123T020000Z.dump"]
+
+
+def test_what_vouches_for_a_set_goes_before_it():
+    names = [f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)]
+    commands = [command.argv[6:] for command in folder.removals("/b", names)]
+    assert commands == [
+        (f"{OLD}.sha256", f"{NEW}.sha256"),
+        (f"{OLD}.manifest.json.age", f"{NEW}.manifest.json.age"),
+        tuple(f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)[:2]),
+    ]
+
+
+def test_many_files_go_in_several_commands(host, tmp_path):
+    names = [f"db_20260101T{number:06}Z.dump" for number in range(900)]
+    for name in names:
+        (tmp_path / name).touch()
+    for command in folder.removals(str(tmp_path), names):
+        run(host, (command,))[0].require("removing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_lies_in_the_way_is_not_followed(host, tmp_path):
+    there, victim = Folder(host, str(tmp_path / "copies")), tmp_path / "victim"
+    (tmp_path / "copies").mkdir()
+    victim.write_text("mine")
+    for name in (f"{NEW}.dump", f"{NEW}.dump.partial"):
+        (tmp_path / "copies" / name).symlink_to(victim)
+    put(there, f"{NEW}.dump", b"theirs")
+    assert victim.read_text() == "mine"
+    path = tmp_path / "copies" / f"{NEW}.dump"
+    assert (path.is_symlink(), path.read_bytes(), path.stat().st_mode & 0o777) == (False, b"theirs", 0o600)
+
+
+class Failing(io.RawIOBase):
+    """Content that cannot be read to its end."""
+
+    def __init__(self, whole=20_000_000):
+        self.left = whole
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        if self.left <= 0:
+            raise MeasurementError("the host is gone")
+        self.left -= size
+        return b"x" * size
+
+
+def test_content_that_ends_with_an_error_gets_no_name(there):
+    with pytest.raises(MeasurementError, match="the host is gone"):
+        there.put(f"{NEW}.dump", Failing(), 1)
+    assert set(there.ages("db_")) <= {f"{NEW}.dump.partial"}
+
+
+def test_an_upload_that_fails_is_taken_back(s3):
+    with pytest.raises(MeasurementError, match="the host is gone"):
+        Bucket("copies", "").put(f"{NEW}.dump", Failing(), 1)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="copies")
+    assert "Contents" not in s3.list_objects_v2(Bucket="copies")
+
+
+def test_an_upload_that_a_killed_run_left_is_swept(s3):
+    """Moto says of each that it was begun in 2010."""
+    for name in (f"{NEW}.dump", f"{OLD}.dump", "db-2_20261125T020000Z.dump"):
+        s3.create_multipart_upload(Bucket="copies", Key=f"p/{name}")
+    there = Bucket("copies", "p")
+    put(there, f"{NEW}.sha256")
+    stale = offsite.copies(there, "db", NOW).stale
+    assert stale == [f"{OLD}.dump.partial", f"{NEW}.dump.partial"]
+    there.remove(stale)
+    assert [each["Key"] for each in s3.list_multipart_uploads(Bucket="copies")["Uploads"]] == [
+        "p/db-2_20261125T020000Z.dump"
+    ]
+    assert offsite.copies(there, "db", NOW).sets == [NEW]
+
+
+def test_a_bucket_of_many_copies_is_listed_whole(s3):
+    for number in range(1100):
+        s3.put_object(Bucket="copies", Key=f"db_20260101T{number:06}Z.dump", Body=b"")
+    try:
+        assert len(Bucket("copies", "").ages("db_")) == 1100
+    finally:
+        Bucket("copies", "").remove([f"db_20260101T{number:06}Z.dump" for number in range(1100)])
+
+
+def test_a_part_of_an_upload_grows_with_what_is_uploaded():
+    assert part_bytes(1) == PART_BYTES
+    assert 10**12 / part_bytes(10**12) < 10_000
+
+
+@pytest.mark.parametrize("parts", [0, 0.5, 1, 2, 2.5])
+def test_an_upload_of_whatever_length_is_whole(s3, parts):
+    content = os.urandom(int(parts * PART_BYTES))
+    put(Bucket("copies", ""), "name", content)
+    assert s3.get_object(Bucket="copies", Key="name")["Body"].read() == content
+
+
+def test_a_place_that_stops_answering_is_given_up(host, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer that never comes
+    began = time.monotonic()
+    there = Folder(host, str(tmp_path), 0.5)
+    with pytest.raises(MeasurementError, match="cat was ended by signal 9"), there.read("pipe") as content:
+        content.read()
+    assert time.monotonic() - began < 5
+
+
+def test_what_a_place_says_to_a_failure_is_told(host, tmp_path):
+    with pytest.raises(MeasurementError, match="nowhere: No such file"):
+        Folder(host, str(tmp_path / "nowhere")).put("name", io.BytesIO(b"x" * 1_000_000))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_place_that_is_full_says_so(host, tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=True)
+    try:
+        with pytest.raises(MeasurementError, match="No space left on device"):
+            Folder(host, str(tmp_path)).put("name", io.BytesIO(b"x" * 9_000_000))
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -1,0 +1,66 @@
+"""Copies go through this machine a part at a time: what that takes does not grow with them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEGABYTES = 320
+MOST_MB = 100
+PROGRAM = """
+import io, re, runpy, sys
+from opsproof.backup import offsite
+from opsproof.backup.encryption import decrypted, identities
+from opsproof.backup.folder import Folder
+from opsproof.backup.manifest import File, Manifest
+from opsproof.backup.shelf import Reading
+from opsproof.models import Host
+from opsproof.nouns import Backup
+from pathlib import Path
+
+for action in ("backup", "restore"):  # everything that they load counts
+    runpy.run_path(f"actions/{action}.py", run_name="loaded")
+folder, sha256, recipient, identity, target = sys.argv[1:]
+host = Host.model_validate({"transport": "local://"}).placed("vps", ())
+backup = Backup.model_validate({"database": "d", "folder": folder, "user": "u", "age_recipient": recipient})
+
+class Made(Reading):
+    @property
+    def manifest(self):
+        size = Path(folder, f"{self.name}.dump").stat().st_size
+        return Manifest(self.name, 0, 0, {"dump": File(f"{self.name}.dump", size, sha256)}, {}, {}, {})
+
+there = offsite.place(host, target)
+name = "db_20261125T020000Z"
+offsite.Copy(host, backup, Made(name, "{}"), there).make()
+with there.read(f"{name}.dump.age") as sealed, decrypted(sealed, identities(Path(identity))) as plain:
+    assert Folder(host, folder).put("back", plain) == sha256
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.parametrize("kind", ["bucket", "ssh"])
+def test_a_copy_and_the_way_back_take_little_memory(kind, s3, sshd, tmp_path):
+    pyrage = pytest.importorskip("pyrage")
+    key = pyrage.x25519.Identity.generate()
+    identity = tmp_path / "identity"
+    identity.touch(mode=0o600)
+    identity.write_text(f"# a key\n{key}\n")
+    backups, copies = tmp_path / "backups", tmp_path / "copies"
+    for folder in (backups, copies):
+        folder.mkdir()
+    dump = backups / "db_20261125T020000Z.dump"
+    part = os.urandom(2**20)
+    with dump.open("wb") as file:
+        for _ in range(MEGABYTES):
+            file.write(part)
+    (backups / "db_20261125T020000Z.manifest.json").write_text("{}")
+    sha256 = subprocess.check_output(["sha256sum", dump], text=True).split()[0]
+    target = "s3://copies/p" if kind == "bucket" else sshd.replace("?", f"{copies}?", 1)
+    words = [sys.executable, "-c", PROGRAM, backups, sha256, str(key.to_public()), identity, target]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) / 1000 < MOST_MB, done.stdout
