@@ -4,6 +4,8 @@ Rows of every table, the schema, constraints, indexes, pages and trees, and vect
 It takes the newest backup, or the one that --set names, or one of another folder with --from. The database that
 serves is not touched; what a drill that was killed has left is dropped by the next one. Ends with 5 where the
 backup is not as good as it should be.
+Of pgBackRest a whole cluster is restored, to the end of the archived log or to a moment, into a directory of its own,
+and a server that nobody else reaches is started on it.
 """
 
 import sys
@@ -13,6 +15,7 @@ from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.quantities import show
 from opsproof.restore.archive import Archive
 from opsproof.restore.base import Restoring
+from opsproof.restore.cluster_drill import ClusterDrill
 from opsproof.restore.contents import Findings
 from opsproof.restore.copy import drop_all
 
@@ -25,6 +28,9 @@ class RestoreDrill(Restoring):
     def plan(self) -> list[Step]:
         """Sweep, restore, compare, drop."""
         self.measured |= {"backup": self.backup_name}
+        if self.archived:
+            self.cluster = ClusterDrill(self)
+            return self.cluster.steps()
         machine, archive = self.machine(), self._archive()
         self.copy_ = self.copy("drill", machine, archive)
         self.findings = Findings()
@@ -51,7 +57,10 @@ class RestoreDrill(Restoring):
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         del steps
-        self.guard_copy(self.copy_)
+        if self.archived:
+            self.cluster.guard()
+        else:
+            self.guard_copy(self.copy_)
 
     def _sweep(self) -> None:
         drop_all(self.work, self.client, self.left)
@@ -84,6 +93,9 @@ class RestoreDrill(Restoring):
             MeasurementError: that cannot be told.
         """
         del steps
+        if self.archived:
+            self.cluster.prove()
+            return
         if left := [each.name for each in self.machine().server.beside("drill")]:
             raise NotRepaired(f"still there: {', '.join(left)}")
         if self.findings.flaws:

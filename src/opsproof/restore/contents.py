@@ -18,7 +18,7 @@ _SAME = {
     "encoding": "the encoding is another one",
     "large_objects": "the number of large objects is another one",
 }
-_SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
+SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = ("answers", "is empty")
 _NOT_ASKED = "is not used"
 
@@ -39,7 +39,7 @@ class Findings:
 def question(client: Client, database: str) -> Command:
     """What tells the rows of each table of a database, and its schema's digest."""
     contents, rows = source.contents()
-    return client.sql(f"{_SETTINGS}\n{contents};\n{rows}\n\\gexec", database, client.backup.timeout)
+    return client.sql(f"{SETTINGS}\n{contents};\n{rows}\n\\gexec", database, client.backup.timeout)
 
 
 def told(answer: Answer) -> tuple[dict[str, Any], Tables]:
