@@ -1,5 +1,8 @@
 """Backs declared databases up: dumps each, reads it back, copies it off the host, lets old ones go.
 
+Where pgBackRest does it, a full or a smaller backup of the cluster is made, all of the repository is read back, and
+what its retention does not need any more is let go last.
+
 Without --apply it says what it would do, how large the backup will be and how much room there is.
 A backup that is interrupted at any moment leaves nothing that could be taken for one, and takes no
 older one away; the next run removes what is left of it.
@@ -9,11 +12,12 @@ import sys
 from argparse import ArgumentParser
 
 from opsproof.action import Step, main
+from opsproof.backup import stanza_deed
 from opsproof.backup.deed import DeclaredBackups, Deed, require_room
 
 
 class BackUp(DeclaredBackups):
-    """One dump of each declared database, and what follows from it."""
+    """One backup of each declared database, and what follows from it."""
 
     name = "backup"
 
@@ -24,10 +28,13 @@ class BackUp(DeclaredBackups):
 
     def plan(self) -> list[Step]:
         """For each backup: sweep, dump, copy, and only then let old ones go. One that fails stops no other."""
-        self.deeds = [Deed(self, name) for name in self.chosen]
+        engines = {name: self.host.backups[name].engine for name in self.chosen}
+        self.stanzas = [stanza_deed.Deed(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
+        self.deeds = [Deed(self, name) for name, engine in engines.items() if engine == "pg_dump"]
         targets = [target for deed in self.deeds for target in deed.targets]
         return [
             *(step for deed in self.deeds for step in self._dumping(deed)),
+            *(step for deed in self.stanzas for step in deed.steps()),
             *(step for target in targets for step in target.copying()),
             *(step for target in targets for step in target.pruning()),
             *(step for deed in self.deeds for step in self._pruning(deed)),
@@ -50,6 +57,8 @@ class BackUp(DeclaredBackups):
         del steps
         for deed in self.deeds:
             deed.guard()
+        for each in self.stanzas:
+            each.guard()
         require_room(self.deeds)
 
     def prove(self, steps: list[Step]) -> None:
@@ -57,6 +66,8 @@ class BackUp(DeclaredBackups):
         del steps
         for deed in self.deeds:
             deed.prove()
+        for each in self.stanzas:
+            each.prove()
 
 
 if __name__ == "__main__":

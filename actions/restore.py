@@ -4,6 +4,10 @@ The plan says which backup, how old, and how many rows of now it does not have. 
 stopped for the swap alone; whatever fails, the old database serves on, or again. It stays, as DATABASE_before_TIME,
 until --drop-old. Killed at any moment, the next run finishes what was begun or takes it back: its plan says which.
 --into NAME makes a database of another name, and swaps nothing.
+
+Of pgBackRest a whole cluster is restored beside the one that serves, to the moment that --to names, or to the end of
+the archived log. The declared commands stop and start the server for the swap of the two data directories; --into
+names a directory.
 """
 
 import sys
@@ -11,6 +15,7 @@ from argparse import ArgumentParser
 
 from opsproof.action import Step, main
 from opsproof.restore.base import Restoring
+from opsproof.restore.cluster_deed import ClusterDeed
 from opsproof.restore.deed import Deed
 
 
@@ -23,7 +28,7 @@ class Restore(Restoring):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Which backup, from where, and what becomes of the old database."""
         super().add_arguments(parser)
-        parser.add_argument("--into", metavar="DATABASE", help="make this one, and leave the one that serves alone")
+        parser.add_argument("--into", metavar="NAME", help="make this one, and leave the one that serves alone")
         parser.add_argument("--drop-old", action="store_true", help="only drop what earlier restores put aside")
         parser.add_argument(
             "--wait",
@@ -35,7 +40,7 @@ class Restore(Restoring):
 
     def plan(self) -> list[Step]:
         """What the state of the server asks for: to drop, to finish, to go on, or to restore from the beginning."""
-        self.deed = Deed(self)
+        self.deed = ClusterDeed(self) if self.archived else Deed(self)
         if self.options.drop_old:
             return self.deed.dropping()
         return self.deed.finishing() or self.deed.restoring()

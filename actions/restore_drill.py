@@ -4,6 +4,8 @@ Rows of every table, the schema, constraints, indexes, pages and trees, and vect
 It takes the newest backup, or the one that --set names; with --from a copy of it, in another folder, over ssh or in a
 bucket. The database that serves is not touched; what a drill that was killed has left is taken away by the next one.
 Ends with 5 where the backup is not as good as it should be.
+Of pgBackRest a whole cluster is restored, to the end of the archived log or to a moment, into a directory of its own,
+and a server that nobody else reaches is started on it.
 """
 
 import sys
@@ -16,6 +18,7 @@ from opsproof.quantities import show
 from opsproof.restore import throwaway
 from opsproof.restore.archive import Archive
 from opsproof.restore.base import Restoring
+from opsproof.restore.cluster_drill import ClusterDrill
 from opsproof.restore.contents import Findings
 
 
@@ -27,6 +30,9 @@ class RestoreDrill(Restoring):
     def plan(self) -> list[Step]:
         """Sweep, restore, compare, drop."""
         self.measured |= {"backup": self.backup_name}
+        if self.archived:
+            self.cluster = ClusterDrill(self)
+            return self.cluster.steps()
         archive = self._archive()
         self.place = throwaway.place(self.work, self.client, archive)
         self.client = self.place.client
@@ -56,7 +62,10 @@ class RestoreDrill(Restoring):
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         del steps
-        self.guard_copy(self.copy_)
+        if self.archived:
+            self.cluster.guard()
+        else:
+            self.guard_copy(self.copy_)
 
     def _sweep(self) -> None:
         self.place.drop(self.left)
@@ -105,6 +114,9 @@ class RestoreDrill(Restoring):
             MeasurementError: that cannot be told.
         """
         del steps
+        if self.archived:
+            self.cluster.prove()
+            return
         if left := self.place.left():
             raise NotRepaired(f"still there: {', '.join(left)}")
         if self.findings.flaws:

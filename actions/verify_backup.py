@@ -2,13 +2,17 @@
 
 It changes nothing. Without --apply it says what it would read; with it, it reads, and ends with 5 where
 something is wrong. It is the weekly checks of backups without their limits in time, for any of the backups there are.
+Of pgBackRest all that a repository holds is read, the archive of the log with it, and the journal keeps that for the
+weekly round.
 """
 
 import sys
+import time
 from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
+from opsproof.backup import stanza_deed
 from opsproof.backup.deed import DeclaredBackups
 from opsproof.backup.manifest import ManifestError
 from opsproof.backup.shelf import Reading
@@ -33,6 +37,8 @@ class VerifyBackup(DeclaredBackups):
         return [self._step(name) for name in self.chosen]
 
     def _step(self, name: str) -> Step:
+        if self.host.backups[name].engine == "pgbackrest":
+            return self._of_stanza(name)
         shelf = self.shelf(name)
         try:
             wanted = self.options.set or shelf.newest
@@ -44,6 +50,26 @@ class VerifyBackup(DeclaredBackups):
         return Step(
             f"read {wanted} back: {size}, owner, mode, age, list of tables", partial(self._verify, name, wanted)
         )
+
+    def _of_stanza(self, name: str) -> Step:
+        if self.options.set:
+            raise InventoryError("--set: pgBackRest reads all of a repository")
+        backup = self.host.backups[name]
+        found = stanza_deed.looked(self.work, backup)
+        size = show(sum(each.own_bytes for each in found.backups), "bytes")
+        title = f"read repository {backup.repo} of stanza {backup.stanza} back: {len(found.backups)} backups, {size}"
+        return Step(f"{title}, and the archive of the log; age", partial(self._verify_stanza, name))
+
+    def _verify_stanza(self, name: str) -> None:
+        backup = self.host.backups[name]
+        started = time.monotonic()
+        found = stanza_deed.read_back(self, name)
+        self.measured |= {"backup": name, "read_s": round(time.monotonic() - started, 2)}
+        now = stanza_deed.looked(self.work, backup)
+        limit = self.host.limit("backup_age", backup)
+        age = limit.judge(now.now - now.backups[-1].began) if limit and now.backups else None
+        found += [age.sentence] if age and age.verdict == "failed" else []
+        self.flaws += [f"stanza {backup.stanza}: {each}" for each in found]
 
     def _verify(self, name: str, set_name: str) -> None:
         backup = self.host.backups[name]

@@ -17,6 +17,7 @@ from opsproof.verdicts import Evidence, Sample
 
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
+    from opsproof.action.readings import Reading
 
 
 def _fact_fixture(name: str) -> Any:
@@ -78,6 +79,14 @@ class FactFixtures:
 
         journal, name = request.config.option.reports / "journal.jsonl", record(request.node).noun
         return lambda: drills.last(journal, host.name, name)
+
+    @pytest.fixture
+    def last_reading(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Reading"]:
+        """The last time that all of this test's repository was read back, by the journal of actions."""
+        from opsproof.action import readings  # a round without backups needs none of it
+
+        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).noun
+        return lambda: readings.last(journal, host.name, name)
 
     @pytest.fixture
     def copies_lacking(self, request: pytest.FixtureRequest, host: Host) -> Callable[[str], list[str]]:

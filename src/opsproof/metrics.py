@@ -52,10 +52,16 @@ METRICS: dict[str, Metric] = {
     "backup_size_change": Metric(
         "backup size change", "percent", "Newest backup's size against the median of the seven before it"
     ),
-    "backups_kept": Metric("backups", "count", "Backups that lie in a folder"),
+    "backups_kept": Metric("backups", "count", "Backups that lie in a folder or a repository"),
     "backups_overdue": Metric("overdue backups", "count", "Backups that should have been let go the day before"),
     "backup_leftovers": Metric("leftovers", "count", "Files of interrupted backups that nobody is at work on"),
     "backup_room": Metric("room for a backup", "percent", "Free space against the newest backup's size"),
+    "archive_gaps": Metric("gaps", "count", "Segments of the write-ahead log that lack in the archive"),
+    "archive_age": Metric("archive age", "seconds", "Time since the archive got a segment of the write-ahead log"),
+    "archive_delay": Metric("archive delay", "seconds", "Time that a finished segment has waited for the archive"),
+    "archive_timeout": Metric("archive timeout", "seconds", "Time after which a segment is finished though not full"),
+    "recovery_window": Metric("recovery window", "seconds", "How far back any moment can be restored"),
+    "reading_age": Metric("reading age", "seconds", "Time since all of a repository was read back"),
     "drill_age": Metric("drill age", "seconds", "Time since a backup was last restored for practice"),
     "restore_time": Metric("restore time", "seconds", "Time that the last drill took to restore a backup"),
     "container_status": Metric("status", "word", "Docker's word for the state of a declared container"),

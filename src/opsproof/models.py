@@ -84,7 +84,14 @@ class Host(Model):
                 raise ValueError(
                     f"backups.{name}: {backup.database} runs in no container whose image a drill could use"
                 )
+            if backup.engine == "pgbackrest":
+                self._archive(name, self.databases[backup.database])
         return self
+
+    def _archive(self, name: str, database: Database) -> None:
+        if database.container:
+            raise ValueError(f"backups.{name} is of a database in a container, and pgBackRest runs on the host")
+        database.archived()
 
     @property
     def name(self) -> str:
@@ -128,7 +135,11 @@ NOUNS: dict[str, str] = {
     "mountpoint": "mounts",
     "database": "databases",
     "contained_database": "databases",
+    "archived_database": "databases",
     "backup": "backups",
+    "dumped_backup": "backups",
+    "archived_backup": "backups",
+    "local_backup": "backups",
     "offsite_backup": "backups",
     "container": "containers",
     "broker": "broker",
@@ -147,6 +158,10 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),
+    "archived_database": lambda database: database.is_archived,
+    "dumped_backup": lambda backup: backup.engine == "pg_dump",
+    "archived_backup": lambda backup: backup.engine == "pgbackrest",
+    "local_backup": lambda backup: bool(backup.folder),
     "offsite_backup": lambda backup: bool(backup.off_site),
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",

@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
     create_model,
@@ -155,6 +156,16 @@ class Database(Noun):
     password_file: str = Field("", description="file on the host whose first line is the password; needs ssh")
     container: str = Field("", description="the declared container that the server runs in")
     timeout: Duration = Field(5.0, description="of the connection and of each query")
+    _archived: bool = PrivateAttr(False)
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether a declared backup of it has an archive of the write-ahead log."""
+        return self._archived
+
+    def archived(self) -> None:
+        """Says that a declared backup has one."""
+        self._archived = True
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Database":
@@ -165,34 +176,69 @@ class Database(Noun):
         return self
 
 
+_WORD = r"^[A-Za-z0-9._-]*$"
+PATH = r"^(/[A-Za-z0-9._+-]+)*$"
+"""What stands in settings of PostgreSQL and in commands that it gives to a shell: nothing that must be quoted."""
+_DUMPS = {
+    *("user", "passfile", "restore_passfile", "lock_wait", "off_site", "off_site_keep", "age_recipient"),
+    *("keep", "keep_weekly", "keep_monthly", "keep_least", "drill"),
+}
+_STANZAS = {
+    *("stanza", "config", "repo", "run_as", "full_every", "between"),
+    *("data", "programs", "scratch", "stop", "start"),
+}
+_OF_ENGINE = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS, ("stanza",))}
+"""For each engine the keys that are only the other's, and those that it needs."""
+
+
 class Backup(Noun):
-    """Backups of one database, kept in a folder of the host that belongs to the login user."""
+    """Backups of one database: dumps in a folder of the login user, or those of a pgBackRest stanza."""
 
     database: str = Field(description="the declared database")
-    folder: str = Field(pattern=r"^[^\n]+$", description="on the host; the login user's own")
-    user: str = Field(description="the role that dumps: it may read everything, and bypasses row-level security")
-    passfile: str = Field("", description="libpq password file on the host, for a client that runs there")
-    restore_user: str = Field("", description="the superuser that restores, where the role that dumps is none")
-    restore_passfile: str = Field("", description="its password file")
+    engine: Literal["pg_dump", "pgbackrest"] = Field("pg_dump", description="what makes it")
+    folder: str = Field("", pattern=r"^[^\n]*$", description="on the host: the login user's own, or the repository")
+    user: str = Field("", description="pg_dump: the role that reads everything, and bypasses row-level security")
+    passfile: str = Field("", description="pg_dump: libpq password file on the host, for a client that runs there")
+    restore_user: str = Field("", description="the superuser that restores, where the one who backs up is none")
+    restore_passfile: str = Field("", description="pg_dump: its password file")
     drill: Literal["database", "container"] = Field(
-        "database", description="where drills restore: beside the database that serves, or in a throwaway container"
+        "database", description="pg_dump: where drills restore: beside the database that serves, or in a container"
     )
-    engine: Literal["pg_dump"] = Field("pg_dump", description="what makes it")
     tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
-    keep: Duration = Field(30 * 86400.0, description="how long every backup is kept")
-    keep_weekly: int = Field(0, ge=0, description="weeks for which the newest backup of each is kept beyond that")
-    keep_monthly: int = Field(0, ge=0, description="months for which the newest backup of each is kept beyond that")
-    keep_least: int = Field(3, ge=1, description="verified backups that are always kept, however old")
+    keep: Duration = Field(30 * 86400.0, description="pg_dump: how long every backup is kept")
+    keep_weekly: int = Field(0, ge=0, description="pg_dump: weeks for which the newest of each is kept beyond that")
+    keep_monthly: int = Field(0, ge=0, description="pg_dump: months for which the newest of each is kept beyond that")
+    keep_least: int = Field(3, ge=1, description="pg_dump: verified backups that are always kept, however old")
     off_site: list[str] = Field(
         default_factory=list,
-        description="where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path",
+        description="pg_dump: where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path",
     )
     off_site_keep: Literal["same", "all"] = Field(
-        "same", description="same: copies are let go as backups are; all: that is for the other side to do"
+        "same", description="pg_dump: copies go as backups do; all: letting them go is for the other side to do"
     )
-    age_recipient: str = Field("", description="public key of age, for which copies are encrypted before they leave")
-    lock_wait: Duration = Field(60.0, description="how long a dump waits for a table's lock")
-    timeout: Duration = Field(6 * 3600.0, description="of a dump, and of one copy")
+    age_recipient: str = Field("", description="pg_dump: public key of age, for which copies are encrypted")
+    lock_wait: Duration = Field(60.0, description="pg_dump: how long a dump waits for a table's lock")
+    timeout: Duration = Field(6 * 3600.0, description="of a backup, of reading one back, and of a restore")
+    stanza: str = Field("", pattern=_WORD, description="pgbackrest: the stanza")
+    config: str = Field("", pattern=PATH, description="pgbackrest: its configuration, where it is not the usual one")
+    repo: int = Field(1, ge=1, le=256, description="pgbackrest: the number of the repository")
+    run_as: str = Field("", description="pgbackrest: the server's owner, when the login user is another (sudo -n -u)")
+    full_every: Duration = Field(7 * 86400.0, description="pgbackrest: how often a backup is a full one")
+    between: Literal["diff", "incr"] = Field("diff", description="pgbackrest: the type of those in between")
+    data: str = Field("", pattern=PATH, description="pgbackrest: the cluster's data directory, on the host")
+    programs: str = Field("", pattern=PATH, description="pgbackrest: folder of the server's programs; else Debian's")
+    scratch: str = Field("", pattern=PATH, description="pgbackrest: folder for drills; else beside the data directory")
+    stop: list[str] = Field(default_factory=list, description="pgbackrest: the command that stops the cluster")
+    start: list[str] = Field(default_factory=list, description="pgbackrest: the command that starts it")
+
+    @model_validator(mode="after")
+    def _is_of_one_engine(self) -> "Backup":
+        other, needed = _OF_ENGINE[self.engine]
+        if alien := sorted(self.model_fields_set & other):
+            raise ValueError(f"{alien[0]} is no key for the engine {self.engine}")
+        if missing := [key for key in needed if not getattr(self, key)]:
+            raise ValueError(f"the engine {self.engine} needs {missing[0]}")
+        return self
 
     @field_validator("off_site")
     @classmethod

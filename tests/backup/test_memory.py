@@ -17,6 +17,7 @@ from opsproof.backup.encryption import decrypted, identities
 from opsproof.backup.folder import Folder
 from opsproof.backup.manifest import File, Manifest
 from opsproof.backup.shelf import Reading
+from opsproof.backup.progress import Told
 from opsproof.models import Host
 from opsproof.nouns import Backup
 from pathlib import Path
@@ -35,7 +36,7 @@ class Made(Reading):
 
 there = offsite.place(host, target)
 name = "db_20261125T020000Z"
-offsite.Copy(host, backup, Made(name, "{}"), there).make()
+offsite.Copy(host, backup, Made(name, "{}"), there, Told("copied", 1, lambda line: None)).make()
 with there.read(f"{name}.dump.age") as sealed, decrypted(sealed, identities(Path(identity))) as plain:
     assert Folder(host, folder).put("back", plain) == sha256
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

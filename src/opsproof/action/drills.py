@@ -4,12 +4,12 @@ A drill is an entry of the action `restore_drill`. Its `measured` holds `backup`
 the set that was restored; and `restore_s`, the time that it took in seconds.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opsproof.action.journal import entries, unreadable
 from opsproof.errors import Absent, MeasurementError
 
 ACTION = "restore_drill"
@@ -49,17 +49,15 @@ def last(journal: Path, host: str, backup: str) -> Drill:
         MeasurementError: the journal cannot be read.
     """
     try:
-        lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
-        entries = [json.loads(line) for line in lines if f'"{ACTION}"' in line]
-        of = [each for each in entries if _is_of(each, host, backup)]
+        of = [each for each in entries(journal, ACTION) if _is_of(each, host, backup)]
         fields = [(each["began"], each["outcome"], each["message"], each["measured"]) for each in of]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MeasurementError(f"the journal {journal} cannot be read: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise unreadable(journal, error) from error
     if not fields:
         raise Absent(f"no restore of {backup} is in the journal {journal}")
-    return Drill(*max(fields, key=lambda each: each[0]))
+    return Drill(*fields[-1])
 
 
 def _is_of(entry: dict[str, Any], host: str, backup: str) -> bool:
-    of = (entry["action"], entry["host"], entry.get("measured", {}).get("backup"))
-    return of == (ACTION, host, backup) and entry["outcome"] != "refused"
+    of = (entry["host"], entry.get("measured", {}).get("backup"))
+    return of == (host, backup) and entry["outcome"] != "refused"

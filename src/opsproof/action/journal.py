@@ -7,6 +7,9 @@ import socket
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+
+from opsproof.errors import MeasurementError
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,22 @@ def append(path: Path, entry: Entry) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
+    """What the journal at `path` has of these actions, oldest first; nothing where there is no journal.
+
+    Raises:
+        MeasurementError: it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        found = [json.loads(line) for line in lines if any(f'"{action}"' in line for action in actions)]
+        return sorted((each for each in found if each["action"] in actions), key=lambda each: each["began"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> MeasurementError:
+    """That a journal says nothing."""
+    return MeasurementError(f"the journal {path} cannot be read: {error}")

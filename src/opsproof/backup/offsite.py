@@ -18,7 +18,7 @@ from opsproof.backup import progress
 from opsproof.backup.encryption import encrypted
 from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
 from opsproof.backup.manifest import File
-from opsproof.backup.progress import Tell
+from opsproof.backup.progress import Paced, Tell
 from opsproof.backup.s3 import Bucket
 from opsproof.backup.shelf import Reading, in_order
 from opsproof.errors import MeasurementError
@@ -131,7 +131,7 @@ class Copy:
     backup: Backup
     reading: Reading
     there: Place
-    tell: Tell = lambda _: None
+    tell: Paced
 
     def make(self) -> None:
         """Makes it, and reads it back.

@@ -25,10 +25,12 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
+Tell = Callable[[float], None]
+"""Is told how many bytes are done."""
 
 
-class Tell(Protocol):
-    """Is told of the bytes that are done, every so many seconds: asking for them costs what is asked something."""
+class Paced(Protocol):
+    """The same, every so many seconds: asking for the bytes costs what is asked something."""
 
     @property
     def every_s(self) -> float:
@@ -74,7 +76,7 @@ class Bar:
 
 
 @contextmanager
-def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Tell]:
+def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Paced]:
     """A function that is told how many bytes are done: a bar on a terminal, else lines."""
     if quiet or not sys.stdout.isatty():
         yield Told(what, total, say, time.monotonic())
@@ -84,7 +86,7 @@ def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Tell]
         yield Bar(bar, bar.add_task(what, total=total))
 
 
-def watched(work: Callable[[], None], size: Callable[[], float], tell: Tell) -> None:
+def watched(work: Callable[[], None], size: Callable[[], float], tell: Paced) -> None:
     """Does `work`, and tells of the `size` that it has reached, time and again; an interruption ends it.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from opsproof.fact import REGISTRY
 from opsproof.facts import (
+    archiving,
     backups,
     caches,
     containers,
@@ -18,6 +19,7 @@ from opsproof.facts import (
 
 __all__ = [
     "REGISTRY",
+    "archiving",
     "backups",
     "caches",
     "containers",

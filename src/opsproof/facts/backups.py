@@ -1,12 +1,14 @@
 """Whether backups are made, whole, private and as many as they should be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from opsproof.backup import shelf
+from opsproof.backup import shelf, stanza
 from opsproof.backup.manifest import ManifestError
 from opsproof.backup.retention import expendable
 from opsproof.backup.shelf import Reading, Shelf
+from opsproof.backup.stanza import Stanza
 from opsproof.errors import Absent
 from opsproof.fact import NounFact
 from opsproof.models import Host
@@ -19,9 +21,22 @@ GRACE_S = 26 * 3600.0
 """What could be let go for less than so long may still be there: a backup a day lets it go."""
 
 
+def change(sizes: Sequence[int]) -> float:
+    """The last size against the median of the seven before it, in percent; 0 where it is the first."""
+    before = sizes[:-1][-COMPARED:]
+    return 100 * (sizes[-1] / median(before) - 1) if before and median(before) else 0.0
+
+
+def room(free_bytes: int | None, size_bytes: int) -> float:
+    """Free space against a backup's size, in percent."""
+    if free_bytes is None:
+        raise Absent("no folder is declared, so that there is no disk to look at")
+    return 100 * free_bytes / size_bytes if size_bytes else 0.0
+
+
 @dataclass(frozen=True)
 class BackupState:
-    """The backups of one database; sizes in bytes, ages in seconds. What there is none of is Absent."""
+    """The dumps of one database; sizes in bytes, ages in seconds. What there is none of is Absent."""
 
     shelf: Shelf
     declared: Backup
@@ -48,9 +63,12 @@ class BackupState:
     @property
     def size_change(self) -> float:
         """The newest one's size against the median of the seven before it, in percent; 0 where it is the first."""
-        size = self.size_bytes
-        sizes = [self.shelf.size(each) for each in self.shelf.sets[:-1][-COMPARED:]]
-        return 100 * (size / median(sizes) - 1) if sizes and median(sizes) else 0.0
+        return change([self.shelf.size(each) for each in (*self.shelf.sets[:-1], self.newest)])
+
+    @property
+    def kept(self) -> int:
+        """How many there are."""
+        return len(self.shelf.sets)
 
     @property
     def _reading(self) -> Reading:
@@ -92,18 +110,69 @@ class BackupState:
     @property
     def room(self) -> float:
         """Free space against the newest one's size, in percent."""
-        return 100 * self.shelf.free_bytes / self.size_bytes if self.size_bytes else 0.0
+        return room(self.shelf.free_bytes, self.size_bytes)
 
 
-class Backups(NounFact[Backup, BackupState]):
-    """What lies in the folder of each declared backup; the newest one is read back, all of it."""
+@dataclass(frozen=True)
+class StanzaState:
+    """What pgBackRest has of one cluster, by the same words; what there is none of is Absent."""
+
+    stanza: Stanza
+
+    @property
+    def newest(self) -> str:
+        """The newest backup's label."""
+        return self.stanza.newest.label
+
+    @property
+    def age_s(self) -> float:
+        """Time since the newest one began."""
+        return self.stanza.now - self.stanza.newest.began
+
+    @property
+    def size_bytes(self) -> int:
+        """What of the repository a restore of the newest one needs: comparable, of whatever type it is."""
+        return self.stanza.newest.size_bytes
+
+    @property
+    def size_change(self) -> float:
+        """Its size against the median of the seven before it, in percent; 0 where it is the first."""
+        return change([each.size_bytes for each in (*self.stanza.backups[:-1], self.stanza.newest)])
+
+    @property
+    def kept(self) -> int:
+        """How many there are, of all types."""
+        return len(self.stanza.backups)
+
+    @property
+    def flaws(self) -> list[str]:
+        """What is known to be wrong with the newest one; it is not read."""
+        return self.stanza.flaws(self.stanza.newest)
+
+    @property
+    def stale(self) -> list[str]:
+        """Folders that an interrupted backup left."""
+        return self.stanza.interrupted
+
+    @property
+    def room(self) -> float:
+        """Free space against the newest one's size, in percent."""
+        return room(self.stanza.free_bytes, self.size_bytes)
+
+
+class Backups(NounFact[Backup, BackupState | StanzaState]):
+    """What there is of each declared backup; the newest dump is read back, all of it."""
 
     noun = "backup"
 
     def command(self, host: Host, name: str, noun: Backup) -> Command:
-        """A look at the folder; pg_restore is the container's where the server runs in one."""
+        """A look at the folder, or at the stanza; pg_restore is the container's where the server runs in one."""
+        if noun.engine == "pgbackrest":
+            return stanza.look(noun)
         return shelf.look(noun, name, "newest", shelf.client(host, noun))
 
-    def parse(self, answer: Answer, name: str, noun: Backup) -> BackupState:
-        """The state; a folder that is not there holds no backups."""
+    def parse(self, answer: Answer, name: str, noun: Backup) -> BackupState | StanzaState:
+        """The state; a folder or a stanza that is not there holds no backups."""
+        if noun.engine == "pgbackrest":
+            return StanzaState(stanza.seen(answer, noun))
         return BackupState(shelf.seen(answer, name, noun.folder), noun)

@@ -12,13 +12,18 @@ from opsproof.action import Step
 from opsproof.backup import offsite, shelf
 from opsproof.backup.deed import DeclaredBackups
 from opsproof.backup.offsite import Copies
-from opsproof.errors import Absent, InventoryError, MeasurementError, Refused
+from opsproof.backup.stanza import Made, Stanza
+from opsproof.backup.stanza_deed import looked
+from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.nouns import Backup
 from opsproof.quantities import show
-from opsproof.restore import archive, copy
+from opsproof.restore import archive, cluster, copy
 from opsproof.restore.archive import Archive
+from opsproof.restore.cluster import Keeper
 from opsproof.restore.copy import MARGIN, Copy, Machine
 from opsproof.restore.fetch import Fetch
+from opsproof.restore.moment import Moment, moment
+from opsproof.restore.restored import Restored
 from opsproof.restore.server import Client, Kind
 from opsproof.shell import argv
 
@@ -26,7 +31,7 @@ STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class Restoring(DeclaredBackups):
-    """An action that makes a new database of a backup."""
+    """An action that makes a new database, or a new cluster, of a backup."""
 
     name = ""
     fetch: Fetch | None = None
@@ -48,6 +53,7 @@ class Restoring(DeclaredBackups):
             "--identity", type=Path, metavar="FILE", help="with the secret key of age, on this machine, for such copies"
         )
         parser.add_argument("--archive", metavar="FILE", help="any archive of pg_dump on the host, in place of a set")
+        parser.add_argument("--to", metavar="TIME", help="pgBackRest: a moment with its zone; else the end of the log")
         parser.add_argument("--untrusted", action="store_true", help="an archive without a manifest may be read")
 
     @cached_property
@@ -67,6 +73,21 @@ class Restoring(DeclaredBackups):
     def backup(self) -> Backup:
         """It, as it is declared: what is fetched or unpacked is put into its folder."""
         return self.host.backups[self.backup_name]
+
+    @cached_property
+    def archived(self) -> bool:
+        """Whether pgBackRest makes it.
+
+        Raises:
+            InventoryError: an option says something that its engine has not.
+        """
+        options = self.options
+        archived = self.host.backups[self.backup_name].engine == "pgbackrest"
+        wrong = {"--from": options.target, "--archive": options.archive, "--untrusted": options.untrusted}
+        for name, given in wrong.items() if archived else [("--to", options.to)]:
+            if given:
+                raise InventoryError(f"{name}: not with the engine {self.host.backups[self.backup_name].engine}")
+        return archived
 
     @cached_property
     def client(self) -> Client:
@@ -166,3 +187,55 @@ class Restoring(DeclaredBackups):
         if free < needed:
             room = show(needed, "bytes")
             raise Refused(f"{self.backup.folder} has {show(free, 'bytes')} left, and {room} are needed to fetch it")
+
+    @property
+    def archived_backup(self) -> Backup:
+        """The declared backup, of pgBackRest, with the directory that serves.
+
+        Raises:
+            InventoryError: it is not declared.
+        """
+        if not self.backup.data:
+            raise InventoryError(f"backups.{self.backup_name}: data is missing: the cluster's data directory")
+        return self.backup
+
+    @property
+    def scratch(self) -> str:
+        """What the paths of directories for drills begin with."""
+        backup = self.archived_backup
+        return f"{backup.scratch}/{backup.stanza}" if backup.scratch else backup.data
+
+    def restored(self, kind: cluster.Kind, prefix: str) -> Restored:
+        """The cluster that is to be made of the backup, at a path that begins with `prefix`.
+
+        Raises:
+            InventoryError: the inventory or the command line does not say of what, or where.
+            Refused: there is no such backup.
+            MeasurementError: it cannot be told what there is.
+        """
+        target, backup = moment(self.options.to), self.archived_backup
+        found = looked(self.work, backup)
+        keeper = Keeper(self.work, backup, found.version)
+        made = self._chosen(found, target)
+        self.measured |= {"backup": self.backup_name, "set": made.label} | ({"to": target.shown} if target else {})
+        path = f"{prefix}_{kind}_{time.strftime(STAMP, time.gmtime())}"
+        return Restored(keeper, self.host, found, keeper.look(prefix), made, target, path, self.options.json)
+
+    def _chosen(self, found: Stanza, target: Moment | None) -> Made:
+        wanted = [each for each in found.backups if self.options.set in ("", each.label)]
+        if self.options.set and not wanted:
+            raise InventoryError(
+                f"--set: {self.options.set!r} is none of {', '.join(each.label for each in found.backups)}"
+            )
+        if not wanted:
+            raise self._none(f"there is no backup of stanza {found.name}")
+        before = [each for each in wanted if target is None or each.ended < target.seconds]
+        if not before:
+            raise self._none(f"no backup ended before {self.options.to}: the first one is {wanted[0].label}")
+        if target and target.seconds > found.now:
+            raise InventoryError(f"--to: {self.options.to} is still to come")
+        return before[-1]
+
+    def _none(self, why: str) -> Refused | NotRepaired:
+        """A drill that finds no backup has found what it is there to find."""
+        return NotRepaired(why) if self.name == "restore_drill" else Refused(why)

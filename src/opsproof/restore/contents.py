@@ -18,7 +18,7 @@ _SAME = {
     "encoding": "the encoding is another one",
     "large_objects": "the number of large objects is another one",
 }
-_SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
+SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = ("answers", "is empty")
 _NOT_ASKED = "is not used"
 
@@ -39,7 +39,7 @@ class Findings:
 def questions(client: Client, database: str) -> tuple[Command, Command]:
     """What tells of a database with its schema's digest, and what counts the rows of its tables."""
     server, rows = source.contents()
-    scripts = (f"{_SETTINGS}\n{server};", f"{_SETTINGS}\n{rows}\n\\gexec")
+    scripts = (f"{SETTINGS}\n{server};", f"{SETTINGS}\n{rows}\n\\gexec")
     digest, count = (client.sql(script, database, client.backup.timeout) for script in scripts)
     return digest, count
 

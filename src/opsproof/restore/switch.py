@@ -75,15 +75,16 @@ class Switch:
             StepFailed: that did not work.
         """
         marks = [self._sql("mark.sql", name=each, mark=f"{REPLACED} {made_of[each]}") for each in names]
-        turns: list[Turn] = [("always", self._sql("allow.sql", name=self.client.live)), *self._processes("start")]
+        turns: list[Turn] = [("always", self._sql("allow.sql", name=self.client.live)), *self.turns("start")]
         self._do([*turns, *(("try", each) for each in marks)], "the end of the swap")
 
     def _around(self, swap: Command) -> list[Turn]:
-        stop: list[Turn] = [("try", command) for _, command in self._processes("stop")]
+        stop: list[Turn] = [("try", command) for _, command in self.turns("stop")]
         allow = self._sql("allow.sql", name=self.client.live)
-        return [*stop, ("try", swap), ("always", allow), *self._processes("start")]
+        return [*stop, ("try", swap), ("always", allow), *self.turns("start")]
 
-    def _processes(self, verb: str) -> list[Turn]:
+    def turns(self, verb: str) -> list[Turn]:
+        """What stops or starts the processes, as `verb` says; nothing where there are none."""
         host = self.work.host
         if not self.processes or host.pm2 is None:
             return []

@@ -1,0 +1,178 @@
+"""What is done for one declared backup by pgBackRest: backed up, read back, let go."""
+
+from opsproof.action import Action, Step, Work, readings
+from opsproof.backup import expiry, progress, stanza, verification
+from opsproof.backup.expiry import Expiry
+from opsproof.backup.stanza import Made, Stanza
+from opsproof.errors import Absent, MeasurementError, NotRepaired, Refused, StepFailed
+from opsproof.nouns import Backup
+from opsproof.quantities import show
+from opsproof.shell import Command, argv
+
+MARGIN = 1.2
+"""Room for so many times the expected size must be free before a backup begins."""
+EARLY_S = 2 * 3600.0
+"""A full backup may come so much before it is due: one that is made every night is never made late."""
+CHECK_TIMEOUT_S = 300.0
+
+
+def looked(work: Work, backup: Backup) -> Stanza:
+    """The stanza of a declared backup as it is now.
+
+    Raises:
+        MeasurementError: it cannot be told; also where there is no such stanza.
+    """
+    (answer,) = work.ask(stanza.look(backup))
+    try:
+        return stanza.seen(answer, backup)
+    except Absent as error:
+        raise MeasurementError(f"{error}: make it with pgbackrest stanza-create") from error
+
+
+class Deed:
+    """One backup of a cluster that is to be made now."""
+
+    def __init__(self, action: Action, name: str) -> None:
+        self.action, self.work, self.name = action, action.work, name
+        self.backup: Backup = action.host.backups[name]
+        self.stanza = looked(self.work, self.backup)
+        self.made: Made | None = None
+
+    @property
+    def kind(self) -> str:
+        """The type of the next backup."""
+        full = self.stanza.newest_full
+        due = full is None or self.stanza.now - full.began > self.backup.full_every - EARLY_S
+        return "full" if due else self.backup.between
+
+    @property
+    def expected_bytes(self) -> int:
+        """What the last backup of this type added to the repository; 0 where nothing tells."""
+        sizes = [each.own_bytes for each in self.stanza.backups if each.kind == self.kind]
+        return sizes[-1] if sizes else 0
+
+    def _expiry(self) -> Expiry:
+        (answer,) = self.work.ask(expiry.trial(self.backup))
+        return expiry.read(answer, self.backup)
+
+    def steps(self) -> list[Step]:
+        """Backs up, reads everything back, and only then lets go.
+
+        Raises:
+            MeasurementError: pgBackRest does not say what it lets go.
+        """
+        steps = [
+            Step(
+                f"make a {self.kind} backup of stanza {self.backup.stanza}: {self._outlook()}",
+                self._back_up,
+                (self.name,),
+            )
+        ]
+        reading = f"read repository {self.backup.repo} back: {len(self.stanza.backups) + 1} backups, and the log"
+        steps.append(Step(reading, self._read_back, (self.name,)))
+        if self.stanza.running:  # then it lets nothing be asked of its retention, and the guard says no to all of it
+            return steps
+        keeps = self._expiry()
+        self.due = keeps.after(self.stanza, self.kind)
+        going = ", ".join(self.due) or "nothing"
+        title = f"let go by pgBackRest's own retention ({keeps.policy}): {going}"
+        return [*steps, Step(title, self._expire, (self.name,))]
+
+    def _outlook(self) -> str:
+        known = f"about {show(self.expected_bytes, 'bytes')}" if self.expected_bytes else "how large is not known yet"
+        free = self.stanza.free_bytes
+        room = [] if free is None else [f"{show(free, 'bytes')} are free"]
+        left = [f"what is left of {each} is used or removed" for each in self.stanza.interrupted]
+        return ", ".join([known, *room, *left])
+
+    def guard(self) -> None:
+        """Says no to a backup that would not come to its end; `pgbackrest check` has a segment archived for it.
+
+        Raises:
+            Refused: another one runs, the log is not archived, or there is no room.
+        """
+        if self.stanza.running:
+            raise Refused(f"a backup of stanza {self.backup.stanza} runs already")
+        needed, free = MARGIN * self.expected_bytes, self.stanza.free_bytes
+        if free is not None and free < needed:
+            raise Refused(
+                f"{self.backup.folder} has {show(free, 'bytes')} left, and {show(needed, 'bytes')} are needed"
+            )
+        (answer,) = self.work.ask(argv(*stanza.pgbackrest(self.backup, "check"), timeout_s=CHECK_TIMEOUT_S))
+        if answer.status or answer.flag != "-":
+            raise Refused(f"pgbackrest check: {_first_error(answer.stdout + answer.stderr)}")
+
+    def _back_up(self) -> None:
+        words = ("--type", self.kind, "--no-expire-auto", "backup")
+        command = argv(*stanza.in_repository(self.backup, *words), timeout_s=self.backup.timeout)
+        quiet = self.action.options.json
+        with progress.telling("backed up", self._whole_bytes(), self.work.say, quiet=quiet) as tell:
+            progress.watched(lambda: self._do(command), self._done_bytes, tell)
+        self.made = self._new()
+
+    def _whole_bytes(self) -> float:
+        return float(self.stanza.backups[-1].database_bytes if self.stanza.backups else 0)
+
+    def _done_bytes(self) -> float:
+        return float(looked(self.work, self.backup).done_bytes)
+
+    def _do(self, command: Command) -> None:
+        self.work.do(command, "pgbackrest")
+
+    def _new(self) -> Made:
+        """The backup that has come since.
+
+        Raises:
+            StepFailed: none has.
+        """
+        known = {each.label for each in self.stanza.backups}
+        new = [each for each in looked(self.work, self.backup).backups if each.label not in known]
+        if not new:
+            raise StepFailed(f"pgBackRest ended well, and stanza {self.backup.stanza} has no new backup")
+        self.action.measured |= {"backup": self.name, "set": new[-1].label, "size_bytes": new[-1].size_bytes}
+        return new[-1]
+
+    def _read_back(self) -> None:
+        found = read_back(self.action, self.name)
+        if found:
+            raise StepFailed(f"stanza {self.backup.stanza}: {'; '.join(found[:3])}")
+
+    def _expire(self) -> None:
+        self._do(expiry.expiring(self.backup))
+
+    def prove(self) -> None:
+        """Shows that the new backup is there, that none of its pages was damaged, and that what should go is gone.
+
+        Raises:
+            NotRepaired: it is not so.
+        """
+        assert self.made is not None
+        now = looked(self.work, self.backup)
+        labels = {each.label for each in now.backups}
+        if self.made.label not in labels:
+            raise NotRepaired(f"{self.made.label} is not there")
+        if flaws := now.flaws(self.made):
+            raise NotRepaired("; ".join(flaws))
+        if left := [*(each for each in self.due if each in labels), *now.interrupted]:
+            raise NotRepaired(f"still there: {', '.join(left)}")
+
+
+def read_back(action: Action, name: str) -> list[str]:
+    """Has the repository of a declared backup read, all of it, and puts that on record; what is wrong with it.
+
+    Raises:
+        MeasurementError: it cannot be read.
+    """
+    backup = action.host.backups[name]
+    (answer,) = action.work.ask(verification.verifying(backup))
+    now = looked(action.work, backup)
+    found = verification.flaws(answer, now)
+    found += now.flaws(now.backups[-1]) if now.backups else [f"there is no backup of stanza {backup.stanza}"]
+    readings.noted(action.measured, name, found)
+    return found
+
+
+def _first_error(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.partition("ERROR: ")[2] for line in lines if "ERROR: " in line]
+    return (errors or lines or ["it gave no answer"])[0][:300]
