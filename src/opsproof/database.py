@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_S = 1
 SOCKET_FOLDER = "/var/run/postgresql"
 """Where Debian's PostgreSQL listens, for a dsn without a host."""
+_LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 TLS_MODES = ("require", "verify-ca", "verify-full")
 _OURS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
@@ -107,6 +108,17 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     return conninfo.make_conninfo(
         **{**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
     )
+
+
+def is_local(dsn: str) -> bool:
+    """Whether a `dsn`, as its host sees it, leads to a server on that host.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    parameters = _parsed(dsn)
+    servers = str(parameters.get("hostaddr") or parameters.get("host") or SOCKET_FOLDER).split(",")
+    return all(_LOCAL.match(each) for each in servers)
 
 
 def name_of(dsn: str) -> str:

@@ -45,10 +45,18 @@ class Work:
             StepFailed: it did not end well, or nobody knows whether it did.
         """
         try:
-            (answer,) = shell.run(self.host, (stepwise(command),))
-            return answer.require(tool)
+            return self.attempt(command).require(tool)
         except MeasurementError as error:
             raise StepFailed(str(error)) from error
+
+    def attempt(self, command: Command) -> Answer:
+        """As `do`, for who judges the answer himself.
+
+        Raises:
+            HostUnreachable: nobody knows whether it ended.
+        """
+        (answer,) = shell.run(self.host, (stepwise(command),))
+        return answer
 
 
 class Action(ABC):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -16,6 +17,7 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass
@@ -47,8 +49,8 @@ def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Calla
         yield lambda done: bar.update(task, completed=done)
 
 
-def watched(work: Callable[[], None], size: Callable[[], float], tell: Callable[[float], None]) -> None:
-    """Does `work`, and tells of the `size` that it has reached, time and again; an interruption ends it.
+def watched(work: Callable[[], None], reached: Callable[[], T], tell: Callable[[T], None]) -> None:
+    """Does `work`, and tells what it has `reached`, time and again; an interruption ends it.
 
     Raises:
         StepFailed: as `work` does.
@@ -58,7 +60,7 @@ def watched(work: Callable[[], None], size: Callable[[], float], tell: Callable[
         try:
             while not _ended(doing):
                 with suppress(MeasurementError):
-                    tell(size())
+                    tell(reached())
         except BaseException:
             shell.stop_all()
             raise

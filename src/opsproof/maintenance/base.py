@@ -1,0 +1,65 @@
+"""What all actions that maintain a database have in common: which one, as whom, how long they wait."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from functools import cached_property
+
+from opsproof import quantities
+from opsproof.action import Action, Step
+from opsproof.errors import InventoryError
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.session import Server, Session
+
+
+class Maintaining(Action):
+    """An action on one declared database, by its maintenance role."""
+
+    name = ""
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which database, and how long to wait for others."""
+        parser.add_argument("--database", metavar="NAME", help="a declared database; not needed where there is one")
+        parser.add_argument(
+            "--wait", type=duration, default=300.0, metavar="TIME", help="for locks and others' transactions (5min)"
+        )
+
+    @cached_property
+    def session(self) -> Session:
+        """The way to the database.
+
+        Raises:
+            InventoryError: it is not declared, or nobody to maintain it.
+        """
+        declared, wanted = list(self.host.databases), self.options.database
+        if wanted not in ((None, *declared) if len(declared) == 1 else declared):
+            known = f"--database: {'say one' if wanted is None else f'{wanted!r} is none'} of {', '.join(declared)}"
+            raise InventoryError(known if declared else f"hosts.{self.host.name} declares no databases")
+        client = Client(self.host, wanted or declared[0])
+        assert client.user
+        return Session(self.work, client, self.options.wait, self.options.json)
+
+    @cached_property
+    def server(self) -> Server:
+        """The server as it was when the action began.
+
+        Raises:
+            MeasurementError: it does not tell.
+        """
+        return self.session.server()
+
+    def guard(self, steps: list[Step]) -> None:
+        """Says no where nothing can be maintained.
+
+        Raises:
+            Refused: why.
+        """
+        del steps
+        self.server.require_ready(self.session.client.user)
+
+
+def duration(text: str) -> float:
+    """A duration of the command line, in seconds."""
+    try:
+        return quantities.parse(text, "seconds")
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error

@@ -1,0 +1,145 @@
+"""What is asked of a database that is maintained, and what is done to it: bounded in its waits, watched, ended with us."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from opsproof.action import Work
+from opsproof.backup import progress as course
+from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
+from opsproof.maintenance import progress
+from opsproof.maintenance.client import APPLICATION, LOCK_NOT_AVAILABLE, Client, failure, require, text, told
+from opsproof.quantities import show
+from opsproof.shell import Answer
+
+LONGEST_S = 24 * 3600.0
+LOCK_S = 1
+"""How long anything of ours stands in the queue for a lock that others would have to queue behind."""
+PAUSE_S = 1.0
+NO_SERVER = 2
+"""psql's exit status where it lost the server."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server, and what the maintenance role may: see server.sql. `at_work` are our sessions that run already."""
+
+    version_num: int
+    superuser: bool
+    sees_all: bool
+    standby: bool
+    folder: str | None
+    memory_bytes: int
+    workers: int
+    at_work: list[dict[str, Any]]
+
+    def require_ready(self, user: str) -> None:
+        """Says no where nothing can be maintained, or not seen that it can.
+
+        Raises:
+            Refused: why.
+        """
+        if self.standby:
+            raise Refused("the server is a standby: maintain its primary")
+        if not self.sees_all:
+            raise Refused(f"{user} sees no sessions but its own: GRANT pg_monitor TO {user}, as docs/privileges.md has it")
+        if self.at_work:
+            first = self.at_work[0]
+            age = show(first["age_s"], "seconds")
+            raise Refused(f"process {first['pid']} of an earlier run is still at work since {age} ({first['command']})")
+
+
+@dataclass(frozen=True)
+class Session:
+    """The way to one database for an action; `wait_s` is how long it waits for locks and for others' transactions."""
+
+    work: Work
+    client: Client
+    wait_s: float
+    quiet: bool
+
+    def server(self) -> Server:
+        """The server as it is now.
+
+        Raises:
+            MeasurementError: it does not tell.
+        """
+        return Server(**self.ask("server.sql"))
+
+    def ask(self, script: str, **values: str) -> Any:
+        """What one of our scripts, which changes nothing, tells as JSON.
+
+        Raises:
+            MeasurementError: it tells nothing.
+        """
+        (answer,) = self.work.ask(self.client.sql(text(script), application=APPLICATION, **values))
+        return told(answer)
+
+    def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> Answer:
+        """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.
+
+        Raises:
+            StepFailed: it did not come to its end; what of it the server still did is ended.
+        """
+        deadline, said = time.monotonic() + self.wait_s, ""
+        while True:
+            answer = self._watched(what, script, settings or {}, values)
+            code, message = failure(answer)
+            if answer.status == 0 and answer.flag == "-":
+                return answer
+            if code != LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
+                raise StepFailed(f"{what}: {self._reason(answer, message, values)}")
+            if said != (said := self._holders(values)):
+                self.work.say(f"     {what}: waits for {said or 'a lock'}")
+            time.sleep(PAUSE_S)
+
+    def _reason(self, answer: Answer, message: str, values: dict[str, str]) -> str:
+        if failure(answer)[0] == LOCK_NOT_AVAILABLE:
+            return f"no lock within {show(self.wait_s, 'seconds')}: {self._holders(values) or message}"
+        try:
+            require(answer)
+        except MeasurementError as error:
+            return str(error)
+        return message or "it did not come to its end"
+
+    def _holders(self, values: dict[str, str]) -> str:
+        with suppress(MeasurementError):
+            return ", ".join(self.ask("holders.sql", schema=values["schema"], relation=values["name"]))
+        return ""
+
+    def _watched(self, what: str, script: str, settings: dict[str, str], values: dict[str, str]) -> Answer:
+        lines = "".join(f"SET {name} = '{value}';\n" for name, value in settings.items())
+        command = self.client.sql(lines + script, timeout_s=LONGEST_S, **values)
+        answers: list[Answer] = []
+        try:
+            with progress.telling(what, self.work.say, quiet=self.quiet) as tell:
+                course.watched(lambda: answers.append(self.work.attempt(command)), self._reached, tell)
+        except MeasurementError as error:
+            self.end_own()
+            raise StepFailed(f"{what}: {error}") from error
+        except BaseException:
+            self.end_own()
+            raise
+        if answers[0].flag != "-" or answers[0].status == NO_SERVER:
+            self.end_own()
+        return answers[0]
+
+    def _reached(self) -> progress.Reached:
+        (answer,) = self.work.ask(self.client.sql(text("progress.sql"), application=APPLICATION))
+        return progress.reached(require(answer))
+
+    def end_own(self) -> None:
+        """Ends what the server still does for us, as far as that can be reached."""
+        with suppress(OpsproofError):
+            (answer,) = self.work.ask(self.client.sql(text("end_own.sql"), application=APPLICATION))
+            require(answer)
+
+
+def until(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether something comes to hold within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()) and time.monotonic() < deadline:
+        time.sleep(PAUSE_S / 4)
+    return found
