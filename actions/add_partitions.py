@@ -1,7 +1,7 @@
 """Makes the partitions that are missing of tables by months: in between, and for the months to come.
 
-A new one is like the newest there is, in its name, owner, privileges and row-level security. It is made beside the table
-and attached, without keeping anybody waiting for more than a second. It is refused where the default partition holds
+A new one is like the newest there is, in its name, owner, privileges and row-level security. It is made beside the
+table and attached, without keeping anybody waiting for more than a second. It is refused where the default partition holds
 rows of such a month.
 """
 
@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, Refused
+from opsproof.errors import Refused
 from opsproof.maintenance import partitions, tables
 from opsproof.maintenance.base import Maintaining
 
@@ -33,7 +33,10 @@ class AddPartitions(Maintaining):
         today, self.found = partitions.look(self.session, names)
         self.missing = [(table, month) for table in self.found for month in table.missing(today, self.options.ahead)]
         return [
-            Step(f"make {table.schema}.{table.name_of(month)} for {month:%Y-%m} of {table}", partial(partitions.add, self.session, table, month))
+            Step(
+                f"make {table.schema}.{table.name_of(month)} for {month:%Y-%m} of {table}",
+                partial(partitions.add, self.session, table, month),
+            )
             for table, month in self.missing
         ]
 

@@ -32,7 +32,9 @@ class Reindex(Maintaining):
         """Which indexes, and whether their lists are to become others."""
         super().add_arguments(parser)
         parser.add_argument("--index", action="append", metavar="NAME", help="schema.index; may be given several times")
-        parser.add_argument("--retune", action="store_true", help="give ivfflat indexes the lists that their rows ask for")
+        parser.add_argument(
+            "--retune", action="store_true", help="give ivfflat indexes the lists that their rows ask for"
+        )
 
     @cached_property
     def builder(self) -> Builder:
@@ -41,16 +43,24 @@ class Reindex(Maintaining):
 
     def plan(self) -> list[Step]:
         """What is left of earlier builds goes first."""
+        self.require_sight()
         self.found = self._look()
         needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
         usable = [each.name for each in self.found.left if each.valid and each.name in needed]
         steps = [
-            Step(f"drop {each}, left by an interrupted build ({show(each.bytes, 'bytes')})", partial(self.builder.drop, each))
+            Step(
+                f"drop {each}, left by an interrupted build ({show(each.bytes, 'bytes')})",
+                partial(self.builder.drop, each),
+            )
             for each in self.found.left
             if each.name not in usable
         ]
         for each in self.found.chosen:
-            steps += self._retuning(each, built=replacement(each) in usable) if self.options.retune else [self._rebuilding(each)]
+            steps += (
+                self._retuning(each, built=replacement(each) in usable)
+                if self.options.retune
+                else [self._rebuilding(each)]
+            )
         return steps
 
     def _look(self) -> Indexes:
@@ -75,7 +85,9 @@ class Reindex(Maintaining):
             return []
         how = outlook(self.builder.settings(index))
         lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows"
-        build = Step(f"build {replacement(index)} beside {index}: {lists}, {how}", partial(self.builder.build_replacement, index))
+        build = Step(
+            f"build {replacement(index)} beside {index}: {lists}, {how}", partial(self.builder.build_replacement, index)
+        )
         return [
             *([] if built else [build]),
             Step(f"give it the name of {index}", partial(self.builder.swap, index)),
@@ -94,7 +106,9 @@ class Reindex(Maintaining):
 
     def _require_buildable(self, index: Index) -> None:
         if index.building:
-            raise Refused(f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done")
+            raise Refused(
+                f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
+            )
         if index.exclusion:
             raise Refused(f"{index} is of an exclusion constraint, and cannot be built beside itself")
         if self.options.retune and index.attached:

@@ -33,14 +33,20 @@ class Vacuum(Maintaining):
         super().add_arguments(parser)
         parser.add_argument("--table", action="append", metavar="NAME", help="schema.table; may be given several times")
         parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
-        parser.add_argument("--parallel", type=int, metavar="N", help="processes for a table's indexes; else the server's")
+        parser.add_argument(
+            "--parallel", type=int, metavar="N", help="processes for a table's indexes; else the server's"
+        )
 
     def plan(self) -> list[Step]:
         """The smallest table first; then the statistics of whole partitioned tables."""
+        self.require_sight()
         self.found = self._look()
         ordered = sorted(self.found.tables, key=lambda each: each.bytes)
         steps = [Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each)) for each in ordered]
-        return [*steps, *(Step(f"analyze {'.'.join(each)} as a whole", partial(self._analyze, each)) for each in self.found.roots)]
+        return [
+            *steps,
+            *(Step(f"analyze {'.'.join(each)} as a whole", partial(self._analyze, each)) for each in self.found.roots),
+        ]
 
     def _look(self) -> Tables:
         return tables.look(self.session, [tables.named(each) for each in self.options.table or []])
@@ -54,7 +60,9 @@ class Vacuum(Maintaining):
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
         words += [f"PARALLEL {self.options.parallel}"] if self.options.parallel is not None else []
         script = f'VACUUM ({", ".join(words)}) :"schema".:"name";'
-        self.session.do(f"vacuum {table}", script, {"lock_timeout": f"{QUEUE_S}s"}, schema=table.schema, name=table.name)
+        self.session.do(
+            f"vacuum {table}", script, {"lock_timeout": f"{QUEUE_S}s"}, schema=table.schema, name=table.name
+        )
 
     def _analyze(self, root: Name) -> None:
         schema, name = root

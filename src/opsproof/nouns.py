@@ -156,7 +156,9 @@ class Database(Noun):
     container: str = Field("", description="the declared container that the server runs in")
     timeout: Duration = Field(5.0, description="of the connection and of each query")
     maintenance_user: str = Field("", description="the role that actions maintain it with")
-    maintenance_passfile: str = Field("", description="its libpq password file on the host, for a client that runs there")
+    maintenance_passfile: str = Field(
+        "", description="its libpq password file on the host, for a client that runs there"
+    )
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Database":

@@ -1,5 +1,6 @@
 """What all actions that maintain a database have in common: which one, as whom, how long they wait."""
 
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import cached_property
 
@@ -7,7 +8,10 @@ from opsproof import quantities
 from opsproof.action import Action, Step
 from opsproof.errors import InventoryError
 from opsproof.maintenance.client import Client
-from opsproof.maintenance.session import Server, Session
+from opsproof.maintenance.session import PAUSE_S, Server, Session
+
+CUT_OFF_S = 5.0
+"""Longer than a server takes to notice that it has lost a client of ours."""
 
 
 class Maintaining(Action):
@@ -40,12 +44,23 @@ class Maintaining(Action):
 
     @cached_property
     def server(self) -> Server:
-        """The server as it was when the action began.
+        """The server as it was when the action began; for a run that was killed just before, it waits a moment.
 
         Raises:
             MeasurementError: it does not tell.
         """
-        return self.session.server()
+        deadline = time.monotonic() + CUT_OFF_S
+        while (found := self.session.server()).at_work and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return found
+
+    def require_sight(self) -> None:
+        """Says that nothing can be said where the server hides from the role what others do.
+
+        Raises:
+            MeasurementError: it does.
+        """
+        self.server.require_sight(self.session.client.user)
 
     def guard(self, steps: list[Step]) -> None:
         """Says no where nothing can be maintained.
@@ -54,7 +69,7 @@ class Maintaining(Action):
             Refused: why.
         """
         del steps
-        self.server.require_ready(self.session.client.user)
+        self.server.require_ready()
 
 
 def duration(text: str) -> float:

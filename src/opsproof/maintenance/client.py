@@ -77,7 +77,7 @@ class Client:
         names = {"application_name": APPLICATION, "options": options}
         return as_role(self.database.dsn, self.user, inside=inside, **more, **names)
 
-    def sql(self, script: str, timeout_s: float = 60.0, **values: str) -> Command:
+    def sql(self, script: str, timeout_s: float = 60.0, /, **values: str) -> Command:
         """What psql makes of a script; it quotes the `values` itself, where the script names them."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         options = ("-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", *variables)

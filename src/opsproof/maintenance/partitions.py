@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from opsproof.errors import InventoryError, Refused
 from opsproof.maintenance.client import text
@@ -53,7 +53,7 @@ class Partitioned:
     def newest(self) -> Partition | None:
         """The latest of its partitions that has a beginning."""
         bound = [each for each in self.partitions if each.start is not None]
-        return max(bound, key=lambda each: each.start or datetime.min) if bound else None
+        return max(bound, key=lambda each: each.start or _midnight(date.min)) if bound else None
 
     def missing(self, today: date, ahead: int) -> list[date]:
         """The first days of the months without a partition, from its first one to so many after this one.
@@ -67,7 +67,9 @@ class Partitioned:
         while month <= last:
             if not any(each.covers(month) for each in self.partitions):
                 if any(each.touches(month) for each in self.partitions):
-                    raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
+                    raise Refused(
+                        f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition"
+                    )
                 found.append(month)
             month = after(month)
         return found
@@ -95,7 +97,7 @@ def months_on(month: date, count: int) -> date:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day)  # noqa: DTZ001  # bounds are read without their zone, which is UTC
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _partition(oid: int, name: str, bound: str) -> Partition:
@@ -106,7 +108,7 @@ def _partition(oid: int, name: str, bound: str) -> Partition:
 
 def _moment(said: str | None) -> datetime | None:
     bounded = said is not None and not said.endswith("infinity")
-    return datetime.fromisoformat(said).replace(tzinfo=None) if bounded and said else None
+    return datetime.fromisoformat(said).replace(tzinfo=UTC) if bounded and said else None
 
 
 def look(session: Session, names: Iterable[Name]) -> tuple[date, list[Partitioned]]:
@@ -150,7 +152,12 @@ def add(session: Session, table: Partitioned, month: date) -> None:
         StepFailed: there is none.
     """
     newest, name = table.newest, table.name_of(month)
-    values = {"parent": table.name, "sibling": str(newest.oid if newest else 0), "start": f"{month}", "finish": f"{after(month)}"}
+    values = {
+        "parent": table.name,
+        "sibling": str(newest.oid if newest else 0),
+        "start": f"{month}",
+        "finish": f"{after(month)}",
+    }
     settings = {"lock_timeout": f"{LOCK_S}s"}
     script = text("add_partition.sql")
     session.do(f"make {table.schema}.{name}", script, settings, schema=table.schema, name=name, **values)

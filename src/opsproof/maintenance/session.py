@@ -1,4 +1,4 @@
-"""What is asked of a database that is maintained, and what is done to it: bounded in its waits, watched, ended with us."""
+"""What a database that is maintained is asked, and what is done to it: watched, with bounded waits, ended with us."""
 
 import time
 from collections.abc import Callable
@@ -12,14 +12,12 @@ from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
 from opsproof.maintenance import progress
 from opsproof.maintenance.client import APPLICATION, LOCK_NOT_AVAILABLE, Client, failure, require, text, told
 from opsproof.quantities import show
-from opsproof.shell import Answer
+from opsproof.shell import Answer, Command
 
 LONGEST_S = 24 * 3600.0
 LOCK_S = 1
 """How long anything of ours stands in the queue for a lock that others would have to queue behind."""
 PAUSE_S = 1.0
-NO_SERVER = 2
-"""psql's exit status where it lost the server."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +33,25 @@ class Server:
     workers: int
     at_work: list[dict[str, Any]]
 
-    def require_ready(self, user: str) -> None:
-        """Says no where nothing can be maintained, or not seen that it can.
+    def require_sight(self, user: str) -> None:
+        """Says that nothing can be said where the role does not see what others do.
+
+        Raises:
+            MeasurementError: it does not.
+        """
+        if not self.sees_all:
+            raise MeasurementError(
+                f"{user} sees no sessions but its own: GRANT pg_monitor TO {user}, as docs/privileges.md has it"
+            )
+
+    def require_ready(self) -> None:
+        """Says no where nothing can be changed now.
 
         Raises:
             Refused: why.
         """
         if self.standby:
             raise Refused("the server is a standby: maintain its primary")
-        if not self.sees_all:
-            raise Refused(f"{user} sees no sessions but its own: GRANT pg_monitor TO {user}, as docs/privileges.md has it")
         if self.at_work:
             first = self.at_work[0]
             age = show(first["age_s"], "seconds")
@@ -83,58 +90,66 @@ class Session:
         Raises:
             StepFailed: it did not come to its end; what of it the server still did is ended.
         """
-        deadline, said = time.monotonic() + self.wait_s, ""
+        lines = "".join(f"SET {name} = '{value}';\n" for name, value in (settings or {}).items())
+        command = self.client.sql(lines + script, LONGEST_S, **values)
+        deadline, told_of = time.monotonic() + self.wait_s, ""
         while True:
-            answer = self._watched(what, script, settings or {}, values)
+            answer, waited_for = self._watched(what, command)
             code, message = failure(answer)
             if answer.status == 0 and answer.flag == "-":
                 return answer
-            if code != LOCK_NOT_AVAILABLE or time.monotonic() > deadline:
-                raise StepFailed(f"{what}: {self._reason(answer, message, values)}")
-            if said != (said := self._holders(values)):
-                self.work.say(f"     {what}: waits for {said or 'a lock'}")
+            if code != LOCK_NOT_AVAILABLE:
+                raise StepFailed(f"{what}: {message or _reason(answer)}")
+            holders = self._holders(values) or waited_for or message
+            if time.monotonic() > deadline:
+                raise StepFailed(f"{what}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
+            if holders != told_of:
+                self.work.say(f"     {what}: waits for {holders}")
+            told_of = holders
             time.sleep(PAUSE_S)
-
-    def _reason(self, answer: Answer, message: str, values: dict[str, str]) -> str:
-        if failure(answer)[0] == LOCK_NOT_AVAILABLE:
-            return f"no lock within {show(self.wait_s, 'seconds')}: {self._holders(values) or message}"
-        try:
-            require(answer)
-        except MeasurementError as error:
-            return str(error)
-        return message or "it did not come to its end"
 
     def _holders(self, values: dict[str, str]) -> str:
         with suppress(MeasurementError):
             return ", ".join(self.ask("holders.sql", schema=values["schema"], relation=values["name"]))
         return ""
 
-    def _watched(self, what: str, script: str, settings: dict[str, str], values: dict[str, str]) -> Answer:
-        lines = "".join(f"SET {name} = '{value}';\n" for name, value in settings.items())
-        command = self.client.sql(lines + script, timeout_s=LONGEST_S, **values)
+    def _watched(self, what: str, command: Command) -> tuple[Answer, str]:
+        """The answer to a command, and whom it was last seen to wait for."""
         answers: list[Answer] = []
+        waits = [""]
+
+        def reached() -> progress.Reached:
+            (answer,) = self.work.ask(self.client.sql(text("progress.sql"), application=APPLICATION))
+            now = progress.reached(require(answer))
+            waits[0] = now.waits_for or waits[0]
+            return now
+
         try:
             with progress.telling(what, self.work.say, quiet=self.quiet) as tell:
-                course.watched(lambda: answers.append(self.work.attempt(command)), self._reached, tell)
+                course.watched(lambda: answers.append(self.work.attempt(command)), reached, tell)
         except MeasurementError as error:
             self.end_own()
             raise StepFailed(f"{what}: {error}") from error
         except BaseException:
             self.end_own()
             raise
-        if answers[0].flag != "-" or answers[0].status == NO_SERVER:
+        if not failure(answers[0])[0] and answers[0].status != 0:
             self.end_own()
-        return answers[0]
-
-    def _reached(self) -> progress.Reached:
-        (answer,) = self.work.ask(self.client.sql(text("progress.sql"), application=APPLICATION))
-        return progress.reached(require(answer))
+        return answers[0], waits[0]
 
     def end_own(self) -> None:
         """Ends what the server still does for us, as far as that can be reached."""
         with suppress(OpsproofError):
             (answer,) = self.work.ask(self.client.sql(text("end_own.sql"), application=APPLICATION))
             require(answer)
+
+
+def _reason(answer: Answer) -> str:
+    try:
+        require(answer)
+    except MeasurementError as error:
+        return str(error)
+    return "it did not come to its end"
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
