@@ -47,6 +47,35 @@ METRICS: dict[str, Metric] = {
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
     "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
+    "dead_rows": Metric(
+        "dead rows", "percent", "Largest share of dead rows in a table that autovacuum should have been at"
+    ),
+    "vacuum_age": Metric("last vacuum", "seconds", "Longest time that a table has waited for a vacuum it is due for"),
+    "transaction_age": Metric("transaction age", "count", "Transactions since the server's oldest database was frozen"),
+    "multixact_age": Metric("multixact age", "count", "Multixacts since the server's oldest database was frozen"),
+    "vacuum_held": Metric(
+        "hold on dead rows", "seconds", "Longest time that something has kept dead rows from removal"
+    ),
+    "replica_held": Metric(
+        "hold of replicas", "count", "Transactions that a slot or a standby lags behind with its needs"
+    ),
+    "changed_rows": Metric("changed rows", "percent", "Largest share of rows changed since a table was analyzed"),
+    "tables_unanalyzed": Metric(
+        "tables never analyzed", "count", "Tables of 1000 rows that the planner knows nothing of"
+    ),
+    "table_bloat": Metric("table bloat", "percent", "Largest unused share of a table, or a TOAST table, that is large"),
+    "index_bloat": Metric("index bloat", "percent", "Largest unused share of a B-tree index that is large"),
+    "keys_used": Metric(
+        "keys used", "percent", "Largest share of a sequence's or integer key's values that is used up"
+    ),
+    "table_size": Metric("table size", "bytes", "Size of the largest table with its TOAST table"),
+    "damaged_pages": Metric("damaged pages", "count", "Pages that were read with a wrong checksum"),
+    "fixes_missed": Metric("security releases missed", "count", "Releases with security fixes that a server lacks"),
+    "releases_age": Metric(
+        "age of the list of releases", "seconds", "Time since the shipped list of releases was renewed"
+    ),
+    "support_left": Metric("support left", "seconds", "Time for which a server's major version is still mended"),
+    "password_left": Metric("time to expiry", "seconds", "Time until the first password of a role expires"),
     "backup_age": Metric("backup age", "seconds", "Time since the newest backup of a database began"),
     "backup_size": Metric("backup size", "bytes", "Size of the newest backup's files"),
     "backup_size_change": Metric(

@@ -22,6 +22,7 @@ from opsproof.nouns import (
     Model,
     Mount,
     Noun,
+    Partitioned,
     Pm2,
     Process,
     Queue,
@@ -51,6 +52,7 @@ class Host(Model):
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
+    partitioned: dict[str, Partitioned] = Field(default_factory=dict)
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     broker: Broker | None = None
@@ -80,6 +82,9 @@ class Host(Model):
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
                 raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
+        for name, table in self.partitioned.items():
+            if table.database not in self.databases:
+                raise ValueError(f"partitioned.{name} is of {table.database}, which is no declared database")
         return self
 
     @property
@@ -124,6 +129,7 @@ NOUNS: dict[str, str] = {
     "mountpoint": "mounts",
     "database": "databases",
     "contained_database": "databases",
+    "partitioned": "partitioned",
     "backup": "backups",
     "offsite_backup": "backups",
     "container": "containers",

@@ -25,6 +25,11 @@ Duration = Annotated[
     Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
 ]
+Size = Annotated[
+    float,
+    BeforeValidator(lambda text: quantities.parse(text, "bytes")),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *([kMGT]?B|[KMGT]iB)$"}),
+]
 Words = Annotated[list[str], Field(min_length=1)]
 
 
@@ -159,6 +164,12 @@ class Database(Noun):
     maintenance_passfile: str = Field(
         "", description="its libpq password file on the host, for a client that runs there"
     )
+    superusers: list[str] = Field(default=["postgres"], description="roles that may do everything, and no others")
+    expiring_passwords: list[str] = Field(
+        default_factory=list, description="roles whose password expires, and no others"
+    )
+    large_table: Size = Field(100e6, description="tables smaller than that are not judged by their bloat")
+    large_index: Size = Field(50e6, description="indexes smaller than that are not judged by their bloat")
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Database":
@@ -167,6 +178,15 @@ class Database(Noun):
         if self.password_env and self.password_file:
             raise ValueError("password_env and password_file are both given: one of them holds the password")
         return self
+
+
+class Partitioned(Noun):
+    """A table with a partition for each month, which somebody has to make in time."""
+
+    database: str = Field(description="the declared database")
+    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table")
+    by: Literal["month"] = Field("month", description="what one partition holds")
+    ahead: int = Field(1, ge=1, description="months after the running one that there must be partitions for")
 
 
 class Backup(Noun):
