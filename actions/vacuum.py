@@ -1,8 +1,8 @@
-"""Vacuums and analyzes tables: those that the monthly checks flag, those that --table names, or all that are declared.
+"""Vacuums and analyzes tables: those that the monthly checks flag, those that --table names, or all.
 
 Partitioned tables are vacuumed by their leaves. It is refused while a transaction, a prepared transaction, a
 replication slot or a standby needs the dead rows still, and says which. No lock of it makes others wait. --freeze
-makes transaction IDs old enough to be forgotten.
+lets old transaction IDs be forgotten: without --table or --all of the tables where they are too old.
 """
 
 import sys
@@ -10,80 +10,74 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import NotRepaired
+from opsproof.errors import Refused
+from opsproof.facts.vacuum import TableUpkeep, VacuumHorizons
 from opsproof.maintenance import tables
-from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.session import until
-from opsproof.maintenance.tables import Name, Table, Tables
+from opsproof.maintenance.machine import machine
+from opsproof.maintenance.tables import Name, Table, named
+from opsproof.maintenance.upkeep import TablesAction
 from opsproof.quantities import show
 
-QUEUE_S = 3
-"""Longer than deadlock_timeout, after which the server sends away an autovacuum that is in the way."""
-SEEN_WITHIN_S = 5.0
 
-
-class Vacuum(Maintaining):
-    """One VACUUM for each table, the largest last."""
+class Vacuum(TablesAction):
+    """One VACUUM for each table; then the statistics of whole partitioned tables."""
 
     name = "vacuum"
+    mark = "vacuumed"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which tables, and how."""
+        """How."""
         super().add_arguments(parser)
-        parser.add_argument("--table", action="append", metavar="NAME", help="schema.table; may be given several times")
         parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
-        parser.add_argument(
-            "--parallel", type=int, metavar="N", help="processes for a table's indexes; else the server's"
-        )
+        parser.add_argument("--parallel", type=int, metavar="N", help="processes for indexes; else the server's")
+
+    def flagged(self) -> list[Name]:
+        """Tables with too many dead rows, or too long without a vacuum; with --freeze, with transactions too old."""
+        if self.options.freeze:
+            everything = tables.look(self.session, "all").leaves
+            return [each.key for each in everything if self._is_old(each)]
+        found = self.session.measure(TableUpkeep())
+        dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
+        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_age_s or 0)]
+        lost = [each for each in found.tables if "uncounted" in each.flags]
+        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *lost))]
+
+    def _is_old(self, table: Table) -> bool:
+        return self.is_off("transaction_age", table.age) or self.is_off("multixact_age", table.multixacts)
 
     def plan(self) -> list[Step]:
-        """The smallest table first; then the statistics of whole partitioned tables."""
-        self.require_sight()
-        self.found = self._look()
-        ordered = sorted(self.found.tables, key=lambda each: each.bytes)
-        steps = [Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each)) for each in ordered]
-        return [
-            *steps,
-            *(Step(f"analyze {'.'.join(each)} as a whole", partial(self._analyze, each)) for each in self.found.roots),
+        """The smallest table first."""
+        self.found = self.choose()
+        vacuums = [Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each)) for each in self.found.leaves]
+        whole = [
+            Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each)) for each in self.found.roots
         ]
-
-    def _look(self) -> Tables:
-        return tables.look(self.session, [tables.named(each) for each in self.options.table or []])
-
-    def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that the role may not do, or that would be of no use."""
-        super().guard(steps)
-        self.found.require_rights(self.session.client.user)
+        return [*vacuums, *whole]
 
     def _vacuum(self, table: Table) -> None:
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
-        words += [f"PARALLEL {self.options.parallel}"] if self.options.parallel is not None else []
-        script = f'VACUUM ({", ".join(words)}) :"schema".:"name";'
-        self.session.do(
-            f"vacuum {table}", script, {"lock_timeout": f"{QUEUE_S}s"}, schema=table.schema, name=table.name
-        )
+        if self.workers is not None:
+            words.append(f"PARALLEL {self.workers}")
+        self.execute(f"VACUUM ({', '.join(words)})", table)
 
-    def _analyze(self, root: Name) -> None:
-        schema, name = root
-        settings = {"lock_timeout": f"{QUEUE_S}s"}
-        self.session.do(f"analyze {schema}.{name}", 'ANALYZE :"schema".:"name";', settings, schema=schema, name=name)
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that would be of no use."""
+        super().guard(steps)
+        horizon = self.session.measure(VacuumHorizons())
+        for each in horizon.holds:
+            held = each.since_s is not None and self.is_off("vacuum_held", each.since_s)
+            replica = each.kind in ("slot", "standby") and self.is_off("replica_held", each.transactions)
+            if held or replica:
+                raise Refused(f"dead rows cannot be removed: {each} needs them still")
+        self.workers = self._workers()
 
-    def prove(self, steps: list[Step]) -> None:
-        """Each table was vacuumed since.
-
-        Raises:
-            NotRepaired: one was not, or has its dead rows still.
-        """
-        del steps
-        left = []
-
-        def done() -> bool:
-            left[:] = [str(each) for each in self._look().tables if not (each.vacuumed or 0) >= self.found.now]
-            return not left
-
-        if not until(done, SEEN_WITHIN_S):
-            raise NotRepaired(f"not vacuumed: {', '.join(left)}")
+    def _workers(self) -> int | None:
+        """None where the server decides: workers that share memory need as much of it as the server lets them take."""
+        if self.options.parallel is not None:
+            return int(self.options.parallel)
+        found = machine(self.work, self.session.client)
+        return 0 if found.processors and found.shared_bytes < self.server.memory_bytes else None
 
 
 def _state(table: Table) -> str:

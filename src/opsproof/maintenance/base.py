@@ -62,6 +62,17 @@ class Maintaining(Action):
         """
         self.server.require_sight(self.session.client.user)
 
+    def is_off(self, metric: str, value: float) -> bool:
+        """Whether the check of that metric would fail or warn at a value, by the limit of the inventory.
+
+        Raises:
+            InventoryError: there is no limit.
+        """
+        limit = self.host.limit(metric, self.session.client.database)
+        if limit is None:
+            raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
+        return limit.judge(value).verdict != "passed"
+
     def guard(self, steps: list[Step]) -> None:
         """Says no where nothing can be maintained.
 

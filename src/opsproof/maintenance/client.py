@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from opsproof.database import as_role, is_local
-from opsproof.errors import CommandError, InventoryError, OutputError
+from opsproof.database import Result, as_role, is_local
+from opsproof.errors import CommandError, InventoryError, MeasurementError, OutputError
 from opsproof.models import Host
 from opsproof.nouns import Database
 from opsproof.shell import Answer, Command, argv
@@ -115,6 +115,25 @@ def told(answer: Answer) -> Any:
         return json.loads(require(answer))
     except ValueError as error:
         raise OutputError(f"psql does not tell what was asked: {error}") from error
+
+
+def result(answer: Answer) -> Result:
+    """The rows that psql printed as a list of objects, each with its columns in their order, or why there are none."""
+    try:
+        rows = json.loads(require(answer), object_pairs_hook=_Row)
+    except MeasurementError as error:
+        return Result(error=str(error).removeprefix("psql: "))
+    except ValueError as error:
+        return Result(error=f"psql does not tell what was asked: {error}")
+    return Result([row.columns for row in rows])
+
+
+class _Row(dict[str, Any]):
+    """An object that keeps its values in their order, two of the same name as well."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.columns = [value for _, value in pairs]
 
 
 @cache

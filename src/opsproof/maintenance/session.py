@@ -4,16 +4,27 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from opsproof.action import Work
 from opsproof.backup import progress as course
 from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
+from opsproof.fact import SqlFact
 from opsproof.maintenance import progress
-from opsproof.maintenance.client import APPLICATION, LOCK_NOT_AVAILABLE, Client, failure, require, text, told
+from opsproof.maintenance.client import (
+    APPLICATION,
+    LOCK_NOT_AVAILABLE,
+    Client,
+    failure,
+    require,
+    result,
+    text,
+    told,
+)
 from opsproof.quantities import show
 from opsproof.shell import Answer, Command
 
+T = TypeVar("T")
 LONGEST_S = 24 * 3600.0
 LOCK_S = 1
 """How long anything of ours stands in the queue for a lock that others would have to queue behind."""
@@ -83,6 +94,16 @@ class Session:
         """
         (answer,) = self.work.ask(self.client.sql(text(script), application=APPLICATION, **values))
         return told(answer)
+
+    def measure(self, fact: SqlFact[T]) -> T:
+        """A fact of the checks, asked by the same query, as the maintenance role.
+
+        Raises:
+            MeasurementError: it was not measured.
+        """
+        script = f"SET jit = off;\nSELECT coalesce(json_agg(row_to_json(found)), '[]') FROM (\n{fact.sql}\n) AS found;"
+        (answer,) = self.work.ask(self.client.sql(script))
+        return fact.parse(result(answer), self.client.database)
 
     def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> Answer:
         """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.

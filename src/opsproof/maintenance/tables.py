@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from opsproof.errors import InventoryError, Refused
 from opsproof.maintenance.session import Session
@@ -13,19 +14,22 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table that holds rows itself.
+    """A table: a `root` is a partitioned one, which holds no row; `within` says that one asked for is its root.
 
-    `vacuumed` and `analyzed` are in seconds since 1970, or None; `age` is in transactions; `may` says whether the role
-    may maintain it.
+    `vacuumed` and `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may`
+    says whether the role may maintain it.
     """
 
     schema: str
     name: str
+    root: bool
+    within: bool
     bytes: int
     dead: int | None
     vacuumed: float | None
     analyzed: float | None
     age: int
+    multixacts: int
     owner: str
     may: bool
 
@@ -40,11 +44,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables as they are at the moment `now`, and the partitioned ones among those asked for, as `roots`."""
+    """Tables as they are at the moment `now`: those that hold rows, and partitioned ones that were asked for."""
 
-    tables: tuple[Table, ...]
-    roots: tuple[Name, ...]
+    every: tuple[Table, ...]
     now: float
+
+    @property
+    def leaves(self) -> list[Table]:
+        """Those that hold rows, the smallest first."""
+        return sorted((each for each in self.every if not each.root), key=lambda each: each.bytes)
+
+    @property
+    def roots(self) -> list[Table]:
+        """The partitioned ones."""
+        return [each for each in self.every if each.root]
 
     def require_rights(self, user: str) -> None:
         """Says no where the role may not maintain each of them.
@@ -52,7 +65,7 @@ class Tables:
         Raises:
             Refused: it may not.
         """
-        if denied := [each for each in self.tables if not each.may]:
+        if denied := [each for each in self.every if not each.may]:
             names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
             raise Refused(f"{user} may not maintain {names}: GRANT {owners} TO {user}, or from 17 on GRANT pg_maintain")
 
@@ -63,19 +76,18 @@ def named(word: str) -> Name:
     return (schema, name) if dot else ("public", schema)
 
 
-def look(session: Session, names: Iterable[Name]) -> Tables:
-    """The tables called `names`, as they are now.
+def look(session: Session, names: Iterable[Name] | Literal["users", "all"]) -> Tables:
+    """The tables called `names`, as they are now; or those of users, or those of the server too.
 
     Raises:
         InventoryError: one is not there.
         MeasurementError: they cannot be seen.
     """
-    said = session.ask("tables.sql", names=json.dumps(list(names)))
+    said = session.ask("tables.sql", names=json.dumps(names if isinstance(names, str) else list(names)))
     if said["missing"]:
         missing = _few([".".join(each) for each in said["missing"]])
         raise InventoryError(f"no table of {session.client.name} is called {missing}")
-    tables = tuple(Table(**each) for each in said["tables"])
-    return Tables(tables, tuple((schema, name) for schema, name in said["roots"]), float(said["now"]))
+    return Tables(tuple(Table(**each) for each in said["tables"]), float(said["now"]))
 
 
 def _few(names: list[str]) -> str:
