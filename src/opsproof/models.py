@@ -28,6 +28,7 @@ from opsproof.nouns import (
     Rotation,
     Sshd,
     Systemd,
+    VectorIndex,
     userinfo,
 )
 
@@ -52,6 +53,7 @@ class Host(Model):
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
+    vector_indexes: dict[str, VectorIndex] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     broker: Broker | None = None
     queues: dict[str, Queue] = Field(default_factory=dict)
@@ -80,6 +82,15 @@ class Host(Model):
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
                 raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
+        return self
+
+    @model_validator(mode="after")
+    def _has_their_databases(self) -> "Host":
+        for name, index in self.vector_indexes.items():
+            if index.database not in self.databases:
+                raise ValueError(f"vector_indexes.{name} is in {index.database}, which is no declared database")
+            if index.budget >= self.databases[index.database].timeout:
+                raise ValueError(f"vector_indexes.{name}: its budget is not less than the timeout of its database")
         return self
 
     @property
@@ -126,6 +137,8 @@ NOUNS: dict[str, str] = {
     "contained_database": "databases",
     "backup": "backups",
     "offsite_backup": "backups",
+    "vector_index": "vector_indexes",
+    "ivfflat_index": "vector_indexes",
     "container": "containers",
     "broker": "broker",
     "queue": "queues",
@@ -144,6 +157,7 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),
     "offsite_backup": lambda backup: bool(backup.off_site),
+    "ivfflat_index": lambda index: index.method == "ivfflat",
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }
