@@ -91,6 +91,23 @@ class FactFixtures:
         return measure
 
     @pytest.fixture
+    def remembered(self, request: pytest.FixtureRequest) -> Callable[[dict[str, Counter]], dict[str, list[Counter]]]:
+        """Puts readings on record by name, and gives those of earlier runs under the same names, the oldest first."""
+        verdict, history = record(request.node), request.config.stash[RUN].history
+
+        def remember(readings: dict[str, Counter]) -> dict[str, list[Counter]]:
+            verdict.samples += [Sample(name, each.value, each.born, each.now) for name, each in readings.items()]
+            return history.readings(verdict.host, verdict.noun, readings)
+
+        return remember
+
+    @pytest.fixture
+    def repair_with(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        """Adds an option to the command that repairs what this check finds, once for each value."""
+        words = record(request.node).repaired_with
+        return lambda option, values: words.extend(word for value in values for word in (option, value))
+
+    @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:
         """The last restore of this test's backup for practice, by the journal of actions."""
         from opsproof.action import drills  # a round without backups needs none of it

@@ -29,6 +29,7 @@ from opsproof.nouns import (
     Rotation,
     Sshd,
     Systemd,
+    VectorIndex,
     userinfo,
 )
 
@@ -54,6 +55,7 @@ class Host(Model):
     databases: dict[str, Database] = Field(default_factory=dict)
     partitioned: dict[str, Partitioned] = Field(default_factory=dict)
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
+    vector_indexes: dict[str, VectorIndex] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     broker: Broker | None = None
     queues: dict[str, Queue] = Field(default_factory=dict)
@@ -85,6 +87,15 @@ class Host(Model):
         for name, table in self.partitioned.items():
             if table.database not in self.databases:
                 raise ValueError(f"partitioned.{name} is of {table.database}, which is no declared database")
+        return self
+
+    @model_validator(mode="after")
+    def _has_their_databases(self) -> "Host":
+        for name, index in self.vector_indexes.items():
+            if index.database not in self.databases:
+                raise ValueError(f"vector_indexes.{name} is in {index.database}, which is no declared database")
+            if index.budget >= self.databases[index.database].timeout:
+                raise ValueError(f"vector_indexes.{name}: its budget is not less than the timeout of its database")
         return self
 
     @property
@@ -132,6 +143,8 @@ NOUNS: dict[str, str] = {
     "partitioned": "partitioned",
     "backup": "backups",
     "offsite_backup": "backups",
+    "vector_index": "vector_indexes",
+    "ivfflat_index": "vector_indexes",
     "container": "containers",
     "broker": "broker",
     "queue": "queues",
@@ -150,6 +163,7 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),
     "offsite_backup": lambda backup: bool(backup.off_site),
+    "ivfflat_index": lambda index: index.method == "ivfflat",
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }

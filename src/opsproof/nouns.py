@@ -159,6 +159,8 @@ class Database(Noun):
     password_env: str = Field("", description="environment variable that holds the password")
     password_file: str = Field("", description="file on the host whose first line is the password; needs ssh")
     container: str = Field("", description="the declared container that the server runs in")
+    standbys: list[str] = Field(default_factory=list, description="application_name of each standby that must be there")
+    archived: bool = Field(False, description="whether the write-ahead log must be archived")
     timeout: Duration = Field(5.0, description="of the connection and of each query")
     maintenance_user: str = Field("", description="the role that actions maintain it with")
     maintenance_passfile: str = Field(
@@ -220,6 +222,46 @@ class Backup(Noun):
         if any(":" in userinfo(each) or (each.startswith("s3:") and userinfo(each)) for each in targets):
             raise ValueError("a target of off_site holds credentials: they belong where opsproof runs")
         return targets
+
+
+class InDatabase(Noun):
+    """Something in a declared database."""
+
+    database: str = Field(description="the declared database")
+
+
+class VectorIndex(InDatabase):
+    """An index of pgvector by its name, and the query of the application that it is there for."""
+
+    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table, as the catalogs write them")
+    column: str = Field(min_length=1, description="the column of vectors")
+    method: Literal["ivfflat", "hnsw"]
+    operator: Literal["<->", "<#>", "<=>", "<+>"] = Field(description="by which the application orders")
+    neighbours: int = Field(10, gt=0, le=1000, description="how many rows the application asks for: its LIMIT")
+    probes: int = Field(0, ge=0, description="ivfflat.probes as the application sets it; 0: it does not")
+    ef_search: int = Field(0, ge=0, description="hnsw.ef_search as the application sets it; 0: it does not")
+    filter: str = Field("", description="the column that the application's query compares with one value, if any")
+    sample: int = Field(100, ge=80, le=1000, description="rows whose neighbours are looked for")
+    budget: Duration = Field(
+        2.0, description="after which no more rows are looked at; less than the database's timeout"
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_method(self) -> "VectorIndex":
+        if (self.probes and self.method != "ivfflat") or (self.ef_search and self.method != "hnsw"):
+            raise ValueError("probes are for ivfflat, ef_search is for hnsw")
+        return self
+
+    def qualified(self, name: str) -> str:
+        """The index of that `name` with its schema, which is the table's."""
+        return f"{self.table.split('.')[0]}.{name}"
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        """The name and the value of what the application sets; both empty where it sets nothing."""
+        if self.probes:
+            return "ivfflat.probes", str(self.probes)
+        return ("hnsw.ef_search", str(self.ef_search)) if self.ef_search else ("", "")
 
 
 def userinfo(uri: str) -> str:
