@@ -22,6 +22,7 @@ class EndSessions(Maintaining):
     """One step for each session."""
 
     name = "end_sessions"
+    waits = False
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

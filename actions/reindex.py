@@ -11,11 +11,14 @@ from functools import cached_property, partial
 
 from opsproof.action import Step, main
 from opsproof.errors import InventoryError, NotRepaired, Refused
-from opsproof.maintenance import indexes, tables
+from opsproof.history import History
+from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.indexes import Index, Indexes
+from opsproof.maintenance.flagged import Reasons
+from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.machine import machine, outlook
 from opsproof.maintenance.rebuild import Builder, replacement
+from opsproof.maintenance.tables import named
 from opsproof.quantities import show
 
 NEAR = 0.1
@@ -33,7 +36,7 @@ class Reindex(Maintaining):
         super().add_arguments(parser)
         parser.add_argument("--index", action="append", metavar="NAME", help="schema.index; may be given several times")
         parser.add_argument(
-            "--retune", action="store_true", help="give ivfflat indexes the lists that their rows ask for"
+            "--retune", action="store_true", help="give ivfflat indexes as many lists as their rows ask for"
         )
 
     @cached_property
@@ -44,27 +47,20 @@ class Reindex(Maintaining):
     def plan(self) -> list[Step]:
         """What is left of earlier builds goes first."""
         self.require_sight()
-        self.found = self._look()
+        self.reasons = self._reasons()
+        self.found = indexes.look(self.session, self.reasons)
         needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
         usable = [each.name for each in self.found.left if each.valid and each.name in needed]
-        steps = [
-            Step(
-                f"drop {each}, left by an interrupted build ({show(each.bytes, 'bytes')})",
-                partial(self.builder.drop, each),
-            )
-            for each in self.found.left
-            if each.name not in usable
-        ]
+        steps = [self._sweeping(each) for each in self.found.left if each.name not in usable]
         for each in self.found.chosen:
-            steps += (
-                self._retuning(each, built=replacement(each) in usable)
-                if self.options.retune
-                else [self._rebuilding(each)]
-            )
+            steps += self._building(each, built=replacement(each) in usable)
         return steps
 
-    def _look(self) -> Indexes:
-        return indexes.look(self.session, [tables.named(each) for each in self.options.index or []])
+    def _reasons(self) -> Reasons:
+        if self.options.index:
+            return dict.fromkeys(map(named, self.options.index), "")
+        history = History(self.options.reports / "history.sqlite")
+        return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
 
     def _is_off(self, index: Index) -> bool:
         """Whether it is to have other lists."""
@@ -74,20 +70,20 @@ class Reindex(Maintaining):
             raise InventoryError(f"--retune: {index} has no lists: it is {index.method}")
         return abs(index.lists - index.ideal_lists) > max(1, NEAR * index.ideal_lists)
 
-    def _rebuilding(self, index: Index) -> Step:
-        how = outlook(self.builder.settings(index))
-        valid = "" if index.valid else ", invalid"
-        title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{valid}): {how}"
-        return Step(title, partial(self.builder.rebuild, index))
+    def _sweeping(self, index: Index) -> Step:
+        title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
+        return Step(title, partial(self.builder.drop, index))
 
-    def _retuning(self, index: Index, *, built: bool) -> list[Step]:
+    def _building(self, index: Index, *, built: bool) -> list[Step]:
+        how = outlook(self.builder.settings(index))
+        if not self.options.retune:
+            why = f", {reason}" if (reason := self.reasons.get(index.key)) else ""
+            title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{why}): {how}"
+            return [Step(title, partial(self.builder.rebuild, index))]
         if not self._is_off(index):
             return []
-        how = outlook(self.builder.settings(index))
-        lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows"
-        build = Step(
-            f"build {replacement(index)} beside {index}: {lists}, {how}", partial(self.builder.build_replacement, index)
-        )
+        lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows, {how}"
+        build = Step(f"build a second {index}: {lists}", partial(self.builder.build_replacement, index))
         return [
             *([] if built else [build]),
             Step(f"give it the name of {index}", partial(self.builder.swap, index)),
@@ -99,7 +95,8 @@ class Reindex(Maintaining):
         super().guard(steps)
         user = self.session.client.user
         for each in (*self.found.chosen, *self.found.left):
-            if not (each.may if each in self.found.chosen and not self.options.retune else each.owned):
+            rebuilt = each in self.found.chosen and not self.options.retune
+            if not (each.may if rebuilt else each.owned):
                 raise Refused(f"{each} belongs to {each.owner}: GRANT {each.owner} TO {user}")
         for each in self.found.chosen:
             self._require_buildable(each)
@@ -116,24 +113,24 @@ class Reindex(Maintaining):
         self.builder.require_room(index)
 
     def prove(self, steps: list[Step]) -> None:
-        """Each index is valid and another one than before, and nothing is left over.
+        """Each index is valid and another one than before, finds what it should, and nothing is left over.
 
         Raises:
             NotRepaired: it is not so.
         """
         del steps
-        found, before = self._look(), {each.oid: each for each in self.found.chosen}
+        before = {each.oid: each for each in self.found.chosen}
+        found = indexes.look(self.session, [each.key for each in before.values()])
         wrong = [f"{each} is still there" for each in found.left]
         wrong += [f"{each} is not valid" for each in found.chosen if not each.valid]
+        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]
-        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
+        wrong += flagged.recalls(self, {each.key for each in found.chosen})
         if wrong:
             raise NotRepaired("; ".join(wrong))
-        self.measured |= {
-            "bytes_before": sum(each.bytes for each in before.values()),
-            "bytes_after": sum(each.bytes for each in found.chosen),
-        }
+        self.measured["bytes_before"] = sum(each.bytes for each in before.values())
+        self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
 
 
 if __name__ == "__main__":

@@ -2,52 +2,54 @@
 
 import threading
 import time
-from datetime import UTC, date, datetime
+from datetime import date
 
 import psycopg
 import pytest
 
 from opsproof.errors import Refused
-from opsproof.maintenance.partitions import Partition, Partitioned, months_on
+from opsproof.facts.partitions import Partition, PartitionedTable
+from opsproof.maintenance.partitions import Months
 from tests.maintenance.conftest import killed
 
 TODAY = date(2026, 11, 25)
 
 
-def day(*numbers):
-    return datetime(*numbers, tzinfo=UTC)
+def partition(start, end, name=""):
+    return Partition(
+        name or f"rows_{start[:7].replace('-', '_')}", f"FOR VALUES FROM ('{start}') TO ('{end}')", False, 0
+    )
 
 
-def partition(year, month, name=None, months=1):
-    start, end = date(year, month, 1), months_on(date(year, month, 1), months)
-    whole = [day(each.year, each.month, 1) for each in (start, end)]
-    return Partition(year * 100 + month, name or f"rows_{year}_{month:02}", *whole)
+NOVEMBER = partition("2026-11-01", "2026-12-01")
+PAST = Partition("past", "FOR VALUES FROM (MINVALUE) TO ('2026-12-01 00:00:00')", False, 0)
 
 
-def of(*partitions):
-    return Partitioned("t", "rows", "at", "metachat", True, "", partitions)
+def of(*partitions, ahead=0):
+    found = PartitionedTable("t.rows", "r", partitions, TODAY)
+    return Months("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.unmade(ahead)))
 
 
 @pytest.mark.parametrize(
     ("partitions", "ahead", "missing"),
     [
-        ([partition(2026, 11)], 0, []),
-        ([partition(2026, 11)], 2, [date(2026, 12, 1), date(2027, 1, 1)]),
-        ([partition(2026, 9), partition(2026, 11)], 0, [date(2026, 10, 1)]),
-        ([partition(2027, 1)], 1, [date(2026, 11, 1), date(2026, 12, 1)]),
-        ([partition(2026, 10, months=3)], 2, [date(2027, 1, 1)]),
-        ([Partition(1, "past", None, day(2026, 12, 1))], 1, [date(2026, 12, 1)]),
+        ([NOVEMBER], 0, []),
+        ([NOVEMBER], 2, [date(2026, 12, 1), date(2027, 1, 1)]),
+        ([partition("2026-09-01", "2026-10-01"), NOVEMBER], 0, [date(2026, 10, 1)]),
+        ([partition("2027-01-01", "2027-02-01")], 2, [date(2026, 11, 1), date(2026, 12, 1)]),
+        ([partition("2026-10-01", "2027-01-01")], 2, [date(2027, 1, 1)]),
+        ([PAST], 1, [date(2026, 12, 1)]),
         ([], 1, [date(2026, 11, 1), date(2026, 12, 1)]),
     ],
 )
 def test_what_is_missing_lies_between_the_first_partition_and_the_last_month_wanted(partitions, ahead, missing):
-    assert of(*partitions).missing(TODAY, ahead) == missing
+    assert list(of(*partitions, ahead=ahead).missing) == missing
 
 
 def test_weeks_are_no_months():
-    week = Partition(1, "rows_w47", day(2026, 11, 16), day(2026, 11, 23))
     with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
-        of(week).missing(TODAY, 0)
+        of(partition("2026-11-16", "2026-11-23")).require_months()
+    of(NOVEMBER, ahead=1).require_months()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,8 @@ def test_weeks_are_no_months():
     ],
 )
 def test_a_new_partition_is_called_as_the_newest_one_is(newest, name):
-    assert of(partition(2026, 11, newest)).name_of(date(2027, 1, 1)) == name
+    older = partition("2026-10-01", "2026-11-01", "rows_2026_10")
+    assert of(older, partition("2026-11-01", "2026-12-01", newest)).name_of(date(2027, 1, 1)) == name
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def months(place):
     place.sql(
         f"SET ROLE keeper; CREATE TABLE t.{name} PARTITION OF t.rows FOR VALUES FROM ('{month(place, 0)}')"
         f" TO ('{month(place, 1)}') WITH (fillfactor = 70);"
-        f"GRANT SELECT ON t.{name} TO metachat_app WITH GRANT OPTION; GRANT INSERT ON t.{name} TO PUBLIC;"
+        f" GRANT SELECT ON t.{name} TO metachat_app WITH GRANT OPTION; GRANT INSERT ON t.{name} TO PUBLIC;"
         f"ALTER TABLE t.{name} ENABLE ROW LEVEL SECURITY;"
         f"CREATE POLICY own ON t.{name} AS RESTRICTIVE FOR UPDATE TO metachat_app USING (person = 1) WITH CHECK (size > 1)"
     )

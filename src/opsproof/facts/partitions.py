@@ -30,6 +30,15 @@ class Partition:
     is_default: bool
     rows: int | None
 
+    @property
+    def span(self) -> Span:
+        """From when until before when it takes rows.
+
+        Raises:
+            OutputError: it is not made for a span of time.
+        """
+        return _span(self)
+
 
 @dataclass(frozen=True)
 class PartitionedTable:
@@ -50,13 +59,23 @@ class PartitionedTable:
             raise OutputError(
                 f"{self.name} is partitioned by {'list' if self.strategy == 'l' else 'hash'}, not by range"
             )
-        return sorted(_span(each) for each in self.partitions if not each.is_default)
+        return sorted(each.span for each in self.partitions if not each.is_default)
 
     def missing(self, ahead: int) -> list[str]:
         """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``."""
         spans = self.spans()
         months = _months(self.today, ahead + 1)
         return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, start, end)]
+
+    def unmade(self, ahead: int) -> list[date]:
+        """The months that no partition takes whole, from that of the first partition's beginning to `ahead` after this one.
+
+        Each is given by its first day.
+        """
+        spans, (now, _) = self.spans(), next(_months(self.today, 1))
+        first = min([now, *(start for start, _ in spans if start > EVER[0])])
+        months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)
+        return [start.date() for start, end in months if not _covered(spans, start, end)]
 
     def holes(self) -> list[str]:
         """Times before this month that no partition takes, between two that are taken."""

@@ -27,6 +27,11 @@ BUILD, INSERTED = "build", "rows inserted"
 Readings = Mapping[str, list[Counter]]
 
 
+def ideal_lists(rows: float) -> float:
+    """The lists that pgvector's README advises for so many rows: https://github.com/pgvector/pgvector#ivfflat."""
+    return rows / 1000 if rows <= 1_000_000 else sqrt(rows)
+
+
 @dataclass(frozen=True)
 class VectorIndexState:
     """One index as it stands; sizes in bytes, times in seconds since 1970.
@@ -57,14 +62,14 @@ class VectorIndexState:
 
     @property
     def lists_ratio(self) -> float:
-        """Its lists by those that pgvector's README names: rows / 1000 up to a million, √rows above.
+        """Its lists by those that pgvector advises.
 
         Raises:
             MeasurementError: there are too few rows.
         """
         if self.rows < FEW_ROWS:
             raise MeasurementError(f"of {self.rows} rows nobody can tell how many lists they need")
-        return (self.lists or 100) / (self.rows / 1000 if self.rows <= 1_000_000 else sqrt(self.rows))
+        return (self.lists or 100) / ideal_lists(self.rows)
 
     def age_s(self, earlier: Readings) -> Estimate:
         """Seconds since the last build, by what `earlier` runs saw."""

@@ -4,7 +4,6 @@
 -- locked for the moment of that.
 BEGIN;
 SET LOCAL search_path = pg_catalog;
-SET LOCAL TimeZone = 'UTC';
 SET LOCAL statement_timeout = '5s';
 SELECT pg_get_userbyid(relowner) AS owner, format('%I.%I', :'schema', :'parent') AS parent,
        format('%I.%I', :'schema', :'name') AS fresh,

@@ -3,13 +3,17 @@
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import cached_property
+from typing import ClassVar
 
 from opsproof import quantities
 from opsproof.action import Action, Step
 from opsproof.errors import InventoryError
+from opsproof.limits import Estimate
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import PAUSE_S, Server, Session
+from opsproof.nouns import Noun
 
+WAIT_S = 300.0
 CUT_OFF_S = 5.0
 """Longer than a server takes to notice that it has lost a client of ours."""
 
@@ -18,14 +22,16 @@ class Maintaining(Action):
     """An action on one declared database, by its maintenance role."""
 
     name = ""
+    waits: ClassVar[bool] = True
+    """Whether it takes locks that it may have to wait for."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Which database, and how long to wait for others."""
         parser.add_argument("--database", metavar="NAME", help="a declared database; not needed where there is one")
-        parser.add_argument(
-            "--wait", type=duration, default=300.0, metavar="TIME", help="for locks and others' transactions (5min)"
-        )
+        parser.set_defaults(wait=WAIT_S)
+        if cls.waits:
+            parser.add_argument("--wait", type=duration, metavar="TIME", help="for locks and others' transactions (5min)")
 
     @cached_property
     def session(self) -> Session:
@@ -62,13 +68,14 @@ class Maintaining(Action):
         """
         self.server.require_sight(self.session.client.user)
 
-    def is_off(self, metric: str, value: float) -> bool:
+    def is_off(self, metric: str, value: float | Estimate, noun: Noun | None = None) -> bool:
         """Whether the check of that metric would fail or warn at a value, by the limit of the inventory.
 
         Raises:
             InventoryError: there is no limit.
+            MeasurementError: both may be, within a range.
         """
-        limit = self.host.limit(metric, self.session.client.database)
+        limit = self.host.limit(metric, noun or self.session.client.database)
         if limit is None:
             raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
         return limit.judge(value).verdict != "passed"

@@ -24,6 +24,7 @@ _SETTINGS = {
     "client_connection_check_interval": "2s",
     "row_security": "off",
     "default_transaction_read_only": "off",
+    "TimeZone": "UTC",
 }
 _FEED = 'printf "%s\\n" "$0" | "$@"'
 _ERROR = re.compile(r"^(?:psql:\S+ )?\w+:  ([0-9A-Z]{5}): (.*)$", re.MULTILINE)

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import sqrt
 
 from opsproof.errors import InventoryError
+from opsproof.facts.indexes import InvalidIndexes
+from opsproof.facts.vector_indexes import ideal_lists
 from opsproof.maintenance.session import Session
-from opsproof.maintenance.tables import Name
+from opsproof.maintenance.tables import Name, named
 
-MILLION = 1_000_000
 RETUNE, RETIRED = "opsproof_retune_{oid}", "opsproof_retired_{oid}"
 """An index with better lists until it takes the place of another one, and that one after it; by the other's number."""
 
@@ -18,8 +18,8 @@ RETUNE, RETIRED = "opsproof_retune_{oid}", "opsproof_retired_{oid}"
 class Index:
     """An index; `bytes` is its size, `table_bytes` that of its table with what lies beside it.
 
-    `left_of` is the index that a build was for which left this one, or empty where that is not known, or None where it
-    is none of those; `building` says that somebody is at work on it, or on an index of its table.
+    `ours` says that its name is one that --retune makes up; `building` that somebody is at work on it, or on an index
+    of its table. `owned` is whether the role owns it, `may` whether it may at least rebuild it.
     """
 
     oid: int
@@ -37,8 +37,7 @@ class Index:
     lists: int | None
     dimensions: int | None
     folder: str | None
-    chosen: bool
-    left_of: str | None
+    ours: bool
     building: bool
     owner: str
     owned: bool
@@ -48,14 +47,14 @@ class Index:
         return f"{self.schema}.{self.name}"
 
     @property
+    def key(self) -> Name:
+        """Its schema and name."""
+        return self.schema, self.name
+
+    @property
     def is_vector(self) -> bool:
         """Whether it is one of pgvector's."""
         return self.method in ("ivfflat", "hnsw")
-
-    @property
-    def is_left(self) -> bool:
-        """Whether it is of no use to anybody, and nobody is at work on it."""
-        return self.left_of is not None and not self.building
 
     @property
     def expected_bytes(self) -> int:
@@ -64,13 +63,13 @@ class Index:
 
     @property
     def ideal_lists(self) -> int:
-        """What pgvector advises for its rows: https://github.com/pgvector/pgvector#ivfflat."""
-        return max(1, round(self.rows / 1000 if self.rows <= MILLION else sqrt(self.rows)))
+        """The lists that its rows ask for."""
+        return max(1, round(ideal_lists(self.rows)))
 
 
 @dataclass(frozen=True)
 class Indexes:
-    """Indexes as they are now."""
+    """Indexes as they are now: those to be built, and what is of no use to anybody while nobody is at work on it."""
 
     chosen: tuple[Index, ...]
     left: tuple[Index, ...]
@@ -83,12 +82,11 @@ def look(session: Session, names: Iterable[Name]) -> Indexes:
         InventoryError: one is not there.
         MeasurementError: they cannot be seen.
     """
-    said = session.ask("indexes.sql", names=json.dumps(list(names)))
+    leftovers = {named(each.name) for each in session.measure(InvalidIndexes()).leftovers}
+    said = session.ask("indexes.sql", names=json.dumps([*names, *leftovers]))
     if said["missing"]:
         missing = ", ".join(".".join(each) for each in said["missing"])
         raise InventoryError(f"no index of {session.client.name} is called {missing}")
     found = [Index(**each) for each in said["indexes"]]
-    return Indexes(
-        tuple(each for each in found if each.chosen and each.left_of is None),
-        tuple(each for each in found if each.is_left),
-    )
+    left = [each for each in found if each.ours or each.key in leftovers]
+    return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))

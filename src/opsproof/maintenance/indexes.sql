@@ -1,6 +1,5 @@
 -- The indexes whose names are in `names`, a list of [schema, index], as one line of JSON: partitioned ones by their leaves;
--- and what interrupted builds of indexes left anywhere in the database.
--- What is left bears a name that REINDEX CONCURRENTLY or --retune makes up, and is invalid or was put aside.
+-- and those anywhere in the database that have a name of `ours`.
 SET search_path = pg_catalog;
 WITH wanted AS (
     SELECT ord, each ->> 0 AS schema, each ->> 1 AS name FROM json_array_elements(:'names') WITH ORDINALITY t (each, ord)),
@@ -16,11 +15,9 @@ chosen AS (
      GROUP BY relid),
 known AS (
     SELECT ord, i.*, c.relname, c.relnamespace, c.reltablespace, c.relowner, c.reloptions, c.relam, c.relispartition,
-           CASE WHEN c.relname ~ '_cc(new|old)\d*$' AND NOT indisvalid THEN regexp_replace(c.relname, '_cc(new|old)\d*$', '')
-                WHEN c.relname ~ '^opsproof_(retune|retired)_\d+$' THEN ''
-           END AS left_of
+           c.relname ~ '^opsproof_(retune|retired)_\d+$' AS ours
       FROM pg_index i JOIN pg_class c ON c.oid = indexrelid LEFT JOIN chosen ON relid = indexrelid
-     WHERE relid IS NOT NULL OR (c.relkind = 'i' AND c.relname ~ '_cc(new|old)\d*$|^opsproof_(retune|retired)_\d+$')),
+     WHERE relid IS NOT NULL OR (c.relkind = 'i' AND c.relname ~ '^opsproof_(retune|retired)_\d+$')),
 built AS (
     SELECT relid AS oid FROM pg_stat_progress_create_index WHERE pid <> pg_backend_pid()
     UNION ALL
@@ -36,14 +33,14 @@ SELECT json_build_object(
                    'table_schema', tn.nspname, 'table', t.relname, 'method', amname,
                    'bytes', coalesce(pg_relation_size(indexrelid), 0),
                    'table_bytes', coalesce(pg_table_size(indrelid), 0),
-                   'rows', greatest(t.reltuples, 0), 'valid', indisvalid AND indisready AND indislive,
+                   'rows', greatest(t.reltuples, pg_stat_get_live_tuples(t.oid)), 'valid', indisvalid AND indisready AND indislive,
                    'exclusion', indisexclusion, 'attached', k.relispartition,
                    'lists', CASE WHEN amname = 'ivfflat' THEN coalesce((
                        SELECT option_value::int FROM pg_options_to_table(k.reloptions) WHERE option_name = 'lists'), 100) END,
                    'dimensions', CASE WHEN amname IN ('ivfflat', 'hnsw') THEN (
                        SELECT max(atttypmod) FROM pg_attribute WHERE attrelid = indexrelid) END,
                    'folder', nullif(pg_tablespace_location(k.reltablespace), ''),
-                   'chosen', ord IS NOT NULL, 'left_of', left_of,
+                   'ours', ours,
                    'building', indexrelid IN (SELECT oid FROM built) OR indrelid IN (SELECT oid FROM built),
                    'owner', pg_get_userbyid(k.relowner),
                    'owned', pg_has_role(k.relowner, 'USAGE')
@@ -56,4 +53,4 @@ SELECT json_build_object(
           FROM known k JOIN pg_namespace n ON n.oid = k.relnamespace
           JOIN pg_class t ON t.oid = indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
           JOIN pg_am a ON a.oid = k.relam
-         WHERE t.relpersistence <> 't' AND (ord IS NOT NULL OR left_of IS NOT NULL)), '[]'));
+         WHERE t.relpersistence <> 't'), '[]'));

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from opsproof.action import Work
 from opsproof.backup import progress as course
 from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
-from opsproof.fact import SqlFact
+from opsproof.fact import SqlFact, SqlNounFact
 from opsproof.maintenance import progress
 from opsproof.maintenance.client import (
     APPLICATION,
@@ -21,10 +21,13 @@ from opsproof.maintenance.client import (
     text,
     told,
 )
+from opsproof.nouns import InDatabase
 from opsproof.quantities import show
 from opsproof.shell import Answer, Command
 
+_ROWS = "SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM (\n{}\n) AS found"
 T = TypeVar("T")
+D = TypeVar("D", bound=InDatabase)
 LONGEST_S = 24 * 3600.0
 LOCK_S = 1
 """How long anything of ours stands in the queue for a lock that others would have to queue behind."""
@@ -101,9 +104,21 @@ class Session:
         Raises:
             MeasurementError: it was not measured.
         """
-        script = f"SET jit = off;\nSELECT coalesce(json_agg(row_to_json(found)), '[]') FROM (\n{fact.sql}\n) AS found;"
-        (answer,) = self.work.ask(self.client.sql(script))
+        (answer,) = self.work.ask(self.client.sql(f"SET jit = off;\n{_ROWS.format(fact.sql)};"))
         return fact.parse(result(answer), self.client.database)
+
+    def measure_of(self, fact: SqlNounFact[D, T], name: str, noun: D) -> T:
+        """A fact of a declared thing in the database, in the same way.
+
+        Raises:
+            Absent: it is not there.
+            MeasurementError: it was not measured.
+        """
+        values = {f"value_{number}": value for number, value in enumerate(fact.values(name, noun))}
+        places = ", ".join(f":'{each}'" for each in values)
+        script = f"SET jit = off;\nPREPARE fact AS {_ROWS.format(fact.sql)};\nEXECUTE fact({places});"
+        (answer,) = self.work.ask(self.client.sql(script, **values))
+        return fact.parse(result(answer), noun)
 
     def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> Answer:
         """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.
