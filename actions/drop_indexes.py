@@ -59,8 +59,13 @@ class DropIndexes(Maintaining):
 
 
 def _statement(said: dict[str, str], why: str) -> str:
-    serves = [f"-- serves the foreign key {each}" for each in said["serves"]]
-    return "\n".join([f"-- {said['name']}: {why}", *serves, said["drop"], f"-- back: {said['back']}", ""])
+    serves = [_comment(f"serves the foreign key {each}") for each in said["serves"]]
+    return "\n".join([_comment(f"{said['name']}: {why}"), *serves, said["drop"], _comment(f"back: {said['back']}"), ""])
+
+
+def _comment(text: str) -> str:
+    """Names may hold whatever they like, also lines."""
+    return "\n".join(f"-- {line}" for line in text.splitlines())
 
 
 def _nothing() -> None:

@@ -59,6 +59,8 @@ class Reindex(Maintaining):
     def _reasons(self) -> Reasons:
         if self.options.index:
             return dict.fromkeys(map(named, self.options.index), "")
+        if self.options.retune:
+            return flagged.unsuited(self)
         history = History(self.options.reports / "history.sqlite")
         return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
 

@@ -62,7 +62,7 @@ class Place:
     def do(self, action, *more):
         """The output of an action that comes to its end."""
         done = self.run(action, "--apply", *more)
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
 
     def again(self, action, *more):
@@ -97,9 +97,9 @@ class Place:
 
     def eventually(self, holds, seconds=10):
         deadline = time.monotonic() + seconds
-        while not holds() and time.monotonic() < deadline:
+        while not (found := holds()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        return holds()
+        return found
 
     @contextmanager
     def holding(self, *statements):
@@ -186,6 +186,19 @@ def table(place):
         " ANALYZE t.rows"
     )
     return "t.rows"
+
+
+@pytest.fixture
+def poor(place):
+    """The place with a role that has the rights of docs/privileges/maintain.sql alone."""
+    place.sql((ROOT / "docs" / "privileges" / "maintain.sql").read_text())
+    place.sql("ALTER ROLE opsproof_maintain PASSWORD 'maintained'")
+    passfile = place.folder / "pgpass"
+    passfile.write_text("*:*:*:opsproof_maintain:maintained\n")
+    passfile.chmod(0o600)
+    place.role, place.passfile = "opsproof_maintain", str(passfile)
+    yield place
+    place.sql("DROP OWNED BY opsproof_maintain; DROP ROLE opsproof_maintain")
 
 
 def killed(process, *, everything):

@@ -38,7 +38,7 @@ def settings(index, machine):
     ],
     ids=[
         "a quarter, all processors but one", "a container's shared memory holds the centres", "it does not",
-        "a graph fits", "it does not fit a container", "never less than the server has it", "bounds", "no shared memory",
+        "a graph fits", "not into a container", "never less than the server has it", "bounds", "nothing to share",
     ],
 )  # fmt: skip
 def test_a_build_takes_what_there_is(index, machine, expected):

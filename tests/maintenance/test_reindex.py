@@ -213,3 +213,61 @@ def test_passwords_are_in_no_argument(place, vectors):
     process.communicate()
     assert any("opsproof_maintenance" in each for each in seen)
     assert not any(secret in each for each in seen for secret in place.secrets.all)
+
+
+def declared(place, **limits):
+    """The vector index is declared, with limits of its own."""
+    said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
+    place.more = (
+        '[hosts.vps.vector_indexes.rows_vectors]\ndatabase = "metachat"\ntable = "t.rows"\ncolumn = "embedding"\n'
+        f'method = "ivfflat"\noperator = "<=>"\nprobes = 4\nbudget = "4s"\n{said}'
+    )
+    place.database = 'timeout = "5s"\n'
+
+
+def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(place, table):
+    """It was built while the table held a few rows, all of one kind."""
+    place.sql(
+        "CREATE TEMP TABLE others AS SELECT * FROM t.rows WHERE substr(id, 4)::int % 200 > 0;"
+        "DELETE FROM t.rows WHERE substr(id, 4)::int % 200 > 0;"
+        "CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 20);"
+        "INSERT INTO t.rows SELECT * FROM others; ANALYZE t.rows;"
+        "GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall"
+    )
+    declared(place, vector_recall=">= 70%", vector_age="< 1000d", vector_new_rows="<= 100%")
+    said = place.do("reindex")
+    assert "rebuild t.rows_vectors (ivfflat" in said
+    assert ", recall " in said
+    assert place.journal[-1]["measured"]["recall_percent"] >= 70
+    assert "rebuild t.rows_vectors" not in place.do("reindex")
+
+
+def test_recall_that_does_not_come_is_no_success(place, vectors):
+    place.sql("GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall")
+    declared(place, vector_recall=">= 100%")
+    done = place.run("reindex", "--apply", "--index", vectors)
+    assert done.returncode == 5
+    assert "rows_vectors: recall " in done.stderr
+
+
+def test_lists_that_the_check_flags_are_retuned_without_being_named(place, vectors):
+    declared(place)
+    assert "build a second t.rows_vectors: 6 lists in place of 200" in place.do("reindex", "--retune")
+    assert "lists='6'" in definition(place, vectors)
+    (entry,) = place.journal
+    assert "recall of rows_vectors" in entry["measured"]["not_checked"]
+
+
+def test_an_index_with_much_unused_room_is_rebuilt(place, table):
+    place.sql(
+        "CREATE TABLE t.keys (id int, size int) WITH (autovacuum_enabled = off);"
+        "INSERT INTO t.keys SELECT n, n FROM generate_series(1, 100000) n; CREATE INDEX keys_id ON t.keys (id);"
+        "DELETE FROM t.keys WHERE id % 10 <> 0"
+    )
+    place.sql("VACUUM ANALYZE t.keys")
+    place.database = 'large_index = "1MB"\n'
+    before = place.value("SELECT pg_relation_size('t.keys_id')")
+    said = place.do("reindex")
+    assert "rebuild t.keys_id (btree, 2.3 MB, 8" in said
+    assert place.value("SELECT pg_relation_size('t.keys_id')") < before / 5
+    assert "nothing to do" in place.do("reindex")

@@ -68,10 +68,7 @@ class PartitionedTable:
         return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, start, end)]
 
     def unmade(self, ahead: int) -> list[date]:
-        """The months that no partition takes whole, from that of the first partition's beginning to `ahead` after this one.
-
-        Each is given by its first day.
-        """
+        """The first days of the months that no partition takes whole, from that of the first beginning on."""
         spans, (now, _) = self.spans(), next(_months(self.today, 1))
         first = min([now, *(start for start, _ in spans if start > EVER[0])])
         months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)

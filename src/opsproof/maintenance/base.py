@@ -31,7 +31,9 @@ class Maintaining(Action):
         parser.add_argument("--database", metavar="NAME", help="a declared database; not needed where there is one")
         parser.set_defaults(wait=WAIT_S)
         if cls.waits:
-            parser.add_argument("--wait", type=duration, metavar="TIME", help="for locks and others' transactions (5min)")
+            parser.add_argument(
+                "--wait", type=duration, metavar="TIME", help="for locks and others' transactions (5min)"
+            )
 
     @cached_property
     def session(self) -> Session:

@@ -3,7 +3,7 @@
 from opsproof.errors import Absent, MeasurementError
 from opsproof.facts.bloat import BloatEstimates, BloatMeasurements
 from opsproof.facts.indexes import InvalidIndexes
-from opsproof.facts.vector_indexes import VectorIndexes, VectorRecalls
+from opsproof.facts.vector_indexes import VectorIndexes, VectorIndexState, VectorRecalls
 from opsproof.history import History
 from opsproof.limits import Estimate
 from opsproof.maintenance.base import Maintaining
@@ -53,16 +53,28 @@ def vectors(action: Maintaining, history: History) -> Reasons:
     return found
 
 
+def unsuited(action: Maintaining) -> Reasons:
+    """Declared ivfflat indexes that do not have the lists that their rows ask for.
+
+    Raises:
+        InventoryError: there is no limit for that.
+    """
+    found: Reasons = {}
+    for name, declared in _declared(action).items():
+        state = _seen(action, name, declared) if declared.method == "ivfflat" else None
+        if state and action.is_off("vector_lists", state.lists_ratio, declared):
+            found[named(declared.qualified(name))] = f"{state.lists} lists for {state.rows} rows"
+    return found
+
+
 def _declared(action: Maintaining) -> dict[str, VectorIndex]:
     declared = action.host.vector_indexes
     return {name: each for name, each in declared.items() if each.database == action.session.client.name}
 
 
 def _state(action: Maintaining, history: History, name: str, declared: VectorIndex) -> list[str]:
-    try:
-        state = action.session.measure_of(VectorIndexes(), name, declared)
-    except (Absent, MeasurementError) as error:
-        action.work.say(f"not judged: {name}: {error}")
+    state = _seen(action, name, declared)
+    if state is None:
         return []
     earlier = history.readings(action.host.name, name, state.readings)
     judged = {
@@ -70,6 +82,14 @@ def _state(action: Maintaining, history: History, name: str, declared: VectorInd
         "built too long ago": ("vector_age", state.age_s(earlier)),
     }
     return [why for why, (metric, value) in judged.items() if _is_surely_off(action, metric, value, declared)]
+
+
+def _seen(action: Maintaining, name: str, declared: VectorIndex) -> VectorIndexState | None:
+    try:
+        return action.session.measure_of(VectorIndexes(), name, declared)
+    except (Absent, MeasurementError) as error:
+        action.work.say(f"not judged: {name}: {error}")
+        return None
 
 
 def _is_surely_off(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:

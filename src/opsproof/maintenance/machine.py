@@ -29,7 +29,7 @@ class Machine:
     shared_bytes: int = 0
 
     def settings(self, index: Index, server: Server) -> dict[str, str]:
-        """The settings of a session that builds `index`; nothing is lower than the server has it, but workers may be none.
+        """The settings of a session that builds `index`: not less than the server has, but perhaps no workers.
 
         Workers share memory in /dev/shm, of which a container has 64 MB unless somebody thought of it: where it is not
         enough, none helps. Vectors lie beside their table, which the planner then takes for too small to be shared.

@@ -5,7 +5,7 @@ WITH wanted AS (
     SELECT ord, each ->> 0 AS schema, each ->> 1 AS name FROM json_array_elements(:'names') WITH ORDINALITY t (each, ord))
 SELECT coalesce(json_agg(json_build_object(
         'schema', schema, 'name', name, 'column', attname, 'owner', pg_get_userbyid(relowner),
-        'owned', pg_has_role(relowner, 'USAGE') OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+        'owned', pg_has_role(relowner, 'USAGE'),
         'default', coalesce((SELECT format('%I.%I', nspname, relname) FROM pg_class
                                JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = partdefid), ''),
         'numbers', (SELECT coalesce(json_object_agg(relname, p.oid::bigint), '{}')

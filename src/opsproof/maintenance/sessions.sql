@@ -32,7 +32,6 @@ SELECT coalesce(json_agg(json_build_object(
                THEN 'it maintains the database'
                WHEN state = 'idle' AND said ~* '^\s*listen\M' THEN 'it listens for notifications'
            END,
-           'may', (me.rolsuper OR NOT r.rolsuper AND (pg_has_role(usesysid, 'USAGE')
-                                                    OR pg_has_role('pg_signal_backend', 'USAGE')))) ORDER BY age_s DESC), '[]')
-  FROM old LEFT JOIN words USING (pid) LEFT JOIN pg_roles r ON r.oid = usesysid
- CROSS JOIN (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) me (rolsuper);
+           'may', pg_has_role(usesysid, 'USAGE') OR NOT rolsuper AND pg_has_role('pg_signal_backend', 'USAGE')
+       ) ORDER BY age_s DESC), '[]')
+  FROM old LEFT JOIN words USING (pid) LEFT JOIN pg_roles r ON r.oid = usesysid;

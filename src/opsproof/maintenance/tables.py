@@ -67,7 +67,8 @@ class Tables:
         """
         if denied := [each for each in self.every if not each.may]:
             names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
-            raise Refused(f"{user} may not maintain {names}: GRANT {owners} TO {user}, or from 17 on GRANT pg_maintain")
+            more = "or from PostgreSQL 17 on pg_maintain with USAGE on the schema"
+            raise Refused(f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}")
 
 
 def named(word: str) -> Name:

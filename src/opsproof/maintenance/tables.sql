@@ -33,10 +33,9 @@ SELECT json_build_object(
                    'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
                                                                   WHERE t.oid = c.reltoastrelid)),
                    'owner', pg_get_userbyid(relowner),
-                   'may', pg_has_role(relowner, 'USAGE')
-                          OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+                   'may', has_schema_privilege(n.oid, 'USAGE') AND (pg_has_role(relowner, 'USAGE')
                           OR CASE WHEN current_setting('server_version_num')::int >= 170000
-                                  THEN has_table_privilege(c.oid, 'MAINTAIN') ELSE false END)
+                                  THEN has_table_privilege(c.oid, 'MAINTAIN') ELSE false END))
                ORDER BY ord, nspname, c.relname)
           FROM tables JOIN pg_class c ON c.oid = relid JOIN pg_namespace n ON n.oid = relnamespace
           LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid

@@ -54,9 +54,10 @@ class TablesAction(Maintaining):
         return tables.look(self.session, map(tables.named, named) if named else self.flagged())
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that the role may not do: the server would leave it out without a word."""
+        """Nothing is begun that the role may not do, which the server would leave out; nor what could not be proven."""
         super().guard(steps)
         self.found.require_rights(self.session.client.user)
+        self.flagged()
 
     def execute(self, statement: str, table: Table) -> None:
         """One statement on one table, tried again while somebody else maintains that.
