@@ -77,7 +77,7 @@ class Vacuum(TablesAction):
         if self.options.parallel is not None:
             return int(self.options.parallel)
         found = machine(self.work, self.session.client)
-        return 0 if found.processors and found.shared_bytes < self.server.memory_bytes else None
+        return 0 if found.processors and not found.shares(self.server.memory_bytes) else None
 
 
 def _state(table: Table) -> str:

@@ -28,6 +28,10 @@ class Machine:
     available_bytes: int = 0
     shared_bytes: int = 0
 
+    def shares(self, size_bytes: float) -> bool:
+        """Whether processes can share so much memory."""
+        return size_bytes <= SHARED_SHARE * self.shared_bytes
+
     def settings(self, index: Index, server: Server) -> dict[str, str]:
         """The settings of a session that builds `index`: not less than the server has, but perhaps no workers.
 
@@ -38,7 +42,7 @@ class Machine:
             return {}
         memory = max(server.memory_bytes, min(MOST_BYTES, self.available_bytes // SHARE))
         workers = max(server.workers, min(MOST_WORKERS, self.processors - 1))
-        if _shared(index, memory) > SHARED_SHARE * self.shared_bytes:
+        if not self.shares(_shared(index, memory)):
             workers = 0
         parallel = {"max_parallel_maintenance_workers": str(workers)}
         if workers and index.is_vector:
