@@ -92,6 +92,11 @@ class Lab:
         """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
         return self._server.connect(role, self._credentials().passwords[role])
 
+    @property
+    def server(self) -> Server:
+        """The lab's PostgreSQL."""
+        return self._server
+
     def database_pids(self) -> list[int]:
         """Every process of the lab's PostgreSQL."""
         return self._server.pids()

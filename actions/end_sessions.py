@@ -1,0 +1,69 @@
+"""Ends sessions of a database that have been idle for 30 minutes, in a transaction as long, or at work for 10.
+
+Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
+replication, vacuums and other maintenance are left alone, and so are listeners and opsproof's own sessions. So is a
+session that did something else meanwhile. Any of --idle, --in-transaction and --running leaves the others out.
+"""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+
+from opsproof.action import Step, main
+from opsproof.errors import NotRepaired
+from opsproof.maintenance import sessions
+from opsproof.maintenance.base import Maintaining, duration
+from opsproof.maintenance.sessions import Patience
+
+RUNBOOK = Patience(idle_s=1800.0, in_transaction_s=1800.0, active_s=600.0)
+
+
+class EndSessions(Maintaining):
+    """One step for each session."""
+
+    name = "end_sessions"
+    waits = False
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which sessions, and how much time they get."""
+        super().add_arguments(parser)
+        parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
+        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so in a transaction (30min)")
+        parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
+        parser.add_argument(
+            "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"
+        )
+
+    def plan(self) -> list[Step]:
+        """The oldest first; what is left alone is said."""
+        self.require_sight()
+        given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
+        found = sessions.look(self.session, RUNBOOK if given == Patience(None, None, None) else given)
+        for each in found:
+            if each.spared:
+                self.work.say(f"left alone, because {each.spared}: {each}")
+        self.ending = [each for each in found if not each.spared]
+        return [
+            Step(f"end {each}", partial(sessions.end, self.session, each, self.options.grace)) for each in self.ending
+        ]
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is ended where something cannot be; a standby's sessions can."""
+        del steps
+        sessions.require_rights(self.ending, self.session.client.user)
+
+    def prove(self, steps: list[Step]) -> None:
+        """None of them is there as it was.
+
+        Raises:
+            NotRepaired: one is.
+        """
+        del steps
+        if left := [each for each in self.ending if sessions.is_there(self.session, each)]:
+            raise NotRepaired(f"still there: {', '.join(map(str, left))}")
+        self.measured |= {"ended": len(self.ending)}
+
+
+if __name__ == "__main__":
+    sys.exit(main(EndSessions))

@@ -1,0 +1,71 @@
+"""Indexes serve queries: none is broken, superfluous or missing."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+REINDEX = pytest.mark.remedy("reindex.py", "--database", "{database}")
+DROP = pytest.mark.remedy("drop_indexes.py", "--database", "{database}")
+SHOWN = 20
+AGAIN = "look again: SELECT indexrelid::regclass, indrelid::regclass FROM pg_index WHERE NOT indisvalid"
+
+
+@REINDEX
+def test_indexes_are_valid(invalid_indexes, database, allowed, evidence, repair_with):
+    """A building that was cut off leaves an index that every write keeps up and no query uses."""
+    found = invalid_indexes[database].invalid
+    evidence("invalid indexes", [*map(str, found[:SHOWN]), AGAIN])
+    repair_with("--index", [each.name for each in found[:SHOWN]])
+    assert len(found) in allowed.indexes_invalid
+
+
+@REINDEX
+def test_no_index_is_left_over(invalid_indexes, database, allowed, evidence, repair_with):
+    """REINDEX CONCURRENTLY that was cut off leaves a second index beside the first, as large as it."""
+    found = invalid_indexes[database].leftovers
+    evidence("indexes left over", [*map(str, found[:SHOWN]), AGAIN])
+    repair_with("--index", [each.name for each in found[:SHOWN]])
+    assert len(found) in allowed.indexes_left_over
+
+
+@DROP
+def test_no_index_is_superfluous(redundant_indexes, database, allowed, evidence, repair_with):
+    """Two indexes that answer the same questions cost every write twice."""
+    found = redundant_indexes[database]
+    evidence("superfluous indexes", map(str, found[:SHOWN]))
+    repair_with("--index", [each.name for each in found[:SHOWN]])
+    assert len(found) in allowed.indexes_redundant
+
+
+@DROP
+def test_indexes_are_used(unused_indexes, statistics_epoch, database, allowed, evidence, remembered, repair_with):
+    """An index that no query uses costs every write, and memory; look at standbys too, which count for themselves."""
+    epoch, limit = statistics_epoch[database], allowed.index_idle
+    earlier = remembered({"transactions": epoch.reading})["transactions"]
+    unused = unused_indexes[database]
+    found = [each.index for each in unused.indexes if limit.judge(each.idle_s(epoch, earlier)[0]).verdict != "passed"]
+    evidence("unused indexes", map(str, found[:SHOWN]))
+    repair_with("--index", [each.name for each in found[:SHOWN]])
+    assert unused.longest_s(epoch, earlier) in limit
+
+
+def test_foreign_keys_are_indexed(unindexed_foreign_keys, database, allowed, evidence):
+    """Each row that goes from the referenced table has this one read from end to end: CREATE INDEX CONCURRENTLY."""
+    found = unindexed_foreign_keys[database]
+    evidence("foreign keys without an index", [each.name for each in found[:SHOWN]])
+    assert max((each.size_bytes for each in found), default=0) in allowed.foreign_key_unindexed
+
+
+def test_tables_have_a_primary_key(tables_without_key, database, allowed, evidence):
+    """Without one a row cannot be named: no logical replication, no repair, no way to tell twins apart."""
+    found = tables_without_key[database]
+    evidence("tables without a primary key", map(str, found[:SHOWN]))
+    assert len(found) in allowed.tables_without_key
+
+
+def test_large_tables_are_read_by_index(scanned_tables, statistics_epoch, database, allowed, evidence):
+    """Some query has no index to go by: look for it among the slow statements."""
+    assert statistics_epoch[database]
+    found = scanned_tables[database]
+    evidence("large tables that are often read whole", map(str, found[:SHOWN]))
+    assert min((each.index_use for each in found), default=100.0) in allowed.index_use

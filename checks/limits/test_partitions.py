@@ -1,0 +1,33 @@
+"""Every row finds a partition that was made for it."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+AGAIN = "SELECT relid, pg_get_expr(relpartbound, oid) FROM pg_partition_tree('{}') JOIN pg_class ON oid = relid"
+
+
+@pytest.mark.remedy("add_partitions.py")
+def test_coming_partitions_are_there(partitions, partitioned, host, evidence, remedy):
+    """On the first of the month inserts fail, or fill the default partition: nothing makes new ones by itself."""
+    declared = host.partitioned[partitioned]
+    missing = partitions[declared.database][declared.table].missing(declared.ahead)
+    evidence("months without a partition", [*missing, f"again: {AGAIN.format(declared.table)}"] if missing else [])
+    remedy(["--database", declared.database, "--table", declared.table, "--apply"])
+    assert not missing, f"{declared.table} has no partition for {', '.join(missing)}"
+
+
+@pytest.mark.remedy("add_partitions.py")
+def test_no_partition_is_missing_between(partitions, partitioned, host, evidence, remedy):
+    """Rows of that time cannot come in late, and those that were there are gone: look for a detached table."""
+    declared = host.partitioned[partitioned]
+    holes = partitions[declared.database][declared.table].holes()
+    evidence("without a partition", [*holes, f"again: {AGAIN.format(declared.table)}"] if holes else [])
+    remedy(["--database", declared.database, "--table", declared.table, "--apply"])
+    assert not holes, f"{declared.table} has no partition for {', '.join(holes)}"
+
+
+def test_default_partition_is_empty(partitions, partitioned, host):
+    """Its rows keep the partition that they belong to from being made: move them, and ask why it was missing."""
+    declared = host.partitioned[partitioned]
+    rows = partitions[declared.database][declared.table].default_rows
+    assert not rows, f"the default partition of {declared.table} holds about {rows} rows"

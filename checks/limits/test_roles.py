@@ -1,0 +1,26 @@
+"""Roles are those that are declared, and can log in tomorrow."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+
+def test_superusers_are_declared(database_roles, database):
+    """One may read, change and delete everything, and run programs on the host: ALTER ROLE ... NOSUPERUSER."""
+    unknown = database_roles[database].undeclared_superusers
+    assert not unknown, f"{', '.join(unknown)} may do everything on {database}, and nobody declared it"
+
+
+def test_expiring_passwords_are_declared(database_roles, database, evidence):
+    """An expiry that nobody plans for is an outage: ALTER ROLE ... VALID UNTIL 'infinity', or declare it."""
+    unexpected = database_roles[database].unexpected
+    evidence("not as declared", unexpected)
+    assert not unexpected, unexpected[0]
+
+
+def test_passwords_do_not_expire_soon(database_roles, database, allowed, evidence):
+    """Whoever uses it is locked out then: set a new password, and a new date."""
+    roles = database_roles[database]
+    evidence("passwords that expire", [str(each) for each in roles.expiring])
+    if roles.expiring:
+        assert roles.expiring[0].expires_s in allowed.password_left

@@ -1,0 +1,54 @@
+"""The server loses nothing that it has confirmed, runs as it is configured, and lets in whom it should."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+
+@pytest.mark.remedy("pg_checksums", "--enable", "--progress")
+def test_pages_have_checksums(database_servers, database):
+    """Without them a damaged page is served as it is, and backed up: switch them on while the server is stopped."""
+    assert not database_servers[database].off("data_checksums"), f"pages of {database} have no checksums"
+
+
+@pytest.mark.remedy("verify_backup.py")
+def test_no_page_is_damaged(database_servers, database, allowed, evidence):
+    """A disk, or its controller, changes what was written: make sure of a backup first, then of the disk."""
+    server = database_servers[database]
+    evidence("damaged pages read", [f"{count} in {name}" for name, count in server.damaged.items()])
+    assert server.damaged_pages in allowed.damaged_pages
+
+
+def test_writes_are_durable(database_servers, database):
+    """After a power failure the database is lost: set it on and reload."""
+    off = database_servers[database].off("fsync", "full_page_writes")
+    assert not off, f"{' and '.join(off)} of {database} is off"
+
+
+def test_no_setting_waits_for_a_restart(database_servers, database):
+    """The next restart changes it, at a moment when nobody thinks of it: restart now, or take it back."""
+    pending = database_servers[database].pending
+    assert not pending, f"{', '.join(pending)} of {database} will change with the next restart"
+
+
+def test_security_fixes_are_installed(database_servers, database, allowed, evidence):
+    """Minor releases change no behaviour and need no dump: install the packages and restart the server."""
+    server = database_servers[database]
+    assert server.known.age_s(server.now) in allowed.releases_age
+    evidence("released since", [each.of(server.major) for each in server.missed])
+    assert len(server.missed) in allowed.fixes_missed
+
+
+def test_version_is_supported(database_servers, database, allowed):
+    """After its end no vulnerability is mended any more: plan the upgrade to another major version."""
+    server = database_servers[database]
+    assert server.known.supported_s(server.major, server.now) in allowed.support_left
+
+
+def test_extensions_are_up_to_date(database_extensions, database, evidence):
+    """New files with old definitions are a mixture that nobody tests: ALTER EXTENSION ... UPDATE."""
+    behind = [str(each) for each in database_extensions[database] if each.installed != each.available]
+    evidence("behind their files", behind)
+    assert not behind, (
+        f"{len(behind)} extensions of {database} are not those that are installed: {'; '.join(behind[:3])}"
+    )

@@ -1,0 +1,37 @@
+"""A database does its work in memory, and to its end."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+
+def test_blocks_are_found_in_memory(database_traffic, database, allowed, evidence, remembered):
+    """What is not in shared buffers is read from the disk; with too little traffic it is not judged."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("blocks", traffic.evidence(earlier, "blocks found in memory", "blocks read"))
+    hits = traffic.hits(earlier)
+    assert hits is None or hits in allowed.blocks_in_memory
+
+
+def test_temporary_files_are_small(database_traffic, database, allowed, evidence, remembered):
+    """Sorting and hashing that exceed work_mem go by way of the disk: log_temp_files names the queries."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("temporary files", traffic.evidence(earlier, "temporary files", "temporary bytes"))
+    assert traffic.temporary_bytes(earlier) in allowed.temporary_bytes
+
+
+def test_no_deadlock_happened(database_traffic, database, allowed, increase):
+    """In each somebody's work was thrown away: the server's log has both statements."""
+    deadlocks = database_traffic[database].counters["deadlocks"]
+    assert increase(deadlocks, limit := allowed.deadlocks) in limit
+
+
+def test_transactions_are_committed(database_traffic, database, allowed, evidence, remembered):
+    """Who rolls back has failed at something: the server's log says at what; too few are not judged."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("transactions", traffic.evidence(earlier, "transactions committed", "transactions rolled back"))
+    rollbacks = traffic.rollbacks(earlier)
+    assert rollbacks is None or rollbacks in allowed.rollbacks

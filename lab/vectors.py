@@ -1,0 +1,59 @@
+"""The lab's vector index: built anew, on fewer rows, or in another way."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.errors import LabError
+from lab.instance import Lab
+from lab.layout import REPOSITORY
+
+INDEX = "chunks_embedding_ivfflat_idx"
+LISTS = 20
+
+
+def rebuild(lab: Lab) -> None:
+    """Builds the index anew, as the runbook does every month."""
+    with lab.connect() as admin:
+        admin.execute(f"REINDEX INDEX CONCURRENTLY {INDEX}".encode())
+
+
+def build(lab: Lab, lists: int = LISTS) -> None:
+    """Builds the index in place of whatever there is of that name."""
+    with lab.connect() as admin:
+        admin.execute(f"DROP INDEX IF EXISTS {INDEX}".encode())
+        method = f"ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
+        admin.execute(f"CREATE INDEX {INDEX} ON chunks USING {method}".encode())
+
+
+@contextmanager
+def few(lab: Lab, rows: str) -> Iterator[None]:
+    """Of the chunks only those that the condition `rows` picks are there; all the others come back at the end."""
+    with lab.connect() as admin:
+        with admin.transaction():
+            admin.execute(f"DROP INDEX {INDEX}".encode())
+            admin.execute("CREATE TEMP TABLE kept AS SELECT * FROM chunks")
+            admin.execute("TRUNCATE chunks")
+            admin.execute(f"INSERT INTO chunks SELECT * FROM kept WHERE {rows}".encode())
+        yield
+        admin.execute(f"INSERT INTO chunks SELECT * FROM kept WHERE NOT ({rows})".encode())
+        admin.execute("VACUUM (ANALYZE) chunks")
+
+
+def sight(lab: Lab) -> None:
+    """One round of the checks of vector indexes, on record with those of the proof; LabError where it breaks off."""
+    inventory = lab.inventory(lab.home / "vectors.toml")
+    words = [sys.executable, "-m", "pytest", "checks/indexes/test_vector_indexes.py", f"--inventory={inventory}"]
+    done = subprocess.run(
+        [*words, f"--reports={lab.layout.reports}"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    inventory.unlink()
+    if done.returncode not in (0, 1, 6):
+        raise LabError(f"no round: {done.stdout.strip()[-300:]}")

@@ -1,0 +1,17 @@
+SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
+       of.relpages::bigint * current_setting('block_size')::integer
+  FROM (SELECT key.oid, key.conname, key.conrelid
+          FROM pg_constraint key
+          JOIN pg_class of ON of.oid = key.conrelid
+          LEFT JOIN pg_index i
+            ON i.indrelid = key.conrelid AND i.indisvalid
+           AND CASE cardinality(key.conkey) WHEN 1 THEN i.indkey[0] = key.conkey[1]
+                    ELSE i.indnkeyatts >= cardinality(key.conkey) AND key.conkey
+                         <@ (string_to_array(i.indkey::text, ' ')::smallint[])[:cardinality(key.conkey)] END
+           AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) ~ '^\([^()]* IS NOT NULL\)$')
+         WHERE key.contype = 'f' AND of.relkind = 'r' AND i.indrelid IS NULL
+         ORDER BY of.relpages DESC
+         LIMIT 20) AS key
+  JOIN pg_class of ON of.oid = key.conrelid
+  JOIN pg_namespace space ON space.oid = of.relnamespace
+ ORDER BY of.relpages DESC, 1, 2

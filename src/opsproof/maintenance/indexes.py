@@ -1,0 +1,92 @@
+"""The indexes that are rebuilt, and what interrupted builds have left."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from opsproof.errors import InventoryError
+from opsproof.facts.indexes import InvalidIndexes
+from opsproof.facts.vector_indexes import ideal_lists
+from opsproof.maintenance.session import Session
+from opsproof.maintenance.tables import Name, named
+
+RETUNE, RETIRED = "opsproof_retune_{oid}", "opsproof_retired_{oid}"
+"""An index with better lists until it takes the place of another one, and that one after it; by the other's number."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index; `bytes` is its size, `table_bytes` that of its table with what lies beside it.
+
+    `ours` says that its name is one that --retune makes up; `building` that somebody is at work on it, or on an index
+    of its table. `owned` is whether the role owns it, `may` whether it may at least rebuild it.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    table_schema: str
+    table: str
+    method: str
+    bytes: int
+    table_bytes: int
+    rows: float
+    valid: bool
+    exclusion: bool
+    attached: bool
+    lists: int | None
+    dimensions: int | None
+    folder: str | None
+    ours: bool
+    building: bool
+    owner: str
+    owned: bool
+    may: bool
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def key(self) -> Name:
+        """Its schema and name."""
+        return self.schema, self.name
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it is one of pgvector's."""
+        return self.method in ("ivfflat", "hnsw")
+
+    @property
+    def expected_bytes(self) -> int:
+        """The size of a new one: an invalid one says nothing of it."""
+        return self.bytes if self.valid else max(self.bytes, self.table_bytes)
+
+    @property
+    def ideal_lists(self) -> int:
+        """The lists that its rows ask for."""
+        return max(1, round(ideal_lists(self.rows)))
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """Indexes as they are now: those to be built, and what is of no use to anybody while nobody is at work on it."""
+
+    chosen: tuple[Index, ...]
+    left: tuple[Index, ...]
+
+
+def look(session: Session, names: Iterable[Name]) -> Indexes:
+    """The indexes called `names`, and what interrupted builds have left anywhere in the database.
+
+    Raises:
+        InventoryError: one is not there.
+        MeasurementError: they cannot be seen.
+    """
+    leftovers = {named(each.name) for each in session.measure(InvalidIndexes()).leftovers}
+    said = session.ask("indexes.sql", names=json.dumps([*names, *leftovers]))
+    if said["missing"]:
+        missing = ", ".join(".".join(each) for each in said["missing"])
+        raise InventoryError(f"no index of {session.client.name} is called {missing}")
+    found = [Index(**each) for each in said["indexes"]]
+    left = [each for each in found if each.ours or each.key in leftovers]
+    return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))

@@ -1,0 +1,95 @@
+"""The tables that are vacuumed and analyzed: partitioned ones by their leaves."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from opsproof.errors import InventoryError, Refused
+from opsproof.maintenance.session import Session
+
+Name = tuple[str, str]
+"""Schema and table."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a `root` is a partitioned one, which holds no row; `within` says that one asked for is its root.
+
+    `vacuumed` and `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may`
+    says whether the role may maintain it.
+    """
+
+    schema: str
+    name: str
+    root: bool
+    within: bool
+    bytes: int
+    dead: int | None
+    vacuumed: float | None
+    analyzed: float | None
+    age: int
+    multixacts: int
+    owner: str
+    may: bool
+
+    @property
+    def key(self) -> Name:
+        """Its schema and name."""
+        return self.schema, self.name
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables as they are at the moment `now`: those that hold rows, and partitioned ones that were asked for."""
+
+    every: tuple[Table, ...]
+    now: float
+
+    @property
+    def leaves(self) -> list[Table]:
+        """Those that hold rows, the smallest first."""
+        return sorted((each for each in self.every if not each.root), key=lambda each: each.bytes)
+
+    @property
+    def roots(self) -> list[Table]:
+        """The partitioned ones."""
+        return [each for each in self.every if each.root]
+
+    def require_rights(self, user: str) -> None:
+        """Says no where the role may not maintain each of them.
+
+        Raises:
+            Refused: it may not.
+        """
+        if denied := [each for each in self.every if not each.may]:
+            names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
+            more = "or from PostgreSQL 17 on pg_maintain with USAGE on the schema"
+            raise Refused(f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}")
+
+
+def named(word: str) -> Name:
+    """The schema and the name that a word of the command line or the inventory means; public where it names none."""
+    schema, dot, name = word.partition(".")
+    return (schema, name) if dot else ("public", schema)
+
+
+def look(session: Session, names: Iterable[Name] | Literal["users", "all"]) -> Tables:
+    """The tables called `names`, as they are now; or those of users, or those of the server too.
+
+    Raises:
+        InventoryError: one is not there.
+        MeasurementError: they cannot be seen.
+    """
+    said = session.ask("tables.sql", names=json.dumps(names if isinstance(names, str) else list(names)))
+    if said["missing"]:
+        missing = _few([".".join(each) for each in said["missing"]])
+        raise InventoryError(f"no table of {session.client.name} is called {missing}")
+    return Tables(tuple(Table(**each) for each in said["tables"]), float(said["now"]))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

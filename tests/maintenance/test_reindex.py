@@ -1,0 +1,280 @@
+"""Indexes are rebuilt while the table is read and written, and what earlier builds left goes, whoever began them."""
+
+import subprocess
+import time
+
+import pytest
+
+from tests.maintenance.conftest import interrupted, killed
+
+VECTORS = "t.rows_vectors"
+MOMENTS = 4
+READ, WRITE = "SELECT count(*) FROM t.rows", "UPDATE t.rows SET at = at WHERE id = 'chk000001'"
+
+
+@pytest.fixture
+def vectors(place, table):
+    """An index of vectors with far more lists than its rows ask for."""
+    place.sql("CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200)")
+    place.sql("COMMENT ON INDEX t.rows_vectors IS 'of the search'")
+    return VECTORS
+
+
+def oid(place, name):
+    return place.value(f"SELECT '{name}'::regclass::oid::bigint")
+
+
+def definition(place, name):
+    return place.value(f"SELECT pg_get_indexdef('{name}'::regclass)")
+
+
+def is_valid(place, name):
+    return place.value(f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{name}'::regclass")
+
+
+def left_by_a_killed_build(place, name):
+    """What somebody's own REINDEX leaves when its session ends half-way."""
+    with place.holding(READ), place.building(f"REINDEX INDEX CONCURRENTLY {name}"):
+        assert place.eventually(lambda: place.invalid)
+        time.sleep(0.2)
+    return place.invalid
+
+
+def test_a_plan_changes_nothing(place, vectors):
+    before = oid(place, vectors)
+    said = place.run("reindex", "--index", vectors)
+    assert said.returncode == 0
+    assert "rebuild t.rows_vectors (ivfflat, " in said.stdout
+    assert oid(place, vectors) == before
+
+
+def test_an_index_is_rebuilt_beside_itself(place, vectors):
+    before, was = oid(place, vectors), definition(place, vectors)
+    place.do("reindex", "--index", vectors, "--index", "t.rows_pkey")
+    assert oid(place, vectors) != before
+    assert definition(place, vectors) == was
+    assert place.invalid == []
+    (entry,) = place.journal
+    assert entry["measured"]["bytes_after"] > 0
+
+
+def test_an_index_that_a_cancelled_build_left_invalid_becomes_valid(place, table):
+    with place.holding(WRITE), place.building("CREATE INDEX CONCURRENTLY half ON t.rows (at)"):
+        assert place.eventually(lambda: place.invalid == ["half"])
+    assert not is_valid(place, "t.half")
+    place.do("reindex", "--index", "t.half")
+    assert is_valid(place, "t.half")
+
+
+def test_what_a_killed_build_left_is_dropped(place, vectors):
+    assert left_by_a_killed_build(place, vectors) == ["rows_vectors_ccnew"]
+    assert "drop t.rows_vectors_ccnew, left by an interrupted build" in place.do("reindex")
+    assert place.invalid == []
+    assert is_valid(place, vectors)
+
+
+def test_what_somebody_builds_at_this_moment_is_left_alone(place, vectors):
+    with place.holding(WRITE), place.building(f"REINDEX INDEX CONCURRENTLY {vectors}"):
+        assert place.eventually(lambda: place.invalid)
+        assert "nothing to do" in place.do("reindex")
+        refused = place.run("reindex", "--apply", "--index", vectors)
+        assert refused.returncode == 3
+        assert "somebody builds an index of t.rows" in refused.stderr
+        assert place.invalid == ["rows_vectors_ccnew"]
+
+
+def test_an_index_of_that_name_that_works_is_nobodys_leftover(place, table):
+    place.sql("CREATE INDEX good_ccnew ON t.rows (at)")
+    assert "nothing to do" in place.do("reindex")
+    assert is_valid(place, "t.good_ccnew")
+
+
+def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
+    place.do("reindex", "--index", vectors, "--retune")
+    was = "CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists='6')"
+    assert definition(place, vectors) == was
+    assert is_valid(place, vectors)
+    assert place.value(f"SELECT obj_description('{vectors}'::regclass)") == "of the search"
+    assert place.invalid == []
+    assert "nothing to do" in place.do("reindex", "--index", vectors, "--retune")
+
+
+def test_a_condition_stays_when_lists_change(place, table):
+    place.sql(
+        'CREATE INDEX "Odd ""name" ON t.rows USING ivfflat (embedding vector_ip_ops) WITH (lists = 90)'
+        " WHERE at < 5 AND id <> ' WITH (lists=''1'') WHERE '"
+    )
+    place.do("reindex", "--index", 't.Odd "name', "--retune")
+    now = definition(place, '"t"."Odd ""name"')
+    assert "vector_ip_ops" in now
+    assert now.endswith("WITH (lists='6') WHERE ((at < 5) AND (id <> ' WITH (lists=''1'') WHERE '::text))")
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("ALTER TABLE t.rows ADD CONSTRAINT odd EXCLUDE (at WITH =) WHERE (at < 0)", "exclusion constraint"),
+        ("CREATE INDEX odd ON t.rows (at)", "has no lists"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(place, table, statement, why):
+    place.sql(statement)
+    more = ["--retune"] if "lists" in why else []
+    done = place.run("reindex", "--apply", "--index", "t.odd", *more)
+    assert done.returncode in (2, 3)
+    assert why in done.stderr
+
+
+def test_nothing_is_begun_without_room(place, vectors, tmp_path):
+    (tmp_path / "df").write_text("#!/bin/sh\nprintf 'Avail\\n%s\\n' 100000\n")
+    (tmp_path / "df").chmod(0o755)
+    place.path = [str(tmp_path)]
+    done = place.run("reindex", "--apply", "--index", vectors)
+    assert done.returncode == 3
+    assert "are free" in done.stderr
+    (tmp_path / "df").write_text("#!/bin/sh\nexit 1\n")
+    assert place.run("reindex", "--apply", "--index", vectors).returncode == 6
+
+
+def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_named(place, vectors):
+    before = oid(place, vectors)
+    with place.holding(WRITE) as pid:
+        process = place.begin("reindex", "--index", vectors, "--wait", "2s")
+        assert place.eventually(lambda: place.invalid)
+        with place.connect(options="-c lock_timeout=1s") as other:
+            other.execute("UPDATE t.rows SET at = at WHERE id = 'chk000002'")
+            other.execute("SELECT count(*) FROM t.rows")
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert f"process {pid} (metachat, idle in transaction" in said
+    assert oid(place, vectors) == before
+    assert place.again("reindex", "--index", vectors)
+    assert place.invalid == []
+
+
+def test_a_build_that_is_interrupted_leaves_nothing_invalid(place, vectors):
+    with place.holding(READ):
+        process = place.begin("reindex", "--index", vectors)
+        assert place.eventually(lambda: place.invalid)
+        time.sleep(0.3)
+        interrupted(process)
+        assert process.returncode == 4
+    assert place.eventually(lambda: not place.at_work)
+    assert place.invalid == [] or "drop" in place.again("reindex")
+    assert is_valid(place, vectors)
+
+
+def test_a_second_copy_is_refused(place, vectors):
+    with place.holding(READ):
+        process = place.begin("reindex", "--index", vectors)
+        assert place.eventually(lambda: place.invalid)
+        second = place.run("reindex", "--apply", "--index", vectors)
+        assert second.returncode == 3
+        assert "held by reindex" in second.stderr
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("option", [(), ("--retune",)], ids=["rebuild", "retune"])
+def test_a_kill_at_any_moment_is_swept_by_the_next_run(place, vectors, option):
+    before = definition(place, vectors)
+    began = time.monotonic()
+    place.do("reindex", "--index", vectors, *option)
+    lasts = time.monotonic() - began
+    for number in range(MOMENTS):
+        place.sql(f"DROP INDEX {vectors}; {before}")
+        process = place.begin("reindex", "--index", vectors, *option)
+        time.sleep((number + 2) * lasts / (MOMENTS + 2))
+        killed(process, everything=number % 2 == 0)
+        assert definition(place, vectors) in (before, before.replace("200", "6"))
+        assert is_valid(place, vectors)
+        place.again("reindex", "--index", vectors, *option)
+        assert place.invalid == []
+        assert definition(place, vectors) == (before.replace("200", "6") if option else before)
+
+
+def test_a_replacement_that_was_built_is_not_built_again(place, vectors):
+    number = oid(place, vectors)
+    place.sql(
+        f"CREATE INDEX opsproof_retune_{number} ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 6)"
+    )
+    said = place.do("reindex", "--index", vectors, "--retune")
+    assert "build" not in said
+    assert "lists='6'" in definition(place, vectors)
+    assert place.invalid == []
+
+
+def test_passwords_are_in_no_argument(place, vectors):
+    process = place.begin("reindex", "--index", vectors)
+    seen = []
+    while process.poll() is None:
+        seen.append(subprocess.check_output(["ps", "axww", "-o", "args"], text=True))
+        time.sleep(0.05)
+    process.communicate()
+    assert any("opsproof_maintenance" in each for each in seen)
+    assert not any(secret in each for each in seen for secret in place.secrets.all)
+
+
+def declared(place, name="rows", **limits):
+    """The vector index of a table is declared, with limits of its own."""
+    said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
+    place.more = (
+        f'[hosts.vps.vector_indexes.{name}_vectors]\ndatabase = "metachat"\ntable = "t.{name}"\ncolumn = "embedding"\n'
+        f'method = "ivfflat"\noperator = "{"<->" if name == "kinds" else "<=>"}"\nprobes = 1\nbudget = "4s"\n{said}'
+    )
+    place.database = 'timeout = "5s"\n'
+
+
+def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(place, table):
+    """It was built while the table held one kind of rows, and knows no places for the nineteen others."""
+    place.sql(
+        "CREATE TABLE t.kinds (id int PRIMARY KEY, embedding vector(20));"
+        "CREATE INDEX kinds_vectors ON t.kinds USING ivfflat (embedding vector_l2_ops) WITH (lists = 20);"
+        "INSERT INTO t.kinds SELECT n, (SELECT array_agg(CASE d WHEN n % 20 THEN 9 ELSE 0 END + random() + 0 * n)"
+        "                                 FROM generate_series(0, 19) d)::vector FROM generate_series(1, 5000) n;"
+        "DELETE FROM t.kinds WHERE id % 20 > 0"
+    )
+    place.sql(
+        "REINDEX INDEX t.kinds_vectors;"
+        "INSERT INTO t.kinds SELECT n, (SELECT array_agg(CASE d WHEN n % 20 THEN 9 ELSE 0 END + random() + 0 * n)"
+        "                                 FROM generate_series(0, 19) d)::vector FROM generate_series(1, 5000) n"
+        " WHERE n % 20 > 0; ANALYZE t.kinds;"
+        "GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.kinds TO opsproof_recall"
+    )
+    declared(place, "kinds", vector_recall=">= 80%", vector_age="< 1000d", vector_new_rows="<= 100%")
+    said = place.do("reindex")
+    assert "rebuild t.kinds_vectors (ivfflat" in said
+    assert ", recall " in said
+    assert place.journal[-1]["measured"]["recall_percent"] >= 80
+    assert "rebuild" not in place.do("reindex")
+
+
+def test_recall_that_does_not_come_is_no_success(place, vectors):
+    place.sql("GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall")
+    declared(place, vector_recall=">= 100%")
+    done = place.run("reindex", "--apply", "--index", vectors)
+    assert done.returncode == 5
+    assert "rows_vectors: recall " in done.stderr
+
+
+def test_lists_that_the_check_flags_are_retuned_without_being_named(place, vectors):
+    declared(place)
+    assert "build a second t.rows_vectors: 6 lists in place of 200" in place.do("reindex", "--retune")
+    assert "lists='6'" in definition(place, vectors)
+    (entry,) = place.journal
+    assert "recall of rows_vectors" in entry["measured"]["not_checked"]
+
+
+def test_an_index_with_much_unused_room_is_rebuilt(place, table):
+    place.sql(
+        "CREATE TABLE t.keys (id int, size int) WITH (autovacuum_enabled = off);"
+        "INSERT INTO t.keys SELECT n, n FROM generate_series(1, 100000) n; CREATE INDEX keys_id ON t.keys (id);"
+        "DELETE FROM t.keys WHERE id % 10 <> 0"
+    )
+    place.sql("VACUUM ANALYZE t.keys")
+    place.database = 'large_index = "1MB"\n'
+    before = place.value("SELECT pg_relation_size('t.keys_id')")
+    said = place.do("reindex")
+    assert "rebuild t.keys_id (btree, 2.3 MB, 8" in said
+    assert place.value("SELECT pg_relation_size('t.keys_id')") < before / 5
+    assert "nothing to do" in place.do("reindex")
