@@ -242,7 +242,18 @@ class Piped:
             CommandError: it failed, was ended, or is not there.
         """
         self.stdout.close()
-        if status := self.process.wait():
+        self.process.wait()
+        self.blame(tool)
+
+    def blame(self, tool: str) -> None:
+        """Where it has ended by itself, or does so in a moment, and not well: that is the reason for what came of it.
+
+        Raises:
+            CommandError: it failed, was ended, or is not there.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_PATIENCE_S)
+        if status := self.process.returncode:
             self.listener.join(STOP_PATIENCE_S)
             how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
             said = self.complaint.decode(errors="replace").strip() or "no message"

@@ -53,7 +53,11 @@ class Folder:
         """
         command = argv("cat", "--", f"{self.path}/{name}", timeout_s=self.timeout_s)
         with shell.piped(self.host, command) as process:
-            yield process.stdout
+            try:
+                yield process.stdout
+            except MeasurementError:
+                process.blame("cat")
+                raise
             process.require("cat")
 
     def size(self, name: str) -> int:

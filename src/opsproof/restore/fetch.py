@@ -66,7 +66,8 @@ class Fetch:
             raise Refused(f"{called} is not what it was when it was copied: its checksum is another one")
         try:
             with self._opened(called, io.BytesIO(content)) as plain:
-                said = manifest.read(plain.read().decode(errors="replace"))
+                text = plain.read().decode(errors="replace")
+            said = manifest.read(text)
         except ManifestError as error:
             raise Refused(f"{name}: {error}") from error
         except MeasurementError as error:

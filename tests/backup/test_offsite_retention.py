@@ -1,0 +1,136 @@
+"""Copies are let go as backups are: after the new one is there, and never too many."""
+
+import hashlib
+import io
+import os
+import time
+
+import pytest
+
+from opsproof.backup import offsite, shelf
+from opsproof.models import Host
+
+SUFFIXES = ("dump", "globals.sql", "manifest.json")
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(params=["folder", "ssh", "bucket"])
+def target(request, elsewhere):
+    if request.param == "bucket":
+        request.getfixturevalue("s3")
+        return "s3://copies/vps"
+    if request.param == "folder":
+        return str(elsewhere)
+    return request.getfixturevalue("sshd").replace("?", f"{elsewhere}?", 1)
+
+
+def place(target):
+    return offsite.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), target)
+
+
+def copied(target, *days):
+    """Copies in a place of sets that were made so many days ago."""
+    there, names = place(target), [shelf.called("metachat", time.time() - age * 86400) for age in days]
+    for name in names:
+        files = {f"{name}.{suffix}": suffix.encode() for suffix in SUFFIXES}
+        lines = [f"{hashlib.sha256(content).hexdigest()}  {each}\n" for each, content in files.items()]
+        for each, content in {**files, f"{name}.sha256": "".join(lines).encode()}.items():
+            there.put(each, io.BytesIO(content), len(content))
+            there.commit(each)
+    return names
+
+
+def sets(target):
+    return offsite.copies(place(target), "metachat", time.time()).sets
+
+
+def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, target):
+    old, older, young = copied(target, 31, 45, 29)
+    inventory = site.inventory(off_site=[target], keep_least=2)
+    planned = site.run(inventory=inventory)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert f"let go in {target}: {older}, {old}\n" in planned.stdout
+    assert sets(target) == [older, old, young]
+    done = site.run("--apply", inventory=inventory)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sets(target) == [young, *site.sets]
+    assert {each.partition(".")[0] for each in place(target).ages("metachat_")} == {young, *site.sets}
+
+
+def test_as_many_stay_as_must_be_kept_however_old(site, elsewhere):
+    kept = copied(str(elsewhere), 45, 31)
+    done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], keep_least=3))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sets(str(elsewhere)) == [*kept, *site.sets]
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_nothing_goes_where_what_stays_is_not_whole(site, elsewhere, kind, request):
+    target = str(elsewhere)
+    if kind == "bucket":
+        request.getfixturevalue("s3")
+        target = "s3://copies"
+    old, young = copied(target, 31, 2)
+    place(target).remove([f"{young}.dump"])
+    done = site.run("--apply", inventory=site.inventory(off_site=[target], keep_least=2))
+    assert done.returncode == 4
+    assert f"nothing is let go in {target}: {young}: " in done.stderr
+    assert old in sets(target)
+
+
+def test_where_the_other_side_lets_go_nothing_goes(site, elsewhere):
+    old = copied(str(elsewhere), 400, 500)
+    done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], off_site_keep="all", keep_least=1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "let go" not in done.stdout
+    assert set(old) < set(sets(str(elsewhere)))
+
+
+def test_what_interrupted_copies_left_is_removed_after_a_day_and_nothing_else(site, elsewhere):
+    left = ["metachat_20260101T000000Z.dump.age", "metachat_20260101T000000Z.sha256.partial"]
+    others = ["metachat_20260102T000000Z.dump.partial", "metachat-2_20260101T000000Z.dump.partial", "notes.partial"]
+    for name in (*left, *others):
+        (elsewhere / name).touch()
+    for name in (*left, *others[1:]):
+        os.utime(elsewhere / name, 2 * (time.time() - 90000,))
+    inventory = site.inventory(off_site=[str(elsewhere)])
+    planned = site.run(inventory=inventory)
+    assert f"remove what is left of interrupted copies in {elsewhere}: {', '.join(left)}\n" in planned.stdout
+    assert site.run("--apply", inventory=inventory).returncode == 0
+    there = {path.name for path in elsewhere.iterdir()}
+    assert not there & set(left)
+    assert set(others) < there
+
+
+def test_a_place_that_gives_no_answer_costs_no_backup_and_no_other_copy(site, elsewhere, free_port):
+    silent = f"ssh://nobody@127.0.0.1:{free_port}/copies"
+    inventory = site.inventory(off_site=[silent, str(elsewhere)])
+    planned = site.run(inventory=inventory)
+    assert planned.returncode == 0
+    assert f"to {silent}, which gives no answer now: " in planned.stdout
+    done = site.run("--apply", inventory=inventory)
+    assert done.returncode == 4
+    assert f"no copy in {silent}: " in done.stderr
+    assert len(site.sets) == 1
+    assert (site.flaws(), sets(str(elsewhere))) == ([], site.sets)
+
+
+def test_two_backups_in_one_folder_and_one_place_leave_each_other_alone(site, elsewhere):
+    """Their names begin alike."""
+    inventory = site.inventory(off_site=[str(elsewhere)], keep_least=1)
+    text = inventory.read_text()
+    _, _, backup = text.partition("[hosts.vps.backups.metachat]")
+    inventory.write_text(f"{text}[hosts.vps.backups.metachat-2]{backup}")
+    copied(str(elsewhere), 40)
+    assert site.run("--apply", "--backup=metachat-2", inventory=inventory).returncode == 0
+    assert len(sets(str(elsewhere))) == 1
+    done = site.run("--apply", inventory=inventory)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [name.partition("_")[0] for name in site.sets] == ["metachat-2", "metachat-2", "metachat"]
+    assert sets(str(elsewhere)) == site.sets[2:]

@@ -1,0 +1,271 @@
+"""Restores of copies that lie elsewhere: in a folder, over real ssh, in a server of S3's protocol, encrypted or not."""
+
+import hashlib
+import io
+import os
+import re
+import signal
+from contextlib import suppress
+
+import pytest
+
+from opsproof.backup import offsite, shelf
+from opsproof.backup.offsite import Copy
+from opsproof.inventory import load
+
+pyrage = pytest.importorskip("pyrage")
+DUMP = r"\.dump(\.zst)?(\.age)?$"
+
+
+@pytest.fixture(scope="session")
+def key():
+    return pyrage.x25519.Identity.generate()
+
+
+@pytest.fixture
+def identity(key, tmp_path):
+    path = tmp_path / "identity"
+    path.touch(mode=0o600)
+    path.write_text(f"# created: today\n# public key: {key.to_public()}\n{key}\n")
+    return path
+
+
+@pytest.fixture
+def vault(tmp_path):
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    return folder
+
+
+class Elsewhere:
+    """A place with a copy of the backup, which can be damaged."""
+
+    def __init__(self, place, name, folder, target, recipient=""):
+        self.folder = folder
+        self.host = load(place.inventory).hosts["lab"]
+        self.target, self.name = target, name
+        self.there = offsite.place(self.host, target)
+        backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
+        text = (place.backups / f"{name}.manifest.json").read_text()
+        Copy(self.host, backup, shelf.Reading(name, text), self.there).make()
+
+    @property
+    def names(self):
+        return sorted(self.there.ages("metachat_"))
+
+    def called(self, pattern):
+        return next(each for each in self.names if re.search(pattern, each))
+
+    def read(self, name):
+        with self.there.read(name) as content:
+            return content.read()
+
+    def put(self, name, content):
+        self.there.put(name, io.BytesIO(content), len(content))
+        self.there.commit(name)
+
+    def seal(self, name, content):
+        """Another file, and a list that agrees with it."""
+        old, new = (hashlib.sha256(each).hexdigest() for each in (self.read(name), content))
+        self.put(name, content)
+        self.put(f"{self.name}.sha256", self.read(f"{self.name}.sha256").replace(old.encode(), new.encode()))
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.fixture
+def elsewhere(request, place, backed_up, vault, key):
+    kind, _, encrypted = request.param.partition(", ")
+    target = str(vault)
+    if kind == "bucket":
+        request.getfixturevalue("s3")
+        target = "s3://copies/vps"
+    elif kind == "ssh":
+        target = request.getfixturevalue("sshd").replace("?", f"{vault}?", 1)
+    return Elsewhere(place, backed_up, vault, target, str(key.to_public()) if encrypted else "")
+
+
+def of(*kinds):
+    return pytest.mark.parametrize("elsewhere", kinds, indirect=True)
+
+
+def fetched(place):
+    """What lies in the folder of backups that is none."""
+    return sorted(path.name for path in place.backups.iterdir() if path.name.endswith(".partial"))
+
+
+@of("bucket", "ssh", "bucket, encrypted", "ssh, encrypted", "folder, encrypted")
+def test_a_drill_of_a_copy_fetches_it_proves_it_and_leaves_nothing_on_the_host(place, elsewhere, identity, key):
+    more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if ".age" in str(elsewhere.names) else [])]
+    kept = {path.name: path.stat().st_mtime_ns for path in place.backups.iterdir()}
+    planned = place.run("restore_drill", *more)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert f"1. fetch {elsewhere.name} (" in planned.stdout
+    assert f" from {elsewhere.target} to {place.backups}\n" in planned.stdout
+    assert kept == {path.name: path.stat().st_mtime_ns for path in place.backups.iterdir()}
+    done = place.run("restore_drill", "--apply", *more)
+    assert (done.returncode, done.stderr) == (0, "")
+    (entry,) = place.journal
+    assert (entry["outcome"], entry["measured"]["set"]) == ("done", elsewhere.name)
+    assert entry["measured"]["from"] == elsewhere.target
+    assert entry["measured"]["fetch_s"] > 0
+    assert entry["measured"]["size_bytes"] > 7_000_000
+    assert str(key) not in str(entry) + done.stdout
+    assert kept == {path.name: path.stat().st_mtime_ns for path in place.backups.iterdir()}
+    assert place.databases == []
+
+
+@of("bucket, encrypted")
+def test_a_restore_takes_a_copy_as_it_takes_a_backup(place, elsewhere, identity):
+    done = place.run("restore", "--apply", f"--from={elsewhere.target}", f"--identity={identity}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (place.serving, place.is_healthy(), fetched(place)) == ("new", True, [])
+
+
+@of("ssh")
+def test_of_several_copies_the_newest_is_taken_or_the_one_that_is_named(place, elsewhere):
+    older = "metachat_20200101T000000Z"
+    elsewhere.put(f"{older}.sha256", b"")
+    assert f"fetch {elsewhere.name} " in place.run("restore_drill", f"--from={elsewhere.target}").stdout
+    done = place.run("restore_drill", f"--from={elsewhere.target}", f"--set={older}")
+    assert (done.returncode, f"{older}.manifest.json is not in the list" in done.stderr) == (5, True)
+    done = place.run("restore_drill", f"--from={elsewhere.target}", "--set=metachat_20190101T000000Z")
+    assert (done.returncode, f"is none of {older}, {elsewhere.name}" in done.stderr) == (2, True)
+    elsewhere.there.remove([f"{elsewhere.name}.sha256", f"{older}.sha256"])
+    done = place.run("restore_drill", f"--from={elsewhere.target}")
+    assert (done.returncode, "there is no backup of metachat in ssh://" in done.stderr) == (5, True)
+
+
+def of_the_dump(elsewhere):
+    name = elsewhere.called(DUMP)
+    elsewhere.put(name, flipped(elsewhere.read(name)))
+
+
+def of_the_dump_and_the_list(elsewhere):
+    name = elsewhere.called(DUMP)
+    elsewhere.seal(name, flipped(elsewhere.read(name)))
+
+
+def of_its_end(elsewhere):
+    name = elsewhere.called(DUMP)
+    elsewhere.put(name, elsewhere.read(name)[:-1])
+
+
+def of_the_manifest(elsewhere):
+    name = elsewhere.called("manifest")
+    elsewhere.put(name, flipped(elsewhere.read(name)))
+
+
+def of_the_manifest_and_the_list(elsewhere):
+    name = elsewhere.called("manifest")
+    elsewhere.seal(name, flipped(elsewhere.read(name)))
+
+
+def of_all_of_the_dump(elsewhere):
+    elsewhere.there.remove([elsewhere.called(DUMP)])
+
+
+@of("folder, encrypted", "ssh")
+def test_each_damage_is_found_before_pg_restore_reads_anything(place, elsewhere, identity, script, tmp_path):
+    place.path = tmp_path / "bin"
+    real = place.lab.layout.bin / "pg_restore"
+    said = f'case "$*" in *--version*) ;; *) touch {tmp_path}/was-read ;; esac; exec {real} "$@"'
+    script(place.path / "pg_restore", said)
+    whole = {path: path.read_bytes() for path in elsewhere.folder.iterdir()}
+    encrypted = ".age" in str(elsewhere.names)
+    damages = {
+        of_the_dump: "decrypted|another one",
+        of_the_dump_and_the_list: "decrypted|another one",
+        of_its_end: "decrypted|another one",
+        of_the_manifest: "is not what it was when it was copied: its checksum is another one",
+        of_the_manifest_and_the_list: "decrypted|its checksum is another one|cannot be read|cut short",
+        of_all_of_the_dump: "No such file",
+    }
+    for damage, why in damages.items():
+        damage(elsewhere)
+        more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
+        done = place.run("restore_drill", "--apply", *more)
+        unknown = encrypted and damage is of_the_manifest_and_the_list
+        assert done.returncode == (6 if unknown else 5), (damage, done.stderr)
+        assert re.search(why, done.stderr), (damage, done.stderr)
+        assert (fetched(place), place.databases, place.serving) == ([], [], "old")
+        for path, content in whole.items():
+            path.write_bytes(content)
+    assert not (tmp_path / "was-read").exists()
+
+
+@of("folder, encrypted")
+def test_the_secret_key_must_be_there_be_the_right_one_and_be_for_its_owner_alone(place, elsewhere, identity, tmp_path):
+    def plan(*more):
+        done = place.run("restore_drill", f"--from={elsewhere.target}", *more)
+        assert str(secret) not in done.stdout + done.stderr
+        return done.returncode, done.stderr
+
+    secret = identity.read_text().splitlines()[-1]
+    status, said = plan()
+    assert (status, "is encrypted: --identity names the file with the key" in said) == (2, True)
+    identity.chmod(0o640)
+    status, said = plan(f"--identity={identity}")
+    assert (status, f"chmod 600 {identity}" in said) == (2, True)
+    identity.chmod(0o600)
+    status, said = plan(f"--identity={tmp_path / 'nowhere'}")
+    assert (status, "No such file" in said) == (2, True)
+    identity.write_text(str(pyrage.x25519.Identity.generate()))
+    status, said = plan(f"--identity={identity}")
+    assert (status, "cannot be decrypted: No matching keys found" in said) == (6, True)
+    identity.write_text(f"{secret[:-1]}\n")
+    status, said = plan(f"--identity={identity}")
+    assert (status, f"line 1 of {identity} is no secret key of age" in said) == (2, True)
+    identity.write_text("# nothing\n")
+    status, said = plan(f"--identity={identity}")
+    assert (status, "there is no key in" in said) == (2, True)
+    assert place.run("restore_drill", f"--identity={identity}").returncode == 2
+    assert place.run("restore_drill", "--from=s3://key:secret@copies").returncode == 2
+
+
+@of("ssh")
+def test_where_the_folder_has_too_little_room_nothing_is_fetched(place, elsewhere, script, tmp_path):
+    place.path = tmp_path / "bin"
+    script(place.path / "df", f'case "$*" in *{place.backups}*) echo Avail; echo 1000000;; *) exec /bin/df "$@";; esac')
+    done = place.run("restore_drill", "--apply", f"--from={elsewhere.target}")
+    assert done.returncode == 3
+    assert f"{place.backups} has 1 MB left, and " in done.stderr
+    assert (fetched(place), place.databases) == ([], [])
+
+
+def test_a_place_that_gives_no_answer_is_unknown(place, free_port):
+    done = place.run("restore_drill", "--apply", f"--from=ssh://nobody@127.0.0.1:{free_port}/copies")
+    assert done.returncode == 6
+
+
+@pytest.fixture
+def lingering(place, script, tmp_path):
+    """The checksum of what was fetched is never told; a file with the number of the process that should tell it."""
+    place.path, pid = tmp_path / "bin", tmp_path / "pid"
+    stay = f'case "$*" in *.partial) echo $$ > {pid}; exec sleep 60;; *) exec /usr/bin/sha256sum "$@";; esac'
+    script(place.path / "sha256sum", stay)
+    return pid
+
+
+@of("ssh", "folder, encrypted")
+def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsewhere, identity, kill, lingering):
+    more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if ".age" in str(elsewhere.names) else [])]
+    process = place.begin("restore", *more)
+    assert place.eventually(lambda: lingering.exists() and lingering.read_text())
+    kill(process.pid)
+    process.communicate()
+    with suppress(ProcessLookupError):
+        os.kill(int(lingering.read_text()), signal.SIGKILL)
+    assert place.eventually(lambda: not place.is_held())
+    (left,) = fetched(place)
+    assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)
+    assert (place.serving, place.databases) == ("old", [])
+    place.path = place.lab.layout.bin
+    kept = set(place.backups.iterdir())
+    assert f"remove what is left of interrupted backups: {left}\n" in place.run("backup").stdout
+    done = place.run("restore", "--apply", *more)
+    assert (done.returncode, place.serving, fetched(place)) == (0, "new", [])
+    assert set(place.backups.iterdir()) < kept
