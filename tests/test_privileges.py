@@ -14,6 +14,7 @@ import pytest
 from opsproof.fact import NounFact, ShellFact
 from opsproof.facts import REGISTRY
 from opsproof.facts.containers import TEMPLATE
+from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.shell import Command
 
@@ -144,11 +145,12 @@ def test_every_command_that_another_user_runs_is_permitted_word_for_word(ask, bo
         ("exec", "-i", CONTAINER, "pg_dump", "--format=custom", "-d", "user=opsproof_backup dbname=metachat"),
         ("exec", "-i", CONTAINER, "sh", "-c", "cat", "/tmp/opsproof.restore"),
         ("exec", "-i", CONTAINER, *FREE),
+        ("exec", "-i", CONTAINER, *HAS_PERL),
         starting(DRILL, IMAGE),
         ("exec", "-i", DRILL, "sh", "-c", "initdb"),
         ("rm", "--force", "--volumes", DRILL),
     ],
-    ids=["list", "dump", "stage", "room", "start a drill", "in a drill", "end a drill"],
+    ids=["list", "dump", "stage", "room", "perl", "start a drill", "in a drill", "end a drill"],
 )
 def test_what_actions_do_in_a_container_is_permitted(ask, words):
     done = ask("sudo", "-n", "-u", "root", "--", "docker", *words)

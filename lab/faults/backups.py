@@ -173,6 +173,14 @@ def backup_of_another_owner(lab: Lab) -> Iterator[None]:
     os.chown(path, 0, -1)
 
 
+@fault(failed=("test_backup_is_private",))
+def backup_folder_for_all(lab: Lab) -> Iterator[None]:
+    """Made by hand: whoever is on the host may put another backup in the place of ours."""
+    lab.layout.backups.chmod(0o777)
+    yield
+    lab.layout.backups.chmod(0o700)
+
+
 @fault(failed=("test_no_backup_was_interrupted",))
 def partial_left(lab: Lab) -> Iterator[None]:
     """The machine went down in the middle, two hours ago."""

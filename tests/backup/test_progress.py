@@ -1,9 +1,15 @@
+"""Progress, as functions tell of it, and as it is seen on a real terminal and in lines."""
+
 import time
 
 import pytest
 
+from opsproof.action import Work
 from opsproof.backup import progress
+from opsproof.backup.tables import Tables
 from opsproof.errors import MeasurementError, StepFailed
+from opsproof.inventory import load
+from tests.watching import bars_in, lines_of, makes_sense, shown_by, told_in
 
 
 def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):
@@ -44,3 +50,53 @@ def test_without_a_terminal_it_is_told_in_lines():
     with progress.telling("dumped", 10, said.append, quiet=False) as tell:
         tell(5)
     assert said == []
+
+
+def words(site, **more):
+    return site.words("backup", "--apply", inventory=site.inventory(**more))
+
+
+def test_a_dump_is_told_of_in_lines_by_its_tables_first_and_then_by_its_size(site):
+    first = told_in(lines_of(words(site)), "dumped")
+    assert makes_sense(first), first
+    assert 20e6 < first[0][1] < 88e6  # the tables without their indexes; the database has 88 MB, the dump 28 MB
+    later = told_in(lines_of(words(site)), "dumped")
+    assert makes_sense(later), later
+    assert 26e6 < later[0][1] < 30e6
+
+
+def test_a_dump_and_its_copy_are_shown_as_bars_on_a_terminal(site, tmp_path, sshd):
+    (tmp_path / "elsewhere").mkdir()
+    target = sshd.replace("?", f"{tmp_path / 'elsewhere'}?", 1)
+    text = shown_by(words(site, off_site=[target]))
+    for what in ("dumped", "copied"):
+        bars = bars_in(text, what)
+        assert makes_sense(bars), bars
+    assert told_in(text.splitlines(), "dumped") == []
+
+
+def test_tables_count_by_their_share_and_stay_counted_once_they_are_left(site, script, tmp_path):
+    tool = tmp_path / "bin" / "psql"
+    host = load(site.inventory()).hosts["vps"].model_copy(update={"path": [str(tool.parent)]})
+    answers = ["1\t1000\n2\t500\n3\t10", "1\t0.25", "1\t1.0", "3\t0.5", "2\t0.5", ""]
+    said = []
+    for answer in answers:
+        script(tool, f"printf '{answer}'")
+        if not said:
+            tables = Tables(Work(host.placed("vps", ()), print), host.backups["metachat"])
+        said.append(tables.read_bytes() if said else tables.total_bytes)
+    assert said == [1510, 250, 1000, 1005, 1260, 1510]
+    script(tool, "echo no such view >&2; exit 1")
+    with pytest.raises(MeasurementError, match="no such view"):
+        tables.read_bytes()
+
+
+def test_where_the_server_does_not_tell_of_tables_the_size_of_the_database_is_expected(site, script, tmp_path):
+    real = site.layout.bin / "psql"
+    text = site.inventory().read_text().replace(f'["{site.layout.bin}"]', f'["{tmp_path}/bin", "{site.layout.bin}"]')
+    path = tmp_path / "other.toml"
+    path.write_text(text)
+    script(tmp_path / "bin" / "psql", f'case "$*" in *_watch*) exit 1;; *) exec {real} "$@";; esac')
+    told = told_in(lines_of(site.words("backup", "--apply", inventory=path)), "dumped")
+    assert told[-1][0] > 1e6
+    assert told[-1][1] == pytest.approx(88e6, rel=0.02)

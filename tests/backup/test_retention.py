@@ -68,3 +68,27 @@ def test_what_stays_today_stays_tomorrow_until_its_time_comes():
 
 def test_nothing_is_lost_where_there_is_nothing():
     assert expendable([], policy(), NOW) == []
+
+
+def test_what_is_from_the_future_neither_goes_nor_makes_others_go():
+    ahead = ages(-1, -2, -400)
+    assert expendable([*ahead, *ages(40, 41, 42)], policy(keep_least=3), NOW) == []
+    assert days(expendable([*ahead, *ages(40, 41, 42)], policy(keep_least=1), NOW)) == [42, 41]
+
+
+def test_a_clock_that_was_set_back_lets_nothing_go():
+    assert expendable(ages(*range(100)), policy(keep_least=1, keep="1d"), NOW - 500 * DAY) == []
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 5))
+def test_a_week_and_a_month_are_represented_at_whatever_hour_of_whatever_day(hour):
+    """Every day of two years at a time of the day, judged on each: what stays of a whole week is its last backup."""
+    rules = policy(keep="7d", keep_weekly=4, keep_monthly=3, keep_least=1)
+    for day in range(0, 730, 31):
+        now = NOW + day * DAY + hour * 3600
+        sets = [called("d", now - age * DAY) for age in range(200)]
+        kept = sorted({*sets} - {*expendable(sets, rules, now)})
+        old = [each for each in kept if now - began(each) > 7 * DAY]
+        assert 4 <= len(old) <= 7
+        months = {each.partition("_")[2][:6] for each in old}
+        assert len(months) >= 3

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+import time
 
 import pytest
 
 from opsproof.backup import shelf
 from opsproof.backup.manifest import ManifestError
 from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
-from opsproof.facts.backups import Backups
+from opsproof.facts.backups import Backups, BackupState
 from opsproof.models import Host
 from opsproof.nouns import Backup
 from opsproof.shell import Answer, run
@@ -84,6 +85,46 @@ def test_what_nobody_has_written_for_an_hour_is_stale(look, folder):
     path.touch()
     os.utime(path, 2 * (path.stat().st_mtime - 3700,))
     assert [each.name for each in look().stale] == [path.name]
+
+
+def test_what_is_from_the_future_is_not_the_newest(look, folder):
+    """Neither for who looks, nor for the host's own perl, which reads the newest one back."""
+    ahead = "db_21001123T020000Z"
+    for path in folder.glob(f"{SETS[0]}.*"):
+        put(folder / path.name.replace(SETS[0], ahead), path.read_bytes())
+    seen = look()
+    assert (seen.sets, seen.newest, seen.reading.name) == ([ahead, *SETS], SETS[1], SETS[1])
+    assert seen.leftovers == []
+    assert seen.fresh_name == shelf.called("db", seen.now)
+    with pytest.raises(OutputError, match=f"{ahead} is from the future"):
+        seen.age(ahead)
+    for name in SETS:
+        for path in folder.glob(f"{name}.*"):
+            path.unlink()
+    seen = look()
+    assert (seen.newest, seen.reading.name) == (ahead, ahead)
+    with pytest.raises(MeasurementError, match="from the future"):
+        _ = BackupState(seen, declared(folder)).age_s
+
+
+def test_a_new_one_stands_behind_all_others_where_the_clock_was_set_back_a_little(look, folder):
+    soon = shelf.called("db", time.time() + 1000)
+    for path in folder.glob(f"{SETS[1]}.*"):
+        put(folder / path.name.replace(SETS[1], soon), path.read_bytes())
+    assert look().fresh_name == shelf.called("db", shelf.began(soon) + 1)
+
+
+def test_a_name_that_is_no_time_is_no_set(look, folder):
+    put(folder / "db_20261399T020000Z.manifest.json", b"")
+    assert look().sets == list(SETS)
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [(0o700, False), (0o755, False), (0o775, True), (0o757, True)])
+def test_a_folder_that_others_may_write_to_is_exposed(look, folder, mode, is_open):
+    folder.chmod(mode)
+    seen = look()
+    exposed = BackupState(seen, declared(folder)).exposed
+    assert exposed == ([f"{folder} belongs to {seen.me} and has mode {mode:04o}"] if is_open else [])
 
 
 def test_what_others_may_read_is_exposed(look, folder):

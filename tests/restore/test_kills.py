@@ -1,11 +1,16 @@
 """A drill or a restore that is killed, cut off or starved at any moment leaves one database serving, and a next run
-that comes to its end."""
+that comes to its end.
+
+The moments are spread over the course that the action has on this machine, and each of them met one that ran. With
+OPSPROOF_KILLS=26 there are as many of each kind; without it, eight. What each left behind is printed.
+"""
 
 import os
 import subprocess
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,11 +19,14 @@ import pytest
 from lab import processes
 from tests.sshd import running
 
-MOMENTS = 26
-IN_THE_SWAP = 14
+KILLS = int(os.environ.get("OPSPROOF_KILLS", "8"))
+CUTS = max(2, KILLS // 5)
+PLANNED, COMPARED = "plan of", "  2. done"
+"""What is printed when it begins, and before processes are stopped and names swapped."""
+SHORTER = 0.9
 ROWS: list[str] = []
-COMPARED = 2
-"""The step after which processes are stopped and names swapped."""
+LASTS_S: dict[tuple[str, str], float] = {}
+"""How long each action takes from such a line to its end."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,15 +38,49 @@ def matrix(request):
         plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
 
 
-def lasts_s(place, action):
-    """How long it takes, once it has run before."""
-    for _ in range(2):
-        began = time.monotonic()
-        assert place.run(action, "--apply").returncode == 0
-        lasts = time.monotonic() - began
-        place.clear()
-        place.write()
-    return lasts
+@dataclass
+class Course:
+    """An action from a line that it prints to its end."""
+
+    place: object
+    action: str
+    since: str = PLANNED
+
+    @property
+    def lasts_s(self):
+        """How long it takes; the second time, as the first one has more to read from the disk."""
+        key = (self.action, self.since)
+        for _ in range(0 if key in LASTS_S else 2):
+            process, began = self._begun(), time.monotonic()
+            process.communicate()
+            assert process.returncode == 0
+            LASTS_S[key] = time.monotonic() - began
+            fresh(self.place)
+        return LASTS_S[key]
+
+    def _begun(self):
+        process = self.place.begin(self.action)
+        assert any(line.startswith(self.since) for line in process.stdout)
+        return process
+
+    def at(self, number, of):
+        """One that runs, at one of so many moments that are spread evenly; and when that is, for a reader."""
+        while True:
+            moment_s = number / of * self.lasts_s
+            process = self._begun() if number else self.place.begin(self.action)
+            time.sleep(moment_s)
+            if process.poll() is None:
+                return process, f"{100 * number / of:.0f} %, {moment_s:.2f} s"
+            process.communicate()
+            assert process.returncode == 0
+            LASTS_S[self.action, self.since] *= SHORTER
+            fresh(self.place)
+
+
+def fresh(place):
+    """The lab as it was before an action, with a row that the backup does not have."""
+    place.clear()
+    place.write()
 
 
 def serves(place):
@@ -61,6 +103,7 @@ def again(place, action):
 def settled(place):
     """What is there once nothing of the killed run works any more."""
     assert place.eventually(lambda: not place.is_held(), 60)
+    assert [path.name for path in place.backups.iterdir() if path.name.startswith(".")] == []
     left = place.databases
     return serves(place), place.eventually(place.is_healthy, 4), left
 
@@ -74,38 +117,23 @@ def row(action, when, what, found, done):
     )
 
 
-def killed(place, kill, process, when, number):
-    """What `process` leaves behind, and that the next run comes to its end."""
-    action = Path(process.args[1]).stem
-    if process.poll() is not None:
-        what = "too late"
-    elif number % 2:
-        what = "everything"
-        kill(process.pid)
-    else:
-        what = "controller"
-        process.kill()
+def killed(course, kill, number, what="everything"):
+    """What a run leaves behind that is killed, and that the next run comes to its end."""
+    process, when = course.at(number, KILLS)
+    kill(process.pid) if what == "everything" else process.kill()
     process.communicate()
-    found = settled(place)
-    done = again(place, action)
-    row(action, when, what, found, done)
+    found = settled(course.place)
+    done = again(course.place, course.action)
+    row(course.action, when if course.since == PLANNED else f"swap: {when}", what, found, done)
     assert done.returncode == 0, done.stderr
     return found
 
 
 def test_a_drill_that_is_killed_touches_nothing_and_is_swept_by_the_next(place, kill):
-    lasts = lasts_s(place, "restore_drill")
-    for number in range(MOMENTS):
-        moment = (number + 1) * lasts / (MOMENTS + 1)
-        found = killed(place, kill, begun(place, "restore_drill", moment), f"{moment:.2f} s", number)
+    for number in range(KILLS):
+        found = killed(Course(place, "restore_drill"), kill, number, ("controller", "everything")[number % 2])
         assert found[:2] == ("old", True)
         assert place.databases == []
-
-
-def begun(place, action, moment_s):
-    process = place.begin(action)
-    time.sleep(moment_s)
-    return process
 
 
 def held(place, found):
@@ -114,36 +142,29 @@ def held(place, found):
     assert serves(place) == "new"
     assert place.eventually(place.is_healthy)
     assert {name.partition("_")[0] for name in place.databases} <= {"before"}
-    place.clear()
-    place.write()
+    fresh(place)
 
 
 def test_a_restore_that_is_killed_leaves_one_of_both_serving(place, kill):
-    lasts = lasts_s(place, "restore")
-    for number in range(MOMENTS):
-        moment = (number + 1) * lasts / (MOMENTS + 1)
-        held(place, killed(place, kill, begun(place, "restore", moment), f"{moment:.2f} s", number))
+    for number in range(KILLS):
+        held(place, killed(Course(place, "restore"), kill, number, ("controller", "everything")[number % 2]))
 
 
 def test_a_restore_that_is_killed_within_the_swap_leaves_one_of_both_serving(place, kill):
-    for number in range(IN_THE_SWAP):
-        process, moment = place.begin("restore"), number * 0.06
-        assert any(line.startswith(f"  {COMPARED}. done") for line in process.stdout)
-        time.sleep(moment)
-        held(place, killed(place, kill, process, f"swap + {moment:.2f} s", number | 1))
+    for number in range(KILLS // 2):
+        held(place, killed(Course(place, "restore", COMPARED), kill, 2 * number + 1))
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
 def test_a_database_that_starts_again_meanwhile_is_no_loss(place, action, number):
-    process = place.begin(action)
-    time.sleep(0.9 + 0.3 * number)
+    process, when = Course(place, action).at(number + 1, CUTS + 1)
     place.lab.stop_database()
     place.lab._server.start()
     said = process.communicate(timeout=120)[1]
     found = settled(place)
     done = again(place, action)
-    row(action, f"run {number}: {process.returncode}", "restarted", found, done)
+    row(action, f"{when}: {process.returncode}", "restarted", found, done)
     assert process.returncode in (0, 4, 5, 6), said
     assert found[0] in ("old", "new")
     assert done.returncode == 0, done.stderr
@@ -167,19 +188,19 @@ def ancestors(pid):
         yield pid
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
 def test_a_connection_that_is_cut_is_no_loss(place, action, number):
+    course = Course(place, action)
+    assert course.lasts_s
     with running() as server:
         place.transport = server.spec()
-        process = place.begin(action)
-        assert "plan of" in process.stdout.readline()
-        time.sleep(0.5 + 0.7 * number)
+        process, when = course.at(number + 1, CUTS + 1)
         cut(int((server.folder / "sshd.pid").read_text()))
         said = process.communicate(timeout=120)[1]
         found = settled(place)
         done = again(place, action)
-        row(action, f"run {number}: {process.returncode}", "ssh cut", found, done)
+        row(action, f"{when}: {process.returncode}", "ssh cut", found, done)
         assert process.returncode in (0, 4, 5, 6), said
         assert found[0] in ("old", "new")
         assert done.returncode == 0, done.stderr

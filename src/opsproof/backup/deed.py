@@ -13,7 +13,16 @@ from opsproof.backup.retention import expendable
 from opsproof.backup.shelf import Reading, Shelf
 from opsproof.backup.tables import Tables
 from opsproof.backup.target import Target
-from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
+from opsproof.errors import (
+    Absent,
+    InventoryError,
+    MeasurementError,
+    NotRepaired,
+    OpsproofError,
+    OutputError,
+    Refused,
+    StepFailed,
+)
 from opsproof.nouns import Backup
 from opsproof.quantities import show
 from opsproof.shell import argv
@@ -108,7 +117,7 @@ class Deed:
         """
         self.source.require_everything(self.backup)
         if self.shelf.open_to_others:
-            raise Refused(f"others may change what lies in {self.shelf.open_to_others}: chmod 0700")
+            raise Refused(f"others may change what lies there: {self.shelf.open_to_others}: chmod 0700")
 
     def sweep(self) -> None:
         """Removes what is left of interrupted backups."""
@@ -146,9 +155,12 @@ class Deed:
         return float(self.expected_bytes), self._written
 
     def _written(self) -> float:
-        paths = [f"{self.backup.folder}/{self.set}.{suffix}.partial" for suffix in ("dump", "dump.zst")]
-        (answer,) = self.work.ask(argv("stat", "-c", "%s", "--", *paths))
-        return float(sum(map(int, answer.stdout.split())))
+        names = [f"{self.set}.{suffix}{end}" for suffix in ("dump", "dump.zst") for end in (".partial", "")]
+        (answer,) = self.work.ask(argv("stat", "-c", "%s", "--", *(f"{self.backup.folder}/{each}" for each in names)))
+        sizes = [float(line) for line in answer.stdout.splitlines()]
+        if not sizes:
+            raise OutputError(f"nothing of {self.set} is there yet")
+        return sum(sizes)
 
     def reading(self, set_name: str) -> Reading:
         """A set, read back from the disk.

@@ -1,0 +1,115 @@
+"""A backup that would not come to its end, or not be worth having, is refused before anything is written."""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from opsproof.backup import shelf, source
+from opsproof.inventory import load
+from opsproof.shell import run
+
+
+@pytest.fixture
+def tools(site, tmp_path):
+    """An inventory with a folder of stand-ins for the host's programs before them."""
+    path = tmp_path / "tools.toml"
+    text = site.inventory().read_text()
+    path.write_text(text.replace(f'["{site.layout.bin}"]', f'["{tmp_path}/bin", "{site.layout.bin}"]'))
+    return path
+
+
+@pytest.mark.parametrize("version", ["17.9", "9.6.24", "14beta2"])
+def test_a_client_older_than_the_server_is_refused(site, tools, script, tmp_path, version):
+    real, called = site.layout.bin / "pg_dump", tmp_path / "called"
+    say = f'[ "$1" = --version ] && exec echo "pg_dump (PostgreSQL) {version}"'
+    script(tmp_path / "bin" / "pg_dump", f'{say}\necho "$@" >> {called}\nexec {real} "$@"')
+    done = site.run("--apply", inventory=tools)
+    assert done.returncode == 3
+    assert (
+        f"the client is pg_dump (PostgreSQL) {version}, and the server 18: an older client cannot dump it"
+        in done.stderr
+    )
+    assert "nothing was changed" in done.stderr
+    assert list(site.folder.iterdir()) == []
+    assert [line for line in called.read_text().splitlines() if "/nonexistent" not in line] == []
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(site, mode):
+    site.folder.chmod(mode)
+    done = site.run("--apply")
+    assert done.returncode == 3
+    assert f"others may change what lies there: {site.folder} belongs to " in done.stderr
+    assert f"has mode {mode:04o}: chmod 0700" in done.stderr
+    assert list(site.folder.iterdir()) == []
+
+
+def test_several_backups_must_have_room_together(site, tools, script, tmp_path):
+    text = tools.read_text()
+    _, _, backup = text.partition("[hosts.vps.backups.metachat]")
+    tools.write_text(f"{text}[hosts.vps.backups.second]{backup}")
+    script(tmp_path / "bin" / "df", "echo Avail; echo 180000000")
+    done = site.run("--apply", inventory=tools)
+    assert (done.returncode, site.sets) == (3, [])
+    assert f"{site.folder} has 180 MB left, and 211.5 MB are needed" in done.stderr
+    assert site.run("--apply", "--backup=second", inventory=tools).returncode == 0
+
+
+def manifest_of(site, name, change):
+    path = site.folder / f"{name}.manifest.json"
+    body = change(path.read_text().rpartition(',\n"checksum"')[0])
+    path.write_text(f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n')
+
+
+def test_a_database_that_grew_is_expected_to_need_more(site, tools, script, tmp_path):
+    assert site.run("--apply").returncode == 0
+    (name,) = site.sets
+    size = json.loads((site.folder / f"{name}.manifest.json").read_text())["server"]["bytes"]
+    manifest_of(site, name, lambda text: re.sub(rf'("bytes" *: *){size}', rf"\g<1>{size // 10}", text))
+    assert re.search(r"about 27\d(\.\d)? MB, ", site.run().stdout)
+    script(tmp_path / "bin" / "df", "echo Avail; echo 200000000")
+    assert site.run("--apply", inventory=tools).returncode == 3
+    assert site.sets == [name]
+
+
+def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
+    """Somebody knew what the next backup is called."""
+    host = load(site.inventory()).hosts["vps"]
+    backup, victim = host.backups["metachat"], tmp_path / "victim"
+    victim.write_text("mine")
+    (said,) = [source.source(run(host, source.questions(host, backup)))]
+    for suffix in ("globals.sql", "dump.zst", "manifest.json"):
+        name = shelf.called("metachat", 1795572900)
+        link = site.folder / f"{name}.{suffix}.partial"
+        link.symlink_to(victim)
+        (answer,) = run(host, (source.dumping(host, backup, name, said),))
+        assert (answer.status, "File exists" in answer.stderr, victim.read_text()) == (1, True, "mine")
+        assert list(site.folder.iterdir()) == [link]
+        link.unlink()
+
+
+def moved(site, name, seconds):
+    """The set, as if it had been made so many seconds later."""
+    other = shelf.called("metachat", shelf.began(name) + seconds)
+    for path in site.files(name):
+        path.write_bytes(
+            path.read_bytes().replace(name.encode(), other.encode()) if path.suffix == ".json" else path.read_bytes()
+        )
+        path.rename(site.folder / path.name.replace(name, other))
+    manifest_of(site, other, str)
+    return other
+
+
+def test_a_set_from_the_future_is_not_the_newest_and_stays(site):
+    """The clock was a year ahead when it was made."""
+    assert site.run("--apply").returncode == 0
+    ahead = moved(site, site.sets[0], 365 * 86400)
+    assert site.run("--apply", inventory=site.inventory(keep_least=1)).returncode == 0
+    (new,) = {*site.sets} - {ahead}
+    assert new < ahead
+    assert f"1. read {new} back" in site.run(action="verify_backup").stdout
+    assert site.run("--apply", inventory=site.inventory(keep="1s", keep_least=1)).returncode == 0
+    assert ahead in site.sets
+    assert (len(site.sets), site.leftovers, site.flaws()) == (2, [], [])
