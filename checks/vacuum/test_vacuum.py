@@ -12,6 +12,7 @@ def test_dead_rows_are_few(table_upkeep, database, allowed, evidence, remedy):
     evidence("tables with many dead rows", found.dead.lines)
     remedy(found.dead.words("--table", lambda each: each.table))
     assert found.dead_share in allowed.dead_rows
+    assert found.backlog in allowed.dead_rows_waiting
     found.require_counted()
 
 

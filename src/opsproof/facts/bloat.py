@@ -18,7 +18,7 @@ SUSPECT = 30.0
 PAGE_BYTES = 8192
 USABLE_BYTES = 8168
 TOASTED_BYTES = 2032
-"""Rows are kept smaller, but where a column forbids it: then what remains of a page is no bloat."""
+"""Rows are kept smaller, but where a column forbids it: then what remains of a page beside them is no bloat."""
 
 
 @dataclass(frozen=True)
@@ -155,19 +155,21 @@ class BloatFigures:
 def _unused_table(figures: list[float], fillfactor: float) -> float:
     """Space that is free or dead, beyond what the fill factor keeps free."""
     size, unused, live_bytes, live = figures
-    if not size:
-        return 0.0
-    row = live_bytes / live if live else 0.0
-    fitting = max(1, USABLE_BYTES // row) * row if row > TOASTED_BYTES else USABLE_BYTES
-    return max(0.0, 100 * (unused / size - (1 - fillfactor) - (1 - min(1.0, fitting / USABLE_BYTES))))
+    if live and live_bytes / live > TOASTED_BYTES:
+        rows_a_page = max(1, USABLE_BYTES * fillfactor // (live_bytes / live))
+        return _spare_pages(size, live / rows_a_page)
+    return max(0.0, 100 * (unused / size - (1 - fillfactor))) if size else 0.0
 
 
 def _unused_index(figures: list[float], fillfactor: float) -> float:
     """Pages that a new index of the same entries would not have."""
     size, leaves, inner, density = figures
-    pages = size / PAGE_BYTES
-    needed = (0.0 if math.isnan(density) else leaves * density / 100 / fillfactor) + inner + 1
-    return max(0.0, 100 * (1 - needed / pages)) if pages else 0.0
+    full = 0.0 if math.isnan(density) else leaves * density / 100 / fillfactor
+    return _spare_pages(size, full + inner + 1)
+
+
+def _spare_pages(size_bytes: float, needed: float) -> float:
+    return max(0.0, 100 * (1 - needed * PAGE_BYTES / size_bytes)) if size_bytes else 0.0
 
 
 class BloatMeasurements(SqlFact[BloatFigures]):

@@ -73,13 +73,18 @@ class DatabaseUpkeep:
 
     @property
     def dead(self) -> Findings[Upkeep]:
-        """Tables with 10,000 dead rows or more, which are more than twice what brings autovacuum."""
+        """Tables with 10,000 dead rows or more, for which autovacuum should have come already."""
         return Findings(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
 
     @property
     def dead_share(self) -> float:
         """The largest share of dead rows among those tables, in percent."""
         return max((each.dead_share for each in self.dead.rows), default=0.0)
+
+    @property
+    def backlog(self) -> float:
+        """The most dead rows among those tables against what brings autovacuum, in percent."""
+        return max((100 * each.dead / max(each.vacuum_at, 1) for each in self.dead.rows), default=0.0)
 
     @property
     def overdue(self) -> Findings[Upkeep]:
