@@ -33,7 +33,7 @@ WITH large AS MATERIALIZED (
 ), estimated AS (
     SELECT oid, kind, called, size, fillfactor, entries * width AS needed FROM heap
     UNION ALL
-    -- Equal keys share an entry, with six bytes for each row; there are as many as in the column that has most, or more.
+    -- Equal keys share an entry, with six bytes for each row. There are as many as in the column with most, or more.
     SELECT oid, 'index', (SELECT nspname || '.' || btree.relname FROM pg_class t JOIN pg_namespace n ON n.oid = relnamespace
                            WHERE t.oid = indrelid),
            size, fillfactor,
