@@ -92,22 +92,18 @@ class Lab:
         """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
         return self._server.connect(role, self._credentials().passwords[role], **options)
 
+    @property
+    def server(self) -> Server:
+        """The lab's PostgreSQL."""
+        return self._server
+
     def database_pids(self) -> list[int]:
         """Every process of the lab's PostgreSQL."""
         return self._server.pids()
 
-    @property
-    def database_files(self) -> Path:
-        """The data folder of the lab's PostgreSQL."""
-        return self._server.data
-
     def stop_database(self) -> None:
         """Stops PostgreSQL alone; `up` starts it again."""
         self._server.stop()
-
-    def administer_database(self, program: str, *arguments: str) -> None:
-        """Runs pg_resetwal, pg_checksums or the like on the stopped database."""
-        self._server.administer(program, *arguments)
 
     def faults(self, **switches: object) -> None:
         """Switches exactly these faults on, as `app/faults.js` describes them; without any, all are off."""

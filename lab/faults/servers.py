@@ -92,11 +92,11 @@ def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
 def checksums_off(lab: Lab) -> Iterator[None]:
     """The server was moved to a data folder that was made without."""
     lab.stop_database()
-    lab.administer_database("pg_checksums", "--disable")
+    lab.server.administer("pg_checksums", "--disable")
     lab.up()
     yield
     lab.stop_database()
-    lab.administer_database("pg_checksums", "--enable")
+    lab.server.administer("pg_checksums", "--enable")
     lab.up()
 
 
@@ -111,7 +111,7 @@ def page_damaged(lab: Lab) -> Iterator[None]:
         # A copy of the files is in no buffer yet.
         admin.execute("CREATE DATABASE damaged TEMPLATE sound STRATEGY file_copy")
         ((number,),) = admin.execute("SELECT oid FROM pg_database WHERE datname = 'damaged'").fetchall()
-        _flip(lab.database_files / "base" / str(number) / Path(path).name)
+        _flip(lab.server.data / "base" / str(number) / Path(path).name)
         with lab.connect(database="damaged") as reader, suppress(psycopg.errors.DataCorrupted):
             reader.execute("SELECT count(*) FROM page")
         yield

@@ -195,7 +195,7 @@ def aged(lab: Lab, transactions: int) -> Iterator[None]:
     shared = (multixact + transactions) % 2**32
     shared -= shared % SEGMENT
     words = ("-e", str(later >> 32), "-x", str(later % 2**32), "-m", f"{shared},{oldest}")
-    lab.administer_database("pg_resetwal", *words)
+    lab.server.administer("pg_resetwal", *words)
     lab.up()
     yield
     _freeze(lab)

@@ -7,6 +7,7 @@ answers with something empty in place of what could not be measured.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from opsproof.database import Result
@@ -80,6 +81,11 @@ class SqlFact(Fact, Generic[T], abstract=True):
         Raises:
             MeasurementError: they tell none.
         """
+
+
+def sql_file(name: str) -> str:
+    """The query in the file of that name."""
+    return (Path(__file__).parent / "facts" / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class Measured(Mapping[str, T]):

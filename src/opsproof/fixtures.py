@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
-from opsproof.judging import REMEDY_WORDS, record
+from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
 from opsproof.run import RUN
@@ -17,8 +17,6 @@ from opsproof.verdicts import Evidence, Sample
 
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
-
-GROWTH_SPAN_S = 92 * 86400.0
 
 
 def _fact_fixture(name: str) -> Any:
@@ -59,23 +57,6 @@ class FactFixtures:
         return lambda title, lines: verdict.evidence.append(Evidence(title, tuple(lines)))
 
     @pytest.fixture
-    def remedy(self, request: pytest.FixtureRequest) -> Callable[..., None]:
-        """Adds words to the command that repairs, such as the tables that were found."""
-        return request.node.stash.setdefault(REMEDY_WORDS, []).extend  # type: ignore[no-any-return]
-
-    @pytest.fixture
-    def earlier(self, request: pytest.FixtureRequest) -> Callable[[str, float, float], Counter | None]:
-        """Keeps a value of the database under a name, with the time; gives the oldest one of the last three months."""
-        verdict, history = record(request.node), request.config.stash[RUN].history
-
-        def look(name: str, value: float, now: float) -> Counter | None:
-            verdict.samples.append(Sample(name, value, 0.0, now))
-            known = history.samples(verdict.host, verdict.noun, name, now - GROWTH_SPAN_S)
-            return next((each for each in known if each.now < now), None)
-
-        return look
-
-    @pytest.fixture
     def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:
         """How much a counter grew over a limit's time span, or since the last run, by the readings of earlier ones."""
         verdict, history = record(request.node), request.config.stash[RUN].history
@@ -89,6 +70,23 @@ class FactFixtures:
             return increase_of(counter, samples, limit.over)
 
         return measure
+
+    @pytest.fixture
+    def remembered(self, request: pytest.FixtureRequest) -> Callable[[dict[str, Counter]], dict[str, list[Counter]]]:
+        """Puts readings on record by name, and gives those of earlier runs under the same names, the oldest first."""
+        verdict, history = record(request.node), request.config.stash[RUN].history
+
+        def remember(readings: dict[str, Counter]) -> dict[str, list[Counter]]:
+            verdict.samples += [Sample(name, each.value, each.born, each.now) for name, each in readings.items()]
+            return history.readings(verdict.host, verdict.noun, readings)
+
+        return remember
+
+    @pytest.fixture
+    def repair_with(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        """Adds an option to the command that repairs what this check finds, once for each value."""
+        words = record(request.node).repaired_with
+        return lambda option, values: words.extend(word for value in values for word in (option, value))
 
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:

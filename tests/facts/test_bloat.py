@@ -193,7 +193,7 @@ def test_the_remedy_names_what_breaks_the_limit():
     spaces = [Space(oid, "table", f"public.t{oid}", 100, 1.0, None) for oid in (1, 2, 3)]
     found = figures.of(spaces)
     limit = Limit("table bloat", "percent", parse_rule("< 60%", "percent"))
-    assert found.words("--table", limit) == ["--table", "public.t1"]
+    assert found.beyond(limit) == ["public.t1"]
     assert [each.split(": ")[0] for each in found.found.lines] == ["public.t3", "public.t1", "public.t2", "again"]
 
 

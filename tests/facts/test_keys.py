@@ -81,11 +81,11 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 @pytest.mark.parametrize(
     ("earlier", "said"),
     [
-        (None, "when it runs out is known from the second run on"),
-        (Counter(1400.0, 0.0, NOW - 10 * DAY), "runs out about 2027-01-14"),
-        (Counter(1500.0, 0.0, NOW - 10 * DAY), "it has not grown since 2026-11-15"),
-        (Counter(1600.0, 0.0, NOW - 10 * DAY), "it has not grown since 2026-11-15"),
-        (Counter(1499.999, 0.0, NOW - 90 * DAY), "runs out about the year 2100 or later"),
+        ([], "when it runs out is known from the second run on"),
+        ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
+        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
+        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
+        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about the year 2100 or later"),
     ],
 )
 def test_the_day_on_which_it_runs_out_is_that_of_its_growth(earlier, said):
@@ -94,4 +94,4 @@ def test_the_day_on_which_it_runs_out_is_that_of_its_growth(earlier, said):
 
 def test_a_database_without_such_sequences_is_measured():
     keys = KeyRanges().parse(Result([]), None)
-    assert (keys.used, keys.found.lines) == (0, [])
+    assert (keys.used, keys.readings, keys.lines({})) == (0, {}, [])

@@ -169,13 +169,15 @@ def test_the_largest_tables_are_told_with_their_toast(cluster, table):
 @pytest.mark.parametrize(
     ("earlier", "said"),
     [
-        (None, "no earlier run is on record"),
-        (Counter(4e6, 0.0, NOW), "+1 MB since 2026-11-25"),
-        (Counter(7e6, 0.0, NOW), "-2 MB since 2026-11-25"),
+        ([], "no earlier run is on record"),
+        ([Counter(4e6, 0.0, NOW)], "+1 MB since 2026-11-25"),
+        ([Counter(7e6, 0.0, NOW), Counter(6e6, 0.0, NOW + DAY)], "-2 MB since 2026-11-25"),
+        ([Counter(1e6, 0.0, NOW - 99 * DAY), Counter(2e6, 0.0, NOW - 98 * DAY)], "+3 MB since 2026-08-19"),
+        ([Counter(9e6, 0.0, NOW + 2 * DAY)], "no earlier run is on record"),
     ],
 )
 def test_growth_is_said_in_words(earlier, said):
-    assert RelationSize("public.t", False, 5_000_000).line(earlier) == f"public.t: 5 MB, {said}"
+    assert RelationSize("public.t", False, 5_000_000).line(earlier, NOW + 2 * DAY) == f"public.t: 5 MB, {said}"
 
 
 def test_a_server_without_tables_is_no_answer():

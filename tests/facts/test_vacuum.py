@@ -40,7 +40,7 @@ def test_dead_and_changed_rows_are_counted_against_what_brings_autovacuum(table,
     assert found.backlog == pytest.approx(248.4, abs=0.1)
     assert found.changed_share == 50
     assert found.overdue.rows == ()
-    assert found.dead.words("--table", lambda each: each.table) == ["--table", "public.t"]
+    assert found.dead.tables == ["public.t"]
 
 
 def test_a_table_that_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(table, upkeep):

@@ -94,7 +94,7 @@ def test_fault_changes_exactly_the_checks_it_names(proof, lab, fault):
 
 
 @pytest.mark.parametrize("name", ["lab", "lab-docker"])
-def test_every_check_of_these_rounds_is_named_by_a_fault(name):
+def test_every_daily_weekly_and_monthly_check_is_named_by_a_fault(name):
     words = ["-m", "pytest", "-m", MARKER, "--collect-only", "-q", f"--inventory=inventory/{name}.toml"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=True)
     checks = set(re.findall(r"::(\w+)", done.stdout))

@@ -7,8 +7,8 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
-from opsproof.facts.findings import Findings, granted, statement
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import Findings, granted
 from opsproof.limits import Limit
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -73,12 +73,10 @@ class Bloats:
         """The largest share that is known, in percent."""
         return max((each.share for each in self.bloats if each.share is not None), default=0.0)
 
-    def words(self, option: str, limit: Limit) -> list[str]:
-        """The `option` of a command for each that breaks the `limit`."""
-        broken = [
-            each for each in self.bloats if each.share is not None and limit.judge(each.share).verdict == "failed"
-        ]
-        return Findings(tuple(broken), "").words(option, lambda each: each.space.name)
+    def beyond(self, limit: Limit) -> list[str]:
+        """The names of those that `limit` does not let pass."""
+        known = [(each.space.name, each.share) for each in self.bloats if each.share is not None]
+        return list(dict.fromkeys(name for name, share in known if limit.judge(share).verdict != "passed"))
 
     def require_measured(self) -> None:
         """Says no where one is only suspected.
@@ -113,7 +111,7 @@ class BloatEstimates(SqlFact[BloatSuspicion]):
     the measured figure decides then. What is smaller than the inventory's `large_table` or `large_index` is left out.
     """
 
-    sql = statement("bloat_estimates")
+    sql = sql_file("bloat_estimates")
 
     def parse(self, result: Result, database: Database) -> BloatSuspicion:
         """No row is good: nothing is that large."""
@@ -180,8 +178,8 @@ class BloatMeasurements(SqlFact[BloatFigures]):
     """
 
     sql = (
-        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{statement('bloat_estimates')}) AS space\n"  # noqa: S608
-        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{statement('bloat_measurements')}"
+        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{sql_file('bloat_estimates')}) AS space\n"  # noqa: S608
+        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{sql_file('bloat_measurements')}"
     )
 
     def parse(self, result: Result, database: Database) -> BloatFigures:
