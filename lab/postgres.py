@@ -142,6 +142,10 @@ class Server:
                 place.unlink(missing_ok=True)
                 place.symlink_to(self._programs() / name)
 
+    def administer(self, program: str, *arguments: str) -> None:
+        """Runs one of the server's own programs on the data folder of a server that is stopped."""
+        self._run(program, "-D", str(self.data), *arguments)
+
     def adopt(self, path: Path) -> None:
         """Gives a file to the server's user."""
         if self._account:

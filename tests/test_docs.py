@@ -96,6 +96,7 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
         ("`endpoints`", nouns.Endpoint),
         ("`mounts`", nouns.Mount),
         ("`databases`", nouns.Database),
+        ("`partitioned`", nouns.Partitioned),
         ("`backups`", nouns.Backup),
         ("`broker`", nouns.Broker),
         ("`queues`", nouns.Queue),
@@ -285,6 +286,7 @@ def test_the_monitoring_role_sees_statistics(postgres):
             assert connection.execute(query).fetchone() == (0,)
         finally:
             connection.execute("RESET ROLE")
+            connection.execute("DROP OWNED BY opsproof_monitor")
             connection.execute("DROP ROLE opsproof_monitor")
 
 

@@ -6,23 +6,25 @@ pytestmark = pytest.mark.monthly
 AGAIN = "SELECT relid, pg_get_expr(relpartbound, oid) FROM pg_partition_tree('{}') JOIN pg_class ON oid = relid"
 
 
-@pytest.mark.remedy("add_partitions.py")
-def test_coming_partitions_are_there(partitions, partitioned, host, evidence, remedy):
+@pytest.mark.remedy("add_partitions.py", "--apply")
+def test_coming_partitions_are_there(partitions, partitioned, host, evidence, repair_with):
     """On the first of the month inserts fail, or fill the default partition: nothing makes new ones by itself."""
     declared = host.partitioned[partitioned]
     missing = partitions[declared.database][declared.table].missing(declared.ahead)
     evidence("months without a partition", [*missing, f"again: {AGAIN.format(declared.table)}"] if missing else [])
-    remedy(["--database", declared.database, "--table", declared.table, "--apply"])
+    repair_with("--database", [declared.database])
+    repair_with("--table", [declared.table])
     assert not missing, f"{declared.table} has no partition for {', '.join(missing)}"
 
 
-@pytest.mark.remedy("add_partitions.py")
-def test_no_partition_is_missing_between(partitions, partitioned, host, evidence, remedy):
+@pytest.mark.remedy("add_partitions.py", "--apply")
+def test_no_partition_is_missing_between(partitions, partitioned, host, evidence, repair_with):
     """Rows of that time cannot come in late, and those that were there are gone: look for a detached table."""
     declared = host.partitioned[partitioned]
     holes = partitions[declared.database][declared.table].holes()
     evidence("without a partition", [*holes, f"again: {AGAIN.format(declared.table)}"] if holes else [])
-    remedy(["--database", declared.database, "--table", declared.table, "--apply"])
+    repair_with("--database", [declared.database])
+    repair_with("--table", [declared.table])
     assert not holes, f"{declared.table} has no partition for {', '.join(holes)}"
 
 

@@ -6,21 +6,22 @@ pytestmark = pytest.mark.monthly
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
-def test_dead_rows_are_few(table_upkeep, database, allowed, evidence, remedy):
+def test_dead_rows_are_few(table_upkeep, database, allowed, evidence, repair_with):
     """They slow every query down and make tables grow: autovacuum does not keep up, or does not come."""
     found = table_upkeep[database]
     evidence("tables with many dead rows", found.dead.lines)
-    remedy(found.dead.words("--table", lambda each: each.table))
+    repair_with("--table", found.dead.tables)
     assert found.dead_share in allowed.dead_rows
+    assert found.backlog in allowed.dead_rows_waiting
     found.require_counted()
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
-def test_tables_are_vacuumed(table_upkeep, database, allowed, evidence, remedy):
+def test_tables_are_vacuumed(table_upkeep, database, allowed, evidence, repair_with):
     """Tables with enough dead or new rows for autovacuum, which has not been there for long."""
     found = table_upkeep[database]
     evidence("tables that wait for a vacuum", found.overdue.lines)
-    remedy(found.overdue.words("--table", lambda each: each.table))
+    repair_with("--table", found.overdue.tables)
     assert found.vacuum_age_s in allowed.vacuum_age
     found.require_counted()
 

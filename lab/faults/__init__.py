@@ -11,8 +11,11 @@ from lab.faults import (
     processes,
     replication,
     rotation,
+    servers,
     sessions,
+    space,
     statements,
+    vacuum,
     vectors,
 )
 from lab.faults.fault import FAULTS
@@ -29,7 +32,10 @@ __all__ = [
     "processes",
     "replication",
     "rotation",
+    "servers",
     "sessions",
+    "space",
     "statements",
+    "vacuum",
     "vectors",
 ]

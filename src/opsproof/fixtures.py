@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
-from opsproof.judging import REMEDY_WORDS, record
+from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
 from opsproof.run import RUN
@@ -17,8 +17,6 @@ from opsproof.verdicts import Evidence, Sample
 
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
-
-GROWTH_SPAN_S = 92 * 86400.0
 
 
 def _fact_fixture(name: str) -> Any:
@@ -57,23 +55,6 @@ class FactFixtures:
         """Puts lines under a title beside the verdict."""
         verdict = record(request.node)
         return lambda title, lines: verdict.evidence.append(Evidence(title, tuple(lines)))
-
-    @pytest.fixture
-    def remedy(self, request: pytest.FixtureRequest) -> Callable[..., None]:
-        """Adds words to the command that repairs, such as the tables that were found."""
-        return request.node.stash.setdefault(REMEDY_WORDS, []).extend  # type: ignore[no-any-return]
-
-    @pytest.fixture
-    def earlier(self, request: pytest.FixtureRequest) -> Callable[[str, float, float], Counter | None]:
-        """Keeps a value of the database under a name, with the time; gives the oldest one of the last three months."""
-        verdict, history = record(request.node), request.config.stash[RUN].history
-
-        def look(name: str, value: float, now: float) -> Counter | None:
-            verdict.samples.append(Sample(name, value, 0.0, now))
-            known = history.samples(verdict.host, verdict.noun, name, now - GROWTH_SPAN_S)
-            return next((each for each in known if each.now < now), None)
-
-        return look
 
     @pytest.fixture
     def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:

@@ -18,8 +18,6 @@ UNKNOWN_EXIT = 6
 """pytest's exit status when nothing failed and something is unknown."""
 EXPIRY_NOTICE_DAYS = 14
 _RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
-REMEDY_WORDS: pytest.StashKey[list[str]] = pytest.StashKey()
-"""What a check has found that its remedy is for, as further words of the command."""
 
 
 def record(item: pytest.Item) -> Verdict:
@@ -110,8 +108,7 @@ def remedy(item: pytest.Item) -> str:
     if marker is None:
         return ""
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
-    found = [*item.stash.get(REMEDY_WORDS, []), *record(item).repaired_with]
-    words = [*(word.format(**params) for word in marker.args), *found]
+    words = [*(word.format(**params) for word in marker.args), *record(item).repaired_with]
     if words[0].endswith(".py"):
         words = ["python", f"actions/{words[0]}", "--host", params["host"], *words[1:]]
         return shlex.join(words)

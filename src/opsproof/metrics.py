@@ -93,6 +93,9 @@ METRICS: dict[str, Metric] = {
     "dead_rows": Metric(
         "dead rows", "percent", "Largest share of dead rows in a table that autovacuum should have been at"
     ),
+    "dead_rows_waiting": Metric(
+        "dead rows waiting", "percent", "Most dead rows of such a table against what brings autovacuum"
+    ),
     "vacuum_age": Metric("last vacuum", "seconds", "Longest time that a table has waited for a vacuum it is due for"),
     "transaction_age": Metric("transaction age", "count", "Transactions since the server's oldest database was frozen"),
     "multixact_age": Metric("multixact age", "count", "Multixacts since the server's oldest database was frozen"),

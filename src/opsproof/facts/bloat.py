@@ -7,8 +7,8 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
-from opsproof.facts.findings import Findings, granted, statement
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import Findings, granted
 from opsproof.limits import Limit
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -18,7 +18,7 @@ SUSPECT = 30.0
 PAGE_BYTES = 8192
 USABLE_BYTES = 8168
 TOASTED_BYTES = 2032
-"""Rows are kept smaller, but where a column forbids it: then what remains of a page is no bloat."""
+"""Rows are kept smaller, but where a column forbids it: then what remains of a page beside them is no bloat."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,10 @@ class Bloats:
         """The largest share that is known, in percent."""
         return max((each.share for each in self.bloats if each.share is not None), default=0.0)
 
-    def words(self, option: str, limit: Limit) -> list[str]:
-        """The `option` of a command for each that breaks the `limit`."""
-        broken = [
-            each for each in self.bloats if each.share is not None and limit.judge(each.share).verdict == "failed"
-        ]
-        return Findings(tuple(broken), "").words(option, lambda each: each.space.name)
+    def beyond(self, limit: Limit) -> list[str]:
+        """The names of those that `limit` does not let pass."""
+        known = [(each.space.name, each.share) for each in self.bloats if each.share is not None]
+        return list(dict.fromkeys(name for name, share in known if limit.judge(share).verdict != "passed"))
 
     def require_measured(self) -> None:
         """Says no where one is only suspected.
@@ -113,7 +111,7 @@ class BloatEstimates(SqlFact[BloatSuspicion]):
     the measured figure decides then. What is smaller than the inventory's `large_table` or `large_index` is left out.
     """
 
-    sql = statement("bloat_estimates")
+    sql = sql_file("bloat_estimates")
 
     def parse(self, result: Result, database: Database) -> BloatSuspicion:
         """No row is good: nothing is that large."""
@@ -155,19 +153,21 @@ class BloatFigures:
 def _unused_table(figures: list[float], fillfactor: float) -> float:
     """Space that is free or dead, beyond what the fill factor keeps free."""
     size, unused, live_bytes, live = figures
-    if not size:
-        return 0.0
-    row = live_bytes / live if live else 0.0
-    fitting = max(1, USABLE_BYTES // row) * row if row > TOASTED_BYTES else USABLE_BYTES
-    return max(0.0, 100 * (unused / size - (1 - fillfactor) - (1 - min(1.0, fitting / USABLE_BYTES))))
+    if live and live_bytes / live > TOASTED_BYTES:
+        rows_a_page = max(1, USABLE_BYTES * fillfactor // (live_bytes / live))
+        return _spare_pages(size, live / rows_a_page)
+    return max(0.0, 100 * (unused / size - (1 - fillfactor))) if size else 0.0
 
 
 def _unused_index(figures: list[float], fillfactor: float) -> float:
     """Pages that a new index of the same entries would not have."""
     size, leaves, inner, density = figures
-    pages = size / PAGE_BYTES
-    needed = (0.0 if math.isnan(density) else leaves * density / 100 / fillfactor) + inner + 1
-    return max(0.0, 100 * (1 - needed / pages)) if pages else 0.0
+    full = 0.0 if math.isnan(density) else leaves * density / 100 / fillfactor
+    return _spare_pages(size, full + inner + 1)
+
+
+def _spare_pages(size_bytes: float, needed: float) -> float:
+    return max(0.0, 100 * (1 - needed * PAGE_BYTES / size_bytes)) if size_bytes else 0.0
 
 
 class BloatMeasurements(SqlFact[BloatFigures]):
@@ -178,8 +178,8 @@ class BloatMeasurements(SqlFact[BloatFigures]):
     """
 
     sql = (
-        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{statement('bloat_estimates')}) AS space\n"  # noqa: S608
-        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{statement('bloat_measurements')}"
+        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{sql_file('bloat_estimates')}) AS space\n"  # noqa: S608
+        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{sql_file('bloat_measurements')}"
     )
 
     def parse(self, result: Result, database: Database) -> BloatFigures:

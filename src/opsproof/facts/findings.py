@@ -1,15 +1,15 @@
 """What a query found, in the form in which checks show it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from opsproof.database import Result
 from opsproof.errors import DatabaseError
+from opsproof.samples import Counter
 
 T = TypeVar("T")
 SHOWN = 10
+GROWTH_SPAN_S = 92 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,11 @@ class Findings(Generic[T]):
         """The worst ten as text, then the query; nothing where nothing was found."""
         return [*map(str, self.rows[:SHOWN]), f"again: {self.again}"] if self.rows else []
 
-    def words(self, option: str, name: Callable[[T], str]) -> list[str]:
-        """The `option` of a command for each row, once for each `name`."""
-        return [word for each in dict.fromkeys(map(name, self.rows)) for word in (option, each)]
 
-
-def statement(name: str) -> str:
-    """The query in a file beside the facts."""
-    return (Path(__file__).with_name("sql") / f"{name}.sql").read_text(encoding="utf-8")
+def reference(earlier: list[Counter], now: float) -> Counter | None:
+    """The reading that growth is told by: the oldest of three months, else the last before it; None without any."""
+    before = [each for each in earlier if each.now < now]
+    return next((each for each in before if each.now >= now - GROWTH_SPAN_S), before[-1] if before else None)
 
 
 def granted(result: Result) -> list[list[Any]]:

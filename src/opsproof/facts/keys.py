@@ -6,8 +6,8 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
-from opsproof.facts.findings import Findings, statement
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import SHOWN, Findings, reference
 from opsproof.nouns import Database
 from opsproof.samples import Counter
 
@@ -29,15 +29,16 @@ class KeyRange:
     last: float
     used: float
 
-    def line(self, earlier: Counter | None, now: float) -> str:
-        """It in words, with the day on which it runs out if it goes on as since an `earlier` reading."""
+    def line(self, earlier: list[Counter], now: float) -> str:
+        """It in words, with the day on which it runs out if it goes on as since `earlier` readings."""
         place = f" in {self.column}" if self.column else ""
         said = f"{self.sequence}{place}: {self.value:.0f} of {self.last:.0f}, {self.used:.1f} %"
-        if earlier is None:
+        known = reference(earlier, now)
+        if known is None:
             return f"{said}; when it runs out is known from the second run on"
-        grown = (self.value - earlier.value) / (now - earlier.now)
+        grown = (self.value - known.value) / (now - known.now)
         if grown * (self.last - self.value) <= 0:
-            return f"{said}; it has not grown since {_day(earlier.now)}"
+            return f"{said}; it has not grown since {_day(known.now)}"
         return f"{said}; runs out about {_day(now + (self.last - self.value) / grown)}"
 
 
@@ -53,6 +54,17 @@ class DatabaseKeys:
         """Those that can be read, the fullest first."""
         readable = sorted((each for each in self.ranges if each.is_readable), key=lambda each: -each.used)
         return Findings(tuple(readable), AGAIN)
+
+    @property
+    def readings(self) -> dict[str, Counter]:
+        """The values of the fullest, by name, for later runs."""
+        return {f"sequence {each.sequence}": Counter(each.value, 0.0, self.now) for each in self.found.rows[:SHOWN]}
+
+    def lines(self, earlier: dict[str, list[Counter]]) -> list[str]:
+        """The fullest in words, by readings of earlier runs; nothing where there are none."""
+        shown = self.found.rows[:SHOWN]
+        lines = [each.line(earlier[f"sequence {each.sequence}"], self.now) for each in shown]
+        return [*lines, f"again: {AGAIN}"] if lines else []
 
     @property
     def used(self) -> float:
@@ -82,7 +94,7 @@ class KeyRanges(SqlFact[DatabaseKeys]):
     Left out are those that begin anew when they end, and those of bigint for nothing narrower.
     """
 
-    sql = statement("key_ranges")
+    sql = sql_file("key_ranges")
 
     def parse(self, result: Result, database: Database) -> DatabaseKeys:
         """No row is good: no sequence can come to its end."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import Measured, SqlFact
-from opsproof.facts.findings import statement
+from opsproof.fact import Measured, SqlFact, sql_file
 from opsproof.nouns import Database
 
 _BOUND = r"(MINVALUE|MAXVALUE|'[^']+')[^)]*"
@@ -134,7 +133,7 @@ def _moment(text: str, partition: Partition) -> datetime:
 class Partitions(SqlFact[Measured[PartitionedTable]]):
     """Every partitioned table of a database, by schema and name; one that is not there is Absent."""
 
-    sql = statement("partitions")
+    sql = sql_file("partitions")
 
     def parse(self, result: Result, database: Database) -> Measured[PartitionedTable]:
         """Partitions of partitions are left out: what their parent takes is what counts."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import OutputError
-from opsproof.fact import SqlFact
-from opsproof.facts.findings import statement
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import reference
 from opsproof.nouns import Database
 from opsproof.quantities import show
 from opsproof.samples import Counter
@@ -21,13 +21,13 @@ class RelationSize:
     is_index: bool
     size_bytes: int
 
-    def line(self, earlier: Counter | None) -> str:
-        """It in words, with how much it grew since an `earlier` reading."""
-        said = f"{self.name}: {show(self.size_bytes, 'bytes')}"
-        if earlier is None:
+    def line(self, earlier: list[Counter], now: float) -> str:
+        """It in words, with how much it grew since `earlier` readings."""
+        said, known = f"{self.name}: {show(self.size_bytes, 'bytes')}", reference(earlier, now)
+        if known is None:
             return f"{said}, no earlier run is on record"
-        grown = self.size_bytes - earlier.value
-        day = datetime.fromtimestamp(earlier.now, UTC)
+        grown = self.size_bytes - known.value
+        day = datetime.fromtimestamp(known.now, UTC)
         return f"{said}, {'-' if grown < 0 else '+'}{show(abs(grown), 'bytes')} since {day:%Y-%m-%d}"
 
 
@@ -40,6 +40,17 @@ class LargestRelations:
     now: float
 
     @property
+    def readings(self) -> dict[str, Counter]:
+        """Their sizes, by name, for later runs."""
+        return {
+            f"size of {each.name}": Counter(each.size_bytes, 0.0, self.now) for each in (*self.tables, *self.indexes)
+        }
+
+    def lines(self, found: tuple[RelationSize, ...], earlier: dict[str, list[Counter]]) -> list[str]:
+        """Tables or indexes in words, by readings of earlier runs."""
+        return [each.line(earlier[f"size of {each.name}"], self.now) for each in found]
+
+    @property
     def largest_bytes(self) -> int:
         """Size of the largest table."""
         return self.tables[0].size_bytes
@@ -48,7 +59,7 @@ class LargestRelations:
 class RelationSizes(SqlFact[LargestRelations]):
     """Sizes of the tables and indexes that were the largest when they were last vacuumed or analyzed."""
 
-    sql = statement("relation_sizes")
+    sql = sql_file("relation_sizes")
 
     def parse(self, result: Result, database: Database) -> LargestRelations:
         """The tables of the system at least are there."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
-from opsproof.facts.findings import Findings, granted, statement
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import Findings, granted
 from opsproof.nouns import Database
 from opsproof.quantities import show
 
@@ -63,6 +63,16 @@ class Upkeep:
 
 
 @dataclass(frozen=True)
+class Tables(Findings[Upkeep]):
+    """Tables that the same is to be said of."""
+
+    @property
+    def tables(self) -> list[str]:
+        """Their names, those of their owners for TOAST tables, each once."""
+        return list(dict.fromkeys(each.table for each in self.rows))
+
+
+@dataclass(frozen=True)
 class DatabaseUpkeep:
     """The tables of a database that something is to be said of."""
 
@@ -72,9 +82,9 @@ class DatabaseUpkeep:
         return [each for each in self.tables if flag in each.flags]
 
     @property
-    def dead(self) -> Findings[Upkeep]:
-        """Tables with 10,000 dead rows or more, which are more than twice what brings autovacuum."""
-        return Findings(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
+    def dead(self) -> Tables:
+        """Tables with 10,000 dead rows or more, for which autovacuum should have come already."""
+        return Tables(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
 
     @property
     def dead_share(self) -> float:
@@ -82,10 +92,15 @@ class DatabaseUpkeep:
         return max((each.dead_share for each in self.dead.rows), default=0.0)
 
     @property
-    def overdue(self) -> Findings[Upkeep]:
+    def backlog(self) -> float:
+        """The most dead rows among those tables against what brings autovacuum, in percent."""
+        return max((100 * each.dead / max(each.vacuum_at, 1) for each in self.dead.rows), default=0.0)
+
+    @property
+    def overdue(self) -> Tables:
         """Tables that autovacuum had to come to and that were vacuumed before, the longest ago first."""
         due = [each for each in self._flagged("due") if each.vacuum_age_s is not None]
-        return Findings(tuple(sorted(due, key=lambda each: -(each.vacuum_age_s or 0))), VACUUMED_AGAIN)
+        return Tables(tuple(sorted(due, key=lambda each: -(each.vacuum_age_s or 0))), VACUUMED_AGAIN)
 
     @property
     def vacuum_age_s(self) -> float:
@@ -93,14 +108,14 @@ class DatabaseUpkeep:
         return max((each.vacuum_age_s or 0.0 for each in self.overdue.rows), default=0.0)
 
     @property
-    def left_out(self) -> Findings[Upkeep]:
+    def left_out(self) -> Tables:
         """Tables with autovacuum_enabled = off."""
-        return Findings(tuple(self._flagged("left out")), OPTIONS_AGAIN)
+        return Tables(tuple(self._flagged("left out")), OPTIONS_AGAIN)
 
     @property
-    def stale(self) -> Findings[Upkeep]:
+    def stale(self) -> Tables:
         """Tables with 10,000 changed rows or more, which are more than twice what brings an ANALYZE."""
-        return Findings(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
+        return Tables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
 
     @property
     def changed_share(self) -> float:
@@ -108,9 +123,9 @@ class DatabaseUpkeep:
         return max((each.changed_share for each in self.stale.rows), default=0.0)
 
     @property
-    def unanalyzed(self) -> Findings[Upkeep]:
+    def unanalyzed(self) -> Tables:
         """Tables of 1,000 rows or more, partitioned ones among them, that the planner knows nothing of."""
-        return Findings(tuple(self._flagged("unanalyzed")), CHANGED_AGAIN)
+        return Tables(tuple(self._flagged("unanalyzed")), CHANGED_AGAIN)
 
     def require_counted(self) -> None:
         """Nothing can be said of a table whose counters are gone.
@@ -131,7 +146,7 @@ class TableUpkeep(SqlFact[DatabaseUpkeep]):
     https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
     """
 
-    sql = statement("table_upkeep")
+    sql = sql_file("table_upkeep")
 
     def parse(self, result: Result, database: Database) -> DatabaseUpkeep:
         """No row is good: it means that nothing is to be said of any table."""
@@ -241,7 +256,7 @@ class Horizon:
 class VacuumHorizons(SqlFact[Horizon]):
     """Sessions, prepared transactions, slots and standbys that keep VACUUM from removing dead rows."""
 
-    sql = statement("vacuum_holds")
+    sql = sql_file("vacuum_holds")
 
     def parse(self, result: Result, database: Database) -> Horizon:
         """One row without a kind says that nothing is held."""

@@ -12,7 +12,7 @@ WITH large AS MATERIALIZED (
     SELECT oid, CASE relkind WHEN 't' THEN 'TOAST' ELSE 'table' END AS kind, called, size,
            coalesce((SELECT option_value::float8 FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'),
                     100) / 100 AS fillfactor,
-           CASE WHEN reltuples < 0 THEN live ELSE least(live, reltuples) END AS entries,
+           CASE WHEN reltuples < 0 THEN live ELSE greatest(0, least(live, reltuples - dead)) END AS entries,
            -- The header with its bitmap of nulls, the columns, and the pointer to the row.
            CASE WHEN relkind <> 't' AND columns = (SELECT count(*) FROM pg_attribute
                                                     WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped)
@@ -33,7 +33,7 @@ WITH large AS MATERIALIZED (
 ), estimated AS (
     SELECT oid, kind, called, size, fillfactor, entries * width AS needed FROM heap
     UNION ALL
-    -- Equal keys share an entry, with six bytes for each row; there are as many as in the column that has most, or more.
+    -- Equal keys share an entry, with six bytes for each row. There are as many as in the column with most, or more.
     SELECT oid, 'index', (SELECT nspname || '.' || btree.relname FROM pg_class t JOIN pg_namespace n ON n.oid = relnamespace
                            WHERE t.oid = indrelid),
            size, fillfactor,
@@ -49,6 +49,8 @@ WITH large AS MATERIALIZED (
      WHERE size >= 1048576
 )
 SELECT oid::bigint, kind, called, size::bigint, fillfactor::float8,
-       greatest(0, 100 * (fillfactor - needed / (size * (1 - 24 / 8192.0))))::float8 AS estimate
+       -- greatest() alone would take 0 for what is not known.
+       CASE WHEN needed IS NOT NULL THEN greatest(0, 100 * (fillfactor - needed / (size * (1 - 24 / 8192.0)))) END::float8
+           AS estimate
   FROM estimated
  WHERE size >= 1048576

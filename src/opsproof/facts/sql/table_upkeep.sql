@@ -17,7 +17,7 @@ WITH counted AS (
            -- A TOAST table has the number of its owner in its name.
            SELECT nspname || '.' || relname AS called, reloptions FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
             WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END OFFSET 0) AS owner
-     WHERE greatest(dead, changed, inserted) >= 10000 OR live >= 1000 OR t.reltuples >= 10000
+     WHERE greatest(dead, changed, inserted) >= 10000 OR live >= 1000 OR t.reltuples >= 1000
         OR t.reloptions IS NOT NULL
 ), triggered AS (
     SELECT known.*,
@@ -32,10 +32,12 @@ WITH counted AS (
 ), flagged AS (
     SELECT called, relkind = 't' AS is_toast, live, dead, dead_trigger, changed, change_trigger, vacuum_age,
            array_remove(ARRAY[
-               CASE WHEN dead >= 10000 AND dead > 2 * dead_trigger THEN 'dead' END,
+               -- Autovacuum looks every minute: what it has just been at may be beyond its trigger again.
+               CASE WHEN dead >= 10000 AND (dead > 2 * dead_trigger
+                         OR dead > dead_trigger AND coalesce(vacuum_age > 600, true)) THEN 'dead' END,
                CASE WHEN dead > dead_trigger OR inserted > insert_trigger THEN 'due' END,
                CASE WHEN changed >= 10000 AND changed > 2 * change_trigger AND relkind <> 't' THEN 'stale' END,
-               CASE WHEN live >= 1000 AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
+               CASE WHEN greatest(live, reltuples) >= 1000 AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
                          AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL THEN 'unanalyzed' END,
                CASE WHEN reltuples >= 10000 AND live + dead + changed + inserted = 0 THEN 'uncounted' END,
                CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END], NULL) AS flags
@@ -50,4 +52,4 @@ WITH counted AS (
 SELECT called, is_toast, live, dead, round(dead_trigger)::bigint, changed, round(change_trigger)::bigint,
        vacuum_age, flags
   FROM flagged
- WHERE flags <> '{}' AND (flags <> '{due}' OR vacuum_age > 3600)
+ WHERE flags <> '{}'
