@@ -24,9 +24,8 @@ def build(lab: Lab, lists: int = LISTS) -> None:
     """Builds the index in place of whatever there is of that name."""
     with lab.connect() as admin:
         admin.execute(f"DROP INDEX IF EXISTS {INDEX}".encode())
-        admin.execute(
-            f"CREATE INDEX {INDEX} ON chunks USING ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})".encode()
-        )
+        columns = f"ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
+        admin.execute(f"CREATE INDEX {INDEX} ON chunks USING {columns}".encode())
 
 
 @contextmanager

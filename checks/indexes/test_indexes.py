@@ -63,9 +63,9 @@ def test_tables_have_a_primary_key(tables_without_key, database, allowed, eviden
     assert len(found) in allowed.tables_without_key
 
 
-def test_large_tables_are_read_by_index(scanned_tables, statistics_epoch, database, allowed, evidence):
+def test_large_tables_are_read_by_index(table_scans, database, allowed, evidence, remembered):
     """Some query has no index to go by: look for it among the slow statements."""
-    assert statistics_epoch[database]
-    found = scanned_tables[database]
+    tables = table_scans[database]
+    found = tables.scanned(remembered(tables.readings))
     evidence("large tables that are often read whole", map(str, found[:SHOWN]))
     assert min((each.index_use for each in found), default=100.0) in allowed.index_use

@@ -15,6 +15,7 @@ DATABASE = "lab-metachat"
 UNREACHED = (
     f"test_query_is_answered_quickly[{DATABASE}]",
     f"test_connections_are_left[{DATABASE}]",
+    f"test_database_is_not_too_large[{DATABASE}]",
     *(check for each in (indexes, replication, sessions, statements, vectors) for check in each.CHECKS),
     f"test_database_is_not_too_large[{DATABASE}]",
     "test_autovacuum_is_on",

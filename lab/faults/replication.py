@@ -33,11 +33,11 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
     environment = {**os.environ, "PGPASSFILE": str(lab.layout.secrets / "pgpass-metachat")}
     receiver = subprocess.Popen([*words, "-D", str(folder), "--status-interval=1"], env=environment)
     with lab.connect() as admin:
-        query = "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn = pg_current_wal_lsn()"
+        query = "SELECT count(*) FROM pg_stat_replication WHERE write_lsn = pg_current_wal_lsn()"
         wait_until(lambda: admin.execute(query).fetchone() == (1,), "the receiver has the log")
         receiver.send_signal(signal.SIGSTOP)
         admin.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
-        time.sleep(6)
+        time.sleep(16)
         yield
     receiver.kill()
     receiver.wait()

@@ -48,8 +48,8 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_lists_suit_the_rows",), may=("test_nearest_neighbours_are_found",))
 def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
-    """Five hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
-    vectors.build(lab, lists=500)
+    """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
+    vectors.build(lab, lists=300)
     yield
     vectors.build(lab)
 

@@ -42,6 +42,12 @@ def increase_since(counter: Counter, last: Counter | None) -> float | Estimate |
     return replace(grown, value=max(grown.value, 1.0)) if isinstance(grown, AtLeast) else max(grown, 1.0)
 
 
+def grown(counter: Counter, earlier: Sequence[Counter]) -> float:
+    """How much `counter` grew since the last of `earlier` readings, or since it was born: the least it can be."""
+    since = increase_since(counter, earlier[-1]) if earlier else counter.value
+    return since.value if isinstance(since, AtLeast) else float(since)  # type: ignore[arg-type]  # a range needs no last
+
+
 def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:
     """How much `counter` grew in the last `span` seconds, given earlier `samples` of it.
 

@@ -8,7 +8,9 @@ from opsproof.fact import SqlFact, sql_file
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter
+from opsproof.samples import Counter, grown
+
+DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -177,34 +179,83 @@ class TablesWithoutKey(SqlFact[tuple[FoundIndex, ...]]):
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """A large table that is often read from end to end."""
+    """A large table: how often it was read from end to end, and by an index, since the statistics began."""
 
     name: str
     rows: int
-    sequential: int
-    by_index: int
+    whole: Counter
+    by_index: Counter
+
+    @property
+    def readings(self) -> dict[str, Counter]:
+        """What a later run needs in order to know what happened since this one."""
+        return {f"read whole {self.name}": self.whole, f"read by index {self.name}": self.by_index}
+
+    def since(self, earlier: dict[str, list[Counter]]) -> "Scans":
+        """What happened since the last of the `earlier` runs that knew it."""
+        whole, by_index = (grown(each, earlier[name]) for name, each in self.readings.items())
+        began = earlier[f"read whole {self.name}"][-1:] or [Counter(0, 0, self.whole.born)]
+        return Scans(self.name, self.rows, whole, by_index, (self.whole.now - began[0].now) / DAY_S)
+
+
+@dataclass(frozen=True)
+class Scans:
+    """How often a table was read in a number of days."""
+
+    name: str
+    rows: int
+    whole: float
+    by_index: float
+    days: float
+
+    @property
+    def often(self) -> bool:
+        """Whether it was read whole more than ten times a day; of less than a day, more than ten times in all."""
+        return self.whole > 10 * max(self.days, 1.0)
 
     @property
     def index_use(self) -> float:
         """Percentage of the scans that used an index."""
-        return 100 * self.by_index / (self.by_index + self.sequential)
+        return 100 * self.by_index / (self.by_index + self.whole)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.rows} rows, {self.sequential} times from end to end, {self.by_index} by an index"
+        return f"{self.name}: {self.rows} rows, {self.whole:.0f} times from end to end, {self.by_index:.0f} by an index"
 
 
-class ScannedTables(SqlFact[tuple[ScannedTable, ...]]):
-    """Tables of 10,000 rows or more that were read whole more than ten times a day: a nightly backup is once.
+@dataclass(frozen=True)
+class LargeTables:
+    """The large tables that were read most."""
+
+    tables: tuple[ScannedTable, ...]
+
+    @property
+    def readings(self) -> dict[str, Counter]:
+        """What a later run needs in order to know what happened since this one."""
+        return {name: reading for each in self.tables for name, reading in each.readings.items()}
+
+    def scanned(self, earlier: dict[str, list[Counter]]) -> list[Scans]:
+        """Those that were read whole more than ten times a day, the one that indexes serve least first."""
+        found = [each.since(earlier) for each in self.tables]
+        return sorted((each for each in found if each.often), key=lambda each: each.index_use)
+
+
+class TableScans(SqlFact[LargeTables]):
+    """Tables of 10,000 rows or more, and how they are read; a nightly backup reads each whole once.
 
     What counts is rows read by the rows there are: to build an IVFFlat index a table is scanned thousands of times, a
     page each. The 10,000 are PgHero's, for its missing indexes: https://github.com/ankane/pghero
     """
 
-    sql = sql_file("scanned_tables")
+    sql = sql_file("table_scans")
 
-    def parse(self, result: Result, database: Database) -> tuple[ScannedTable, ...]:
-        """The one that indexes serve least comes first."""
-        return tuple(
-            ScannedTable(f"{schema}.{of}", int(rows), int(sequential), int(by_index))
-            for schema, of, rows, sequential, by_index in result.require()
+    def parse(self, result: Result, database: Database) -> LargeTables:
+        """Each with its counters."""
+        rows = result.require()
+        if not all(row[6] for row in rows):
+            raise MeasurementError("track_counts is off, so that nothing is counted")
+        return LargeTables(
+            tuple(
+                ScannedTable(str(name), int(rows), Counter(whole, since, now), Counter(int(by_index), since, now))
+                for name, rows, whole, by_index, since, now, _ in rows
+            )
         )

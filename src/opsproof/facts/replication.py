@@ -61,8 +61,8 @@ class Standby:
 class Standbys(SqlFact[tuple[Standby, ...]]):
     """Every receiver of the log that is connected, but for base backups.
 
-    A receiver that hangs reports nothing, so that its last lag stays small: the age of its last word counts too, as
-    long as it is behind.
+    A receiver that hangs reports nothing, so that its last lag stays small. It reports every ten seconds at least: from
+    fifteen on, the age of its last word counts, as long as it is behind.
     """
 
     sql = sql_file("standbys")

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
-from opsproof.limits import AtLeast
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter, increase_since
+from opsproof.samples import Counter, grown
 
 BLOCKS, TRANSACTIONS = 1_000_000, 1000
 """With less than this since the last run a share of it says little: a server that started anew reads all once."""
@@ -32,10 +31,7 @@ class Traffic:
 
     def grown(self, name: str, earlier: dict[str, list[Counter]]) -> float:
         """How much a counter grew since the last run, or since the statistics began."""
-        counter = self.counters[name]
-        last = earlier[name][-1] if earlier.get(name) else Counter(0, counter.born, counter.born)
-        grown = increase_since(counter, last)
-        return grown.value if isinstance(grown, AtLeast) else float(grown)  # type: ignore[arg-type]  # a last one is given
+        return grown(self.counters[name], earlier.get(name, []))
 
     def hits(self, earlier: dict[str, list[Counter]]) -> float | None:
         """Percentage of the blocks that were found in shared buffers; None with too little traffic."""

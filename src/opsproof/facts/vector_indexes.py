@@ -92,15 +92,16 @@ class VectorIndexState:
     def build_bytes(self) -> float:
         """Memory that the next build takes.
 
-        IVFFlat looks for centres in a sample of 50 rows for each list, at least 10,000, with the distance of each row
-        to each centre beside it (`ElkanKmeans` in pgvector's ivfkmeans.c), and fails where that does not fit. HNSW
+        IVFFlat makes room for a sample of 50 rows for each list, at least 10,000, and for the distance of each to each
+        centre (`ComputeCenters` and `ElkanKmeans` in pgvector's source), and fails where that does not fit. HNSW
         keeps the whole graph in memory, which is about what it then takes on disk, and is slow where it does not fit.
         """
         if self.method != "ivfflat":
             return self.size_bytes
         centres = self.lists or 100
-        samples = min(max(centres * 50, 10_000), max(self.rows, 1))
-        vectors = (samples + 2 * centres) * self.value_bytes + centres * self.dimensions * 4
+        wanted = max(centres * 50, 10_000)
+        samples = min(wanted, self.rows)
+        vectors = (wanted + 2 * centres) * self.value_bytes + centres * self.dimensions * 4
         return vectors + 4 * (samples * centres + centres * centres + 2 * samples + 3 * centres)
 
     @property
