@@ -1,4 +1,6 @@
-"""Ends sessions of a database that have been idle for 30 minutes, in a transaction as long, or at work for 10.
+"""Ends sessions of a database that have been idle for 30 minutes, idle in a transaction too long, or at work for 10.
+
+What is too long in a transaction, the inventory's limit of transaction_idle says.
 
 Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
 replication, vacuums and other maintenance are left alone, and so are listeners and opsproof's own sessions. So is a
@@ -10,12 +12,13 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import NotRepaired
+from opsproof.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining, duration
 from opsproof.maintenance.sessions import Patience
 
-RUNBOOK = Patience(idle_s=1800.0, in_transaction_s=1800.0, active_s=600.0)
+IDLE_S, RUNNING_S = 1800.0, 600.0
+"""As the runbook has it."""
 
 
 class EndSessions(Maintaining):
@@ -29,7 +32,7 @@ class EndSessions(Maintaining):
         """Which sessions, and how much time they get."""
         super().add_arguments(parser)
         parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
-        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so in a transaction (30min)")
+        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so in a transaction (the limit)")
         parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
         parser.add_argument(
             "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"
@@ -39,7 +42,7 @@ class EndSessions(Maintaining):
         """The oldest first; what is left alone is said."""
         self.require_sight()
         given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
-        found = sessions.look(self.session, RUNBOOK if given == Patience(None, None, None) else given)
+        found = sessions.look(self.session, self._usual() if given == Patience(None, None, None) else given)
         for each in found:
             if each.spared:
                 self.work.say(f"left alone, because {each.spared}: {each}")
@@ -47,6 +50,13 @@ class EndSessions(Maintaining):
         return [
             Step(f"end {each}", partial(sessions.end, self.session, each, self.options.grace)) for each in self.ending
         ]
+
+    def _usual(self) -> Patience:
+        rule = self.limit("transaction_idle").must
+        bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
+        if not bounds:
+            raise InventoryError("limits.transaction_idle has no upper bound that must hold")
+        return Patience(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is ended where something cannot be; a standby's sessions can."""

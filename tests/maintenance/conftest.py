@@ -1,13 +1,16 @@
 """A server with the lab's data, and actions that maintain it by their command lines."""
 
+import importlib.util
+import io
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -16,6 +19,7 @@ import pytest
 from lab import credentials, ports, seed
 from lab.layout import Layout
 from lab.postgres import Server
+from opsproof.action import main
 from tests.restore.conftest import ended
 
 ROOT = Path(__file__).parents[2]
@@ -49,15 +53,18 @@ class Place:
         )
         return path
 
-    def words(self, action, *more):
-        where = [f"--inventory={self.inventory}", f"--reports={self.folder}"]
-        return [sys.executable, str(ROOT / "actions" / f"{action}.py"), *where, *map(str, more)]
+    def words(self, *more):
+        return [f"--inventory={self.inventory}", f"--reports={self.folder}", *map(str, more)]
 
     def run(self, action, *more):
-        words = self.words(action, *more)
-        return subprocess.run(
-            words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=ROOT
-        )
+        """An action from its beginning to its end, within this process: starting another takes as long again."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), handlers():
+            try:
+                status = main(script(action), self.words(*more))
+            except SystemExit as error:
+                status = error.code
+        return subprocess.CompletedProcess(more, status, out.getvalue(), err.getvalue())
 
     def do(self, action, *more):
         """The output of an action that comes to its end."""
@@ -75,7 +82,7 @@ class Place:
 
     def begin(self, action, *more):
         pipe = subprocess.PIPE
-        words = self.words(action, "--apply", *more)
+        words = [sys.executable, f"actions/{action}.py", *self.words("--apply", *more)]
         return subprocess.Popen(
             words, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, start_new_session=True, cwd=ROOT
         )
@@ -146,6 +153,28 @@ class Place:
     @property
     def at_work(self):
         return self.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof_maintenance'")
+
+
+@cache
+def script(action):
+    """The action of a script, from the file that a person runs."""
+    spec = importlib.util.spec_from_file_location(f"actions_{action}", ROOT / "actions" / f"{action}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (found,) = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == spec.name]
+    return found
+
+
+@contextmanager
+def handlers():
+    """What an action does with signals is undone."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(each) for each in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def planted(home):

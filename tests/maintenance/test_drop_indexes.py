@@ -63,7 +63,6 @@ def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_se
     )
     place.database = "limits.index_idle = { should = '< 1ms' }\n"
     assert "t.parts_row" not in place.run("drop_indexes").stdout
-    place.sql("SELECT pg_stat_reset()")
     remember(place)
     assert place.eventually(lambda: "DROP INDEX CONCURRENTLY t.parts_row;" in place.run("drop_indexes").stdout)
     assert "-- serves the foreign key parts_row_fkey" in place.run("drop_indexes", "--index", "t.parts_row").stdout

@@ -125,7 +125,7 @@ def test_a_vacuum_that_could_remove_nothing_is_not_called_done(place, worn):
 
 def test_a_kill_at_any_moment_loses_nothing(place, worn):
     rows = place.value("SELECT count(*) FROM t.rows")
-    for number in range(4):
+    for number in range(3):
         place.sql(ALL)
         process = place.begin("vacuum", "--table", worn)
         time.sleep(0.4 + 0.15 * number)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from opsproof import quantities
 from opsproof.action import Action, Step
 from opsproof.errors import InventoryError
-from opsproof.limits import Estimate
+from opsproof.limits import Estimate, Limit
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import PAUSE_S, Server, Session
 from opsproof.nouns import Noun
@@ -77,10 +77,18 @@ class Maintaining(Action):
             InventoryError: there is no limit.
             MeasurementError: both may be, within a range.
         """
-        limit = self.host.limit(metric, noun or self.session.client.database)
-        if limit is None:
+        return self.limit(metric, noun).judge(value).verdict != "passed"
+
+    def limit(self, metric: str, noun: Noun | None = None) -> Limit:
+        """The limit of a metric for a thing in the database, or for that itself.
+
+        Raises:
+            InventoryError: there is none.
+        """
+        found = self.host.limit(metric, noun or self.session.client.database)
+        if found is None:
             raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
-        return limit.judge(value).verdict != "passed"
+        return found
 
     def guard(self, steps: list[Step]) -> None:
         """Says no where nothing can be maintained.

@@ -13,7 +13,7 @@ from opsproof.quantities import show
 
 MARGIN = 1.2
 """Room for so many times what is written must be free."""
-SWEEP_S = 5.0
+SWEEP_S = 3.0
 """How long cleaning up after a failure waits for others; the next run does it where that is not enough."""
 
 
