@@ -21,9 +21,8 @@ from opsproof.shell import Command
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring
 
-UP_S = 600.0
-"""How long a cluster may take to serve: it reads the log since its last checkpoint."""
-TIMEOUT_S = 2 * UP_S
+STOP_S = 600.0
+"""How long stopping processes and a cluster may take."""
 
 
 class ClusterDeed:
@@ -94,7 +93,7 @@ class ClusterDeed:
         if fresh is not None:
             self.resumed, self.restored.path = True, fresh.path
         made = [] if fresh else [Step(f"{self.restored.title}: {self.restored.outlook}", self._make)]
-        look = [] if fresh else [Step("start a server on it that writes nothing, look at its catalogs", self._verify)]
+        look = [] if fresh else [Step("start a server on it that archives nothing, look at its catalogs", self._verify)]
         return [*self._taking_back(fresh), *made, *look, *(self._naming() if self.options.into else self._swapping())]
 
     def _wanted(self, word: str, path: str) -> Mark:
@@ -132,15 +131,22 @@ class ClusterDeed:
 
     def _verify(self) -> None:
         with self._undone():
-            self.restored.follow()
+            self._recover()
             findings = self.restored.glance()
             if findings.flaws:
                 raise StepFailed(f"{self.restored.made.label} is not good: {'; '.join(findings.flaws)}")
-            self.keeper.do("close", self.restored.path, timeout_s=TIMEOUT_S)
+            self.keeper.do("close", self.restored.path, timeout_s=STOP_S)
         self.action.measured["restore_s"] = round(self.restored.restore_s, 2)
         if self.restored.commit:
             self.action.measured["last_commit"] = self.restored.commit
         self.keeper.do("mark", self.restored.path, str(self._wanted(VERIFIED, self.restored.path)))
+
+    def _recover(self) -> None:
+        """To a moment, what is looked at is what then serves; to the end, what is archived meanwhile is to come too."""
+        if self.restored.moment:
+            self.restored.recover(thrown_away=False)
+        else:
+            self.restored.follow()
 
     def _naming(self) -> list[Step]:
         def name() -> None:
@@ -214,7 +220,7 @@ class ClusterDeed:
         return Command(command.argv, command.timeout_s)
 
     def _up(self) -> Command:
-        return self.keeper.command("up", self.data, f"{UP_S:g}")
+        return self.keeper.command("up", self.data, f"{self.options.up:g}")
 
     def _forth(self, mark: Mark) -> None:
         fresh, aside = self._fresh(mark), self._aside(mark)
@@ -242,7 +248,7 @@ class ClusterDeed:
         self._do([*turns, ("try", self.keeper.command("mark", fresh, str(tried)))], "the way back")
 
     def _do(self, turns: list[Turn], what: str) -> None:
-        self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), what)
+        self.work.do(in_turn(turns, secrets.token_hex(8), STOP_S + self.options.up), what)
 
     def _waiting(self, mark: Mark) -> list[Step]:
         """Waits for health where something says it; where it does not come, what was put aside serves again."""
