@@ -78,7 +78,7 @@ class RestoreDrill(Restoring):
         if self.findings.flaws:
             return
         try:
-            self.findings.add(self.copy_.findings(install=True))
+            self.findings.add(self.copy_.findings(spare=False))
         except MeasurementError as error:
             self.findings.flaws.append(f"it cannot be compared: {error}")
         for each in self.findings.unseen:

@@ -54,10 +54,18 @@ def test_another_major_version_words_a_schema_otherwise_so_that_it_is_not_compar
     assert (found.flaws, found.unseen) == ([], ["the schema is not compared: it is of 17.5, and this server 18.1"])
 
 
-@pytest.mark.parametrize("printed", ["", "{", '{"a": 1}\nTABLE DATA\t["public"]'])
-def test_what_psql_did_not_tell_is_no_answer(printed):
+@pytest.mark.parametrize(
+    ("read", "printed"),
+    [
+        (contents.server, ""),
+        (contents.server, "{"),
+        (contents.server, "[1]"),
+        (contents.tables, 'TABLE DATA\t["public"]'),
+    ],
+)
+def test_what_psql_did_not_tell_is_no_answer(read, printed):
     with pytest.raises(OutputError):
-        contents.told(Answer(0, printed))
+        read(Answer(0, printed))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +130,7 @@ def made(place, backed_up):
 
 
 def test_a_sound_copy_has_no_flaw(made):
-    assert made.findings(install=True) == contents.Findings()
+    assert made.findings(spare=False) == contents.Findings()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +152,7 @@ def test_a_sound_copy_has_no_flaw(made):
 )
 def test_each_damage_of_a_copy_is_found(made, place, damage, said):
     place.sql(damage, made.name)
-    findings = made.findings(install=True)
+    findings = made.findings(spare=False)
     assert any(each.startswith(said) for each in findings.flaws)
 
 
@@ -159,16 +167,16 @@ def test_a_damaged_page_of_an_index_is_found(made, place):
     content[8192 + 4000] ^= 0xFF
     file.write_bytes(content)
     place.lab._server.start()
-    assert any(each.startswith("pg_amcheck: ") for each in made.findings(install=True).flaws)
+    assert any(each.startswith("pg_amcheck: ") for each in made.findings(spare=False).flaws)
 
 
 def test_a_constraint_that_was_never_validated_is_said(made, place):
     place.sql("ALTER TABLE events ADD CONSTRAINT odd CHECK (id <> '') NOT VALID", made.name)
     assert "constraint odd of public.events was never validated, where it was backed up either" in (
-        made.findings(install=True).unseen
+        made.findings(spare=False).unseen
     )
 
 
 def test_a_copy_of_an_archive_without_a_manifest_says_that_nothing_was_compared(made):
     made.archive = replace(made.archive, manifest=None)
-    assert made.findings(install=True).unseen == ["rows and schema are not compared: there is no manifest"]
+    assert made.findings(spare=False).unseen == ["rows and schema are not compared: there is no manifest"]

@@ -8,7 +8,7 @@ last one is `SET.sha256`, in the form of sha256sum, whose presence is what makes
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, cast
@@ -106,7 +106,7 @@ class Counted(io.RawIOBase):
     """What is read, with the checksum of it so far; `told` is told how many bytes that is."""
 
     content: BinaryIO
-    told: Tell = lambda _: None
+    told: Callable[[float], None] = lambda _: None
     sum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     done: int = 0
 
@@ -131,7 +131,7 @@ class Copy:
     backup: Backup
     reading: Reading
     there: Place
-    tell: Tell = lambda _: None
+    tell: Tell
 
     def make(self) -> None:
         """Makes it, and reads it back.

@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from opsproof import shell
 from opsproof.errors import MeasurementError
@@ -16,8 +25,17 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
-Tell = Callable[[float], None]
-"""Is told how many bytes are done."""
+
+
+class Tell(Protocol):
+    """Is told of the bytes that are done, every so many seconds: asking for them costs what is asked something."""
+
+    @property
+    def every_s(self) -> float:
+        """How often it wants to know."""
+
+    def __call__(self, done: float) -> None:
+        """Tells of `done` bytes."""
 
 
 @dataclass
@@ -29,12 +47,34 @@ class Told:
     say: Say
     last: float = 0.0
 
+    @property
+    def every_s(self) -> float:
+        """As often as there is a line."""
+        return LINE_EVERY_S
+
     def __call__(self, done: float) -> None:
         """Tells of `done` bytes, if it is time to."""
         if time.monotonic() - self.last < LINE_EVERY_S:
             return
         self.last = time.monotonic()
         self.say(f"  {self.what}: {show(done, 'bytes')} of about {show(self.total, 'bytes')}")
+
+
+@dataclass
+class Bar:
+    """Progress on a terminal."""
+
+    progress: Progress
+    task: TaskID
+
+    @property
+    def every_s(self) -> float:
+        """As often as people look."""
+        return EVERY_S
+
+    def __call__(self, done: float) -> None:
+        """Tells of `done` bytes."""
+        self.progress.update(self.task, completed=done)
 
 
 @contextmanager
@@ -45,8 +85,7 @@ def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Tell]
         return
     columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield Bar(bar, bar.add_task(what, total=total))
 
 
 def watched(work: Callable[[], None], size: Callable[[], float], tell: Tell) -> None:
@@ -58,7 +97,7 @@ def watched(work: Callable[[], None], size: Callable[[], float], tell: Tell) -> 
     with ThreadPoolExecutor(1) as pool:
         doing = pool.submit(work)
         try:
-            while not _ended(doing):
+            while not _ended(doing, tell.every_s):
                 with suppress(MeasurementError):
                     tell(size())
         except BaseException:
@@ -67,9 +106,9 @@ def watched(work: Callable[[], None], size: Callable[[], float], tell: Tell) -> 
         doing.result()
 
 
-def _ended(doing: "Future[None]") -> bool:
+def _ended(doing: "Future[None]", within_s: float) -> bool:
     try:
-        doing.exception(timeout=EVERY_S)
+        doing.exception(timeout=within_s)
     except TimeoutError:
         return False
     return True

@@ -36,24 +36,37 @@ class Findings:
         self.unseen += other.unseen
 
 
-def question(client: Client, database: str) -> Command:
-    """What tells the rows of each table of a database, and its schema's digest."""
-    contents, rows = source.contents()
-    return client.sql(f"{_SETTINGS}\n{contents};\n{rows}\n\\gexec", database, client.backup.timeout)
+def questions(client: Client, database: str) -> tuple[Command, Command]:
+    """What tells of a database with its schema's digest, and what counts the rows of its tables."""
+    server, rows = source.contents()
+    scripts = (f"{_SETTINGS}\n{server};", f"{_SETTINGS}\n{rows}\n\\gexec")
+    digest, count = (client.sql(script, database, client.backup.timeout) for script in scripts)
+    return digest, count
 
 
-def told(answer: Answer) -> tuple[dict[str, Any], Tables]:
-    """What an answer to `question` tells: of the database, and its rows by schema and table.
+def server(answer: Answer) -> dict[str, Any]:
+    """What an answer to the first of `questions` tells, as a manifest has it.
 
     Raises:
         MeasurementError: it does not tell it.
     """
-    first, *lines = answer.require("psql").stdout.splitlines() or [""]
     try:
-        counted = [json.loads(line.rpartition("\t")[2]) for line in lines]
-        return json.loads(first), {(schema, table): int(rows) for schema, table, rows in counted}
-    except ValueError as error:
-        raise OutputError(f"psql does not tell what is in the database: {error}") from error
+        return dict(json.loads(answer.require("psql").stdout))
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"psql does not tell what the database is: {error}") from error
+
+
+def tables(answer: Answer) -> Tables:
+    """The rows by schema and table that an answer to the second of `questions` tells.
+
+    Raises:
+        MeasurementError: it does not tell them.
+    """
+    try:
+        counted = [json.loads(line.rpartition("\t")[2]) for line in answer.require("psql").stdout.splitlines()]
+        return {(schema, table): int(rows) for schema, table, rows in counted}
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"psql does not tell how many rows there are: {error}") from error
 
 
 def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> Findings:

@@ -1,17 +1,21 @@
 """The new database that a restore makes of an archive, and how it is compared."""
 
+import secrets
 import time
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 
 from opsproof.action import Work
+from opsproof.action.lock import stepwise
 from opsproof.backup import progress
 from opsproof.errors import Refused, StepFailed
 from opsproof.quantities import show
 from opsproof.restore import contents
-from opsproof.restore.archive import Archive, require_unchanged
+from opsproof.restore.archive import Archive
 from opsproof.restore.contents import Findings
 from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server, text
-from opsproof.shell import Answer, argv
+from opsproof.shell import Command, argv
 
 MARGIN = 1.2
 """Room for so many times the database's size must be free."""
@@ -23,20 +27,24 @@ _STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
 _ONE_LINE = """
 said=$("$0" "$@" 2>&1 >/dev/null) && exit
 status=$?
-printf '%s\\n' "$said" | grep -m 1 error: >&2 || printf '%s\\n' "$said" | head -n 1 >&2
+printf '%s\\n' "$said" | grep -i -m 1 error: >&2 || printf '%s\\n' "$said" | head -n 1 >&2
 exit $status
 """
-"""Of what pg_restore says to a failure, the line that names it: the lines behind it may quote rows."""
-_STAGED_INSIDE = "/tmp/opsproof.restore"  # noqa: S108  # made anew, for its owner alone, and never a link
+"""Of what is said to a failure, the line that names it: the lines behind it may quote rows."""
+_STAGED = PurePosixPath("/tmp/opsproof.restore")  # noqa: S108  # in a container; made anew, and never a link
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the host and its client give a restore: processors, memory, pg_restore's version, the server as it is."""
+    """What the host and its client give a restore: processors, memory, pg_restore's version, the server as it is.
+
+    `perl` is whether there is one where the client's programs run: a container may have none.
+    """
 
     processors: int
     memory_mb: int
     version: str
+    perl: bool
     server: Server
     free_bytes: int
 
@@ -57,8 +65,9 @@ def machine(work: Work, client: Client) -> Machine:
     Raises:
         MeasurementError: it cannot be told.
     """
-    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program("pg_restore", "--version"))
-    nproc, memory, version, databases = work.ask(*questions, client.server())
+    of_host = (argv("nproc"), argv("cat", "/proc/meminfo"))
+    of_client = (client.program("pg_restore", "--version"), client.program("perl", "-e", "print 1"), client.server())
+    nproc, memory, version, perl, databases = work.ask(*of_host, *of_client)
     found = server(databases, client.live)
     (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", found.folder))
     kilobytes = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
@@ -66,6 +75,7 @@ def machine(work: Work, client: Client) -> Machine:
         processors=int(nproc.require("nproc").stdout),
         memory_mb=int(kilobytes["MemAvailable"].split()[0]) // 1024,
         version=version.require("pg_restore --version").stdout.strip(),
+        perl=perl.stdout == "1",
         server=found,
         free_bytes=int(room.require("df").stdout.split()[-1]),
     )
@@ -115,12 +125,11 @@ class Copy:
             raise Refused(f"{self.client.live} is too long a name for a database beside it")
 
     def make(self) -> None:
-        """Makes the database, and restores the archive into it; its file is compared with its checksum before.
+        """Makes the database, and restores the archive into it once its checksum is that of its manifest.
 
         Raises:
             StepFailed: it is not there whole.
         """
-        require_unchanged(self.work, self.archive, self.client.backup.timeout)
         started = time.monotonic()
         self._create()
         with progress.telling("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as tell:
@@ -138,7 +147,44 @@ class Copy:
         self.do("create.sql", fresh=self.name, live=self.client.live, **values)
 
     def _restore(self) -> None:
-        path = self._staged()
+        """Several sessions read a file, no pipe and no packed one: where it lies, or where it is put for them."""
+        token = secrets.token_hex(16)
+        if not self.client.container and not self.archive.unpack:
+            self._feed("")
+            self._do(self._loading(self.archive.path, ""))
+        elif self.machine.perl:
+            folder = _STAGED.parent if self.client.container else self.client.backup.folder
+            self._feed(token, *_in_one_line(self._loading(str(folder), token)))
+        else:
+            self._staged()
+
+    def _feed(self, token: str, *command: str) -> None:
+        """Compares the archive with its checksum, and feeds it to a command; without one, that is all."""
+        about = (self.archive.path, self.archive.sha256, self.archive.unpack, token)
+        words = ("perl", "-e", text("feed.pl"), "--", *about)
+        self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")
+
+    def _loading(self, source: str, token: str) -> Command:
+        """The command that loads the archive; rows are dealt out only of one that is ours, as pg_dump wrote it."""
+        deal = self.archive.manifest is not None and self.machine.jobs > 1
+        words = (source, token, str(self.machine.jobs), str(int(deal)), self._target)
+        return self.client.program("perl", "-e", text("load.pl"), "--", *words)
+
+    def _staged(self) -> None:
+        """In a container without perl."""
+        try:
+            self._feed("", *self.client.program("sh", "-c", _STAGE, str(_STAGED)).argv)
+            words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
+            self._do(self.client.program(*words, f"--dbname={self._target}", "--", str(_STAGED)))
+        finally:
+            self.work.ask(self.client.program("rm", "-f", "--", str(_STAGED)))
+
+    def _do(self, command: Command) -> None:
+        self.work.do(argv(*_in_one_line(command), timeout_s=self.client.backup.timeout), "pg_restore")
+
+    @property
+    def _target(self) -> str:
+        """The database, in sessions as a restore needs them."""
         settings = {
             "synchronous_commit": "off",
             "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
@@ -148,62 +194,40 @@ class Copy:
             "lock_timeout": "0",
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
-        target = f"--dbname={self.client.conninfo(self.name, options=options)}"
-        timeout_s = self.client.backup.timeout
-        try:
-            command = self.client.program(*words, target, "--", path)
-            self.work.do(argv("sh", "-c", _ONE_LINE, *command.argv, timeout_s=timeout_s), "pg_restore")
-        finally:
-            self._unstage(path)
-
-    def _staged(self) -> str:
-        """Where the client finds the archive: several sessions read a file, not a pipe, and not a packed one."""
-        if not self.client.container and not self.archive.unpack:
-            return self.archive.path
-        path = _STAGED_INSIDE if self.client.container else f"{self.client.backup.folder}/.restore"
-        put = self.client.program("sh", "-c", _STAGE, path).argv
-        words = ("perl", "-e", text("feed.pl"), "--", self.archive.path, self.archive.unpack, *put)
-        self.work.do(argv(*words, timeout_s=self.client.backup.timeout), "unpacking")
-        return path
-
-    def _unstage(self, path: str) -> None:
-        if path != self.archive.path:
-            self.work.ask(self.client.program("rm", "-f", "--", path))
+        return self.client.conninfo(self.name, options=options)
 
     def _size(self) -> float:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
         return float(answer.require("psql").stdout)
 
-    def analyze(self) -> None:
-        """Gathers the planner's statistics, which no archive holds."""
-        self.work.do(self.client.sql("ANALYZE;", self.name, self.client.backup.timeout), "ANALYZE")
+    def findings(self, *, spare: bool) -> Findings:
+        """What is wrong with it. One to `spare` gets the planner's statistics meanwhile, which no archive holds.
 
-    def findings(self, *, install: bool) -> Findings:
-        """What is wrong with it; where it is thrown away anyway, `install` puts into it what looking needs.
+        Into one that is thrown away anyway goes amcheck, if it lacks that: after its schema was digested.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: it cannot be told, or there are no statistics.
         """
-        timeout_s, words = self.client.backup.timeout, ["--install-missing"] if install else []
-        jobs = f"--jobs={self.machine.jobs}"
-        target = self.client.conninfo(self.name)
-        told, sound = self.work.ask(
-            contents.question(self.client, self.name),
-            self.client.sql(text("soundness.sql"), self.name, timeout_s),
-        )
-        checked = self._asked("pg_amcheck", "--no-password", jobs, *words, target)
+        timeout_s, digest, count = self.client.backup.timeout, *contents.questions(self.client, self.name)
+        server, sound = self.work.ask(digest, self.client.sql(text("soundness.sql"), self.name, timeout_s))
+        analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if spare else []
+        check = self._amcheck() if spare else self._amcheck("--install-missing")
+        counted, checked, *analyzed = self.work.ask(count, check, *analyze)
+        for each in analyzed:
+            each.require("ANALYZE")
         findings = contents.soundness(sound)
         findings.add(contents.amcheck(checked))
-        if self.archive.manifest is None:
-            contents.told(told)
-            findings.unseen.append("rows and schema are not compared: there is no manifest")
-        else:
-            findings.add(contents.compared(self.archive.manifest, *contents.told(told)))
+        findings.add(self._compared(contents.server(server), contents.tables(counted)))
         return findings
 
-    def _asked(self, *words: str) -> Answer:
-        return self.work.ask(self.client.program(*words, timeout_s=self.client.backup.timeout))[0]
+    def _amcheck(self, *options: str) -> Command:
+        words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)
+        return self.client.program(*words, self.client.conninfo(self.name), timeout_s=self.client.backup.timeout)
+
+    def _compared(self, server: dict[str, Any], tables: contents.Tables) -> Findings:
+        if self.archive.manifest is None:
+            return Findings([], ["rows and schema are not compared: there is no manifest"])
+        return contents.compared(self.archive.manifest, server, tables)
 
     def size_bytes(self) -> int:
         """Its size now.
@@ -228,6 +252,10 @@ class Copy:
             StepFailed: it did not end well.
         """
         self.work.do(self.client.sql(text(script), timeout_s=300, **values), f"psql ({script})")
+
+
+def _in_one_line(command: Command) -> tuple[str, ...]:
+    return ("sh", "-c", _ONE_LINE, *command.argv)
 
 
 def drop_all(work: Work, client: Client, names: list[str]) -> None:

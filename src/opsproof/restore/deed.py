@@ -88,7 +88,8 @@ class Deed:
         if manifest is None or serving is None or not serving.open:
             return "what is lost cannot be told"
         try:
-            _, now = contents.told(self.work.ask(contents.question(self.client, serving.name))[0])
+            _, count = contents.questions(self.client, serving.name)
+            now = contents.tables(self.work.ask(count)[0])
         except MeasurementError as error:
             return f"what is lost cannot be told: {error}"
         lost = contents.lost(manifest.tables, now) or "no table has more rows now, or fewer"
@@ -98,13 +99,12 @@ class Deed:
         assert self.copy is not None
         with self.action.fetched(), undone(self.copy):
             self.copy.make()
-            self.copy.analyze()
         self.action.measured["restore_s"] = round(self.copy.restore_s, 2)
 
     def _verify(self) -> None:
         assert self.copy is not None
         with undone(self.copy):
-            findings = self.copy.findings(install=False)
+            findings = self.copy.findings(spare=True)
             for each in findings.unseen:
                 self.work.say(f"     {each}")
             if findings.flaws:

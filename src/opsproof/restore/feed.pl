@@ -1,41 +1,96 @@
-# Feeds a file to a program by its standard input, unpacked on the way, so that every exit status counts.
+# Reads a file once: compares its checksum, and feeds it to a program by its standard input, unpacked on the way.
 #
-# Arguments: FILE UNPACK COMMAND...
-#   UNPACK   zstd or gzip, or empty where the file is as it should be
-# Ends with the status of COMMAND, or with 1 where the file could not be unpacked. Needs only perl-base.
+# Arguments: FILE SHA256 UNPACK TOKEN [COMMAND...]
+#   SHA256   that the file must have; empty where nobody knows it
+#   UNPACK   zstd or gzip; empty where the file is as it should be
+#   TOKEN    what COMMAND gets behind the content once the checksum agrees and all is unpacked: no sooner may it use any
+# Ends with the status of COMMAND, or with 1 where the file is another one or cannot be unpacked; every exit status
+# counts. Needs perl-base, and openssl or sha256sum.
 use strict;
 use warnings;
 
-my ($file, $unpack, @command) = @ARGV;
-my @running;
+my ($file, $sha256, $unpack, $token, @command) = @ARGV;
+my $BLOCK = 2**18;
+my $F_SETPIPE_SZ = 1031;    # Linux's own
+my ($eater, $unpacker);
 
+$SIG{PIPE} = 'IGNORE';
 open my $content, '<', $file or stop("$file: $!");
-if ($unpack) {
-    pipe my $in, my $out or stop("pipe: $!");
-    push @running, start($content, $out, $unpack, '-q', '-d', '-c');
-    close $out;
-    $content = $in;
-}
-push @running, start($content, undef, @command);
-close $content;
-my ($status) = grep { $_ } map { ended($_) } reverse @running;
-exit($status // 0);
+my ($to_sum, $sum) = $sha256 ? summing() : ();
+my ($to_unpack, $to_eat) = @command ? eating() : ();
+pour(grep { defined } $to_sum, $unpack ? $to_unpack : $to_eat);
+close $_ for grep { defined } $to_sum, $to_unpack;
+my $same = !$sha256 || summed() eq $sha256;
+my $failed = ended($unpacker);
+written($to_eat, $token) if @command && $same && !$failed;
+close $to_eat if @command;
+my $status = ended($eater);
+stop("$file is not what it was when the backup was made: its checksum is another one") if !$same;
+exit($status || $failed);
 
 sub stop { print STDERR "$_[0]\n"; exit 1 }
 
+# A pipe whose two ends other programs and this one may hold.
+sub tube {
+    pipe my $from, my $to or stop("pipe: $!");
+    fcntl $to, $F_SETPIPE_SZ, 2**20;    # fewer turns; refused, it is as it was
+    return ($from, $to);
+}
+
+sub summing {
+    my ($in, $to) = tube();
+    my ($from, $out) = tube();
+    start($in, $out, [qw(openssl dgst -sha256 -r)], ['sha256sum']);
+    return ($to, $from);
+}
+
+sub summed {
+    my ($found) = (readline($sum) // '') =~ /^\\?([0-9a-f]{64}) / or stop("$file: no checksum");
+    return $found;
+}
+
+sub eating {
+    my ($in, $to_eat) = tube();
+    $eater = start($in, undef, [@command]);
+    return (undef, $to_eat) if !$unpack;
+    my ($packed, $to_unpack) = tube();
+    $unpacker = start($packed, $to_eat, [$unpack, qw(-q -d -c)]);
+    return ($to_unpack, $to_eat);
+}
+
+# Starts the first of some programs that is there.
 sub start {
-    my ($in, $out, @words) = @_;
+    my ($in, $out, @programs) = @_;
     my $pid = fork // stop("fork: $!");
     return $pid if $pid;
+    $SIG{PIPE} = 'DEFAULT';
     open STDIN, '<&', $in;
     open STDOUT, '>&', $out if $out;
     no warnings 'exec';
-    exec { $words[0] } @words;
-    print STDERR "$words[0]: $!\n";
+    exec { $_->[0] } @$_ for @programs;
+    print STDERR "$programs[-1][0]: $!\n";
     exit 127;
 }
 
+# All of the file, to each that still listens: what does not has ended, and its status tells.
+sub pour {
+    my @sinks = @_;
+    while (@sinks) {
+        my $got = sysread($content, my $block, $BLOCK) // stop("$file: $!");
+        last if !$got;
+        @sinks = grep { written($_, $block) } @sinks;
+    }
+}
+
+sub written {
+    my ($to, $text) = @_;
+    my $done = 0;
+    while ($done < length $text) { $done += syswrite($to, $text, 2**20, $done) // return 0 }
+    return 1;
+}
+
 sub ended {
-    waitpid $_[0], 0;
+    my $pid = shift // return 0;
+    waitpid $pid, 0;
     return $? >> 8 || ($? ? 1 : 0);
 }

@@ -21,7 +21,7 @@ from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, in_turn
 from opsproof.shell import Answer, Command, argv
 
 TIMEOUT_S = 180.0
-EVERY_S = 0.25
+EVERY_S = 0.1
 DATABASES = {"database", "db", "postgres", "postgresql"}
 """What health answers call the database: it must be up afterwards, also where it was down before."""
 

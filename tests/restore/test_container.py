@@ -1,0 +1,64 @@
+"""A server in a container: its own client restores, from an archive that is put there and does not stay."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from opsproof.restore.copy import _STAGED
+from tests.restore.conftest import Place
+
+DOCKER = """\
+echo "$@" | head -c 300 >> "{log}"
+[ "$1 $2 $3" = "exec -i meta-chat-postgres" ] || exit 125
+shift 3
+[ "$1" = perl ] && {perl}
+export PGHOST=127.0.0.1 PGPORT={port} PGPASSFILE={passfile} PATH={bin}:$PATH
+exec "$@"
+"""
+
+
+class Contained(Place):
+    """The lab, as if its server ran in a container."""
+
+    @property
+    def inventory(self):
+        path = super().inventory
+        text = re.sub(r'(?m)^dsn = "host.*$', r'\g<0>\ncontainer = "meta-chat-postgres"', path.read_text())
+        path.write_text(f"{text}\n[hosts.lab.containers]\nmeta-chat-postgres = {{}}\n")
+        return path
+
+
+@pytest.fixture(params=["perl", "no perl"])
+def contained(place, script, tmp_path, request):
+    log, tools = tmp_path / "log", tmp_path / "tools"
+    passfile = place.lab.layout.secrets / "pgpass-metachat"
+    perl = "true" if request.param == "perl" else "exit 127"
+    where = {"port": place.lab.postgres_port, "passfile": passfile, "bin": place.lab.layout.bin}
+    script(tools / "docker", DOCKER.format(log=log, perl=perl, **where))
+    made = Contained(place.lab, place.folder, tools)
+    made.log, made.perl = log, request.param == "perl"
+    return made
+
+
+def left_in_the_container():
+    return [each for each in (Path(_STAGED), Path(_STAGED).with_name(".restore")) if each.exists()]
+
+
+def test_a_backup_is_restored_in_the_container(contained):
+    done = contained.run("restore_drill", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    asked = contained.log.read_text()
+    assert ("pg_restore --exit-on-error" in asked) is not contained.perl
+    assert "host=127.0.0.1" not in asked
+    assert (left_in_the_container(), contained.databases) == ([], [])
+
+
+def test_an_archive_that_changed_is_not_read_in_the_container(contained, copied):
+    content = bytearray(copied.dump.read_bytes())
+    content[len(content) // 2] ^= 1
+    copied.dump.write_bytes(content)
+    done = contained.run("restore_drill", "--apply", f"--from={copied.folder}")
+    assert (done.returncode, "its checksum is another one" in done.stderr) == (5, True)
+    assert "pg_restore --exit-on-error" not in contained.log.read_text()
+    assert (left_in_the_container(), contained.databases) == ([], [])

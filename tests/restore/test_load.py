@@ -1,0 +1,286 @@
+"""How an archive gets into a database: read once, given to nobody before it is known, its rows dealt out."""
+
+import os
+import subprocess
+from hashlib import sha256
+from random import Random
+
+import pytest
+
+from opsproof.restore.server import text
+
+BLOCK = 2**18
+CONTENT = bytes(range(256)) * 20_000
+TOKEN = "0123456789abcdef"
+HEAD = "--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\nSET xmloption = content;\n"
+HEADER = "COPY public.t (a, b) FROM stdin;\n"
+TAIL = "\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict abc\n\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "an 'archive'"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def packed(file):
+    subprocess.run(["zstd", "-q", file], check=True)
+    return file.with_name(f"{file.name}.zst")
+
+
+def feed(path, checksum, unpack="", command=("cat",), **environment):
+    words = ["perl", "-e", text("feed.pl"), "--", path, checksum, unpack, TOKEN, *command]
+    return subprocess.run(words, capture_output=True, check=False, env={**os.environ, **environment})
+
+
+def sum_of(path):
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_token_follows_what_is_as_it_was(file):
+    done = feed(file, sum_of(file))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == CONTENT + TOKEN.encode()
+
+
+def test_what_is_packed_is_unpacked_and_its_checksum_is_that_of_the_file(packed):
+    assert feed(packed, sum_of(packed), "zstd").stdout == CONTENT + TOKEN.encode()
+    assert feed(packed, "", "zstd").stdout == CONTENT + TOKEN.encode()
+    assert feed(packed, sha256(CONTENT).hexdigest(), "zstd").stdout == CONTENT
+
+
+def test_no_token_follows_what_is_another_one(file):
+    wanted = sum_of(file)
+    file.write_bytes(CONTENT[:-1])
+    for command in (("cat",), ()):
+        done = feed(file, wanted, command=command)
+        assert done.returncode == 1
+        assert done.stderr.decode().strip().endswith("its checksum is another one")
+        assert TOKEN.encode() not in done.stdout
+
+
+def test_no_token_follows_what_cannot_be_unpacked(packed):
+    packed.write_bytes(packed.read_bytes()[:-20])
+    done = feed(packed, sum_of(packed), "zstd")
+    assert (done.returncode, done.stderr != b"", TOKEN.encode() in done.stdout) == (1, True, False)
+
+
+def test_the_status_is_that_of_the_program_and_no_file_or_no_sum_is_a_failure(file, tmp_path):
+    assert feed(file, sum_of(file), command=("sh", "-c", "exit 7")).returncode == 7
+    assert feed(file, sum_of(file), command=("/nowhere",)).returncode == 127
+    assert feed(tmp_path / "none", "").returncode == 1
+    (tmp_path / "perl").symlink_to("/usr/bin/perl")
+    done = feed(file, sum_of(file), command=(), PATH=str(tmp_path))
+    assert (done.returncode, b"no checksum" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("tool", ["openssl", "sha256sum"])
+def test_either_program_sums(file, tmp_path, tool):
+    for each in ("perl", tool):
+        (tmp_path / each).symlink_to(f"/usr/bin/{each}")
+    assert feed(file, sum_of(file), command=(), PATH=str(tmp_path)).returncode == 0
+    assert feed(file, sum_of(file).translate({97: 98}), command=(), PATH=str(tmp_path)).returncode == 1
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Runs load.pl with a pg_restore that writes `rows`, and a psql that keeps what it is told."""
+    tools, told = tmp_path / "tools", tmp_path / "told"
+    for folder in (tools, told, tmp_path / "folder"):
+        folder.mkdir()
+    rows = tmp_path / "rows"
+    fakes = {
+        "pg_restore": f"""
+            echo "$@" >> {told}/restored
+            case "$*" in
+            *--list*) echo '; a comment'; echo '7; 0 16384 TABLE DATA public t me'
+                      echo '8; 0 0 SEQUENCE SET public s me' ;;
+            *--file=-*) cat > {told}/list; cat {rows}; test ! -e {tmp_path}/fails ;;
+            *--use-list*) cat > {told}/rest ;;
+            esac""",
+        "psql": f"""cat > {told}/session.$$; test ! -e {tmp_path}/no_psql""",
+    }
+    for name, script in fakes.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+
+    def load(script=HEAD + TAIL, jobs=2, deal=1, received=None):
+        rows.write_bytes(script.encode())
+        for path in told.iterdir():
+            path.unlink()
+        source = ("archive", "") if received is None else (str(tmp_path / "folder"), TOKEN)
+        words = ["perl", "-e", text("load.pl"), "--", *source, str(jobs), str(deal), "dbname=fresh"]
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            words, input=received or b"", capture_output=True, check=False, env=environment, timeout=60
+        )
+        return done, sorted(path.read_text() for path in told.glob("session.*"))
+
+    load.told, load.folder = told, tmp_path
+    return load
+
+
+def copied(sessions, header):
+    """The rows that sessions were told for one table, sorted."""
+    found = []
+    for each in sessions:
+        for part in each.split(header)[1:]:
+            rows, end, _ = f"\n{part}".partition("\n\\.\n")
+            assert end
+            found += rows.split("\n")[1:]
+    return sorted(found)
+
+
+def table(rows, header=HEADER):
+    return (
+        "\n--\n-- Data for Name: t; Type: TABLE DATA\n--\n\n" + header + "".join(f"{row}\n" for row in rows) + "\\.\n\n"
+    )
+
+
+def test_all_rows_are_dealt_out_once_and_the_rest_is_left_to_pg_restore(load):
+    rows = [f"{number}\t{'x' * (number % 3000)}" for number in range(4000)]
+    done, sessions = load(HEAD + table(rows) + TAIL)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert copied(sessions, HEADER) == sorted(rows)
+    assert min(map(len, sessions)) > BLOCK
+    assert all(each.startswith("SET xmloption = content;\n") for each in sessions)
+    assert (load.told / "list").read_text() == "7; 0 16384 TABLE DATA public t me\n"
+    assert (load.told / "rest").read_text() == "; a comment\n8; 0 0 SEQUENCE SET public s me\n"
+    before, _, _, after = (load.told / "restored").read_text().splitlines()
+    assert before.endswith("--dbname=dbname=fresh --section=pre-data archive")
+    assert "--section=data --section=post-data --jobs=2 archive" in after
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [""],
+        ["", "", ""],
+        ["\\\\.", "x\\\\.", ".", "\\N", "COPY public.u (a, b) FROM stdin;", "--", "SET a = b;"],
+        ["x" * (BLOCK - 1), "y", "z" * BLOCK, "", "w" * (3 * BLOCK + 1), "v"],
+        ["x" * (2 * BLOCK - number) for number in range(5)],
+    ],
+)
+def test_a_row_is_what_stands_on_a_line_however_long(load, rows):
+    other = 'COPY s."FROM stdin;" (a) FROM stdin;\n'
+    done, sessions = load(HEAD + table(rows) + table(["1\t2"], other) + TAIL)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (copied(sessions, HEADER), copied(sessions, other)) == (sorted(rows), ["1\t2"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_any_length_come_through(load, seed):
+    random = Random(seed)
+    header = 'COPY "odd\nCOPY x FROM stdin;\n\\! name"."t""; (a)" (a, "b\n") FROM stdin;\n'
+    lengths = [random.choice((0, 1, 50, 5000, BLOCK - 2, BLOCK, BLOCK + 1)) for _ in range(60)]
+    rows = [f"{number}\t{'y' * length}" for number, length in enumerate(lengths)]
+    done, sessions = load(HEAD + table(rows, header) + TAIL, jobs=random.randint(1, 4))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert copied(sessions, header) == sorted(rows)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (HEAD + table(["1"]) + "SELECT pg_catalog.setval('s', 1);\n", "something else than rows"),
+        (HEAD + "\\! touch somewhere\n", "something else than rows"),
+        (HEAD + "INSERT INTO t VALUES ('\nCOPY t FROM stdin;\n1\n\\.\n');\n", "something else than rows"),
+        (HEAD + "COPY t (a) FROM stdin;\n1\n", "stopped within a table"),
+        (HEAD + "COPY t (a) FROM stdin;\n1\n\\.", "stopped within a table"),
+        (HEAD + "x" * 5_000_000, "something else than rows"),
+    ],
+)
+def test_what_is_not_understood_is_no_restore(load, script, said):
+    done, sessions = load(script)
+    assert (done.returncode, said in done.stderr.decode()) == (1, True)
+    assert not any("touch" in each or "INSERT" in each for each in sessions)
+    assert not (load.told / "rest").exists()
+
+
+@pytest.mark.parametrize("program", ["fails", "no_psql"])
+def test_each_program_must_end_well(load, program):
+    (load.folder / program).touch()
+    assert load(HEAD + table(["1"]) + TAIL)[0].returncode == 1
+
+
+def test_it_is_left_to_pg_restore_where_nothing_is_to_be_dealt_out(load):
+    done, sessions = load(deal=0)
+    assert (done.returncode, sessions) == (0, [])
+    assert "--jobs=2 archive" in (load.told / "restored").read_text()
+
+
+def test_nothing_is_read_before_the_token_has_come_and_no_file_is_left(load):
+    for content in (b"PGDMP", TOKEN.encode()[:-1], b"PGDMP" + TOKEN.encode() + b"\n"):
+        done, _ = load(received=content)
+        assert (done.returncode, done.stderr, list(load.told.iterdir())) == (1, b"", [])
+    done, _ = load(received=b"PGDMP" + TOKEN.encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list((load.folder / "folder").iterdir()) == []
+
+
+def test_pg_restore_sees_the_archive_without_the_token(load):
+    reader = load.folder / "tools" / "pg_restore"
+    reader.write_text(f'#!/bin/sh\nfor path; do :; done\ncat "$path" > {load.told}/seen\n')
+    (load.folder / "folder" / ".restore").symlink_to(load.folder / "elsewhere")
+    done, _ = load(deal=0, received=CONTENT + TOKEN.encode())
+    assert (done.returncode, (load.told / "seen").read_bytes()) == (0, CONTENT)
+    assert list((load.folder / "folder").iterdir()) == []
+    assert not (load.folder / "elsewhere").exists()
+
+
+ODD = r"""
+    CREATE TABLE "odd
+COPY x FROM stdin;
+name" ("a ""b""
+c" text, n int GENERATED ALWAYS AS IDENTITY, twice int GENERATED ALWAYS AS (3) STORED);
+    INSERT INTO "odd
+COPY x FROM stdin;
+name" SELECT line FROM (VALUES ('\.'), (E'\n\\.\n'), (E'\t\b\r\n\\'), (NULL), (''), ('\N'), (repeat('ä', 300000)))
+             v (line), generate_series(1, 40);
+    CREATE TABLE parts (id int, day date) PARTITION BY RANGE (day);
+    CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+    INSERT INTO parts SELECT n, '2026-01-01'::date + n % 300 FROM generate_series(1, 50000) n;
+    CREATE TABLE empty ();
+    CREATE TABLE nothing (id int);
+    CREATE MATERIALIZED VIEW known AS SELECT count(*) FROM parts;
+    CREATE SEQUENCE counts START 7;
+    SELECT nextval('counts'), lo_from_bytea(4711, 'large');
+    ALTER TABLE parts ADD PRIMARY KEY (id, day);
+    CREATE INDEX ON parts (day DESC) WHERE id > 7;
+"""
+SAME = r"""
+    SELECT md5(string_agg(row::text, '' ORDER BY row::text)), count(*) FROM (
+        SELECT (o.*)::text AS row FROM "odd
+COPY x FROM stdin;
+name" o UNION ALL SELECT (p.*)::text FROM parts p UNION ALL SELECT (k.*)::text FROM known k
+        UNION ALL SELECT last_value::text FROM counts UNION ALL SELECT lo_get(4711)::text) everything
+"""
+
+
+@pytest.fixture
+def program(place):
+    """The output of one of the server's programs that has ended well."""
+    tools, passfile = place.lab.layout.bin, place.lab.layout.secrets / "pgpass-metachat"
+    environment = {**os.environ, "PGPASSFILE": str(passfile), "PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def program(*words):
+        return subprocess.run(words, capture_output=True, check=True, env=environment).stdout
+
+    return program
+
+
+def test_what_is_loaded_is_what_was_dumped(place, program, tmp_path):
+    names = ("metachat_odd", "metachat_odd_copy")
+    here, there = (f"host=127.0.0.1 port={place.lab.postgres_port} user=metachat dbname={name}" for name in names)
+    for name in names:
+        place.sql(f"CREATE DATABASE {name} TEMPLATE template0", "postgres")
+    place.sql(ODD, names[0])
+    archive = tmp_path / "odd.dump"
+    archive.write_bytes(program("pg_dump", "--format=custom", "-d", here))
+    program("perl", "-e", text("load.pl"), "--", str(archive), "", "3", "1", there)
+    assert place.sql(SAME, names[1]) == place.sql(SAME, names[0])
+    schemas = [program("pg_dump", "--schema-only", "--restrict-key=a", "-d", each) for each in (here, there)]
+    assert schemas[0] == schemas[1]
