@@ -70,7 +70,11 @@ class Bar:
 
     progress: Progress
     task: TaskID
-    every_s: float = EVERY_S
+
+    @property
+    def every_s(self) -> float:
+        """As often as people look."""
+        return EVERY_S
 
     def __call__(self, done: float) -> None:
         """Tells of `done` bytes."""
