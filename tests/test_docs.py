@@ -96,6 +96,7 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
         ("`endpoints`", nouns.Endpoint),
         ("`mounts`", nouns.Mount),
         ("`databases`", nouns.Database),
+        ("`vector_indexes`", nouns.VectorIndex),
         ("`backups`", nouns.Backup),
         ("`broker`", nouns.Broker),
         ("`queues`", nouns.Queue),
