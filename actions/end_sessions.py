@@ -32,9 +32,7 @@ class EndSessions(Maintaining):
         """Which sessions, and how much time they get."""
         super().add_arguments(parser)
         parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
-        parser.add_argument(
-            "--in-transaction", type=duration, metavar="TIME", help="do so in a transaction (the limit)"
-        )
+        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so within a transaction")
         parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
         parser.add_argument(
             "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"

@@ -97,6 +97,7 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
         ("`mounts`", nouns.Mount),
         ("`databases`", nouns.Database),
         ("`partitioned`", nouns.Partitioned),
+        ("`vector_indexes`", nouns.VectorIndex),
         ("`backups`", nouns.Backup),
         ("`broker`", nouns.Broker),
         ("`queues`", nouns.Queue),

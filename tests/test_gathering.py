@@ -57,6 +57,18 @@ def test_commands_and_queries_of_a_host_take_one_round_trip_each(gathering, post
     assert found.recording("vps").round_trips == {"shell": 1, "sql": 1}
 
 
+def test_what_is_declared_in_a_database_is_asked_over_the_same_connection(gathering, postgres):
+    database = postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}
+    index = {"database": "db", "table": "a.b", "column": "c", "method": "ivfflat", "operator": "<=>"}
+    target = host(databases={"db": database, "spare": database}, vector_indexes={"one": index, "two": index})
+    keys = [("vector_indexes", "one"), ("vector_indexes", "two"), ("database_receptions", "db")]
+    found = gathering(target, *keys)
+    for name in ("one", "two"):
+        with pytest.raises(Absent, match=f"^vps, {name}: a.b has no vector index of the declared name"):
+            _ = found.value("vector_indexes", "vps")[name]
+    assert found.recording("vps").round_trips == {"shell": 0, "sql": 1}
+
+
 def test_the_time_of_the_first_query_is_not_that_of_slower_ones(gathering, postgres, monkeypatch):
     from opsproof.facts.databases import DatabaseConnections
 

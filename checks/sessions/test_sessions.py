@@ -33,7 +33,7 @@ def test_nobody_waits_for_a_lock(blocked_sessions, database, allowed, evidence):
         "who waits for whom",
         [*queue.tree[:SHOWN], "look again: SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity"],
     )
-    assert queue.longest_s in allowed.lock_wait
+    assert queue.longest_s in allowed.lock_waited
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT gid, prepared, owner FROM pg_prepared_xacts")

@@ -78,7 +78,10 @@ DECLARE
         $query$, type, operator, searched, home, column_name,
         CASE filter_name WHEN '' THEN 'true' ELSE format('t.%I = group_of::%s', filter_name, group_type) END, neighbours);
     indexes CONSTANT jsonpath := 'strict $.**."Index Name"';
-    held CONSTANT bigint := (SELECT greatest(reltuples, pg_stat_get_live_tuples(oid)) FROM pg_class WHERE oid = searched);
+    held CONSTANT bigint := (SELECT greatest(reltuples, pg_stat_get_live_tuples(oid)) FROM pg_class
+                              WHERE oid = searched AND relkind IN ('r', 'm'));
+    materialising CONSTANT text := current_setting('enable_material');
+    scanning CONSTANT text := current_setting('enable_seqscan');
     plan jsonb;
     used jsonb := '[]';
     comparison_plan jsonb;
@@ -97,6 +100,9 @@ DECLARE
     found integer[] := '{}';
     there integer[] := '{}';
 BEGIN
+    IF held IS NULL OR type IS NULL OR operator IS NULL THEN
+        RAISE EXCEPTION '% is no table with a column % to order by %', searched, column_name, distance;
+    END IF;
     IF setting_name IN ('ivfflat.probes', 'hnsw.ef_search') THEN
         PERFORM set_config(setting_name, setting, true);
     END IF;
@@ -119,7 +125,7 @@ BEGIN
             answers := answers || jsonb_build_array(to_jsonb(coalesce(away, '{}')));
         END LOOP;
         EXIT WHEN places = '{}';
-        PERFORM set_config('enable_material', 'off', true);
+        PERFORM set_config('enable_material', 'off', true), set_config('enable_seqscan', 'on', true);
         IF comparison_plan IS NULL THEN
             EXECUTE 'EXPLAIN (FORMAT JSON) ' || comparison INTO comparison_plan USING vectors, places, groups, radii;
         END IF;
@@ -128,7 +134,7 @@ BEGIN
             found := found || (SELECT count(*)::integer FROM jsonb_array_elements_text(answers -> result.number - 1) AS a
                                 WHERE a::float8 <= coalesce(result.farthest, 'Infinity'));
         END LOOP;
-        PERFORM set_config('enable_material', 'on', true);
+        PERFORM set_config('enable_material', materialising, true), set_config('enable_seqscan', scanning, true);
         size := floor(size * (budget_s - extract(epoch FROM clock_timestamp() - started))
                       / extract(epoch FROM clock_timestamp() - batch));
     END LOOP;

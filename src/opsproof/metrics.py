@@ -85,7 +85,7 @@ METRICS: dict[str, Metric] = {
     "rollbacks": Metric("rollbacks", "percent", "Share of the transactions rolled back since the last run"),
     "transaction_idle": Metric("idle time", "seconds", "How long a client has done nothing in its transaction"),
     "transaction_time": Metric("running time", "seconds", "Age of the oldest transaction at work"),
-    "lock_wait": Metric("wait", "seconds", "How long somebody has waited for a lock"),
+    "lock_waited": Metric("wait", "seconds", "How long somebody has waited for a lock"),
     "transactions_prepared": Metric("prepared transactions", "count", "Transactions prepared and not ended"),
     "slots_unused": Metric("unused replication slots", "count", "Replication slots that nobody reads from"),
     "replication_lag": Metric("lag", "seconds", "How far a standby is behind, of the worst"),

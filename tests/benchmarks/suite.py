@@ -12,6 +12,7 @@ from fleet import fleet
 from logs import logs
 from maintenance import maintenance
 from measure import REPOSITORY, Row, RunFailedError
+from monthly import monthly
 from restore import restore
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +25,19 @@ from lab import LabError
 
 BENCHMARKS = {
     each.__name__: each
-    for each in (daily_round, round_trips, ssh, fleet, logs, rotation, backup, startup, restore, maintenance)
+    for each in (
+        daily_round,
+        monthly,
+        round_trips,
+        ssh,
+        fleet,
+        logs,
+        rotation,
+        backup,
+        startup,
+        restore,
+        maintenance,
+    )
 }
 RESULTS = REPOSITORY / "reports" / "bench.json"
 RUNS, QUICK_RUNS = 9, 3

@@ -1,5 +1,6 @@
 """Indexes are rebuilt while the table is read and written, and what earlier builds left goes, whoever began them."""
 
+import os
 import subprocess
 import time
 
@@ -134,6 +135,32 @@ def test_nothing_is_begun_without_room(place, vectors, tmp_path):
     assert "are free" in done.stderr
     (tmp_path / "df").write_text("#!/bin/sh\nexit 1\n")
     assert place.run("reindex", "--apply", "--index", vectors).returncode == 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, vectors, tmp_path):
+    disk = tmp_path / "disk"
+    for each in (tmp_path, *tmp_path.parents[:-2]):
+        each.chmod(0o755)
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], check=True)
+    try:
+        place.server.adopt(disk)
+        place.sql(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        place.sql(f"ALTER INDEX {vectors} SET TABLESPACE small")
+        before = oid(place, vectors)
+        (tmp_path / "df").write_text("#!/bin/sh\nprintf 'Avail\\n%s\\n' 1000000000000\n")
+        (tmp_path / "df").chmod(0o755)
+        place.path = [str(tmp_path)]
+        done = place.run("reindex", "--apply", "--index", vectors)
+        assert done.returncode == 4
+        assert "No space left on device" in done.stderr
+        assert place.invalid == []
+        assert oid(place, vectors) == before
+    finally:
+        place.sql(f"DROP INDEX {vectors}")
+        place.sql("DROP TABLESPACE IF EXISTS small")
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_named(place, vectors):

@@ -62,6 +62,18 @@ def test_all_are_all_but_the_servers_own(place, table):
     assert "pg_catalog" not in said
 
 
+def test_thousands_of_tables_are_looked_at_in_several_questions(place):
+    place.sql("CREATE SCHEMA t")
+    with place.connect() as connection:
+        connection.execute(
+            "DO $$ BEGIN FOR n IN 1 .. 1000 LOOP"
+            " EXECUTE format('CREATE TABLE t.%I (id int)', 'a table with a rather long name ' || n); END LOOP; END $$"
+        )
+    names = [word for n in range(1, 1001) for word in ("--table", f"t.a table with a rather long name {n}")]
+    assert place.run("vacuum", *names).stdout.count(". vacuum ") == 1000
+    assert place.run("vacuum", "--all").stdout.count(". vacuum t.") == 1000
+
+
 def test_freezing_makes_transactions_young(place, table):
     place.database = "limits.transaction_age = { must = '< 50' }\n"
     place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 60))

@@ -27,7 +27,8 @@ _SETTINGS = {
     "TimeZone": "UTC",
 }
 _FEED = 'printf "%s\\n" "$0" | "$@"'
-_ERROR = re.compile(r"^(?:psql:\S+ )?\w+:  ([0-9A-Z]{5}): (.*)$", re.MULTILINE)
+_MESSAGE = re.compile(r"^(?:psql:\S+ )?\w+:  ([0-9A-Z]{5}): (.*)$", re.MULTILINE)
+_NO_ERROR = ("00", "01")
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,14 @@ class Client:
 
 
 def failure(answer: Answer) -> tuple[str, str]:
-    """What the server said to the first statement that failed: a code of five characters, and a sentence."""
-    found = _ERROR.search(answer.stderr)
-    return (found[1], found[2]) if found else ("", "")
+    """What the server said to the statement that failed: a code of five characters, and a sentence."""
+    found = [each for each in _MESSAGE.findall(answer.stderr) if not each[0].startswith(_NO_ERROR)]
+    return found[-1] if found else ("", "")
+
+
+def remarks(answer: Answer) -> list[str]:
+    """What the server said besides: warnings and notices."""
+    return [said for code, said in _MESSAGE.findall(answer.stderr) if code.startswith(_NO_ERROR)]
 
 
 def require(answer: Answer) -> str:

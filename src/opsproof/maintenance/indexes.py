@@ -1,6 +1,5 @@
 """The indexes that are rebuilt, and what interrupted builds have left."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,9 +85,10 @@ def look(session: Session, names: Iterable[Name]) -> Indexes:
         MeasurementError: they cannot be seen.
     """
     leftovers = {named(each.name) for each in session.measure(InvalidIndexes()).leftovers}
-    said = session.ask("indexes.sql", names=json.dumps([*names, *leftovers]))
-    if missing := [f"{schema}.{name}" for schema, name in said["missing"] if not _PASSING.search(name)]:
+    parts = session.ask_by_name("indexes.sql", [*names, *leftovers])
+    gone = [name for part in parts for name in part["missing"]]
+    if missing := [f"{schema}.{name}" for schema, name in gone if not _PASSING.search(name)]:
         raise InventoryError(f"no index of {session.client.name} is called {', '.join(missing)}")
-    found = [Index(**each) for each in said["indexes"]]
+    found = list({each["oid"]: Index(**each) for part in parts for each in part["indexes"]}.values())
     left = [each for each in found if each.ours or each.key in leftovers]
     return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))

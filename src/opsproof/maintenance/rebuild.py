@@ -29,6 +29,10 @@ class Builder:
         """Of the session that builds an index."""
         return self.machine.settings(index, self.server)
 
+    @property
+    def _patience(self) -> str:
+        return f"{max(1, self.session.wait_s * 1000):.0f}ms"
+
     def require_room(self, index: Index) -> None:
         """Says no where there is no room for a second one beside it, and for sorting what does not fit into memory.
 
@@ -61,7 +65,7 @@ class Builder:
         self._build(index, text("retune_build.sql"), "build the replacement of", **values)
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
-        settings = {"lock_timeout": f"{self.session.wait_s:.0f}s", **self.settings(index)}
+        settings = {"lock_timeout": self._patience, **self.settings(index)}
         try:
             self.session.do(f"{verb} {index}", script, settings, schema=index.schema, name=index.name, **values)
         except BaseException:
@@ -104,7 +108,7 @@ class Builder:
 
     def _drop(self, schema: str, name: str) -> None:
         script = 'DROP INDEX CONCURRENTLY IF EXISTS :"schema".:"name";'
-        settings = {"lock_timeout": f"{self.session.wait_s:.0f}s"}
+        settings = {"lock_timeout": self._patience}
         self.session.do(f"drop {schema}.{name}", script, settings, schema=schema, name=name)
 
 

@@ -1,7 +1,8 @@
 """What a database that is maintained is asked, and what is done to it: watched, with bounded waits, ended with us."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from opsproof.maintenance.client import (
     LOCK_NOT_AVAILABLE,
     Client,
     failure,
+    remarks,
     require,
     result,
     text,
@@ -32,6 +34,9 @@ LONGEST_S = 24 * 3600.0
 LOCK_S = 1
 """How long anything of ours stands in the queue for a lock that others would have to queue behind."""
 PAUSE_S = 1.0
+SHOWN = 3
+NAMES = 400
+"""So many names go into one question: all of a question must fit into one argument of a program."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,16 @@ class Session:
         (answer,) = self.work.ask(self.client.sql(text(script), application=APPLICATION, **values))
         return told(answer)
 
+    def ask_by_name(self, script: str, names: Iterable[tuple[str, str]]) -> list[Any]:
+        """What one of our scripts tells of `names`, which it is given as a list in JSON, some of them at a time.
+
+        Raises:
+            MeasurementError: it tells nothing.
+        """
+        wanted = list(names)
+        batches = [wanted[first : first + NAMES] for first in range(0, len(wanted), NAMES)] or [[]]
+        return [self.ask(script, names=json.dumps(each)) for each in batches]
+
     def measure(self, fact: SqlFact[T]) -> T:
         """A fact of the checks, asked by the same query, as the maintenance role.
 
@@ -120,7 +135,7 @@ class Session:
         (answer,) = self.work.ask(self.client.sql(script, **values))
         return fact.parse(result(answer), noun)
 
-    def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> Answer:
+    def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> None:
         """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.
 
         Raises:
@@ -133,7 +148,9 @@ class Session:
             answer, waited_for = self._watched(what, command)
             code, message = failure(answer)
             if answer.status == 0 and answer.flag == "-":
-                return answer
+                for each in remarks(answer)[:SHOWN]:
+                    self.work.say(f"     {each}")
+                return
             if code != LOCK_NOT_AVAILABLE:
                 raise StepFailed(f"{what}: {message or _reason(answer)}")
             holders = self._holders(values) or waited_for or message

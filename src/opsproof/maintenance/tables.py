@@ -84,11 +84,14 @@ def look(session: Session, names: Iterable[Name] | Literal["users", "all"]) -> T
         InventoryError: one is not there.
         MeasurementError: they cannot be seen.
     """
-    said = session.ask("tables.sql", names=json.dumps(names if isinstance(names, str) else list(names)))
-    if said["missing"]:
-        missing = _few([".".join(each) for each in said["missing"]])
-        raise InventoryError(f"no table of {session.client.name} is called {missing}")
-    return Tables(tuple(Table(**each) for each in said["tables"]), float(said["now"]))
+    if isinstance(names, str):
+        parts = [session.ask("tables.sql", names=json.dumps(names))]
+    else:
+        parts = session.ask_by_name("tables.sql", names)
+    if missing := [".".join(each) for part in parts for each in part["missing"]]:
+        raise InventoryError(f"no table of {session.client.name} is called {_few(missing)}")
+    found = {(each["schema"], each["name"]): Table(**each) for part in parts for each in part["tables"]}
+    return Tables(tuple(found.values()), float(parts[0]["now"]))
 
 
 def _few(names: list[str]) -> str:

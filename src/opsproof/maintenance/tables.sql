@@ -15,7 +15,7 @@ found AS (
       FROM wanted LEFT JOIN pg_namespace ON nspname = schema
       LEFT JOIN pg_class c ON relnamespace = pg_namespace.oid AND relname = name AND relkind IN ('r', 'm', 'p', 't')),
 tables AS (
-    SELECT min(ord) AS ord, relid, bool_and(within) AS within FROM (
+    SELECT min(ord) AS ord, relid, bool_or(within) AS within FROM (
         SELECT ord, oid AS relid, false AS within FROM found WHERE oid IS NOT NULL
         UNION ALL
         SELECT ord, leaf.relid, true FROM found, pg_partition_tree(oid) leaf WHERE relkind = 'p' AND isleaf) every

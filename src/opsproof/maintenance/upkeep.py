@@ -86,6 +86,7 @@ class TablesAction(Maintaining):
 
     def _undone(self) -> list[Table]:
         """A partitioned table holds nothing to be vacuumed."""
-        now = tables.look(self.session, [each.key for each in self.found.every]).every
+        names = {each.key for each in self.found.every}
+        now = tables.look(self.session, "users" if self.options.all else names).every
         marks = [(each, each.analyzed if each.root else getattr(each, self.mark)) for each in now]
-        return [each for each, mark in marks if (mark or 0) < self.found.now]
+        return [each for each, mark in marks if each.key in names and (mark or 0) < self.found.now]
