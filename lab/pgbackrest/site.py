@@ -176,22 +176,21 @@ class Site:
             words = self.words(PROGRAMS / "pg_ctl", "-D", pid.parent, "-m", mode, "-w", "stop")
             subprocess.run(words, cwd="/", capture_output=True, check=False)
 
-    def save(self) -> None:
+    def save(self, name: str = "kept") -> None:
         """Keeps all as it is now, for `reset`."""
         self.stop("fast")
-        shutil.rmtree(self.home / "kept", ignore_errors=True)
-        for name in ("data", "repo"):
-            self.run("mkdir", "-p", self.home / "kept")
-            self.run("cp", "-a", self.home / name, self.home / "kept" / name)
+        self.run("mkdir", self.home / name)
+        for path in (*self.home.glob("data*"), self.repo):
+            self.run("cp", "-a", path, self.home / name)
         self.start()
 
-    def reset(self) -> None:
+    def reset(self, name: str = "kept") -> None:
         """Makes all as it was kept: nothing of what was done since is left."""
         self.stop()
-        for path in (*self.home.glob("data*"), self.repo, *(self.home / "lock").iterdir()):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-        for name in ("data", "repo"):
-            self.run("cp", "-a", self.home / "kept" / name, self.home / name)
+        for path in (*self.home.glob("data*"), self.repo):
+            self.run("rm", "-rf", path)
+        for path in (self.home / name).iterdir():
+            self.run("cp", "-a", path, self.home)
         self.start()
 
     def remove(self) -> None:

@@ -37,7 +37,7 @@ def begun(site, *words):
 def wait_for(holds, process):
     """Until something holds, or the process has ended."""
     deadline = time.monotonic() + 60
-    while not holds() and process.poll() is None:
+    while not holds() and (process is None or process.poll() is None):
         assert time.monotonic() < deadline
         time.sleep(0.002)
 

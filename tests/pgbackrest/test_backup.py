@@ -230,10 +230,8 @@ def kill_pgbackrest(process, site):
 )
 def test_killed_at_any_moment_it_leaves_what_the_next_one_clears(site, kill, moment_s):
     before = labels(site)
-    with subprocess.Popen(
-        site.action_words("backup", "--apply"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        wait_for(lambda: any(pid for pid in working(site)), process)
+    with begun(site, "backup", "--apply") as process:
+        wait_for(lambda: bool(working(site)), process)
         time.sleep(moment_s)
         kill(process, site)
         process.wait(60)

@@ -83,8 +83,8 @@ class ClusterDeed:
         self.switch = switch.switch(self.work, self.action.client)
         if begun.word == RETURNING:
             title = f"put back what served before the restore of {begun.label}: that was interrupted"
-            return [Step(f"{title}; start it and {self.switch.stops}", lambda: self._back(begun))]
-        title = f"finish the restore of {begun.label}, which was interrupted: start it and {self.switch.stops}"
+            return [Step(f"{title}; start {_all('it', self.switch)}", lambda: self._back(begun))]
+        title = f"finish the restore of {begun.label}, which was interrupted: start {_all('it', self.switch)}"
         return [Step(title, lambda: self._forth(begun)), *self._waiting(begun)]
 
     def restoring(self) -> list[Step]:
@@ -118,7 +118,7 @@ class ClusterDeed:
                 ("try", self._up()),
                 *running.turns("start"),
             ]
-            title = f"start the cluster and {running.stops}: a swap was interrupted"
+            title = f"start {_all('the cluster', running)}: a swap was interrupted"
             steps.insert(0, Step(title, lambda: self._do(turns, "the start")))
         return steps
 
@@ -161,7 +161,7 @@ class ClusterDeed:
         mark = self._wanted(SWAPPING, self.restored.path)
         there = self.cluster.state != "none"
         old = f", which stays as {self._aside(mark)}" if there else ", which is gone"
-        title = f"stop {self.switch.stops} and the cluster, put {self.restored.path} in the place of {self.data}{old}"
+        title = f"stop {_all('the cluster', self.switch)}, put {self.restored.path} in the place of {self.data}{old}"
         return [Step(f"{title}, start again: {self._loss()}", lambda: self._swap(mark)), *self._waiting(mark)]
 
     def _loss(self) -> str:
@@ -310,3 +310,7 @@ class ClusterDeed:
             except OpsproofError:
                 raise StepFailed(f"{error}; {self.restored.path} may still be there") from error
             raise StepFailed(f"{error}; {self.restored.path} is removed, and {self.data} as it was") from error
+
+
+def _all(cluster: str, others: switch.Switch) -> str:
+    return " and ".join([cluster, *others.processes])
