@@ -159,7 +159,7 @@ def test_a_host_without_tunnels_answers_all_but_its_databases(postgres, sshd):
     host = Host.model_validate(
         {
             "transport": "paramiko://nowhere",
-            "databases": {"db": postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}},
+            "databases": {"db": postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}},
         }
     ).placed("vps", ())
     recording = gather(host, {("database_receptions", "db")}, client=object())
