@@ -9,7 +9,7 @@ import pytest
 
 from lab.pgbackrest import history
 from lab.pgbackrest.faults import backing_up, working
-from tests.pgbackrest.acting import again, wait_for
+from tests.pgbackrest.acting import again, begun, wait_for
 from tests.pgbackrest.acting import kill as kill_all
 
 DAY_S = 86400
