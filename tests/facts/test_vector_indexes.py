@@ -220,7 +220,7 @@ def test_a_real_index_is_described(state, items):
     found = state()
     (build,) = items.execute(f"SELECT pg_relation_filenode('shop.{NAME}')".encode()).fetchone()
     assert (found.name, found.method, found.valid) == (f"shop.{NAME}", "ivfflat", True)
-    assert (found.column, found.lists, found.dimensions, found.value_bytes) == ("embedding", 20, 16, 72)
+    assert (found.lists, found.dimensions, found.value_bytes) == (20, 16, 72)
     assert (found.build, found.rows, found.inserted.value) == (build, ROWS, ROWS)
     assert found.release == "current"
     assert found.lists_ratio == pytest.approx(20 / 3, rel=0.01)
@@ -236,7 +236,7 @@ def test_an_index_that_is_not_there_is_absent(state, fields):
 
 def index(**fields):
     usual = {
-        "name": "public.x", "method": "ivfflat", "valid": True, "column": "embedding", "build": 7, "lists": 100,
+        "name": "public.x", "method": "ivfflat", "valid": True, "build": 7, "lists": 100,
         "size_bytes": 10**8, "dimensions": 1024, "value_bytes": 4104, "rows": 100_000,
         "inserted": Counter(150_000, 0.0, 1000.0), "maintenance_bytes": 64 * 2**20, "extension": "0.8.6",
         "library": "0.8.6",

@@ -43,7 +43,6 @@ class VectorIndexState:
     name: str
     method: str
     valid: bool
-    column: str
     build: int
     lists: int | None
     size_bytes: int
@@ -125,7 +124,7 @@ class VectorIndexes(SqlNounFact[VectorIndex, VectorIndexState]):
         rows = result.require()
         if not rows:
             raise Absent(f"{noun.table} has no vector index of the declared name")
-        ((name, method, valid, column, build, lists, size, dimensions, kind, *more),) = rows
+        ((name, method, valid, build, lists, size, dimensions, kind, *more),) = rows
         count, inserted, since, now, memory, extension, library, counting = more
         if not counting:
             raise MeasurementError("track_counts is off, so that nothing is counted")
@@ -133,7 +132,6 @@ class VectorIndexes(SqlNounFact[VectorIndex, VectorIndexState]):
             name=str(name),
             method=str(method),
             valid=bool(valid),
-            column=str(column),
             build=int(build),
             lists=None if lists is None else int(lists),
             size_bytes=int(size),

@@ -1,4 +1,4 @@
-SELECT space.nspname || '.' || name.relname, method.amname, i.indisvalid AND i.indisready AND i.indislive, pg_get_indexdef(i.indexrelid, 1, false),
+SELECT space.nspname || '.' || name.relname, method.amname, i.indisvalid AND i.indisready AND i.indislive,
        pg_relation_filenode(i.indexrelid)::bigint,
        (SELECT option_value::integer FROM pg_options_to_table(name.reloptions) WHERE option_name = 'lists'),
        pg_relation_size(i.indexrelid), key.atttypmod, format_type(key.atttypid, NULL),
