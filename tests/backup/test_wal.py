@@ -83,7 +83,8 @@ SPANS = [run(1, 10, 11), run(1, 20), run(1, 30, 31)]
     ids=[
         "whole", "older than the oldest", "an old gap", "a newer gap", "after the newest", "its first segment",
         "its last segment", "within the newest", "expired between two", "expired between all",
-        "expired, and one too many", "expired, and a gap after", "a new timeline", "gone back", "a hole at the joint", "a gap on the new timeline",
+        "expired, and one too many", "expired, and a gap after", "a new timeline", "gone back", "a hole at the joint",
+        "a gap on the new timeline",
         "a backup on the new timeline", "an empty archive", "no backup",
     ],
 )  # fmt: skip

@@ -100,7 +100,10 @@ def test_every_daily_and_weekly_check_is_named_by_a_fault(name):
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=True)
     checks = set(re.findall(r"::(\w+)", done.stdout))
     assert checks
-    assert checks - {check(name) for fault in (*FAULTS, *DOCKER_FAULTS, *PGBACKREST_FAULTS) for name in fault.expected} == set()
+    assert (
+        checks - {check(name) for fault in (*FAULTS, *DOCKER_FAULTS, *PGBACKREST_FAULTS) for name in fault.expected}
+        == set()
+    )
 
 
 @pytest.mark.lab
