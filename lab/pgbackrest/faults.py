@@ -30,7 +30,7 @@ EVERY = (*OF_THE_NEWEST, *OF_THE_ARCHIVE, "test_no_backup_was_interrupted", "tes
 
 def _segments(site: Site) -> list[Path]:
     """The segments in the archive, oldest first."""
-    return sorted(site.repo.glob("archive/metachat/15-1/0*/0*-*"))
+    return sorted(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
 
 
 def _of(site: Site, label: str, pattern: str) -> Path:

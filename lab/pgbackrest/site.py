@@ -1,4 +1,4 @@
-"""One cluster of PostgreSQL 15, which archives to a repository of pgBackRest beside it; both from Debian's packages."""
+"""One cluster that archives to a repository of pgBackRest beside it; both from Debian's packages."""
 
 import os
 import shutil
@@ -13,7 +13,9 @@ from lab.errors import LabError
 from lab.layout import REPOSITORY
 from lab.pgbackrest import history
 
-PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+VERSIONS = Path("/usr/lib/postgresql")
+USUAL = "15"
+"""The version of Debian 12, and of the committed inventory; another one where that is not installed."""
 HOME = "/tmp/opsproof-pgbackrest"
 """The home that stands in the committed inventory."""
 OWNER = "postgres"
@@ -56,9 +58,16 @@ CREATE TABLE tenants AS SELECT n AS id FROM generate_series(1, 50) n;
 """
 
 
+def programs() -> Path:
+    """The folder of the server's programs."""
+    found = sorted((int(each.parents[1].name), each.parent) for each in VERSIONS.glob("*/bin/initdb"))
+    usual = VERSIONS / USUAL / "bin"
+    return usual if (usual / "initdb").exists() or not found else found[-1][1]
+
+
 def missing() -> str:
     """What this needs and is not there; empty where all is."""
-    wanted = {"pgbackrest": shutil.which("pgbackrest"), "postgresql-15": (PROGRAMS / "initdb").exists()}
+    wanted = {"pgbackrest": shutil.which("pgbackrest"), "postgresql": (programs() / "initdb").exists()}
     return ", ".join(name for name, found in wanted.items() if not found)
 
 
@@ -121,7 +130,9 @@ class Site:
             self.run("mkdir", "-m", "0750", self.home / name)
         (self.home / "socket").chmod(0o755)
         self._write(self.home / "pgbackrest.conf", _PGBACKREST)
-        self.run(PROGRAMS / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", "--no-sync")
+        self.run(
+            programs() / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", "--no-sync"
+        )
         self._write(self.data / "postgresql.conf", _POSTGRES)
         self.start()
         self.pgbackrest("stanza-create")
@@ -162,7 +173,7 @@ class Site:
     def control(self, verb: str, mode: str = "fast") -> list[str]:
         """The command that starts or stops the cluster."""
         how = ("-l", self.home / "log" / "postgresql.log") if verb == "start" else ("-m", mode)
-        return self.words(PROGRAMS / "pg_ctl", "-D", self.data, *how, "-w", verb)
+        return self.words(programs() / "pg_ctl", "-D", self.data, *how, "-w", verb)
 
     def start(self) -> None:
         """Starts the cluster; LabError where it does not come up."""
@@ -173,7 +184,7 @@ class Site:
     def stop(self, mode: str = "immediate") -> None:
         """Stops whatever serves from the home, also what was restored."""
         for pid in self.home.glob("data*/postmaster.pid"):
-            words = self.words(PROGRAMS / "pg_ctl", "-D", pid.parent, "-m", mode, "-w", "stop")
+            words = self.words(programs() / "pg_ctl", "-D", pid.parent, "-m", mode, "-w", "stop")
             subprocess.run(words, cwd="/", capture_output=True, check=False)
 
     def save(self, name: str = "kept") -> None:
@@ -201,6 +212,7 @@ class Site:
     def inventory(self, path: Path, more: str = "") -> Path:
         """The committed inventory, for this home, with more keys of the backup."""
         text = (REPOSITORY / "inventory" / "lab-pgbackrest.toml").read_text()
+        text = text.replace(str(VERSIONS / USUAL / "bin"), str(programs()))
         text = text.replace(HOME, str(self.home)).replace('extends = "', f'extends = "{REPOSITORY}/inventory/')
         if not self.owner:
             text = text.replace(f'run_as = "{OWNER}"\n', "").replace(f'"sudo", "-n", "-u", "{OWNER}", "--", ', "")

@@ -8,6 +8,8 @@ import pytest
 from opsproof.action import drills
 from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
 
+pytestmark = pytest.mark.pgbackrest
+
 
 def drill(site, *more):
     done = site.action("restore_drill", "--apply", *more)
@@ -53,7 +55,7 @@ def test_a_gap_in_the_log_is_no_end_of_it(site):
     for body in ("one", "two", "three"):
         site.write(body)
         site.archive()
-    sorted(site.repo.glob("archive/metachat/15-1/0*/0*-*"))[-2].unlink()
+    sorted(site.repo.glob("archive/metachat/*-1/0*/0*-*"))[-2].unlink()
     done = drill(site)
     assert done.returncode == 5
     assert "a segment in between lacks" in done.stderr

@@ -5,6 +5,8 @@ import pytest
 from lab.pgbackrest.faults import FAULTS
 from tests.proving import Proof, Rounds, agree, bad, expected, identity, surprising
 
+pytestmark = pytest.mark.pgbackrest
+
 MARKER = "weekly"
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
 
+pytestmark = pytest.mark.pgbackrest
+
 
 def between(site):
     """A moment between two rows, both of them archived."""
@@ -39,7 +41,7 @@ def test_a_moment_comes_back_and_the_cluster_goes_on_archiving(site, moment):
     assert beside(site) == ["before"]
     site.write("on the new timeline")
     site.archive()
-    assert list(site.repo.glob("archive/metachat/15-1/00000002.history"))
+    assert list(site.repo.glob("archive/metachat/*-1/00000002.history"))
     assert site.action("backup", "--apply").returncode == 0
     drilled = site.action("restore_drill", "--apply")
     assert (drilled.returncode, drilled.stderr) == (0, "")
