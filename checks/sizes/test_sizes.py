@@ -9,6 +9,7 @@ def test_largest_table_can_be_maintained(relation_sizes, database, allowed, evid
     """Maintenance takes longer with every gigabyte: partition it, or let old rows go."""
     sizes = relation_sizes[database]
     earlier = remembered(sizes.readings)
+    evidence("the database", sizes.lines((sizes.whole,), earlier))
     evidence("largest tables", sizes.lines(sizes.tables, earlier))
     evidence("largest indexes", sizes.lines(sizes.indexes, earlier))
     assert sizes.largest_bytes in allowed.table_size

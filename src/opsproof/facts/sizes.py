@@ -33,18 +33,21 @@ class RelationSize:
 
 @dataclass(frozen=True)
 class LargestRelations:
-    """The ten largest tables and the ten largest indexes, the largest first, at the server's time `now`."""
+    """The ten largest tables and the ten largest indexes, the largest first, at the server's time `now`.
+
+    `whole` is all relations together, as they were when each was last vacuumed or analyzed.
+    """
 
     tables: tuple[RelationSize, ...]
     indexes: tuple[RelationSize, ...]
+    whole: RelationSize
     now: float
 
     @property
     def readings(self) -> dict[str, Counter]:
         """Their sizes, by name, for later runs."""
-        return {
-            f"size of {each.name}": Counter(each.size_bytes, 0.0, self.now) for each in (*self.tables, *self.indexes)
-        }
+        every = (self.whole, *self.tables, *self.indexes)
+        return {f"size of {each.name}": Counter(each.size_bytes, 0.0, self.now) for each in every}
 
     def lines(self, found: tuple[RelationSize, ...], earlier: dict[str, list[Counter]]) -> list[str]:
         """Tables or indexes in words, by readings of earlier runs."""
@@ -67,12 +70,11 @@ class RelationSizes(SqlFact[LargestRelations]):
         sizes = sorted((_size(row) for row in rows), key=lambda each: -each.size_bytes)
         if not sizes:
             raise OutputError("pg_class shows no table, not even its own")
-        tables = [each for each in sizes if not each.is_index]
-        return LargestRelations(
-            tuple(tables[:10]), tuple(each for each in sizes if each.is_index)[:10], float(rows[0][3])
-        )
+        tables, indexes = ([each for each in sizes if each.is_index is kind][:10] for kind in (False, True))
+        whole = RelationSize("all relations", False, int(rows[0][3]))
+        return LargestRelations(tuple(tables), tuple(indexes), whole, float(rows[0][4]))
 
 
 def _size(row: list[Any]) -> RelationSize:
-    is_index, name, size, _ = row
-    return RelationSize(name, is_index, int(size))
+    is_index, name, size, *_ = row
+    return RelationSize(name, bool(is_index), int(size))

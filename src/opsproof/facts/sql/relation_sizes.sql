@@ -9,5 +9,6 @@ WITH large AS (
 )
 SELECT is_index, nspname || '.' || relname,
        CASE WHEN is_index THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END,
+       (SELECT sum(relpages::bigint) * 8192 FROM pg_class WHERE relkind IN ('r', 'm', 't', 'i'))::bigint,
        extract(epoch FROM now())::float8
   FROM owner JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace

@@ -30,13 +30,15 @@ WITH counted AS (
              + (setting ->> 'autovacuum_analyze_scale_factor')::float8 * greatest(reltuples, 0) AS change_trigger
       FROM known
 ), flagged AS (
+    -- ANALYZE passes pg_statistic over, whatever changes in it.
     SELECT called, relkind = 't' AS is_toast, live, dead, dead_trigger, changed, change_trigger, vacuum_age,
            array_remove(ARRAY[
                -- Autovacuum looks every minute: what it has just been at may be beyond its trigger again.
                CASE WHEN dead >= 10000 AND (dead > 2 * dead_trigger
                          OR dead > dead_trigger AND coalesce(vacuum_age > 600, true)) THEN 'dead' END,
                CASE WHEN dead > dead_trigger OR inserted > insert_trigger THEN 'due' END,
-               CASE WHEN changed >= 10000 AND changed > 2 * change_trigger AND relkind <> 't' THEN 'stale' END,
+               CASE WHEN changed >= 10000 AND changed > 2 * change_trigger AND relkind <> 't'
+                         AND oid <> 'pg_statistic'::regclass THEN 'stale' END,
                CASE WHEN greatest(live, reltuples) >= 1000 AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
                          AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL THEN 'unanalyzed' END,
                CASE WHEN reltuples >= 10000 AND live + dead + changed + inserted = 0 THEN 'uncounted' END,
