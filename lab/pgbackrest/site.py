@@ -40,6 +40,7 @@ log-level-file=off
 lock-path={home}/lock
 spool-path={home}/spool
 archive-timeout=3
+job-retry=0
 compress-type=zst
 start-fast=y
 
