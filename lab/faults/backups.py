@@ -304,9 +304,8 @@ def drill_slow(lab: Lab) -> Iterator[None]:
 def database_grown(lab: Lab) -> Iterator[None]:
     """A table that nobody prunes."""
     with lab.connect() as admin:
-        admin.execute("CREATE TABLE pile AS SELECT repeat(md5(n::text), 200) FROM generate_series(1, 10000) n")
-        admin.execute("ALTER TABLE pile ALTER COLUMN repeat SET STORAGE EXTERNAL")
-        admin.execute("INSERT INTO pile SELECT repeat(md5(n::text), 200) FROM generate_series(1, 12000) n")
+        admin.execute("CREATE TABLE pile (id int PRIMARY KEY, body text STORAGE EXTERNAL)")
+        admin.execute("INSERT INTO pile SELECT n, repeat(md5(n::text), 200) FROM generate_series(1, 16000) n")
         admin.execute("ANALYZE pile")
         yield
         admin.execute("DROP TABLE pile")
