@@ -20,7 +20,7 @@ from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
 from opsproof.backup.manifest import File
 from opsproof.backup.progress import Paced
 from opsproof.backup.s3 import Bucket
-from opsproof.backup.shelf import Reading, in_order
+from opsproof.backup.shelf import Reading, in_order, is_dated
 from opsproof.errors import MeasurementError
 from opsproof.models import Host
 from opsproof.nouns import Backup
@@ -77,7 +77,8 @@ class Copies:
     @property
     def sets(self) -> list[str]:
         """The whole ones, oldest first: what has a list."""
-        return in_order((each.removesuffix(LIST) for each in self.ages if each.endswith(LIST)), self.now)
+        names = (each.removesuffix(LIST) for each in self.ages if each.endswith(LIST))
+        return in_order((each for each in names if is_dated(each)), self.now)
 
     @property
     def stale(self) -> list[str]:
