@@ -206,6 +206,7 @@ def _session(target: Target, parameters: dict[str, Any], password: str | None) -
         "statement_timeout": f"{target.timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
         "row_security": "off",
+        "TimeZone": "UTC",
         "jit": "off",  # to compile a query of the catalogs takes longer than to answer it
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

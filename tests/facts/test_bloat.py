@@ -129,6 +129,11 @@ def test_what_a_wide_row_leaves_of_its_page_is_no_bloat(cluster, made, bloats, h
     assert before.share == pytest.approx(100 * (1 - after / before.space.size_bytes), abs=POINTS)
 
 
+def test_an_index_that_is_not_valid_is_passed_over(cluster, made, bloats):
+    made([*MANY, UNIQUE], [MOST, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_id'::regclass"])
+    assert bloats("indexes") == []
+
+
 def test_what_is_not_suspected_is_not_read(cluster, made, bloats):
     made(PLAIN, [])
     (bloat,) = bloats("tables")

@@ -69,6 +69,11 @@ def test_sound_indexes_are_not_broken(admin, found):
     assert found(InvalidIndexes) == InvalidIndexes().parse(Result([]), None)
 
 
+def test_who_builds_an_index_only_some_roles_see():
+    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+        InvalidIndexes().parse(Result([["shop", "t_a", "t", False, False]]), None)
+
+
 def test_what_was_cut_off_is_invalid_or_left_over(admin, found, cut_off):
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a int)")
     cut_off("CREATE INDEX CONCURRENTLY t_a ON t (a)")
@@ -126,6 +131,16 @@ def test_parts_of_a_partitioned_index_are_judged_by_the_whole(admin, found):
     admin.execute("CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); CREATE TABLE t1 PARTITION OF t DEFAULT")
     admin.execute("CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
     assert [each.name for each in found(RedundantIndexes)] == ["shop.one"]
+
+
+def test_many_partitions_hide_no_index(admin, found):
+    admin.execute("CREATE TABLE m (a int, b int) PARTITION BY LIST (a); CREATE TABLE t (a int, b int)")
+    for number in range(350):
+        admin.execute(f"CREATE TABLE m{number} PARTITION OF m FOR VALUES IN ({number})")
+    for of in ("m", "t"):
+        admin.execute(f"CREATE INDEX ON {of} (a); CREATE INDEX ON {of} (a, b); CREATE INDEX ON {of} (a, b, a)")
+    names = {each.name for each in found(RedundantIndexes)}
+    assert names == {f"shop.{of}_{columns}_idx" for of in ("m", "t") for columns in ("a", "a_b")}
 
 
 def test_the_size_and_the_reason_are_said(admin, found):
@@ -259,7 +274,7 @@ def test_a_table_is_read_whole_as_often_as_its_rows_were_read(admin, found):
 
 
 def table(whole, by_index, now=100.0):
-    return ScannedTable("t", 20000, Counter(whole, 0.0, now * DAY), Counter(by_index, 0.0, now * DAY))
+    return ScannedTable("t", 20000, Counter(whole * 20000, 0.0, now * DAY), Counter(by_index, 0.0, now * DAY))
 
 
 def judged(table, earlier):
@@ -280,14 +295,20 @@ def judged(table, earlier):
 )
 def test_a_table_counts_that_is_read_whole_ten_times_a_day(whole, before, found):
     earlier = {
-        "read whole t": [Counter(value, 0.0, day * DAY) for value, day in before],
-        "read by index t": [Counter(4000, 0.0, day * DAY) for _, day in before],
+        "rows read t": [Counter(value * 20000, 0.0, day * DAY) for value, day in before],
+        "index scans t": [Counter(4000, 0.0, day * DAY) for _, day in before],
     }
     assert judged(table(whole, 5000), earlier) == found
 
 
+def test_a_table_that_grows_is_not_counted_anew():
+    earlier = {"rows read t": [Counter(5e6, 0.0, 99 * DAY)], "index scans t": [Counter(4000, 0.0, 99 * DAY)]}
+    grown = ScannedTable("t", 10**6, Counter(7e6, 0.0, 100 * DAY), Counter(5000, 0.0, 100 * DAY))
+    assert grown.since(earlier).whole == 2
+
+
 def test_counters_that_began_anew_count_from_there():
-    earlier = {"read whole t": [Counter(9000, -5.0, 99 * DAY)], "read by index t": [Counter(9000, -5.0, 99 * DAY)]}
+    earlier = {"rows read t": [Counter(9e9, -5.0, 99 * DAY)], "index scans t": [Counter(9000, -5.0, 99 * DAY)]}
     assert judged(table(20, 7), earlier) == [(20, 7)]
 
 

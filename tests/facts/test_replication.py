@@ -2,8 +2,9 @@ import pytest
 
 from lab.postgres import SUPERUSER
 from opsproof.database import Result, ask
-from opsproof.errors import Absent
-from opsproof.facts.replication import Archiver, ReplicationSlots, Slot, Standbys, WalArchiver
+from opsproof.errors import Absent, MeasurementError
+from opsproof.facts.replication import Archiver, Receivers, ReplicationSlots, Slot, Standby, Standbys, WalArchiver
+from opsproof.limits import Estimate
 from opsproof.nouns import Database
 
 
@@ -32,14 +33,27 @@ def test_a_slot_says_what_is_kept_for_it():
 
 
 def test_a_declared_standby_that_is_not_connected_is_absent(postgres):
-    assert found(postgres, Standbys) == ()
+    assert found(postgres, Standbys) == Receivers(())
     with pytest.raises(Absent, match="far: declared as a standby, but not connected"):
         found(postgres, Standbys, standbys=["far"])
 
 
 def test_a_connected_standby_says_how_far_behind_it_is():
-    (standby,) = Standbys().parse(Result([["far", "streaming", 2e6, 7.5]]), Database(dsn="host=x", standbys=["far"]))
-    assert str(standby) == "far: streaming, 2 MB and 7.5 s behind"
+    row = [True, "far", "streaming", 2e6, 7.5]
+    found = Standbys().parse(Result([row]), Database(dsn="host=x", standbys=["far"]))
+    assert str(found.standbys[0]) == "far: streaming, 2 MB and 7.5 s behind"
+    assert found.lag_s == 7.5
+
+
+def test_a_standby_that_catches_up_may_be_behind_by_more_than_it_says():
+    late, there = Standby("far", "catchup", 2e9, 0.5), Standby("near", "catchup", 0.0, 0.0)
+    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far still catches up")
+    assert Receivers((there,)).lag_s == 0
+
+
+def test_a_role_that_sees_no_receiver_knows_nothing():
+    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+        Standbys().parse(Result([[False, None, None, None, 0.0]]), Database(dsn="host=x"))
 
 
 def test_a_server_that_does_not_archive_never_failed(postgres):

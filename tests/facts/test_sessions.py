@@ -103,6 +103,11 @@ def test_maintenance_is_exempt(session, postgres):
     keeping.execute("ROLLBACK")
 
 
+def test_maintenance_that_rests_in_its_transaction_is_not_exempt(session, postgres):
+    session().execute("BEGIN; ANALYZE rows")
+    assert len(found(postgres, OpenTransactions).idle) == 1
+
+
 def test_a_queue_is_told_as_a_tree(session, postgres):
     first, second, third = session(application_name="first"), session(application_name="second"), session()
     first.execute("BEGIN; UPDATE rows SET id = 1")

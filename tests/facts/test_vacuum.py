@@ -93,6 +93,19 @@ def test_a_partitioned_table_without_statistics_of_its_own_is_told(table, upkeep
     assert upkeep()[0] is None
 
 
+def test_a_partitioned_table_that_has_outgrown_its_statistics_is_told(table, upkeep):
+    table("CREATE TABLE t (id integer) PARTITION BY RANGE (id)")
+    table("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (99999) PARTITION BY RANGE (id)")
+    table("CREATE TABLE t2 PARTITION OF t1 FOR VALUES FROM (0) TO (99999)")
+    table("INSERT INTO t SELECT generate_series(1, 2000)", "ANALYZE t")
+    table("INSERT INTO t SELECT generate_series(2001, 4000)", "ANALYZE t2")
+    said, found = upkeep()
+    assert (said.flags, said.live, said.changed) == (("stale",), 4000, 2000)
+    assert found.changed_share == 50
+    table("ANALYZE t")
+    assert upkeep()[0] is None
+
+
 def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
     table(MADE, "ANALYZE t", "SELECT pg_stat_reset_single_table_counters('t'::regclass)")
     said, found = upkeep()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -42,8 +43,11 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
     sql = sql_file("invalid_indexes")
 
     def parse(self, result: Result, database: Database) -> BrokenIndexes:
-        """Both kinds apart, for each has a remedy of its own."""
-        found = [(left, FoundIndex(f"{schema}.{name}", f"of {of}")) for schema, name, of, left in result.require()]
+        """Both kinds apart, for each has a remedy of its own; who builds them now only some roles see."""
+        rows = result.require()
+        if not all(sees for *_, sees in rows):
+            raise MeasurementError(BLIND)
+        found = [(left, FoundIndex(f"{schema}.{name}", f"of {of}")) for schema, name, of, left, _ in rows]
         return BrokenIndexes(
             tuple(each for left, each in found if not left), tuple(each for left, each in found if left)
         )
@@ -179,23 +183,24 @@ class TablesWithoutKey(SqlFact[tuple[FoundIndex, ...]]):
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """A large table: how often it was read from end to end, and by an index, since the statistics began."""
+    """A large table: how many rows were read from end to end, and how often by an index, since the statistics began."""
 
     name: str
     rows: int
-    whole: Counter
+    rows_read: Counter
     by_index: Counter
 
     @property
     def readings(self) -> dict[str, Counter]:
         """What a later run needs in order to know what happened since this one."""
-        return {f"read whole {self.name}": self.whole, f"read by index {self.name}": self.by_index}
+        return {f"rows read {self.name}": self.rows_read, f"index scans {self.name}": self.by_index}
 
     def since(self, earlier: dict[str, list[Counter]]) -> "Scans":
         """What happened since the last of the `earlier` runs that knew it."""
-        whole, by_index = (grown(each, earlier[name]) for name, each in self.readings.items())
-        began = earlier[f"read whole {self.name}"][-1:] or [Counter(0, 0, self.whole.born)]
-        return Scans(self.name, self.rows, whole, by_index, (self.whole.now - began[0].now) / DAY_S)
+        rows_read, by_index = (grown(each, earlier[name]) for name, each in self.readings.items())
+        began = earlier[f"rows read {self.name}"][-1:] or [Counter(0, 0, self.rows_read.born)]
+        days = (self.rows_read.now - began[0].now) / DAY_S
+        return Scans(self.name, self.rows, rows_read / self.rows, by_index, days)
 
 
 @dataclass(frozen=True)
@@ -255,7 +260,7 @@ class TableScans(SqlFact[LargeTables]):
             raise MeasurementError("track_counts is off, so that nothing is counted")
         return LargeTables(
             tuple(
-                ScannedTable(str(name), int(rows), Counter(whole, since, now), Counter(int(by_index), since, now))
-                for name, rows, whole, by_index, since, now, _ in rows
+                ScannedTable(str(name), int(rows), Counter(int(read), since, now), Counter(int(by_index), since, now))
+                for name, rows, read, by_index, since, now, _ in rows
             )
         )

@@ -1,10 +1,13 @@
 """Who takes the write-ahead log away: replication slots, standbys, the archiver."""
 
 from dataclasses import dataclass
+from math import inf
 
 from opsproof.database import Result
-from opsproof.errors import Absent
+from opsproof.errors import Absent, MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.sessions import BLIND
+from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
 
@@ -58,7 +61,21 @@ class Standby:
         return f"{self.name}: {self.state}, {show(self.behind_bytes, 'bytes')} and {show(self.lag_s, 'seconds')} behind"
 
 
-class Standbys(SqlFact[tuple[Standby, ...]]):
+@dataclass(frozen=True)
+class Receivers:
+    """The receivers of the log that are connected."""
+
+    standbys: tuple[Standby, ...]
+
+    @property
+    def lag_s(self) -> float | Estimate:
+        """How long the worst has been behind, in seconds; of one that catches up the server cannot tell."""
+        longest = max((each.lag_s for each in self.standbys), default=0.0)
+        late = [each.name for each in self.standbys if each.state != "streaming" and each.behind_bytes > 0]
+        return Estimate(longest, inf, f"{' and '.join(late)} still catches up") if late else longest
+
+
+class Standbys(SqlFact[Receivers]):
     """Every receiver of the log that is connected, but for base backups.
 
     A receiver that hangs reports nothing, so that its last lag stays small. It reports every ten seconds at least: from
@@ -67,14 +84,19 @@ class Standbys(SqlFact[tuple[Standby, ...]]):
 
     sql = sql_file("standbys")
 
-    def parse(self, result: Result, database: Database) -> tuple[Standby, ...]:
+    def parse(self, result: Result, database: Database) -> Receivers:
         """Absent where a declared one is not connected."""
+        rows = result.require()
+        if not rows[0][0]:
+            raise MeasurementError(BLIND)
         found = tuple(
-            Standby(str(name), str(state), float(behind), float(lag)) for name, state, behind, lag in result.require()
+            Standby(str(name), str(state), float(behind), float(lag))
+            for _, name, state, behind, lag in rows
+            if name is not None
         )
         if missing := sorted(set(database.standbys) - {each.name for each in found}):
             raise Absent(f"{' and '.join(missing)}: declared as a standby, but not connected")
-        return found
+        return Receivers(found)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 from opsproof.quantities import show
 from opsproof.samples import Counter
@@ -112,16 +113,21 @@ class StatementList:
 class Statements(SqlFact[StatementList]):
     """The fifty statements that took most time in all and the ten slowest, of those called twenty times or more.
 
-    Maintenance and copying take the time that they take. So does what opsproof itself asks.
+    Maintenance and copying take the time that they take. So does what opsproof itself asks: what its role reads of the
+    catalogs.
     """
 
     sql = sql_file("statements")
 
     def parse(self, result: Result, database: Database) -> StatementList:
-        """Statements by their normalised text, in which no value stands."""
+        """Statements by their text without values; of what is not normalised, by its first word."""
+        rows = result.require()
+        if not rows[0][0]:
+            raise MeasurementError(BLIND)
         return StatementList(
             tuple(
-                Statement(str(number), int(calls), float(total), float(longest), str(text), float(now))
-                for number, calls, total, longest, text, now in result.require()
+                Statement(str(number), int(calls), float(total), float(longest), str(text or "not told"), float(now))
+                for _, number, calls, total, longest, text, now in rows
+                if number is not None
             )
         )

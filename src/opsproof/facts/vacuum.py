@@ -114,7 +114,7 @@ class DatabaseUpkeep:
 
     @property
     def stale(self) -> Tables:
-        """Tables with 10,000 changed rows or more, which are more than twice what brings an ANALYZE."""
+        """Tables with 10,000 changed rows, more than twice what brings an ANALYZE; partitioned ones by their size."""
         return Tables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
 
     @property

@@ -28,7 +28,8 @@ WITH large AS MATERIALIZED (
       FROM (SELECT oid FROM pg_class WHERE relkind = 'i' AND relpages >= 128
             UNION SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM large)) AS candidate
       JOIN pg_class c USING (oid) JOIN pg_am a ON a.oid = relam AND amname = 'btree'
-      JOIN pg_index i ON indexrelid = c.oid
+      -- pgstatindex refuses one that is not valid.
+      JOIN pg_index i ON indexrelid = c.oid AND i.indisvalid AND i.indisready AND i.indislive
      WHERE relpersistence <> 't'
 ), estimated AS (
     SELECT oid, kind, called, size, fillfactor, entries * width AS needed FROM heap

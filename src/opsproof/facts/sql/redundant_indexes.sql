@@ -2,6 +2,7 @@ WITH pair AS MATERIALIZED (
     SELECT a.indexrelid, a.indrelid, b.indexrelid AS other, a.indisunique = b.indisunique AS equal,
            a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts AS alike
       FROM pg_index a
+      JOIN pg_class c ON c.oid = a.indexrelid AND NOT c.relispartition
       JOIN pg_index b ON b.indrelid = a.indrelid AND b.indkey[0] = a.indkey[0] AND b.indexrelid <> a.indexrelid
      WHERE a.indisvalid AND b.indisvalid AND a.indrelid >= 16384 AND NOT (a.indisprimary OR a.indisreplident)
        AND pg_get_expr(a.indpred, a.indrelid) IS NOT DISTINCT FROM pg_get_expr(b.indpred, b.indrelid)
@@ -17,7 +18,6 @@ WITH pair AS MATERIALIZED (
                      AND starts_with(b.indcollation::text, a.indcollation::text || ' ')
                      AND starts_with(b.indoption::text, a.indoption::text || ' ')
            END
-     LIMIT 1000
 )
 SELECT space.nspname, spare.relname, kept.relname, of.relname,
        spare.relpages::bigint * current_setting('block_size')::integer, pair.alike
@@ -26,9 +26,9 @@ SELECT space.nspname, spare.relname, kept.relname, of.relname,
   JOIN pg_class kept ON kept.oid = pair.other AND kept.relam = spare.relam
   JOIN pg_class of ON of.oid = pair.indrelid
   JOIN pg_namespace space ON space.oid = spare.relnamespace
- WHERE NOT spare.relispartition
-   AND (pair.alike OR spare.relam = (SELECT oid FROM pg_am WHERE amname = 'btree'))
+ WHERE (pair.alike OR spare.relam = (SELECT oid FROM pg_am WHERE amname = 'btree'))
    AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = pair.indexrelid AND c.contype IN ('f', 'p', 'x'))
    AND (NOT (pair.alike AND pair.equal) OR pair.indexrelid > pair.other
         OR EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = pair.other AND c.contype IN ('f', 'p', 'x')))
  ORDER BY spare.relpages DESC, 1, 2, 3
+ LIMIT 1000

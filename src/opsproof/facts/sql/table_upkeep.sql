@@ -1,4 +1,4 @@
-WITH counted AS (
+WITH RECURSIVE counted AS (
     -- The functions that pg_stat_all_tables is made of: the view would group every index as well.
     SELECT oid, relname, relkind, reltuples, reloptions,
            pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead,
@@ -29,6 +29,14 @@ WITH counted AS (
            (setting ->> 'autovacuum_analyze_threshold')::float8
              + (setting ->> 'autovacuum_analyze_scale_factor')::float8 * greatest(reltuples, 0) AS change_trigger
       FROM known
+), part (parent, oid) AS (
+    SELECT partrelid, partrelid FROM pg_partitioned_table
+    UNION ALL
+    SELECT parent, inhrelid FROM part JOIN pg_inherits ON inhparent = part.oid
+), filled AS (
+    SELECT parent, round(sum(reltuples::float8))::bigint AS entries FROM part JOIN pg_class c USING (oid)
+     WHERE relkind <> 'p' AND reltuples > 0
+     GROUP BY parent
 ), flagged AS (
     -- ANALYZE passes pg_statistic over, whatever changes in it.
     SELECT called, relkind = 't' AS is_toast, live, dead, dead_trigger, changed, change_trigger, vacuum_age,
@@ -45,11 +53,11 @@ WITH counted AS (
                CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END], NULL) AS flags
       FROM triggered
     UNION ALL
-    -- Autovacuum never analyzes a partitioned table itself.
-    SELECT nspname || '.' || relname, false, 0, 0, 0, 0, 0, NULL, ARRAY['unanalyzed']
-      FROM pg_partitioned_table JOIN pg_class p ON p.oid = partrelid JOIN pg_namespace n ON n.oid = relnamespace
-     WHERE reltuples < 0 AND 1000 <= (SELECT sum(reltuples) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-                                       WHERE inhparent = partrelid AND c.reltuples > 0)
+    -- Autovacuum never analyzes a partitioned table itself: its count is that of the last ANALYZE.
+    SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL,
+           ARRAY[CASE WHEN reltuples < 0 THEN 'unanalyzed' ELSE 'stale' END]
+      FROM filled JOIN pg_class p ON p.oid = parent JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE entries >= 1000 AND (reltuples < 0 OR abs(entries - reltuples) > 0.2 * greatest(reltuples, 1))
 )
 SELECT called, is_toast, live, dead, round(dead_trigger)::bigint, changed, round(change_trigger)::bigint,
        vacuum_age, flags
