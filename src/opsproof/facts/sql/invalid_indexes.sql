@@ -1,4 +1,5 @@
-SELECT space.nspname, index.relname, of.relname, index.relname ~ '_cc(new|old)\d*$'
+SELECT space.nspname, index.relname, of.relname, index.relname ~ '_cc(new|old)\d*$',
+       index.relkind = 'I'
   FROM pg_index i
   JOIN pg_class index ON index.oid = i.indexrelid
   JOIN pg_class of ON of.oid = i.indrelid
