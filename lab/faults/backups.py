@@ -307,6 +307,6 @@ def database_grown(lab: Lab) -> Iterator[None]:
         admin.execute("CREATE TABLE pile AS SELECT repeat(md5(n::text), 200) FROM generate_series(1, 10000) n")
         admin.execute("ALTER TABLE pile ALTER COLUMN repeat SET STORAGE EXTERNAL")
         admin.execute("INSERT INTO pile SELECT repeat(md5(n::text), 200) FROM generate_series(1, 12000) n")
-        admin.execute("ANALYZE pile")
+        admin.execute("VACUUM (ANALYZE) pile")
         yield
         admin.execute("DROP TABLE pile")

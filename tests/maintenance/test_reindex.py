@@ -323,7 +323,8 @@ def test_an_index_that_is_locked_leaves_the_others_their_turn(place, table):
 def test_an_index_that_partitions_lack_is_not_called_repaired(place, table):
     place.sql(
         "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id); CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
-        "CREATE TABLE t.second PARTITION OF t.parts FOR VALUES FROM (0) TO (9); CREATE INDEX parts_id ON ONLY t.parts (id);"
+        "CREATE TABLE t.second PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
+        "CREATE INDEX parts_id ON ONLY t.parts (id);"
         "CREATE INDEX part_id ON t.part (id); ALTER INDEX t.parts_id ATTACH PARTITION t.part_id"
     )
     assert "nothing to do" in place.do("reindex")
