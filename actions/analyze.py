@@ -20,10 +20,10 @@ class Analyze(TablesAction):
     mark = "analyzed"
 
     def flagged(self) -> list[Name]:
-        """Tables that changed too much, that were never analyzed, or whose counters are lost."""
+        """Tables that changed too much, were never analyzed, or lost their counters: those of TOAST it cannot bring."""
         found = self.session.measure(TableUpkeep())
         stale = [each for each in found.stale.rows if self.is_off("changed_rows", each.changed_share)]
-        lost = [each for each in found.tables if "uncounted" in each.flags]
+        lost = [each for each in found.uncounted if not each.is_toast]
         return [named(name) for name in dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost))]
 
     def plan(self) -> list[Step]:
@@ -32,7 +32,7 @@ class Analyze(TablesAction):
         alone = [each for each in self.found.leaves if not each.within]
         titles = {each: f"analyze {each} ({show(each.bytes, 'bytes')})" for each in alone}
         titles |= {each: f"analyze {each} as a whole, and each of its partitions" for each in self.found.roots}
-        return [Step(title, partial(self.execute, "ANALYZE", each)) for each, title in titles.items()]
+        return [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from opsproof.history import History
 from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.flagged import Reasons
-from opsproof.maintenance.indexes import Index
+from opsproof.maintenance.indexes import Index, Indexes
 from opsproof.maintenance.machine import machine, outlook
 from opsproof.maintenance.rebuild import Builder, replacement
 from opsproof.maintenance.tables import named
@@ -48,13 +48,33 @@ class Reindex(Maintaining):
         """What is left of earlier builds goes first."""
         self.require_sight()
         self.reasons = self._reasons()
-        self.found = indexes.look(self.session, self.reasons)
+        self.found = self._possible(indexes.look(self.session, self.reasons))
         needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
         usable = [each.name for each in self.found.left if each.valid and each.name in needed]
         steps = [self._sweeping(each) for each in self.found.left if each.name not in usable]
         for each in self.found.chosen:
             steps += self._building(each, built=replacement(each) in usable)
         return steps
+
+    def _possible(self, found: Indexes) -> Indexes:
+        """Without what nobody named and what cannot be done: the rest does not wait for it."""
+        if self.options.index:
+            return found
+        chosen = tuple(each for each in found.chosen if self._is_possible(each, each.hindrance))
+        return Indexes(chosen, tuple(each for each in found.left if self._is_possible(each, "")))
+
+    def _is_possible(self, index: Index, hindrance: str) -> bool:
+        rebuilt = index.key in self.reasons and not self.options.retune
+        why = hindrance or self._denial(index, rebuilt=rebuilt)
+        if why:
+            self.work.say(f"left out: {index} {why}")
+        return not why
+
+    def _denial(self, index: Index, *, rebuilt: bool) -> str:
+        """Why the role may not do it; empty where it may."""
+        if index.may if rebuilt else index.owned:
+            return ""
+        return f"belongs to {index.owner}: GRANT {index.owner} TO {self.session.client.user}"
 
     def _reasons(self) -> Reasons:
         if self.options.index:
@@ -74,32 +94,32 @@ class Reindex(Maintaining):
 
     def _sweeping(self, index: Index) -> Step:
         title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
-        return Step(title, partial(self.builder.drop, index))
+        return Step(title, partial(self.builder.drop, index), index.place[:1])
 
     def _building(self, index: Index, *, built: bool) -> list[Step]:
         how = outlook(self.builder.settings(index))
         if not self.options.retune:
             why = f", {reason}" if (reason := self.reasons.get(index.key)) else ""
             title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{why}): {how}"
-            return [Step(title, partial(self.builder.rebuild, index))]
+            return [Step(title, partial(self.builder.rebuild, index), index.place)]
         if not self._is_off(index):
             return []
         lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows, {how}"
-        build = Step(f"build a second {index}: {lists}", partial(self.builder.build_replacement, index))
+        title = f"build a second {index}: {lists}"
+        build = Step(title, partial(self.builder.build_replacement, index), index.place)
         return [
             *([] if built else [build]),
-            Step(f"give it the name of {index}", partial(self.builder.swap, index)),
-            Step("drop what had that name before", partial(self.builder.drop_retired, index)),
+            Step(f"give it the name of {index}", partial(self.builder.swap, index), index.place),
+            Step("drop what had that name before", partial(self.builder.drop_retired, index), index.place),
         ]
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         super().guard(steps)
-        user = self.session.client.user
         for each in (*self.found.chosen, *self.found.left):
             rebuilt = each in self.found.chosen and not self.options.retune
-            if not (each.may if rebuilt else each.owned):
-                raise Refused(f"{each} belongs to {each.owner}: GRANT {each.owner} TO {user}")
+            if denial := self._denial(each, rebuilt=rebuilt):
+                raise Refused(f"{each} {denial}")
         for each in self.found.chosen:
             self._require_buildable(each)
 
@@ -108,8 +128,8 @@ class Reindex(Maintaining):
             raise Refused(
                 f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
             )
-        if index.exclusion:
-            raise Refused(f"{index} is of an exclusion constraint, and cannot be built beside itself")
+        if index.hindrance:
+            raise Refused(f"{index} {index.hindrance}")
         if self.options.retune and index.attached:
             raise Refused(f"{index} belongs to the index of a partitioned table, and no other can take its place")
         self.builder.require_room(index)
@@ -122,9 +142,9 @@ class Reindex(Maintaining):
         """
         del steps
         before = {each.oid: each for each in self.found.chosen}
-        found = indexes.look(self.session, [each.key for each in before.values()])
+        found = self._possible(indexes.look(self.session, [each.key for each in before.values()]))
         wrong = [f"{each} is still there" for each in found.left]
-        wrong += [f"{each} is not valid" for each in found.chosen if not each.valid]
+        wrong += flagged.still_broken(self, {*self.reasons, *(each.key for each in found.chosen)})
         wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]

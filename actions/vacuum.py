@@ -11,6 +11,7 @@ from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.errors import Refused
+from opsproof.facts.indexes import StatisticsEpoch
 from opsproof.facts.vacuum import TableUpkeep, VacuumHorizons
 from opsproof.maintenance import tables
 from opsproof.maintenance.machine import machine
@@ -39,9 +40,9 @@ class Vacuum(TablesAction):
             return [each.key for each in everything if self._is_old(each)]
         found = self.session.measure(TableUpkeep())
         dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
-        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_age_s or 0)]
-        lost = [each for each in found.tables if "uncounted" in each.flags]
-        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *lost))]
+        epoch = self.session.measure(StatisticsEpoch())
+        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
+        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted))]
 
     def _is_old(self, table: Table) -> bool:
         return self.is_off("transaction_age", table.age) or self.is_off("multixact_age", table.multixacts)
@@ -49,9 +50,13 @@ class Vacuum(TablesAction):
     def plan(self) -> list[Step]:
         """The smallest table first."""
         self.found = self.choose()
-        vacuums = [Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each)) for each in self.found.leaves]
+        vacuums = [
+            Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each), (str(each),))
+            for each in self.found.leaves
+        ]
         whole = [
-            Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each)) for each in self.found.roots
+            Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
+            for each in self.found.roots
         ]
         return [*vacuums, *whole]
 

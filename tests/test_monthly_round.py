@@ -64,6 +64,30 @@ def test_twice_what_brings_autovacuum_warns(said):
     assert found["sentence"] == "dead rows waiting 299.9 % of metachat is over the limit of 200 %"
 
 
+@pytest.mark.parametrize(
+    ("since", "ages", "verdict"),
+    [(995_000, [None], "passed"), (0, [None], "unknown"), (0, [None, 800_000.0], "failed"), (0, [60.0], "passed")],
+)
+def test_a_table_that_was_never_vacuumed_may_wait_since_the_statistics_began(said, since, ages, verdict):
+    rows = [["public.a", False, 100_000, 30_000, 20_050, 0, 10_050, age, ["due"]] for age in ages]
+    found, _ = said("test_tables_are_vacuumed", table_upkeep=rows, statistics_epoch=[[since, 1_000_000, 1, True]])
+    assert found["verdict"] == verdict
+
+
+@pytest.mark.parametrize(("toast", "verdict"), [(True, "passed"), (False, "unknown")])
+def test_no_statistics_are_of_toast(said, toast, verdict):
+    rows = [upkeep("public.a", 0, "uncounted", toast=toast)]
+    assert said("test_statistics_are_fresh", table_upkeep=rows)[0]["verdict"] == verdict
+
+
+def test_only_what_can_be_rebuilt_is_named_to_the_action(said):
+    rows = [["public", "a", "t", False, False], ["public", "b", "p", False, True]]
+    found, outcome = said("test_indexes_are_valid", invalid_indexes=rows)
+    assert found["verdict"] == "failed"
+    assert found["remedy"].endswith("--index public.a")
+    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition that has none" in outcome.text
+
+
 ESTIMATES = [
     [1, "table", "public.a", 10**9, 1.0, 80.0],
     [2, "TOAST", "public.b", 10**9, 1.0, None],

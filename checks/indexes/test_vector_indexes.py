@@ -9,12 +9,13 @@ REBUILD = pytest.mark.remedy("reindex.py")
 
 @pytest.mark.weekly
 @REBUILD
-def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, repair_with):
+def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, evidence, repair_with):
     """Without it every search compares all vectors; while it is half built too."""
     state, declared = vector_indexes[vector_index], host.vector_indexes[vector_index]
     remembered(state.readings)
     repair_with("--database", [declared.database])
     repair_with("--index", [state.name])
+    evidence("index", [f"{state.name}: {state.method}, {'valid' if state.valid else 'not valid'}"])
     assert state.valid, f"{vector_index} is not valid"
     assert state.method == declared.method, f"{vector_index} is of method {state.method}, not {declared.method}"
 

@@ -28,8 +28,11 @@ def test_no_partition_is_missing_between(partitions, partitioned, host, evidence
     assert not holes, f"{declared.table} has no partition for {', '.join(holes)}"
 
 
-def test_default_partition_is_empty(partitions, partitioned, host):
+def test_default_partition_is_empty(partitions, partitioned, host, evidence):
     """Its rows keep the partition that they belong to from being made: move them, and ask why it was missing."""
     declared = host.partitioned[partitioned]
     rows = partitions[declared.database][declared.table].default_rows
+    evidence(
+        "rows in the default partition", [f"about {rows}", f"again: {AGAIN.format(declared.table)}"] if rows else []
+    )
     assert not rows, f"the default partition of {declared.table} holds about {rows} rows"

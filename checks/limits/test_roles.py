@@ -5,9 +5,12 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
-def test_superusers_are_declared(database_roles, database):
+def test_superusers_are_declared(database_roles, database, evidence):
     """One may read, change and delete everything, and run programs on the host: ALTER ROLE ... NOSUPERUSER."""
     unknown = database_roles[database].undeclared_superusers
+    evidence(
+        "undeclared superusers", [*unknown, "again: SELECT rolname FROM pg_roles WHERE rolsuper"] if unknown else []
+    )
     assert not unknown, f"{', '.join(unknown)} may do everything on {database}, and nobody declared it"
 
 

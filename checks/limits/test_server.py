@@ -25,9 +25,10 @@ def test_writes_are_durable(database_servers, database):
     assert not off, f"{' and '.join(off)} of {database} is off"
 
 
-def test_no_setting_waits_for_a_restart(database_servers, database):
+def test_no_setting_waits_for_a_restart(database_servers, database, evidence):
     """The next restart changes it, at a moment when nobody thinks of it: restart now, or take it back."""
     pending = database_servers[database].pending
+    evidence("settings", [*pending, "again: SELECT name FROM pg_settings WHERE pending_restart"] if pending else [])
     assert not pending, f"{', '.join(pending)} of {database} will change with the next restart"
 
 

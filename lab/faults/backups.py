@@ -306,6 +306,6 @@ def database_grown(lab: Lab) -> Iterator[None]:
     with lab.connect() as admin:
         admin.execute("CREATE TABLE pile (id int PRIMARY KEY, body text STORAGE EXTERNAL)")
         admin.execute("INSERT INTO pile SELECT n, repeat(md5(n::text), 200) FROM generate_series(1, 16000) n")
-        admin.execute("ANALYZE pile")
+        admin.execute("VACUUM (ANALYZE) pile")
         yield
         admin.execute("DROP TABLE pile")

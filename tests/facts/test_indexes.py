@@ -83,6 +83,15 @@ def test_what_was_cut_off_is_invalid_or_left_over(admin, found, cut_off):
     assert [str(each) for each in broken.leftovers] == ["shop.t_pkey_ccnew: of t"]
 
 
+def test_an_index_that_partitions_lack_is_not_to_be_rebuilt(admin, found):
+    admin.execute("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p DEFAULT")
+    admin.execute("CREATE INDEX p_id ON ONLY p (id)")
+    broken = found(InvalidIndexes)
+    assert [each.name for each in broken.invalid] == ["shop.p_id"]
+    assert "then ALTER INDEX ... ATTACH PARTITION" in broken.invalid[0].about
+    assert broken.rebuildable == []
+
+
 @pytest.mark.parametrize(
     ("first", "second", "superfluous"),
     [

@@ -298,3 +298,36 @@ def test_an_index_with_much_unused_room_is_rebuilt(place, table):
     assert "rebuild t.keys_id (btree, 2.3 MB, 8" in said
     assert place.value("SELECT pg_relation_size('t.keys_id')") < before / 5
     assert "nothing to do" in place.do("reindex")
+
+
+def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeypatch):
+    place.sql("ALTER TABLE t.rows ADD CONSTRAINT odd EXCLUDE (at WITH =) WHERE (at < 0)")
+    names = [("t", "odd"), ("pg_catalog", "pg_class_oid_index"), ("t", "rows_at")]
+    monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: dict.fromkeys(names, ""))
+    before = oid(place, "t.rows_at")
+    said = place.do("reindex")
+    assert "left out: t.odd is of an exclusion constraint" in said
+    assert "left out: pg_catalog.pg_class_oid_index is of the system catalogs" in said
+    assert oid(place, "t.rows_at") != before
+
+
+def test_an_index_that_is_locked_leaves_the_others_their_turn(place, table):
+    place.sql("CREATE TABLE t.more (id int PRIMARY KEY)")
+    before = oid(place, "t.rows_at")
+    with place.holding("LOCK TABLE t.more IN ACCESS SHARE MODE", "LOCK TABLE t.more IN SHARE ROW EXCLUSIVE MODE"):
+        done = place.run("reindex", "--apply", "--index", "t.more_pkey", "--index", "t.rows_at", "--wait", "1s")
+    assert done.returncode != 0
+    assert oid(place, "t.rows_at") != before
+
+
+def test_an_index_that_partitions_lack_is_not_called_repaired(place, table):
+    place.sql(
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id); CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
+        "CREATE TABLE t.second PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
+        "CREATE INDEX parts_id ON ONLY t.parts (id);"
+        "CREATE INDEX part_id ON t.part (id); ALTER INDEX t.parts_id ATTACH PARTITION t.part_id"
+    )
+    assert "nothing to do" in place.do("reindex")
+    done = place.run("reindex", "--apply", "--index", "t.parts_id")
+    assert done.returncode == 5
+    assert "t.parts_id is not valid: of parts, partitioned: CREATE INDEX CONCURRENTLY on each" in done.stderr

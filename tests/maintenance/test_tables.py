@@ -99,6 +99,15 @@ def test_who_maintains_the_table_is_waited_for_and_named(place, table, action):
     assert process.returncode == 0, said
 
 
+@pytest.mark.parametrize("action", ["vacuum", "analyze"])
+def test_a_locked_table_keeps_no_other_waiting(place, table, action):
+    place.sql("CREATE TABLE t.empty ()")
+    with place.holding("LOCK TABLE t.empty IN SHARE UPDATE EXCLUSIVE MODE"):
+        done = place.run(action, "--apply", "--table", "t.empty", "--table", table, "--wait", "1s")
+    assert done.returncode == 4
+    assert place.eventually(lambda: last(place, action, table) > 0)
+
+
 def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
     place.database = "limits.vacuum_held = { must = '< 500ms' }\n"
     with place.holding("SELECT pg_current_xact_id()") as pid:

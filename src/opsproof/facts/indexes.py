@@ -12,6 +12,9 @@ from opsproof.quantities import show
 from opsproof.samples import Counter, grown
 
 DAY_S = 86400.0
+UNATTACHED = (
+    ", partitioned: CREATE INDEX CONCURRENTLY on each partition that has none, then ALTER INDEX ... ATTACH PARTITION"
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class FoundIndex:
 
     name: str
     about: str
+    partitioned: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.about}"
@@ -31,6 +35,11 @@ class BrokenIndexes:
 
     invalid: tuple[FoundIndex, ...]
     leftovers: tuple[FoundIndex, ...]
+
+    @property
+    def rebuildable(self) -> list[FoundIndex]:
+        """Those that building anew makes valid: one of a partitioned table lacks the index of a partition."""
+        return [each for each in self.invalid if not each.partitioned]
 
 
 class InvalidIndexes(SqlFact[BrokenIndexes]):
@@ -47,7 +56,10 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
         rows = result.require()
         if not all(sees for *_, sees in rows):
             raise MeasurementError(BLIND)
-        found = [(left, FoundIndex(f"{schema}.{name}", f"of {of}")) for schema, name, of, left, _ in rows]
+        found = [
+            (left, FoundIndex(f"{schema}.{name}", f"of {of}{UNATTACHED if partitioned else ''}", partitioned))
+            for schema, name, of, left, partitioned, _ in rows
+        ]
         return BrokenIndexes(
             tuple(each for left, each in found if not left), tuple(each for left, each in found if left)
         )

@@ -1,5 +1,6 @@
 """Whether tables are vacuumed and analyzed, and what keeps VACUUM from being of use."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.findings import Findings, granted
+from opsproof.facts.indexes import Epoch
+from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
 
@@ -43,6 +46,12 @@ class Upkeep:
     def name(self) -> str:
         """The table, or whose TOAST table it is."""
         return f"{self.table} (TOAST)" if self.is_toast else self.table
+
+    def vacuum_span_s(self, epoch: Epoch) -> tuple[float, float]:
+        """The least and the most that its last vacuum can be ago: one that was never counted, all that time."""
+        if self.vacuum_age_s is None:
+            return 0.0, epoch.now - epoch.since
+        return self.vacuum_age_s, self.vacuum_age_s
 
     @property
     def dead_share(self) -> float:
@@ -98,14 +107,18 @@ class DatabaseUpkeep:
 
     @property
     def overdue(self) -> Tables:
-        """Tables that autovacuum had to come to and that were vacuumed before, the longest ago first."""
-        due = [each for each in self._flagged("due") if each.vacuum_age_s is not None]
-        return Tables(tuple(sorted(due, key=lambda each: -(each.vacuum_age_s or 0))), VACUUMED_AGAIN)
+        """Tables that autovacuum had to come to: those first that were never vacuumed, then the longest ago."""
+        due = sorted(
+            self._flagged("due"), key=lambda each: -(math.inf if each.vacuum_age_s is None else each.vacuum_age_s)
+        )
+        return Tables(tuple(due), VACUUMED_AGAIN)
 
-    @property
-    def vacuum_age_s(self) -> float:
-        """The longest time since one of those was vacuumed, in seconds."""
-        return max((each.vacuum_age_s or 0.0 for each in self.overdue.rows), default=0.0)
+    def vacuum_age_s(self, epoch: Epoch) -> float | Estimate:
+        """The longest time since one of those was vacuumed, in seconds; a range, where no vacuum was counted."""
+        spans = [each.vacuum_span_s(epoch) for each in self.overdue.rows]
+        low, high = (max((span[end] for span in spans), default=0.0) for end in (0, 1))
+        why = f"{self.overdue.rows[0].name} was never vacuumed since the statistics began" if spans else ""
+        return low if low == high else Estimate(low, high, why)
 
     @property
     def left_out(self) -> Tables:
@@ -127,16 +140,22 @@ class DatabaseUpkeep:
         """Tables of 1,000 rows or more, partitioned ones among them, that the planner knows nothing of."""
         return Tables(tuple(self._flagged("unanalyzed")), CHANGED_AGAIN)
 
-    def require_counted(self) -> None:
-        """Nothing can be said of a table whose counters are gone.
+    @property
+    def uncounted(self) -> list[Upkeep]:
+        """Tables whose counters are gone."""
+        return self._flagged("uncounted")
+
+    def require_counted(self, *, toast: bool = True) -> None:
+        """Nothing can be said of a table whose counters are gone; TOAST tables, without `toast`, do not matter.
 
         Raises:
             MeasurementError: there is one.
         """
-        if gone := self._flagged("uncounted"):
+        if gone := [each for each in self.uncounted if toast or not each.is_toast]:
             names = ", ".join(each.name for each in gone[:3])
             raise MeasurementError(
-                f"the server has lost its counters of {len(gone)} tables, {names}: a crash or a reset; run ANALYZE"
+                f"the server has lost its counters of {len(gone)} tables, {names}: a crash or a reset;"
+                " run VACUUM (ANALYZE)"
             )
 
 

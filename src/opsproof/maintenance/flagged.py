@@ -15,12 +15,22 @@ Reasons = dict[Name, str]
 
 
 def broken(action: Maintaining) -> Reasons:
-    """Indexes that are not valid.
+    """Indexes that are not valid, and that building anew makes so.
 
     Raises:
         MeasurementError: that cannot be told.
     """
-    return {named(each.name): "not valid" for each in action.session.measure(InvalidIndexes()).invalid}
+    return {named(each.name): "not valid" for each in action.session.measure(InvalidIndexes()).rebuildable}
+
+
+def still_broken(action: Maintaining, names: set[Name]) -> list[str]:
+    """What is to be said against those among `names` that are not valid, partitioned ones too.
+
+    Raises:
+        MeasurementError: that cannot be told.
+    """
+    found = action.session.measure(InvalidIndexes()).invalid
+    return [f"{each.name} is not valid: {each.about}" for each in found if named(each.name) in names]
 
 
 def bloated(action: Maintaining) -> Reasons:

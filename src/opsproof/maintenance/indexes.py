@@ -54,6 +54,18 @@ class Index:
         return self.schema, self.name
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Its table, and within that itself."""
+        return f"{self.table_schema}.{self.table}", str(self)
+
+    @property
+    def hindrance(self) -> str:
+        """Why it cannot be built beside itself, whoever asks; empty where it can."""
+        if self.schema == "pg_catalog":
+            return "is of the system catalogs, and cannot be built beside itself: REINDEX INDEX locks it"
+        return "is of an exclusion constraint, and cannot be built beside itself" if self.exclusion else ""
+
+    @property
     def is_vector(self) -> bool:
         """Whether it is one of pgvector's."""
         return self.method in ("ivfflat", "hnsw")

@@ -1,5 +1,5 @@
 SELECT space.nspname, index.relname, of.relname, index.relname ~ '_cc(new|old)\d*$',
-       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
+       index.relkind = 'I', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
   FROM pg_index i
   JOIN pg_class index ON index.oid = i.indexrelid
   JOIN pg_class of ON of.oid = i.indrelid
