@@ -1,6 +1,6 @@
 """A restore by the action against the runbook's, of the same data: how long nobody is served, and how long it takes.
 
-The API is asked for its health 20 times a second meanwhile.
+The API is asked for its health 20 times a second meanwhile. And how much memory a backup, a drill and a restore take.
 """
 
 import shutil
@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from statistics import median
 
 import requests
 from backup import GROW
 from bench import Bench
 from measure import ENVIRONMENT, Row, Spent, alternate, medians, row, spend
+from memory import Peaks, peaks
 
 DATABASE_BYTES = 350_000_000
 MORE = 3
@@ -76,20 +78,43 @@ class Restored:
 
 
 def restore(bench: Bench) -> list[Row]:
-    """Seconds without service and in all, of the lab's data at 350 MB, and of three times as much."""
+    """Seconds without service and in all, of the lab's data at 350 MB, and of three times as much; and memory."""
     with _grown(bench, 1):
         sides = alternate(bench.runs, lambda: _ours(bench), lambda: _runbook(bench))
-        drill = spend(_words(bench, "restore_drill")).wall_s
+        drills = [spend(_words(bench, "restore_drill")) for _ in range(bench.runs)]
+        small = _peaks(bench)
     with _grown(bench, MORE):
         more = _ours(bench), _runbook(bench)
+        large = _peaks(bench)
     outages, walls = medians(lambda each: each.outage_s, *sides), medians(lambda each: each.spent.wall_s, *sides)
-    large = more[0].outage_s, more[1].outage_s
+    drill = median(each.wall_s for each in drills)
     return [
         row("restore of 350 MB / the runbook's, API not healthy", outages, "s", goal=3, goal_for="ours"),
-        row("restore of about 900 MB / the runbook's, API not healthy", large, "s", goal=3, goal_for="ours"),
+        row("restore of about 900 MB / the runbook's, API not healthy", _outages(more), "s", goal=3, goal_for="ours"),
         row("restore of 350 MB with all checks / the runbook's, wall time", walls, "s"),
         row("drill of 350 MB / the runbook's restore, wall time", (drill, walls[1]), "s"),
         row("drill and restore of 350 MB / the runbook's restore", (drill + walls[0], walls[1]), "s", goal=1.1),
+        *(each for name in small for each in _memory(name, large[name], small[name])),
+    ]
+
+
+def _outages(sides: tuple[Restored, Restored]) -> tuple[float, float]:
+    return sides[0].outage_s, sides[1].outage_s
+
+
+def _peaks(bench: Bench) -> dict[str, Peaks]:
+    actions = {"backup": "backup", "drill": "restore_drill", "restore": "restore"}
+    found = {name: peaks(_words(bench, action)) for name, action in actions.items()}
+    spend(_words(bench, "restore", "--drop-old"))
+    return found
+
+
+def _memory(name: str, large: Peaks, small: Peaks) -> list[Row]:
+    of = f"{name} of about 900 MB / of 350 MB, most memory"
+    controller, host = (large.controller_bytes, small.controller_bytes), (large.host_bytes, small.host_bytes)
+    return [
+        row(f"{of}: opsproof", controller, "bytes", goal=1e8, goal_for="ours"),
+        row(f"{of}: all its programs on the host", host, "bytes", goal=1e8, goal_for="ours"),
     ]
 
 

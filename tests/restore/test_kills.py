@@ -111,10 +111,9 @@ def settled(place):
 def row(action, when, what, found, done):
     data, healthy, left = found
     beside = ", ".join(name.partition("_")[0] for name in left) or "-"
-    end = done.stdout.strip().splitlines()[1 if "plan of" in done.stdout else 0].strip().split(" ")[:2]
-    ROWS.append(
-        f"{action:13} {when:>16} {what:10} {data:6} {'up' if healthy else 'down':4} {beside:20} {' '.join(end)}"
-    )
+    first = next((line for line in done.stdout.splitlines() if line.startswith("  1. ")), done.stderr).split()[:2]
+    state = "up" if healthy else "down"
+    ROWS.append(f"{action:13} {when:>20} {what:10} {data:6} {state:4} {beside:20} {' '.join(first)}")
 
 
 def killed(course, kill, number, what="everything"):
@@ -207,14 +206,10 @@ def test_a_connection_that_is_cut_is_no_loss(place, action, number):
 
 
 @contextmanager
-def small_disk(place, folder, megabytes):
-    """The live database on a small file system of its own."""
-    folder.chmod(0o755)
-    for each in folder.parents:
-        if str(each).startswith("/tmp/"):
-            each.chmod(0o755)
-    disk = folder / "disk"
-    disk.mkdir()
+def small_disk(place, megabytes):
+    """The live database on a small file system of its own, beside the server's data: its user may go there."""
+    disk = place.lab._server.data.with_name("disk")
+    disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", disk], check=True)
     place.lab._server.adopt(disk)
     try:
@@ -229,6 +224,7 @@ def small_disk(place, folder, megabytes):
         move(place, "pg_default")
         place.sql("DROP TABLESPACE small", "postgres")
         subprocess.run(["umount", disk], check=True)
+        disk.rmdir()
 
 
 def move(place, tablespace):
@@ -240,8 +236,8 @@ def move(place, tablespace):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_disk_that_becomes_full_is_no_loss(place, tmp_path, action):
-    with small_disk(place, tmp_path, 80) as disk:
+def test_a_disk_that_becomes_full_is_no_loss(place, action):
+    with small_disk(place, 80) as disk:
         process = place.begin(action)
         filler = threading.Thread(target=fill_once_begun, args=(place, disk, process))
         filler.start()

@@ -1,0 +1,63 @@
+"""How much memory an action takes: its own process, and all programs that it starts on the host together."""
+
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import ENVIRONMENT, REPOSITORY, RunFailedError
+
+SAMPLE_EVERY_S = 0.01
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The most bytes resident: of the process that was started, and of all that came of it, at one moment."""
+
+    controller_bytes: float = 0.0
+    host_bytes: float = 0.0
+
+
+def peaks(words: list[str]) -> Peaks:
+    """What a program that runs to its end takes; the server's own processes are none of its.
+
+    Raises:
+        RunFailedError: it did not end well.
+    """
+    found = Peaks()
+    with subprocess.Popen(words, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            others = _descendants(process.pid)
+            own, rest = _resident(process.pid, "VmHWM"), sum(_resident(each, "VmRSS") for each in others)
+            found = Peaks(max(found.controller_bytes, own), max(found.host_bytes, rest))
+            time.sleep(SAMPLE_EVERY_S)
+    if process.returncode:
+        raise RunFailedError(f"{words[1]} ended with status {process.returncode}")
+    return found
+
+
+def _descendants(root: int) -> set[int]:
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    own = _program(root)
+    return {pid for pid in found - {root} if _program(pid) != own}  # one that is not yet what it becomes
+
+
+def _program(pid: int) -> str:
+    with suppress(OSError):
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    return ""
+
+
+def _resident(pid: int, kind: str) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{kind}:"):
+                return int(line.split()[1]) * 1024
+    return 0
