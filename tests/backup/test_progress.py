@@ -75,17 +75,17 @@ def test_a_dump_and_its_copy_are_shown_as_bars_on_a_terminal(site, tmp_path, ssh
     assert told_in(text.splitlines(), "dumped") == []
 
 
-def test_tables_count_by_their_share_and_stay_counted_once_they_are_left(site, script, tmp_path):
+def test_a_table_counts_by_its_share_and_those_before_it_as_a_whole(site, script, tmp_path):
     tool = tmp_path / "bin" / "psql"
     host = load(site.inventory()).hosts["vps"].model_copy(update={"path": [str(tool.parent)]})
-    answers = ["1\t1000\n2\t500\n3\t10", "1\t0.25", "1\t1.0", "3\t0.5", "2\t0.5", ""]
+    answers = ["7\t1000\n2\t500\n3\t10", "7\t0.25", "7\t1.0", "", "2\t0.5", "9\t0.5", "3\t1", ""]
     said = []
     for answer in answers:
         script(tool, f"printf '{answer}'")
         if not said:
             tables = Tables(Work(host.placed("vps", ()), print), host.backups["metachat"])
         said.append(tables.read_bytes() if said else tables.total_bytes)
-    assert said == [1510, 250, 1000, 1005, 1260, 1510]
+    assert said == [1510, 250, 1000, 1000, 1250, 1250, 1510, 1510]
     script(tool, "echo no such view >&2; exit 1")
     with pytest.raises(MeasurementError, match="no such view"):
         tables.read_bytes()

@@ -4,13 +4,13 @@ import hashlib
 import io
 import os
 import re
-import signal
 from contextlib import suppress
 
 import pytest
 
 from opsproof.backup import offsite, shelf
 from opsproof.backup.offsite import Copy
+from opsproof.backup.progress import Told
 from opsproof.inventory import load
 
 pyrage = pytest.importorskip("pyrage")
@@ -47,7 +47,7 @@ class Elsewhere:
         self.there = offsite.place(self.host, target)
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
-        Copy(self.host, backup, shelf.Reading(name, text), self.there).make()
+        Copy(self.host, backup, shelf.Reading(name, text), self.there, Told("copied", 1, print)).make()
 
     @property
     def names(self):
@@ -242,28 +242,49 @@ def test_a_place_that_gives_no_answer_is_unknown(place, free_port):
 
 
 @pytest.fixture
-def lingering(place, script, tmp_path):
-    """The checksum of what was fetched is never told; a file with the number of the process that should tell it."""
-    place.path, pid = tmp_path / "bin", tmp_path / "pid"
-    stay = f'case "$*" in *.partial) echo $$ > {pid}; exec sleep 60;; *) exec /usr/bin/sha256sum "$@";; esac'
-    script(place.path / "sha256sum", stay)
-    return pid
+def halfway(elsewhere):
+    """The half of a copy, and the other half never; what ends the waiting, and puts the copy back."""
+    path = elsewhere.folder / elsewhere.called(DUMP)
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    opened = []
+
+    def send():
+        if opened:
+            return True
+        with suppress(OSError):  # nobody reads yet
+            opened.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            os.set_blocking(opened[0], True)
+            os.write(opened[0], content[: len(content) // 2])
+        return bool(opened)
+
+    def end():
+        os.close(opened.pop())
+        path.unlink()
+        path.write_bytes(content)
+
+    yield send, end
+    if opened:
+        end()
 
 
 @of("ssh", "folder, encrypted")
-def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsewhere, identity, kill, lingering):
-    more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if ".age" in str(elsewhere.names) else [])]
+def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsewhere, identity, kill, halfway):
+    """Killed where it is run from, or everywhere."""
+    encrypted = ".age" in str(elsewhere.names)
+    send, end = halfway
+    more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
     process = place.begin("restore", *more)
-    assert place.eventually(lambda: lingering.exists() and lingering.read_text())
-    kill(process.pid)
+    assert place.eventually(send)
+    assert place.eventually(lambda: fetched(place) and (place.backups / fetched(place)[0]).stat().st_size > 100_000)
+    kill(process.pid) if encrypted else process.kill()
     process.communicate()
-    with suppress(ProcessLookupError):
-        os.kill(int(lingering.read_text()), signal.SIGKILL)
+    end()
     assert place.eventually(lambda: not place.is_held())
     (left,) = fetched(place)
     assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)
     assert (place.serving, place.databases) == ("old", [])
-    place.path = place.lab.layout.bin
     kept = set(place.backups.iterdir())
     assert f"remove what is left of interrupted backups: {left}\n" in place.run("backup").stdout
     done = place.run("restore", "--apply", *more)

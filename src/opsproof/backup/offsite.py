@@ -8,7 +8,7 @@ last one is `SET.sha256`, in the form of sha256sum, whose presence is what makes
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, cast
@@ -18,9 +18,9 @@ from opsproof.backup import progress
 from opsproof.backup.encryption import encrypted
 from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
 from opsproof.backup.manifest import File
-from opsproof.backup.progress import Paced, Tell
+from opsproof.backup.progress import Paced
 from opsproof.backup.s3 import Bucket
-from opsproof.backup.shelf import Reading, in_order
+from opsproof.backup.shelf import Reading, in_order, is_dated
 from opsproof.errors import MeasurementError
 from opsproof.models import Host
 from opsproof.nouns import Backup
@@ -77,7 +77,8 @@ class Copies:
     @property
     def sets(self) -> list[str]:
         """The whole ones, oldest first: what has a list."""
-        return in_order((each.removesuffix(LIST) for each in self.ages if each.endswith(LIST)), self.now)
+        names = (each.removesuffix(LIST) for each in self.ages if each.endswith(LIST))
+        return in_order((each for each in names if is_dated(each)), self.now)
 
     @property
     def stale(self) -> list[str]:
@@ -106,7 +107,7 @@ class Counted(io.RawIOBase):
     """What is read, with the checksum of it so far; `told` is told how many bytes that is."""
 
     content: BinaryIO
-    told: Tell = lambda _: None
+    told: Callable[[float], None] = lambda _: None
     sum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     done: int = 0
 

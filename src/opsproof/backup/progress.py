@@ -25,8 +25,6 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
-Tell = Callable[[float], None]
-"""Is told how many bytes are done."""
 
 
 class Paced(Protocol):
@@ -68,7 +66,11 @@ class Bar:
 
     progress: Progress
     task: TaskID
-    every_s: float = EVERY_S
+
+    @property
+    def every_s(self) -> float:
+        """As often as people look."""
+        return EVERY_S
 
     def __call__(self, done: float) -> None:
         """Tells of `done` bytes."""

@@ -8,33 +8,36 @@ from opsproof.shell import argv
 
 
 class Tables:
-    """The tables of a database, and how much of each pg_dump has read; `total_bytes` are those of all, without indexes.
+    """The tables of a database, in pg_dump's order, and how much of them it has read.
 
-    pg_dump reads one after another: one that it was seen to read, and reads no more, counts as a whole.
+    It reads one after another, by schema and name, as its sources say: DOTypeNameCompare in
+    https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_dump_sort.c. So those before the one that it
+    reads count as a whole.
     """
 
     def __init__(self, work: Work, backup: Backup) -> None:
         self._work, self._backup = work, backup
         self._sizes = {int(table): float(size) for table, size in self._asked("sizes.sql")}
-        self._left: set[int] = set()
-        self._now: dict[int, float] = {}
+        self._done = 0.0
 
     @property
     def total_bytes(self) -> float:
-        """Bytes of all of them."""
+        """Bytes of all of them, without their indexes."""
         return sum(self._sizes.values())
 
     def read_bytes(self) -> float:
-        """Bytes of what has been read so far; those of a table that was read in no time are not among them.
+        """Bytes of what has been read so far.
 
         Raises:
             MeasurementError: the server gives no answer.
         """
-        now = {int(table): float(share) for table, share in self._asked("read.sql")}
-        self._left |= self._now.keys() - now.keys()
-        self._now = now
-        whole = sum(self._sizes.get(each, 0.0) for each in self._left - now.keys())
-        return whole + sum(self._sizes.get(each, 0.0) * share for each, share in now.items())
+        shares = {int(table): float(share) for table, share in self._asked("read.sql")}
+        before = 0.0
+        for table, size in self._sizes.items():
+            if table in shares:
+                self._done = max(self._done, before + size * shares[table])
+            before += size
+        return self._done
 
     def _asked(self, script: str) -> list[list[str]]:
         command = argv(*source.watching(self._work.host, self._backup, script), timeout_s=5)
