@@ -37,6 +37,13 @@ class Restore(Restoring):
             metavar="SECONDS",
             help="for health after the swap (%(default)s; 0: none)",
         )
+        parser.add_argument(
+            "--up",
+            type=float,
+            default=600.0,
+            metavar="SECONDS",
+            help="pgBackRest: for the cluster to serve after the swap (%(default)s)",
+        )
 
     def plan(self) -> list[Step]:
         """What the state of the server asks for: to drop, to finish, to go on, or to restore from the beginning."""

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,8 +49,19 @@ def recorded() -> Callable[..., Answer]:
 
 @pytest.fixture(scope="session")
 def production() -> Inventory:
-    """The committed inventory, which declares every noun there is."""
+    """The committed inventory."""
     return load(REPOSITORY / "inventory" / "metachat.toml")
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+    """The first example of the documents, which declares every noun there is: production has not all of them."""
+    folder = tmp_path_factory.mktemp("everything")
+    shutil.copy(REPOSITORY / "inventory" / "metachat.toml", folder)
+    text = (REPOSITORY / "docs" / "inventory.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n# complete\n")[2].partition("```")[0]
+    (folder / "everything.toml").write_text(example, encoding="utf-8")
+    return load(folder / "everything.toml")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from opsproof.models import NOUNS
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
 DATABASE = HOST + "[hosts.vps.databases.db]\n"
+BACKUP = DATABASE + 'dsn = "host=db"\n[hosts.vps.backups.db]\ndatabase = "db"\n'
 PASSWORD_ELSEWHERE = "name password_env, password_file or a passfile in the dsn"
 
 
@@ -65,6 +66,18 @@ def write(tmp_path):
          "hosts.vps.databases: db: password_env and password_file are both given: one of them holds the password"),
         (DATABASE + 'dsn = "host=db"\ncontainer = "postgres"\n[hosts.vps.containers]\nredis = {}',
          "hosts: vps: databases.db runs in postgres, which is no declared container"),
+        (BACKUP + 'user = "u"', "hosts.vps.backups: db: the engine pg_dump needs folder"),
+        (BACKUP + 'folder = "/f"', "hosts.vps.backups: db: the engine pg_dump needs user"),
+        (BACKUP + 'folder = "/f"\nuser = "u"\nstanza = "s"',
+         "hosts.vps.backups: db: stanza is no key for the engine pg_dump"),
+        (BACKUP + 'engine = "pgbackrest"', "hosts.vps.backups: db: the engine pgbackrest needs stanza"),
+        (BACKUP + 'engine = "pgbackrest"\nstanza = "s"\nkeep = "3d"',
+         "hosts.vps.backups: db: keep is no key for the engine pgbackrest"),
+        (BACKUP + 'engine = "pgbackrest"\nstanza = "s"\ndata = "/a path"',
+         r"hosts.vps.backups.db: data: string should match pattern '^(/[A-Za-z0-9._+-]+)*$'"),
+        (BACKUP.replace('"host=db"', '"host=db"\ncontainer = "c"') + 'engine = "pgbackrest"\nstanza = "s"\n'
+         "[hosts.vps.containers]\nc = {}",
+         "hosts: vps: backups.db is of a database in a container, and pgBackRest runs on the host"),
         (HOST + '[hosts.vps.queues]\ninbound = { pattern = "*" }',
          "hosts: vps: queues are declared, but no broker table says where they are"),
         (HOST + '[hosts.vps.broker]\nnetrc = "/n"\nurl = "http://u:hunter2@127.0.0.1:15672"',
@@ -186,8 +199,10 @@ def test_the_committed_inventories_can_be_loaded(repository, name):
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_production_declares_every_noun(production, noun):
-    assert any(host.nouns(noun) for host in production.hosts.values())
+def test_production_declares_every_noun_but_those_of_pgbackrest(production, noun):
+    """Its server runs in a container."""
+    declared = any(host.nouns(noun) for host in production.hosts.values())
+    assert declared != (noun in ("archived_backup", "archived_database"))
 
 
 @pytest.mark.parametrize(
@@ -198,6 +213,8 @@ def test_production_declares_every_noun(production, noun):
         ("work_queue", ["inbound"]),
         ("dead_letter_queue", ["dead-letters"]),
         ("contained_database", ["metachat"]),
+        ("dumped_backup", ["metachat"]),
+        ("archived_backup", []),
     ],
 )
 def test_a_noun_may_mean_some_of_a_table(production, noun, names):

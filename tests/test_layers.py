@@ -105,7 +105,7 @@ ABOVE_FACTS = [f"opsproof.{each}" for each in (
     [
         (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
         (
-            of("backup/manifest", "backup/shelf", "backup/retention"),
+            of("backup/manifest", "backup/shelf", "backup/retention", "backup/stanza", "backup/wal"),
             [*ABOVE_FACTS, "opsproof.facts", "opsproof.backup.deed", "opsproof.backup.offsite"],
         ),
         (of("shell", "ssh", "tunnel", "passfile", "database", "fact"), ABOVE_FACTS),

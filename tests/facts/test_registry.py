@@ -14,15 +14,15 @@ IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact
 
 
 @pytest.fixture
-def measured(production, tmp_path):
-    """The value of a fact of the production host, or of its first noun, from one raw answer."""
+def measured(everything, tmp_path):
+    """The value of a fact of a host, or of its first noun, from one raw answer."""
 
     def measured(fact, answer):
-        (host,) = production.hosts.values()
+        (host,) = everything.hosts.values()
         noun = next(iter(host.nouns(REGISTRY[fact].noun))) if REGISTRY[fact].noun else ""
         kind = "results" if isinstance(answer, Result) else "answers"
         write(tmp_path / "facts.json", {host.name: Recording(**{kind: {f"{fact} {noun}".strip(): answer}})})
-        gathering = Gathering(production, {host.name: {(fact, noun)}}, tmp_path / "facts.json")
+        gathering = Gathering(everything, {host.name: {(fact, noun)}}, tmp_path / "facts.json")
         value = gathering.value(fact, host.name)
         return value[noun] if REGISTRY[fact].noun else value
 
@@ -64,7 +64,7 @@ def measured(production, tmp_path):
 def test_what_cannot_be_read_is_never_an_empty_fact(measured, fact, answer):
     with pytest.raises(MeasurementError) as caught:
         measured(fact, answer)
-    assert str(caught.value).startswith("vps-00")
+    assert str(caught.value).startswith("vps-01")
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_never_an_empty_fact(measured, fact, answer):
     ids=["refused", "without columns", "of another shape"],
 )
 def test_what_a_database_does_not_answer_is_never_an_empty_fact(measured, fact, result):
-    with pytest.raises(MeasurementError, match=r"^vps-00"):
+    with pytest.raises(MeasurementError, match=r"^vps-01"):
         measured(fact, result)
 
 
@@ -91,8 +91,8 @@ def test_a_fact_says_what_its_value_means(fact):
 
 
 @pytest.mark.parametrize("fact", ON_HOSTS)
-def test_a_command_is_known_before_anything_runs_and_ends_in_time(production, fact):
-    (host,) = production.hosts.values()
+def test_a_command_is_known_before_anything_runs_and_ends_in_time(everything, fact):
+    (host,) = everything.hosts.values()
     each = REGISTRY[fact]()
     nouns = host.nouns(each.noun) if each.noun else {}
     commands = [each.command(host, *item) for item in nouns.items()] if each.noun else [each.command(host)]

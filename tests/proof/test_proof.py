@@ -15,6 +15,7 @@ from lab import backups, logs
 from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS, disks
 from lab.faults.processes import settle
+from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
 from tests.proving import IS_ROOT, ROOT, Proof, Rounds, agree, bad, check, identity
 
 MARKER = "daily or weekly"
@@ -93,13 +94,16 @@ def test_fault_changes_exactly_the_checks_it_names(proof, lab, fault):
     proof.of(_placed(fault, lab), _broken(fault, lab))
 
 
-@pytest.mark.parametrize("name", ["lab", "lab-docker"])
+@pytest.mark.parametrize("name", ["lab", "lab-docker", "lab-pgbackrest"])
 def test_every_daily_and_weekly_check_is_named_by_a_fault(name):
     words = ["-m", "pytest", "-m", MARKER, "--collect-only", "-q", f"--inventory=inventory/{name}.toml"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=True)
     checks = set(re.findall(r"::(\w+)", done.stdout))
     assert checks
-    assert checks - {check(name) for fault in (*FAULTS, *DOCKER_FAULTS) for name in fault.expected} == set()
+    assert (
+        checks - {check(name) for fault in (*FAULTS, *DOCKER_FAULTS, *PGBACKREST_FAULTS) for name in fault.expected}
+        == set()
+    )
 
 
 @pytest.mark.lab

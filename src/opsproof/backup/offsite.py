@@ -132,7 +132,7 @@ class Copy:
     backup: Backup
     reading: Reading
     there: Place
-    tell: Paced
+    tell: Paced[float]
 
     def make(self) -> None:
         """Makes it, and reads it back.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rich.progress import (
     BarColumn,
@@ -25,17 +25,21 @@ from opsproof.quantities import show
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0
 Say = Callable[[str], None]
+Tell = Callable[[float], None]
+"""Is told how many bytes are done."""
+T = TypeVar("T")
+Done_contra = TypeVar("Done_contra", contravariant=True)
 
 
-class Paced(Protocol):
-    """The same, every so many seconds: asking for the bytes costs what is asked something."""
+class Paced(Protocol[Done_contra]):
+    """Is told how far a command is, every so many seconds: asking for it costs what is asked something."""
 
     @property
     def every_s(self) -> float:
         """How often it wants to know."""
 
-    def __call__(self, done: float) -> None:
-        """Tells of `done` bytes."""
+    def __call__(self, done: Done_contra) -> None:
+        """Tells of what is `done`."""
 
 
 @dataclass
@@ -78,7 +82,7 @@ class Bar:
 
 
 @contextmanager
-def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Paced]:
+def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Paced[float]]:
     """A function that is told how many bytes are done: a bar on a terminal, else lines."""
     if quiet or not sys.stdout.isatty():
         yield Told(what, total, say, time.monotonic())
@@ -88,8 +92,8 @@ def telling(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Paced
         yield Bar(bar, bar.add_task(what, total=total))
 
 
-def watched(work: Callable[[], None], size: Callable[[], float], tell: Paced) -> None:
-    """Does `work`, and tells of the `size` that it has reached, time and again; an interruption ends it.
+def watched(work: Callable[[], None], reached: Callable[[], T], tell: Paced[T]) -> None:
+    """Does `work`, and tells what it has `reached`, time and again; an interruption ends it.
 
     Raises:
         StepFailed: as `work` does.
@@ -99,7 +103,7 @@ def watched(work: Callable[[], None], size: Callable[[], float], tell: Paced) ->
         try:
             while not _ended(doing, tell.every_s):
                 with suppress(MeasurementError):
-                    tell(size())
+                    tell(reached())
         except BaseException:
             shell.stop_all()
             raise

@@ -47,7 +47,8 @@ class Stanza:
     """One repository of a stanza; `now` is the host's clock, `log_came` when the newest segment came to the archive.
 
     `version` is PostgreSQL's major one, `system_id` the cluster's; `running` says that a backup runs, and `done_bytes`
-    how far it is; `folders` are those of backups, whole or not; `free_bytes` is None where no folder is declared.
+    how far it is, which older versions do not tell: None; `folders` are those of backups, whole or not; `free_bytes` is
+    None where no folder is declared.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Stanza:
     archive: Archive
     log_came: float | None
     running: bool
-    done_bytes: int
+    done_bytes: int | None
     folders: frozenset[str]
     free_bytes: int | None
 
@@ -172,7 +173,7 @@ def _require_readable(info: dict[str, Any], backup: Backup) -> None:
     code = info["status"]["code"]
     reason = "; ".join(each["status"]["message"] for each in info["repo"]) or info["status"]["message"]
     if code == UNREADABLE:
-        raise MeasurementError(f"pgBackRest cannot read repository {backup.repo}: {reason}")
+        raise MeasurementError(f"pgBackRest cannot read repository {backup.repo}: {reason.splitlines()[0]}")
     if code not in (0, NO_BACKUP):
         raise Absent(f"stanza {backup.stanza} is declared, and pgBackRest says: {reason}")
 
@@ -199,7 +200,7 @@ def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Sta
         archive=Archive(wal.joined(_run(row, size) for row in rows), current),
         log_came=max((float(row[4]) for row in rows), default=None),
         running=bool(lock["held"]),
-        done_bytes=int(lock.get("size-cplt", 0)),
+        done_bytes=lock.get("size-cplt"),
         folders=frozenset(said.get("folder", [])),
         free_bytes=next((int(each) for each in said.get("free", [])), None),
     )

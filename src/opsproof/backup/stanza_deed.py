@@ -114,7 +114,10 @@ class Deed:
         return float(self.stanza.backups[-1].database_bytes if self.stanza.backups else 0)
 
     def _done_bytes(self) -> float:
-        return float(looked(self.work, self.backup).done_bytes)
+        done = looked(self.work, self.backup).done_bytes
+        if done is None:
+            raise MeasurementError("this pgBackRest does not tell how far it is")
+        return float(done)
 
     def _do(self, command: Command) -> None:
         self.work.do(command, "pgbackrest")

@@ -232,7 +232,7 @@ class Restoring(DeclaredBackups):
         before = [each for each in wanted if target is None or each.ended < target.seconds]
         if not before:
             raise self._none(f"no backup ended before {self.options.to}: the first one is {wanted[0].label}")
-        if target and target.seconds > found.now:
+        if target and target.seconds > found.now + 1:  # the host tells whole seconds
             raise InventoryError(f"--to: {self.options.to} is still to come")
         return before[-1]
 

@@ -4,7 +4,7 @@
 #                                     archives, runs and replicates nothing; its files are in DIR.server
 #   standby DIR                       has that server wait for more of the log, in place of ending its recovery
 #   status DIR                        tells how far that server is: see below
-#   close DIR                         ends it well, and removes what served for it
+#   close DIR                         ends it well, removes what served for it, and has a new timeline archived later
 #   remove DIR                        ends it at once, and removes everything
 #   mark DIR TEXT                     writes down in DIR how far a restore has come; no text: takes that away
 #   rename FROM TO                    where FROM is there, and TO is not
@@ -22,8 +22,8 @@
 #   marked PATH TEXT                  that lies in it
 #   free BYTES, scratch BYTES         that users may take beside LIVE, and where PREFIX is
 #   end
-# `status` prints a line with the state, then the last thing that the server said which is an error or a reason to
-# end, and "reached" where it stopped where it was told to. Needs perl-base, coreutils and the server's programs.
+# `status` prints a line with the state, and one with the last thing that the server said which is an error or a
+# reason to end. Needs perl-base, coreutils and the server's programs.
 use strict;
 use warnings;
 use Config;
@@ -199,7 +199,6 @@ sub status {
     my @said = split /\n/, content_of("$dir.server/log") // '';
     my ($error) = grep { /^(?:FATAL|PANIC|ERROR): / } reverse @said;
     printf "said %s\n", substr $error, 0, 300 if defined $error;
-    print "reached\n" if grep { /^LOG:  recovery stopping / } @said;
 }
 
 sub end_server {
@@ -215,7 +214,15 @@ sub close_server {
     my $dir = shift;
     end_server($dir, 'INT', 300) or fail("the server on $dir does not end");
     unlink "$dir/standby.signal";
+    announce("$dir/pg_wal", $_) for map { m{([0-9A-F]{8}\.history)\z} } glob "$dir/pg_wal/*.history";
     system qw(rm -rf --), "$dir.server" and exit 1;
+}
+
+# Where a timeline begins is archived when it begins. That server archived nothing: the next one is told to.
+sub announce {
+    my ($folder, $history) = @_;
+    return if grep { -e "$folder/archive_status/$history.$_" } qw(ready done);
+    written("$folder/archive_status/$history.ready", '');
 }
 
 sub remove {

@@ -74,9 +74,8 @@ class Beside:
 class Cluster:
     """The directory that serves, and what is beside it.
 
-    `state` is what its server says: starting, ready or stopping; or down, or none where there is no directory. What
-    cannot be read off it, its identifier and its timeline, is None. Bytes are free beside it, and where copies are
-    made.
+    `state` is what its server says: starting, ready or stopping; or down, or none where there is no directory. Its
+    identifier and its timeline are None where they cannot be read. Bytes are free beside it, and where copies are made.
     """
 
     state: str
@@ -128,11 +127,10 @@ def _beside(line: str, marks: dict[str, str]) -> Beside:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a server on a restored directory is: its state, its last error, whether it stopped where it was told."""
+    """How far a server on a restored directory is: its state, and its last error."""
 
     state: str
     said: str
-    reached: bool
 
     @property
     def ended(self) -> bool:
@@ -148,7 +146,7 @@ def status(answer: Answer) -> Status:
     """
     state, *more = answer.require("the look at the server").stdout.splitlines() or [""]
     said = [line.removeprefix("said ") for line in more if line.startswith("said ")]
-    return Status(state, said[0] if said else "", "reached" in more)
+    return Status(state, said[0] if said else "")
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from opsproof.shell import Command
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring
 
-UP_S = 600.0
-"""How long a cluster may take to serve: it reads the log since its last checkpoint."""
-TIMEOUT_S = 2 * UP_S
+STOP_S = 600.0
+"""How long stopping processes and a cluster may take."""
 
 
 class ClusterDeed:
@@ -84,8 +83,8 @@ class ClusterDeed:
         self.switch = switch.switch(self.work, self.action.client)
         if begun.word == RETURNING:
             title = f"put back what served before the restore of {begun.label}: that was interrupted"
-            return [Step(f"{title}; start it and {self.switch.stops}", lambda: self._back(begun))]
-        title = f"finish the restore of {begun.label}, which was interrupted: start it and {self.switch.stops}"
+            return [Step(f"{title}; start {_all('it', self.switch)}", lambda: self._back(begun))]
+        title = f"finish the restore of {begun.label}, which was interrupted: start {_all('it', self.switch)}"
         return [Step(title, lambda: self._forth(begun)), *self._waiting(begun)]
 
     def restoring(self) -> list[Step]:
@@ -94,7 +93,7 @@ class ClusterDeed:
         if fresh is not None:
             self.resumed, self.restored.path = True, fresh.path
         made = [] if fresh else [Step(f"{self.restored.title}: {self.restored.outlook}", self._make)]
-        look = [] if fresh else [Step("start a server on it that writes nothing, look at its catalogs", self._verify)]
+        look = [] if fresh else [Step("start a server on it that archives nothing, look at its catalogs", self._verify)]
         return [*self._taking_back(fresh), *made, *look, *(self._naming() if self.options.into else self._swapping())]
 
     def _wanted(self, word: str, path: str) -> Mark:
@@ -119,7 +118,7 @@ class ClusterDeed:
                 ("try", self._up()),
                 *running.turns("start"),
             ]
-            title = f"start the cluster and {running.stops}: a swap was interrupted"
+            title = f"start {_all('the cluster', running)}: a swap was interrupted"
             steps.insert(0, Step(title, lambda: self._do(turns, "the start")))
         return steps
 
@@ -132,15 +131,22 @@ class ClusterDeed:
 
     def _verify(self) -> None:
         with self._undone():
-            self.restored.follow()
+            self._recover()
             findings = self.restored.glance()
             if findings.flaws:
                 raise StepFailed(f"{self.restored.made.label} is not good: {'; '.join(findings.flaws)}")
-            self.keeper.do("close", self.restored.path, timeout_s=TIMEOUT_S)
+            self.keeper.do("close", self.restored.path, timeout_s=STOP_S)
         self.action.measured["restore_s"] = round(self.restored.restore_s, 2)
         if self.restored.commit:
             self.action.measured["last_commit"] = self.restored.commit
         self.keeper.do("mark", self.restored.path, str(self._wanted(VERIFIED, self.restored.path)))
+
+    def _recover(self) -> None:
+        """To a moment, what is looked at is what then serves; to the end, what is archived meanwhile is to come too."""
+        if self.restored.moment:
+            self.restored.recover(thrown_away=False)
+        else:
+            self.restored.follow()
 
     def _naming(self) -> list[Step]:
         def name() -> None:
@@ -155,7 +161,7 @@ class ClusterDeed:
         mark = self._wanted(SWAPPING, self.restored.path)
         there = self.cluster.state != "none"
         old = f", which stays as {self._aside(mark)}" if there else ", which is gone"
-        title = f"stop {self.switch.stops} and the cluster, put {self.restored.path} in the place of {self.data}{old}"
+        title = f"stop {_all('the cluster', self.switch)}, put {self.restored.path} in the place of {self.data}{old}"
         return [Step(f"{title}, start again: {self._loss()}", lambda: self._swap(mark)), *self._waiting(mark)]
 
     def _loss(self) -> str:
@@ -214,7 +220,7 @@ class ClusterDeed:
         return Command(command.argv, command.timeout_s)
 
     def _up(self) -> Command:
-        return self.keeper.command("up", self.data, f"{UP_S:g}")
+        return self.keeper.command("up", self.data, f"{self.options.up:g}")
 
     def _forth(self, mark: Mark) -> None:
         fresh, aside = self._fresh(mark), self._aside(mark)
@@ -242,7 +248,7 @@ class ClusterDeed:
         self._do([*turns, ("try", self.keeper.command("mark", fresh, str(tried)))], "the way back")
 
     def _do(self, turns: list[Turn], what: str) -> None:
-        self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), what)
+        self.work.do(in_turn(turns, secrets.token_hex(8), STOP_S + self.options.up), what)
 
     def _waiting(self, mark: Mark) -> list[Step]:
         """Waits for health where something says it; where it does not come, what was put aside serves again."""
@@ -304,3 +310,7 @@ class ClusterDeed:
             except OpsproofError:
                 raise StepFailed(f"{error}; {self.restored.path} may still be there") from error
             raise StepFailed(f"{error}; {self.restored.path} is removed, and {self.data} as it was") from error
+
+
+def _all(cluster: str, others: switch.Switch) -> str:
+    return " and ".join([cluster, *others.processes])

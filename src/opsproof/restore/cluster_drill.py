@@ -46,7 +46,7 @@ class ClusterDrill:
         if self.findings.flaws:
             return
         try:
-            self.restored.recover()
+            self.restored.recover(thrown_away=True)
             self.action.measured |= {"restore_s": round(self.restored.restore_s, 2)}
             found, rows = self.restored.findings()
             self.findings.add(found)

@@ -32,23 +32,11 @@ _TABLES = """
 SELECT format('%s.%s', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind IN ('r', 'p');
 """
-_REACHED = """
-SELECT json_build_array(pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp(),
-                        pg_is_in_recovery() AND pg_is_wal_replay_paused());
-"""
+_PLACE = "SELECT json_build_array(pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp());"
 _INVALID = """
 SELECT json_build_array('index', oid::regclass) FROM pg_class JOIN pg_index ON indexrelid = oid
  WHERE relkind = 'i' AND NOT (indisvalid AND indisready AND indislive);
 """
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a server's recovery is: its place in the log in bytes, the last commit as it says it, whether it pauses."""
-
-    position: int
-    commit: str
-    paused: bool
 
 
 @dataclass
@@ -127,32 +115,29 @@ class Restored:
         (answer,) = self.keeper.work.ask(self.keeper.command("run", *words))
         return float(answer.require("du").stdout.split()[0])
 
-    def recover(self) -> None:
-        """Starts a server on it that ends its recovery, archives nothing, and is thrown away.
+    def recover(self, *, thrown_away: bool) -> None:
+        """Starts a server on it that ends its recovery, and archives nothing of that.
 
         Raises:
             StepFailed: it does not come to the end of its recovery.
         """
-        self.keeper.do("serve", self.path, self.keeper.programs, "hot_standby=off", "fsync=off")
+        self._serve("hot_standby=off", f"fsync={'off' if thrown_away else 'on'}")
         self._wait(lambda status: status.state == "ready")
-        self._note(self._place())
+        self._note(*self._place())
 
     def follow(self) -> None:
-        """Starts a server on it that goes as far as it is to go, and stays in recovery, so that nothing is written.
-
-        What is to serve later must end its recovery then: a new timeline of a cluster that never served would lead
-        every later restore astray.
+        """Starts a server on it that has read all of the log, and waits for more: what comes later is not lost.
 
         Raises:
             StepFailed: it does not come so far.
         """
-        if self.moment is None:
-            self.keeper.do("standby", self.path)
+        self.keeper.do("standby", self.path)
+        self._serve("hot_standby=on")
+        self._wait(lambda status: status.state == "ready" and self._is_there())
+
+    def _serve(self, *settings: str) -> None:
         fetching = f"restore_command={self.keeper.fetching(self.path)}"
-        self.keeper.do(
-            "serve", self.path, self.keeper.programs, "hot_standby=on", "recovery_target_action=pause", fetching
-        )
-        self._wait(lambda status: status.state == "ready" and self._is_there(status))
+        self.keeper.do("serve", self.path, self.keeper.programs, fetching, *settings)
 
     def _wait(self, holds: Callable[[Status], bool]) -> None:
         began = time.monotonic()
@@ -168,29 +153,26 @@ class Restored:
         hint = ": nothing that is in the archive was committed later, leave --to out" if _TOO_LATE in said else ""
         return f"the restored cluster does not come up: {said}{hint}"
 
-    def _is_there(self, status: Status) -> bool:
-        place = self._place()
-        self._seen = [*self._seen, place.position][-STEADY:]
-        if self.moment is not None:
-            there = status.reached and place.paused
-        else:
-            there = place.position > self._end and len(self._seen) == STEADY and len(set(self._seen)) == 1
+    def _is_there(self) -> bool:
+        position, commit = self._place()
+        self._seen = [*self._seen, position][-STEADY:]
+        there = position > self._end and len(self._seen) == STEADY and len(set(self._seen)) == 1
         if there:
-            self._note(place)
+            self._note(position, commit)
         return there
 
-    def _note(self, place: Place) -> None:
+    def _note(self, position: int, commit: str) -> None:
         self.restore_s = time.monotonic() - self._started
-        self.commit, self._seen = place.commit, [place.position]
+        self.commit, self._seen = commit, [position]
 
     @property
     def _end(self) -> int:
         return log_end(self.stanza, self.cluster.timeline)
 
-    def _place(self) -> Place:
-        (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _REACHED))
-        position, commit, paused = json.loads(answer.require("psql").stdout)
-        return Place(wal.position(position), commit or "", bool(paused))
+    def _place(self) -> tuple[int, str]:
+        (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _PLACE))
+        position, commit = json.loads(answer.require("psql").stdout)
+        return wal.position(position), commit or ""
 
     def shortfall(self) -> list[str]:
         """That the recovery ended before the log does, as it does without a word where a segment lacks."""

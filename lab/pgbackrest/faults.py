@@ -1,0 +1,283 @@
+"""Faults of a cluster's archive and of its backups by pgBackRest. Each heals by putting all back as it was kept."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.fault import Registry, wait_until
+from lab.pgbackrest import Site, history
+
+_REGISTRY: Registry[Site] = Registry()
+FAULTS = _REGISTRY.faults
+"""Every fault there is."""
+fault = _REGISTRY.fault
+
+OF_THE_NEWEST = (
+    "test_backup_is_fresh",
+    "test_backup_is_large_enough",
+    "test_backup_size_is_steady",
+    "test_backup_is_what_it_was",
+    "test_next_backup_has_room",
+)
+OF_THE_ARCHIVE = ("test_archive_has_no_gap", "test_any_moment_can_be_restored", "test_archive_gets_what_is_written")
+EVERY = (*OF_THE_NEWEST, *OF_THE_ARCHIVE, "test_no_backup_was_interrupted", "test_backups_are_enough")
+
+
+def _segments(site: Site) -> list[Path]:
+    """The segments in the archive, oldest first."""
+    return sorted(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
+
+
+def _of(site: Site, label: str, pattern: str) -> Path:
+    """The largest file of a backup by a pattern of its name."""
+    return max((site.repo / "backup" / "metachat" / label).glob(pattern), key=lambda path: path.stat().st_size)
+
+
+def _newest(site: Site) -> str:
+    """The name of the newest backup's folder."""
+    return max(path.name for path in (site.repo / "backup" / "metachat").glob("2*"))
+
+
+@fault(failed=EVERY)
+def stanza_gone(site: Site) -> Iterator[None]:
+    """A disk that was not mounted: the folder of the repository is there, and empty."""
+    site.run("mv", site.repo, site.home / "aside")
+    site.run("mkdir", site.repo)
+    yield
+    site.run("rm", "-rf", site.home / "aside")
+    site.reset()
+
+
+@fault(unknown=EVERY)
+def repository_unreadable(site: Site) -> Iterator[None]:
+    """The rights of a folder were tidied up: that is no finding of the backups."""
+    (site.repo / "backup").chmod(0)
+    yield
+    (site.repo / "backup").chmod(0o750)
+
+
+@fault(unknown=EVERY)
+def pgbackrest_misconfigured(site: Site) -> Iterator[None]:
+    """A slip in its configuration."""
+    path = site.home / "pgbackrest.conf"
+    text = path.read_text()
+    path.write_text(text.replace("repo1-path=", "repo1-path=relative"))
+    yield
+    path.write_text(text)
+
+
+@fault(
+    failed=(*OF_THE_NEWEST, "test_backups_are_enough", "test_any_moment_can_be_restored"),
+    may=("test_archive_gets_what_is_written",),
+)
+def no_backup(site: Site) -> Iterator[None]:
+    """The stanza was made, and nobody backed up."""
+    site.run("rm", "-rf", site.repo)
+    site.run("mkdir", site.repo)
+    site.pgbackrest("stanza-create")
+    site.archive()
+    yield
+    site.reset()
+
+
+@fault(failed=("test_backup_is_fresh",))
+def backup_two_days_old(site: Site) -> Iterator[None]:
+    """Cron has not run since."""
+    history.age(site, [86400.0 * days for days in (4, 3, 2)])
+    yield
+    site.reset()
+
+
+@fault(failed=("test_backups_are_enough", "test_any_moment_can_be_restored"))
+def one_backup_is_left(site: Site) -> Iterator[None]:
+    """Somebody made room."""
+    site.pgbackrest("--type", "full", "backup")
+    site.pgbackrest("--repo1-retention-full", 1, "expire")
+    yield
+    site.reset()
+
+
+@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+def database_gone(site: Site) -> Iterator[None]:
+    """The cluster was backed up well, and what it was for is not in it."""
+    site.sql("ALTER DATABASE metachat RENAME TO kept", "postgres")
+    site.sql("CREATE DATABASE metachat", "postgres")
+    site.sql("DROP DATABASE kept WITH (FORCE)", "postgres")
+    site.pgbackrest("--type", "full", "backup")
+    yield
+    site.reset()
+
+
+@fault(failed=("test_backup_is_what_it_was",))
+def page_damaged(site: Site) -> Iterator[None]:
+    """A page of the cluster has another checksum: pgBackRest backs it up, warns and ends well."""
+    path = site.data / site.sql("SELECT pg_relation_filepath('messages')")
+    site.stop("fast")
+    _flip(path, 9000)
+    site.start()
+    site.run("sh", "-c", f"pgbackrest --config {site.home}/pgbackrest.conf --stanza metachat --type full backup")
+    yield
+    site.reset()
+
+
+def _flip(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@fault(failed=("test_backup_is_what_it_was",), may=("test_backups_were_read_back",))
+def files_of_a_backup_gone(site: Site) -> Iterator[None]:
+    """The folder of the full backup, without which the newest is none."""
+    folder = site.repo / "backup" / "metachat" / _newest(site).partition("_")[0]
+    site.run("mv", folder, site.home / "aside")
+    yield
+    site.run("mv", site.home / "aside", folder)
+
+
+@fault(failed=("test_backups_were_read_back",))
+def file_with_a_flipped_bit(site: Site) -> Iterator[None]:
+    """In the full backup; it is read back, and the journal tells."""
+    path = _of(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
+    _flip(path, path.stat().st_size // 2)
+    _verify(site, 5)
+    yield
+    site.reset()
+    _verify(site, 0)
+
+
+def _verify(site: Site, status: int) -> None:
+    done = site.action("verify_backup", "--apply")
+    if done.returncode != status:
+        raise LabError(f"verify_backup ends with {done.returncode}: {done.stderr}")
+
+
+@fault(failed=("test_backups_were_read_back",))
+def never_read_back(site: Site) -> Iterator[None]:
+    """The journal knows nothing of it."""
+    with _journal(site, lambda: history.forget(site, "verify_backup", "backup")):
+        yield
+
+
+@fault(failed=("test_backups_were_read_back", "test_restore_was_practised"))
+def nothing_done_for_long(site: Site) -> Iterator[None]:
+    """Neither read back nor restored in forty days."""
+    with _journal(site, lambda: history.put_back(site.reports / "journal.jsonl", 40 * 86400.0)):
+        yield
+
+
+@contextmanager
+def _journal(site: Site, change: Callable[[], None]) -> Iterator[None]:
+    """The journal is another one meanwhile."""
+    path = site.reports / "journal.jsonl"
+    text = path.read_text()
+    change()
+    yield
+    path.write_text(text)
+
+
+@fault(failed=("test_no_backup_was_interrupted",))
+def backup_interrupted(site: Site) -> Iterator[None]:
+    """It was killed in the middle."""
+    with backing_up(site) as backup:
+        for pid in working(site):
+            os.kill(pid, signal.SIGKILL)
+        backup.wait()
+    yield
+    site.reset()
+
+
+@contextmanager
+def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
+    """A backup that has begun to copy files, and takes its time."""
+    site.sql("CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 50) AS b FROM generate_series(1, 40000) n")
+    folder = site.repo / "backup" / "metachat"
+    before = set(folder.iterdir())
+    slowly = ("--type", "full", "--compress-type", "bz2", "--compress-level", 9, "backup")
+    words = site.words("pgbackrest", "--config", site.home / "pgbackrest.conf", "--stanza", "metachat", *slowly)
+    with subprocess.Popen(words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as backup:
+        wait_until(lambda: any((each / "pg_data").exists() for each in set(folder.iterdir()) - before), "a backup")
+        yield backup
+
+
+def working(site: Site) -> list[int]:
+    """The processes of pgBackRest that work with the site's configuration."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"pgbackrest") and f"{site.home}/pgbackrest.conf".encode() in b" ".join(words):
+            found.append(int(entry.parent.name))
+    return found
+
+
+@fault(failed=("test_archive_has_no_gap",))
+def old_log_has_a_gap(site: Site) -> Iterator[None]:
+    """Between the two older backups: those that are newer still bring all back that was committed after them."""
+    _segments(site)[6].unlink()
+    yield
+    site.reset()
+
+
+@fault(failed=("test_archive_has_no_gap", "test_any_moment_can_be_restored"))
+def newest_log_has_a_gap(site: Site) -> Iterator[None]:
+    """What was written since the newest backup cannot be reached."""
+    for body in ("one", "two", "three"):
+        site.write(body)
+        site.archive()
+    _segments(site)[-2].unlink()
+    yield
+    site.reset()
+
+
+@fault(failed=("test_archive_gets_what_is_written",))
+def nothing_archived_for_days(site: Site) -> Iterator[None]:
+    """A command that says it archives, and does not."""
+    site.sql("ALTER SYSTEM SET archive_command = '/bin/true'", "postgres")
+    site.sql("SELECT pg_reload_conf()", "postgres")
+    for path in _segments(site):
+        os.utime(path, 2 * (time.time() - 3 * 86400,))
+    yield
+    site.reset()
+
+
+@fault(failed=("test_finished_log_is_archived",))
+def archive_refuses(site: Site) -> Iterator[None]:
+    """The archive takes nothing since two hours."""
+    site.sql("ALTER SYSTEM SET archive_command = '/bin/false'", "postgres")
+    site.sql("SELECT pg_reload_conf()", "postgres")
+    site.write("unarchived")
+    site.sql("SELECT pg_switch_wal()")
+    waiting = site.data / "pg_wal" / "archive_status"
+    wait_until(lambda: bool(list(waiting.glob("*.ready"))), "a finished segment")
+    for path in waiting.glob("*.ready"):
+        os.utime(path, 2 * (time.time() - 7200,))
+    yield
+    site.reset()
+
+
+@fault(failed=("test_finished_log_is_archived",))
+def archiving_switched_off(site: Site) -> Iterator[None]:
+    """Somebody needed the disk's time."""
+    site.sql("ALTER SYSTEM SET archive_mode = off", "postgres")
+    site.stop("fast")
+    site.start()
+    yield
+    site.reset()
+
+
+@fault(failed=("test_quiet_log_is_archived_too",))
+def quiet_log_waits_for_ever(site: Site) -> Iterator[None]:
+    """archive_timeout is what PostgreSQL comes with."""
+    site.sql("ALTER SYSTEM SET archive_timeout = 0", "postgres")
+    site.sql("SELECT pg_reload_conf()", "postgres")
+    yield
+    site.sql("ALTER SYSTEM RESET archive_timeout", "postgres")
+    site.sql("SELECT pg_reload_conf()", "postgres")

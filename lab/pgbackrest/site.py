@@ -1,0 +1,241 @@
+"""One cluster that archives to a repository of pgBackRest beside it; both from Debian's packages."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.layout import REPOSITORY
+from lab.pgbackrest import history
+
+VERSIONS = Path("/usr/lib/postgresql")
+USUAL = "15"
+"""The version of Debian 12, and of the committed inventory; another one where that is not installed."""
+HOME = "/tmp/opsproof-pgbackrest"
+"""The home that stands in the committed inventory."""
+OWNER = "postgres"
+ROOM_BYTES = 2 * 10**9
+DAY_S = 86400
+_POSTGRES = """
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{home}/socket'
+archive_mode = on
+archive_command = 'pgbackrest --config {home}/pgbackrest.conf --stanza metachat archive-push %p'
+archive_timeout = 60
+fsync = off
+autovacuum = off
+"""
+_PGBACKREST = """
+[global]
+repo1-path={home}/repo
+repo1-retention-full=2
+log-path={home}/log
+log-level-file=off
+lock-path={home}/lock
+spool-path={home}/spool
+archive-timeout=3
+job-retry=0
+compress-type=zst
+start-fast=y
+
+[metachat]
+pg1-path={home}/data
+pg1-socket-path={home}/socket
+pg1-port={port}
+pg1-user=postgres
+"""
+_DATA = """
+CREATE EXTENSION amcheck;
+CREATE ROLE opsproof_monitor LOGIN IN ROLE pg_monitor;
+CREATE TABLE messages (id int PRIMARY KEY, at timestamptz DEFAULT now(), body text);
+INSERT INTO messages (id, body) SELECT n, md5(n::text) || md5((-n)::text) FROM generate_series(1, 40000) n;
+CREATE TABLE tenants AS SELECT n AS id FROM generate_series(1, 50) n;
+"""
+
+
+def programs() -> Path:
+    """The folder of the server's programs."""
+    found = sorted((int(each.parents[1].name), each.parent) for each in VERSIONS.glob("*/bin/initdb"))
+    usual = VERSIONS / USUAL / "bin"
+    return usual if (usual / "initdb").exists() or not found else found[-1][1]
+
+
+def missing() -> str:
+    """What this needs and is not there; empty where all is."""
+    wanted = {"pgbackrest": shutil.which("pgbackrest"), "postgresql": (programs() / "initdb").exists()}
+    return ", ".join(name for name, found in wanted.items() if not found)
+
+
+@dataclass
+class Site:
+    """The cluster, its repository and an inventory that declares both, under a home that `create` makes."""
+
+    port: int = 5432
+    home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="opsproof-", dir=_folder())))
+
+    @property
+    def owner(self) -> str:
+        """Who owns the cluster: servers refuse root."""
+        return OWNER if os.geteuid() == 0 else ""
+
+    @property
+    def data(self) -> Path:
+        """The data directory that serves."""
+        return self.home / "data"
+
+    @property
+    def repo(self) -> Path:
+        """The repository."""
+        return self.home / "repo"
+
+    @property
+    def reports(self) -> Path:
+        """Where rounds and actions leave what they say."""
+        return self.home / "reports"
+
+    def words(self, *words: object) -> list[str]:
+        """A command as the owner runs it."""
+        sudo = ["sudo", "-n", "-u", self.owner, "--"] if self.owner else []
+        return [*sudo, *map(str, words)]
+
+    def run(self, *words: object) -> str:
+        """What a command of the owner prints; LabError where it fails."""
+        done = subprocess.run(
+            self.words(*words), cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise LabError(f"{words[0]}: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def pgbackrest(self, *words: object) -> str:
+        """What a command of pgBackRest prints."""
+        return self.run("pgbackrest", "--config", self.home / "pgbackrest.conf", "--stanza", "metachat", *words)
+
+    def sql(self, query: str, database: str = "metachat") -> str:
+        """What psql prints for a query: fields with a bar between them."""
+        where = ("-h", self.home / "socket", "-p", self.port, "-U", "postgres", "-d", database)
+        return self.run("psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *where, "-c", query).strip()
+
+    def create(self) -> None:
+        """Makes the cluster, the stanza and three backups, a day apart by what pgBackRest knows of them."""
+        self.home.chmod(0o755)
+        if self.owner:
+            shutil.chown(self.home, self.owner)
+        for name in ("socket", "log", "lock", "spool", "repo"):
+            self.run("mkdir", "-m", "0750", self.home / name)
+        (self.home / "socket").chmod(0o755)
+        self._write(self.home / "pgbackrest.conf", _PGBACKREST)
+        self.run(
+            programs() / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", "--no-sync"
+        )
+        self._write(self.data / "postgresql.conf", _POSTGRES)
+        self.start()
+        self.pgbackrest("stanza-create")
+        self.sql("CREATE DATABASE metachat", "postgres")
+        self.sql(_DATA)
+        self.back_up("full", "diff", "diff")
+        history.age(self, [3 * DAY_S, 2 * DAY_S, 3600])
+
+    def _write(self, path: Path, text: str) -> None:
+        path.write_text(text.format(home=self.home, port=self.port))
+        path.chmod(0o644)
+        if self.owner:
+            shutil.chown(path, self.owner)
+
+    def back_up(self, *kinds: str) -> None:
+        """Backups of these types, with rows written between them."""
+        for kind in kinds:
+            for body in ("long", "shortly"):
+                self.write(f"{body} before {kind}")
+                self.archive()
+            self.pgbackrest("--type", kind, "backup")
+            time.sleep(1)  # labels have seconds
+
+    def write(self, body: str) -> str:
+        """A row; the moment after it was committed, as PostgreSQL writes it."""
+        self.sql(f"INSERT INTO messages (id, body) SELECT max(id) + 1, '{body}' FROM messages")
+        return self.sql("SELECT clock_timestamp()")
+
+    def archive(self) -> None:
+        """Has what was written archived."""
+        segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        deadline = time.monotonic() + 20
+        while not list(self.repo.glob(f"archive/metachat/*/*/{segment}-*.zst")):
+            if time.monotonic() > deadline:
+                raise LabError(f"{segment} is not archived")
+            time.sleep(0.02)
+
+    def control(self, verb: str, mode: str = "fast") -> list[str]:
+        """The command that starts or stops the cluster."""
+        how = ("-l", self.home / "log" / "postgresql.log") if verb == "start" else ("-m", mode)
+        return self.words(programs() / "pg_ctl", "-D", self.data, *how, "-w", verb)
+
+    def start(self) -> None:
+        """Starts the cluster; LabError where it does not come up."""
+        done = subprocess.run(self.control("start"), cwd="/", capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError((self.home / "log" / "postgresql.log").read_text()[-500:])
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stops whatever serves from the home, also what was restored."""
+        for pid in self.home.glob("data*/postmaster.pid"):
+            words = self.words(programs() / "pg_ctl", "-D", pid.parent, "-m", mode, "-w", "stop")
+            subprocess.run(words, cwd="/", capture_output=True, check=False)
+
+    def save(self, name: str = "kept") -> None:
+        """Keeps all as it is now, for `reset`."""
+        self.stop("fast")
+        self.run("mkdir", self.home / name)
+        for path in (*self.home.glob("data*"), self.repo):
+            self.run("cp", "-a", path, self.home / name)
+        self.start()
+
+    def reset(self, name: str = "kept") -> None:
+        """Makes all as it was kept: nothing of what was done since is left."""
+        self.stop()
+        for path in (*self.home.glob("data*"), self.repo):
+            self.run("rm", "-rf", path)
+        for path in (self.home / name).iterdir():
+            self.run("cp", "-a", path, self.home)
+        self.start()
+
+    def remove(self) -> None:
+        """Stops it, and removes all of it."""
+        self.stop()
+        shutil.rmtree(self.home)
+
+    def inventory(self, path: Path, more: str = "") -> Path:
+        """The committed inventory, for this home, with more keys of the backup."""
+        text = (REPOSITORY / "inventory" / "lab-pgbackrest.toml").read_text()
+        text = text.replace(str(VERSIONS / USUAL / "bin"), str(programs()))
+        text = text.replace(HOME, str(self.home)).replace('extends = "', f'extends = "{REPOSITORY}/inventory/')
+        if not self.owner:
+            text = text.replace(f'run_as = "{OWNER}"\n', "").replace(f'"sudo", "-n", "-u", "{OWNER}", "--", ', "")
+        path.write_text(text + more)
+        return path
+
+    def action(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """An action from its beginning to its end."""
+        return subprocess.run(
+            self.action_words(name, *words), capture_output=True, text=True, timeout=120, check=False, cwd=REPOSITORY
+        )
+
+    def action_words(self, name: str, *words: str) -> list[str]:
+        """The command line of an action."""
+        inventory = self.home / "inventory.toml"
+        if not inventory.exists():
+            self.inventory(inventory)
+        where = [f"--inventory={inventory}", f"--reports={self.reports}"]
+        return [sys.executable, str(REPOSITORY / "actions" / f"{name}.py"), *where, *words]
+
+
+def _folder() -> str:
+    """Memory, where there is enough of it: pgBackRest waits for the disk at each file."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES else tempfile.gettempdir()

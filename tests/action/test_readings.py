@@ -1,0 +1,49 @@
+import time
+
+import pytest
+
+from opsproof.action.journal import Entry, append
+from opsproof.action.readings import last, noted
+from opsproof.errors import Absent, MeasurementError
+
+
+def read(path, *backups, flaws=(), age_s=0.0, **of):
+    measured, of = {}, {"action": "verify_backup", "host": "vps", **of}
+    for each in backups:
+        noted(measured, each, list(flaws))
+    append(path, Entry(of["action"], of["host"], [], [], "done", "", time.time() - age_s, 1.0, measured))
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def test_the_last_reading_counts_and_each_backup_has_its_own(journal):
+    read(journal, "metachat", age_s=500, flaws=["old"])
+    read(journal, "metachat", "other", age_s=100, action="backup")
+    read(journal, "other", flaws=["one", "two"])
+    found = last(journal, "vps", "metachat")
+    assert (found.flaws, round(found.age_s)) == ("", 100)
+    assert last(journal, "vps", "other").flaws == "one; two"
+
+
+def test_what_read_nothing_does_not_count(journal):
+    read(journal, "metachat", age_s=500)
+    read(journal)
+    read(journal, "metachat", host="other")
+    read(journal, "metachat", action="restore_drill")
+    read(journal, "metachat-2")
+    assert round(last(journal, "vps", "metachat").age_s) == 500
+
+
+def test_none_is_absent_and_no_journal_too(journal):
+    with pytest.raises(Absent, match="that metachat was read back is not in the journal"):
+        last(journal, "vps", "metachat")
+
+
+@pytest.mark.parametrize("line", ['{"action": "backup"', '{"action": "backup"}', '["verify_backup"]'])
+def test_a_journal_that_cannot_be_read_is_unknown(journal, line):
+    journal.write_text(f"{line}\n")
+    with pytest.raises(MeasurementError, match="cannot be read"):
+        last(journal, "vps", "metachat")

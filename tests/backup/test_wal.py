@@ -1,0 +1,94 @@
+"""Gaps in an archive of the log: what is found, what was so meant, and what can be reached."""
+
+import pytest
+
+from opsproof.backup import wal
+from opsproof.backup.wal import Archive, Run
+
+MIB = 2**20
+
+
+def run(timeline, first, last=None):
+    return Run(timeline, first, first if last is None else last)
+
+
+@pytest.mark.parametrize(
+    ("segment", "size", "place"),
+    [
+        ("000000010000000000000001", 16 * MIB, 1),
+        ("0000000100000000000000FF", 16 * MIB, 255),
+        ("000000010000000100000000", 16 * MIB, 256),
+        ("000000020000000A00000003", 64 * MIB, 643),
+        ("000000010000000100000003", 1024 * MIB, 7),
+    ],
+)
+def test_a_segment_has_a_place_and_a_place_a_name(segment, size, place):
+    assert wal.place(segment, size) == place
+    assert wal.name(wal.timeline_of(segment), place, size) == segment
+
+
+@pytest.mark.parametrize(
+    ("known", "size"),
+    [
+        ([], 16 * MIB),
+        ([("0/2000028", "000000010000000000000002")], 16 * MIB),
+        ([("0/2000028", "000000010000000000000020")], 1 * MIB),
+        ([("1/C0000028", "000000010000000100000003")], 1024 * MIB),
+        ([("5/0", "000000010000000500000000"), ("5/4000028", "000000010000000500000001")], 64 * MIB),
+    ],
+)
+def test_the_size_of_segments_is_read_off_their_names(known, size):
+    assert wal.size_of(known) == size
+
+
+def test_names_that_no_size_fits_are_an_error():
+    with pytest.raises(ValueError, match="no size of segments fits"):
+        wal.size_of([("0/2000028", "000000010000000000000099")])
+
+
+def test_runs_that_touch_or_overlap_are_one():
+    assert wal.joined([run(1, 5, 9), run(1, 1, 4), run(2, 10, 11), run(1, 8, 12), run(1, 14)]) == [
+        run(1, 1, 12),
+        run(1, 14),
+        run(2, 10, 11),
+    ]
+
+
+SPANS = [run(1, 10, 11), run(1, 20), run(1, 30, 31)]
+
+
+@pytest.mark.parametrize(
+    ("runs", "spans", "missing", "since"),
+    [
+        ([run(1, 10, 40)], SPANS, [], 0),
+        ([run(1, 1, 40)], SPANS, [], 0),
+        ([run(1, 10, 14), run(1, 16, 40)], SPANS, [run(1, 15)], 1),
+        ([run(1, 10, 24), run(1, 26, 40)], SPANS, [run(1, 25)], 2),
+        ([run(1, 10, 34), run(1, 37, 40)], SPANS, [run(1, 35, 36)], None),
+        ([run(1, 11, 40)], SPANS, [run(1, 10)], 1),
+        ([run(1, 10, 30)], SPANS, [run(1, 31)], None),
+        ([run(1, 10, 30), run(1, 32, 40)], SPANS, [run(1, 31)], None),
+        ([run(1, 10, 11), run(1, 20, 40)], SPANS, [], 1),
+        ([run(1, 10, 11), run(1, 20), run(1, 30, 40)], SPANS, [], 2),
+        ([run(1, 10), run(1, 20), run(1, 30, 40)], SPANS, [run(1, 11)], 2),
+        ([run(1, 10, 11), run(1, 20), run(1, 30, 33), run(1, 35)], SPANS, [run(1, 34)], None),
+        ([run(1, 10, 32), run(2, 32, 40)], SPANS, [], 0),
+        ([run(1, 10, 40), run(2, 25, 35)], SPANS, [], 0),
+        ([run(1, 10, 31), run(2, 35, 40)], SPANS, [run(2, 32, 34)], None),
+        ([run(1, 10, 32), run(2, 32, 33), run(2, 35, 40)], SPANS, [run(2, 34)], None),
+        ([run(1, 10, 25), run(2, 25, 40)], [run(1, 10, 11), run(2, 30, 31)], [], 0),
+        ([], [run(1, 10, 11)], [run(1, 10, 11)], None),
+        ([run(1, 1, 5)], [], [], None),
+    ],
+    ids=[
+        "whole", "older than the oldest", "an old gap", "a newer gap", "after the newest", "its first segment",
+        "its last segment", "within the newest", "expired between two", "expired between all",
+        "expired, and one too many", "expired, and a gap after", "a new timeline", "gone back", "a hole at the joint",
+        "a gap on the new timeline",
+        "a backup on the new timeline", "an empty archive", "no backup",
+    ],
+)  # fmt: skip
+def test_what_lacks_is_told_from_what_was_let_go(runs, spans, missing, since):
+    archive = Archive(runs, spans)
+    assert archive.missing() == missing
+    assert archive.whole_since() == since

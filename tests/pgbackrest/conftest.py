@@ -1,0 +1,33 @@
+"""A cluster with a stanza, made once for a test session; each test finds it as it was made."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from lab.pgbackrest import Site, missing
+
+
+@pytest.fixture(scope="session")
+def made_site() -> Iterator[Site]:
+    """The cluster, three backups, and a journal that knows of a reading and a drill; skipped where programs lack."""
+    if lacking := missing():
+        if os.environ.get("OPSPROOF_REQUIRE_PGBACKREST") == "1":
+            pytest.fail(f"not installed: {lacking}")
+        pytest.skip(f"not installed: {lacking}")
+    site = Site()
+    try:
+        site.create()
+        site.save()
+        yield site
+    finally:
+        site.remove()
+
+
+@pytest.fixture
+def site(made_site: Site) -> Iterator[Site]:
+    """It, for one test."""
+    yield made_site
+    for path in (made_site.home / "inventory.toml", made_site.reports / "journal.jsonl"):
+        path.unlink(missing_ok=True)
+    made_site.reset()

@@ -1,0 +1,238 @@
+"""Backups by pgBackRest: the plan, what is refused, what is proven, and kills."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from lab.pgbackrest import history
+from lab.pgbackrest.faults import backing_up, working
+from tests.pgbackrest.acting import again, begun, wait_for
+from tests.pgbackrest.acting import kill as kill_all
+
+pytestmark = pytest.mark.pgbackrest
+
+DAY_S = 86400
+
+
+def labels(site):
+    (stanza,) = json.loads(site.pgbackrest("--output", "json", "info"))
+    return [each["label"] for each in stanza["backup"]]
+
+
+def folders(site):
+    return sorted(path.name for path in (site.repo / "backup" / "metachat").glob("2*"))
+
+
+def journal(site):
+    return [json.loads(line) for line in (site.reports / "journal.jsonl").read_text().splitlines()]
+
+
+def with_retention(site, **settings):
+    path = site.home / "pgbackrest.conf"
+    kept = path.read_text()
+    lines = "".join(f"repo1-retention-{name.replace('_', '-')}={value}\n" for name, value in settings.items())
+    path.write_text(kept.replace("repo1-retention-full=2\n", lines))
+    return kept
+
+
+def test_a_plan_says_what_how_large_and_what_goes_and_changes_nothing(site):
+    before = labels(site)
+    done = site.action("backup")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1. make a diff backup of stanza metachat: about 1." in done.stdout
+    assert "GB are free" in done.stdout
+    assert "2. read repository 1 back: 4 backups, and the log" in done.stdout
+    assert "3. let go by pgBackRest's own retention (full 2): nothing" in done.stdout
+    assert labels(site) == before
+
+
+def test_a_backup_is_made_read_back_and_put_on_record(site):
+    before = labels(site)
+    done = site.action("backup", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    *older, new = labels(site)
+    assert older == before
+    assert new.endswith("D")
+    (entry,) = journal(site)
+    assert entry["measured"]["set"] == new
+    assert entry["measured"]["read_back"] == "metachat"
+
+
+def test_a_full_backup_is_due_after_its_time_and_what_it_pushes_out_is_named_and_goes_last(site):
+    history.age(site, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    kept = with_retention(site, full=1)
+    old = labels(site)
+    try:
+        planned = site.action("backup")
+        assert "1. make a full backup of stanza metachat" in planned.stdout
+        assert f"(full 1): {', '.join(old)}\n" in planned.stdout
+        done = site.action("backup", "--apply")
+    finally:
+        (site.home / "pgbackrest.conf").write_text(kept)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(labels(site)) == 1
+    assert labels(site)[0] not in old
+
+
+def test_nothing_goes_where_what_stays_is_not_sound(site):
+    history.age(site, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    kept = with_retention(site, full=1)
+    path = max(site.repo.glob(f"backup/metachat/{labels(site)[0]}/pg_data/base/*/*.zst"))
+    path.write_bytes(path.read_bytes()[:-1])
+    old = labels(site)
+    try:
+        done = site.action("backup", "--apply")
+    finally:
+        (site.home / "pgbackrest.conf").write_text(kept)
+    assert done.returncode == 4
+    assert f"{old[0]} is invalid" in done.stderr
+    assert set(old) < set(labels(site))
+
+
+def test_no_retention_is_said(site):
+    kept = with_retention(site)
+    try:
+        done = site.action("backup")
+    finally:
+        (site.home / "pgbackrest.conf").write_text(kept)
+    assert "retention (none: nothing is ever let go): nothing" in done.stdout
+
+
+def test_archiving_that_does_not_work_is_refused_before_anything_is_backed_up(site):
+    before = folders(site)
+    site.sql("ALTER SYSTEM SET archive_command = '/bin/false pgbackrest'", "postgres")
+    site.sql("SELECT pg_reload_conf()", "postgres")
+    done = site.action("backup", "--apply")
+    assert done.returncode == 3
+    assert "pgbackrest check: [082]: WAL segment" in done.stderr
+    assert folders(site) == before
+
+
+def test_a_server_that_is_down_is_refused(site):
+    site.stop()
+    done = site.action("backup", "--apply")
+    assert done.returncode == 3
+    assert "pgbackrest check: [0" in done.stderr
+
+
+def test_a_second_backup_is_refused_while_one_runs(site):
+    with backing_up(site):
+        done = site.action("backup", "--apply")
+        kill_all(working(site))
+    assert done.returncode == 3
+    assert "a backup of stanza metachat runs already" in done.stderr
+
+
+def test_a_stanza_that_was_not_made_is_unknown_and_the_way_is_said(site):
+    site.run("rm", "-rf", site.repo)
+    site.run("mkdir", site.repo)
+    done = site.action("backup", "--apply")
+    assert done.returncode == 6
+    assert "missing stanza path: make it with pgbackrest stanza-create" in done.stderr
+
+
+def test_a_repository_without_room_is_refused(site, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    site.inventory(site.home / "inventory.toml", "")
+    tmp_path.chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=True)
+    try:
+        path = site.home / "inventory.toml"
+        path.write_text(path.read_text().replace(f'folder = "{site.repo}"', f'folder = "{tmp_path}"'))
+        done = site.action("backup", "--apply")
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert done.returncode == 3
+    assert "1 MB left, and 2." in done.stderr
+
+
+def test_a_damaged_page_is_backed_up_and_does_not_pass(site):
+    path = site.data / site.sql("SELECT pg_relation_filepath('messages')")
+    site.stop("fast")
+    content = bytearray(path.read_bytes())
+    content[9000] ^= 1
+    path.write_bytes(content)
+    site.start()
+    done = site.action("backup", "--apply")
+    assert done.returncode == 4
+    assert "holds pages whose checksums were wrong in the cluster" in done.stderr
+
+
+def flipped(site):
+    path = max(site.repo.glob(f"backup/metachat/{labels(site)[0]}/pg_data/base/*/*.zst"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return "is invalid: "
+
+
+def without_manifest(site):
+    for path in (site.repo / "backup" / "metachat" / labels(site)[-1]).glob("backup.manifest*"):
+        path.unlink()
+    return "is manifest missing: "
+
+
+def without_a_segment_that_it_needs(site):
+    path = max(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
+    path.unlink()
+    return f"{path.name[:24]} is not in the archive"
+
+
+def with_a_damaged_segment(site):
+    path = max(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return "are what they were"
+
+
+DAMAGES = [flipped, without_manifest, without_a_segment_that_it_needs, with_a_damaged_segment]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verification_finds_what_pgbackrest_calls_ok(site, damage):
+    said = damage(site)
+    done = site.action("verify_backup", "--apply")
+    assert done.returncode == 5
+    assert said in done.stderr
+    (entry,) = journal(site)
+    assert said in entry["measured"]["flaws_of_metachat"]
+
+
+def test_verification_of_what_is_good_says_so_and_judges_the_age(site):
+    assert site.action("verify_backup", "--apply").returncode == 0
+    history.age(site, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
+    done = site.action("verify_backup", "--apply")
+    assert done.returncode == 5
+    assert "backup age 2 d is at the limit" in done.stderr or "is over the limit of 26 h" in done.stderr
+    assert site.action("verify_backup", "--set=x", "--apply").returncode == 2
+
+
+def kill_action(process, site):
+    process.kill()
+
+
+def kill_pgbackrest(process, site):
+    kill_all(working(site))
+
+
+@pytest.mark.parametrize(
+    ("kill", "moment_s"),
+    [(kill_action, 0.1), (kill_action, 1.2), (kill_pgbackrest, 0.0), (kill_pgbackrest, 1.0)],
+)
+def test_killed_at_any_moment_it_leaves_what_the_next_one_clears(site, kill, moment_s):
+    before = labels(site)
+    with begun(site, "backup", "--apply") as process:
+        wait_for(lambda: bool(working(site)), process)
+        time.sleep(moment_s)
+        kill(process, site)
+        process.wait(60)
+    done = again(site, "backup", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(before) < set(labels(site))
+    assert folders(site) == sorted(labels(site))
+    assert site.action("verify_backup", "--apply").returncode == 0
