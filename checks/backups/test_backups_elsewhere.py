@@ -24,6 +24,7 @@ def test_last_drill_went_well(last_drill, backup):
     """What failed in the drill fails in the emergency."""
     drill = last_drill()
     assert drill.outcome == "done", f"the last drill of {backup} is {drill.outcome}: {drill.message}"
+    assert drill.looked_at_all
 
 
 def test_restore_is_quick_enough(last_drill, backup, allowed):

@@ -37,6 +37,14 @@ def test_others_do_not_count(journal):
     assert last(journal, "vps", "metachat").restore_s == 20
 
 
+def test_what_a_drill_could_not_look_at_is_unknown(journal):
+    drilled(journal, restore_s=20.0)
+    assert last(journal, "vps", "metachat").looked_at_all
+    drilled(journal, restore_s=20.0, not_checked="pages and trees are not checked")
+    with pytest.raises(MeasurementError, match="did not look at all: pages and trees"):
+        _ = last(journal, "vps", "metachat").looked_at_all
+
+
 def test_no_drill_is_absent_and_no_journal_too(journal):
     with pytest.raises(Absent, match="no restore of metachat is in the journal"):
         last(journal, "vps", "metachat")

@@ -30,6 +30,17 @@ class Drill:
         return time.time() - self.began
 
     @property
+    def looked_at_all(self) -> bool:
+        """Whether pages, indexes, rows and schema were all looked at.
+
+        Raises:
+            MeasurementError: what was not.
+        """
+        if left_out := self.measured.get("not_checked"):
+            raise MeasurementError(f"the last drill did not look at all: {left_out}")
+        return True
+
+    @property
     def restore_s(self) -> float:
         """Seconds that the restore took.
 

@@ -1,5 +1,6 @@
 """What is done for one declared backup: looked at, dumped, read back, let go; `target` has its copies."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -105,9 +106,14 @@ class Deed:
         return ", ".join(each.name for each in self.shelf.leftovers)
 
     @property
+    def now(self) -> float:
+        """The older of both clocks, the host's and ours: one that is ahead would let go of what is young."""
+        return min(self.shelf.now, time.time())
+
+    @property
     def expendable(self) -> list[str]:
         """The backups that need not be kept once the new one is there."""
-        return expendable([*self.shelf.sets, self.set], self.backup, self.shelf.now)
+        return expendable([*self.shelf.sets, self.set], self.backup, self.now)
 
     def guard(self) -> None:
         """Says no to a dump that would not come to its end.

@@ -156,7 +156,9 @@ class Bucket:
         if self._key(f"{set_name}.sha256") not in found:
             return f"there is no whole copy of {set_name}"
         with self.read(f"{set_name}.sha256") as body:
-            names = [line.split()[-1] for line in body.read().decode().splitlines()]
+            names = [line.split()[-1] for line in body.read().decode(errors="replace").splitlines() if line.strip()]
+        if not {"dump", "globals", "manifest"} <= {name.removeprefix(f"{set_name}.").split(".")[0] for name in names}:
+            return f"the list of {set_name} is not whole"
         missing = [name for name in names if not found.get(self._key(name))]
         return f"{', '.join(missing)} is gone" if missing else ""
 

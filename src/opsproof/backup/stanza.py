@@ -110,7 +110,8 @@ class Stanza:
     def window_s(self) -> float:
         """How far back any moment can be restored, in seconds; 0 where the log has a gap after the newest backup."""
         number = self.archive.whole_since()
-        return self.now - self.backups[number].ended if number is not None else 0.0
+        of_others = len(self.backups) - len(self.archive.spans)  # of the cluster before an upgrade: they come first
+        return self.now - self.backups[of_others + number].ended if number is not None else 0.0
 
     @property
     def log_age_s(self) -> float:

@@ -33,7 +33,7 @@ class Target:
     def _expendable(self, seen: Copies) -> list[str]:
         if self.backup.off_site_keep == "all":
             return []
-        return expendable({*seen.sets, self.deed.set}, self.backup, self.deed.shelf.now)
+        return expendable({*seen.sets, self.deed.set}, self.backup, self.deed.now)
 
     @property
     def part(self) -> tuple[str, ...]:

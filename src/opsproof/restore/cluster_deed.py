@@ -273,12 +273,25 @@ class ClusterDeed:
         Raises:
             Refused: why, and what to do.
         """
+        if self.options.drop_old:
+            self._require_serving()
+            return
         if self.cluster.tablespaces and not self.options.into:
             raise Refused(
                 f"{self.data} has tablespaces, which a swap does not move: restore with --into, and move by hand"
             )
         if not self.resumed and not self._begun():
+            self._require_undamaged()
             self.restored.guard()
+
+    def _require_serving(self) -> None:
+        if self.cluster.state != "ready":
+            raise Refused(f"{self.data} is {self.cluster.state}: what was put aside may be all there is")
+
+    def _require_undamaged(self) -> None:
+        made = self.restored.made
+        if made.damaged and not self.options.set:
+            raise Refused(f"{'; '.join(self.restored.stanza.flaws(made))}: --set takes it, or an older one")
 
     def prove(self) -> None:
         """Shows that the cluster serves, or that the directory is there, and that nothing stands half-way.

@@ -100,7 +100,10 @@ def soundness(answer: Answer) -> Findings:
         MeasurementError: it does not tell it.
     """
     findings = Findings()
-    for line in answer.require("psql").stdout.splitlines():
+    *lines, end = answer.require("psql").stdout.splitlines() or [""]
+    if end != '["end"]':
+        raise OutputError("psql did not tell of all indexes")
+    for line in lines:
         kind, name, *said = json.loads(line)
         if kind == "constraint":
             findings.unseen.append(f"constraint {name} was never validated, where it was backed up either")

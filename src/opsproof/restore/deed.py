@@ -49,7 +49,7 @@ class Deed:
     def restoring(self) -> list[Step]:
         """Takes back what was begun and is not wanted any more, and restores; or goes on where it was interrupted."""
         archive = self.action.archive()
-        fresh = self._resumable(archive.name)
+        fresh = self._resumable(archive.name) if archive.manifest is not None else None
         self.copy = self.action.copy("restoring", self.machine, archive)
         self.resumed = fresh is not None
         if fresh is not None:
@@ -167,6 +167,9 @@ class Deed:
         Raises:
             Refused: why, and what to do.
         """
+        serving = self.server.serving
+        if self.options.drop_old and (serving is None or not serving.open):
+            raise Refused(f"{self.server.live} takes no connections: what was put aside may be all there is")
         if self.server.prepared:
             raise Refused(f"{self.server.live} has prepared transactions, and cannot be renamed: end them first")
         if self.copy is not None and not self.resumed:

@@ -36,6 +36,7 @@ _PLACE = "SELECT json_build_array(pg_last_wal_replay_lsn(), pg_last_xact_replay_
 _INVALID = """
 SELECT json_build_array('index', oid::regclass) FROM pg_class JOIN pg_index ON indexrelid = oid
  WHERE relkind = 'i' AND NOT (indisvalid AND indisready AND indislive);
+SELECT '["end"]';
 """
 
 

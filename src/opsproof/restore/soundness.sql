@@ -1,5 +1,5 @@
 -- What of the restored database is not as it should be, a line of JSON for each: ["constraint", NAME] that was not
--- validated, ["index", NAME] that is not valid, and ["vector", NAME, ANSWER] for each index of vectors, asked.
+-- validated, ["index", NAME] that is not valid, ["vector", NAME, ANSWER] for each index of vectors, asked; then ["end"].
 SET search_path = pg_catalog;
 SET row_security = off;
 SET statement_timeout = 0;
@@ -46,3 +46,4 @@ SELECT json_build_array('index', oid::regclass) FROM pg_class JOIN pg_index ON i
  WHERE relkind = 'i' AND NOT (indisvalid AND indisready AND indislive);
 SELECT json_build_array('vector', c.oid::regclass, pg_temp.answer(c.oid))
   FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relkind = 'i' AND amname IN ('ivfflat', 'hnsw');
+SELECT '["end"]';
