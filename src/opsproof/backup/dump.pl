@@ -35,7 +35,7 @@ my $started = clock();
 chdir $folder or fail("$folder: $!");
 fail("$folder/$set is there already") if -e "$set.manifest.json";
 dump_globals("$set.globals.sql");
-require_end("$set.globals.sql");
+require_roles("$set.globals.sql");
 my $dump = $set . ($compression eq 'wrapped' ? '.dump.zst' : '.dump');
 my ($server, %tables) = dump_database($dump);
 require_all(from_archive($dump, @client, qw(pg_restore --list)), keys %tables);
@@ -109,7 +109,7 @@ sub dump_globals {
 }
 
 # Docker may lose the end of a long output, and calls that a success.
-sub require_end {
+sub require_roles {
     open my $file, '<', "$_[0].partial" or fail("$folder/$_[0].partial: $!");
     local $/;
     fail('the end of the roles was lost') if (<$file> // '') !~ /^-- PostgreSQL database cluster dump complete\s*\n/m;
