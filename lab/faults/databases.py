@@ -11,7 +11,11 @@ from lab import Lab
 from lab.faults.fault import fault, wait_until
 
 DATABASE = "lab-metachat"
-UNREACHED = (f"test_query_is_answered_quickly[{DATABASE}]", f"test_connections_are_left[{DATABASE}]")
+UNREACHED = (
+    f"test_query_is_answered_quickly[{DATABASE}]",
+    f"test_connections_are_left[{DATABASE}]",
+    f"test_database_is_not_too_large[{DATABASE}]",
+)
 DEGRADED = (
     "test_platform_is_healthy[lab-health]",
     "test_services_are_up[lab-health]",
