@@ -162,14 +162,15 @@ class Site:
         self.sql(f"INSERT INTO messages (id, body) SELECT max(id) + 1, '{body}' FROM messages")
         return self.sql("SELECT clock_timestamp()")
 
-    def archive(self) -> None:
-        """Has what was written archived."""
+    def archive(self) -> Path:
+        """Has what was written archived; where that then lies."""
         segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
         deadline = time.monotonic() + 20
-        while not list(self.repo.glob(f"archive/metachat/*/*/{segment}-*.zst")):
+        while not (found := list(self.repo.glob(f"archive/metachat/*/*/{segment}-*.zst"))):
             if time.monotonic() > deadline:
                 raise LabError(f"{segment} is not archived")
             time.sleep(0.02)
+        return found[0]
 
     def control(self, verb: str, mode: str = "fast") -> list[str]:
         """The command that starts or stops the cluster."""

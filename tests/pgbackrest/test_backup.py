@@ -176,14 +176,21 @@ def without_manifest(site):
     return "is manifest missing: "
 
 
+def needed(site):
+    """The last segment of the log that the newest backup needs."""
+    (stanza,) = json.loads(site.pgbackrest("--output", "json", "info"))
+    (path,) = site.repo.glob(f"archive/metachat/*-1/0*/{stanza['backup'][-1]['archive']['stop']}-*")
+    return path
+
+
 def without_a_segment_that_it_needs(site):
-    path = max(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
+    path = needed(site)
     path.unlink()
     return f"{path.name[:24]} is not in the archive"
 
 
 def with_a_damaged_segment(site):
-    path = max(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
+    path = needed(site)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from opsproof.restore.copy import _STAGED
-from tests.restore.conftest import Place
+from tests.restore.conftest import ROOT, Place
 
 DOCKER = """\
+[ "$1" = inspect ] && exec sed 's/meta-chat-rabbitmq/meta-chat-postgres/' "{inspected}"
 echo "$@" | head -c 300 >> "{log}"
 [ "$1 $2 $3" = "exec -i meta-chat-postgres" ] || exit 125
 shift 3
@@ -34,7 +35,8 @@ def contained(place, script, tmp_path, request):
     log, tools = tmp_path / "log", tmp_path / "tools"
     passfile = place.lab.layout.secrets / "pgpass-metachat"
     perl = "true" if request.param == "perl" else "exit 127"
-    where = {"port": place.lab.postgres_port, "passfile": passfile, "bin": place.lab.layout.bin}
+    inspected = ROOT / "tests" / "recorded" / "docker_inspect_crash_loop.txt"
+    where = {"inspected": inspected, "port": place.lab.postgres_port, "passfile": passfile, "bin": place.lab.layout.bin}
     script(tools / "docker", DOCKER.format(log=log, perl=perl, **where))
     made = Contained(place.lab, place.folder, tools)
     made.log, made.perl = log, request.param == "perl"
