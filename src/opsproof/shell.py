@@ -84,6 +84,22 @@ def argv(*words: str, timeout_s: float = 10.0, user: str = "") -> Command:
     return Command(words, timeout_s, user)
 
 
+def labelled(printed: str, what: str) -> dict[str, list[str]]:
+    """What a program `printed` in lines of a label, a space and a text: the texts by label. The last line is "end".
+
+    Raises:
+        OutputError: the last line lacks.
+    """
+    lines = printed.split("\n")
+    if lines[-2:] != ["end", ""]:
+        raise OutputError(f"{what} was cut short")
+    said: dict[str, list[str]] = {}
+    for line in lines[:-2]:
+        label, _, rest = line.partition(" ")
+        said.setdefault(label, []).append(rest)
+    return said
+
+
 def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
     """The answers to `commands`, run at the same time on `host` in one round trip, each within its timeout.
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from opsproof.action import Action
+from opsproof.action import Action, room
 from opsproof.backup import manifest, progress, shelf, source
 from opsproof.backup.folder import removals
 from opsproof.backup.manifest import ManifestError
@@ -27,9 +27,6 @@ from opsproof.errors import (
 from opsproof.nouns import Backup
 from opsproof.quantities import show
 from opsproof.shell import argv
-
-MARGIN = 1.2
-"""Room for so many times the expected size must be free before a dump begins."""
 
 
 class DeclaredBackups(Action):
@@ -76,6 +73,8 @@ class Deed:
         self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
         self.set = self.shelf.fresh_name
         self.made = Reading(self.set)
+        self.now = min(self.shelf.now, time.time())
+        """The older of both clocks, the host's and ours: one that is ahead would let go of what is young."""
         self.targets = [Target(self, each) for each in self.backup.off_site]
 
     @cached_property
@@ -104,11 +103,6 @@ class Deed:
     def leftovers(self) -> str:
         """Files of backups that did not come to their end."""
         return ", ".join(each.name for each in self.shelf.leftovers)
-
-    @property
-    def now(self) -> float:
-        """The older of both clocks, the host's and ours: one that is ahead would let go of what is young."""
-        return min(self.shelf.now, time.time())
 
     @property
     def expendable(self) -> list[str]:
@@ -219,7 +213,5 @@ def require_room(deeds: list[Deed]) -> None:
     """
     for device in sorted({each.shelf.device for each in deeds}):
         there = [each for each in deeds if each.shelf.device == device]
-        needed, free = MARGIN * sum(each.expected_bytes for each in there), there[0].shelf.free_bytes
-        if free < needed:
-            room = show(needed, "bytes")
-            raise Refused(f"{there[0].backup.folder} has {show(free, 'bytes')} left, and {room} are needed")
+        needed = room.MARGIN * sum(each.expected_bytes for each in there)
+        room.require_room(there[0].backup.folder, there[0].shelf.free_bytes, needed)

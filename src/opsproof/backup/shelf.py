@@ -13,7 +13,7 @@ from opsproof.backup.manifest import Manifest, ManifestError
 from opsproof.errors import Absent, CommandError, OutputError
 from opsproof.models import Host
 from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.shell import Answer, Command, argv, labelled
 
 MODE = "0600"
 LOOK_TIMEOUT_S = 120.0
@@ -239,13 +239,7 @@ def seen(answer: Answer, name: str, folder: str) -> Shelf:
     """
     if answer.status == 3 and "No such file" in answer.stderr:
         raise Absent(f"{folder} is declared, but there is no such folder")
-    lines = answer.require("the look at the backups").stdout.split("\n")
-    if lines[-2:] != ["end", ""]:
-        raise OutputError("the look at the backups was cut short")
-    said: dict[str, list[str]] = {}
-    for line in lines[:-2]:
-        label, _, rest = line.partition(" ")
-        said.setdefault(label, []).append(rest)
+    said = labelled(answer.require("the look at the backups").stdout, "the look at the backups")
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
     (me,), (free,), (place,) = said["me"], said["free"], said["folder"]
     device, mode, owner = place.split(" ", 2)

@@ -12,9 +12,9 @@ from typing import Any
 
 from opsproof.backup import wal
 from opsproof.backup.wal import Archive, Run
-from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.errors import Absent, MeasurementError
 from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.shell import Answer, Command, argv, labelled
 
 LOOK_TIMEOUT_S = 120.0
 NO_BACKUP, UNREADABLE = 2, 99
@@ -158,13 +158,7 @@ def seen(answer: Answer, backup: Backup) -> Stanza:
         Absent: there is no such stanza.
         MeasurementError: it tells of none.
     """
-    lines = answer.require("pgbackrest").stdout.split("\n")
-    if lines[-2:] != ["end", ""]:
-        raise OutputError("the look at the stanza was cut short")
-    said: dict[str, list[str]] = {}
-    for line in lines[:-2]:
-        label, _, rest = line.partition(" ")
-        said.setdefault(label, []).append(rest)
+    said = labelled(answer.require("pgbackrest").stdout, "the look at the stanza")
     (info,) = json.loads(said["info"][0])
     _require_readable(info, backup)
     return _stanza(info, said, answer.now)

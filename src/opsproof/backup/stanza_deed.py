@@ -1,6 +1,7 @@
 """What is done for one declared backup by pgBackRest: backed up, read back, let go."""
 
 from opsproof.action import Action, Step, Work, readings
+from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import expiry, progress, stanza, verification
 from opsproof.backup.expiry import Expiry
 from opsproof.backup.stanza import Made, Stanza
@@ -9,8 +10,6 @@ from opsproof.nouns import Backup
 from opsproof.quantities import show
 from opsproof.shell import Command, argv
 
-MARGIN = 1.2
-"""Room for so many times the expected size must be free before a backup begins."""
 EARLY_S = 2 * 3600.0
 """A full backup may come so much before it is due: one that is made every night is never made late."""
 CHECK_TIMEOUT_S = 300.0
@@ -93,11 +92,8 @@ class Deed:
         """
         if self.stanza.running:
             raise Refused(f"a backup of stanza {self.backup.stanza} runs already")
-        needed, free = MARGIN * self.expected_bytes, self.stanza.free_bytes
-        if free is not None and free < needed:
-            raise Refused(
-                f"{self.backup.folder} has {show(free, 'bytes')} left, and {show(needed, 'bytes')} are needed"
-            )
+        if self.stanza.free_bytes is not None:
+            require_room(self.backup.folder, self.stanza.free_bytes, MARGIN * self.expected_bytes)
         (answer,) = self.work.ask(argv(*stanza.pgbackrest(self.backup, "check"), timeout_s=CHECK_TIMEOUT_S))
         if answer.status or answer.flag != "-":
             raise Refused(f"pgbackrest check: {_first_error(answer.stdout + answer.stderr)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsproof import nouns
 from opsproof.action import Step
+from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import offsite, shelf
 from opsproof.backup.deed import DeclaredBackups
 from opsproof.backup.offsite import Copies
@@ -20,7 +21,7 @@ from opsproof.quantities import show
 from opsproof.restore import archive, cluster, copy
 from opsproof.restore.archive import Archive
 from opsproof.restore.cluster import Keeper
-from opsproof.restore.copy import MARGIN, Copy, Machine
+from opsproof.restore.copy import Copy, Machine
 from opsproof.restore.fetch import Fetch
 from opsproof.restore.moment import Moment, moment
 from opsproof.restore.restored import Restored
@@ -184,9 +185,7 @@ class Restoring(DeclaredBackups):
     def _require_room(self, needed: float) -> None:
         (answer,) = self.work.ask(argv("df", "--block-size=1", "--output=avail", "--", self.backup.folder))
         free = float(answer.require("df").stdout.split()[-1])
-        if free < needed:
-            room = show(needed, "bytes")
-            raise Refused(f"{self.backup.folder} has {show(free, 'bytes')} left, and {room} are needed to fetch it")
+        require_room(self.backup.folder, free, needed, " to fetch it")
 
     @property
     def archived_backup(self) -> Backup:

@@ -18,16 +18,14 @@ from typing import Literal
 from opsproof.action import Work
 from opsproof.backup import stanza
 from opsproof.backup.stanza import Stanza
-from opsproof.errors import OutputError
 from opsproof.nouns import Backup
-from opsproof.restore.server import text
-from opsproof.shell import Answer, Command, argv
+from opsproof.restore.server import FEED, PSQL, text
+from opsproof.shell import Answer, Command, argv, labelled
 
 MAINTENANCE = "template1"
 PORT = "5432"
 SOCKET_BYTES = 107
 """How long the path of a socket may be: https://www.man7.org/linux/man-pages/man7/unix.7.html."""
-_FEED = 'printf "%s\\n" "$0" | "$@"'
 
 Kind = Literal["drill", "restoring", "before"]
 
@@ -98,13 +96,7 @@ def seen(answer: Answer) -> Cluster:
     Raises:
         MeasurementError: it tells of none.
     """
-    lines = answer.require("the look at the data directory").stdout.split("\n")
-    if lines[-2:] != ["end", ""]:
-        raise OutputError("the look at the data directory was cut short")
-    said: dict[str, list[str]] = {}
-    for line in lines[:-2]:
-        label, _, rest = line.partition(" ")
-        said.setdefault(label, []).append(rest)
+    said = labelled(answer.require("the look at the data directory").stdout, "the look at the data directory")
     marks = dict(line.split(" ", 1) for line in said.get("marked", []))
     control = {key: value.strip() for key, _, value in (line.partition(":") for line in said.get("control:", []))}
     system_id, timeline = (control.get(key) for key in ("Database system identifier", "Latest checkpoint's TimeLineID"))
@@ -216,9 +208,8 @@ class Keeper:
 
     def sql(self, path: str, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0) -> Command:
         """What psql makes of a script, on a restored directory whose server runs."""
-        words = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", *self._where(path), "-d", _conninfo(database))
-        psql = (f"{self.programs}/psql", *words)
-        return self.command("run", "sh", "-c", _FEED, script, *psql, timeout_s=timeout_s)
+        psql = (f"{self.programs}/psql", *PSQL, *self._where(path), "-d", _conninfo(database))
+        return self.command("run", "sh", "-c", FEED, script, *psql, timeout_s=timeout_s)
 
     def amcheck(self, path: str, *options: str) -> Command:
         """pg_amcheck of all its databases."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from opsproof.action import Work
 from opsproof.action.lock import stepwise
+from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import progress
 from opsproof.errors import Refused, StepFailed
 from opsproof.quantities import show
@@ -17,8 +18,6 @@ from opsproof.restore.contents import Findings
 from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server, text
 from opsproof.shell import Answer, Command, argv
 
-MARGIN = 1.2
-"""Room for so many times the database's size must be free."""
 MOST_JOBS = 8
 MEMORY_SHARE = 8
 LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
@@ -134,9 +133,7 @@ class Copy:
             raise Refused(
                 f"{self.client.user} is no superuser, and only one restores owners and extensions: name a restore_user"
             )
-        if self.machine.free_bytes < needed:
-            free, room = show(self.machine.free_bytes, "bytes"), show(needed, "bytes")
-            raise Refused(f"the server's disk has {free} left, and {room} are needed")
+        require_room("the server's disk", self.machine.free_bytes, needed)
         if self.machine.staging_bytes < staged:
             free, room = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
             raise Refused(f"{STAGING} of {self.client.container} has {free} left, and the archive has {room}")

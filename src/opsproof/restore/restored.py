@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from opsproof.action import Step
+from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import progress, source, wal
 from opsproof.backup.stanza import Made, Stanza
 from opsproof.database import name_of
-from opsproof.errors import OutputError, Refused, StepFailed
+from opsproof.errors import Refused, StepFailed
 from opsproof.models import Host
 from opsproof.quantities import show
 from opsproof.restore import contents
@@ -19,8 +20,6 @@ from opsproof.restore.moment import Moment
 from opsproof.restore.server import text
 from opsproof.shell import Command
 
-MARGIN = 1.2
-"""Room for so many times the cluster's size must be free."""
 EVERY_S = 0.25
 GRACE_S = 5.0
 """A server that was just started may not say anything for so long."""
@@ -79,9 +78,7 @@ class Restored:
         Raises:
             Refused: why, and what to do.
         """
-        needed, free = MARGIN * self.made.database_bytes, self.cluster.scratch_bytes
-        if free < needed:
-            raise Refused(f"the disk has {show(free, 'bytes')} left, and {show(needed, 'bytes')} are needed")
+        require_room("the disk", self.cluster.scratch_bytes, MARGIN * self.made.database_bytes)
         if len(f"{self.keeper.socket(self.path)}/.s.PGSQL.5432") > SOCKET_BYTES:
             raise Refused(f"{self.path} is too long a path for a socket: name a shorter scratch folder")
         if self.cluster.system_id not in (None, self.stanza.system_id):
@@ -231,7 +228,7 @@ class Restored:
                 self.keeper.sql(self.path, counting, database, timeout_s),
                 self.keeper.sql(self.path, text("soundness.sql"), database, timeout_s),
             )
-            rows += _rows(counted.require("psql").stdout)
+            rows += sum(contents.tables(counted).values())
             findings.add(contents.soundness(sound))
         (checked,) = self.keeper.work.ask(self.keeper.amcheck(self.path, "--install-missing", "--jobs=2"))
         findings.add(contents.amcheck(checked))
@@ -249,10 +246,3 @@ class Restored:
 def removing(keeper: Keeper, path: str, why: str) -> Step:
     """The step that removes a directory, with the server that may run on it."""
     return Step(f"remove {path}{why}", lambda: keeper.do("remove", path, timeout_s=600))
-
-
-def _rows(said: str) -> int:
-    try:
-        return sum(int(json.loads(line.rpartition("\t")[2])[2]) for line in said.splitlines())
-    except (ValueError, IndexError) as error:
-        raise OutputError(f"psql does not tell how many rows there are: {error}") from error

@@ -22,7 +22,10 @@ SUFFIX_BYTES = len("_restoring_20261125T021500Z")
 NAME_BYTES = 63
 """How long PostgreSQL's names may be: https://www.postgresql.org/docs/current/limits.html."""
 _NAME = re.compile(r"_(drill|restoring|before)_\d{8}T\d{6}Z$")
-_FEED = 'printf "%s\\n" "$0" | "$@"'
+FEED = 'printf "%s\\n" "$0" | "$@"'
+"""A script of sh that gives a text to a program by its standard input."""
+PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
+"""psql's options for rows that a program reads."""
 
 Kind = Literal["drill", "restoring", "before"]
 
@@ -128,8 +131,8 @@ class Client:
     def sql(self, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0, **values: str) -> Command:
         """What psql makes of a script; it quotes the `values` itself, where the script names them."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
-        words = ("psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", *variables, "-d", self.conninfo(database))
-        return argv("sh", "-c", _FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
+        words = ("psql", *PSQL, *variables, "-d", self.conninfo(database))
+        return argv("sh", "-c", FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
 
     def inspection(self) -> tuple[Command, ...]:
         """What asks Docker of the container, if there is one."""
