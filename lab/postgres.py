@@ -33,6 +33,7 @@ shared_preload_libraries = 'pg_stat_statements'
 password_encryption = 'scram-sha-256'
 shared_buffers = '64MB'
 track_io_timing = on
+autovacuum_naptime = '1s'
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '

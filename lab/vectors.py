@@ -39,6 +39,7 @@ def few(lab: Lab, rows: str) -> Iterator[None]:
             admin.execute(f"INSERT INTO chunks SELECT * FROM kept WHERE {rows}".encode())
         yield
         admin.execute(f"INSERT INTO chunks SELECT * FROM kept WHERE NOT ({rows})".encode())
+        admin.execute("SELECT pg_stat_force_next_flush()")
         admin.execute("VACUUM (ANALYZE) chunks")
 
 

@@ -81,7 +81,7 @@ def test_no_statistics_are_of_toast(said, toast, verdict):
 
 
 def test_only_what_can_be_rebuilt_is_named_to_the_action(said):
-    rows = [["public", "a", "t", False, False], ["public", "b", "p", False, True]]
+    rows = [["public", "a", "t", False, False, True], ["public", "b", "p", False, True, True]]
     found, outcome = said("test_indexes_are_valid", invalid_indexes=rows)
     assert found["verdict"] == "failed"
     assert found["remedy"].endswith("--index public.a")

@@ -127,7 +127,9 @@ def _date_statistics(lab: Lab, seconds: int) -> None:
     dated = file.read_bytes().replace(struct.pack("<q", before), struct.pack("<q", before + seconds * 1_000_000))
     file.write_bytes(dated)
     lab.up()
-    _record(lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 1", (seconds, int(str(since_us)) / 1e6))
+    _record(
+        lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 0.00001", (seconds, int(str(since_us)) / 1e6)
+    )
 
 
 def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:

@@ -21,7 +21,7 @@ MESSAGES = "lab-messages"
 @fault(failed=(KEYS,))
 def sequence_near_its_end(lab: Lab) -> Iterator[None]:
     """An identity of type integer has counted to 85 of a hundred."""
-    made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY)"
+    made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
     with table(lab, "tickets", made, "SELECT setval('tickets_id_seq', 1825361100)"):
         yield
 
@@ -29,7 +29,10 @@ def sequence_near_its_end(lab: Lab) -> Iterator[None]:
 @fault(warned=(KEYS,))
 def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
     """The sequence has room for ever, and the column that its values go to has not."""
-    made = ("CREATE SEQUENCE number AS bigint", "CREATE TABLE tickets (id integer DEFAULT nextval('number'))")
+    made = (
+        "CREATE SEQUENCE number AS bigint",
+        "CREATE TABLE tickets (id integer PRIMARY KEY DEFAULT nextval('number'))",
+    )
     owned = "ALTER SEQUENCE number OWNED BY tickets.id"
     with table(lab, "tickets", *made, owned, "SELECT setval('number', 1503238553)"):
         yield
@@ -38,7 +41,7 @@ def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
 @fault(unknown=(KEYS,))
 def sequence_hidden(lab: Lab) -> Iterator[None]:
     """Somebody took back what the monitor may read."""
-    made = ("CREATE TABLE tickets (id serial)", "REVOKE ALL ON tickets_id_seq FROM opsproof_monitor")
+    made = ("CREATE TABLE tickets (id serial PRIMARY KEY)", "REVOKE ALL ON tickets_id_seq FROM opsproof_monitor")
     with table(lab, "tickets", *made):
         yield
 
@@ -63,7 +66,7 @@ def next_month_without_partition(lab: Lab) -> Iterator[None]:
         admin.execute(sql.SQL("CREATE TABLE {} PARTITION OF messages {}").format(name, bounds))
 
 
-@fault(failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",))
+@fault(failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",), may=(f"test_statistics_are_fresh[{DATABASE}]",))
 def past_month_detached(lab: Lab) -> Iterator[None]:
     """Somebody took a partition off, and never put it back."""
     start, end = _month(-1)

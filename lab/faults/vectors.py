@@ -63,7 +63,7 @@ def vector_index_not_used(lab: Lab) -> Iterator[None]:
         admin.execute("ALTER DATABASE metachat RESET enable_indexscan")
 
 
-@fault(failed=("test_vector_release_has_no_known_fault",))
+@fault(failed=("test_vector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
 def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
     """The server's files are of a release with a buffer overflow, by their control file."""
     folder = lab.server.data / "other" / "extension"

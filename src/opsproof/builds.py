@@ -30,9 +30,12 @@ def age_s(now: Counter, sightings: list[Counter]) -> Estimate:
 
 
 def grown_since(counter: Counter, readings: list[Counter], earliest: float, latest: float) -> tuple[float, float]:
-    """The least and the most that `counter` grew since a moment between the two given ones."""
+    """The least and the most that `counter` grew since a moment between the two given ones.
+
+    One that seems to count anew and has more than before may have gone on: it shares its birth with others.
+    """
     after, before = _at(readings, latest) or counter, _at(readings, earliest)
-    least = counter.value - after.value if _goes_on(after, counter) else counter.value
+    least = counter.value - after.value if after.value <= counter.value else counter.value
     most = counter.value - before.value if before and _goes_on(before, counter) else inf
     return least, most
 

@@ -18,6 +18,7 @@ class Counter:
     `quiet_since` is a time since which it has surely not grown, `grew` one at which it surely did,
     counted or not; None where neither is known. `reborn` says what it means that it counts anew.
     One that `falls` is none of what happened, but of what is there: it shrinks when that is cleared.
+    One is `shared` that has its birth in common with others, so that it moves when one of those is reset.
     """
 
     value: float
@@ -27,6 +28,7 @@ class Counter:
     grew: float | None = None
     reborn: str = "its source started again"
     falls: bool = False
+    shared: bool = False
 
 
 def increase_since(counter: Counter, last: Counter | None) -> float | Estimate | AtLeast:
@@ -67,7 +69,8 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
     if anew:
         # What it counts anew is surely of this span where the reading before it is.
         edge = counter.now - (2 - PUNCTUALITY) * span
-        least = grown + sum(later.value for earlier, later in anew if max(earlier.now, later.born) >= edge)
+        surely = [pair for pair in anew if max(pair[0].now, pair[1].born) >= edge]
+        least = grown + sum(_counted_anew(*pair, shared=counter.shared) for pair in surely)
         again = counter.reborn if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
         return AtLeast(least, f"{again}, and what it counted before is lost")
     if before:
@@ -77,6 +80,11 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
 
 def _goes_on(before: Counter, later: Counter) -> bool:
     return abs(before.born - later.born) < 1 and before.value <= later.value
+
+
+def _counted_anew(before: Counter, later: Counter, *, shared: bool) -> float:
+    """The least that it can have counted between two readings with different births."""
+    return later.value - before.value if shared and later.value >= before.value else later.value
 
 
 def _range(counter: Counter, oldest: Counter, span: float, *, known: bool) -> float | Estimate:

@@ -8,6 +8,7 @@ from opsproof.errors import MeasurementError, OutputError
 from opsproof.facts.indexes import Epoch
 from opsproof.facts.vacuum import DatabaseUpkeep, Hold, TableUpkeep, TransactionAges, Upkeep, VacuumHorizons
 from opsproof.limits import Estimate
+from tests.facts.clusters import has
 
 NUMBERS = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
 MADE = f"CREATE TABLE t WITH (autovacuum_enabled = off) AS {NUMBERS.format(40000)}"
@@ -16,7 +17,8 @@ EPOCH = Epoch(100.0, 1000.0, 1)
 
 @pytest.fixture
 def upkeep(cluster):
-    """What is said of the table t, and of the database."""
+    """What is said of the table t, and of the database; catalogs that other tests wore out are in order."""
+    cluster.run("VACUUM")
 
     def told():
         found = cluster.value(TableUpkeep)
@@ -143,6 +145,8 @@ def test_ages_of_every_database_are_told(cluster):
 def test_a_server_that_is_a_billion_transactions_old_is_told(cluster):
     """pg_resetwal makes a server that old; no other test may be asked of it then."""
     server = cluster.server
+    if not has(server, "pg_resetwal"):
+        pytest.skip("npm's servers come without pg_resetwal")
     with cluster.connect() as connection:
         ((number,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     server.stop()

@@ -272,7 +272,12 @@ class TableScans(SqlFact[LargeTables]):
             raise MeasurementError("track_counts is off, so that nothing is counted")
         return LargeTables(
             tuple(
-                ScannedTable(str(name), int(rows), Counter(int(read), since, now), Counter(int(by_index), since, now))
+                ScannedTable(
+                    str(name),
+                    int(rows),
+                    Counter(int(read), since, now, shared=True),
+                    Counter(int(by_index), since, now, shared=True),
+                )
                 for name, rows, read, by_index, since, now, _ in rows
             )
         )

@@ -60,6 +60,11 @@ class PartitionedTable:
             )
         return sorted(each.span for each in self.partitions if not each.is_default)
 
+    def takes(self, month: date) -> bool:
+        """Whether partitions take all of the month that begins on the day `month`."""
+        ((start, end),) = _months(month, 1)
+        return _covered(self.spans(), start, end)
+
     def missing(self, ahead: int) -> list[str]:
         """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``."""
         spans = self.spans()

@@ -73,7 +73,7 @@ class DatabaseTraffic(SqlFact[Traffic]):
             raise MeasurementError("track_counts is off, so that nothing is counted")
         reborn = "the statistics were reset"
         counters = {
-            name: Counter(int(value), float(since), float(now), reborn=reborn)
+            name: Counter(int(value), float(since), float(now), reborn=reborn, shared=True)
             for name, value in zip(NAMES, values, strict=True)
         }
         return Traffic(counters)

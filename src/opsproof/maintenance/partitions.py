@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from opsproof.errors import Absent, InventoryError, Refused
+from opsproof.errors import Absent, InventoryError, Refused, StepFailed
 from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
 from opsproof.maintenance.client import text
 from opsproof.maintenance.session import LOCK_S, Session
@@ -111,7 +111,7 @@ def require_empty_default(session: Session, table: Months) -> None:
 
 
 def add(session: Session, table: Months, month: date) -> None:
-    """Makes the partition of a month.
+    """Makes the partition of a month, unless an earlier run does: one that is killed leaves the server at work.
 
     Raises:
         StepFailed: there is none.
@@ -119,7 +119,11 @@ def add(session: Session, table: Months, month: date) -> None:
     newest, name = table.newest, table.name_of(month)
     values = {"parent": table.name, "sibling": str(table.numbers[newest.name] if newest else 0), **_bounds(month)}
     script, settings = text("add_partition.sql"), {"lock_timeout": f"{LOCK_S}s"}
-    session.do(f"make {table.schema}.{name}", script, settings, schema=table.schema, name=name, **values)
+    try:
+        session.do(f"make {table.schema}.{name}", script, settings, schema=table.schema, name=name, **values)
+    except StepFailed:
+        if not session.measure(Partitions())[str(table)].takes(month):
+            raise
 
 
 def _bounds(month: date) -> dict[str, str]:

@@ -3,7 +3,9 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
   FROM (SELECT key.oid, key.conname, key.conrelid
           FROM pg_constraint key
           JOIN pg_class of ON of.oid = key.conrelid
-          LEFT JOIN pg_index i
+          LEFT JOIN (pg_index i JOIN pg_class itself ON itself.oid = i.indexrelid
+                     -- Others find nothing by equality, or only with an extension.
+                     AND itself.relam IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')))
             ON i.indrelid = key.conrelid AND i.indisvalid
            AND CASE cardinality(key.conkey) WHEN 1 THEN i.indkey[0] = key.conkey[1]
                     ELSE i.indnkeyatts >= cardinality(key.conkey) AND key.conkey
