@@ -185,6 +185,16 @@ def test_every_check_says_why_it_matters(path):
     assert [each for each, text in checks.items() if not text] == []
 
 
+def test_every_finding_of_a_month_has_evidence_and_a_remedy():
+    files = [path for path in CHECKS if "\npytestmark = pytest.mark.monthly\n" in path.read_text(encoding="utf-8")]
+    monthly = [node for path in files for _, node in public(tree(path))]
+    checks = [node for node in monthly if node.name.startswith("test_")]
+    bare = [each.name for each in checks if "evidence" not in {argument.arg for argument in each.args.args}]
+    helpless = [each.name for each in checks if not each.decorator_list]
+    assert len(checks) > 50
+    assert (bare, helpless) == ([], [])
+
+
 def test_no_two_checks_share_a_name():
     found = [each for path in CHECKS for each, _ in public(tree(path)) if each.startswith("test_")]
     assert sorted(found) == sorted(set(found))

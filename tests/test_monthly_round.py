@@ -34,8 +34,8 @@ def test_the_remedy_names_the_tables_that_were_found(said):
     found, outcome = said("test_dead_rows_are_few", table_upkeep=rows)
     assert found["verdict"] == "failed"
     assert found["sentence"] == "dead rows 47.4 % of metachat is over the limit of 20 %"
-    assert found["remedy"] == (
-        "python actions/vacuum.py --host vps-00 --database metachat --apply --table public.a --table public.b"
+    assert found["remedy"].endswith(
+        " actions/vacuum.py --host vps-00 --database metachat --apply --table public.a --table public.b"
     )
     for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "again: SELECT relname"):
         assert line in outcome.text
@@ -111,7 +111,7 @@ def test_measured_figures_decide(said):
 
 def test_indexes_are_built_anew_by_the_action(said):
     found, _ = said("test_indexes_are_not_bloated", bloat_estimates=ESTIMATES, bloat_measurements=FIGURES)
-    assert found["remedy"] == "python actions/reindex.py --host vps-00 --database metachat --apply --index public.c"
+    assert found["remedy"].endswith(" actions/reindex.py --host vps-00 --database metachat --apply --index public.c")
     assert found["sentence"].startswith("index bloat 66.")
 
 

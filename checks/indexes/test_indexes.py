@@ -6,6 +6,9 @@ pytestmark = pytest.mark.monthly
 
 REINDEX = pytest.mark.remedy("reindex.py", "--database", "{database}")
 DROP = pytest.mark.remedy("drop_indexes.py", "--database", "{database}")
+SCANNED = pytest.mark.remedy(
+    "psql", "-c", "SELECT relname, seq_scan, seq_tup_read, idx_scan FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 10"
+)
 SHOWN = 20
 AGAIN = "look again: SELECT indexrelid::regclass, indrelid::regclass FROM pg_index WHERE NOT indisvalid"
 
@@ -49,20 +52,25 @@ def test_indexes_are_used(unused_indexes, statistics_epoch, database, allowed, e
     assert unused.longest_s(epoch, earlier) in limit
 
 
-def test_foreign_keys_are_indexed(unindexed_foreign_keys, database, allowed, evidence):
+@pytest.mark.remedy("psql")
+def test_foreign_keys_are_indexed(unindexed_foreign_keys, database, allowed, evidence, repair_with):
     """Each row that goes from the referenced table has this one read from end to end: CREATE INDEX CONCURRENTLY."""
     found = unindexed_foreign_keys[database]
     evidence("foreign keys without an index", [each.name for each in found[:SHOWN]])
+    repair_with("-c", [each.index for each in found[:SHOWN]])
     assert max((each.size_bytes for each in found), default=0) in allowed.foreign_key_unindexed
 
 
-def test_tables_have_a_primary_key(tables_without_key, database, allowed, evidence):
+@pytest.mark.remedy("psql")
+def test_tables_have_a_primary_key(tables_without_key, database, allowed, evidence, repair_with_sql):
     """Without one a row cannot be named: no logical replication, no repair, no way to tell twins apart."""
     found = tables_without_key[database]
     evidence("tables without a primary key", map(str, found[:SHOWN]))
+    repair_with_sql(r"\d {}", [each.name for each in found[:SHOWN]])
     assert len(found) in allowed.tables_without_key
 
 
+@SCANNED
 def test_large_tables_are_read_by_index(table_scans, database, allowed, evidence, remembered):
     """Some query has no index to go by: look for it among the slow statements."""
     tables = table_scans[database]

@@ -28,10 +28,12 @@ def test_no_partition_is_missing_between(partitions, partitioned, host, evidence
     assert not holes, f"{declared.table} has no partition for {', '.join(holes)}"
 
 
-def test_default_partition_is_empty(partitions, partitioned, host, evidence):
+@pytest.mark.remedy("psql")
+def test_default_partition_is_empty(partitions, partitioned, host, evidence, repair_with_sql):
     """Its rows keep the partition that they belong to from being made: move them, and ask why it was missing."""
     declared = host.partitioned[partitioned]
     rows = partitions[declared.database][declared.table].default_rows
+    repair_with_sql(r"\d+ {}", [declared.table])
     evidence(
         "rows in the default partition", [f"about {rows}", f"again: {AGAIN.format(declared.table)}"] if rows else []
     )

@@ -5,20 +5,27 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 SHOWN = 10
-AGAIN = "look again: SELECT calls, mean_exec_time, query FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
+SLOWEST = "SELECT calls, mean_exec_time, query FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
+LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
+AGAIN = f"look again: {SLOWEST}"
 
 
-def test_statements_are_recorded(statement_extension, database):
+@pytest.mark.remedy("psql", "-c", "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+def test_statements_are_recorded(statement_extension, database, evidence):
     """Without pg_stat_statements nobody knows which queries are slow."""
+    evidence("where it is loaded", ["again: SHOW shared_preload_libraries"])
     assert statement_extension[database]
 
 
-def test_no_statement_is_dropped(statement_evictions, database, allowed, increase):
+@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET pg_stat_statements.max = 10000")
+def test_no_statement_is_dropped(statement_evictions, database, allowed, evidence, increase):
     """Of what was dropped nobody knows how slow it was: raise pg_stat_statements.max, see who writes values in SQL."""
     dropped = statement_evictions[database]
+    evidence("drops since the last reset", [f"{dropped.value:.0f}", "again: SELECT * FROM pg_stat_statements_info"])
     assert increase(dropped, limit := allowed.statements_dropped) in limit
 
 
+@LOOK
 def test_statements_are_quick(statements, database, allowed, evidence):
     """Each call of it keeps somebody waiting: EXPLAIN (ANALYZE, BUFFERS) shows where its time goes."""
     found = statements[database]
@@ -26,6 +33,7 @@ def test_statements_are_quick(statements, database, allowed, evidence):
     assert found.slowest_s in allowed.statement_time
 
 
+@LOOK
 def test_no_statement_has_slowed_down(statements, database, allowed, evidence, remembered):
     """It did the same in less time before: has its plan changed, its table grown, an index gone?"""
     found = statements[database]

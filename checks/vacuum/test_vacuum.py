@@ -26,16 +26,21 @@ def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, 
     found.require_counted()
 
 
-def test_autovacuum_is_on(database_servers, database):
+@pytest.mark.remedy("psql", "-c", "SELECT pg_reload_conf()")
+def test_autovacuum_is_on(database_servers, database, evidence, repair_with_sql):
     """Without it, or without the counters that it goes by, nothing removes dead rows: set it on and reload."""
     off = database_servers[database].off("autovacuum", "track_counts")
+    evidence("switched off", [f"again: SHOW {each}" for each in off])
+    repair_with_sql("ALTER SYSTEM SET {} = on", off)
     assert not off, f"{' and '.join(off)} of {database} is off"
 
 
-def test_no_table_is_left_to_itself(table_upkeep, database, evidence):
+@pytest.mark.remedy("psql")
+def test_no_table_is_left_to_itself(table_upkeep, database, evidence, repair_with_sql):
     """Somebody meant to switch autovacuum on again: ALTER TABLE ... RESET (autovacuum_enabled)."""
     left_out = table_upkeep[database].left_out
     evidence("tables without autovacuum", left_out.lines)
+    repair_with_sql("ALTER TABLE {} RESET (autovacuum_enabled, toast.autovacuum_enabled)", left_out.tables)
     assert not left_out.rows, f"autovacuum is off for {', '.join(each.name for each in left_out.rows[:3])}"
 
 
@@ -60,6 +65,7 @@ def test_nothing_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, ev
     assert vacuum_horizons[database].held_s in allowed.vacuum_held
 
 
+@pytest.mark.remedy("psql", "-c", "SELECT slot_name, active, xmin, catalog_xmin FROM pg_replication_slots")
 def test_no_replica_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
     """A slot whose consumer is gone keeps dead rows, and the log, for ever: SELECT pg_drop_replication_slot(...)."""
     evidence("what needs old rows", vacuum_horizons[database].found.lines)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -106,6 +106,21 @@ def temporary_files(lab: Lab) -> Iterator[None]:
 @fault(warned=("test_no_deadlock_happened",))
 def deadlock(lab: Lab) -> Iterator[None]:
     """Two transactions want what the other one has."""
+    _meet(lab)
+    yield
+
+
+@contextmanager
+def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
+    """A server that looks for deadlocks at once."""
+    admin.execute("ALTER SYSTEM SET deadlock_timeout = '20ms'")
+    admin.execute("SELECT pg_reload_conf()")
+    yield
+    admin.execute("ALTER SYSTEM RESET deadlock_timeout")
+    admin.execute("SELECT pg_reload_conf()")
+
+
+def _meet(lab: Lab) -> None:
     touch = "UPDATE webhooks SET enabled = enabled WHERE id = %s"
     with lab.connect() as one, lab.connect() as two:
         for session, row in ((one, "whk0001"), (two, "whk0002")):
@@ -117,6 +132,14 @@ def deadlock(lab: Lab) -> Iterator[None]:
         other.join()
         for session in (one, two):
             session.execute("ROLLBACK")
+
+
+@fault(failed=("test_no_deadlock_happened",))
+def deadlocks_again_and_again(lab: Lab) -> Iterator[None]:
+    """More than five in an hour."""
+    with lab.connect() as admin, _sooner(admin):
+        for _ in range(6):
+            _meet(lab)
     yield
 
 

@@ -121,6 +121,19 @@ def counters_lost(lab: Lab) -> Iterator[None]:
     vectors.rebuild(lab)
 
 
+@fault(failed=(f"test_vacuums_come_to_their_end[{DATABASE}]",))
+def vacuum_crawls(lab: Lab) -> Iterator[None]:
+    """It may do so little before it pauses that it is never done."""
+    with lab.connect() as session:
+        session.execute("SET vacuum_cost_delay = '100ms'")
+        session.execute("SET vacuum_cost_limit = 1")
+        session.pgconn.send_query(b"VACUUM (DISABLE_PAGE_SKIPPING) chunks")
+        time.sleep(6)
+        yield
+        session.cancel()
+        session.close()
+
+
 @fault(failed=(f"test_autovacuum_is_on[{DATABASE}]",))
 def autovacuum_off(lab: Lab) -> Iterator[None]:
     """Somebody switched it off for a night's load."""

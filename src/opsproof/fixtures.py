@@ -7,6 +7,7 @@ import pytest
 
 from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
+from opsproof.identifiers import identifier
 from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
@@ -88,6 +89,11 @@ class FactFixtures:
         """Adds an option to the command that repairs what this check finds, once for each value."""
         words = record(request.node).repaired_with
         return lambda option, values: words.extend(word for value in values for word in (option, value))
+
+    @pytest.fixture
+    def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:
+        """Adds a statement to the command that repairs what this check finds, once for each name in its place."""
+        return lambda statement, names: repair_with("-c", [statement.format(identifier(name)) for name in names])
 
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:

@@ -2,11 +2,13 @@
 
 import datetime
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opsproof import DEFAULT_INVENTORY
 from opsproof.errors import Absent, InventoryError, MeasurementError
 from opsproof.limits import Measurement
 from opsproof.models import Waiver, noun_in
@@ -110,9 +112,19 @@ def remedy(item: pytest.Item) -> str:
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
     words = [*(word.format(**params) for word in marker.args), *record(item).repaired_with]
     if words[0].endswith(".py"):
-        words = ["python", f"actions/{words[0]}", "--host", params["host"], *words[1:]]
-        return shlex.join(words)
+        return shlex.join([*_action(item.config, words[0]), "--host", params["host"], *words[1:]])
     return f"on {params['host']}: {shlex.join(words)}"
+
+
+def _action(config: pytest.Config, script: str) -> list[str]:
+    """How an action is called from where this run was, with the inventory of this run."""
+    words, inventory = [_from_here(Path(sys.executable)), f"actions/{script}"], _from_here(config.option.inventory)
+    return words if inventory == DEFAULT_INVENTORY else [*words, f"--inventory={inventory}"]
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:

@@ -82,6 +82,7 @@ METRICS: dict[str, Metric] = {
     ),
     "temporary_bytes": Metric("temporary files", "bytes", "What is written to temporary files in a day"),
     "deadlocks": Metric("deadlocks", "count", "Deadlocks since the last run", looks_back=True),
+    "deadlock_rate": Metric("deadlocks an hour", "count", "Deadlocks an hour since the last run, an hour ago at least"),
     "rollbacks": Metric("rollbacks", "percent", "Share of the transactions rolled back since the last run"),
     "transaction_idle": Metric("idle time", "seconds", "How long a client has done nothing in its transaction"),
     "transaction_time": Metric("running time", "seconds", "Age of the oldest transaction at work"),
@@ -99,6 +100,11 @@ METRICS: dict[str, Metric] = {
     "vacuum_age": Metric("last vacuum", "seconds", "Longest time that a table has waited for a vacuum it is due for"),
     "transaction_age": Metric("transaction age", "count", "Transactions since the server's oldest database was frozen"),
     "multixact_age": Metric("multixact age", "count", "Multixacts since the server's oldest database was frozen"),
+    "vacuum_time": Metric(
+        "vacuum",
+        "seconds",
+        "Time that the vacuum of a table takes: one that runs, or from PostgreSQL 18 on the last ones",
+    ),
     "vacuum_held": Metric(
         "hold on dead rows", "seconds", "Longest time that something has kept dead rows from removal"
     ),

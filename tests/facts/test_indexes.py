@@ -164,6 +164,8 @@ def test_the_size_and_the_reason_are_said(admin, found):
         ("CREATE INDEX ON child (parent)", True),
         ("CREATE INDEX ON child (parent, note)", True),
         ("CREATE INDEX ON child (note, parent)", False),
+        ("CREATE INDEX ON child USING hash (parent)", True),
+        ("CREATE INDEX ON child USING brin (parent)", False),
         ("CREATE INDEX ON child (parent) WHERE parent IS NOT NULL", True),
         ("CREATE INDEX ON child (parent) WHERE note > 'a'", False),
     ],
@@ -189,6 +191,7 @@ def test_a_foreign_key_is_told_with_the_size_of_its_table(admin, found):
     admin.execute("VACUUM child")
     (key,) = found(UnindexedForeignKeys)
     assert key.name == "shop.child child_parent_fkey: FOREIGN KEY (parent) REFERENCES shop.parent(id)"
+    assert key.index == "CREATE INDEX CONCURRENTLY ON shop.child (parent)"
     assert 300_000 < key.size_bytes < 500_000
 
 

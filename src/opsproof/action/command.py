@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from opsproof import DEFAULT_INVENTORY
 from opsproof.action import journal
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
@@ -99,7 +100,7 @@ def _parser(action: type[Action]) -> argparse.ArgumentParser:
         epilog="exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding is still there, 6 not measured",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = Path(os.environ.get("OPSPROOF_INVENTORY", "inventory/metachat.toml"))
+    default = Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY))
     reports = Path(os.environ.get("OPSPROOF_REPORTS", "reports"))
     parser.add_argument("--inventory", type=Path, default=default, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--reports", type=Path, default=reports, metavar="FOLDER", help="of the journal (%(default)s)")

@@ -26,6 +26,7 @@ from opsproof.facts import (
     statements,
     traffic,
     vacuum,
+    vacuum_costs,
     vector_indexes,
 )
 
@@ -55,5 +56,6 @@ __all__ = [
     "statements",
     "traffic",
     "vacuum",
+    "vacuum_costs",
     "vector_indexes",
 ]

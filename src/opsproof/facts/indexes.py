@@ -164,10 +164,14 @@ class UnusedIndexes(SqlFact[IdleIndexes]):
 
 @dataclass(frozen=True)
 class UnindexedKey:
-    """A foreign key whose referencing table is read whole for each row that goes from the other; size in bytes."""
+    """A foreign key whose referencing table is read whole for each row that goes from the other; size in bytes.
+
+    `index` is the statement that makes an index for it.
+    """
 
     name: str
     size_bytes: int
+    index: str
 
 
 class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
@@ -178,8 +182,8 @@ class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
     def parse(self, result: Result, database: Database) -> tuple[UnindexedKey, ...]:
         """What they are, with the size of the table that they are on."""
         return tuple(
-            UnindexedKey(f"{schema}.{of} {name}: {definition}", int(size))
-            for schema, of, name, definition, size in result.require()
+            UnindexedKey(f"{schema}.{of} {name}: {definition}", int(size), str(index))
+            for schema, of, name, definition, size, index in result.require()
         )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.limits import AtLeast, Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter, grown
+from opsproof.samples import Counter, grown, increase_since
 
 BLOCKS, TRANSACTIONS = 1_000_000, 1000
 """With less than this since the last run a share of it says little: a server that started anew reads all once."""
@@ -46,11 +47,22 @@ class Traffic:
         whole = part + self.grown(other, earlier)
         return 100 * part / whole if whole >= least else None
 
+    def deadlocks(self, earlier: dict[str, list[Counter]]) -> float | Estimate | AtLeast:
+        """Deadlocks since the last run."""
+        return increase_since(self.counters["deadlocks"], next(iter(earlier["deadlocks"][-1:]), None))
+
+    def deadlocks_an_hour(self, earlier: dict[str, list[Counter]]) -> float:
+        """Deadlocks for each hour since the last run; a run is taken to be an hour ago at least."""
+        return self._rate("deadlocks", earlier, HOUR_S)
+
     def temporary_bytes(self, earlier: dict[str, list[Counter]]) -> float:
         """Bytes of temporary files for each day since the last run; a run is taken to be an hour ago at least."""
-        counter = self.counters["temporary bytes"]
-        since = earlier["temporary bytes"][-1].now if earlier.get("temporary bytes") else counter.born
-        return self.grown("temporary bytes", earlier) * DAY_S / max(counter.now - since, HOUR_S)
+        return self._rate("temporary bytes", earlier, DAY_S)
+
+    def _rate(self, name: str, earlier: dict[str, list[Counter]], span_s: float) -> float:
+        counter = self.counters[name]
+        since = earlier[name][-1].now if earlier.get(name) else counter.born
+        return self.grown(name, earlier) * span_s / max(counter.now - since, HOUR_S)
 
     def evidence(self, earlier: dict[str, list[Counter]], *names: str) -> list[str]:
         """What was counted under `names`, and over which time."""

@@ -1,6 +1,10 @@
 SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
-       of.relpages::bigint * current_setting('block_size')::integer
-  FROM (SELECT key.oid, key.conname, key.conrelid
+       of.relpages::bigint * current_setting('block_size')::integer,
+       format('CREATE INDEX CONCURRENTLY ON %I.%I (%s)', space.nspname, of.relname,
+              (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place)
+                 FROM unnest(key.conkey) WITH ORDINALITY AS part (number, place)
+                 JOIN pg_attribute ON attrelid = key.conrelid AND attnum = part.number))
+  FROM (SELECT key.oid, key.conname, key.conrelid, key.conkey
           FROM pg_constraint key
           JOIN pg_class of ON of.oid = key.conrelid
           LEFT JOIN (pg_index i JOIN pg_class itself ON itself.oid = i.indexrelid
