@@ -64,7 +64,7 @@ def statement_slowed_down(lab: Lab) -> Iterator[None]:
         policy = (
             "ALTER POLICY tenant_isolation ON channels USING (\"tenantId\" = current_setting('app.tenant_id', true){})"
         )
-        admin.execute(policy.format(" AND (SELECT pg_sleep(0.03)) IS NOT NULL").encode())
+        admin.execute(policy.format(" AND (SELECT pg_sleep(0.06)) IS NOT NULL").encode())
         _read_channels(lab, 40)
         yield
         admin.execute(policy.format("").encode())

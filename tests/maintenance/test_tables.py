@@ -166,6 +166,20 @@ def test_a_table_that_is_not_ours_is_refused_not_left_out(poor, worn):
     assert dead(poor) == 0
 
 
+def test_what_nobody_named_and_is_not_ours_is_left_out_and_told(poor, worn):
+    made = "CREATE TABLE t.{} WITH (autovacuum_enabled = off) AS SELECT * FROM t.rows;"
+    poor.sql("REVOKE pg_maintain FROM opsproof_maintain;" + made.format("ours") + made.format("theirs"))
+    poor.sql("GRANT USAGE ON SCHEMA t TO opsproof_maintain; ALTER TABLE t.ours OWNER TO opsproof_maintain")
+    try:
+        done = poor.run("analyze", "--apply")
+        fresh = "SELECT relname FROM pg_stat_all_tables WHERE schemaname = 't' AND last_analyze IS NOT NULL"
+        assert (done.returncode, poor.sql(fresh + " AND relname <> 'rows'")) == (5, [("ours",)])
+        assert "left out: opsproof_maintain may not maintain " in done.stdout
+        assert "t.theirs" in done.stderr
+    finally:
+        poor.sql("DROP TABLE t.ours, t.theirs; GRANT pg_maintain TO opsproof_maintain")
+
+
 @pytest.mark.parametrize(
     ("statement", "flagged"),
     [

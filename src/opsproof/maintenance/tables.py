@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from opsproof.errors import InventoryError, Refused
+from opsproof.errors import InventoryError
 from opsproof.maintenance.session import Session
 
 Name = tuple[str, str]
@@ -59,16 +59,19 @@ class Tables:
         """The partitioned ones."""
         return [each for each in self.every if each.root]
 
-    def require_rights(self, user: str) -> None:
-        """Says no where the role may not maintain each of them.
+    @property
+    def permitted(self) -> "Tables":
+        """Those of them that the role may maintain."""
+        return replace(self, every=tuple(each for each in self.every if each.may))
 
-        Raises:
-            Refused: it may not.
-        """
-        if denied := [each for each in self.every if not each.may]:
-            names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
-            more = "or from PostgreSQL 17 on pg_maintain with USAGE on the schema"
-            raise Refused(f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}")
+    def denied(self, user: str) -> str:
+        """What the role may not maintain of them, and what lets it; nothing where it may maintain each."""
+        denied = [each for each in self.every if not each.may]
+        if not denied:
+            return ""
+        names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
+        more = "or from PostgreSQL 17 on pg_maintain with USAGE on the schema"
+        return f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}"
 
 
 def named(word: str) -> Name:

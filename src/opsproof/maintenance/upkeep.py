@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import ClassVar, Literal
 
 from opsproof.action import Step
-from opsproof.errors import NotRepaired
+from opsproof.errors import NotRepaired, Refused
 from opsproof.maintenance import tables
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.session import until
@@ -22,6 +22,8 @@ class TablesAction(Maintaining):
 
     name = ""
     found: Tables
+    denied: str = ""
+    """What is left out because the role may not maintain it."""
     mark: ClassVar[Literal["vacuumed", "analyzed"]]
     """By which time of a table it is known that it was done."""
 
@@ -41,22 +43,26 @@ class TablesAction(Maintaining):
         """
 
     def choose(self) -> Tables:
-        """The tables that it is about, as they are now.
+        """The tables that it is about, as they are now; of those that nobody named, what the role may maintain.
 
         Raises:
             InventoryError: one of the command line is not there.
             MeasurementError: they cannot be seen.
         """
         self.require_sight()
-        if self.options.all:
-            return tables.look(self.session, "users")
-        named = self.options.table
-        return tables.look(self.session, map(tables.named, named) if named else self.flagged())
+        names = map(tables.named, self.options.table or ())
+        found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
+        self.denied = found.denied(self.session.client.user)
+        if not self.denied or self.options.table or not found.permitted.every:
+            return found
+        self.work.say(f"left out: {self.denied}")
+        return found.permitted
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that the role may not do, which the server would leave out; nor what could not be proven."""
         super().guard(steps)
-        self.found.require_rights(self.session.client.user)
+        if denied := self.found.denied(self.session.client.user):
+            raise Refused(denied)
         self.flagged()
 
     def execute(self, statement: str, table: Table) -> None:
@@ -83,6 +89,8 @@ class TablesAction(Maintaining):
         names = {each.key for each in self.found.every}
         if left := [".".join(each) for each in self.flagged() if each in names]:
             raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
+        if self.denied:
+            raise NotRepaired(f"left out: {self.denied}")
 
     def _undone(self) -> list[Table]:
         """A partitioned table holds nothing to be vacuumed."""
