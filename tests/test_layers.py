@@ -12,6 +12,10 @@ PACKAGE = ROOT / "src" / "opsproof"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CHECKS = sorted((ROOT / "checks").rglob("*.py"))
 ACTIONS = sorted((ROOT / "actions").rglob("*.py"))
+LOCKS = [
+    *sorted((ROOT / "requirements").glob("*.txt")),
+    *(ROOT / folder / "package-lock.json" for folder in ("lab/app", "tests/facts/servers")),
+]
 
 
 def of(*names):
@@ -193,6 +197,14 @@ def test_every_finding_of_a_month_has_evidence_and_a_remedy():
     helpless = [each.name for each in checks if not each.decorator_list]
     assert len(checks) > 50
     assert (bare, helpless) == ([], [])
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=name)
+def test_a_lock_file_names_no_registry(path):
+    text = path.read_text(encoding="utf-8")
+    assert "sha512-" in text or "--hash=sha256:" in text
+    assert "resolved" not in text
+    assert "index-url" not in text
 
 
 def test_no_two_checks_share_a_name():
