@@ -120,19 +120,21 @@ def index_never_used(lab: Lab) -> Iterator[None]:
 
 
 def _date_statistics(lab: Lab, seconds: int) -> None:
-    """Moves the moment since which the server counts, in the file that it keeps while stopped, and in our record."""
+    """Moves the moments since which the server counts, in the file that it keeps while stopped, and in our record."""
     with lab.connect() as admin:
-        query = "SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_archiver"
-        (since_us,) = admin.execute(query).fetchone() or (0,)
+        query = """SELECT DISTINCT (extract(epoch FROM unnest(ARRAY[d.stats_reset, a.stats_reset])) * 1000000)::bigint
+                     FROM pg_stat_database d, pg_stat_archiver a WHERE d.datname = current_database()"""
+        moments_us = [int(str(each)) for (each,) in admin.execute(query) if each is not None]
     lab.stop_database()
-    before = int(str(since_us)) - _EPOCH_2000 * 1_000_000
     file = lab.server.data / "pg_stat" / "pgstat.stat"
-    dated = file.read_bytes().replace(struct.pack("<q", before), struct.pack("<q", before + seconds * 1_000_000))
-    file.write_bytes(dated)
+    content = file.read_bytes()
+    for each in moments_us:
+        before = each - _EPOCH_2000 * 1_000_000
+        content = content.replace(struct.pack("<q", before), struct.pack("<q", before + seconds * 1_000_000))
+    file.write_bytes(content)
     lab.up()
-    _record(
-        lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 0.00001", (seconds, int(str(since_us)) / 1e6)
-    )
+    for each in moments_us:
+        _record(lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 0.00001", (seconds, each / 1e6))
 
 
 def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:

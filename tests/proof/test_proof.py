@@ -32,6 +32,7 @@ def proof(lab, tmp_path_factory, request):
     lab.traffic()
     with lab.connect() as admin:
         admin.execute("ANALYZE")  # a server that was killed has lost its counters
+        admin.execute("SELECT pg_stat_statements_reset()")  # of earlier proofs in the same lab
     settle()
     shutil.rmtree(lab.layout.reports, ignore_errors=True)
     backups.prepare(lab)
