@@ -67,7 +67,7 @@ def test_no_value_of_a_statement_is_told(recorded_statements, postgres, statemen
 
 def test_a_role_that_sees_no_statement_knows_nothing():
     with pytest.raises(MeasurementError, match="grant it pg_monitor"):
-        Statements().parse(Result([[False, *[None] * 5, 1.0]]), None)
+        Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0]]), None)
 
 
 def test_a_server_that_records_is_no_finding(recorded_statements, postgres):
@@ -95,7 +95,16 @@ def test_where_nothing_is_tracked_nothing_is_known():
 
 
 def statement(calls, mean_ms, number="7"):
-    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", 1000.0)
+    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", 1000.0, 10.0)
+
+
+def statements(*found):
+    return StatementList(found, 10.0, 1000.0)
+
+
+def seen(born):
+    """The last run, which read statements that counted since then."""
+    return {"statements": [Counter(1, born, 500)]}
 
 
 def before(calls, mean_ms, number="7"):
@@ -130,19 +139,24 @@ def test_a_statement_is_compared_with_itself_before_the_last_run(now, earlier, t
 
 
 def test_the_worst_comes_first():
-    slowed = StatementList((statement(200, 20, "1"), statement(200, 60, "2"))).slowed(
-        {**before(100, 20, "1"), **before(100, 20, "2")}
-    )
+    earlier = {**seen(10), **before(100, 20, "1"), **before(100, 20, "2")}
+    slowed = statements(statement(200, 20, "1"), statement(200, 60, "2")).slowed(earlier)
     assert [(times, each.number) for times, each in slowed] == [(5, "2"), (1, "1")]
 
 
 def test_without_an_earlier_run_nothing_is_compared():
     with pytest.raises(MeasurementError, match="no earlier run is on record"):
-        StatementList((statement(200, 30),)).slowed({"calls 7": [], "time 7": []})
-    assert StatementList(()).slowed({}) == []
+        statements(statement(200, 30)).slowed({"statements": []})
+    assert statements().slowed({"statements": []}) == []
+    assert statements(statement(200, 30)).slowed({**seen(10), "calls 7": [], "time 7": []})[0][0] == 1
+
+
+def test_what_was_forgotten_since_is_not_called_as_quick_as_before():
+    with pytest.raises(MeasurementError, match="was reset"):
+        statements(statement(200, 30)).slowed({**seen(5), **before(100, 20)})
 
 
 def test_the_slowest_is_judged():
-    assert StatementList((statement(20, 300), statement(20, 20))).slowest_s == pytest.approx(0.3)
-    assert StatementList(()).slowest_s == 0
+    assert statements(statement(20, 300), statement(20, 20)).slowest_s == pytest.approx(0.3)
+    assert statements().slowest_s == 0
     assert str(statement(20, 300)) == "300 ms on average, 600 ms at most, 20 calls: SELECT 1"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
@@ -58,6 +59,7 @@ class Statement:
     longest_ms: float
     text: str
     now: float
+    since: float
 
     @property
     def mean_s(self) -> float:
@@ -68,7 +70,7 @@ class Statement:
     def readings(self) -> dict[str, Counter]:
         """What a later run needs in order to know what happened since this one."""
         values = {"calls": self.calls, "time": self.total_ms}
-        return {f"{each} {self.number}": Counter(value, 0.0, self.now) for each, value in values.items()}
+        return {f"{each} {self.number}": Counter(value, self.since, self.now) for each, value in values.items()}
 
     def slowdown(self, earlier: Readings) -> float:
         """Its mean time since the last run that knew it, by that before; 1 where there are too few calls to tell."""
@@ -85,9 +87,11 @@ class Statement:
 
 @dataclass(frozen=True)
 class StatementList:
-    """Statements that were called often enough, the slowest first."""
+    """Statements that were called often enough, the slowest first; they count since `since`, up to `now`."""
 
     statements: tuple[Statement, ...]
+    since: float
+    now: float
 
     @property
     def slowest_s(self) -> float:
@@ -97,16 +101,20 @@ class StatementList:
     @property
     def readings(self) -> dict[str, Counter]:
         """What a later run needs in order to know what happened since this one."""
-        return {name: reading for each in self.statements for name, reading in each.readings.items()}
+        seen = {"statements": Counter(len(self.statements), self.since, self.now)}
+        return seen | {name: reading for each in self.statements for name, reading in each.readings.items()}
 
     def slowed(self, earlier: Readings) -> list[tuple[float, Statement]]:
         """Each statement after how many times slower it is than by `earlier` runs, the worst first.
 
         Raises:
-            MeasurementError: there was no earlier run.
+            MeasurementError: there was no earlier run, or all was forgotten since.
         """
-        if self.statements and not any(earlier.values()):
+        last = next(iter(earlier["statements"][-1:]), None)
+        if self.statements and last is None:
             raise MeasurementError("no earlier run is on record to compare with")
+        if last is not None and abs(last.born - self.since) > 1:
+            raise MeasurementError("pg_stat_statements was reset, so that nothing can be compared with earlier runs")
         return sorted(((each.slowdown(earlier), each) for each in self.statements), key=lambda pair: -pair[0])
 
 
@@ -124,10 +132,11 @@ class Statements(SqlFact[StatementList]):
         rows = result.require()
         if not rows[0][0]:
             raise MeasurementError(BLIND)
-        return StatementList(
-            tuple(
-                Statement(str(number), int(calls), float(total), float(longest), str(text or "not told"), float(now))
-                for _, number, calls, total, longest, text, now in rows
-                if number is not None
-            )
-        )
+        *_, now, since = rows[0]
+        return StatementList(tuple(_statement(row) for row in rows if row[1] is not None), float(since), float(now))
+
+
+def _statement(row: list[Any]) -> Statement:
+    _, number, calls, total, longest, text, now, since = row
+    times = (int(calls), float(total), float(longest))
+    return Statement(str(number), *times, str(text or "not told"), float(now), float(since))
