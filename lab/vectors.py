@@ -1,14 +1,9 @@
 """The lab's vector index: built anew, on fewer rows, or in another way."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.errors import LabError
 from lab.instance import Lab
-from lab.layout import REPOSITORY
 
 INDEX = "chunks_embedding_ivfflat_idx"
 LISTS = 20
@@ -41,20 +36,3 @@ def few(lab: Lab, rows: str) -> Iterator[None]:
         admin.execute(f"INSERT INTO chunks SELECT * FROM kept WHERE NOT ({rows})".encode())
         admin.execute("SELECT pg_stat_force_next_flush()")
         admin.execute("VACUUM (ANALYZE) chunks")
-
-
-def sight(lab: Lab) -> None:
-    """One round of the checks of vector indexes, on record with those of the proof; LabError where it breaks off."""
-    inventory = lab.inventory(lab.home / "vectors.toml")
-    words = [sys.executable, "-m", "pytest", "checks/indexes/test_vector_indexes.py", f"--inventory={inventory}"]
-    done = subprocess.run(
-        [*words, f"--reports={lab.layout.reports}"],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    inventory.unlink()
-    if done.returncode not in (0, 1, 6):
-        raise LabError(f"no round: {done.stdout.strip()[-300:]}")

@@ -36,7 +36,7 @@ def admin(postgres):
         admin.execute("DROP SCHEMA shop CASCADE")
 
 
-def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove):
+def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove, tmp_path):
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
         other.execute("LOCK TABLE shop.t IN ROW EXCLUSIVE MODE")
         admin.execute("SET statement_timeout = '300ms'")
@@ -45,16 +45,15 @@ def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove):
                 admin.execute(f"CREATE INDEX CONCURRENTLY {name} ON shop.t (a)")
     admin.execute("RESET statement_timeout; CREATE INDEX pairs ON shop.t (a, id); CREATE INDEX spare ON shop.t (a)")
     path = inventory()
-    found = prove(path, "checks/indexes")
+    found = prove(path, "checks/indexes", reports=tmp_path / "reports")
+    where = f"--inventory={path} --reports={tmp_path / 'reports'} --host vps --database db"
     told = {test: said.get("remedy") for test, said in found.properties.items()}
     assert found.status == 1, found.text
     assert told["test_indexes_are_valid[vps-db]"].endswith(
-        f" actions/reindex.py --inventory={path} --host vps --database db --index shop.one --index shop.two"
+        f" actions/reindex.py {where} --apply --index shop.one --index shop.two"
     )
     assert found.verdicts["test_no_index_is_superfluous[vps-db]"] == "warned"
-    assert told["test_no_index_is_superfluous[vps-db]"].endswith(
-        f" actions/drop_indexes.py --inventory={path} --host vps --database db --index shop.spare"
-    )
+    assert told["test_no_index_is_superfluous[vps-db]"].endswith(f" actions/drop_indexes.py {where} --index shop.spare")
     assert told["test_no_index_is_left_over[vps-db]"] is None
 
 

@@ -5,12 +5,12 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
-@pytest.mark.remedy("vacuumdb", "--full", "--analyze", "--dbname={database}")
-def test_tables_are_not_bloated(bloat_estimates, bloat_measurements, database, allowed, evidence, repair_with):
+@pytest.mark.remedy("psql")
+def test_tables_are_not_bloated(bloat_estimates, bloat_measurements, database, allowed, evidence, repair_with_sql):
     """Only a rewrite gives it back, and keeps everybody out meanwhile: find out first why vacuum came too late."""
     found, limit = bloat_estimates[database].tables(bloat_measurements[database]), allowed.table_bloat
     evidence("unused share of tables", found.found.lines)
-    repair_with("--table", found.beyond(limit))
+    repair_with_sql("VACUUM (FULL, ANALYZE) {table}", found.beyond(limit))
     assert found.share in limit
     found.require_measured()
 

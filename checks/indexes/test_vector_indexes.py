@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.monthly
 
-REBUILD = pytest.mark.remedy("reindex.py")
+REBUILD = pytest.mark.remedy("reindex.py", "--apply")
 
 
 @pytest.mark.weekly
@@ -20,7 +20,7 @@ def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, e
     assert state.method == declared.method, f"{vector_index} is of method {state.method}, not {declared.method}"
 
 
-@pytest.mark.remedy("reindex.py", "--retune")
+@pytest.mark.remedy("reindex.py", "--retune", "--apply")
 def test_lists_suit_the_rows(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
     """Too few lists are long ones to read; too many split neighbours between them."""
     state = vector_indexes[ivfflat_index]
@@ -62,9 +62,11 @@ def test_vector_release_has_no_known_fault(vector_indexes, vector_index, allowed
     assert state.release in allowed.vector_release
 
 
-@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET maintenance_work_mem = '256MB'", "-c", "SELECT pg_reload_conf()")
-def test_next_build_fits_into_memory(vector_indexes, vector_index, allowed, evidence):
+@pytest.mark.remedy("psql")
+def test_next_build_fits_into_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
     """IVFFlat fails to build without it, HNSW takes many times as long; shm_size of a container must follow."""
     state = vector_indexes[vector_index]
     evidence("memory", [f"{state.build_bytes / 2**20:.1f} MiB of {state.maintenance_bytes / 2**20:.0f} MiB"])
+    setting = f"ALTER SYSTEM SET maintenance_work_mem = '{state.build_setting_mb}MB'"
+    repair_with("-c", [setting, "SELECT pg_reload_conf()"])
     assert state.build_memory in allowed.vector_build_memory

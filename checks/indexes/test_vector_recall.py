@@ -15,7 +15,7 @@ def test_vector_index_is_used(vector_recalls, vector_index, host, evidence, repa
     assert vector_index in used, f"the application's query does not go through {vector_index}"
 
 
-@pytest.mark.remedy("reindex.py")
+@pytest.mark.remedy("reindex.py", "--apply")
 def test_nearest_neighbours_are_found(vector_recalls, vector_index, host, allowed, evidence, repair_with):
     """What is not found is missing from the platform's answers: rebuild on today's rows, or look through more of it."""
     recall, declared = vector_recalls[vector_index], host.vector_indexes[vector_index]

@@ -12,7 +12,7 @@ def test_superusers_are_declared(database_roles, database, evidence, repair_with
     evidence(
         "undeclared superusers", [*unknown, "again: SELECT rolname FROM pg_roles WHERE rolsuper"] if unknown else []
     )
-    repair_with_sql("ALTER ROLE {} NOSUPERUSER", unknown)
+    repair_with_sql("ALTER ROLE {name} NOSUPERUSER", unknown)
     assert not unknown, f"{', '.join(unknown)} may do everything on {database}, and nobody declared it"
 
 
@@ -30,5 +30,6 @@ def test_passwords_do_not_expire_soon(database_roles, database, allowed, evidenc
     roles = database_roles[database]
     evidence("passwords that expire", [str(each) for each in roles.expiring])
     if roles.expiring:
-        repair_with_sql(r"\password {}", [roles.expiring[0].name])
+        repair_with_sql(r"\password {name}", [roles.expiring[0].name])
+        repair_with_sql(f"ALTER ROLE {{name}} VALID UNTIL '{roles.in_a_quarter}'", [roles.expiring[0].name])
         assert roles.expiring[0].expires_s in allowed.password_left

@@ -7,10 +7,12 @@ VERSION = pytest.mark.remedy("psql", "-c", "SELECT version()")
 
 
 @pytest.mark.remedy("pg_checksums", "--enable", "--progress")
-def test_pages_have_checksums(database_servers, database, evidence):
+def test_pages_have_checksums(database_servers, database, evidence, repair_with):
     """Without them a damaged page is served as it is, and backed up: switch them on while the server is stopped."""
-    off = database_servers[database].off("data_checksums")
+    server = database_servers[database]
+    off = server.off("data_checksums")
     evidence("switched off", [f"again: SHOW {each}" for each in off])
+    repair_with("--pgdata", [server.folder])
     assert not off, f"pages of {database} have no checksums"
 
 
@@ -23,12 +25,13 @@ def test_no_page_is_damaged(database_servers, database, allowed, evidence):
     assert server.damaged_pages in allowed.damaged_pages
 
 
-@pytest.mark.remedy("psql", "-c", "SELECT pg_reload_conf()")
-def test_writes_are_durable(database_servers, database, evidence, repair_with_sql):
+@pytest.mark.remedy("psql")
+def test_writes_are_durable(database_servers, database, evidence, repair_with, repair_with_sql):
     """After a power failure the database is lost: set it on and reload."""
     off = database_servers[database].off("fsync", "full_page_writes")
     evidence("switched off", [f"again: SHOW {each}" for each in off])
-    repair_with_sql("ALTER SYSTEM SET {} = on", off)
+    repair_with_sql("ALTER SYSTEM SET {name} = on", off)
+    repair_with("-c", ["SELECT pg_reload_conf()"])
     assert not off, f"{' and '.join(off)} of {database} is off"
 
 
@@ -66,5 +69,5 @@ def test_extensions_are_up_to_date(database_extensions, database, evidence, repa
         "behind their files",
         [*told, "again: SELECT name, installed_version, default_version FROM pg_available_extensions"],
     )
-    repair_with_sql("ALTER EXTENSION {} UPDATE", [each.name for each in behind])
+    repair_with_sql("ALTER EXTENSION {name} UPDATE", [each.name for each in behind])
     assert not behind, f"{len(behind)} extensions of {database} are not those that are installed: {'; '.join(told[:3])}"

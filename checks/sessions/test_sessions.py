@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.monthly
 
-END = pytest.mark.remedy("end_sessions.py", "--database", "{database}")
+END = pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
 SHOWN = 10
 AGAIN = "look again: SELECT pid, state, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY 3"
 

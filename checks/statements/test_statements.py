@@ -17,7 +17,7 @@ def test_statements_are_recorded(statement_extension, database, evidence):
     assert statement_extension[database]
 
 
-@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET pg_stat_statements.max = 10000")
+@pytest.mark.remedy("psql", "-c", "SHOW pg_stat_statements.max", "-c", "SELECT * FROM pg_stat_statements_info")
 def test_no_statement_is_dropped(statement_evictions, database, allowed, evidence, increase):
     """Of what was dropped nobody knows how slow it was: raise pg_stat_statements.max, see who writes values in SQL."""
     dropped = statement_evictions[database]

@@ -26,12 +26,13 @@ def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, 
     found.require_counted()
 
 
-@pytest.mark.remedy("psql", "-c", "SELECT pg_reload_conf()")
-def test_autovacuum_is_on(database_servers, database, evidence, repair_with_sql):
+@pytest.mark.remedy("psql")
+def test_autovacuum_is_on(database_servers, database, evidence, repair_with, repair_with_sql):
     """Without it, or without the counters that it goes by, nothing removes dead rows: set it on and reload."""
     off = database_servers[database].off("autovacuum", "track_counts")
     evidence("switched off", [f"again: SHOW {each}" for each in off])
-    repair_with_sql("ALTER SYSTEM SET {} = on", off)
+    repair_with_sql("ALTER SYSTEM SET {name} = on", off)
+    repair_with("-c", ["SELECT pg_reload_conf()"])
     assert not off, f"{' and '.join(off)} of {database} is off"
 
 
@@ -40,13 +41,13 @@ def test_no_table_is_left_to_itself(table_upkeep, database, evidence, repair_wit
     """Somebody meant to switch autovacuum on again: ALTER TABLE ... RESET (autovacuum_enabled)."""
     left_out = table_upkeep[database].left_out
     evidence("tables without autovacuum", left_out.lines)
-    repair_with_sql("ALTER TABLE {} RESET (autovacuum_enabled, toast.autovacuum_enabled)", left_out.tables)
+    repair_with_sql("ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)", left_out.tables)
     assert not left_out.rows, f"autovacuum is off for {', '.join(each.name for each in left_out.rows[:3])}"
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
 def test_transaction_ids_are_far_from_running_out(transaction_ages, database, allowed, evidence):
-    """The server refuses to write when they do, about 2.1 billion after the oldest row was frozen."""
+    """The server refuses to write when they do, about 2.1 billion on; of another database, vacuumdb --freeze NAME."""
     evidence("the oldest", transaction_ages[database].found.lines)
     assert transaction_ages[database].transactions in allowed.transaction_age
 
@@ -58,7 +59,7 @@ def test_multixacts_are_far_from_running_out(transaction_ages, database, allowed
     assert transaction_ages[database].multixacts in allowed.multixact_age
 
 
-@pytest.mark.remedy("end_sessions.py", "--database", "{database}")
+@pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
 def test_nothing_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
     """VACUUM removes nothing that an open transaction may still see: end it, or ROLLBACK PREPARED, or drop the slot."""
     evidence("what needs old rows", vacuum_horizons[database].found.lines)

@@ -97,7 +97,7 @@ def connection_slots_used_up(lab: Lab) -> Iterator[None]:
 
 @fault(warned=(f"test_connections_are_left[{DATABASE}]",))
 def connections_running_out(lab: Lab) -> Iterator[None]:
-    """Three quarters of the connections are in use."""
+    """Five of six connections are in use."""
     with ExitStack() as held:
         admin = held.enter_context(lab.connect())
         query = (
@@ -105,7 +105,7 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
             " - current_setting('superuser_reserved_connections')::int)"
             " FROM pg_stat_activity WHERE backend_type = 'client backend'"
         )
-        while float(str(admin.execute(query).fetchone()[0])) < 72:  # type: ignore[index]
+        while float(str(admin.execute(query).fetchone()[0])) < 82:  # type: ignore[index]
             held.enter_context(lab.connect("opsproof_monitor"))
         yield
 

@@ -8,6 +8,7 @@ import psycopg
 
 from lab import Lab
 from lab.faults.fault import fault
+from lab.sight import sight
 
 OF_STATEMENTS = ("test_no_statement_is_dropped", "test_statements_are_quick", "test_no_statement_has_slowed_down")
 CHECKS = (
@@ -65,6 +66,8 @@ def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> No
 @fault(failed=("test_no_statement_has_slowed_down",), may=LOGGED)
 def statement_slowed_down(lab: Lab) -> Iterator[None]:
     """Since somebody changed the policy of channels, reading them takes a hundred times as long."""
+    _read_channels(lab, 40)
+    sight(lab, "checks/statements/test_statements.py")
     with lab.connect() as admin:
         policy = (
             "ALTER POLICY tenant_isolation ON channels USING (\"tenantId\" = current_setting('app.tenant_id', true){})"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lab import Lab, vectors
 from lab.faults.fault import fault
+from lab.sight import sight
 
 OF_THE_INDEX = (
     "test_vector_index_is_valid",
@@ -41,7 +42,7 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     """A run saw it with a tenth of the rows; the others came afterwards."""
     with vectors.few(lab, "id < 'chk002000'"):
         vectors.build(lab)
-        vectors.sight(lab)
+        sight(lab, "checks/indexes/test_vector_indexes.py")
     yield
     vectors.build(lab)
 

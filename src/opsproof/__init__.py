@@ -2,3 +2,5 @@
 
 DEFAULT_INVENTORY = "inventory/metachat.toml"
 """The inventory of a run, or of an action, that names none."""
+DEFAULT_REPORTS = "reports"
+"""Where its reports go, with the history and the journal."""

@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
-from opsproof.identifiers import identifier
+from opsproof.identifiers import identifier, qualified
 from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
@@ -92,8 +92,13 @@ class FactFixtures:
 
     @pytest.fixture
     def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:
-        """Adds a statement to the command that repairs what this check finds, once for each name in its place."""
-        return lambda statement, names: repair_with("-c", [statement.format(identifier(name)) for name in names])
+        """Adds a statement to the command that repairs what this check finds, once for each name in its place.
+
+        ``{table}`` is the place of the name of a relation with its schema, ``{name}`` that of anything else.
+        """
+        return lambda statement, names: repair_with(
+            "-c", [statement.format(table=qualified(each), name=identifier(each)) for each in names]
+        )
 
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:

@@ -1,15 +1,18 @@
 """Names of things in a database, as SQL has to have them."""
 
-import re
-
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-
 
 def identifier(name: str) -> str:
-    """A name with quotes where it needs them, and with its schema where it has one: ``public."Tenant"``."""
-    return ".".join(each if _PLAIN.fullmatch(each) else _quoted(each) for each in name.split(".", maxsplit=1))
-
-
-def _quoted(name: str) -> str:
+    """One name in quotes, which a word that SQL has a meaning for needs as well: ``"Tenant"``, ``"user"``."""
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
+
+
+def qualified(name: str) -> str:
+    """The name of a relation, with its schema up to the first dot: ``"public"."Tenant"``."""
+    return ".".join(map(identifier, name.split(".", maxsplit=1)))
+
+
+def literal(text: str) -> str:
+    """A text as a value in SQL."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

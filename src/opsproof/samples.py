@@ -1,8 +1,9 @@
 """Counters that only grow, and how much one grew over a time span, as far as that can be said."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from opsproof.limits import AtLeast, Estimate
 from opsproof.quantities import show
@@ -44,10 +45,36 @@ def increase_since(counter: Counter, last: Counter | None) -> float | Estimate |
     return replace(grown, value=max(grown.value, 1.0)) if isinstance(grown, AtLeast) else max(grown, 1.0)
 
 
-def grown(counter: Counter, earlier: Sequence[Counter]) -> float:
-    """How much `counter` grew since the last of `earlier` readings, or since it was born: the least it can be."""
-    since = increase_since(counter, earlier[-1]) if earlier else counter.value
-    return since.value if isinstance(since, AtLeast) else float(since)  # type: ignore[arg-type]  # a range needs no last
+class Growth(NamedTuple):
+    """What counters of one source counted, by name, since a moment in seconds since 1970."""
+
+    amounts: dict[str, float]
+    since: float
+
+
+def growths(counters: Mapping[str, Counter], earlier: Mapping[str, Sequence[Counter]]) -> list[Growth]:
+    """What counters with a common birth counted since the last of the `earlier` runs, or else since they began.
+
+    There are two answers where their birth moved and none has fallen: another one that shares it was reset, or they
+    were themselves and have outgrown what they were.
+    """
+    born = next(iter(counters.values())).born
+    anew = Growth({name: each.value for name, each in counters.items()}, born)
+    lasts = {name: readings[-1] for name in counters if (readings := earlier.get(name))}
+    if len(lasts) < len(counters):
+        return [anew]
+    since = next(iter(lasts.values())).now
+    moved = any(abs(each.born - born) >= 1 for each in lasts.values())
+    if any(counters[name].value < last.value for name, last in lasts.items()):
+        return [anew if moved else anew._replace(since=since)]
+    on = Growth({name: each.value - lasts[name].value for name, each in counters.items()}, since)
+    return [on, anew] if moved else [on]
+
+
+def within(values: Iterable[float]) -> float | Estimate:
+    """The value that is the same by each of the answers of `growths`, or the range of them."""
+    low, high = min(found := list(values)), max(found)
+    return low if low == high else Estimate(low, high, "the statistics were reset since the last run")
 
 
 def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:

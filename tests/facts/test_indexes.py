@@ -168,6 +168,7 @@ def test_the_size_and_the_reason_are_said(admin, found):
         ("CREATE INDEX ON child USING brin (parent)", False),
         ("CREATE INDEX ON child (parent) WHERE parent IS NOT NULL", True),
         ("CREATE INDEX ON child (parent) WHERE note > 'a'", False),
+        ("CREATE INDEX ON child (parent) WHERE note IS NOT NULL", False),
     ],
 )
 def test_a_foreign_key_is_served_by_an_index_that_begins_with_it(admin, found, index, served):
@@ -316,12 +317,25 @@ def test_a_table_counts_that_is_read_whole_ten_times_a_day(whole, before, found)
 def test_a_table_that_grows_is_not_counted_anew():
     earlier = {"rows read t": [Counter(5e6, 0.0, 99 * DAY)], "index scans t": [Counter(4000, 0.0, 99 * DAY)]}
     grown = ScannedTable("t", 10**6, Counter(7e6, 0.0, 100 * DAY), Counter(5000, 0.0, 100 * DAY))
-    assert grown.since(earlier).whole == 2
+    assert [each.whole for each in grown.since(earlier)] == [2]
 
 
 def test_counters_that_began_anew_count_from_there():
     earlier = {"rows read t": [Counter(9e9, -5.0, 99 * DAY)], "index scans t": [Counter(9000, -5.0, 99 * DAY)]}
-    assert judged(table(20, 7), earlier) == [(20, 7)]
+    anew = ScannedTable("t", 20000, Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY))
+    assert judged(anew, earlier) == [(20, 7)]
+    assert LargeTables((anew,)).index_use(earlier) == pytest.approx(100 * 7 / 27)
+
+
+def test_counters_that_may_have_gone_on_say_so():
+    earlier = {"rows read t": [Counter(3e5, -5.0, 99 * DAY)], "index scans t": [Counter(6, -5.0, 99 * DAY)]}
+    read, by_index = Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY)
+    use = LargeTables((ScannedTable("t", 20000, read, by_index),)).index_use(earlier)
+    assert (use.low, use.high) == (pytest.approx(100 * 7 / 27), 100)
+
+
+def test_no_large_table_is_read_whole():
+    assert LargeTables(()).index_use({}) == 100
 
 
 def test_a_table_that_nobody_counts_is_not_judged():

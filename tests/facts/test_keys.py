@@ -74,6 +74,12 @@ def test_a_sequence_that_may_not_be_read_is_unknown(cluster):
         keys.require_readable()
 
 
+def test_a_sequence_that_goes_with_its_session_is_passed_over(cluster):
+    with cluster.connect() as session:
+        session.execute("CREATE TEMP TABLE mine (id serial)")
+        cluster.value(KeyRanges).require_readable()
+
+
 NOW = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
 RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 

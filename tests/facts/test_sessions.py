@@ -170,3 +170,10 @@ NOBODY = [None] * 9
 def test_a_role_that_sees_nobody_knows_nothing(fact, row, complaint):
     with pytest.raises(MeasurementError, match=complaint):
         fact().parse(Result([row]), None)
+
+
+def test_a_long_queue_is_told_once_for_each_who_waits():
+    """Who queues for a lock is blocked by everybody before it as well."""
+    waiting = {pid: Waiter(pid, tuple(range(1, pid)), 1.0, "somebody") for pid in range(2, 41)}
+    tree = LockQueue({1: Waiter(1, (), None, "somebody")} | waiting).tree
+    assert [line.split()[-2] for line in tree] == [f"{pid}," for pid in range(1, 41)]

@@ -122,6 +122,12 @@ def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
     upkeep()[1].require_counted()
 
 
+def test_a_row_that_comes_after_the_loss_changes_nothing(table, upkeep):
+    lost = "SELECT pg_stat_reset_single_table_counters('t'::regclass)"
+    table(MADE, "ANALYZE t", "DELETE FROM t WHERE id < 9000", lost, "INSERT INTO t VALUES (0, 'new')")
+    assert "uncounted" in upkeep()[0].flags
+
+
 def test_an_emptied_table_has_its_counters(table, upkeep):
     table(MADE, "ANALYZE t", "TRUNCATE t")
     assert "uncounted" not in upkeep()[0].flags

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from opsproof import DEFAULT_INVENTORY
+from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.action import journal
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
@@ -101,7 +101,7 @@ def _parser(action: type[Action]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY))
-    reports = Path(os.environ.get("OPSPROOF_REPORTS", "reports"))
+    reports = Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS))
     parser.add_argument("--inventory", type=Path, default=default, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--reports", type=Path, default=reports, metavar="FOLDER", help="of the journal (%(default)s)")
     parser.add_argument("--host", metavar="NAME", help="may be left out where the inventory has one host")

@@ -9,6 +9,7 @@ from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.findings import Findings, granted
+from opsproof.identifiers import literal, qualified
 from opsproof.limits import Limit
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -38,9 +39,10 @@ class Space:
     @property
     def again(self) -> str:
         """The query that measures it."""
+        name = literal(qualified(self.name))
         if self.kind == "TOAST":
-            return f"SELECT t.* FROM pg_class, pgstattuple_approx(reltoastrelid) t WHERE oid = '{self.name}'::regclass"  # noqa: S608
-        return f"SELECT * FROM {'pgstatindex' if self.kind == 'index' else 'pgstattuple_approx'}('{self.name}')"  # noqa: S608
+            return f"SELECT t.* FROM pg_class, pgstattuple_approx(reltoastrelid) t WHERE oid = {name}::regclass"  # noqa: S608
+        return f"SELECT * FROM {'pgstatindex' if self.kind == 'index' else 'pgstattuple_approx'}({name})"  # noqa: S608
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Indexes that are broken, superfluous or missing, read off the catalogs and the statistics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsproof.database import Result
@@ -9,12 +10,13 @@ from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter, grown
+from opsproof.samples import Counter, growths, within
 
 DAY_S = 86400.0
 UNATTACHED = (
     ", partitioned: CREATE INDEX CONCURRENTLY on each partition that has none, then ALTER INDEX ... ATTACH PARTITION"
 )
+Readings = Mapping[str, list[Counter]]
 
 
 @dataclass(frozen=True)
@@ -211,12 +213,14 @@ class ScannedTable:
         """What a later run needs in order to know what happened since this one."""
         return {f"rows read {self.name}": self.rows_read, f"index scans {self.name}": self.by_index}
 
-    def since(self, earlier: dict[str, list[Counter]]) -> "Scans":
-        """What happened since the last of the `earlier` runs that knew it."""
-        rows_read, by_index = (grown(each, earlier[name]) for name, each in self.readings.items())
-        began = earlier[f"rows read {self.name}"][-1:] or [Counter(0, 0, self.rows_read.born)]
-        days = (self.rows_read.now - began[0].now) / DAY_S
-        return Scans(self.name, self.rows, rows_read / self.rows, by_index, days)
+    def since(self, earlier: Readings) -> list["Scans"]:
+        """What happened since the last of the `earlier` runs that knew it: each way in which that may be read."""
+        read, by_index = self.readings
+        found = growths(self.readings, earlier)
+        return [self._scans(each.amounts[read], each.amounts[by_index], each.since) for each in found]
+
+    def _scans(self, rows_read: float, by_index: float, since: float) -> "Scans":
+        return Scans(self.name, self.rows, rows_read / self.rows, by_index, (self.rows_read.now - since) / DAY_S)
 
 
 @dataclass(frozen=True)
@@ -254,10 +258,19 @@ class LargeTables:
         """What a later run needs in order to know what happened since this one."""
         return {name: reading for each in self.tables for name, reading in each.readings.items()}
 
-    def scanned(self, earlier: dict[str, list[Counter]]) -> list[Scans]:
+    def scanned(self, earlier: Readings) -> list[Scans]:
         """Those that were read whole more than ten times a day, the one that indexes serve least first."""
-        found = [each.since(earlier) for each in self.tables]
-        return sorted((each for each in found if each.often), key=lambda each: each.index_use)
+        found = [scans for each in self.tables for scans in each.since(earlier) if scans.often]
+        return sorted(found, key=lambda each: each.index_use)
+
+    def index_use(self, earlier: Readings) -> float | Estimate:
+        """Percentage of the scans that used an index, of the table among those that indexes serve least; else 100."""
+        ways = list(zip(*(_both(each.since(earlier)) for each in self.tables), strict=True))
+        return within(min((each.index_use for each in way if each.often), default=100.0) for way in ways or [()])
+
+
+def _both(found: list[Scans]) -> tuple[Scans, Scans]:
+    return found[0], found[-1]
 
 
 class TableScans(SqlFact[LargeTables]):

@@ -1,6 +1,7 @@
 """Whether a database server is set up to lose nothing and let nobody in: settings, version, extensions, roles."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
@@ -44,6 +45,11 @@ class DatabaseServer:
         return [each for each in names if self.settings[each] != "on"]
 
     @property
+    def folder(self) -> str:
+        """Where its data lie."""
+        return self.settings.get("data_directory", "")
+
+    @property
     def damaged_pages(self) -> int:
         """How often a page was read whose checksum was wrong, since the statistics were last reset.
 
@@ -75,16 +81,19 @@ class DatabaseServers(SqlFact[DatabaseServer]):
     sql = """
         SELECT current_setting('server_version_num')::int,
                (SELECT json_object_agg(name, setting) FROM pg_settings
-                 WHERE name IN ('autovacuum', 'track_counts', 'fsync', 'full_page_writes', 'data_checksums')),
+                 WHERE name IN ('autovacuum', 'track_counts', 'fsync', 'full_page_writes', 'data_checksums',
+                                'data_directory')),
                (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart),
                (SELECT coalesce(json_object_agg(coalesce(datname, 'shared'), checksum_failures), '{}')
                   FROM pg_stat_database WHERE checksum_failures > 0),
-               extract(epoch FROM now())::float8
+               extract(epoch FROM now())::float8, pg_has_role(current_user, 'pg_read_all_settings', 'USAGE')
     """
 
     def parse(self, result: Result, database: Database) -> DatabaseServer:
         """One row."""
-        ((version, settings, pending, damaged, now),) = result.require()
+        ((version, settings, pending, damaged, now, sees_all),) = result.require()
+        if not sees_all:
+            raise MeasurementError("the server hides settings from the role: grant it pg_monitor")
         return DatabaseServer(int(version), {**settings}, tuple(pending), {**damaged}, float(now))
 
 
@@ -153,6 +162,11 @@ class ServerRoles:
         """Roles that can log in until their password expires, the first first."""
         found = [each for each in self.roles if each.can_log_in and each.expires_s is not None]
         return sorted(found, key=lambda each: each.expires_s or 0.0)
+
+    @property
+    def in_a_quarter(self) -> str:
+        """The day on which a password may expire that is set today."""
+        return f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
 
     @property
     def unexpected(self) -> list[str]:

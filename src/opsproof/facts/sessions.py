@@ -119,21 +119,24 @@ class LockQueue:
 
     @property
     def tree(self) -> list[str]:
-        """A line for each session, those that wait for it below it and further in."""
+        """A line for each session, once, below the first that it waits for and further in."""
         roots = [pid for pid, each in self.sessions.items() if not each.blockers]
         known = {blocker for each in self.sessions.values() for blocker in each.blockers} - self.sessions.keys()
+        seen: set[int] = set()
         return [
             line
             for root in [*sorted(known), *(roots or list(self.sessions)[:1])]
-            for line in self._below(root, 0, frozenset())
+            for line in self._below(root, 0, seen)
         ]
 
-    def _below(self, pid: int, depth: int, seen: frozenset[int]) -> Iterator[str]:
+    def _below(self, pid: int, depth: int, seen: set[int]) -> Iterator[str]:
+        # Who queues for a lock waits for all before it as well: told on each way to it, they would never end.
+        seen.add(pid)
         about = self.sessions[pid].about if pid in self.sessions else "a prepared transaction" if not pid else "gone"
         yield f"{'  ' * depth}{'waits: ' if depth else ''}pid {pid}, {about}"
         for each in self.sessions.values():
-            if pid in each.blockers and each.pid not in seen | {pid}:
-                yield from self._below(each.pid, depth + 1, seen | {pid})
+            if pid in each.blockers and each.pid not in seen:
+                yield from self._below(each.pid, depth + 1, seen)
 
 
 class BlockedSessions(SqlFact[LockQueue]):

@@ -1,5 +1,6 @@
 """What a database counts of its own work: blocks, temporary files, deadlocks, transactions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsproof.database import Result
@@ -8,7 +9,7 @@ from opsproof.fact import SqlFact, sql_file
 from opsproof.limits import AtLeast, Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter, grown, increase_since
+from opsproof.samples import Counter, Growth, growths, increase_since, within
 
 BLOCKS, TRANSACTIONS = 1_000_000, 1000
 """With less than this since the last run a share of it says little: a server that started anew reads all once."""
@@ -22,6 +23,7 @@ NAMES = (
     "transactions rolled back",
 )
 HOUR_S, DAY_S = 3600.0, 86400.0
+Readings = Mapping[str, list[Counter]]
 
 
 @dataclass(frozen=True)
@@ -30,47 +32,46 @@ class Traffic:
 
     counters: dict[str, Counter]
 
-    def grown(self, name: str, earlier: dict[str, list[Counter]]) -> float:
-        """How much a counter grew since the last run, or since the statistics began."""
-        return grown(self.counters[name], earlier.get(name, []))
-
-    def hits(self, earlier: dict[str, list[Counter]]) -> float | None:
+    def hits(self, earlier: Readings) -> float | Estimate | None:
         """Percentage of the blocks that were found in shared buffers; None with too little traffic."""
         return self._share("blocks found in memory", "blocks read", BLOCKS, earlier)
 
-    def rollbacks(self, earlier: dict[str, list[Counter]]) -> float | None:
+    def rollbacks(self, earlier: Readings) -> float | Estimate | None:
         """Percentage of the transactions that were rolled back; None with too little traffic."""
         return self._share("transactions rolled back", "transactions committed", TRANSACTIONS, earlier)
 
-    def _share(self, name: str, other: str, least: int, earlier: dict[str, list[Counter]]) -> float | None:
-        part = self.grown(name, earlier)
-        whole = part + self.grown(other, earlier)
-        return 100 * part / whole if whole >= least else None
+    def _share(self, name: str, other: str, least: int, earlier: Readings) -> float | Estimate | None:
+        pairs = [(each.amounts[name], each.amounts[name] + each.amounts[other]) for each in self._growths(earlier)]
+        shares = [100 * part / whole for part, whole in pairs if whole >= least]
+        return within(shares) if shares else None
 
-    def deadlocks(self, earlier: dict[str, list[Counter]]) -> float | Estimate | AtLeast:
+    def deadlocks(self, earlier: Readings) -> float | Estimate | AtLeast:
         """Deadlocks since the last run."""
         return increase_since(self.counters["deadlocks"], next(iter(earlier["deadlocks"][-1:]), None))
 
-    def deadlocks_an_hour(self, earlier: dict[str, list[Counter]]) -> float:
+    def deadlocks_an_hour(self, earlier: Readings) -> float | Estimate:
         """Deadlocks for each hour since the last run; a run is taken to be an hour ago at least."""
         return self._rate("deadlocks", earlier, HOUR_S)
 
-    def temporary_bytes(self, earlier: dict[str, list[Counter]]) -> float:
+    def temporary_bytes(self, earlier: Readings) -> float | Estimate:
         """Bytes of temporary files for each day since the last run; a run is taken to be an hour ago at least."""
         return self._rate("temporary bytes", earlier, DAY_S)
 
-    def _rate(self, name: str, earlier: dict[str, list[Counter]], span_s: float) -> float:
-        counter = self.counters[name]
-        since = earlier[name][-1].now if earlier.get(name) else counter.born
-        return self.grown(name, earlier) * span_s / max(counter.now - since, HOUR_S)
+    def _rate(self, name: str, earlier: Readings, span_s: float) -> float | Estimate:
+        now = self.counters[name].now
+        return within(each.amounts[name] * span_s / max(now - each.since, HOUR_S) for each in self._growths(earlier))
 
-    def evidence(self, earlier: dict[str, list[Counter]], *names: str) -> list[str]:
-        """What was counted under `names`, and over which time."""
-        since = min(
-            (earlier[each][-1].now for each in names if earlier.get(each)), default=self.counters[names[0]].born
-        )
-        span = show(self.counters[names[0]].now - since, "seconds")
-        return [f"in {span}: " + ", ".join(f"{self.grown(each, earlier):.0f} {each}" for each in names)]
+    def _growths(self, earlier: Readings) -> list[Growth]:
+        return growths(self.counters, earlier)
+
+    def evidence(self, earlier: Readings, *names: str) -> list[str]:
+        """What was counted under `names`, and over which time; each way in which that may be read."""
+        now = self.counters[names[0]].now
+        return [
+            f"in {show(now - each.since, 'seconds')}: "
+            + ", ".join(f"{each.amounts[name]:.0f} {name}" for name in names)
+            for each in self._growths(earlier)
+        ]
 
 
 class DatabaseTraffic(SqlFact[Traffic]):

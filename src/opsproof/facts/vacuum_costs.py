@@ -9,9 +9,10 @@ from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.findings import SHOWN
 from opsproof.facts.sessions import BLIND
+from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter, grown
+from opsproof.samples import Counter, growths, within
 
 AGAIN = "SELECT pid, relid::regclass, phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum"
 Readings = Mapping[str, list[Counter]]
@@ -36,23 +37,21 @@ class VacuumCost:
             return {}
         return {f"vacuums {self.table}": self.runs, f"vacuum seconds {self.table}": self.took_s}
 
-    def mean_s(self, earlier: Readings) -> float | None:
-        """Seconds of a vacuum on average, of those since the last of the `earlier` runs; None without any."""
-        if self.took_s is None:
-            return None
-        runs = grown(self.runs, earlier[f"vacuums {self.table}"])
-        return grown(self.took_s, earlier[f"vacuum seconds {self.table}"]) / runs if runs else None
+    def means_s(self, earlier: Readings) -> list[float]:
+        """Seconds of a vacuum on average since the last of the `earlier` runs: none, or each way to read it."""
+        found = [each.amounts.values() for each in growths(self.readings, earlier)] if self.readings else []
+        return [took_s / runs for runs, took_s in found if runs]
 
-    def longest_s(self, earlier: Readings) -> float:
-        """Of the vacuum that runs, and of the others on average; 0 where nothing is known."""
-        return max(self.running_s or 0.0, self.mean_s(earlier) or 0.0)
+    def longest_s(self, earlier: Readings) -> tuple[float, float]:
+        """The least and the most that it can be, of the one that runs and of the others; 0 where nothing is known."""
+        means, running = self.means_s(earlier) or [0.0], self.running_s or 0.0
+        return max(running, min(means)), max(running, *means)
 
     def line(self, earlier: Readings) -> str:
         """It in words."""
-        mean = self.mean_s(earlier)
-        took = "" if mean is None else f"{show(mean, 'seconds')} each since the last run"
-        now = "" if self.running_s is None else f"one has been running for {show(self.running_s, 'seconds')}"
-        return f"{self.table}: {', '.join(each for each in (took, now) if each)}"
+        took = [f"{show(each, 'seconds')} each since the last run" for each in self.means_s(earlier)[:1]]
+        now = [] if self.running_s is None else [f"one has been running for {show(self.running_s, 'seconds')}"]
+        return f"{self.table}: {', '.join(took + now)}"
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,15 @@ class DatabaseVacuums:
         """What a later run needs in order to know what happened since this one."""
         return {name: reading for each in self.tables for name, reading in each.readings.items()}
 
-    def longest_s(self, earlier: Readings) -> float:
+    def longest_s(self, earlier: Readings) -> float | Estimate:
         """The longest time that the vacuum of a table takes, in seconds."""
-        return max((each.longest_s(earlier) for each in self.tables), default=0.0)
+        spans = [each.longest_s(earlier) for each in self.tables]
+        return within(max((span[end] for span in spans), default=0.0) for end in (0, 1))
 
     def lines(self, earlier: Readings) -> list[str]:
         """Those that take longest, in words, and the query that shows what runs."""
-        ranked = sorted(self.tables, key=lambda each: -each.longest_s(earlier))
-        known = [each.line(earlier) for each in ranked if each.longest_s(earlier)]
+        ranked = sorted(self.tables, key=lambda each: -each.longest_s(earlier)[1])
+        known = [each.line(earlier) for each in ranked if each.longest_s(earlier)[1]]
         return [*known[:SHOWN], f"again: {AGAIN}"]
 
 
@@ -92,10 +92,12 @@ class VacuumCosts(SqlFact[DatabaseVacuums]):
             raise OutputError("the server does not say since when it counts")
         if not all(everything for everything, *_ in rows):
             raise MeasurementError(BLIND)
+        if not all(counting for *_, counting in rows):
+            raise MeasurementError("track_counts is off, so that nothing is counted")
         return DatabaseVacuums(tuple(_cost(row) for row in rows if row[1] is not None))
 
 
 def _cost(row: list[Any]) -> VacuumCost:
-    _, table, runs, took_ms, running_s, since, now = row
+    _, table, runs, took_ms, running_s, since, now, _ = row
     took = None if took_ms is None else Counter(float(took_ms) / 1000, float(since), float(now), shared=True)
     return VacuumCost(table, Counter(int(runs), float(since), float(now), shared=True), took, running_s)

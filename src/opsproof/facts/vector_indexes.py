@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from statistics import fmean
 
 from opsproof import builds
@@ -102,6 +102,11 @@ class VectorIndexState:
         samples = min(wanted, self.rows)
         vectors = (wanted + 2 * centres) * self.value_bytes + centres * self.dimensions * 4
         return vectors + 4 * (samples * centres + centres * centres + 2 * samples + 3 * centres)
+
+    @property
+    def build_setting_mb(self) -> int:
+        """The maintenance_work_mem of which the next build takes four fifths, in MiB."""
+        return ceil(self.build_bytes / 0.8 / 2**20)
 
     @property
     def build_memory(self) -> float:

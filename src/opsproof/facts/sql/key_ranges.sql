@@ -1,7 +1,7 @@
 WITH sequence AS MATERIALIZED (
     SELECT seqrelid, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
            CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END::float8 AS first_possible
-      FROM pg_sequence WHERE NOT seqcycle
+      FROM pg_sequence JOIN pg_class ON oid = seqrelid WHERE NOT seqcycle AND relpersistence <> 't'
 ), fed AS MATERIALIZED (
     SELECT seqrelid, refobjid AS relid, refobjsubid AS attnum, deptype = 'i' AS is_identity
       FROM sequence JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid

@@ -17,8 +17,8 @@ SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
           AND coalesce(rolname, '') !~ '^opsproof_'
           -- The role that asks may serve an application too: its own are those of the catalogs.
           AND NOT (coalesce(rolname = current_user, false)
-                   AND query ~ '\mpg_(class|database|index|inherits|locks|namespace|partition|prepared|replication|settings|stat)')
-          AND query !~* '^\s*(/\*.*?\*/\s*)*(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh|call|do)\y'
+                   AND coalesce(query, '') ~ '\mpg_(class|database|index|inherits|locks|namespace|partition|prepared|replication|settings|stat)')
+          AND coalesce(query, '') !~* '^\s*(/\*.*?\*/\s*)*(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh|call|do)\y'
         GROUP BY queryid
        HAVING sum(calls) >= 20) AS often
     ON by_total <= 50 OR by_mean <= 10

@@ -49,7 +49,7 @@ WITH RECURSIVE counted AS (
                          AND oid <> 'pg_statistic'::regclass THEN 'stale' END,
                CASE WHEN greatest(live, reltuples) >= 1000 AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
                          AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL THEN 'unanalyzed' END,
-               CASE WHEN reltuples >= 10000 AND live + dead + changed + inserted = 0 THEN 'uncounted' END,
+               CASE WHEN reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
                CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END], NULL) AS flags
       FROM triggered
     UNION ALL

@@ -14,7 +14,9 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
            AND CASE cardinality(key.conkey) WHEN 1 THEN i.indkey[0] = key.conkey[1]
                     ELSE i.indnkeyatts >= cardinality(key.conkey) AND key.conkey
                          <@ (string_to_array(i.indkey::text, ' ')::smallint[])[:cardinality(key.conkey)] END
-           AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) ~ '^\([^()]* IS NOT NULL\)$')
+           AND (i.indpred IS NULL
+                OR pg_get_expr(i.indpred, i.indrelid) IN (SELECT format('(%I IS NOT NULL)', attname) FROM pg_attribute
+                                                           WHERE attrelid = key.conrelid AND attnum = ANY (key.conkey)))
          WHERE key.contype = 'f' AND of.relkind = 'r' AND i.indrelid IS NULL
          ORDER BY of.relpages DESC
          LIMIT 20) AS key

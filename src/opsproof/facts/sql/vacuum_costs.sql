@@ -17,7 +17,7 @@ WITH counted AS (
      GROUP BY p.relid
 )
 SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), nspname || '.' || relname, coalesce(runs, 0), took_ms,
-       running.seconds, since.reset, extract(epoch FROM now())::float8
+       running.seconds, since.reset, extract(epoch FROM now())::float8, current_setting('track_counts') = 'on'
   FROM (SELECT extract(epoch FROM greatest(d.stats_reset, a.stats_reset))::float8 AS reset
           FROM pg_stat_database d, pg_stat_archiver a WHERE d.datname = current_database()) AS since
   LEFT JOIN (timed FULL JOIN running USING (oid) JOIN pg_class USING (oid) JOIN pg_namespace n ON n.oid = relnamespace)
