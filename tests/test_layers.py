@@ -100,7 +100,7 @@ def test_html_is_written_in_the_report_alone():
 
 ABOVE_FACTS = [f"opsproof.{each}" for each in (
     "plugin", "run", "report", "history", "judging", "fixtures", "gathering", "terminal", "verdicts", "inventory",
-    "action",
+    "action", "remedies",
 )]  # fmt: skip
 
 
