@@ -104,9 +104,10 @@ class Maintaining(Action):
             self.work.say(f"left out: {what}")
 
     def not_judge(self, what: str) -> None:
-        """Says of what nobody knows whether it is to be done: the rest is."""
-        self.not_judged.append(what)
-        self.work.say(f"not judged: {what}")
+        """Says, once, of what nobody knows whether it is to be done: the rest is."""
+        if what not in self.not_judged:
+            self.not_judged.append(what)
+            self.work.say(f"not judged: {what}")
 
     def some(self, steps: list[Step]) -> list[Step]:
         """The steps; that there are none is no good end where something was passed over.
