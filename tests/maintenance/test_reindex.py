@@ -6,6 +6,14 @@ import time
 
 import pytest
 
+from opsproof.action import Work
+from opsproof.errors import StepFailed
+from opsproof.inventory import load
+from opsproof.maintenance import indexes
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.machine import Machine
+from opsproof.maintenance.rebuild import Builder
+from opsproof.maintenance.session import Session
 from tests.maintenance.conftest import interrupted, killed
 
 VECTORS = "t.rows_vectors"
@@ -99,6 +107,15 @@ def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
     assert place.value(f"SELECT obj_description('{vectors}'::regclass)") == "of the search"
     assert place.invalid == []
     assert "nothing to do" in place.do("reindex", "--index", vectors, "--retune")
+
+
+def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
+    host = load(place.inventory).hosts["vps"]
+    way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+    (index,) = indexes.look(way, [("t", "rows_vectors")]).chosen
+    place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
+    with pytest.raises(StepFailed, match="the index is another one meanwhile"):
+        Builder(way, way.server(), Machine()).swap(index)
 
 
 def test_a_condition_stays_when_lists_change(place, table):
