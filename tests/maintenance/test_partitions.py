@@ -9,6 +9,8 @@ import pytest
 
 from opsproof.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
+from opsproof.maintenance import partitions
+from opsproof.maintenance.client import text
 from opsproof.maintenance.partitions import Months
 from tests.maintenance.conftest import killed
 
@@ -171,6 +173,23 @@ def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, mo
     assert done.returncode == 4
     assert f"t.{name}" in done.stderr
     assert len(made(place)) == 2
+
+
+def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, months, monkeypatch):
+    place.sql(
+        "CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
+        f"INSERT INTO t.rows SELECT n, 1, 5, '{month(place, -1)}' FROM generate_series(1, 100000) n"
+    )
+    monkeypatch.setattr(partitions, "text", lambda name: text(name).replace("timeout = '1s'", "timeout = '1ms'"))
+    words = ["--apply", "--table", months, "--ahead", "1"]
+    done = place.run("add_partitions", *words)
+    assert done.returncode == 4
+    assert "t.rest cannot be locked and looked through within a second" in done.stderr
+    assert len(made(place)) == 2
+    constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
+    monkeypatch.undo()
+    place.sql(constraint)
+    place.do("add_partitions", *words[1:])
 
 
 def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months):
