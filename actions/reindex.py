@@ -61,13 +61,19 @@ class Reindex(Maintaining):
         if self.options.index:
             tables = {each.place[0] for each in found.chosen}
             return Indexes(found.chosen, tuple(each for each in found.left if each.owned or each.place[0] in tables))
-        chosen = tuple(each for each in found.chosen if self._is_possible(each, each.hindrance))
+        chosen = tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each)))
         return Indexes(chosen, tuple(each for each in found.left if self._is_possible(each, "")))
 
     def _is_possible(self, index: Index, hindrance: str) -> bool:
         if why := hindrance or self._denial(index):
             self.leave_out(f"{index} {why}")
         return not why
+
+    def _hindrance(self, index: Index) -> str:
+        """Why it cannot be done, whoever asks; empty where it can."""
+        if self.options.retune and index.attached:
+            return "belongs to the index of a partitioned table, and no other can take its place"
+        return index.hindrance
 
     def _denial(self, index: Index) -> str:
         """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
@@ -127,10 +133,8 @@ class Reindex(Maintaining):
             raise Refused(
                 f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
             )
-        if index.hindrance:
-            raise Refused(f"{index} {index.hindrance}")
-        if self.options.retune and index.attached:
-            raise Refused(f"{index} belongs to the index of a partitioned table, and no other can take its place")
+        if hindrance := self._hindrance(index):
+            raise Refused(f"{index} {hindrance}")
         self.builder.require_room(index)
 
     def prove(self, steps: list[Step]) -> None:

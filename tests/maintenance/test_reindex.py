@@ -337,6 +337,20 @@ def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeyp
         assert "left out: t.odd is of an exclusion constraint" in done.stderr
 
 
+def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, vectors, monkeypatch):
+    place.sql(
+        "CREATE TABLE t.parts (id text, embedding vector(64)) PARTITION BY RANGE (id);"
+        "CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
+        "CREATE INDEX parts_vectors ON t.parts USING ivfflat (embedding vector_cosine_ops) WITH (lists = 50)"
+    )
+    names = [("t", "parts_vectors"), ("t", "rows_vectors")]
+    monkeypatch.setattr("opsproof.maintenance.flagged.unsuited", lambda _: dict.fromkeys(names, ""))
+    done = place.run("reindex", "--apply", "--retune")
+    assert done.returncode == 5
+    assert "left out: t.part_embedding_idx belongs to the index of a partitioned table" in done.stderr
+    assert "lists='6'" in definition(place, vectors)
+
+
 def test_what_nobody_could_judge_is_no_success(place, vectors, monkeypatch):
     declared(place, vector_age="< 1000d", vector_new_rows="<= 100%")
     for more in ((), ("--apply",)):
