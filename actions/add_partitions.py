@@ -1,8 +1,8 @@
 """Makes the partitions that are missing of tables by months: in between, and for the months to come.
 
 A new one is like the newest there is, in its name, owner, privileges and row-level security. It is made beside the
-table and attached, without keeping anybody waiting for more than a second. It is refused where the default partition
-holds rows of such a month.
+table and attached, without keeping anybody waiting for more than a second. A table whose default partition holds rows
+of such a month is refused; where --table does not name it, it is left out, and the others get theirs.
 """
 
 import sys
@@ -10,9 +10,10 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, Refused
+from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.maintenance import partitions
 from opsproof.maintenance.base import Maintaining
+from opsproof.maintenance.partitions import Months
 from opsproof.maintenance.tables import Name, named
 
 
@@ -30,15 +31,32 @@ class AddPartitions(Maintaining):
 
     def plan(self) -> list[Step]:
         """The oldest missing month first."""
-        self.found = partitions.look(self.session, self._ahead())
+        return self.some(self._steps())
+
+    def _steps(self) -> list[Step]:
+        found = [each for each in partitions.look(self.session, self._ahead()) if each.missing]
+        self.found = found if self.options.table else [each for each in found if self._is_possible(each)]
         return [
             Step(
                 f"make {table.schema}.{table.name_of(month)} for {month:%Y-%m} of {table}",
                 partial(partitions.add, self.session, table, month),
+                (str(table),),
             )
             for table in self.found
             for month in table.missing
         ]
+
+    def _is_possible(self, table: Months) -> bool:
+        """Whether it gets its months; the others do not wait for one that nobody named."""
+        try:
+            self._require(table)
+        except Refused as error:
+            self.leave_out(str(error))
+        except MeasurementError as error:
+            self.not_judge(f"{table}: {error}")
+        else:
+            return True
+        return False
 
     def _ahead(self) -> dict[Name, int]:
         """For how many months after this one each table is to have partitions."""
@@ -53,10 +71,25 @@ class AddPartitions(Maintaining):
         """Nothing is begun that the role may not do, or that rows stand in the way of."""
         super().guard(steps)
         for table in self.found:
-            if not table.owned:
-                raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
-            table.require_months()
-            partitions.require_empty_default(self.session, table)
+            self._require(table)
+
+    def _require(self, table: Months) -> None:
+        if not table.owned:
+            raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
+        table.require_months()
+        partitions.require_empty_default(self.session, table)
+
+    def prove(self, steps: list[Step]) -> None:
+        """No month is missing any more, of any table.
+
+        Raises:
+            NotRepaired: one is.
+            MeasurementError: that cannot be told.
+        """
+        del steps
+        if left := self._steps():
+            raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
+        self.require_all()
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ class Analyze(TablesAction):
         alone = [each for each in self.found.leaves if not each.within]
         titles = {each: f"analyze {each} ({show(each.bytes, 'bytes')})" for each in alone}
         titles |= {each: f"analyze {each} as a whole, and each of its partitions" for each in self.found.roots}
-        return [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
+        return self.some(
+            [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
+        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from opsproof.action import Step, main
 from opsproof.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining, duration
-from opsproof.maintenance.sessions import Patience
+from opsproof.maintenance.sessions import Connection, Patience
 
 IDLE_S, RUNNING_S = 1800.0, 600.0
 """As the runbook has it."""
@@ -46,10 +46,14 @@ class EndSessions(Maintaining):
         for each in found:
             if each.spared:
                 self.work.say(f"left alone, because {each.spared}: {each}")
-        self.ending = [each for each in found if not each.spared]
-        return [
-            Step(f"end {each}", partial(sessions.end, self.session, each, self.options.grace)) for each in self.ending
-        ]
+            elif why := sessions.denial(each, self.session.client.user):
+                self.leave_out(why)
+        self.ending = [each for each in found if each.may and not each.spared]
+        return self.some([self._ending(each) for each in self.ending])
+
+    def _ending(self, connection: Connection) -> Step:
+        end = partial(sessions.end, self.session, connection, self.options.grace)
+        return Step(f"end {connection}", end, (str(connection.pid),))
 
     def _usual(self) -> Patience:
         rule = self.limit("transaction_idle").must
@@ -59,20 +63,20 @@ class EndSessions(Maintaining):
         return Patience(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is ended where something cannot be; a standby's sessions can."""
+        """Nothing is in the way: a standby's sessions can be ended too."""
         del steps
-        sessions.require_rights(self.ending, self.session.client.user)
 
     def prove(self, steps: list[Step]) -> None:
         """None of them is there as it was.
 
         Raises:
-            NotRepaired: one is.
+            NotRepaired: one is, or was left out.
         """
         del steps
         if left := [each for each in self.ending if sessions.is_there(self.session, each)]:
             raise NotRepaired(f"still there: {', '.join(map(str, left))}")
         self.measured |= {"ended": len(self.ending)}
+        self.require_all()
 
 
 if __name__ == "__main__":

@@ -54,25 +54,30 @@ class Reindex(Maintaining):
         steps = [self._sweeping(each) for each in self.found.left if each.name not in usable]
         for each in self.found.chosen:
             steps += self._building(each, built=replacement(each) in usable)
-        return steps
+        return self.some(steps)
 
     def _possible(self, found: Indexes) -> Indexes:
         """Without what nobody named and what cannot be done: the rest does not wait for it."""
         if self.options.index:
-            return found
-        chosen = tuple(each for each in found.chosen if self._is_possible(each, each.hindrance))
+            tables = {each.place[0] for each in found.chosen}
+            return Indexes(found.chosen, tuple(each for each in found.left if each.owned or each.place[0] in tables))
+        chosen = tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each)))
         return Indexes(chosen, tuple(each for each in found.left if self._is_possible(each, "")))
 
     def _is_possible(self, index: Index, hindrance: str) -> bool:
-        rebuilt = index.key in self.reasons and not self.options.retune
-        why = hindrance or self._denial(index, rebuilt=rebuilt)
-        if why:
-            self.work.say(f"left out: {index} {why}")
+        if why := hindrance or self._denial(index):
+            self.leave_out(f"{index} {why}")
         return not why
 
-    def _denial(self, index: Index, *, rebuilt: bool) -> str:
-        """Why the role may not do it; empty where it may."""
-        if index.may if rebuilt else index.owned:
+    def _hindrance(self, index: Index) -> str:
+        """Why it cannot be done, whoever asks; empty where it can."""
+        if self.options.retune and index.attached:
+            return "belongs to the index of a partitioned table, and no other can take its place"
+        return index.hindrance
+
+    def _denial(self, index: Index) -> str:
+        """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
+        if index.owned:
             return ""
         return f"belongs to {index.owner}: GRANT {index.owner} TO {self.session.client.user}"
 
@@ -117,21 +122,19 @@ class Reindex(Maintaining):
         """Nothing is begun that cannot come to its end."""
         super().guard(steps)
         for each in (*self.found.chosen, *self.found.left):
-            rebuilt = each in self.found.chosen and not self.options.retune
-            if denial := self._denial(each, rebuilt=rebuilt):
+            if denial := self._denial(each):
                 raise Refused(f"{each} {denial}")
         for each in self.found.chosen:
             self._require_buildable(each)
+        flagged.require_limits(self, {each.key for each in self.found.chosen})
 
     def _require_buildable(self, index: Index) -> None:
         if index.building:
             raise Refused(
                 f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
             )
-        if index.hindrance:
-            raise Refused(f"{index} {index.hindrance}")
-        if self.options.retune and index.attached:
-            raise Refused(f"{index} belongs to the index of a partitioned table, and no other can take its place")
+        if hindrance := self._hindrance(index):
+            raise Refused(f"{index} {hindrance}")
         self.builder.require_room(index)
 
     def prove(self, steps: list[Step]) -> None:
@@ -139,20 +142,24 @@ class Reindex(Maintaining):
 
         Raises:
             NotRepaired: it is not so.
+            MeasurementError: that cannot be told.
         """
         del steps
         before = {each.oid: each for each in self.found.chosen}
         found = self._possible(indexes.look(self.session, [each.key for each in before.values()]))
+        self.measured["bytes_before"] = sum(each.bytes for each in before.values())
+        self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
+        if wrong := self._wrong(found, before) or flagged.recalls(self, {each.key for each in found.chosen}):
+            raise NotRepaired("; ".join(wrong))
+        self.require_all()
+
+    def _wrong(self, found: Indexes, before: dict[int, Index]) -> list[str]:
         wrong = [f"{each} is still there" for each in found.left]
         wrong += flagged.still_broken(self, {*self.reasons, *(each.key for each in found.chosen)})
         wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]
-        wrong += flagged.recalls(self, {each.key for each in found.chosen})
-        if wrong:
-            raise NotRepaired("; ".join(wrong))
-        self.measured["bytes_before"] = sum(each.bytes for each in before.values())
-        self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
+        return wrong
 
 
 if __name__ == "__main__":

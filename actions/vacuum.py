@@ -58,7 +58,7 @@ class Vacuum(TablesAction):
             Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
             for each in self.found.roots
         ]
-        return [*vacuums, *whole]
+        return self.some([*vacuums, *whole])
 
     def _vacuum(self, table: Table) -> None:
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]

@@ -62,9 +62,12 @@ def test_a_missing_month_is_found_and_made(site, monthly):
 
 
 def test_a_session_that_idles_is_ended(site):
-    with site.lab.connect("metachat_app") as session:
+    session = site.lab.connect("metachat_app")
+    try:
         session.execute("BEGIN")
         session.execute("SELECT 1")
         said = done(site, "end_sessions", "--in-transaction", "0s")
         assert "metachat_app" in said
         assert site.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == "0"
+    finally:
+        session.close()

@@ -1,6 +1,13 @@
 """Statements that drop what no query uses, with the way back; nothing is dropped by it."""
 
+import json
+
 import pytest
+
+from opsproof.action import Work
+from opsproof.inventory import load
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.session import Session
 
 
 @pytest.fixture
@@ -33,6 +40,34 @@ def test_the_statements_and_the_way_back_do_what_they_say(place, spare):
     back = "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: "))
     run(place, back)
     assert indexes(place) == before
+
+
+def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
+    with place.connect() as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE small LOCATION ''")
+    try:
+        place.sql(
+            "CREATE INDEX rows_some ON t.rows (at) TABLESPACE small WHERE at > 0 AND id <> ' WHERE ';"
+            "ALTER TABLE t.rows ADD CONSTRAINT rows_late UNIQUE (id, at) USING INDEX TABLESPACE small"
+            " DEFERRABLE INITIALLY DEFERRED"
+        )
+        query = (
+            "SELECT pg_get_indexdef(indexrelid), reltablespace, pg_get_constraintdef(u.oid) FROM pg_index"
+            " JOIN pg_class c ON c.oid = indexrelid LEFT JOIN pg_constraint u ON conindid = indexrelid"
+            " WHERE indrelid = 't.rows'::regclass ORDER BY 1"
+        )
+        before = place.sql(query)
+        host = load(place.inventory).hosts["vps"]
+        way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+        said = way.ask("drops.sql", names=json.dumps([["t", "rows_some"], ["t", "rows_late"]]))
+        run(place, "\n".join(each["drop"] for each in said))
+        assert len(place.sql(query)) == len(before) - 2
+        run(place, "\n".join(each["back"] for each in said))
+        assert place.sql(query) == before
+    finally:
+        place.sql("DROP SCHEMA t CASCADE")
+        place.sql("DROP TABLESPACE small")
 
 
 def lines_of(script, start):

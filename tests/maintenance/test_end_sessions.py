@@ -145,3 +145,18 @@ def test_a_role_that_sees_nobody_else_says_so(poor, other):
     assert done.returncode == 3
     assert "may not end sessions of metachat" in done.stderr
     assert state(poor, session) == "idle"
+
+
+def test_a_superusers_session_is_left_out_whoever_belongs_to_it_and_others_are_ended(poor, other):
+    session = other("SELECT 1")
+    poor.sql("GRANT metachat TO opsproof_maintain")
+    connection = poor.server.connect("metachat_app", poor.secrets.passwords["metachat_app"])
+    try:
+        done = poor.run("end_sessions", "--idle", "0s", "--apply")
+        assert done.returncode == 5
+        assert "left out: opsproof_maintain may not end sessions of metachat: " in done.stderr
+        assert state(poor, session) == "idle"
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    finally:
+        connection.close()

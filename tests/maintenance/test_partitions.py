@@ -9,6 +9,8 @@ import pytest
 
 from opsproof.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
+from opsproof.maintenance import partitions
+from opsproof.maintenance.client import text
 from opsproof.maintenance.partitions import Months
 from tests.maintenance.conftest import killed
 
@@ -39,6 +41,8 @@ def of(*partitions, ahead=0):
         ([partition("2027-01-01", "2027-02-01")], 2, [date(2026, 11, 1), date(2026, 12, 1)]),
         ([partition("2026-10-01", "2027-01-01")], 2, [date(2027, 1, 1)]),
         ([PAST], 1, [date(2026, 12, 1)]),
+        ([partition("2026-08-17", "2026-09-01"), NOVEMBER], 0, [date(2026, 9, 1), date(2026, 10, 1)]),
+        ([partition("2026-11-16", "2026-12-01")], 1, [date(2026, 12, 1)]),
         ([], 1, [date(2026, 11, 1), date(2026, 12, 1)]),
     ],
 )
@@ -48,7 +52,7 @@ def test_what_is_missing_lies_between_the_first_partition_and_the_last_month_wan
 
 def test_weeks_are_no_months():
     with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
-        of(partition("2026-11-16", "2026-11-23")).require_months()
+        of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
     of(NOVEMBER, ahead=1).require_months()
 
 
@@ -138,6 +142,54 @@ def test_rows_in_the_default_partition_are_a_refusal(place, months):
     assert f"t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
     place.sql("DELETE FROM t.rest")
     place.do("add_partitions", "--table", months)
+
+
+def test_a_table_that_nobody_named_and_that_is_refused_keeps_no_other_waiting(place, months):
+    place.more = (
+        '[hosts.vps.partitioned]\nmore = { database = "metachat", table = "t.more" }\n'
+        'rows = { database = "metachat", table = "t.rows" }\n'
+    )
+    place.sql(
+        "CREATE TABLE t.more (at date) PARTITION BY RANGE (at); CREATE TABLE t.rest PARTITION OF t.more DEFAULT;"
+        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 0)}');"
+        f"INSERT INTO t.more VALUES ('{month(place, 1)}')"
+    )
+    done = place.run("add_partitions", "--apply")
+    assert done.returncode == 5
+    assert f"left out: t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
+    assert len(made(place)) == 2
+    for more in ((), ("--apply",)):
+        assert place.run("add_partitions", *more).returncode == 3
+
+
+def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, months):
+    name = f"more_{month(place, 1)[:7].replace('-', '_')}"
+    place.sql(
+        "CREATE TABLE t.more (at date) PARTITION BY RANGE (at);"
+        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}');"
+        f"CREATE TABLE t.{name} ()"
+    )
+    done = place.run("add_partitions", "--apply", "--table", "t.more", "--table", months)
+    assert done.returncode == 4
+    assert f"t.{name}" in done.stderr
+    assert len(made(place)) == 2
+
+
+def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, months, monkeypatch):
+    place.sql(
+        "CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
+        f"INSERT INTO t.rows SELECT n, 1, 5, '{month(place, -1)}' FROM generate_series(1, 100000) n"
+    )
+    monkeypatch.setattr(partitions, "text", lambda name: text(name).replace("timeout = '1s'", "timeout = '1ms'"))
+    words = ["--apply", "--table", months, "--ahead", "1"]
+    done = place.run("add_partitions", *words)
+    assert done.returncode == 4
+    assert "t.rest cannot be locked and looked through within a second" in done.stderr
+    assert len(made(place)) == 2
+    constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
+    monkeypatch.undo()
+    place.sql(constraint)
+    place.do("add_partitions", *words[1:])
 
 
 def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months):

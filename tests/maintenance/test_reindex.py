@@ -6,6 +6,14 @@ import time
 
 import pytest
 
+from opsproof.action import Work
+from opsproof.errors import StepFailed
+from opsproof.inventory import load
+from opsproof.maintenance import indexes
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.machine import Machine
+from opsproof.maintenance.rebuild import Builder
+from opsproof.maintenance.session import Session
 from tests.maintenance.conftest import interrupted, killed
 
 VECTORS = "t.rows_vectors"
@@ -68,8 +76,9 @@ def test_an_index_that_a_cancelled_build_left_invalid_becomes_valid(place, table
 
 
 def test_what_a_killed_build_left_is_dropped(place, vectors):
-    assert left_by_a_killed_build(place, vectors) == ["rows_vectors_ccnew"]
-    assert "drop t.rows_vectors_ccnew, left by an interrupted build" in place.do("reindex")
+    (left,) = left_by_a_killed_build(place, vectors)
+    assert left in ("rows_vectors_ccnew", "rows_vectors_ccold")
+    assert f"drop t.{left}, left by an interrupted build" in place.do("reindex")
     assert place.invalid == []
     assert is_valid(place, vectors)
 
@@ -98,6 +107,15 @@ def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
     assert place.value(f"SELECT obj_description('{vectors}'::regclass)") == "of the search"
     assert place.invalid == []
     assert "nothing to do" in place.do("reindex", "--index", vectors, "--retune")
+
+
+def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
+    host = load(place.inventory).hosts["vps"]
+    way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+    (index,) = indexes.look(way, [("t", "rows_vectors")]).chosen
+    place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
+    with pytest.raises(StepFailed, match="the index is another one meanwhile"):
+        Builder(way, way.server(), Machine()).swap(index)
 
 
 def test_a_condition_stays_when_lists_change(place, table):
@@ -171,9 +189,10 @@ def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_
         with place.connect(options="-c lock_timeout=1s") as other:
             other.execute("UPDATE t.rows SET at = at WHERE id = 'chk000002'")
             other.execute("SELECT count(*) FROM t.rows")
-        _, said = process.communicate(timeout=30)
+        told, said = process.communicate(timeout=30)
     assert process.returncode == 4
     assert f"process {pid} (metachat, idle in transaction" in said
+    assert "what the build left is still there, for the next run to drop: drop t.rows_vectors_ccnew: " in told
     assert oid(place, vectors) == before
     assert place.again("reindex", "--index", vectors)
     assert place.invalid == []
@@ -279,10 +298,11 @@ def test_recall_that_does_not_come_is_no_success(place, vectors):
 
 def test_lists_that_the_check_flags_are_retuned_without_being_named(place, vectors):
     declared(place)
-    assert "build a second t.rows_vectors: 6 lists in place of 200" in place.do("reindex", "--retune")
+    done = place.run("reindex", "--apply", "--retune")
+    assert "build a second t.rows_vectors: 6 lists in place of 200" in done.stdout
     assert "lists='6'" in definition(place, vectors)
-    (entry,) = place.journal
-    assert "recall of rows_vectors" in entry["measured"]["not_checked"]
+    assert done.returncode == 5
+    assert "cannot be measured: permission denied for schema t" in done.stderr
 
 
 def test_an_index_with_much_unused_room_is_rebuilt(place, table):
@@ -305,10 +325,73 @@ def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeyp
     names = [("t", "odd"), ("pg_catalog", "pg_class_oid_index"), ("t", "rows_at")]
     monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: dict.fromkeys(names, ""))
     before = oid(place, "t.rows_at")
-    said = place.do("reindex")
-    assert "left out: t.odd is of an exclusion constraint" in said
-    assert "left out: pg_catalog.pg_class_oid_index is of the system catalogs" in said
+    done = place.run("reindex", "--apply")
+    assert done.returncode == 5
+    assert "left out: t.odd is of an exclusion constraint" in done.stdout
+    assert "left out: pg_catalog.pg_class_oid_index is of the system catalogs" in done.stderr
     assert oid(place, "t.rows_at") != before
+    names.pop()
+    for more in ((), ("--apply",)):
+        done = place.run("reindex", *more)
+        assert done.returncode == 3
+        assert "left out: t.odd is of an exclusion constraint" in done.stderr
+
+
+def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, vectors, monkeypatch):
+    place.sql(
+        "CREATE TABLE t.parts (id text, embedding vector(64)) PARTITION BY RANGE (id);"
+        "CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
+        "CREATE INDEX parts_vectors ON t.parts USING ivfflat (embedding vector_cosine_ops) WITH (lists = 50)"
+    )
+    names = [("t", "parts_vectors"), ("t", "rows_vectors")]
+    monkeypatch.setattr("opsproof.maintenance.flagged.unsuited", lambda _: dict.fromkeys(names, ""))
+    done = place.run("reindex", "--apply", "--retune")
+    assert done.returncode == 5
+    assert "left out: t.part_embedding_idx belongs to the index of a partitioned table" in done.stderr
+    assert "lists='6'" in definition(place, vectors)
+
+
+def test_what_nobody_could_judge_is_no_success(place, vectors, monkeypatch):
+    declared(place, vector_age="< 1000d", vector_new_rows="<= 100%")
+    for more in ((), ("--apply",)):
+        done = place.run("reindex", *more)
+        assert done.returncode == 6
+        assert "not judged: recall of rows_vectors: " in done.stderr
+    monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: {("t", "rows_at"): ""})
+    before = oid(place, "t.rows_at")
+    done = place.run("reindex", "--apply")
+    assert done.returncode == 5
+    assert "not judged: recall of rows_vectors: " in done.stderr
+    assert oid(place, "t.rows_at") != before
+
+
+def test_who_could_not_drop_what_a_build_leaves_may_not_begin_one(poor, vectors):
+    poor.sql("GRANT USAGE ON SCHEMA t TO opsproof_maintain; GRANT pg_maintain TO opsproof_maintain")
+    done = poor.run("reindex", "--apply", "--index", vectors)
+    assert done.returncode == 3
+    assert "t.rows_vectors belongs to metachat: GRANT metachat TO opsproof_maintain" in done.stderr
+
+
+def test_what_others_left_on_other_tables_is_no_hindrance_for_a_named_index(poor, vectors):
+    poor.sql("CREATE TABLE t.ours (id int PRIMARY KEY); ALTER TABLE t.ours OWNER TO opsproof_maintain")
+    poor.sql("GRANT USAGE, CREATE ON SCHEMA t TO opsproof_maintain")
+    assert left_by_a_killed_build(poor, vectors)
+    before = oid(poor, "t.ours_pkey")
+    try:
+        poor.do("reindex", "--index", "t.ours_pkey")
+        assert oid(poor, "t.ours_pkey") != before
+    finally:
+        poor.sql("DROP TABLE t.ours")
+
+
+def test_without_a_limit_for_the_proof_nothing_is_begun(place, vectors, monkeypatch):
+    monkeypatch.setattr("opsproof.models.Host.limit", lambda *_: None)
+    declared(place)
+    before = oid(place, vectors)
+    done = place.run("reindex", "--apply", "--index", vectors)
+    assert done.returncode == 2
+    assert "limits.vector_recall is not declared" in done.stderr
+    assert oid(place, vectors) == before
 
 
 def test_an_index_that_is_locked_leaves_the_others_their_turn(place, table):

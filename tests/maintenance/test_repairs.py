@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,7 @@ table = "t.rows"
 column = "embedding"
 method = "ivfflat"
 operator = "<=>"
+probes = 200
 budget = "4s"
 """
 
@@ -41,6 +43,7 @@ def broken(place, table):
     place.database = 'timeout = "5s"\nlarge_index = "1MB"\nlimits.transaction_idle = { must = "< 1s" }\n'
     place.more = INVENTORY
     place.sql(
+        "GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall;"
         "CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200);"
         "CREATE TABLE t.fresh WITH (autovacuum_enabled = off) AS SELECT * FROM t.rows;"
         "CREATE TABLE t.keys WITH (autovacuum_enabled = off) AS SELECT n AS id FROM generate_series(1, 100000) n;"
@@ -81,7 +84,7 @@ def test_each_command_repairs_what_it_is_printed_for(broken):
     assert {name: before[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "failed")
     for name, action in BROKEN.items():
         python, script, *words = shlex.split(before[name]["remedy"])
-        assert (python, script) == ("python", f"actions/{action}.py")
+        assert (Path(python).name[:6], script) == ("python", f"actions/{action}.py")
         broken.do(action, *(each for each in words if each != "--apply"))
     after = found(broken)
     assert {name: after[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "passed")

@@ -180,6 +180,37 @@ def test_what_nobody_named_and_is_not_ours_is_left_out_and_told(poor, worn):
         poor.sql("DROP TABLE t.ours, t.theirs; GRANT pg_maintain TO opsproof_maintain")
 
 
+def test_a_partition_is_analyzed_by_itself_where_the_whole_is_not_ours(poor, table):
+    poor.sql(
+        "REVOKE pg_maintain FROM opsproof_maintain; GRANT USAGE ON SCHEMA t TO opsproof_maintain;"
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE t.part PARTITION OF t.parts DEFAULT WITH (autovacuum_enabled = off);"
+        "INSERT INTO t.parts SELECT generate_series(1, 20000); ALTER TABLE t.part OWNER TO opsproof_maintain"
+    )
+    try:
+        done = poor.run("analyze", "--apply", "--all")
+        assert done.returncode == 5
+        assert "analyze t.part (" in done.stdout
+        assert "left out: opsproof_maintain may not maintain " in done.stderr
+        assert last(poor, "analyze", "t.part") > 0
+    finally:
+        poor.sql("DROP TABLE t.parts; GRANT pg_maintain TO opsproof_maintain")
+
+
+def test_partitions_on_other_servers_are_no_tables_of_ours(place, table):
+    place.sql(
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id); CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
+        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;"
+        "CREATE FOREIGN TABLE t.away PARTITION OF t.parts FOR VALUES FROM (0) TO (9) SERVER elsewhere"
+    )
+    try:
+        said = place.run("vacuum", "--table", "t.parts").stdout
+        assert "vacuum t.part: " in said
+        assert "t.away" not in said
+    finally:
+        place.sql("DROP FOREIGN DATA WRAPPER nothing CASCADE")
+
+
 @pytest.mark.parametrize(
     ("statement", "flagged"),
     [

@@ -72,9 +72,10 @@ class PartitionedTable:
         return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, start, end)]
 
     def unmade(self, ahead: int) -> list[date]:
-        """The first days of the months that no partition takes whole, from that of the first beginning on."""
-        spans, (now, _) = self.spans(), next(_months(self.today, 1))
-        first = min([now, *(start for start, _ in spans if start > EVER[0])])
+        """The first days of the months that no partition takes whole, from the first whole one on."""
+        spans, ((now, _), (coming, _)) = self.spans(), _months(self.today, 2)
+        begun = min((start for start, _ in spans if start > EVER[0]), default=coming)
+        first = now if begun >= coming else next(start for start, _ in _months(begun, 2) if start >= begun)
         months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)
         return [start.date() for start, end in months if not _covered(spans, start, end)]
 

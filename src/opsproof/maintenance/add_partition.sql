@@ -1,7 +1,8 @@
 -- Makes the partition `name` of a table, from `start` to `finish`: all of it or nothing. It gets what the partition with
 -- the number `sibling` has of its own: storage, owner, privileges, row-level security. It is made beside the table and then
 -- attached, which keeps nobody from reading or writing; a default partition, and tables that foreign keys lead to, are
--- locked for the moment of that.
+-- locked for the moment of that. The server looks through a default partition meanwhile: waiting and looking have a second
+-- together, of which no lock is waited for longer than half.
 BEGIN;
 SET LOCAL search_path = pg_catalog;
 SET LOCAL statement_timeout = '5s';
@@ -44,6 +45,8 @@ SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, :'fresh'
               format(' USING (%s)', pg_get_expr(polqual, polrelid)), format(' WITH CHECK (%s)', pg_get_expr(polwithcheck, polrelid)))
   FROM pg_policy WHERE polrelid = :sibling
 \gexec
+SET LOCAL statement_timeout = '1s';
+SET LOCAL lock_timeout = '500ms';
 SELECT format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', :'parent', :'fresh', :'start', :'finish')
 \gexec
 COMMIT;

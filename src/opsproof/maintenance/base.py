@@ -1,13 +1,13 @@
 """What all actions that maintain a database have in common: which one, as whom, how long they wait."""
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import cached_property
 from typing import ClassVar
 
 from opsproof import quantities
-from opsproof.action import Action, Step
-from opsproof.errors import InventoryError
+from opsproof.action import Action, Step, Work
+from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.limits import Estimate, Limit
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import PAUSE_S, Server, Session
@@ -24,6 +24,13 @@ class Maintaining(Action):
     name = ""
     waits: ClassVar[bool] = True
     """Whether it takes locks that it may have to wait for."""
+
+    def __init__(self, work: Work, options: Namespace) -> None:
+        super().__init__(work, options)
+        self.left_out: list[str] = []
+        """What nobody named and cannot be done, and why."""
+        self.not_judged: list[str] = []
+        """Of what nobody knows whether it is to be done, and why."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -89,6 +96,41 @@ class Maintaining(Action):
         if found is None:
             raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
         return found
+
+    def leave_out(self, what: str) -> None:
+        """Says, once, what nobody named and cannot be done: the rest is."""
+        if what not in self.left_out:
+            self.left_out.append(what)
+            self.work.say(f"left out: {what}")
+
+    def not_judge(self, what: str) -> None:
+        """Says, once, of what nobody knows whether it is to be done: the rest is."""
+        if what not in self.not_judged:
+            self.not_judged.append(what)
+            self.work.say(f"not judged: {what}")
+
+    def some(self, steps: list[Step]) -> list[Step]:
+        """The steps; that there are none is no good end where something was passed over.
+
+        Raises:
+            Refused: something cannot be done.
+            MeasurementError: nobody knows whether something is to be done.
+        """
+        if self.left_out and not steps:
+            raise Refused(f"left out: {'; '.join(self.left_out)}")
+        if self.not_judged and not steps:
+            raise MeasurementError(f"not judged: {'; '.join(self.not_judged)}")
+        return steps
+
+    def require_all(self) -> None:
+        """Says that not all is done where something was passed over.
+
+        Raises:
+            NotRepaired: what.
+        """
+        wrong = [*(f"left out: {each}" for each in self.left_out), *(f"not judged: {each}" for each in self.not_judged)]
+        if wrong:
+            raise NotRepaired("; ".join(wrong))
 
     def guard(self, steps: list[Step]) -> None:
         """Says no where nothing can be maintained.

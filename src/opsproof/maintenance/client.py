@@ -15,7 +15,7 @@ from opsproof.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_maintenance"
 """The name of our sessions, by which a run finds what an interrupted one left at work in the server."""
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _SETTINGS = {
     "statement_timeout": "0",

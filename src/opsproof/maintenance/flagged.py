@@ -43,7 +43,7 @@ def bloated(action: Maintaining) -> Reasons:
     found: Reasons = {}
     for each in suspicion.indexes(figures).bloats:
         if each.share is None:
-            action.work.say(f"not judged: {each}")
+            action.not_judge(str(each))
         elif action.is_off("index_bloat", each.share):
             found[named(each.space.name)] = f"{each.share:.0f} % of it unused"
     return found
@@ -57,7 +57,7 @@ def vectors(action: Maintaining, history: History) -> Reasons:
     """
     found: Reasons = {}
     for name, declared in _declared(action).items():
-        why = [*_state(action, history, name, declared), *_recall(action, name, declared)]
+        why = [*_state(action, history, name, declared), *_recall_if_known(action, name, declared)]
         if why:
             found[named(declared.qualified(name))] = ", ".join(why)
     return found
@@ -77,9 +77,10 @@ def unsuited(action: Maintaining) -> Reasons:
     return found
 
 
-def _declared(action: Maintaining) -> dict[str, VectorIndex]:
+def _declared(action: Maintaining, names: set[Name] | None = None) -> dict[str, VectorIndex]:
     declared = action.host.vector_indexes
-    return {name: each for name, each in declared.items() if each.database == action.session.client.name}
+    here = {name: each for name, each in declared.items() if each.database == action.session.client.name}
+    return {name: each for name, each in here.items() if names is None or named(each.qualified(name)) in names}
 
 
 def _state(action: Maintaining, history: History, name: str, declared: VectorIndex) -> list[str]:
@@ -98,7 +99,7 @@ def _seen(action: Maintaining, name: str, declared: VectorIndex) -> VectorIndexS
     try:
         return action.session.measure_of(VectorIndexes(), name, declared)
     except (Absent, MeasurementError) as error:
-        action.work.say(f"not judged: {name}: {error}")
+        action.not_judge(f"{name}: {error}")
         return None
 
 
@@ -110,13 +111,16 @@ def _is_surely_off(action: Maintaining, metric: str, value: Estimate, declared: 
         return False
 
 
-def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
+def _recall_if_known(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
     try:
-        found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
+        return _recall(action, name, declared)
     except MeasurementError as error:
-        action.work.say(f"not judged: recall of {name}: {error}")
-        action.measured["not_checked"] = f"recall of {name}: {error}"
+        action.not_judge(f"recall of {name}: {error}")
         return []
+
+
+def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
+    found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
     action.measured["recall_percent"] = round(found, 1)
     return [f"recall {found:.1f} %"] if action.is_off("vector_recall", found, declared) else []
 
@@ -125,7 +129,18 @@ def recalls(action: Maintaining, names: set[Name]) -> list[str]:
     """What is to be said against the recall of those indexes among `names` that are declared.
 
     Raises:
+        MeasurementError: that cannot be told.
         InventoryError: there is no limit for it.
     """
-    declared = {name: each for name, each in _declared(action).items() if named(each.qualified(name)) in names}
+    declared = _declared(action, names)
     return [f"{name}: {why}" for name, each in declared.items() for why in _recall(action, name, each)]
+
+
+def require_limits(action: Maintaining, names: set[Name]) -> None:
+    """Says no where `recalls` could not be judged.
+
+    Raises:
+        InventoryError: there is no limit for it.
+    """
+    for each in _declared(action, names).values():
+        action.limit("vector_recall", each)

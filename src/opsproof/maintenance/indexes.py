@@ -21,7 +21,8 @@ class Index:
     """An index; `bytes` is its size, `table_bytes` that of its table with what lies beside it.
 
     `ours` says that its name is one that --retune makes up; `building` that somebody is at work on it, or on an index
-    of its table. `owned` is whether the role owns it, `may` whether it may at least rebuild it.
+    of its table. `owned` is whether the role may do all that its owner may: MAINTAIN alone rebuilds an index, but
+    cannot drop what a failed build leaves.
     """
 
     oid: int
@@ -43,7 +44,6 @@ class Index:
     building: bool
     owner: str
     owned: bool
-    may: bool
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -43,10 +43,7 @@ SELECT json_build_object(
                    'ours', ours,
                    'building', indexrelid IN (SELECT oid FROM built) OR indrelid IN (SELECT oid FROM built),
                    'owner', pg_get_userbyid(k.relowner),
-                   'owned', pg_has_role(k.relowner, 'USAGE'),
-                   'may', has_schema_privilege(n.oid, 'USAGE') AND (pg_has_role(k.relowner, 'USAGE')
-                          OR CASE WHEN current_setting('server_version_num')::int >= 170000
-                                  THEN has_table_privilege(indrelid, 'MAINTAIN') ELSE false END))
+                   'owned', has_schema_privilege(n.oid, 'USAGE') AND pg_has_role(k.relowner, 'USAGE'))
                ORDER BY ord, n.nspname, k.relname)
           FROM known k JOIN pg_namespace n ON n.oid = k.relnamespace
           JOIN pg_class t ON t.oid = indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace

@@ -13,6 +13,11 @@ from opsproof.maintenance.client import text
 from opsproof.maintenance.session import LOCK_S, Session
 from opsproof.maintenance.tables import Name
 
+TOO_LARGE = (
+    "{} cannot be locked and looked through within a second, for which others wait: move rows out of it, or give it a"
+    " CHECK constraint that excludes the month"
+)
+
 
 @dataclass(frozen=True)
 class Months:
@@ -119,8 +124,9 @@ def add(session: Session, table: Months, month: date) -> None:
     newest, name = table.newest, table.name_of(month)
     values = {"parent": table.name, "sibling": str(table.numbers[newest.name] if newest else 0), **_bounds(month)}
     script, settings = text("add_partition.sql"), {"lock_timeout": f"{LOCK_S}s"}
+    late = TOO_LARGE.format(table.default) if table.default else ""
     try:
-        session.do(f"make {table.schema}.{name}", script, settings, schema=table.schema, name=name, **values)
+        session.do(f"make {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
     except StepFailed:
         if not session.measure(Partitions())[str(table)].takes(month):
             raise

@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from opsproof.backup.progress import EVERY_S, LINE_EVERY_S, Paced, Say
 
+SOON_S = 0.25
+"""How often it is asked at first: whom a statement waits for must be seen within the half second that some may wait."""
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -42,8 +45,11 @@ class Told:
     what: str
     say: Say
     last: float
-    every_s: float = EVERY_S
-    """Whom it waits for is asked at the same time, and it waits for a second at most."""
+
+    @property
+    def every_s(self) -> float:
+        """As often as people look, and at first more often."""
+        return _pace(self.last)
 
     def __call__(self, done: Reached) -> None:
         """Tells what was reached, if it is time to."""
@@ -59,7 +65,12 @@ class Bar:
     what: str
     progress: Progress
     task: TaskID
-    every_s: float = EVERY_S
+    began: float
+
+    @property
+    def every_s(self) -> float:
+        """As often as people look, and at first more often."""
+        return _pace(self.began)
 
     def __call__(self, done: Reached) -> None:
         """Tells what was reached."""
@@ -75,4 +86,8 @@ def telling(what: str, say: Say, *, quiet: bool) -> Iterator[Paced[Reached]]:
         return
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, transient=True) as bar:
-        yield Bar(what, bar, bar.add_task(what, total=None))
+        yield Bar(what, bar, bar.add_task(what, total=None), time.monotonic())
+
+
+def _pace(since: float) -> float:
+    return SOON_S if time.monotonic() - since < EVERY_S else EVERY_S

@@ -1,6 +1,5 @@
 """Indexes built anew while everybody reads and writes; whatever happens, nothing invalid stays that can be removed."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from opsproof.errors import OpsproofError, Refused
@@ -73,12 +72,14 @@ class Builder:
             raise
 
     def _clean(self, index: Index) -> None:
-        """Drops what a failed build of an index left, in so far as it is not held up."""
+        """Drops what a failed build of an index left, in so far as it is not held up; else says so."""
         patient = Builder(replace(self.session, wait_s=SWEEP_S), self.server, self.machine)
-        with suppress(OpsproofError):
+        try:
             for each in indexes.look(self.session, []).left:
-                if (each.table_schema, each.table) == (index.table_schema, index.table):
+                if each.place[0] == index.place[0]:
                     patient.drop(each)
+        except OpsproofError as error:
+            self.session.work.say(f"     what the build left is still there, for the next run to drop: {error}")
 
     def swap(self, index: Index) -> None:
         """Gives the replacement of an index its name.

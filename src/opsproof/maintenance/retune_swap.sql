@@ -12,7 +12,5 @@ SELECT pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', :'schema', :'name', sai
 \gexec
 COMMIT;
 \else
-ROLLBACK;
-\warn the index is another one meanwhile
-\quit 1
+DO $$ BEGIN RAISE EXCEPTION 'the index is another one meanwhile'; END $$;
 \endif

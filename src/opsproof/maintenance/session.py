@@ -15,6 +15,7 @@ from opsproof.maintenance import progress
 from opsproof.maintenance.client import (
     APPLICATION,
     LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
     Client,
     failure,
     remarks,
@@ -135,8 +136,12 @@ class Session:
         (answer,) = self.work.ask(self.client.sql(script, **values))
         return fact.parse(result(answer), noun)
 
-    def do(self, what: str, script: str, settings: dict[str, str] | None = None, **values: str) -> None:
+    def do(
+        self, what: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str
+    ) -> None:
         """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.
+
+        What is `too_long` is said where the server cuts it off at its statement_timeout.
 
         Raises:
             StepFailed: it did not come to its end; what of it the server still did is ended.
@@ -152,7 +157,8 @@ class Session:
                     self.work.say(f"     {each}")
                 return
             if code != LOCK_NOT_AVAILABLE:
-                raise StepFailed(f"{what}: {message or _reason(answer)}")
+                late = too_long if code == QUERY_CANCELED else ""
+                raise StepFailed(f"{what}: {late or message or _reason(answer)}")
             holders = self._holders(values) or waited_for or message
             if time.monotonic() > deadline:
                 raise StepFailed(f"{what}: no lock within {show(self.wait_s, 'seconds')}: {holders}")

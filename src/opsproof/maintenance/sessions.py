@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from opsproof.errors import Refused, StepFailed
+from opsproof.errors import StepFailed
 from opsproof.maintenance.client import text, told
 from opsproof.maintenance.session import Session, until
 from opsproof.quantities import show
@@ -54,14 +54,11 @@ def look(session: Session, patience: Patience) -> list[Connection]:
     return [Connection(**each) for each in session.ask("sessions.sql", **values)]
 
 
-def require_rights(connections: list[Connection], user: str) -> None:
-    """Says no where the role may not end each of them.
-
-    Raises:
-        Refused: it may not.
-    """
-    if denied := [each for each in connections if not each.may]:
-        raise Refused(f"{user} may not end sessions of {denied[0].user}: GRANT pg_signal_backend, or be a superuser")
+def denial(connection: Connection, user: str) -> str:
+    """Why the role may not end it; empty where it may."""
+    if connection.may:
+        return ""
+    return f"{user} may not end sessions of {connection.user}: GRANT pg_signal_backend, or be a superuser"
 
 
 def is_there(session: Session, connection: Connection) -> bool:

@@ -32,6 +32,7 @@ SELECT coalesce(json_agg(json_build_object(
                THEN 'it maintains the database'
                WHEN state = 'idle' AND said ~* '^\s*listen\M' THEN 'it listens for notifications'
            END,
-           'may', pg_has_role(usesysid, 'USAGE') OR NOT rolsuper AND pg_has_role('pg_signal_backend', 'USAGE')
+           'may', CASE WHEN rolsuper THEN (SELECT own.rolsuper FROM pg_roles own WHERE own.rolname = current_user)
+                   ELSE pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE') END
        ) ORDER BY age_s DESC), '[]')
   FROM old LEFT JOIN words USING (pid) LEFT JOIN pg_roles r ON r.oid = usesysid;

@@ -14,10 +14,11 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """A table: a `root` is a partitioned one, which holds no row; `within` says that one asked for is its root.
+    """A table: a `root` is a partitioned one, which holds no row.
 
-    `vacuumed` and `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may`
-    says whether the role may maintain it.
+    `within` says that one that was asked for, and that the role may maintain, is its root. `vacuumed` and
+    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may` says whether
+    the role may maintain it.
     """
 
     schema: str

@@ -22,8 +22,6 @@ class TablesAction(Maintaining):
 
     name = ""
     found: Tables
-    denied: str = ""
-    """What is left out because the role may not maintain it."""
     mark: ClassVar[Literal["vacuumed", "analyzed"]]
     """By which time of a table it is known that it was done."""
 
@@ -52,10 +50,10 @@ class TablesAction(Maintaining):
         self.require_sight()
         names = map(tables.named, self.options.table or ())
         found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
-        self.denied = found.denied(self.session.client.user)
-        if not self.denied or self.options.table or not found.permitted.every:
+        denied = found.denied(self.session.client.user)
+        if not denied or self.options.table or not found.permitted.every:
             return found
-        self.work.say(f"left out: {self.denied}")
+        self.leave_out(denied)
         return found.permitted
 
     def guard(self, steps: list[Step]) -> None:
@@ -89,8 +87,7 @@ class TablesAction(Maintaining):
         names = {each.key for each in self.found.every}
         if left := [".".join(each) for each in self.flagged() if each in names]:
             raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
-        if self.denied:
-            raise NotRepaired(f"left out: {self.denied}")
+        self.require_all()
 
     def _undone(self) -> list[Table]:
         """A partitioned table holds nothing to be vacuumed."""
