@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from opsproof.database import Result
@@ -66,10 +66,14 @@ class PartitionedTable:
         return _covered(self.spans(), start, end)
 
     def missing(self, ahead: int) -> list[str]:
-        """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``."""
-        spans = self.spans()
+        """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``.
+
+        A table that began this month is to have what came since.
+        """
+        spans, today = self.spans(), datetime.combine(self.today, time())
+        begun = min((start for start, _ in spans), default=today)
         months = _months(self.today, ahead + 1)
-        return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, start, end)]
+        return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, max(start, min(begun, today)), end)]
 
     def unmade(self, ahead: int) -> list[date]:
         """The first days of the months that no partition takes whole, from the first whole one on."""
