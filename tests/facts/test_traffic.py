@@ -54,6 +54,12 @@ def test_a_share_is_of_counts_of_the_same_time():
     assert traffic({COMMITTED: 9000, ROLLED_BACK: 1100}).rollbacks(before) == pytest.approx(100 * 1100 / 10100)
 
 
+def test_too_little_traffic_by_one_answer_alone_is_unknown():
+    before = earlier({COMMITTED: 8900, ROLLED_BACK: 1090}, born=-7.0)
+    with pytest.raises(MeasurementError, match="were reset"):
+        traffic({COMMITTED: 9000, ROLLED_BACK: 1100}).rollbacks(before)
+
+
 def test_counters_that_began_anew_are_of_the_time_since_then():
     before = earlier({"temporary bytes": 10**12}, hours=10, born=-7.0)
     anew = traffic({"temporary bytes": 4 * 10**9}, born=98 * HOUR)

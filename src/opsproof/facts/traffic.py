@@ -33,16 +33,26 @@ class Traffic:
     counters: dict[str, Counter]
 
     def hits(self, earlier: Readings) -> float | Estimate | None:
-        """Percentage of the blocks that were found in shared buffers; None with too little traffic."""
+        """Percentage of the blocks that were found in shared buffers; None with too little traffic.
+
+        Raises:
+            MeasurementError: there may have been too little.
+        """
         return self._share("blocks found in memory", "blocks read", BLOCKS, earlier)
 
     def rollbacks(self, earlier: Readings) -> float | Estimate | None:
-        """Percentage of the transactions that were rolled back; None with too little traffic."""
+        """Percentage of the transactions that were rolled back; None with too little traffic.
+
+        Raises:
+            MeasurementError: there may have been too little.
+        """
         return self._share("transactions rolled back", "transactions committed", TRANSACTIONS, earlier)
 
     def _share(self, name: str, other: str, least: int, earlier: Readings) -> float | Estimate | None:
         pairs = [(each.amounts[name], each.amounts[name] + each.amounts[other]) for each in self._growths(earlier)]
         shares = [100 * part / whole for part, whole in pairs if whole >= least]
+        if shares and len(shares) < len(pairs):
+            raise MeasurementError("the statistics were reset since the last run, and nobody knows what came since")
         return within(shares) if shares else None
 
     def deadlocks(self, earlier: Readings) -> float | Estimate | AtLeast:
