@@ -88,9 +88,14 @@ class Lab:
         """The output of the lab's own pm2; LabError when it fails. Asking starts a daemon when none runs."""
         return self._pm2.run(*arguments)
 
-    def connect(self, role: str = SUPERUSER) -> psycopg.Connection[tuple[Any, ...]]:
+    def connect(self, role: str = SUPERUSER, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
         """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
-        return self._server.connect(role, self._credentials().passwords[role])
+        return self._server.connect(role, self._credentials().passwords[role], **options)
+
+    @property
+    def server(self) -> Server:
+        """The lab's PostgreSQL."""
+        return self._server
 
     def database_pids(self) -> list[int]:
         """Every process of the lab's PostgreSQL."""

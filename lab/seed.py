@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from psycopg import sql
 
 from lab.credentials import Credentials
-from lab.layout import SOURCE
+from lab.layout import REPOSITORY, SOURCE
 from lab.postgres import DATABASE, SUPERUSER, Server
 from lab.progress import Say, step
 
 FRESH = timedelta(days=20)
-SCRIPTS = (SOURCE / "schema.sql", SOURCE / "seed.sql")
+SCRIPTS = (SOURCE / "schema.sql", SOURCE / "seed.sql", REPOSITORY / "docs" / "privileges" / "recall.sql")
 
 
 def why_new(server: Server, credentials: Credentials) -> str | None:

@@ -71,7 +71,7 @@ SELECT 'chk' || lpad(k::text, 6, '0'), pg_temp.tenant(k / 10), 'doc' || lpad((k 
   JOIN directions one ON one.n = 200 + k % 500
   JOIN directions two ON two.n = 200 + k / 500 * 13 % 500;
 
-CREATE INDEX chunks_embedding_ivfflat_idx ON chunks USING ivfflat (embedding vector_cosine_ops) WITH (lists = '100');
+CREATE INDEX chunks_embedding_ivfflat_idx ON chunks USING ivfflat (embedding vector_cosine_ops) WITH (lists = '20');
 
 INSERT INTO events (id, "tenantId", type, "createdAt")
 SELECT 'evt' || lpad(n::text, 6, '0'), pg_temp.tenant(n), 'message.received', pg_temp.ago(30 * random())

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 IS_ROOT = os.geteuid() == 0
 EVERY_CHECK = "*"
 LETTERS = {"failed": "F", "unknown": "?", "warned": "w"}
-COLUMNS = string.ascii_letters + string.digits
+COLUMNS = string.ascii_letters + string.digits + "".join(map(chr, range(0x410, 0x450)))
 
 
 @dataclass

@@ -26,6 +26,14 @@ def test_a_percent_sign_is_no_placeholder(postgres):
     assert rows(postgres.target(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
 
 
+def test_values_travel_beside_their_statement(postgres):
+    hostile = "'; DROP TABLE x; --"
+    assert rows(postgres.target(), ["SELECT $1::text, $2::int + 1", hostile, "41"], "SELECT 7") == [
+        [[hostile, 42]],
+        [[7]],
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "complaint"),
     [

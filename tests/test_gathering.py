@@ -48,7 +48,7 @@ def test_only_what_is_planned_is_asked_in_one_round_trip(gathering):
 
 
 def test_commands_and_queries_of_a_host_take_one_round_trip_each(gathering, postgres):
-    database = postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}
+    database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     keys = [("load", ""), *((fact, "db") for fact in ("database_receptions", "database_connections"))]
     found = gathering(host(databases={"db": database}), *keys)
     assert found.value("database_receptions", "vps")["db"].refusal == ""
@@ -57,12 +57,24 @@ def test_commands_and_queries_of_a_host_take_one_round_trip_each(gathering, post
     assert found.recording("vps").round_trips == {"shell": 1, "sql": 1}
 
 
+def test_what_is_declared_in_a_database_is_asked_over_the_same_connection(gathering, postgres):
+    database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
+    index = {"database": "db", "table": "a.b", "column": "c", "method": "ivfflat", "operator": "<=>"}
+    target = host(databases={"db": database, "spare": database}, vector_indexes={"one": index, "two": index})
+    keys = [("vector_indexes", "one"), ("vector_indexes", "two"), ("database_receptions", "db")]
+    found = gathering(target, *keys)
+    for name in ("one", "two"):
+        with pytest.raises(Absent, match=f"^vps, {name}: a.b has no vector index of the declared name"):
+            _ = found.value("vector_indexes", "vps")[name]
+    assert found.recording("vps").round_trips == {"shell": 0, "sql": 1}
+
+
 def test_the_time_of_the_first_query_is_not_that_of_slower_ones(gathering, postgres, monkeypatch):
     from opsproof.facts.databases import DatabaseConnections
 
     slow = DatabaseConnections.sql.replace("backend_type =", "pg_sleep(0.05) IS NOT NULL AND backend_type =")
     monkeypatch.setattr(DatabaseConnections, "sql", slow)
-    database = postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}
+    database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     found = gathering(
         host(databases={"db": database}), *((f, "db") for f in ("database_receptions", "database_connections"))
     )

@@ -98,6 +98,18 @@ def test_the_last_sample_of_others_is_left_out(history, host, noun, metric):
     assert history.last_sample(host, noun, metric) is None
 
 
+def test_readings_by_name_are_in_the_order_of_their_time(history):
+    for moment in (30, 10, 20):
+        history.add(moment, "lab.toml", "monthly", [sample(moment / 10, moment)])
+    assert history.readings("vps", "/", ["restarts", "other"]) == {
+        "restarts": [Counter(1, 0, 10), Counter(2, 0, 20), Counter(3, 0, 30)],
+        "other": [],
+    }
+    assert history.readings("vps", "/var", {"restarts"}) == {"restarts": []}
+    assert history.readings("vps", "/", []) == {}
+    assert history.complaints == []
+
+
 def test_measured_values_keep_their_type(history):
     measurements = [
         Measurement("disk used", 83.1, "percent", "< 80 %", "failed", "s"),

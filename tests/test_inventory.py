@@ -9,6 +9,9 @@ from opsproof.models import NOUNS
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
 DATABASE = HOST + "[hosts.vps.databases.db]\n"
+VECTORS = (
+    DATABASE + 'dsn = "host=db"\n[hosts.vps.vector_indexes.v]\n{}\ntable = "a.b"\ncolumn = "c"\noperator = "<=>"\n{}'
+)
 BACKUP = DATABASE + 'dsn = "host=db"\n[hosts.vps.backups.db]\ndatabase = "db"\n'
 PASSWORD_ELSEWHERE = "name password_env, password_file or a passfile in the dsn"
 
@@ -87,6 +90,16 @@ def write(tmp_path):
         (HOST + '[hosts.vps.broker]\nurl = "http://127.0.0.1"', "hosts.vps.broker: netrc is missing"),
         (HOST + '[hosts.vps.broker]\nnetrc = "/n"\n[hosts.vps.queues]\nq = { pattern = "" }',
          "hosts.vps.queues.q: pattern: string should have at least 1 character"),
+        (VECTORS.format('database = "none"', 'method = "ivfflat"'),
+         "hosts: vps: vector_indexes.v is in none, which is no declared database"),
+        (VECTORS.format('database = "db"', 'method = "hnsw"\nprobes = 4'),
+         "hosts.vps.vector_indexes: v: probes are for ivfflat, ef_search is for hnsw"),
+        (VECTORS.format('database = "db"', 'method = "ivfflat"\nef_search = 4'),
+         "hosts.vps.vector_indexes: v: probes are for ivfflat, ef_search is for hnsw"),
+        (VECTORS.format('database = "db"', 'method = "ivfflat"\nbudget = "5s"'),
+         "hosts: vps: vector_indexes.v: its budget is not less than the timeout of its database"),
+        (VECTORS.format('database = "db"', 'method = "ivfflat"\nsample = 79'),
+         "hosts.vps.vector_indexes.v: sample: input should be greater than or equal to 80"),
         (HOST + "[hosts.vps.caches]\nredis = { port = 65536 }",
          "hosts.vps.caches.redis: port: input should be less than 65536"),
         (HOST + '[hosts.vps.endpoints.api]\nurl = "ftp://db"',

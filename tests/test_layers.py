@@ -12,6 +12,10 @@ PACKAGE = ROOT / "src" / "opsproof"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CHECKS = sorted((ROOT / "checks").rglob("*.py"))
 ACTIONS = sorted((ROOT / "actions").rglob("*.py"))
+LOCKS = [
+    *sorted((ROOT / "requirements").glob("*.txt")),
+    *(ROOT / folder / "package-lock.json" for folder in ("lab/app", "tests/facts/servers")),
+]
 
 
 def of(*names):
@@ -96,7 +100,7 @@ def test_html_is_written_in_the_report_alone():
 
 ABOVE_FACTS = [f"opsproof.{each}" for each in (
     "plugin", "run", "report", "history", "judging", "fixtures", "gathering", "terminal", "verdicts", "inventory",
-    "action",
+    "action", "remedies",
 )]  # fmt: skip
 
 
@@ -183,6 +187,24 @@ def test_every_check_says_why_it_matters(path):
     checks = {each: ast.get_docstring(node) for each, node in public(tree(path)) if each.startswith("test_")}
     assert checks
     assert [each for each, text in checks.items() if not text] == []
+
+
+def test_every_finding_of_a_month_has_evidence_and_a_remedy():
+    files = [path for path in CHECKS if "\npytestmark = pytest.mark.monthly\n" in path.read_text(encoding="utf-8")]
+    monthly = [node for path in files for _, node in public(tree(path))]
+    checks = [node for node in monthly if node.name.startswith("test_")]
+    bare = [each.name for each in checks if "evidence" not in {argument.arg for argument in each.args.args}]
+    helpless = [each.name for each in checks if not each.decorator_list]
+    assert len(checks) > 50
+    assert (bare, helpless) == ([], [])
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=name)
+def test_a_lock_file_names_no_registry(path):
+    text = path.read_text(encoding="utf-8")
+    assert "sha512-" in text or "--hash=sha256:" in text
+    assert "resolved" not in text
+    assert "index-url" not in text
 
 
 def test_no_two_checks_share_a_name():

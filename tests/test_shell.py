@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,10 @@ def test_a_transport_that_hangs_costs_its_time_once(monkeypatch, tmp_path, scrip
     monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -14.7)
     assert reason(host()) == "vps: no answer from local:// within 0 s"
     group = int((tmp_path / "pid").read_text())
-    assert [each for each in Path("/proc").glob("[0-9]*/stat") if parent(each) == group] == []
+    deadline = time.monotonic() + 5
+    while left := [each for each in Path("/proc").glob("[0-9]*/stat") if parent(each) == group]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def parent(stat):

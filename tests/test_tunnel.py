@@ -156,12 +156,8 @@ def test_the_tunnel_of_a_living_process_is_kept(runtime):
 
 
 def test_a_host_without_tunnels_answers_all_but_its_databases(postgres, sshd):
-    host = Host.model_validate(
-        {
-            "transport": "paramiko://nowhere",
-            "databases": {"db": postgres.database().model_dump(exclude={"limits"}) | {"timeout": "5s"}},
-        }
-    ).placed("vps", ())
+    database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
+    host = Host.model_validate({"transport": "paramiko://nowhere", "databases": {"db": database}}).placed("vps", ())
     recording = gather(host, {("database_receptions", "db")}, client=object())
     assert "a tunnel is needed, and paramiko:// has none" in recording.results["database_receptions db"].error
 

@@ -17,6 +17,7 @@ def test_query_is_answered_quickly(database_receptions, database, allowed):
     assert database_receptions[database].answer_s in allowed.query_time
 
 
+@pytest.mark.monthly
 def test_connections_are_left(database_connections, database, allowed, evidence):
     """When none is left, the API answers errors; look for sessions idle in transaction."""
     use = database_connections[database]

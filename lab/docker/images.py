@@ -27,6 +27,7 @@ PRIVILEGES = (
     "opsproof.sudoers",
     "opsproof-backup.sudoers",
     "opsproof-restore.sudoers",
+    "opsproof-maintain.sudoers",
     "opsproof-drill.sudoers",
 )
 SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -51,7 +52,13 @@ class Image:
 
 
 POSTGRES = Image(
-    "postgres", "opsproof-lab/postgres:17", tuple((n, SOURCE / n) for n in ("schema.sql", "seed.sql")), dated=True
+    "postgres",
+    "opsproof-lab/postgres:17",
+    (
+        *((name, SOURCE / name) for name in ("schema.sql", "seed.sql")),
+        *((name, REPOSITORY / "docs" / "privileges" / name) for name in ("recall.sql", "maintain.sql")),
+    ),
+    dated=True,
 )
 REDIS = Image("redis", "opsproof-lab/redis:8")
 RABBITMQ = Image("rabbitmq", "opsproof-lab/rabbitmq:4")

@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_S = 1
 SOCKET_FOLDER = "/var/run/postgresql"
 """Where Debian's PostgreSQL listens, for a dsn without a host."""
+_LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 TLS_MODES = ("require", "verify-ca", "verify-full")
+Query = str | list[str]
+"""A statement; or a list of it and the texts that stand for its $1, $2 and so on."""
 _OURS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
     r"|administratively prohibited|translate host name|failed to resolve host|invalid connection option"
@@ -74,7 +77,7 @@ class Result:
         return self.rows
 
 
-def ask(target: Target, queries: list[str]) -> list[Result]:
+def ask(target: Target, queries: Sequence[Query]) -> list[Result]:
     """The results of `queries`, in their order, sent together over one connection; times are without a tunnel's."""
     try:
         with _reached(target) as (parameters, password, tunnel):
@@ -84,7 +87,7 @@ def ask(target: Target, queries: list[str]) -> list[Result]:
 
 
 def _asked(
-    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None, queries: list[str]
+    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None, queries: Sequence[Query]
 ) -> list[Result]:
     started = time.monotonic()
     try:
@@ -107,6 +110,17 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     return conninfo.make_conninfo(
         **{**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
     )
+
+
+def is_local(dsn: str) -> bool:
+    """Whether a `dsn`, as its host sees it, leads to a server on that host.
+
+    Raises:
+        DatabaseError: it cannot be read.
+    """
+    parameters = _parsed(dsn)
+    servers = str(parameters.get("hostaddr") or parameters.get("host") or SOCKET_FOLDER).split(",")
+    return all(_LOCAL.match(each) for each in servers)
 
 
 def name_of(dsn: str) -> str:
@@ -192,6 +206,8 @@ def _session(target: Target, parameters: dict[str, Any], password: str | None) -
         "statement_timeout": f"{target.timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
         "row_security": "off",
+        "TimeZone": "UTC",
+        "jit": "off",  # to compile a query of the catalogs takes longer than to answer it
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     ours = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
@@ -206,14 +222,15 @@ def _password(target: Target) -> str | None:
     return os.environ[target.password_env]
 
 
-def _pipelined(connection: "psycopg.Connection[Any]", queries: list[str], started: float) -> list[Result]:
+def _pipelined(connection: "psycopg.Connection[Any]", queries: Sequence[Query], started: float) -> list[Result]:
     # A sync behind each query keeps a failed one from taking those behind it along.
     from psycopg import generators
 
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
     for query in queries:
-        pgconn.send_query_params(query.encode(), None)
+        statement, *values = [query] if isinstance(query, str) else query
+        pgconn.send_query_params(statement.encode(), [each.encode() for each in values])
         pgconn.pipeline_sync()
     connection.wait(generators.send(pgconn))
     return [_next_result(connection, started) for _ in queries]
@@ -244,7 +261,7 @@ def _one_line(message: str) -> str:
     return "; ".join(lines[:3])[:300] or "the server gave no reason"
 
 
-def _answers(target: Target, queries: list[str]) -> list[Result]:
+def _answers(target: Target, queries: Sequence[Query]) -> list[Result]:
     """As `ask`, and whatever goes wrong: an answer that never comes would be waited for."""
     try:
         return ask(target, queries)

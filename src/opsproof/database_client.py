@@ -8,14 +8,14 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from opsproof.database import Result, Target
+from opsproof.database import Query, Result, Target
 from opsproof.tunnel import OPENED_WITHIN_S
 
 GRACE_S = 5.0
@@ -38,7 +38,7 @@ class DatabaseClient:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def submit(self, target: Target, queries: list[str]) -> Callable[[], list[Result]]:
+    def submit(self, target: Target, queries: Sequence[Query]) -> Callable[[], list[Result]]:
         """Asks, and gives a function that waits for the results of `queries`, in their order.
 
         None takes longer than the database's timeouts together, and that of its tunnel.
@@ -55,13 +55,13 @@ class DatabaseClient:
 
         return wait
 
-    def _send(self, target: Target, queries: list[str]) -> "Future[Rows]":
+    def _send(self, target: Target, queries: Sequence[Query]) -> "Future[Rows]":
         future: Future[Rows] = Future()
         with self._lock:
             self._waiting[number := len(self._waiting)] = future
             try:
                 print(
-                    json.dumps({"number": number, "database": asdict(target), "queries": queries}),
+                    json.dumps({"number": number, "database": asdict(target), "queries": list(queries)}),
                     file=self._process.stdin,
                     flush=True,
                 )

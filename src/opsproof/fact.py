@@ -7,16 +7,18 @@ answers with something empty in place of what could not be measured.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from opsproof.database import Result
+from opsproof.database import Query, Result
 from opsproof.errors import Absent, MeasurementError, OpsproofError
 from opsproof.models import Host
-from opsproof.nouns import Database, Noun
+from opsproof.nouns import Database, InDatabase, Noun
 from opsproof.shell import Answer, Command
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Noun)
+D = TypeVar("D", bound=InDatabase)
 
 REGISTRY: dict[str, type["Fact"]] = {}
 """Every fact by the name of its fixture."""
@@ -80,6 +82,33 @@ class SqlFact(Fact, Generic[T], abstract=True):
         Raises:
             MeasurementError: they tell none.
         """
+
+
+class SqlNounFact(Fact, Generic[D, T], abstract=True):
+    """A fact of each declared thing in a database, measured by one read-only query of JSON types for each."""
+
+    sql: ClassVar[str]
+
+    @abstractmethod
+    def values(self, name: str, noun: D) -> list[str]:
+        """The texts that stand for $1, $2 and so on in the query for the noun called `name`."""
+
+    @abstractmethod
+    def parse(self, result: Result, noun: D) -> T:
+        """The value that the rows of `result` tell.
+
+        Raises:
+            MeasurementError: they tell none.
+        """
+
+    def query(self, name: str, noun: D) -> Query:
+        """The query for the noun called `name`."""
+        return [self.sql, *self.values(name, noun)]
+
+
+def sql_file(name: str) -> str:
+    """The query in the file of that name."""
+    return (Path(__file__).parent / "facts" / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class Measured(Mapping[str, T]):

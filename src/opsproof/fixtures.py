@@ -7,6 +7,7 @@ import pytest
 
 from opsproof.errors import MeasurementError
 from opsproof.facts import REGISTRY
+from opsproof.identifiers import identifier, qualified
 from opsproof.judging import record
 from opsproof.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.models import NOUNS, Host, noun_in
@@ -71,6 +72,33 @@ class FactFixtures:
             return increase_of(counter, samples, limit.over)
 
         return measure
+
+    @pytest.fixture
+    def remembered(self, request: pytest.FixtureRequest) -> Callable[[dict[str, Counter]], dict[str, list[Counter]]]:
+        """Puts readings on record by name, and gives those of earlier runs under the same names, the oldest first."""
+        verdict, history = record(request.node), request.config.stash[RUN].history
+
+        def remember(readings: dict[str, Counter]) -> dict[str, list[Counter]]:
+            verdict.samples += [Sample(name, each.value, each.born, each.now) for name, each in readings.items()]
+            return history.readings(verdict.host, verdict.noun, readings)
+
+        return remember
+
+    @pytest.fixture
+    def repair_with(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        """Adds an option to the command that repairs what this check finds, once for each value."""
+        words = record(request.node).repaired_with
+        return lambda option, values: words.extend(word for value in values for word in (option, value))
+
+    @pytest.fixture
+    def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:
+        """Adds a statement to the command that repairs what this check finds, once for each name in its place.
+
+        ``{table}`` is the place of the name of a relation with its schema, ``{name}`` that of anything else.
+        """
+        return lambda statement, names: repair_with(
+            "-c", [statement.format(table=qualified(each), name=identifier(each)) for each in names]
+        )
 
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:

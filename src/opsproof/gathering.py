@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opsproof import shell, ssh
-from opsproof.database import Result, Target
+from opsproof.database import Query, Result, Target
 from opsproof.database_client import DatabaseClient
 from opsproof.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
-from opsproof.fact import Fact, Measured, NounFact, ShellFact, SqlFact
+from opsproof.fact import Fact, Measured, NounFact, ShellFact, SqlFact, SqlNounFact
 from opsproof.facts import REGISTRY
 from opsproof.inventory import Inventory
 from opsproof.models import Host
@@ -81,16 +81,27 @@ def _ask_databases(
 ) -> dict[tuple[str, ...], Callable[[], list[Result]]]:
     waiting = {}
     for name, database in host.databases.items():
-        asked = {key: fact for key in keys if key[1] == name and issubclass(fact := REGISTRY[key[0]], SqlFact)}
+        asked = {key: query for key in keys if (query := _query(host, key, name)) is not None}
         # The shortest query goes first: the time of its answer is the time of a connection.
-        ordered = sorted(asked, key=lambda key: len(asked[key].sql))
+        ordered = sorted(asked, key=lambda key: len("".join(asked[key])))
         if ordered:
-            queries = [asked[key].sql for key in ordered]
+            queries = [asked[key] for key in ordered]
             waiting[tuple(_label(key) for key in ordered)] = _asked(host, database, queries, client)
     return waiting
 
 
-def _asked(host: Host, database: Database, queries: list[str], client: DatabaseClient) -> Callable[[], list[Result]]:
+def _query(host: Host, key: Key, database: str) -> Query | None:
+    """What `key` asks of that database, if it is of it."""
+    fact = REGISTRY[key[0]]()
+    if isinstance(fact, SqlFact) and key[1] == database:
+        return fact.sql
+    if isinstance(fact, SqlNounFact):
+        noun = host.nouns(fact.noun)[key[1]]
+        return fact.query(key[1], noun) if noun.database == database else None  # type: ignore[attr-defined]
+    return None
+
+
+def _asked(host: Host, database: Database, queries: list[Query], client: DatabaseClient) -> Callable[[], list[Result]]:
     try:
         words = ssh.route(host, database)
         target = Target(database.dsn, database.password_env, database.timeout, database.password_file)
@@ -196,6 +207,8 @@ def _parsed(host: Host, key: Key, recording: Recording) -> Any:
 def _parse(fact: Fact, host: Host, key: Key, recording: Recording) -> Any:
     if isinstance(fact, SqlFact):
         return fact.parse(_recorded(recording.results, key), host.databases[key[1]])
+    if isinstance(fact, SqlNounFact):
+        return fact.parse(_recorded(recording.results, key), host.nouns(fact.noun)[key[1]])
     if recording.unreachable:
         raise HostUnreachable(recording.unreachable)
     answer = _recorded(recording.answers, key)

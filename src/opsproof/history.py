@@ -3,8 +3,9 @@
 It never stops a run: what cannot be read or written is said in `complaints`.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -64,6 +65,17 @@ class History:
         """The newest sample of a counter, of whatever run; None where there is none."""
         query = "SELECT value, born, taken FROM samples WHERE host = ? AND noun = ? AND metric = ? ORDER BY taken DESC"
         return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, noun, metric))), None)
+
+    def readings(self, host: str, noun: str, names: Collection[str]) -> dict[str, list[Counter]]:
+        """Every sample under each of `names`, the oldest first."""
+        query = """
+            SELECT metric, value, born, taken FROM samples
+             WHERE host = ? AND noun = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
+        """
+        found: dict[str, list[Counter]] = {name: [] for name in names}
+        for name, *reading in self._read(query, (host, noun, json.dumps(list(names)))):
+            found[name].append(Counter(*reading))
+        return found
 
     def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
         """The verdict of each test in the last run of the same round; empty when there was none."""

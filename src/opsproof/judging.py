@@ -1,15 +1,16 @@
 """From what happened in a test to a verdict in one sentence."""
 
 import datetime
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsproof.errors import Absent, InventoryError, MeasurementError
+from opsproof.inventory import Inventory
 from opsproof.limits import Measurement
 from opsproof.models import Waiver, noun_in
+from opsproof.remedies import remedy
 from opsproof.verdicts import Evidence, Verdict
 
 VERDICT = "opsproof_verdict"
@@ -28,7 +29,7 @@ def record(item: pytest.Item) -> Verdict:
     return item.stash[_RECORD]
 
 
-def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: tuple[Waiver, ...]) -> None:
+def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, inventory: Inventory) -> None:
     """Puts the verdict of `item` on its `report`, whose text becomes one sentence and the remedy."""
     if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
         return
@@ -38,9 +39,9 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, waivers: 
         _judge_returned(verdict)
     else:
         _judge_raised(verdict, call.excinfo, report)
-    _waive(verdict, waivers, report)
-    if verdict.verdict == "failed":
-        verdict.remedy = remedy(item)
+    _waive(verdict, inventory.waivers, report)
+    if verdict.verdict in ("failed", "warned"):
+        verdict.remedy = remedy(item, inventory.hosts, verdict.repaired_with)
     setattr(report, VERDICT, verdict.to_plain())
     item.user_properties.extend(_properties(verdict))
 
@@ -100,19 +101,6 @@ def _under(measurements: list[Measurement], ceiling: float) -> bool:
 def _advice(item: pytest.Item) -> str:
     text: str = getattr(item.function, "__doc__", None) or ""  # type: ignore[attr-defined]
     return " ".join(text.split("\n\n", maxsplit=1)[0].split())
-
-
-def remedy(item: pytest.Item) -> str:
-    """The command that repairs what `item` finds, or nothing; an action of the project, or one for the host."""
-    marker = item.get_closest_marker("remedy")
-    if marker is None:
-        return ""
-    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
-    words = [word.format(**params) for word in marker.args]
-    if words[0].endswith(".py"):
-        words = ["python", f"actions/{words[0]}", "--host", params["host"], *words[1:]]
-        return shlex.join(words)
-    return f"on {params['host']}: {shlex.join(words)}"
 
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import isinf
 
 from opsproof import quantities
 from opsproof.errors import InventoryError, MeasurementError
@@ -117,11 +118,11 @@ class Limit:
     def _judge_estimate(self, value: Estimate) -> Measurement:
         low, high = self.judge(value.low), self.judge(value.high)
         if low.verdict != high.verdict:
-            raise MeasurementError(
-                f"{self.metric}{self.subject} lies between {self._show(value.low)} and "
-                f"{self._show(value.high)}, the limit is {self}: {value.why}"
-            )
-        return high
+            span = f"lies between {self._show(value.low)} and {self._show(value.high)}"
+            if isinf(value.high):
+                span = f"is {self._show(value.low)} or more"
+            raise MeasurementError(f"{self.metric}{self.subject} {span}, the limit is {self}: {value.why}")
+        return low if isinf(value.high) else high
 
     def _judge_least(self, value: AtLeast) -> Measurement:
         found = self.judge(value.value)

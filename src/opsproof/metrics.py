@@ -46,7 +46,88 @@ METRICS: dict[str, Metric] = {
     "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
     "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
+    "indexes_invalid": Metric("invalid indexes", "count", "Indexes that no query can use, while nobody builds them"),
+    "indexes_left_over": Metric("indexes left over", "count", "What rebuilding left behind when it was cut off"),
+    "indexes_redundant": Metric("superfluous indexes", "count", "Indexes that another one makes superfluous"),
+    "index_idle": Metric("idle time", "seconds", "How long the index that was scanned least recently was not scanned"),
+    "foreign_key_unindexed": Metric(
+        "size", "bytes", "Size of the largest table with a foreign key that no index serves"
+    ),
+    "tables_without_key": Metric("tables without a primary key", "count", "Tables whose rows cannot be named"),
+    "index_use": Metric(
+        "scans by index", "percent", "Share of the scans that used an index, of the large table where it is least"
+    ),
+    "vector_recall": Metric(
+        "recall", "percent", "Nearest neighbours that are found; the lower end of the 95 % confidence interval"
+    ),
+    "vector_lists": Metric("lists", "count", "Lists of an IVFFlat index by those that its rows ask for"),
+    "vector_new_rows": Metric("new rows", "percent", "Share of the rows that came after the index was built"),
+    "vector_age": Metric("age", "seconds", "Time since a vector index was built"),
+    "vector_release": Metric("release", "word", "Whether pgvector is vulnerable, outdated or current"),
+    "vector_build_memory": Metric(
+        "memory", "percent", "What the next build of a vector index takes of maintenance_work_mem"
+    ),
+    "statements_dropped": Metric(
+        "drops of statements",
+        "count",
+        "How often pg_stat_statements was full, and dropped some, since the last run",
+        looks_back=True,
+    ),
+    "statement_time": Metric("mean time", "seconds", "Mean time of the slowest statement of twenty calls or more"),
+    "statement_slowdown": Metric(
+        "slowdown", "count", "Mean time of a statement since the last run by that before, of the worst"
+    ),
+    "blocks_in_memory": Metric(
+        "blocks in memory", "percent", "Share of the blocks that were found in shared buffers since the last run"
+    ),
+    "temporary_bytes": Metric("temporary files", "bytes", "What is written to temporary files in a day"),
+    "deadlocks": Metric("deadlocks", "count", "Deadlocks since the last run", looks_back=True),
+    "deadlock_rate": Metric("deadlocks an hour", "count", "Deadlocks an hour since the last run, an hour ago at least"),
+    "rollbacks": Metric("rollbacks", "percent", "Share of the transactions rolled back since the last run"),
+    "transaction_idle": Metric("idle time", "seconds", "How long a client has done nothing in its transaction"),
+    "transaction_time": Metric("running time", "seconds", "Age of the oldest transaction at work"),
+    "lock_waited": Metric("wait", "seconds", "How long somebody has waited for a lock"),
+    "transactions_prepared": Metric("prepared transactions", "count", "Transactions prepared and not ended"),
+    "slots_unused": Metric("unused replication slots", "count", "Replication slots that nobody reads from"),
+    "replication_lag": Metric("lag", "seconds", "How far a standby is behind, of the worst"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
+    "dead_rows": Metric(
+        "dead rows", "percent", "Largest share of dead rows in a table that autovacuum should have been at"
+    ),
+    "dead_rows_waiting": Metric(
+        "dead rows waiting", "percent", "Most dead rows of such a table against what brings autovacuum"
+    ),
+    "vacuum_age": Metric("last vacuum", "seconds", "Longest time that a table has waited for a vacuum it is due for"),
+    "transaction_age": Metric("transaction age", "count", "Transactions since the server's oldest database was frozen"),
+    "multixact_age": Metric("multixact age", "count", "Multixacts since the server's oldest database was frozen"),
+    "vacuum_time": Metric(
+        "vacuum",
+        "seconds",
+        "Time that the vacuum of a table takes: one that runs, or from PostgreSQL 18 on the last ones",
+    ),
+    "vacuum_held": Metric(
+        "hold on dead rows", "seconds", "Longest time that something has kept dead rows from removal"
+    ),
+    "replica_held": Metric(
+        "hold of replicas", "count", "Transactions that a slot or a standby lags behind with its needs"
+    ),
+    "changed_rows": Metric("changed rows", "percent", "Largest share of rows changed since a table was analyzed"),
+    "tables_unanalyzed": Metric(
+        "tables never analyzed", "count", "Tables of 1000 rows that the planner knows nothing of"
+    ),
+    "table_bloat": Metric("table bloat", "percent", "Largest unused share of a table, or a TOAST table, that is large"),
+    "index_bloat": Metric("index bloat", "percent", "Largest unused share of a B-tree index that is large"),
+    "keys_used": Metric(
+        "keys used", "percent", "Largest share of a sequence's or integer key's values that is used up"
+    ),
+    "table_size": Metric("table size", "bytes", "Size of the largest table with its TOAST table"),
+    "damaged_pages": Metric("damaged pages", "count", "Pages that were read with a wrong checksum"),
+    "fixes_missed": Metric("security releases missed", "count", "Releases with security fixes that a server lacks"),
+    "releases_age": Metric(
+        "age of the list of releases", "seconds", "Time since the shipped list of releases was renewed"
+    ),
+    "support_left": Metric("support left", "seconds", "Time for which a server's major version is still mended"),
+    "password_left": Metric("time to expiry", "seconds", "Time until the first password of a role expires"),
     "backup_age": Metric("backup age", "seconds", "Time since the newest backup of a database began"),
     "backup_size": Metric("backup size", "bytes", "Size of the newest backup's files"),
     "backup_size_change": Metric(

@@ -22,12 +22,14 @@ from opsproof.nouns import (
     Model,
     Mount,
     Noun,
+    Partitioned,
     Pm2,
     Process,
     Queue,
     Rotation,
     Sshd,
     Systemd,
+    VectorIndex,
     userinfo,
 )
 
@@ -51,7 +53,9 @@ class Host(Model):
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     mounts: dict[str, Mount] = Field(default_factory=dict)
     databases: dict[str, Database] = Field(default_factory=dict)
+    partitioned: dict[str, Partitioned] = Field(default_factory=dict)
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
+    vector_indexes: dict[str, VectorIndex] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     broker: Broker | None = None
     queues: dict[str, Queue] = Field(default_factory=dict)
@@ -77,6 +81,10 @@ class Host(Model):
         for name, database in self.databases.items():
             if database.container and database.container not in self.containers:
                 raise ValueError(f"databases.{name} runs in {database.container}, which is no declared container")
+        return self
+
+    @model_validator(mode="after")
+    def _backs_up_what_it_has(self) -> "Host":
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
                 raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
@@ -85,13 +93,29 @@ class Host(Model):
                     f"backups.{name}: {backup.database} runs in no container whose image a drill could use"
                 )
             if backup.engine == "pgbackrest":
-                self._archive(name, self.databases[backup.database])
+                self._archive(name, backup.database)
         return self
 
-    def _archive(self, name: str, database: Database) -> None:
+    @model_validator(mode="after")
+    def _has_their_databases(self) -> "Host":
+        for name, table in self.partitioned.items():
+            if table.database not in self.databases:
+                raise ValueError(f"partitioned.{name} is of {table.database}, which is no declared database")
+        for name, index in self.vector_indexes.items():
+            if index.database not in self.databases:
+                raise ValueError(f"vector_indexes.{name} is in {index.database}, which is no declared database")
+            if index.budget >= self.databases[index.database].timeout:
+                raise ValueError(f"vector_indexes.{name}: its budget is not less than the timeout of its database")
+        return self
+
+    def _archive(self, name: str, database_name: str) -> None:
+        database = self.databases[database_name]
         if database.container:
             raise ValueError(f"backups.{name} is of a database in a container, and pgBackRest runs on the host")
-        database.archived()
+        if not database.archived:
+            raise ValueError(
+                f"backups.{name} has an archive of the log: give databases.{database_name} archived = true"
+            )
 
     @property
     def name(self) -> str:
@@ -136,11 +160,14 @@ NOUNS: dict[str, str] = {
     "database": "databases",
     "contained_database": "databases",
     "archived_database": "databases",
+    "partitioned": "partitioned",
     "backup": "backups",
     "dumped_backup": "backups",
     "archived_backup": "backups",
     "local_backup": "backups",
     "offsite_backup": "backups",
+    "vector_index": "vector_indexes",
+    "ivfflat_index": "vector_indexes",
     "container": "containers",
     "broker": "broker",
     "queue": "queues",
@@ -158,11 +185,12 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),
-    "archived_database": lambda database: database.is_archived,
+    "archived_database": lambda database: database.archived,
     "dumped_backup": lambda backup: backup.engine == "pg_dump",
     "archived_backup": lambda backup: backup.engine == "pgbackrest",
     "local_backup": lambda backup: bool(backup.folder),
     "offsite_backup": lambda backup: bool(backup.off_site),
+    "ivfflat_index": lambda index: index.method == "ivfflat",
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }

@@ -8,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
     create_model,
@@ -25,6 +24,11 @@ Duration = Annotated[
     BeforeValidator(lambda text: quantities.parse(text, "seconds")),
     Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
+]
+Size = Annotated[
+    float,
+    BeforeValidator(lambda text: quantities.parse(text, "bytes")),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *([kMGT]?B|[KMGT]iB)$"}),
 ]
 Words = Annotated[list[str], Field(min_length=1)]
 
@@ -155,17 +159,19 @@ class Database(Noun):
     password_env: str = Field("", description="environment variable that holds the password")
     password_file: str = Field("", description="file on the host whose first line is the password; needs ssh")
     container: str = Field("", description="the declared container that the server runs in")
+    standbys: list[str] = Field(default_factory=list, description="application_name of each standby that must be there")
+    archived: bool = Field(False, description="whether the write-ahead log must be archived")
     timeout: Duration = Field(5.0, description="of the connection and of each query")
-    _archived: bool = PrivateAttr(False)
-
-    @property
-    def is_archived(self) -> bool:
-        """Whether a declared backup of it has an archive of the write-ahead log."""
-        return self._archived
-
-    def archived(self) -> None:
-        """Says that a declared backup has one."""
-        self._archived = True
+    maintenance_user: str = Field("", description="the role that actions maintain it with")
+    maintenance_passfile: str = Field(
+        "", description="its libpq password file on the host, for a client that runs there"
+    )
+    superusers: list[str] = Field(default=["postgres"], description="roles that may do everything, and no others")
+    expiring_passwords: list[str] = Field(
+        default_factory=list, description="roles whose password expires, and no others"
+    )
+    large_table: Size = Field(100e6, description="tables smaller than that are not judged by their bloat")
+    large_index: Size = Field(50e6, description="indexes smaller than that are not judged by their bloat")
 
     @model_validator(mode="after")
     def _keeps_no_secret(self) -> "Database":
@@ -174,6 +180,15 @@ class Database(Noun):
         if self.password_env and self.password_file:
             raise ValueError("password_env and password_file are both given: one of them holds the password")
         return self
+
+
+class Partitioned(Noun):
+    """A table with a partition for each month, which somebody has to make in time."""
+
+    database: str = Field(description="the declared database")
+    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table")
+    by: Literal["month"] = Field("month", description="what one partition holds")
+    ahead: int = Field(1, ge=1, description="months after the running one that there must be partitions for")
 
 
 _WORD = r"^[A-Za-z0-9._-]*$"
@@ -263,6 +278,46 @@ def target(text: str) -> str:
     if ":" in userinfo(text) or (text.startswith("s3:") and userinfo(text)):
         raise ValueError("a place of copies holds credentials: they belong where opsproof runs")
     return text
+
+
+class InDatabase(Noun):
+    """Something in a declared database."""
+
+    database: str = Field(description="the declared database")
+
+
+class VectorIndex(InDatabase):
+    """An index of pgvector by its name, and the query of the application that it is there for."""
+
+    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table, as the catalogs write them")
+    column: str = Field(min_length=1, description="the column of vectors")
+    method: Literal["ivfflat", "hnsw"]
+    operator: Literal["<->", "<#>", "<=>", "<+>"] = Field(description="by which the application orders")
+    neighbours: int = Field(10, gt=0, le=1000, description="how many rows the application asks for: its LIMIT")
+    probes: int = Field(0, ge=0, description="ivfflat.probes as the application sets it; 0: it does not")
+    ef_search: int = Field(0, ge=0, description="hnsw.ef_search as the application sets it; 0: it does not")
+    filter: str = Field("", description="the column that the application's query compares with one value, if any")
+    sample: int = Field(100, ge=80, le=1000, description="rows whose neighbours are looked for")
+    budget: Duration = Field(
+        2.0, description="after which no more rows are looked at; less than the database's timeout"
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_method(self) -> "VectorIndex":
+        if (self.probes and self.method != "ivfflat") or (self.ef_search and self.method != "hnsw"):
+            raise ValueError("probes are for ivfflat, ef_search is for hnsw")
+        return self
+
+    def qualified(self, name: str) -> str:
+        """The index of that `name` with its schema, which is the table's."""
+        return f"{self.table.split('.')[0]}.{name}"
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        """The name and the value of what the application sets; both empty where it sets nothing."""
+        if self.probes:
+            return "ivfflat.probes", str(self.probes)
+        return ("hnsw.ef_search", str(self.ef_search)) if self.ef_search else ("", "")
 
 
 def userinfo(uri: str) -> str:

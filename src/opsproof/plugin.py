@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.database_client import DatabaseClient
 from opsproof.errors import InventoryError
 
@@ -31,14 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--inventory",
         type=Path,
-        default=Path(os.environ.get("OPSPROOF_INVENTORY", "inventory/metachat.toml")),
+        default=Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY)),
         metavar="FILE",
         help="hosts, what they run and their limits (default: $OPSPROOF_INVENTORY, then %(default)s)",
     )
     group.addoption(
         "--reports",
         type=Path,
-        default=Path(os.environ.get("OPSPROOF_REPORTS", "reports")),
+        default=Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS)),
         metavar="FOLDER",
         help="where reports and the history go (default: $OPSPROOF_REPORTS, then %(default)s)",
     )

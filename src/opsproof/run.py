@@ -84,7 +84,7 @@ class Run:
         outcome = yield
         report = outcome.get_result()
         if report.when == "call" or (report.when == "setup" and call.excinfo):
-            judge(item, call, report, self.inventory.waivers)
+            judge(item, call, report, self.inventory)
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """Shows verdicts in place of pytest's outcomes."""

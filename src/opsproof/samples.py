@@ -1,8 +1,9 @@
 """Counters that only grow, and how much one grew over a time span, as far as that can be said."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from opsproof.limits import AtLeast, Estimate
 from opsproof.quantities import show
@@ -18,6 +19,7 @@ class Counter:
     `quiet_since` is a time since which it has surely not grown, `grew` one at which it surely did,
     counted or not; None where neither is known. `reborn` says what it means that it counts anew.
     One that `falls` is none of what happened, but of what is there: it shrinks when that is cleared.
+    One is `shared` that has its birth in common with others, so that it moves when one of those is reset.
     """
 
     value: float
@@ -27,6 +29,7 @@ class Counter:
     grew: float | None = None
     reborn: str = "its source started again"
     falls: bool = False
+    shared: bool = False
 
 
 def increase_since(counter: Counter, last: Counter | None) -> float | Estimate | AtLeast:
@@ -40,6 +43,38 @@ def increase_since(counter: Counter, last: Counter | None) -> float | Estimate |
     if counter.grew is None or counter.grew <= last.now or isinstance(grown, Estimate):
         return grown
     return replace(grown, value=max(grown.value, 1.0)) if isinstance(grown, AtLeast) else max(grown, 1.0)
+
+
+class Growth(NamedTuple):
+    """What counters of one source counted, by name, since a moment in seconds since 1970."""
+
+    amounts: dict[str, float]
+    since: float
+
+
+def growths(counters: Mapping[str, Counter], earlier: Mapping[str, Sequence[Counter]]) -> list[Growth]:
+    """What counters with a common birth counted since the last of the `earlier` runs, or else since they began.
+
+    There are two answers where their birth moved and none has fallen: another one that shares it was reset, or they
+    were themselves and have outgrown what they were.
+    """
+    born = next(iter(counters.values())).born
+    anew = Growth({name: each.value for name, each in counters.items()}, born)
+    lasts = {name: readings[-1] for name in counters if (readings := earlier.get(name))}
+    if len(lasts) < len(counters):
+        return [anew]
+    since = next(iter(lasts.values())).now
+    moved = any(abs(each.born - born) >= 1 for each in lasts.values())
+    if any(counters[name].value < last.value for name, last in lasts.items()):
+        return [anew if moved else anew._replace(since=since)]
+    on = Growth({name: each.value - lasts[name].value for name, each in counters.items()}, since)
+    return [on, anew] if moved else [on]
+
+
+def within(values: Iterable[float]) -> float | Estimate:
+    """The value that is the same by each of the answers of `growths`, or the range of them."""
+    low, high = min(found := list(values)), max(found)
+    return low if low == high else Estimate(low, high, "the statistics were reset since the last run")
 
 
 def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:
@@ -61,7 +96,8 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
     if anew:
         # What it counts anew is surely of this span where the reading before it is.
         edge = counter.now - (2 - PUNCTUALITY) * span
-        least = grown + sum(later.value for earlier, later in anew if max(earlier.now, later.born) >= edge)
+        surely = [pair for pair in anew if max(pair[0].now, pair[1].born) >= edge]
+        least = grown + sum(_counted_anew(*pair, shared=counter.shared) for pair in surely)
         again = counter.reborn if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
         return AtLeast(least, f"{again}, and what it counted before is lost")
     if before:
@@ -71,6 +107,11 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
 
 def _goes_on(before: Counter, later: Counter) -> bool:
     return abs(before.born - later.born) < 1 and before.value <= later.value
+
+
+def _counted_anew(before: Counter, later: Counter, *, shared: bool) -> float:
+    """The least that it can have counted between two readings with different births."""
+    return later.value - before.value if shared and later.value >= before.value else later.value
 
 
 def _range(counter: Counter, oldest: Counter, span: float, *, known: bool) -> float | Estimate:

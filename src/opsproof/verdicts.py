@@ -33,7 +33,8 @@ class Verdict:
     """One check of one host, and what it found.
 
     `test` is the check with its parameter, `noun` the parameter without the host, `sentence` what
-    was found in one line, `advice` why it matters, `remedy` the command that repairs it.
+    was found in one line, `advice` why it matters, `remedy` the command that repairs it, with the words
+    `repaired_with` at its end.
     """
 
     test: str
@@ -43,6 +44,7 @@ class Verdict:
     sentence: str = ""
     advice: str = ""
     remedy: str = ""
+    repaired_with: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)

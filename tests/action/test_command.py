@@ -14,7 +14,7 @@ import pytest
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys
 from opsproof import action
-from opsproof.errors import MeasurementError, Refused
+from opsproof.errors import InventoryError, MeasurementError, Refused
 from opsproof.shell import argv
 
 class Make(action.Action):
@@ -27,6 +27,7 @@ class Make(action.Action):
         parser.add_argument("--instead", default="")
         parser.add_argument("--never", action="store_true")
         parser.add_argument("--broken", action="store_true")
+        parser.add_argument("--undeclared", action="store_true")
 
     def plan(self):
         (answer,) = self.work.ask(argv("test", "-d", self.options.folder))
@@ -41,6 +42,11 @@ class Make(action.Action):
             raise Refused("never")
         if self.options.broken:
             raise ZeroDivisionError("of the action's own making")
+
+    def prove(self, steps):
+        if self.options.undeclared:
+            raise InventoryError("no limit")
+        super().prove(steps)
 
 sys.exit(action.main(Make))
 '''
@@ -119,6 +125,7 @@ def test_what_is_applied_is_the_plan_and_then_nothing_is_left(run, journal, tmp_
         ("--never", ("never: nothing was changed", 3, "refused")),
         ("--instead=/nowhere/made", ("mkdir ended with status 1: ", 4, "failed")),
         ("--instead={0}/other", ("still to be done: make {0}/made: the steps ran", 5, "not repaired")),
+        ("--undeclared", ("the steps ran, and what they did cannot be measured: no limit", 5, "not repaired")),
     ],
 )
 def test_how_it_ends_is_told_by_status_sentence_and_journal(run, journal, tmp_path, more, end):

@@ -10,7 +10,9 @@ from bench import started
 from daily_round import daily_round
 from fleet import fleet
 from logs import logs
+from maintenance import maintenance
 from measure import REPOSITORY, Row, RunFailedError
+from monthly import monthly
 from restore import restore
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +24,20 @@ from startup import startup
 from lab import LabError
 
 BENCHMARKS = {
-    each.__name__: each for each in (daily_round, round_trips, ssh, fleet, logs, rotation, backup, startup, restore)
+    each.__name__: each
+    for each in (
+        daily_round,
+        monthly,
+        round_trips,
+        ssh,
+        fleet,
+        logs,
+        rotation,
+        backup,
+        startup,
+        restore,
+        maintenance,
+    )
 }
 RESULTS = REPOSITORY / "reports" / "bench.json"
 RUNS, QUICK_RUNS = 9, 3

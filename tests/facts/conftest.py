@@ -19,8 +19,11 @@ from opsproof.facts.processes import Processes, ProcessList
 from opsproof.models import Host
 from opsproof.shell import Answer
 from opsproof.shell import run as run_on
+from tests.facts.clusters import any_cluster, cluster, table
 from tests.facts.pm2 import Daemon, entry, said
 from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan
+
+__all__ = ["any_cluster", "cluster", "table"]
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import pytest
 
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import NounFact, ShellFact, SqlFact
+from opsproof.fact import NounFact, ShellFact, SqlFact, SqlNounFact
 from opsproof.facts import REGISTRY
 from opsproof.gathering import Gathering, Recording, write
 from opsproof.shell import Answer
 
-ON_HOSTS = sorted(name for name, fact in REGISTRY.items() if not issubclass(fact, SqlFact))
-IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, SqlFact))
+IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, (SqlFact, SqlNounFact)))
+ON_HOSTS = sorted(set(REGISTRY) - set(IN_DATABASES))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_a_database_does_not_answer_is_never_an_empty_fact(measured, fact, 
 def test_a_fact_says_what_its_value_means(fact):
     assert REGISTRY[fact].__doc__.splitlines()[0].endswith(".")
     assert fact == fact.lower()
-    assert issubclass(REGISTRY[fact], (ShellFact, NounFact, SqlFact))
+    assert issubclass(REGISTRY[fact], (ShellFact, NounFact, SqlFact, SqlNounFact))
 
 
 @pytest.mark.parametrize("fact", ON_HOSTS)

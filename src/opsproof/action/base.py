@@ -55,16 +55,26 @@ class Work:
             StepFailed: it did not end well, or nobody knows whether it did.
         """
         try:
-            (answer,) = shell.run(self.host, (stepwise(command),))
-            return answer.require(tool)
+            return self.attempt(command).require(tool)
         except MeasurementError as error:
             raise StepFailed(str(error)) from error
+
+    def attempt(self, command: Command) -> Answer:
+        """As `do`, for who judges the answer himself.
+
+        Raises:
+            HostUnreachable: nobody knows whether it ended.
+        """
+        (answer,) = shell.run(self.host, (stepwise(command),))
+        return answer
 
 
 class Action(ABC):
     """A change to one host; each script of actions/ declares one. Its `name` is the script's."""
 
     name: ClassVar[str]
+    applies: ClassVar[bool] = True
+    """Whether it can be applied; else it only shows what a person may do."""
 
     def __init__(self, work: Work, options: Namespace) -> None:
         self.work = work
@@ -85,6 +95,13 @@ class Action(ABC):
         Raises:
             MeasurementError: the host does not tell what is needed.
         """
+
+    def show(self, plan: list[str]) -> None:
+        """Shows the titles of the steps."""
+        if plan:
+            self.work.say(f"plan of {self.name} on {self.host.name}:")
+        for number, title in enumerate(plan, 1):
+            self.work.say(f"  {number}. {title}")
 
     def guard(self, steps: list[Step]) -> None:
         """Says no to `steps` before anything is changed.

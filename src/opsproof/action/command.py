@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.action import journal
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
@@ -71,6 +72,8 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     console = Console(markup=False, highlight=False, soft_wrap=True, quiet=options.json)
     course = Course(action, options.host or "")
+    if not action.applies:
+        course.message = "nothing was changed: it is for a person to decide"
     try:
         host = _host(load(options.inventory), options.host)
         course.host = host.name
@@ -97,13 +100,16 @@ def _parser(action: type[Action]) -> argparse.ArgumentParser:
         epilog="exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding is still there, 6 not measured",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    default = Path(os.environ.get("OPSPROOF_INVENTORY", "inventory/metachat.toml"))
-    reports = Path(os.environ.get("OPSPROOF_REPORTS", "reports"))
+    default = Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY))
+    reports = Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS))
     parser.add_argument("--inventory", type=Path, default=default, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--reports", type=Path, default=reports, metavar="FOLDER", help="of the journal (%(default)s)")
     parser.add_argument("--host", metavar="NAME", help="may be left out where the inventory has one host")
-    parser.add_argument("--apply", action="store_true", help="do what the plan says; without it nothing is changed")
-    parser.add_argument("--yes", action="store_true", help="do not ask before it begins")
+    if action.applies:
+        parser.add_argument("--apply", action="store_true", help="do what the plan says; without it nothing is changed")
+        parser.add_argument("--yes", action="store_true", help="do not ask before it begins")
+    else:
+        parser.set_defaults(apply=False, yes=False)
     parser.add_argument("--json", action="store_true", help="say it as one JSON object")
     action.add_arguments(parser)
     return parser
@@ -122,20 +128,13 @@ def _run(action: Action, course: Course) -> None:
     with held(action.host, whoami(action.name)) if action.options.apply else nullcontext():
         steps = action.plan()
         course.plan = [step.title for step in steps]
-        _show(action, course.plan)
+        action.show(course.plan)
         if not steps:
             course.end("nothing to do", "nothing to do")
         elif action.options.apply:
             action.guard(steps)
             _confirm(action)
             _apply(action, steps, course)
-
-
-def _show(action: Action, plan: list[str]) -> None:
-    if plan:
-        action.work.say(f"plan of {action.name} on {action.host.name}:")
-    for number, title in enumerate(plan, 1):
-        action.work.say(f"  {number}. {title}")
 
 
 def _confirm(action: Action) -> None:
@@ -166,7 +165,7 @@ def _apply(action: Action, steps: list[Step], course: Course) -> None:
         raise _first(failed)
     try:
         action.prove(steps)
-    except MeasurementError as error:
+    except (MeasurementError, InventoryError) as error:  # what is gone or undeclared: the host was changed all the same
         raise NotRepaired(f"the steps ran, and what they did cannot be measured: {error}") from error
     course.end("done", f"done and proven in {time.time() - course.began:.1f} s")
 
@@ -199,7 +198,7 @@ def _conclude(course: Course, options: argparse.Namespace, words: list[str] | No
             json.dumps({**said, "outcome": course.outcome, "message": course.message, "exit": course.status}) + "\n"
         )
     else:
-        stream = sys.stderr if course.status else sys.stdout
+        stream = sys.stdout if course.action.applies and not course.status else sys.stderr
         stream.write(f"{course.action.name}: {course.message}\n")
 
 

@@ -1,0 +1,41 @@
+"""Gathers the planner's statistics of tables: those that the monthly checks flag, those that --table names, or all.
+
+A partitioned table is analyzed as a whole, and with it each of its partitions: autovacuum does the latter alone.
+"""
+
+import sys
+from functools import partial
+
+from opsproof.action import Step, main
+from opsproof.facts.vacuum import TableUpkeep
+from opsproof.maintenance.tables import Name, named
+from opsproof.maintenance.upkeep import TablesAction
+from opsproof.quantities import show
+
+
+class Analyze(TablesAction):
+    """One ANALYZE for each table; what belongs to a partitioned one is done with that."""
+
+    name = "analyze"
+    mark = "analyzed"
+
+    def flagged(self) -> list[Name]:
+        """Tables that changed too much, were never analyzed, or lost their counters: those of TOAST it cannot bring."""
+        found = self.session.measure(TableUpkeep())
+        stale = [each for each in found.stale.rows if self.is_off("changed_rows", each.changed_share)]
+        lost = [each for each in found.uncounted if not each.is_toast]
+        return [named(name) for name in dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost))]
+
+    def plan(self) -> list[Step]:
+        """The smallest table first."""
+        self.found = self.choose()
+        alone = [each for each in self.found.leaves if not each.within]
+        titles = {each: f"analyze {each} ({show(each.bytes, 'bytes')})" for each in alone}
+        titles |= {each: f"analyze {each} as a whole, and each of its partitions" for each in self.found.roots}
+        return self.some(
+            [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(Analyze))

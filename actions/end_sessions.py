@@ -1,0 +1,83 @@
+"""Ends sessions of a database that have been idle for 30 minutes, idle in a transaction too long, or at work for 10.
+
+What is too long in a transaction, the inventory's limit of transaction_idle says.
+
+Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
+replication, vacuums and other maintenance are left alone, and so are listeners and opsproof's own sessions. So is a
+session that did something else meanwhile. Any of --idle, --in-transaction and --running leaves the others out.
+"""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+
+from opsproof.action import Step, main
+from opsproof.errors import InventoryError, NotRepaired
+from opsproof.maintenance import sessions
+from opsproof.maintenance.base import Maintaining, duration
+from opsproof.maintenance.sessions import Connection, Patience
+
+IDLE_S, RUNNING_S = 1800.0, 600.0
+"""As the runbook has it."""
+
+
+class EndSessions(Maintaining):
+    """One step for each session."""
+
+    name = "end_sessions"
+    waits = False
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which sessions, and how much time they get."""
+        super().add_arguments(parser)
+        parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
+        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so within a transaction")
+        parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
+        parser.add_argument(
+            "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"
+        )
+
+    def plan(self) -> list[Step]:
+        """The oldest first; what is left alone is said."""
+        self.require_sight()
+        given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
+        found = sessions.look(self.session, self._usual() if given == Patience(None, None, None) else given)
+        for each in found:
+            if each.spared:
+                self.work.say(f"left alone, because {each.spared}: {each}")
+            elif why := sessions.denial(each, self.session.client.user):
+                self.leave_out(why)
+        self.ending = [each for each in found if each.may and not each.spared]
+        return self.some([self._ending(each) for each in self.ending])
+
+    def _ending(self, connection: Connection) -> Step:
+        end = partial(sessions.end, self.session, connection, self.options.grace)
+        return Step(f"end {connection}", end, (str(connection.pid),))
+
+    def _usual(self) -> Patience:
+        rule = self.limit("transaction_idle").must
+        bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
+        if not bounds:
+            raise InventoryError("limits.transaction_idle has no upper bound that must hold")
+        return Patience(IDLE_S, min(bounds), RUNNING_S)
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is in the way: a standby's sessions can be ended too."""
+        del steps
+
+    def prove(self, steps: list[Step]) -> None:
+        """None of them is there as it was.
+
+        Raises:
+            NotRepaired: one is, or was left out.
+        """
+        del steps
+        if left := [each for each in self.ending if sessions.is_there(self.session, each)]:
+            raise NotRepaired(f"still there: {', '.join(map(str, left))}")
+        self.measured |= {"ended": len(self.ending)}
+        self.require_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main(EndSessions))

@@ -1,0 +1,166 @@
+"""Rebuilds indexes while everybody reads and writes: those that the monthly checks flag, or those that --index names.
+
+Vector indexes are built with what memory and processors the host has to spare. --retune gives an ivfflat index as
+many lists as its rows ask for: a replacement is built beside it, and takes its name. What an interrupted build left
+is dropped first, whoever began it, unless somebody is at work on it.
+"""
+
+import sys
+from argparse import ArgumentParser
+from functools import cached_property, partial
+
+from opsproof.action import Step, main
+from opsproof.errors import InventoryError, NotRepaired, Refused
+from opsproof.history import History
+from opsproof.maintenance import flagged, indexes
+from opsproof.maintenance.base import Maintaining
+from opsproof.maintenance.flagged import Reasons
+from opsproof.maintenance.indexes import Index, Indexes
+from opsproof.maintenance.machine import machine, outlook
+from opsproof.maintenance.rebuild import Builder, replacement
+from opsproof.maintenance.tables import named
+from opsproof.quantities import show
+
+NEAR = 0.1
+"""A number of lists that differs from the ideal one by no more than this share is as good."""
+
+
+class Reindex(Maintaining):
+    """Sweeps what is left, then rebuilds one index after another."""
+
+    name = "reindex"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """Which indexes, and whether their lists are to become others."""
+        super().add_arguments(parser)
+        parser.add_argument("--index", action="append", metavar="NAME", help="schema.index; may be given several times")
+        parser.add_argument(
+            "--retune", action="store_true", help="give ivfflat indexes as many lists as their rows ask for"
+        )
+
+    @cached_property
+    def builder(self) -> Builder:
+        """What builds."""
+        return Builder(self.session, self.server, machine(self.work, self.session.client))
+
+    def plan(self) -> list[Step]:
+        """What is left of earlier builds goes first."""
+        self.require_sight()
+        self.reasons = self._reasons()
+        self.found = self._possible(indexes.look(self.session, self.reasons))
+        needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
+        usable = [each.name for each in self.found.left if each.valid and each.name in needed]
+        steps = [self._sweeping(each) for each in self.found.left if each.name not in usable]
+        for each in self.found.chosen:
+            steps += self._building(each, built=replacement(each) in usable)
+        return self.some(steps)
+
+    def _possible(self, found: Indexes) -> Indexes:
+        """Without what nobody named and what cannot be done: the rest does not wait for it."""
+        if self.options.index:
+            tables = {each.place[0] for each in found.chosen}
+            return Indexes(found.chosen, tuple(each for each in found.left if each.owned or each.place[0] in tables))
+        chosen = tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each)))
+        return Indexes(chosen, tuple(each for each in found.left if self._is_possible(each, "")))
+
+    def _is_possible(self, index: Index, hindrance: str) -> bool:
+        if why := hindrance or self._denial(index):
+            self.leave_out(f"{index} {why}")
+        return not why
+
+    def _hindrance(self, index: Index) -> str:
+        """Why it cannot be done, whoever asks; empty where it can."""
+        if self.options.retune and index.attached:
+            return "belongs to the index of a partitioned table, and no other can take its place"
+        return index.hindrance
+
+    def _denial(self, index: Index) -> str:
+        """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
+        if index.owned:
+            return ""
+        return f"belongs to {index.owner}: GRANT {index.owner} TO {self.session.client.user}"
+
+    def _reasons(self) -> Reasons:
+        if self.options.index:
+            return dict.fromkeys(map(named, self.options.index), "")
+        if self.options.retune:
+            return flagged.unsuited(self)
+        history = History(self.options.reports / "history.sqlite")
+        return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
+
+    def _is_off(self, index: Index) -> bool:
+        """Whether it is to have other lists."""
+        if not self.options.retune:
+            return False
+        if index.lists is None:
+            raise InventoryError(f"--retune: {index} has no lists: it is {index.method}")
+        return abs(index.lists - index.ideal_lists) > max(1, NEAR * index.ideal_lists)
+
+    def _sweeping(self, index: Index) -> Step:
+        title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
+        return Step(title, partial(self.builder.drop, index), index.place[:1])
+
+    def _building(self, index: Index, *, built: bool) -> list[Step]:
+        how = outlook(self.builder.settings(index))
+        if not self.options.retune:
+            why = f", {reason}" if (reason := self.reasons.get(index.key)) else ""
+            title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{why}): {how}"
+            return [Step(title, partial(self.builder.rebuild, index), index.place)]
+        if not self._is_off(index):
+            return []
+        lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows, {how}"
+        title = f"build a second {index}: {lists}"
+        build = Step(title, partial(self.builder.build_replacement, index), index.place)
+        return [
+            *([] if built else [build]),
+            Step(f"give it the name of {index}", partial(self.builder.swap, index), index.place),
+            Step("drop what had that name before", partial(self.builder.drop_retired, index), index.place),
+        ]
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that cannot come to its end."""
+        super().guard(steps)
+        for each in (*self.found.chosen, *self.found.left):
+            if denial := self._denial(each):
+                raise Refused(f"{each} {denial}")
+        for each in self.found.chosen:
+            self._require_buildable(each)
+        flagged.require_limits(self, {each.key for each in self.found.chosen})
+
+    def _require_buildable(self, index: Index) -> None:
+        if index.building:
+            raise Refused(
+                f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
+            )
+        if hindrance := self._hindrance(index):
+            raise Refused(f"{index} {hindrance}")
+        self.builder.require_room(index)
+
+    def prove(self, steps: list[Step]) -> None:
+        """Each index is valid and another one than before, finds what it should, and nothing is left over.
+
+        Raises:
+            NotRepaired: it is not so.
+            MeasurementError: that cannot be told.
+        """
+        del steps
+        before = {each.oid: each for each in self.found.chosen}
+        found = self._possible(indexes.look(self.session, [each.key for each in before.values()]))
+        self.measured["bytes_before"] = sum(each.bytes for each in before.values())
+        self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
+        if wrong := self._wrong(found, before) or flagged.recalls(self, {each.key for each in found.chosen}):
+            raise NotRepaired("; ".join(wrong))
+        self.require_all()
+
+    def _wrong(self, found: Indexes, before: dict[int, Index]) -> list[str]:
+        wrong = [f"{each} is still there" for each in found.left]
+        wrong += flagged.still_broken(self, {*self.reasons, *(each.key for each in found.chosen)})
+        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
+        if not self.options.retune:
+            wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]
+        return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main(Reindex))

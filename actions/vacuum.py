@@ -1,0 +1,93 @@
+"""Vacuums and analyzes tables: those that the monthly checks flag, those that --table names, or all.
+
+Partitioned tables are vacuumed by their leaves. It is refused while a transaction, a prepared transaction, a
+replication slot or a standby needs the dead rows still, and says which. No lock of it makes others wait. --freeze
+lets old transaction IDs be forgotten: without --table or --all of the tables where they are too old.
+"""
+
+import sys
+from argparse import ArgumentParser
+from functools import partial
+
+from opsproof.action import Step, main
+from opsproof.errors import Refused
+from opsproof.facts.indexes import StatisticsEpoch
+from opsproof.facts.vacuum import TableUpkeep, VacuumHorizons
+from opsproof.maintenance import tables
+from opsproof.maintenance.machine import machine
+from opsproof.maintenance.tables import Name, Table, named
+from opsproof.maintenance.upkeep import TablesAction
+from opsproof.quantities import show
+
+
+class Vacuum(TablesAction):
+    """One VACUUM for each table; then the statistics of whole partitioned tables."""
+
+    name = "vacuum"
+    mark = "vacuumed"
+
+    @classmethod
+    def add_arguments(cls, parser: ArgumentParser) -> None:
+        """How."""
+        super().add_arguments(parser)
+        parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
+        parser.add_argument("--parallel", type=int, metavar="N", help="processes for indexes; else the server's")
+
+    def flagged(self) -> list[Name]:
+        """Tables with too many dead rows, or too long without a vacuum; with --freeze, with transactions too old."""
+        if self.options.freeze:
+            everything = tables.look(self.session, "all").leaves
+            return [each.key for each in everything if self._is_old(each)]
+        found = self.session.measure(TableUpkeep())
+        dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
+        epoch = self.session.measure(StatisticsEpoch())
+        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
+        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted))]
+
+    def _is_old(self, table: Table) -> bool:
+        return self.is_off("transaction_age", table.age) or self.is_off("multixact_age", table.multixacts)
+
+    def plan(self) -> list[Step]:
+        """The smallest table first."""
+        self.found = self.choose()
+        vacuums = [
+            Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each), (str(each),))
+            for each in self.found.leaves
+        ]
+        whole = [
+            Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
+            for each in self.found.roots
+        ]
+        return self.some([*vacuums, *whole])
+
+    def _vacuum(self, table: Table) -> None:
+        words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
+        if self.workers is not None:
+            words.append(f"PARALLEL {self.workers}")
+        self.execute(f"VACUUM ({', '.join(words)})", table)
+
+    def guard(self, steps: list[Step]) -> None:
+        """Nothing is begun that would be of no use."""
+        super().guard(steps)
+        horizon = self.session.measure(VacuumHorizons())
+        for each in horizon.holds:
+            held = each.since_s is not None and self.is_off("vacuum_held", each.since_s)
+            replica = each.kind in ("slot", "standby") and self.is_off("replica_held", each.transactions)
+            if held or replica:
+                raise Refused(f"dead rows cannot be removed: {each} needs them still")
+        self.workers = self._workers()
+
+    def _workers(self) -> int | None:
+        """None where the server decides: workers that share memory need as much of it as the server lets them take."""
+        if self.options.parallel is not None:
+            return int(self.options.parallel)
+        found = machine(self.work, self.session.client)
+        return 0 if found.processors and not found.shares(self.server.memory_bytes) else None
+
+
+def _state(table: Table) -> str:
+    return f"{show(table.bytes, 'bytes')}, {table.dead or 0} dead rows, transactions {table.age} old"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Vacuum))

@@ -1,0 +1,72 @@
+"""Vector indexes find what is nearest, at a price that the host can pay."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+REBUILD = pytest.mark.remedy("reindex.py", "--apply")
+
+
+@pytest.mark.weekly
+@REBUILD
+def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, evidence, repair_with):
+    """Without it every search compares all vectors; while it is half built too."""
+    state, declared = vector_indexes[vector_index], host.vector_indexes[vector_index]
+    remembered(state.readings)
+    repair_with("--database", [declared.database])
+    repair_with("--index", [state.name])
+    evidence("index", [f"{state.name}: {state.method}, {'valid' if state.valid else 'not valid'}"])
+    assert state.valid, f"{vector_index} is not valid"
+    assert state.method == declared.method, f"{vector_index} is of method {state.method}, not {declared.method}"
+
+
+@pytest.mark.remedy("reindex.py", "--retune", "--apply")
+def test_lists_suit_the_rows(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
+    """Too few lists are long ones to read; too many split neighbours between them."""
+    state = vector_indexes[ivfflat_index]
+    repair_with("--database", [host.vector_indexes[ivfflat_index].database])
+    repair_with("--index", [state.name])
+    evidence("lists", [f"{state.lists} lists for {state.rows} rows"])
+    assert state.lists_ratio in allowed.vector_lists
+
+
+@REBUILD
+def test_rows_have_not_outgrown_the_index(
+    vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with
+):
+    """IVFFlat divides space by the rows it was built on: those that came later may lie anywhere."""
+    state = vector_indexes[vector_index]
+    repair_with("--database", [host.vector_indexes[vector_index].database])
+    repair_with("--index", [state.name])
+    evidence("rows", [f"{state.rows} are there now"])
+    assert state.new_rows(remembered(state.readings)) in allowed.vector_new_rows
+
+
+@REBUILD
+def test_vector_index_is_rebuilt_monthly(
+    vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with
+):
+    """The runbook has it rebuilt on the first Sunday of a month."""
+    state = vector_indexes[vector_index]
+    repair_with("--database", [host.vector_indexes[vector_index].database])
+    repair_with("--index", [state.name])
+    evidence("build", [f"file {state.build} of {state.name}"])
+    assert state.age_s(remembered(state.readings)) in allowed.vector_age
+
+
+@pytest.mark.remedy("psql", "-c", "ALTER EXTENSION vector UPDATE")
+def test_vector_release_has_no_known_fault(vector_indexes, vector_index, allowed, evidence):
+    """Install the current package, then ALTER EXTENSION vector UPDATE; indexes of HNSW are to be rebuilt."""
+    state = vector_indexes[vector_index]
+    evidence("pgvector", [f"release {state.library} on the server, {state.extension} in the database"])
+    assert state.release in allowed.vector_release
+
+
+@pytest.mark.remedy("psql")
+def test_next_build_fits_into_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
+    """IVFFlat fails to build without it, HNSW takes many times as long; shm_size of a container must follow."""
+    state = vector_indexes[vector_index]
+    evidence("memory", [f"{state.build_bytes / 2**20:.1f} MiB of {state.maintenance_bytes / 2**20:.0f} MiB"])
+    setting = f"ALTER SYSTEM SET maintenance_work_mem = '{state.build_setting_mb}MB'"
+    repair_with("-c", [setting, "SELECT pg_reload_conf()"])
+    assert state.build_memory in allowed.vector_build_memory

@@ -1,0 +1,18 @@
+"""Tables stay of a size that can be vacuumed, dumped and rebuilt in a night."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+
+@pytest.mark.remedy(
+    "psql", "-c", "SELECT oid::regclass, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' ORDER BY 2 DESC"
+)
+def test_largest_table_can_be_maintained(relation_sizes, database, allowed, evidence, remembered):
+    """Maintenance takes longer with every gigabyte: partition it, or let old rows go."""
+    sizes = relation_sizes[database]
+    earlier = remembered(sizes.readings)
+    evidence("the database", sizes.lines((sizes.whole,), earlier))
+    evidence("largest tables", sizes.lines(sizes.tables, earlier))
+    evidence("largest indexes", sizes.lines(sizes.indexes, earlier))
+    assert sizes.largest_bytes in allowed.table_size

@@ -1,0 +1,45 @@
+"""A database does its work in memory, and to its end."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+COUNTERS = pytest.mark.remedy("psql", "-c", "SELECT * FROM pg_stat_database WHERE datname = current_database()")
+
+
+@COUNTERS
+def test_blocks_are_found_in_memory(database_traffic, database, allowed, evidence, remembered):
+    """What is not in shared buffers is read from the disk; with too little traffic it is not judged."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("blocks", traffic.evidence(earlier, "blocks found in memory", "blocks read"))
+    hits = traffic.hits(earlier)
+    assert hits is None or hits in allowed.blocks_in_memory
+
+
+@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_temp_files = '10MB'", "-c", "SELECT pg_reload_conf()")
+def test_temporary_files_are_small(database_traffic, database, allowed, evidence, remembered):
+    """Sorting and hashing that exceed work_mem go by way of the disk: log_temp_files names the queries."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("temporary files", traffic.evidence(earlier, "temporary files", "temporary bytes"))
+    assert traffic.temporary_bytes(earlier) in allowed.temporary_bytes
+
+
+@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_lock_waits = on", "-c", "SELECT pg_reload_conf()")
+def test_no_deadlock_happened(database_traffic, database, allowed, evidence, remembered):
+    """In each somebody's work was thrown away: the server's log has both statements."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("deadlocks", traffic.evidence(earlier, "deadlocks"))
+    assert traffic.deadlocks_an_hour(earlier) in allowed.deadlock_rate
+    assert traffic.deadlocks(earlier) in allowed.deadlocks
+
+
+@COUNTERS
+def test_transactions_are_committed(database_traffic, database, allowed, evidence, remembered):
+    """Who rolls back has failed at something: the server's log says at what; too few are not judged."""
+    traffic = database_traffic[database]
+    earlier = remembered(traffic.counters)
+    evidence("transactions", traffic.evidence(earlier, "transactions committed", "transactions rolled back"))
+    rollbacks = traffic.rollbacks(earlier)
+    assert rollbacks is None or rollbacks in allowed.rollbacks

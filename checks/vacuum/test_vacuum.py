@@ -1,0 +1,73 @@
+"""Dead rows are removed in time, by autovacuum, and nothing keeps it from doing so."""
+
+import pytest
+
+pytestmark = pytest.mark.monthly
+
+
+@pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
+def test_dead_rows_are_few(table_upkeep, database, allowed, evidence, repair_with):
+    """They slow every query down and make tables grow: autovacuum does not keep up, or does not come."""
+    found = table_upkeep[database]
+    evidence("tables with many dead rows", found.dead.lines)
+    repair_with("--table", found.dead.tables)
+    assert found.dead_share in allowed.dead_rows
+    assert found.backlog in allowed.dead_rows_waiting
+    found.require_counted()
+
+
+@pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
+def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, evidence, repair_with):
+    """Tables with enough dead or new rows for autovacuum, which has not been there for long."""
+    found = table_upkeep[database]
+    evidence("tables that wait for a vacuum", found.overdue.lines)
+    repair_with("--table", found.overdue.tables)
+    assert found.vacuum_age_s(statistics_epoch[database]) in allowed.vacuum_age
+    found.require_counted()
+
+
+@pytest.mark.remedy("psql")
+def test_autovacuum_is_on(database_servers, database, evidence, repair_with, repair_with_sql):
+    """Without it, or without the counters that it goes by, nothing removes dead rows: set it on and reload."""
+    off = database_servers[database].off("autovacuum", "track_counts")
+    evidence("switched off", [f"again: SHOW {each}" for each in off])
+    repair_with_sql("ALTER SYSTEM SET {name} = on", off)
+    repair_with("-c", ["SELECT pg_reload_conf()"])
+    assert not off, f"{' and '.join(off)} of {database} is off"
+
+
+@pytest.mark.remedy("psql")
+def test_no_table_is_left_to_itself(table_upkeep, database, evidence, repair_with_sql):
+    """Somebody meant to switch autovacuum on again: ALTER TABLE ... RESET (autovacuum_enabled)."""
+    left_out = table_upkeep[database].left_out
+    evidence("tables without autovacuum", left_out.lines)
+    repair_with_sql("ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)", left_out.tables)
+    assert not left_out.rows, f"autovacuum is off for {', '.join(each.name for each in left_out.rows[:3])}"
+
+
+@pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
+def test_transaction_ids_are_far_from_running_out(transaction_ages, database, allowed, evidence):
+    """The server refuses to write when they do, about 2.1 billion on; of another database, vacuumdb --freeze NAME."""
+    evidence("the oldest", transaction_ages[database].found.lines)
+    assert transaction_ages[database].transactions in allowed.transaction_age
+
+
+@pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
+def test_multixacts_are_far_from_running_out(transaction_ages, database, allowed, evidence):
+    """They number the locks that several transactions share, and run out as transaction IDs do."""
+    evidence("the oldest", transaction_ages[database].found.lines)
+    assert transaction_ages[database].multixacts in allowed.multixact_age
+
+
+@pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
+def test_nothing_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
+    """VACUUM removes nothing that an open transaction may still see: end it, or ROLLBACK PREPARED, or drop the slot."""
+    evidence("what needs old rows", vacuum_horizons[database].found.lines)
+    assert vacuum_horizons[database].held_s in allowed.vacuum_held
+
+
+@pytest.mark.remedy("psql", "-c", "SELECT slot_name, active, xmin, catalog_xmin FROM pg_replication_slots")
+def test_no_replica_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
+    """A slot whose consumer is gone keeps dead rows, and the log, for ever: SELECT pg_drop_replication_slot(...)."""
+    evidence("what needs old rows", vacuum_horizons[database].found.lines)
+    assert vacuum_horizons[database].replica_transactions in allowed.replica_held

@@ -1,0 +1,168 @@
+"""Faults of indexes: broken ones, superfluous ones, missing ones."""
+
+import sqlite3
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import psycopg
+
+from lab import Lab
+from lab.faults.fault import fault, wait_until
+
+CHECKS = (
+    "test_indexes_are_valid",
+    "test_no_index_is_left_over",
+    "test_no_index_is_superfluous",
+    "test_indexes_are_used",
+    "test_foreign_keys_are_indexed",
+    "test_tables_have_a_primary_key",
+    "test_large_tables_are_read_by_index",
+)
+MONTH_S = 31 * 86400
+_EPOCH_2000 = 946684800
+
+
+@contextmanager
+def _cut_off(lab: Lab, statement: str) -> Iterator[None]:
+    """Somebody builds, waits for a transaction that is open, and loses patience."""
+    with lab.connect() as other, lab.connect() as builder:
+        with other.transaction():
+            other.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
+            builder.execute("SET statement_timeout = '1s'")
+            with suppress(psycopg.errors.QueryCanceled):
+                builder.execute(statement.encode())
+        yield
+        builder.execute("RESET statement_timeout")
+
+
+@contextmanager
+def _table(lab: Lab, definition: str, rows: str) -> Iterator[None]:
+    """A table `extra` that is filled and looked after, and gone afterwards."""
+    with lab.connect() as admin:
+        admin.execute(f"CREATE TABLE extra ({definition})".encode())
+        admin.execute(f"INSERT INTO extra {rows}".encode())
+        admin.execute("VACUUM (ANALYZE) extra")
+        yield
+        admin.execute("DROP TABLE extra")
+
+
+@fault(failed=("test_indexes_are_valid",))
+def index_build_cancelled(lab: Lab) -> Iterator[None]:
+    """CREATE INDEX CONCURRENTLY was cancelled while it waited: the index stays, and is invalid."""
+    with _cut_off(lab, "CREATE INDEX CONCURRENTLY webhooks_url_idx ON webhooks (url)"), lab.connect() as admin:
+        yield
+        admin.execute("DROP INDEX webhooks_url_idx")
+
+
+@fault(failed=("test_no_index_is_left_over",))
+def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
+    """REINDEX CONCURRENTLY was cancelled while it waited: its new index stays beside the old one."""
+    with _cut_off(lab, "REINDEX INDEX CONCURRENTLY webhooks_pkey"), lab.connect() as admin:
+        yield
+        admin.execute("DROP INDEX webhooks_pkey_ccnew")
+
+
+@fault(may=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"))
+def index_build_running(lab: Lab) -> Iterator[None]:
+    """An index that somebody is building is not valid yet, and nothing is wrong with it."""
+    with lab.connect() as other, lab.connect() as builder, lab.connect() as admin:
+        with other.transaction():
+            other.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
+            builder.pgconn.send_query(b"CREATE INDEX CONCURRENTLY webhooks_url_idx ON webhooks (url)")
+            query = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+            wait_until(lambda: admin.execute(query).fetchone() == (1,), "the index is being built")
+            yield
+        wait_until(lambda: admin.execute(query).fetchone() == (0,), "the index is built")
+        builder.close()
+        admin.execute("DROP INDEX webhooks_url_idx")
+
+
+@fault(warned=("test_no_index_is_superfluous",))
+def index_twice(lab: Lab) -> Iterator[None]:
+    """Two migrations made the same index under two names."""
+    with lab.connect() as admin:
+        admin.execute('CREATE INDEX events_again_idx ON events ("tenantId", "createdAt")')
+        yield
+        admin.execute("DROP INDEX events_again_idx")
+
+
+@fault(warned=("test_no_index_is_superfluous",))
+def index_begins_another(lab: Lab) -> Iterator[None]:
+    """An index on the first column of a longer one."""
+    with lab.connect() as admin:
+        admin.execute('CREATE INDEX events_tenant_idx ON events ("tenantId")')
+        yield
+        admin.execute("DROP INDEX events_tenant_idx")
+
+
+@fault(warned=("test_indexes_are_used",), may=("test_errors_are_few", "test_log_is_written"))
+def index_never_used(lab: Lab) -> Iterator[None]:
+    """Nobody has asked for events by type in a month: the server's statistics and our record are dated back.
+
+    An index of some rows serves no count of all.
+    """
+    with lab.connect() as admin:
+        admin.execute("CREATE INDEX events_type_idx ON events (type, id) WHERE type <> ''")
+        (transaction,) = admin.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone() or (
+            0,
+        )
+    moment = time.time() - MONTH_S
+    row = ("lab", "metachat", "transactions", transaction, 0.0, moment)
+    _record(lab, "INSERT INTO samples SELECT max(id), ?, ?, ?, ?, ?, ? FROM runs", row)
+    _date_statistics(lab, -MONTH_S)
+    yield
+    _date_statistics(lab, MONTH_S)
+    _record(lab, "DELETE FROM samples WHERE metric = 'transactions' AND taken = ?", (moment,))
+    with lab.connect() as admin:
+        admin.execute("DROP INDEX events_type_idx")
+
+
+def _date_statistics(lab: Lab, seconds: int) -> None:
+    """Moves the moments since which the server counts, in the file that it keeps while stopped, and in our record."""
+    with lab.connect() as admin:
+        query = """SELECT DISTINCT (extract(epoch FROM unnest(ARRAY[d.stats_reset, a.stats_reset])) * 1000000)::bigint
+                     FROM pg_stat_database d, pg_stat_archiver a WHERE d.datname = current_database()"""
+        moments_us = [int(str(each)) for (each,) in admin.execute(query) if each is not None]
+    lab.stop_database()
+    file = lab.server.data / "pg_stat" / "pgstat.stat"
+    content = file.read_bytes()
+    for each in moments_us:
+        before = each - _EPOCH_2000 * 1_000_000
+        content = content.replace(struct.pack("<q", before), struct.pack("<q", before + seconds * 1_000_000))
+    file.write_bytes(content)
+    lab.up()
+    for each in moments_us:
+        _record(lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 0.00001", (seconds, each / 1e6))
+
+
+def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:
+    with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as record, record:
+        record.execute(statement, values)
+
+
+@fault(warned=("test_foreign_keys_are_indexed",))
+def foreign_key_without_index(lab: Lab) -> Iterator[None]:
+    """A table of 12 MB refers to tenants, and each tenant that is deleted has it read whole."""
+    rows = """SELECT n, 'ten' || lpad((1 + n % 200)::text, 5, '0'), repeat('x', 100) FROM generate_series(1, 80000) n"""
+    definition = 'id integer PRIMARY KEY, "tenantId" text REFERENCES tenants, body text'
+    with _table(lab, definition, rows):
+        yield
+
+
+@fault(warned=("test_tables_have_a_primary_key",))
+def table_without_primary_key(lab: Lab) -> Iterator[None]:
+    """Rows that nobody can tell apart."""
+    with _table(lab, "id integer, body text", "SELECT n, 'x' FROM generate_series(1, 100) n"):
+        yield
+
+
+@fault(failed=("test_large_tables_are_read_by_index",))
+def large_table_read_whole(lab: Lab) -> Iterator[None]:
+    """A query by a column without an index, asked often."""
+    with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):
+        with lab.connect() as session:
+            for number in range(200):
+                session.execute("SELECT count(*) FROM extra WHERE body = %s", (str(number),))
+        yield

@@ -1,0 +1,63 @@
+"""Faults of those that take the write-ahead log away."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+from lab import Lab
+from lab.faults.fault import fault, wait_until
+from lab.postgres import SUPERUSER
+
+CHECKS = ("test_replication_slots_are_used", "test_standbys_keep_up", "test_log_is_archived")
+LOGGED = ("test_errors_are_few", "test_log_is_written")
+
+
+@fault(failed=("test_replication_slots_are_used",))
+def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
+    """A standby was taken away, and its slot was not."""
+    with lab.connect() as admin:
+        admin.execute("SELECT pg_create_physical_replication_slot('forgotten', true)")
+        yield
+        admin.execute("SELECT pg_drop_replication_slot('forgotten')")
+
+
+@fault(warned=("test_standbys_keep_up",))
+def standby_hangs(lab: Lab) -> Iterator[None]:
+    """A receiver of the log is halted: its connection stays, and its last word was that all is well."""
+    folder = lab.home / "received"
+    folder.mkdir()
+    words = [str(lab.layout.bin / "pg_receivewal"), "-h", "127.0.0.1", "-p", str(lab.postgres_port), "-U", SUPERUSER]
+    environment = {**os.environ, "PGPASSFILE": str(lab.layout.secrets / "pgpass-metachat")}
+    receiver = subprocess.Popen([*words, "-D", str(folder), "--status-interval=1"], env=environment)
+    with lab.connect() as admin:
+        query = "SELECT count(*) FROM pg_stat_replication WHERE write_lsn = pg_current_wal_lsn()"
+        wait_until(lambda: admin.execute(query).fetchone() == (1,), "the receiver has the log")
+        receiver.send_signal(signal.SIGSTOP)
+        admin.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
+        time.sleep(16)
+        yield
+    receiver.kill()
+    receiver.wait()
+    shutil.rmtree(folder)
+
+
+@fault(failed=("test_log_is_archived",), may=LOGGED)
+def archiving_fails(lab: Lab) -> Iterator[None]:
+    """The log shall be archived, and the command for it fails."""
+    with lab.connect() as admin:
+        admin.execute("ALTER SYSTEM SET archive_mode = on")
+        admin.execute("ALTER SYSTEM SET archive_command = 'false'")
+    lab.stop_database()
+    lab.up()
+    with lab.connect() as admin:
+        admin.execute("SELECT pg_switch_wal()")
+        query = "SELECT count(*) FROM pg_stat_archiver WHERE failed_count > 0"
+        wait_until(lambda: admin.execute(query).fetchone() == (1,), "archiving has failed")
+        yield
+        admin.execute("ALTER SYSTEM RESET archive_mode")
+        admin.execute("ALTER SYSTEM RESET archive_command")
+    lab.stop_database()
+    lab.up()

@@ -1,0 +1,221 @@
+"""Faults of the database server: its settings, pages, version, extensions, roles, keys and partitions."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from lab import Lab
+from lab.faults.fault import fault
+from lab.faults.vacuum import DATABASE, RESTARTED, setting, table
+from lab.layout import REPOSITORY
+
+RELEASES = REPOSITORY / "src" / "opsproof" / "facts" / "postgres_releases.json"
+KEYS = f"test_keys_are_left[{DATABASE}]"
+MESSAGES = "lab-messages"
+
+
+@fault(failed=(KEYS,))
+def sequence_near_its_end(lab: Lab) -> Iterator[None]:
+    """An identity of type integer has counted to 85 of a hundred."""
+    made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
+    with table(lab, "tickets", made, "SELECT setval('tickets_id_seq', 1825361100)"):
+        yield
+
+
+@fault(warned=(KEYS,))
+def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
+    """The sequence has room for ever, and the column that its values go to has not."""
+    made = (
+        "CREATE SEQUENCE number AS bigint",
+        "CREATE TABLE tickets (id integer PRIMARY KEY DEFAULT nextval('number'))",
+    )
+    owned = "ALTER SEQUENCE number OWNED BY tickets.id"
+    with table(lab, "tickets", *made, owned, "SELECT setval('number', 1503238553)"):
+        yield
+
+
+@fault(unknown=(KEYS,))
+def sequence_hidden(lab: Lab) -> Iterator[None]:
+    """Somebody took back what the monitor may read."""
+    made = ("CREATE TABLE tickets (id serial PRIMARY KEY)", "REVOKE ALL ON tickets_id_seq FROM opsproof_monitor")
+    with table(lab, "tickets", *made):
+        yield
+
+
+def _month(ahead: int) -> tuple[datetime, datetime]:
+    """The month that comes after so many, or before, from its beginning to its end."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    numbers = (now.year * 12 + now.month - 1 + ahead + each for each in (0, 1))
+    start, end = (datetime(each // 12, each % 12 + 1, 1) for each in numbers)  # noqa: DTZ001
+    return start, end
+
+
+@fault(failed=(f"test_coming_partitions_are_there[{MESSAGES}]",))
+def next_month_without_partition(lab: Lab) -> Iterator[None]:
+    """Nobody made the partition for next month."""
+    start, end = _month(1)
+    with lab.connect() as admin:
+        admin.execute(f"DROP TABLE messages_{start:%Y_%m}".encode())
+        yield
+        bounds = sql.SQL("FOR VALUES FROM ({}) TO ({})").format(sql.Literal(start), sql.Literal(end))
+        name = sql.Identifier(f"messages_{start:%Y_%m}")
+        admin.execute(sql.SQL("CREATE TABLE {} PARTITION OF messages {}").format(name, bounds))
+
+
+@fault(failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",), may=(f"test_statistics_are_fresh[{DATABASE}]",))
+def past_month_detached(lab: Lab) -> Iterator[None]:
+    """Somebody took a partition off, and never put it back."""
+    start, end = _month(-1)
+    name = f"messages_{start:%Y_%m}"
+    with lab.connect() as admin:
+        admin.execute(f"ALTER TABLE messages DETACH PARTITION {name}".encode())
+        yield
+        admin.execute(f"ALTER TABLE messages ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')".encode())
+
+
+@fault(failed=(f"test_default_partition_is_empty[{MESSAGES}]",))
+def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
+    """A row of a time that no partition was made for."""
+    made = "CREATE TABLE messages_default PARTITION OF messages DEFAULT"
+    columns = '(id, "tenantId", "conversationId", direction, content, "timestamp")'
+    row = f"INSERT INTO messages {columns} VALUES ('lost', 'ten00001', 'cnv000001', 'inbound', 'late', '2001-01-01')"
+    with table(lab, "messages_default", made, row):
+        yield
+
+
+@fault(
+    failed=(f"test_pages_have_checksums[{DATABASE}]",),
+    unknown=(f"test_no_page_is_damaged[{DATABASE}]",),
+    may=RESTARTED,
+)
+def checksums_off(lab: Lab) -> Iterator[None]:
+    """The server was moved to a data folder that was made without."""
+    lab.stop_database()
+    lab.server.administer("pg_checksums", "--disable")
+    lab.up()
+    yield
+    lab.stop_database()
+    lab.server.administer("pg_checksums", "--enable")
+    lab.up()
+
+
+@fault(failed=(f"test_no_page_is_damaged[{DATABASE}]",))
+def page_damaged(lab: Lab) -> Iterator[None]:
+    """The disk changed a byte of a page, in another database of the server, and somebody read it."""
+    with lab.connect() as admin:
+        admin.execute("CREATE DATABASE sound")
+        with lab.connect(database="sound") as other:
+            other.execute("CREATE TABLE page AS SELECT n FROM generate_series(1, 100) n")
+            ((path,),) = other.execute("SELECT pg_relation_filepath('page')").fetchall()
+        # A copy of the files is in no buffer yet.
+        admin.execute("CREATE DATABASE damaged TEMPLATE sound STRATEGY file_copy")
+        ((number,),) = admin.execute("SELECT oid FROM pg_database WHERE datname = 'damaged'").fetchall()
+        _flip(lab.server.data / "base" / str(number) / Path(path).name)
+        with lab.connect(database="damaged") as reader, suppress(psycopg.errors.DataCorrupted):
+            reader.execute("SELECT count(*) FROM page")
+        yield
+        for name in ("damaged", "sound"):
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _flip(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)[0]
+        file.seek(5000)
+        file.write(bytes([byte ^ 1]))
+
+
+@fault(failed=(f"test_writes_are_durable[{DATABASE}]",))
+def fsync_off(lab: Lab) -> Iterator[None]:
+    """Somebody made the restore quicker, and left it so."""
+    with setting(lab, "fsync", "off"):
+        yield
+
+
+@fault(failed=(f"test_no_setting_waits_for_a_restart[{DATABASE}]",))
+def restart_pending(lab: Lab) -> Iterator[None]:
+    """More connections were configured, which only a restart makes."""
+    with setting(lab, "max_connections", "60"):
+        yield
+
+
+def _known(edit: str) -> tuple[str, ...]:
+    """A command prefix under which the shipped list of releases says something else."""
+    script = f'f=$(mktemp) && sed -E "$0" {RELEASES} > "$f" && mount --bind "$f" {RELEASES} && rm "$f" && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, edit)
+
+
+@fault(
+    failed=(f"test_security_fixes_are_installed[{DATABASE}]",), wrapper=_known('s/"18": [0-9]+/"18": 99/'), root=True
+)
+def security_release_missed(lab: Lab) -> Iterator[None]:
+    """Newer minor versions came out, with fixes."""
+    yield
+
+
+@fault(
+    failed=(f"test_security_fixes_are_installed[{DATABASE}]",),
+    wrapper=_known('s/"as_of": "[0-9-]+"/"as_of": "2010-01-01"/'),
+    root=True,
+)
+def list_of_releases_old(lab: Lab) -> Iterator[None]:
+    """Nobody has updated opsproof itself for years."""
+    yield
+
+
+@fault(
+    failed=(f"test_version_is_supported[{DATABASE}]",),
+    wrapper=_known('s/"18": "[0-9-]+"/"18": "2010-01-01"/'),
+    root=True,
+)
+def version_out_of_support(lab: Lab) -> Iterator[None]:
+    """The major version is not mended any more."""
+    yield
+
+
+@fault(failed=(f"test_extensions_are_up_to_date[{DATABASE}]",))
+def extension_behind(lab: Lab) -> Iterator[None]:
+    """The packages were upgraded, and the definitions in the database were not."""
+    with lab.connect() as admin:
+        admin.execute("CREATE EXTENSION hstore VERSION '1.4'")
+        yield
+        admin.execute("DROP EXTENSION hstore")
+
+
+@fault(failed=(f"test_superusers_are_declared[{DATABASE}]",))
+def superuser_added(lab: Lab) -> Iterator[None]:
+    """Somebody needed more rights for an evening."""
+    with lab.connect() as admin:
+        admin.execute("CREATE ROLE helper SUPERUSER")
+        yield
+        admin.execute("DROP ROLE helper")
+
+
+@fault(failed=(f"test_expiring_passwords_are_declared[{DATABASE}]",))
+def password_that_expires(lab: Lab) -> Iterator[None]:
+    """A role was made for a project, with an end that nobody noted."""
+    yield from _expiring(lab, days=90)
+
+
+@fault(
+    failed=(
+        f"test_expiring_passwords_are_declared[{DATABASE}]",
+        f"test_passwords_do_not_expire_soon[{DATABASE}]",
+    )
+)
+def password_expires_soon(lab: Lab) -> Iterator[None]:
+    """It ends in three days."""
+    yield from _expiring(lab, days=3)
+
+
+def _expiring(lab: Lab, days: int) -> Iterator[None]:
+    until = datetime.now(UTC) + timedelta(days=days)
+    with lab.connect() as admin:
+        admin.execute(sql.SQL("CREATE ROLE project LOGIN VALID UNTIL {}").format(sql.Literal(until.isoformat())))
+        yield
+        admin.execute("DROP ROLE project")

@@ -1,0 +1,68 @@
+"""Faults of sessions: transactions and locks that stay."""
+
+import time
+from collections.abc import Iterator
+
+from lab import Lab
+from lab.faults.fault import fault
+
+CHECKS = (
+    "test_no_transaction_idles",
+    "test_no_transaction_runs_long",
+    "test_nobody_waits_for_a_lock",
+    "test_no_transaction_stays_prepared",
+)
+SNAPSHOT = ("test_nothing_keeps_dead_rows_for_long",)
+LONG_S = 6
+"""Over the limits of inventory/lab.toml; an idle transaction of less than a minute counts as one at work too."""
+TOUCH = b"UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'"
+
+
+@fault(failed=("test_no_transaction_idles", "test_no_transaction_runs_long"))
+def transaction_left_open(lab: Lab) -> Iterator[None]:
+    """A client began a transaction, and forgot it."""
+    with lab.connect() as session:
+        session.execute("BEGIN")
+        session.execute("SELECT count(*) FROM webhooks")
+        time.sleep(LONG_S)
+        yield
+
+
+@fault(failed=("test_no_transaction_runs_long",), may=SNAPSHOT)
+def query_without_end(lab: Lab) -> Iterator[None]:
+    """A query that nobody waits for any more."""
+    with lab.connect() as session:
+        session.pgconn.send_query(b"SELECT pg_sleep(600)")
+        time.sleep(LONG_S)
+        yield
+        session.cancel()
+        session.close()
+
+
+@fault(
+    failed=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
+    may=SNAPSHOT,
+)
+def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
+    """One holds a row and does nothing; two wait for it, one behind the other."""
+    with lab.connect() as first, lab.connect() as second, lab.connect() as third:
+        first.execute("BEGIN")
+        first.execute(TOUCH)
+        for waiting in (second, third):
+            waiting.pgconn.send_query(TOUCH)
+        time.sleep(LONG_S)
+        yield
+        first.execute("ROLLBACK")
+        for waiting in (second, third):
+            waiting.close()
+
+
+@fault(failed=("test_no_transaction_stays_prepared",))
+def transaction_prepared(lab: Lab) -> Iterator[None]:
+    """A transaction manager died between the two phases."""
+    with lab.connect() as session:
+        session.execute("BEGIN")
+        session.execute(TOUCH)
+        session.execute("PREPARE TRANSACTION 'forgotten'")
+        yield
+        session.execute("ROLLBACK PREPARED 'forgotten'")

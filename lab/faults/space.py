@@ -1,0 +1,49 @@
+"""Faults of tables and indexes that take more room than their rows need."""
+
+from collections.abc import Iterator
+
+from lab import Lab
+from lab.faults.fault import fault
+from lab.faults.vacuum import DATABASE, KEYLESS, ROW, table
+
+TABLES = f"test_tables_are_not_bloated[{DATABASE}]"
+INDEXES = f"test_indexes_are_not_bloated[{DATABASE}]"
+SCATTERED = "DELETE FROM archive WHERE hashint4(id) & 15 < 11"
+"""Eleven rows of sixteen, here and there: no page is left empty."""
+
+
+@fault(failed=(TABLES,), may=KEYLESS)
+def table_bloated(lab: Lab) -> Iterator[None]:
+    """Most rows were deleted and vacuumed: their room stays with the table."""
+    made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"
+    with table(lab, "archive", made, SCATTERED, "VACUUM (ANALYZE) archive"):
+        yield
+
+
+@fault(failed=(TABLES,), may=KEYLESS)
+def toast_bloated(lab: Lab) -> Iterator[None]:
+    """What is large in a row lies in a table of its own, of which ANALYZE knows nothing."""
+    made = "CREATE TABLE archive (id integer, text text)"
+    outside = "ALTER TABLE archive ALTER text SET STORAGE EXTERNAL"
+    filled = f"INSERT INTO archive SELECT id, repeat(note, 200) FROM ({ROW.format(1500)}) AS row"
+    with table(lab, "archive", made, outside, filled, SCATTERED, "VACUUM (ANALYZE) archive"):
+        yield
+
+
+@fault(failed=(TABLES, INDEXES), may=KEYLESS)
+def index_bloated(lab: Lab) -> Iterator[None]:
+    """Most keys were deleted at random: the pages of the index are nearly empty, and none is free."""
+    made = f"CREATE TABLE archive AS {ROW.format(150000)}"
+    steps = ("CREATE INDEX archive_id_idx ON archive (id)", SCATTERED, "VACUUM (ANALYZE) archive")
+    with table(lab, "archive", made, *steps):
+        yield
+
+
+@fault(unknown=(TABLES,), may=KEYLESS)
+def bloat_that_nobody_measures(lab: Lab) -> Iterator[None]:
+    """A table is suspected, and pgstattuple is not installed."""
+    made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"
+    with table(lab, "archive", made, SCATTERED, "VACUUM (ANALYZE) archive"), lab.connect() as admin:
+        admin.execute("DROP EXTENSION pgstattuple")
+        yield
+        admin.execute("CREATE EXTENSION pgstattuple")

@@ -1,0 +1,168 @@
+"""Faults of statements, and of what a database counts of its work."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from lab import Lab
+from lab.faults.fault import fault
+from lab.sight import sight
+
+OF_STATEMENTS = ("test_no_statement_is_dropped", "test_statements_are_quick", "test_no_statement_has_slowed_down")
+CHECKS = (
+    "test_statements_are_recorded",
+    *OF_STATEMENTS,
+    "test_blocks_are_found_in_memory",
+    "test_temporary_files_are_small",
+    "test_no_deadlock_happened",
+    "test_transactions_are_committed",
+)
+LOGGED = ("test_errors_are_few", "test_log_is_written")
+
+
+@fault(failed=("test_statements_are_recorded",), unknown=OF_STATEMENTS)
+def statements_not_recorded(lab: Lab) -> Iterator[None]:
+    """The extension did not come along with the data."""
+    with lab.connect() as admin:
+        admin.execute("DROP EXTENSION pg_stat_statements")
+        yield
+        admin.execute("CREATE EXTENSION pg_stat_statements")
+
+
+@fault(warned=("test_no_statement_is_dropped",), may=LOGGED)
+def statements_dropped(lab: Lab) -> Iterator[None]:
+    """There is room for a hundred statements, and three hundred are different."""
+    with lab.connect() as admin:
+        admin.execute("ALTER SYSTEM SET pg_stat_statements.max = 100")
+    lab.stop_database()
+    lab.up()
+    with lab.connect() as admin:
+        for columns in range(1, 300):
+            admin.execute(f"SELECT {', '.join(['1'] * columns)}".encode())
+        yield
+        admin.execute("ALTER SYSTEM RESET pg_stat_statements.max")
+    lab.stop_database()
+    lab.up()
+
+
+@fault(failed=("test_statements_are_quick",))
+def statement_slow(lab: Lab) -> Iterator[None]:
+    """A statement takes 150 ms, and is asked again and again."""
+    with lab.connect() as admin:
+        for _ in range(20):
+            admin.execute("SELECT pg_sleep(0.15)")
+        yield
+        _forget(admin, "SELECT pg_sleep")
+
+
+def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> None:
+    """Statements that begin so count anew: they were slow on purpose."""
+    query = f"SELECT queryid FROM pg_stat_statements WHERE query LIKE '{beginning}%'"
+    admin.execute(f"SELECT pg_stat_statements_reset(queryid => s.queryid) FROM ({query}) s".encode())
+
+
+@fault(failed=("test_no_statement_has_slowed_down",), may=LOGGED)
+def statement_slowed_down(lab: Lab) -> Iterator[None]:
+    """Since somebody changed the policy of channels, reading them takes a hundred times as long."""
+    _read_channels(lab, 40)
+    sight(lab, "checks/statements/test_statements.py")
+    with lab.connect() as admin:
+        policy = (
+            "ALTER POLICY tenant_isolation ON channels USING (\"tenantId\" = current_setting('app.tenant_id', true){})"
+        )
+        admin.execute(policy.format(" AND (SELECT pg_sleep(0.06)) IS NOT NULL").encode())
+        _read_channels(lab, 40)
+        yield
+        admin.execute(policy.format("").encode())
+        _read_channels(lab, 40)
+
+
+def _read_channels(lab: Lab, times: int) -> None:
+    """As the API reads them, and counted as the same statement."""
+    with lab.connect("metachat_app") as application, application.transaction():
+        application.execute("SET LOCAL app.tenant_id = 'ten00007'")
+        for _ in range(times):
+            application.execute("SELECT id, type, status FROM channels ORDER BY id LIMIT 20")
+
+
+@fault(failed=("test_blocks_are_found_in_memory",), may=("test_no_statement_has_slowed_down",))
+def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
+    """A table that has no place in shared buffers is read two hundred times."""
+    with lab.connect() as admin:
+        admin.execute("CREATE TABLE extra AS SELECT n, repeat('x', 1900) AS body FROM generate_series(1, 40000) n")
+        admin.execute("VACUUM (FREEZE) extra")
+        # What a session has counted is lost with the table, until it ends.
+        with lab.connect() as session:
+            session.execute("SET max_parallel_workers_per_gather = 0")
+            for _ in range(200):
+                session.execute("SELECT count(*) FROM extra")
+        admin.execute("DROP TABLE extra")
+    yield
+
+
+@fault(warned=("test_temporary_files_are_small",))
+def temporary_files(lab: Lab) -> Iterator[None]:
+    """A query sorts more than its memory holds."""
+    with lab.connect() as admin:
+        admin.execute("SET work_mem = '64kB'")
+        admin.execute("SELECT count(*) FROM (SELECT n FROM generate_series(1, 5000000) n ORDER BY -n OFFSET 1) s")
+    yield
+
+
+@fault(warned=("test_no_deadlock_happened",))
+def deadlock(lab: Lab) -> Iterator[None]:
+    """Two transactions want what the other one has."""
+    _meet(lab)
+    yield
+
+
+@contextmanager
+def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
+    """A server that looks for deadlocks at once."""
+    admin.execute("ALTER SYSTEM SET deadlock_timeout = '20ms'")
+    admin.execute("SELECT pg_reload_conf()")
+    yield
+    admin.execute("ALTER SYSTEM RESET deadlock_timeout")
+    admin.execute("SELECT pg_reload_conf()")
+
+
+def _meet(lab: Lab) -> None:
+    touch = "UPDATE webhooks SET enabled = enabled WHERE id = %s"
+    with lab.connect() as one, lab.connect() as two:
+        for session, row in ((one, "whk0001"), (two, "whk0002")):
+            session.execute("BEGIN")
+            session.execute(touch, (row,))
+        other = threading.Thread(target=_try, args=(two, touch, "whk0001"))
+        other.start()
+        _try(one, touch, "whk0002")
+        other.join()
+        for session in (one, two):
+            session.execute("ROLLBACK")
+
+
+@fault(failed=("test_no_deadlock_happened",))
+def deadlocks_again_and_again(lab: Lab) -> Iterator[None]:
+    """More than five in an hour."""
+    with lab.connect() as admin:
+        with _sooner(admin):
+            for _ in range(6):
+                _meet(lab)
+        yield
+        _forget(admin, "UPDATE webhooks")
+
+
+def _try(session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:
+    with suppress(psycopg.errors.DeadlockDetected):
+        session.execute(statement.encode(), (row,))
+
+
+@fault(failed=("test_transactions_are_committed",))
+def transactions_rolled_back(lab: Lab) -> Iterator[None]:
+    """Somebody's job fails at every row."""
+    with lab.connect() as session:
+        for _ in range(2000):
+            session.execute("BEGIN")
+            session.execute("ROLLBACK")
+    yield

@@ -1,0 +1,270 @@
+"""Faults of vacuuming and analyzing, and of what keeps them from being of use."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from psycopg import sql
+
+from lab import Lab, vectors
+from lab.faults.fault import fault
+
+DATABASE = "lab-metachat"
+LEFT_OUT = f"test_no_table_is_left_to_itself[{DATABASE}]"
+UPKEEP = (
+    f"test_dead_rows_are_few[{DATABASE}]",
+    f"test_tables_are_vacuumed[{DATABASE}]",
+    LEFT_OUT,
+    f"test_statistics_are_fresh[{DATABASE}]",
+    f"test_every_table_is_analyzed[{DATABASE}]",
+)
+RESTARTED = ("test_errors_are_few", "test_log_is_written", f"test_nothing_keeps_dead_rows_for_long[{DATABASE}]")
+KEYLESS = (f"test_tables_have_a_primary_key[{DATABASE}]",)
+VACUUMED = f"test_tables_are_vacuumed[{DATABASE}]"
+COUNTED = (
+    "test_blocks_are_found_in_memory",
+    "test_temporary_files_are_small",
+    "test_no_deadlock_happened",
+    "test_transactions_are_committed",
+    "test_large_tables_are_read_by_index",
+)
+"""Their counters have one date, which says that they count anew when one of them does."""
+ROW = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
+SEGMENT = 1 << 20
+"""Transactions in a file of pg_xact; at the first of one the server needs no older file."""
+
+
+@contextmanager
+def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
+    """A table, made by `steps`; each is counted before the next begins, which the server puts off else."""
+    with lab.connect() as admin:
+        for each in steps:
+            admin.execute(each.encode())
+            admin.execute("SELECT pg_stat_force_next_flush()")
+    yield
+    with lab.connect() as admin:
+        admin.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+
+
+@fault(
+    failed=(
+        f"test_dead_rows_are_few[{DATABASE}]",
+        f"test_statistics_are_fresh[{DATABASE}]",
+        f"test_tables_are_not_bloated[{DATABASE}]",
+        LEFT_OUT,
+    ),
+    unknown=(VACUUMED,),
+    may=KEYLESS,
+)
+def update_storm(lab: Lab) -> Iterator[None]:
+    """Every row of a table is changed three times, and autovacuum is off for it."""
+    made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(30000)}"
+    with table(lab, "ledger", made, "ANALYZE ledger", *["UPDATE ledger SET note = md5(note)"] * 3):
+        yield
+
+
+@fault(
+    failed=(f"test_dead_rows_are_few[{DATABASE}]", f"test_statistics_are_fresh[{DATABASE}]", LEFT_OUT),
+    unknown=(VACUUMED,),
+    may=KEYLESS,
+)
+def rows_deleted(lab: Lab) -> Iterator[None]:
+    """Thirty rows of a hundred are gone, and nobody vacuums."""
+    made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(50000)}"
+    with table(lab, "ledger", made, "ANALYZE ledger", "DELETE FROM ledger WHERE id % 10 < 3"):
+        yield
+
+
+@fault(failed=(VACUUMED, LEFT_OUT), may=KEYLESS)
+def vacuum_stays_away(lab: Lab) -> Iterator[None]:
+    """A table was vacuumed once, has enough dead rows since, and waits longer than the lab allows."""
+    made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(4000)}"
+    with table(lab, "ledger", made, "VACUUM (ANALYZE) ledger", "DELETE FROM ledger WHERE id % 2 = 0"):
+        time.sleep(11)
+        yield
+
+
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may=KEYLESS)
+def table_never_analyzed(lab: Lab) -> Iterator[None]:
+    """A table was filled, and autovacuum is told to leave its statistics alone."""
+    options = "autovacuum_analyze_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1"
+    made = f"CREATE TABLE ledger WITH ({options}) AS {ROW.format(5000)}"
+    with table(lab, "ledger", made):
+        yield
+
+
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may=KEYLESS)
+def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
+    """The partitions have statistics, and the table as a whole has none: autovacuum never makes them."""
+    parent = "CREATE TABLE ledger (id integer, note text) PARTITION BY RANGE (id)"
+    leaf = "CREATE TABLE ledger_1 PARTITION OF ledger FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+    filled = f"INSERT INTO ledger {ROW.format(5000)}"
+    with table(lab, "ledger", parent, leaf, filled, "VACUUM (ANALYZE) ledger_1"):
+        yield
+
+
+@fault(
+    unknown=(
+        f"test_dead_rows_are_few[{DATABASE}]",
+        f"test_tables_are_vacuumed[{DATABASE}]",
+        f"test_statistics_are_fresh[{DATABASE}]",
+        "test_rows_have_not_outgrown_the_index",
+    ),
+    may=(*KEYLESS, *COUNTED),
+)
+def counters_lost(lab: Lab) -> Iterator[None]:
+    """The server forgot what it had counted of a table, as it does when it crashes."""
+    made = f"CREATE TABLE ledger AS {ROW.format(20000)}"
+    with table(lab, "ledger", made, "ANALYZE ledger"):
+        with lab.connect() as admin:
+            admin.execute("SELECT pg_stat_reset_single_table_counters('ledger'::regclass)")
+        yield
+    vectors.rebuild(lab)
+
+
+@fault(failed=(f"test_vacuums_come_to_their_end[{DATABASE}]",))
+def vacuum_crawls(lab: Lab) -> Iterator[None]:
+    """It may do so little before it pauses that it is never done."""
+    with lab.connect() as session:
+        session.execute("SET vacuum_cost_delay = '100ms'")
+        session.execute("SET vacuum_cost_limit = 1")
+        session.pgconn.send_query(b"VACUUM (DISABLE_PAGE_SKIPPING) chunks")
+        time.sleep(16)
+        yield
+        session.cancel()
+        session.close()
+
+
+@fault(failed=(f"test_autovacuum_is_on[{DATABASE}]",))
+def autovacuum_off(lab: Lab) -> Iterator[None]:
+    """Somebody switched it off for a night's load."""
+    with setting(lab, "autovacuum", "off"):
+        yield
+
+
+@contextmanager
+def setting(lab: Lab, name: str, value: str) -> Iterator[None]:
+    """Another value of a setting that the server takes over while it runs."""
+    with lab.connect() as admin:
+        admin.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        admin.execute("SELECT pg_reload_conf()")
+        yield
+        admin.execute(sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(name)))
+        admin.execute("SELECT pg_reload_conf()")
+
+
+@fault(
+    failed=(
+        f"test_nothing_keeps_dead_rows_for_long[{DATABASE}]",
+        "test_no_transaction_idles",
+        "test_no_transaction_runs_long",
+    )
+)
+def snapshot_kept(lab: Lab) -> Iterator[None]:
+    """Somebody's report sees the database as it was, for longer than the lab allows."""
+    with lab.connect("metachat_app") as reader:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1 FROM pg_class")
+        time.sleep(11)
+        yield
+
+
+@fault(
+    failed=(f"test_no_replica_keeps_dead_rows_for_long[{DATABASE}]", "test_replication_slots_are_used"), may=RESTARTED
+)
+def standby_gone(lab: Lab) -> Iterator[None]:
+    """A standby told its slot which rows it needs, and went away twenty million transactions ago."""
+    _standby(lab)
+    with aged(lab, 20 * SEGMENT):
+        yield
+    with lab.connect() as admin:
+        admin.execute("SELECT pg_drop_replication_slot('standby')")
+
+
+def _standby(lab: Lab) -> None:
+    """Makes a slot, and says what a standby with hot_standby_feedback says."""
+    with lab.connect() as admin:
+        admin.execute("SELECT pg_create_physical_replication_slot('standby', true)")
+        ((xid, start),) = admin.execute(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_wal_lsn()::text"
+        )
+    with closing(lab.connect(replication="true")) as connection:
+        stream = connection.pgconn
+        stream.exec_(f"START_REPLICATION SLOT standby PHYSICAL {start}".encode())
+        numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
+        stream.put_copy_data(b"h" + bytes(8) + numbers)
+        stream.flush()
+        _await_slot(lab)
+
+
+def _await_slot(lab: Lab) -> None:
+    with lab.connect() as admin:
+        deadline = time.monotonic() + 10
+        while admin.execute("SELECT xmin FROM pg_replication_slots").fetchone() == (None,):
+            assert time.monotonic() < deadline, "the slot keeps nothing"
+            time.sleep(0.05)
+
+
+@fault(
+    failed=(
+        f"test_transaction_ids_are_far_from_running_out[{DATABASE}]",
+        f"test_multixacts_are_far_from_running_out[{DATABASE}]",
+    ),
+    may=RESTARTED,
+)
+def transaction_ids_running_out(lab: Lab) -> Iterator[None]:
+    """Nothing was frozen for more than a billion transactions, and as many shared locks."""
+    with aged(lab, 1050 * SEGMENT):
+        yield
+
+
+@contextmanager
+def aged(lab: Lab, transactions: int) -> Iterator[None]:
+    """As many transactions and multixacts later, with an autovacuum that does not freeze by itself."""
+    limits = ("autovacuum_freeze_max_age", "autovacuum_multixact_freeze_max_age")
+    with lab.connect() as admin:
+        for name in limits:
+            admin.execute(f"ALTER SYSTEM SET {name} = 2000000000".encode())
+        ((xid, multixact, oldest),) = admin.execute(
+            "SELECT next_xid, next_multixact_id::text::bigint, oldest_multi_xid::text::bigint"
+            "  FROM pg_control_checkpoint()"
+        )
+    lab.stop_database()
+    epoch, number = map(int, xid.split(":"))
+    later = (epoch << 32) + number + transactions
+    later -= later % SEGMENT
+    shared = (multixact + transactions) % 2**32
+    shared -= shared % SEGMENT
+    words = ("-e", str(later >> 32), "-x", str(later % 2**32), "-m", f"{shared},{oldest}")
+    lab.server.administer("pg_resetwal", *words)
+    lab.up()
+    yield
+    _freeze(lab)
+    with lab.connect() as admin:
+        for name in limits:
+            admin.execute(f"ALTER SYSTEM RESET {name}".encode())
+    lab.stop_database()
+    lab.up()
+
+
+def _freeze(lab: Lab) -> None:
+    with lab.connect() as admin:
+        admin.execute("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+        names = [name for (name,) in admin.execute("SELECT datname FROM pg_database")]
+    for name in names:
+        with lab.connect(database=name) as admin:
+            admin.execute("VACUUM (FREEZE)")
+    with lab.connect() as admin:
+        admin.execute("ALTER DATABASE template0 ALLOW_CONNECTIONS false")
+
+
+@fault(
+    unknown=(*UPKEEP, f"test_tables_are_not_bloated[{DATABASE}]", f"test_indexes_are_not_bloated[{DATABASE}]"),
+)
+def monitor_without_its_grant(lab: Lab) -> Iterator[None]:
+    """The database was made anew, and nobody ran monitor.sql in it."""
+    columns = "starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct"
+    with lab.connect() as admin:
+        admin.execute(f"REVOKE SELECT ({columns}) ON pg_statistic FROM opsproof_monitor".encode())
+        yield
+        admin.execute(f"GRANT SELECT ({columns}) ON pg_statistic TO opsproof_monitor".encode())

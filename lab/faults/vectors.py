@@ -1,0 +1,104 @@
+"""Faults of the vector index."""
+
+from collections.abc import Iterator
+
+from lab import Lab, vectors
+from lab.faults.fault import fault
+from lab.sight import sight
+
+OF_THE_INDEX = (
+    "test_vector_index_is_valid",
+    "test_lists_suit_the_rows",
+    "test_rows_have_not_outgrown_the_index",
+    "test_vector_index_is_rebuilt_monthly",
+    "test_vector_release_has_no_known_fault",
+    "test_next_build_fits_into_memory",
+)
+OF_THE_QUERY = ("test_vector_index_is_used", "test_nearest_neighbours_are_found")
+CHECKS = (*OF_THE_INDEX, *OF_THE_QUERY)
+GROWN = "test_rows_have_not_outgrown_the_index"
+
+
+@fault(
+    failed=(*OF_THE_INDEX, "test_vector_index_is_used"),
+    unknown=("test_nearest_neighbours_are_found",),
+    may=("test_large_tables_are_read_by_index",),
+)
+def vector_index_dropped(lab: Lab) -> Iterator[None]:
+    """A migration took it away: every search compares with all vectors, and finds everything, slowly."""
+    with lab.connect() as admin:
+        admin.execute(f"DROP INDEX {vectors.INDEX}".encode())
+        yield
+        vectors.build(lab)
+
+
+@fault(failed=("test_nearest_neighbours_are_found",), unknown=(GROWN,))
+def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
+    """Built when 200 chunks of one kind were there; 20,000 came afterwards, before any run saw it."""
+    with vectors.few(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
+        vectors.build(lab)
+    yield
+    vectors.build(lab)
+
+
+@fault(failed=(GROWN,), may=("test_nearest_neighbours_are_found",))
+def vector_index_outgrown(lab: Lab) -> Iterator[None]:
+    """A run saw it with a tenth of the rows; the others came afterwards."""
+    with vectors.few(lab, "id < 'chk002000'"):
+        vectors.build(lab)
+        sight(lab, "checks/indexes/test_vector_indexes.py")
+    yield
+    vectors.build(lab)
+
+
+@fault(failed=("test_lists_suit_the_rows",), may=("test_nearest_neighbours_are_found",))
+def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
+    """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
+    vectors.build(lab, lists=300)
+    yield
+    vectors.build(lab)
+
+
+@fault(
+    failed=("test_vector_index_is_used",),
+    unknown=("test_nearest_neighbours_are_found",),
+    may=("test_large_tables_are_read_by_index",),
+)
+def vector_index_not_used(lab: Lab) -> Iterator[None]:
+    """Somebody's setting keeps the planner from it, as a wrong cost would."""
+    with lab.connect() as admin:
+        admin.execute("ALTER DATABASE metachat SET enable_indexscan = off")
+        yield
+        admin.execute("ALTER DATABASE metachat RESET enable_indexscan")
+
+
+@fault(failed=("test_vector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
+def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
+    """The server's files are of a release with a buffer overflow, by their control file."""
+    folder = lab.server.data / "other" / "extension"
+    folder.mkdir(parents=True)
+    for each in (folder.parent, folder):
+        lab.server.adopt(each)
+    control = folder / "vector.control"
+    control.write_text("default_version = '0.8.1'\nmodule_pathname = '$libdir/vector'\n")
+    lab.server.adopt(control)
+    with lab.connect() as admin:
+        admin.execute(f"ALTER SYSTEM SET extension_control_path = '{folder.parent}:$system'".encode())
+        admin.execute("SELECT pg_reload_conf()")
+        yield
+        admin.execute("ALTER SYSTEM RESET extension_control_path")
+        admin.execute("SELECT pg_reload_conf()")
+    control.unlink()
+    folder.rmdir()
+    folder.parent.rmdir()
+
+
+@fault(failed=("test_next_build_fits_into_memory",))
+def memory_too_small_to_build(lab: Lab) -> Iterator[None]:
+    """The next rebuilding of the index would fail."""
+    with lab.connect() as admin:
+        admin.execute("ALTER SYSTEM SET maintenance_work_mem = '8MB'")
+        admin.execute("SELECT pg_reload_conf()")
+        yield
+        admin.execute("ALTER SYSTEM RESET maintenance_work_mem")
+        admin.execute("SELECT pg_reload_conf()")

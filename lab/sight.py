@@ -1,0 +1,25 @@
+"""A round that puts on record what later ones compare with."""
+
+import os
+import subprocess
+import sys
+
+from lab.errors import LabError
+from lab.instance import Lab
+from lab.layout import REPOSITORY
+
+
+def sight(lab: Lab, checks: str) -> None:
+    """One round of a file of checks, on record with those of the proof; LabError where it breaks off."""
+    inventory = lab.inventory(lab.home / "sight.toml")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", checks, f"--inventory={inventory}", f"--reports={lab.layout.reports}"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    inventory.unlink()
+    if done.returncode not in (0, 1, 6):
+        raise LabError(f"no round: {done.stdout.strip()[-300:]}")

@@ -1,0 +1,80 @@
+"""The largest tables and indexes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opsproof.database import Result
+from opsproof.errors import OutputError
+from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import reference
+from opsproof.nouns import Database
+from opsproof.quantities import show
+from opsproof.samples import Counter
+
+
+@dataclass(frozen=True)
+class RelationSize:
+    """A table with its TOAST table, or an index, and its size on the disk."""
+
+    name: str
+    is_index: bool
+    size_bytes: int
+
+    def line(self, earlier: list[Counter], now: float) -> str:
+        """It in words, with how much it grew since `earlier` readings."""
+        said, known = f"{self.name}: {show(self.size_bytes, 'bytes')}", reference(earlier, now)
+        if known is None:
+            return f"{said}, no earlier run is on record"
+        grown = self.size_bytes - known.value
+        day = datetime.fromtimestamp(known.now, UTC)
+        return f"{said}, {'-' if grown < 0 else '+'}{show(abs(grown), 'bytes')} since {day:%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class LargestRelations:
+    """The ten largest tables and the ten largest indexes, the largest first, at the server's time `now`.
+
+    `whole` is all relations together, as they were when each was last vacuumed or analyzed.
+    """
+
+    tables: tuple[RelationSize, ...]
+    indexes: tuple[RelationSize, ...]
+    whole: RelationSize
+    now: float
+
+    @property
+    def readings(self) -> dict[str, Counter]:
+        """Their sizes, by name, for later runs."""
+        every = (self.whole, *self.tables, *self.indexes)
+        return {f"size of {each.name}": Counter(each.size_bytes, 0.0, self.now) for each in every}
+
+    def lines(self, found: tuple[RelationSize, ...], earlier: dict[str, list[Counter]]) -> list[str]:
+        """Tables or indexes in words, by readings of earlier runs."""
+        return [each.line(earlier[f"size of {each.name}"], self.now) for each in found]
+
+    @property
+    def largest_bytes(self) -> int:
+        """Size of the largest table."""
+        return self.tables[0].size_bytes
+
+
+class RelationSizes(SqlFact[LargestRelations]):
+    """Sizes of the tables and indexes that were the largest when they were last vacuumed or analyzed."""
+
+    sql = sql_file("relation_sizes")
+
+    def parse(self, result: Result, database: Database) -> LargestRelations:
+        """The tables of the system at least are there."""
+        rows = result.require()
+        sizes = sorted((_size(row) for row in rows), key=lambda each: -each.size_bytes)
+        if not sizes:
+            raise OutputError("pg_class shows no table, not even its own")
+        tables, indexes = ([each for each in sizes if each.is_index is kind][:10] for kind in (False, True))
+        whole = RelationSize("all relations", False, int(rows[0][3]))
+        return LargestRelations(tuple(tables), tuple(indexes), whole, float(rows[0][4]))
+
+
+def _size(row: list[Any]) -> RelationSize:
+    is_index, name, size, *_ = row
+    return RelationSize(name, bool(is_index), int(size))

@@ -1,0 +1,57 @@
+WITH large AS MATERIALIZED (
+    -- A page count is as old as the last vacuum or analyze: where none came, the rows say how large it must be.
+    SELECT t.*, (SELECT nspname || '.' || relname FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
+                  -- A TOAST table has the number of its owner in its name.
+                  WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END) AS called,
+           pg_relation_size(t.oid)::float8 AS size
+      FROM (SELECT oid, relname, relkind, relpages, relnatts, reltuples, reloptions,
+                   pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead FROM pg_class
+             WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS t
+     WHERE relpages >= 128 OR live + dead >= 20000
+), heap AS (
+    SELECT oid, CASE relkind WHEN 't' THEN 'TOAST' ELSE 'table' END AS kind, called, size,
+           coalesce((SELECT option_value::float8 FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'),
+                    100) / 100 AS fillfactor,
+           CASE WHEN reltuples < 0 THEN live ELSE greatest(0, least(live, reltuples - dead)) END AS entries,
+           -- The header with its bitmap of nulls, the columns, and the pointer to the row.
+           CASE WHEN relkind <> 't' AND columns = (SELECT count(*) FROM pg_attribute
+                                                    WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped)
+                THEN 4 + 8 * ceil(3 + (nulls > 0 AND relnatts > 8)::int + bytes / 8) END AS width
+      FROM large CROSS JOIN LATERAL (
+           SELECT count(*) AS columns, sum(stanullfrac) AS nulls, sum((1 - stanullfrac) * stawidth) AS bytes
+             FROM pg_statistic WHERE starelid = oid AND NOT stainherit) AS known
+), btree AS MATERIALIZED (
+    SELECT c.oid, c.relname, i.indrelid, i.indkey, i.indisunique, i.indnatts, pg_relation_size(c.oid)::float8 AS size,
+           coalesce((SELECT option_value::float8 FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'),
+                    90) / 100 AS fillfactor,
+           least(c.reltuples, pg_stat_get_live_tuples(i.indrelid)) AS entries
+      FROM (SELECT oid FROM pg_class WHERE relkind = 'i' AND relpages >= 128
+            UNION SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM large)) AS candidate
+      JOIN pg_class c USING (oid) JOIN pg_am a ON a.oid = relam AND amname = 'btree'
+      -- pgstatindex refuses one that is not valid.
+      JOIN pg_index i ON indexrelid = c.oid AND i.indisvalid AND i.indisready AND i.indislive
+     WHERE relpersistence <> 't'
+), estimated AS (
+    SELECT oid, kind, called, size, fillfactor, entries * width AS needed FROM heap
+    UNION ALL
+    -- Equal keys share an entry, with six bytes for each row. There are as many as in the column with most, or more.
+    SELECT oid, 'index', (SELECT nspname || '.' || btree.relname FROM pg_class t JOIN pg_namespace n ON n.oid = relnamespace
+                           WHERE t.oid = indrelid),
+           size, fillfactor,
+           CASE WHEN columns < indnatts OR entries < 0 THEN NULL WHEN indisunique THEN entries * width
+                ELSE greatest(keys, entries / 200) * width + 6 * greatest(entries - keys, 0) END
+      FROM btree CROSS JOIN LATERAL (
+           SELECT count(*) AS columns, 4 + 8 * ceil(1 + sum((1 - stanullfrac) * stawidth) / 8) AS width,
+                  max(CASE WHEN stadistinct < 0 THEN -stadistinct * entries ELSE least(stadistinct, entries) END) AS keys
+             FROM unnest(indkey) WITH ORDINALITY AS k (attribute, place)
+             JOIN pg_statistic ON NOT stainherit AND (starelid, staattnum)
+                  = (CASE attribute WHEN 0 THEN oid ELSE indrelid END, CASE attribute WHEN 0 THEN place ELSE attribute END)
+           ) AS known
+     WHERE size >= 1048576
+)
+SELECT oid::bigint, kind, called, size::bigint, fillfactor::float8,
+       -- greatest() alone would take 0 for what is not known.
+       CASE WHEN needed IS NOT NULL THEN greatest(0, 100 * (fillfactor - needed / (size * (1 - 24 / 8192.0)))) END::float8
+           AS estimate
+  FROM estimated
+ WHERE size >= 1048576

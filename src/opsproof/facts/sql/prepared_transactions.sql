@@ -1,0 +1,2 @@
+SELECT left(gid, 60), owner, extract(epoch FROM now() - prepared)::float8 FROM pg_prepared_xacts
+ WHERE database = current_database() ORDER BY prepared LIMIT 100

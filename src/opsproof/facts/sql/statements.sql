@@ -1,0 +1,25 @@
+SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
+       -- What a utility is called with stays in its text, and so do comments.
+       CASE WHEN words ~* '^\s*(\(|(select|insert|update|delete|merge|with|values)\y)' AND words !~ '''|/\*|\*/|\$\D'
+            THEN left(btrim(regexp_replace(words, '\s+', ' ', 'g')), 150)
+            WHEN words !~ '/\*|\*/' THEN substring(words FROM '^\s*(\w+)') END,
+       extract(epoch FROM now())::float8, role.since
+  FROM (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees,
+               extract(epoch FROM stats_reset)::float8 AS since FROM pg_stat_statements_info) AS role
+  LEFT JOIN (
+       SELECT queryid, sum(calls)::bigint AS calls, sum(total_exec_time) AS total_ms, max(max_exec_time) AS longest_ms,
+              regexp_replace(min(query), '("[^"]*"|\$\d+)|--[^\n]*|/\*([^*]|\*+[^*/])*\*+/|\m\d[\d.]*\M', '\1', 'g') AS words,
+              row_number() OVER (ORDER BY sum(total_exec_time) DESC) AS by_total,
+              row_number() OVER (ORDER BY sum(total_exec_time) / sum(calls) DESC) AS by_mean
+         FROM pg_stat_statements
+         LEFT JOIN pg_roles r ON r.oid = userid
+        WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND coalesce(rolname, '') !~ '^opsproof_'
+          -- The role that asks may serve an application too: its own are those of the catalogs.
+          AND NOT (coalesce(rolname = current_user, false)
+                   AND coalesce(query, '') ~ '\mpg_(class|database|index|inherits|locks|namespace|partition|prepared|replication|settings|stat)')
+          AND coalesce(query, '') !~* '^\s*(/\*.*?\*/\s*)*(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh|call|do)\y'
+        GROUP BY queryid
+       HAVING sum(calls) >= 20) AS often
+    ON by_total <= 50 OR by_mean <= 10
+ ORDER BY total_ms / calls DESC

@@ -1,0 +1,102 @@
+"""What a database counts of its own work: blocks, temporary files, deadlocks, transactions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opsproof.database import Result
+from opsproof.errors import MeasurementError
+from opsproof.fact import SqlFact, sql_file
+from opsproof.limits import AtLeast, Estimate
+from opsproof.nouns import Database
+from opsproof.quantities import show
+from opsproof.samples import Counter, Growth, growths, increase_since, within
+
+BLOCKS, TRANSACTIONS = 1_000_000, 1000
+"""With less than this since the last run a share of it says little: a server that started anew reads all once."""
+NAMES = (
+    "blocks found in memory",
+    "blocks read",
+    "temporary files",
+    "temporary bytes",
+    "deadlocks",
+    "transactions committed",
+    "transactions rolled back",
+)
+HOUR_S, DAY_S = 3600.0, 86400.0
+Readings = Mapping[str, list[Counter]]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Counters of a database by name, and what they grew by since a run that had read `earlier` ones."""
+
+    counters: dict[str, Counter]
+
+    def hits(self, earlier: Readings) -> float | Estimate | None:
+        """Percentage of the blocks that were found in shared buffers; None with too little traffic.
+
+        Raises:
+            MeasurementError: there may have been too little.
+        """
+        return self._share("blocks found in memory", "blocks read", BLOCKS, earlier)
+
+    def rollbacks(self, earlier: Readings) -> float | Estimate | None:
+        """Percentage of the transactions that were rolled back; None with too little traffic.
+
+        Raises:
+            MeasurementError: there may have been too little.
+        """
+        return self._share("transactions rolled back", "transactions committed", TRANSACTIONS, earlier)
+
+    def _share(self, name: str, other: str, least: int, earlier: Readings) -> float | Estimate | None:
+        pairs = [(each.amounts[name], each.amounts[name] + each.amounts[other]) for each in self._growths(earlier)]
+        shares = [100 * part / whole for part, whole in pairs if whole >= least]
+        if shares and len(shares) < len(pairs):
+            raise MeasurementError("the statistics were reset since the last run, and nobody knows what came since")
+        return within(shares) if shares else None
+
+    def deadlocks(self, earlier: Readings) -> float | Estimate | AtLeast:
+        """Deadlocks since the last run."""
+        return increase_since(self.counters["deadlocks"], next(iter(earlier["deadlocks"][-1:]), None))
+
+    def deadlocks_an_hour(self, earlier: Readings) -> float | Estimate:
+        """Deadlocks for each hour since the last run; a run is taken to be an hour ago at least."""
+        return self._rate("deadlocks", earlier, HOUR_S)
+
+    def temporary_bytes(self, earlier: Readings) -> float | Estimate:
+        """Bytes of temporary files for each day since the last run; a run is taken to be an hour ago at least."""
+        return self._rate("temporary bytes", earlier, DAY_S)
+
+    def _rate(self, name: str, earlier: Readings, span_s: float) -> float | Estimate:
+        now = self.counters[name].now
+        return within(each.amounts[name] * span_s / max(now - each.since, HOUR_S) for each in self._growths(earlier))
+
+    def _growths(self, earlier: Readings) -> list[Growth]:
+        return growths(self.counters, earlier)
+
+    def evidence(self, earlier: Readings, *names: str) -> list[str]:
+        """What was counted under `names`, and over which time; each way in which that may be read."""
+        now = self.counters[names[0]].now
+        return [
+            f"in {show(now - each.since, 'seconds')}: "
+            + ", ".join(f"{each.amounts[name]:.0f} {name}" for name in names)
+            for each in self._growths(earlier)
+        ]
+
+
+class DatabaseTraffic(SqlFact[Traffic]):
+    """The counters of pg_stat_database."""
+
+    sql = sql_file("database_counters")
+
+    def parse(self, result: Result, database: Database) -> Traffic:
+        """Each counter since the statistics began."""
+        ((*values, since, now, counting),) = result.require()
+        if not counting:
+            raise MeasurementError("track_counts is off, so that nothing is counted")
+        reborn = "the statistics were reset"
+        counters = {
+            name: Counter(int(value), float(since), float(now), reborn=reborn, shared=True)
+            for name, value in zip(NAMES, values, strict=True)
+        }
+        return Traffic(counters)

@@ -1,0 +1,146 @@
+"""The indexes that the monthly checks flag, by the same facts and the limits of the inventory."""
+
+from opsproof.errors import Absent, MeasurementError
+from opsproof.facts.bloat import BloatEstimates, BloatMeasurements
+from opsproof.facts.indexes import InvalidIndexes
+from opsproof.facts.vector_indexes import VectorIndexes, VectorIndexState, VectorRecalls
+from opsproof.history import History
+from opsproof.limits import Estimate
+from opsproof.maintenance.base import Maintaining
+from opsproof.maintenance.tables import Name, named
+from opsproof.nouns import VectorIndex
+
+Reasons = dict[Name, str]
+"""Why an index is to be rebuilt, by its schema and name."""
+
+
+def broken(action: Maintaining) -> Reasons:
+    """Indexes that are not valid, and that building anew makes so.
+
+    Raises:
+        MeasurementError: that cannot be told.
+    """
+    return {named(each.name): "not valid" for each in action.session.measure(InvalidIndexes()).rebuildable}
+
+
+def still_broken(action: Maintaining, names: set[Name]) -> list[str]:
+    """What is to be said against those among `names` that are not valid, partitioned ones too.
+
+    Raises:
+        MeasurementError: that cannot be told.
+    """
+    found = action.session.measure(InvalidIndexes()).invalid
+    return [f"{each.name} is not valid: {each.about}" for each in found if named(each.name) in names]
+
+
+def bloated(action: Maintaining) -> Reasons:
+    """Indexes that take too much room; those of which that is not known are said.
+
+    Raises:
+        MeasurementError: that cannot be told of any.
+    """
+    suspicion, figures = action.session.measure(BloatEstimates()), action.session.measure(BloatMeasurements())
+    found: Reasons = {}
+    for each in suspicion.indexes(figures).bloats:
+        if each.share is None:
+            action.not_judge(str(each))
+        elif action.is_off("index_bloat", each.share):
+            found[named(each.space.name)] = f"{each.share:.0f} % of it unused"
+    return found
+
+
+def vectors(action: Maintaining, history: History) -> Reasons:
+    """Declared vector indexes that miss neighbours, that their rows have outgrown, or that are too old.
+
+    Raises:
+        InventoryError: there is no limit for them.
+    """
+    found: Reasons = {}
+    for name, declared in _declared(action).items():
+        why = [*_state(action, history, name, declared), *_recall_if_known(action, name, declared)]
+        if why:
+            found[named(declared.qualified(name))] = ", ".join(why)
+    return found
+
+
+def unsuited(action: Maintaining) -> Reasons:
+    """Declared ivfflat indexes that do not have the lists that their rows ask for.
+
+    Raises:
+        InventoryError: there is no limit for that.
+    """
+    found: Reasons = {}
+    for name, declared in _declared(action).items():
+        state = _seen(action, name, declared) if declared.method == "ivfflat" else None
+        if state and action.is_off("vector_lists", state.lists_ratio, declared):
+            found[named(declared.qualified(name))] = f"{state.lists} lists for {state.rows} rows"
+    return found
+
+
+def _declared(action: Maintaining, names: set[Name] | None = None) -> dict[str, VectorIndex]:
+    declared = action.host.vector_indexes
+    here = {name: each for name, each in declared.items() if each.database == action.session.client.name}
+    return {name: each for name, each in here.items() if names is None or named(each.qualified(name)) in names}
+
+
+def _state(action: Maintaining, history: History, name: str, declared: VectorIndex) -> list[str]:
+    state = _seen(action, name, declared)
+    if state is None:
+        return []
+    earlier = history.readings(action.host.name, name, state.readings)
+    judged = {
+        "outgrown by its rows": ("vector_new_rows", state.new_rows(earlier)),
+        "built too long ago": ("vector_age", state.age_s(earlier)),
+    }
+    return [why for why, (metric, value) in judged.items() if _is_surely_off(action, metric, value, declared)]
+
+
+def _seen(action: Maintaining, name: str, declared: VectorIndex) -> VectorIndexState | None:
+    try:
+        return action.session.measure_of(VectorIndexes(), name, declared)
+    except (Absent, MeasurementError) as error:
+        action.not_judge(f"{name}: {error}")
+        return None
+
+
+def _is_surely_off(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:
+    """A range that the limit lies within says nothing."""
+    try:
+        return action.is_off(metric, value, declared)
+    except MeasurementError:
+        return False
+
+
+def _recall_if_known(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
+    try:
+        return _recall(action, name, declared)
+    except MeasurementError as error:
+        action.not_judge(f"recall of {name}: {error}")
+        return []
+
+
+def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
+    found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
+    action.measured["recall_percent"] = round(found, 1)
+    return [f"recall {found:.1f} %"] if action.is_off("vector_recall", found, declared) else []
+
+
+def recalls(action: Maintaining, names: set[Name]) -> list[str]:
+    """What is to be said against the recall of those indexes among `names` that are declared.
+
+    Raises:
+        MeasurementError: that cannot be told.
+        InventoryError: there is no limit for it.
+    """
+    declared = _declared(action, names)
+    return [f"{name}: {why}" for name, each in declared.items() for why in _recall(action, name, each)]
+
+
+def require_limits(action: Maintaining, names: set[Name]) -> None:
+    """Says no where `recalls` could not be judged.
+
+    Raises:
+        InventoryError: there is no limit for it.
+    """
+    for each in _declared(action, names).values():
+        action.limit("vector_recall", each)

@@ -1,0 +1,136 @@
+"""The monthly partitions of a table: which are missing, what a missing one is called, how it is made."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from opsproof.errors import Absent, InventoryError, Refused, StepFailed
+from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
+from opsproof.maintenance.client import text
+from opsproof.maintenance.session import LOCK_S, Session
+from opsproof.maintenance.tables import Name
+
+TOO_LARGE = (
+    "{} cannot be locked and looked through within a second, for which others wait: move rows out of it, or give it a"
+    " CHECK constraint that excludes the month"
+)
+
+
+@dataclass(frozen=True)
+class Months:
+    """A table that is partitioned by the months of a `column`, and the months that are to get a partition.
+
+    `default` is its default partition, or empty; `numbers` are the server's own of the partitions, by name.
+    """
+
+    schema: str
+    name: str
+    column: str
+    owner: str
+    owned: bool
+    default: str
+    numbers: Mapping[str, int]
+    found: PartitionedTable
+    missing: tuple[date, ...]
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def newest(self) -> Partition | None:
+        """The latest of its partitions that has a beginning."""
+        begun = [each for each in self.found.partitions if not each.is_default and each.span[0] > EVER[0]]
+        return max(begun, key=lambda each: each.span, default=None)
+
+    def require_months(self) -> None:
+        """Says no where a part of a missing month has a partition.
+
+        Raises:
+            Refused: one has.
+        """
+        for month in self.missing:
+            if any(end.date() > month and start.date() < after(month) for start, end in self.found.spans()):
+                raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
+
+    def name_of(self, month: date) -> str:
+        """What the partition of a month is called: as its newest one is, else with year and month behind the table."""
+        if self.newest:
+            start = self.newest.span[0]
+            pattern = rf"{start:%Y}(\D*){start:%m}(?!\d)"
+            name, found = re.subn(pattern, rf"{month:%Y}\g<1>{month:%m}", self.newest.name, count=1)
+            if found:
+                return name
+        return f"{self.name}_{month:%Y_%m}"
+
+
+def after(month: date) -> date:
+    """The first day of the month after one that begins on `month`."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def look(session: Session, ahead: Mapping[Name, int]) -> list[Months]:
+    """The partitioned tables that `ahead` names, each with the months it lacks up to so many after this one.
+
+    Raises:
+        InventoryError: one is not there, or not partitioned by ranges of one column of times.
+        MeasurementError: they cannot be seen.
+    """
+    found, known = session.measure(Partitions()), session.ask("partitions.sql", names=json.dumps(list(ahead)))
+    details = {(each["schema"], each["name"]): each for each in known}
+    return [_months(session, name, count, details, found) for name, count in ahead.items()]
+
+
+def _months(
+    session: Session,
+    name: Name,
+    ahead: int,
+    details: Mapping[Name, dict[str, Any]],
+    found: Mapping[str, PartitionedTable],
+) -> Months:
+    called = ".".join(name)
+    try:
+        table, said = found[called], details[name]
+    except (Absent, KeyError):
+        raise InventoryError(
+            f"{called} of {session.client.name} is no table that is partitioned by a range of times"
+        ) from None
+    return Months(found=table, missing=tuple(table.unmade(ahead)), **said)
+
+
+def require_empty_default(session: Session, table: Months) -> None:
+    """Says no where the default partition holds rows of a missing month: none can be made for it then.
+
+    Raises:
+        Refused: it does.
+        MeasurementError: that cannot be seen.
+    """
+    for month in table.missing if table.default else ():
+        values = {"default": table.default, "column": table.column, **_bounds(month)}
+        if session.ask("default_rows.sql", **values):
+            raise Refused(
+                f"{table.default} holds rows of {month:%Y-%m}: move them elsewhere first, and back afterwards"
+            )
+
+
+def add(session: Session, table: Months, month: date) -> None:
+    """Makes the partition of a month, unless an earlier run does: one that is killed leaves the server at work.
+
+    Raises:
+        StepFailed: there is none.
+    """
+    newest, name = table.newest, table.name_of(month)
+    values = {"parent": table.name, "sibling": str(table.numbers[newest.name] if newest else 0), **_bounds(month)}
+    script, settings = text("add_partition.sql"), {"lock_timeout": f"{LOCK_S}s"}
+    late = TOO_LARGE.format(table.default) if table.default else ""
+    try:
+        session.do(f"make {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
+    except StepFailed:
+        if not session.measure(Partitions())[str(table)].takes(month):
+            raise
+
+
+def _bounds(month: date) -> dict[str, str]:
+    return {"start": f"{month}", "finish": f"{after(month)}"}

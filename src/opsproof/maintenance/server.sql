@@ -1,0 +1,17 @@
+-- What maintaining must know of the server and of the role, as one line of JSON.
+SET search_path = pg_catalog;
+SELECT json_build_object(
+    'version_num', current_setting('server_version_num')::int,
+    'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+    'sees_all', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+    'standby', pg_is_in_recovery(),
+    'folder', CASE WHEN pg_has_role(current_user, 'pg_read_all_settings', 'USAGE')
+                   THEN current_setting('data_directory') END,
+    'memory_bytes', pg_size_bytes(current_setting('maintenance_work_mem')),
+    'workers', current_setting('max_parallel_maintenance_workers')::int,
+    'at_work', coalesce((
+        SELECT json_agg(json_build_object('pid', pid, 'command', (regexp_match(query, '\w+(?: \w+)?'))[1],
+                                          'age_s', extract(epoch FROM clock_timestamp() - query_start)))
+          FROM pg_stat_activity
+         WHERE application_name = :'application' AND datname = current_database() AND pid <> pg_backend_pid()
+           AND backend_type = 'client backend' AND state <> 'idle'), '[]'));

@@ -1,0 +1,6 @@
+-- Whether a session still is what it was when it was looked at, as JSON; if so, it gets `signal`: cancel, terminate or none.
+SET search_path = pg_catalog;
+SELECT coalesce(json_agg(CASE :'signal' WHEN 'cancel' THEN pg_cancel_backend(pid)
+                                        WHEN 'terminate' THEN pg_terminate_backend(pid) ELSE true END) -> 0, 'false')
+  FROM pg_stat_activity
+ WHERE pid = :pid AND backend_start = :'born'::timestamptz AND state_change = :'changed'::timestamptz AND state = :'state';

@@ -1,0 +1,48 @@
+-- The tables whose names are in `names`, a list of [schema, table], as one line of JSON: partitioned ones by their leaves.
+-- Instead of a list, "users" are all tables but the server's own, and "all" are those too.
+-- Times are in seconds since 1970, ages in transactions and multixacts.
+SET search_path = pg_catalog;
+WITH wanted AS (
+    SELECT ord, each ->> 0 AS schema, each ->> 1 AS name
+      FROM json_array_elements(CASE json_typeof(:'names') WHEN 'array' THEN :'names'::json ELSE '[]' END)
+           WITH ORDINALITY t (each, ord)
+    UNION ALL
+    SELECT 1, nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE relkind IN ('r', 'm', 'p') AND relpersistence <> 't' AND json_typeof(:'names') = 'string'
+       AND (:'names'::json #>> '{}' = 'all' OR nspname !~ '^pg_' AND nspname <> 'information_schema')),
+found AS (
+    SELECT ord, schema, name, c.oid, relkind
+      FROM wanted LEFT JOIN pg_namespace ON nspname = schema
+      LEFT JOIN pg_class c ON relnamespace = pg_namespace.oid AND relname = name AND relkind IN ('r', 'm', 'p', 't')),
+tables AS (
+    SELECT min(ord) AS ord, relid, array_agg(root) AS roots FROM (
+        SELECT ord, oid AS relid, NULL::oid AS root FROM found WHERE oid IS NOT NULL
+        UNION ALL
+        SELECT ord, leaf.relid, found.oid FROM found, pg_partition_tree(oid) leaf JOIN pg_class c ON c.oid = leaf.relid
+         WHERE found.relkind = 'p' AND isleaf AND c.relkind IN ('r', 'm', 'p', 't')) every
+     GROUP BY relid),
+permitted AS (
+    SELECT relid, has_schema_privilege(relnamespace, 'USAGE') AND (pg_has_role(relowner, 'USAGE')
+           OR CASE WHEN current_setting('server_version_num')::int >= 170000
+                   THEN has_table_privilege(oid, 'MAINTAIN') ELSE false END) AS may
+      FROM tables JOIN pg_class ON oid = relid)
+SELECT json_build_object(
+    'missing', coalesce((SELECT json_agg(json_build_array(schema, name)) FROM found WHERE oid IS NULL), '[]'),
+    'tables', coalesce((
+        SELECT json_agg(json_build_object(
+                   'schema', nspname, 'name', c.relname, 'root', c.relkind = 'p',
+                   'within', EXISTS (SELECT FROM permitted root WHERE root.relid = ANY (roots) AND root.may),
+                   'bytes', pg_table_size(c.oid), 'dead', n_dead_tup,
+                   'vacuumed', extract(epoch FROM greatest(last_vacuum, last_autovacuum)),
+                   'analyzed', extract(epoch FROM greatest(last_analyze, last_autoanalyze)),
+                   'age', greatest(age(relfrozenxid), (SELECT age(t.relfrozenxid) FROM pg_class t
+                                                        WHERE t.oid = c.reltoastrelid)),
+                   'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
+                                                                  WHERE t.oid = c.reltoastrelid)),
+                   'owner', pg_get_userbyid(relowner),
+                   'may', may)
+               ORDER BY ord, nspname, c.relname)
+          FROM tables JOIN permitted USING (relid) JOIN pg_class c ON c.oid = relid JOIN pg_namespace n ON n.oid = relnamespace
+          LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+         WHERE relpersistence <> 't'), '[]'),
+    'now', extract(epoch FROM clock_timestamp()));

@@ -1,0 +1,103 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from opsproof.database import Result
+from opsproof.errors import MeasurementError
+from opsproof.facts.keys import KeyRange, KeyRanges
+from opsproof.samples import Counter
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def used(cluster):
+    """How much is used of each sequence, in percent, with the column that ends first."""
+
+    def told():
+        found = cluster.value(KeyRanges).found.rows
+        return {each.sequence.removeprefix("public."): (round(each.used), each.column) for each in found}
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["CREATE TABLE t (id serial)", "SELECT setval('t_id_seq', 1825361100)"], {"t_id_seq": (85, "t.id")}),
+        (
+            ["CREATE TABLE t (id smallint GENERATED ALWAYS AS IDENTITY)", "SELECT setval('t_id_seq', 16384)"],
+            {"t_id_seq": (50, "")},
+        ),
+        (["CREATE TABLE t (id bigserial)", "SELECT setval('t_id_seq', 9000000000000000000)"], {}),
+        (
+            [
+                "CREATE SEQUENCE s AS bigint",
+                "CREATE TABLE t (id integer DEFAULT nextval('s'))",
+                "SELECT setval('s', 2000000000)",
+            ],
+            {"s": (93, "t.id")},
+        ),
+        (
+            [
+                "CREATE TABLE t (id bigserial PRIMARY KEY)",
+                "CREATE TABLE child (t_id integer REFERENCES t)",
+                "SELECT setval('t_id_seq', 1288490189)",
+            ],
+            {"t_id_seq": (60, "child.t_id")},
+        ),
+        (["CREATE SEQUENCE s MAXVALUE 100", "SELECT setval('s', 75)"], {"s": (75, "")}),
+        (["CREATE SEQUENCE s MAXVALUE 100"], {"s": (0, "")}),
+        (["CREATE SEQUENCE s MAXVALUE 100 CYCLE", "SELECT setval('s', 99)"], {}),
+        (
+            ["CREATE SEQUENCE s INCREMENT -1 MINVALUE -101 MAXVALUE -1", "SELECT setval('s', -91)"],
+            {"s": (90, "")},
+        ),
+    ],
+)
+def test_a_key_is_used_up_to_the_narrowest_end(cluster, used, statements, expected):
+    try:
+        cluster.run(*statements)
+        assert used() == expected
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t, child CASCADE", "DROP SEQUENCE IF EXISTS s")
+
+
+def test_a_sequence_that_may_not_be_read_is_unknown(cluster):
+    cluster.run("CREATE SEQUENCE s MAXVALUE 100", "REVOKE ALL ON s FROM opsproof_monitor")
+    try:
+        keys = cluster.value(KeyRanges)
+    finally:
+        cluster.run("DROP SEQUENCE s")
+    assert keys.used == 0
+    with pytest.raises(MeasurementError, match=r"may not read public\.s: docs/privileges/monitor\.sql grants it"):
+        keys.require_readable()
+
+
+def test_a_sequence_that_goes_with_its_session_is_passed_over(cluster):
+    with cluster.connect() as session:
+        session.execute("CREATE TEMP TABLE mine (id serial)")
+        cluster.value(KeyRanges).require_readable()
+
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "said"),
+    [
+        ([], "when it runs out is known from the second run on"),
+        ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
+        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
+        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
+        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about the year 2100 or later"),
+    ],
+)
+def test_the_day_on_which_it_runs_out_is_that_of_its_growth(earlier, said):
+    assert RANGE.line(earlier, NOW) == f"public.s in t.id: 1500 of 2000, 75.0 %; {said}"
+
+
+def test_a_database_without_such_sequences_is_measured():
+    keys = KeyRanges().parse(Result([]), None)
+    assert (keys.used, keys.readings, keys.lines({})) == (0, {}, [])

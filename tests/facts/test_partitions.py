@@ -1,0 +1,117 @@
+from datetime import date
+
+import pytest
+
+from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.facts.partitions import Partition, PartitionedTable, Partitions
+
+
+def months(*names):
+    """Partitions of whole months, ``2026-11`` for instance."""
+    bounds = [(each, f"{int(each[:4]) + each.endswith('12')}-{int(each[5:]) % 12 + 1:02}") for each in names]
+    return tuple(Partition(start, f"FOR VALUES FROM ('{start}-01') TO ('{end}-01')", False, 0) for start, end in bounds)
+
+
+def table(*partitions, today="2026-11-25", strategy="r"):
+    return PartitionedTable("public.t", strategy, partitions, date.fromisoformat(today))
+
+
+@pytest.mark.parametrize(
+    ("there", "today", "ahead", "missing"),
+    [
+        (["2026-11", "2026-12"], "2026-11-25", 1, []),
+        (["2026-11"], "2026-11-01", 1, ["2026-12"]),
+        (["2026-11", "2026-12"], "2026-11-30", 3, ["2027-01", "2027-02"]),
+        (["2026-12", "2027-01"], "2026-12-31", 1, []),
+        (["2026-10"], "2026-11-01", 1, ["2026-11", "2026-12"]),
+        (["2026-10", "2026-12"], "2026-11-01", 1, ["2026-11"]),
+        ([], "2026-11-01", 2, ["2026-11", "2026-12", "2027-01"]),
+    ],
+)
+def test_this_month_and_those_ahead_need_a_partition(there, today, ahead, missing):
+    assert table(*months(*there), today=today).missing(ahead) == missing
+
+
+@pytest.mark.parametrize(
+    ("bounds", "missing"),
+    [
+        ([("'2026-11-01 00:00:00'", "'2026-12-01 00:00:00'"), ("'2026-12-01'", "'2027-01-01'")], []),
+        ([("'2026-11-01 01:00+01'", "'2027-01-01 01:00+01'"), ("'2026-10-01'", "'2026-11-01 01:00+01'")], []),
+        ([("MINVALUE", "'2026-11-16'"), ("'2026-11-16'", "MAXVALUE")], []),
+        ([("'2026-11-01'", "'2026-11-16'"), ("'2026-11-17'", "'2027-01-01'")], ["2026-11"]),
+        ([("'2026-11-16'", "'2026-12-01'"), ("'2026-12-01'", "'2027-01-01'")], []),
+        ([("'2026-11-26'", "'2026-12-01'"), ("'2026-12-01'", "'2027-01-01'")], ["2026-11"]),
+        ([("'2026-01-01', 'a'", "'2027-01-01', 'a'")], []),
+    ],
+)  # fmt: skip
+def test_spans_need_not_be_months(bounds, missing):
+    spans = [Partition(f"t{n}", f"FOR VALUES FROM ({a}) TO ({b})", False, 0) for n, (a, b) in enumerate(bounds)]
+    assert table(*spans).missing(1) == missing
+
+
+@pytest.mark.parametrize(
+    ("there", "holes"),
+    [
+        (["2026-08", "2026-09", "2026-10", "2026-11"], []),
+        (["2026-08", "2026-10", "2026-11"], ["2026-09-01 to 2026-10-01"]),
+        (["2026-07", "2026-10", "2026-12"], ["2026-08-01 to 2026-10-01"]),
+        (["2026-10", "2026-12"], []),
+        ([], []),
+    ],
+)
+def test_holes_are_of_the_past(there, holes):
+    assert table(*months(*there)).holes() == holes
+
+
+@pytest.mark.parametrize(
+    ("default", "rows"), [(None, 0), (Partition("d", "DEFAULT", True, 0), 0), (Partition("d", "DEFAULT", True, 5), 5)]
+)
+def test_rows_of_the_default_partition_are_counted(default, rows):
+    assert table(*months("2026-11"), *[default] * bool(default)).default_rows == rows
+
+
+def test_a_default_partition_that_nobody_counted_is_unknown():
+    with pytest.raises(MeasurementError, match=r"d is not empty, .*: VACUUM \(ANALYZE\) it"):
+        _ = table(Partition("d", "DEFAULT", True, None)).default_rows
+
+
+@pytest.mark.parametrize(
+    ("partition", "strategy", "complaint"),
+    [
+        (Partition("p", "FOR VALUES IN ('a')", False, 0), "l", "public.t is partitioned by list, not by range"),
+        (Partition("p", "FOR VALUES FROM ('1') TO ('5')", False, 0), "r", "p: '1' is no time"),
+        (Partition("p", "FOR VALUES FROM (1) TO (5)", False, 0), "r", r"p: FOR VALUES FROM \(1\) TO \(5\) is no span"),
+    ],
+)
+def test_what_is_not_partitioned_by_time_is_unknown(partition, strategy, complaint):
+    with pytest.raises(OutputError, match=complaint):
+        table(partition, strategy=strategy).missing(1)
+
+
+def test_a_real_table_is_told_with_its_partitions(cluster):
+    try:
+        cluster.run(
+            "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
+            "CREATE TABLE t_then PARTITION OF t FOR VALUES FROM ('2000-01-01') TO ('2001-01-01')",
+            "CREATE TABLE t_now PARTITION OF t FOR VALUES FROM ('2001-01-01') TO (MAXVALUE)",
+            "CREATE TABLE t_else PARTITION OF t DEFAULT",
+            "CREATE TABLE empty (at date) PARTITION BY RANGE (at)",
+        )
+        found = cluster.value(Partitions)
+        assert {each.name for each in found["public.t"].partitions} == {"t_then", "t_now", "t_else"}
+        assert (found["public.t"].missing(5), found["public.t"].holes(), found["public.t"].default_rows) == ([], [], 0)
+        assert len(found["public.empty"].missing(1)) == 2
+        cluster.run("INSERT INTO t VALUES (1, '1999-01-01'), (2, NULL)")
+        assert cluster.value(Partitions)["public.t"].default_rows == 2
+        cluster.run("DELETE FROM t_else")
+        with pytest.raises(MeasurementError, match="VACUUM"):
+            _ = cluster.value(Partitions)["public.t"].default_rows
+        cluster.run("VACUUM t_else")
+        assert cluster.value(Partitions)["public.t"].default_rows == 0
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t, empty")
+
+
+def test_a_table_that_is_not_there_is_absent(cluster):
+    with pytest.raises(Absent, match=r"public\.nothing is no partitioned table"):
+        _ = cluster.value(Partitions)["public.nothing"]

@@ -1,0 +1,185 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from opsproof.database import Result
+from opsproof.errors import MeasurementError, OutputError
+from opsproof.facts.releases import releases
+from opsproof.facts.servers import DatabaseExtensions, DatabaseRoles, DatabaseServer, DatabaseServers
+from opsproof.facts.sizes import RelationSize, RelationSizes
+from opsproof.nouns import Database
+from opsproof.samples import Counter
+
+DAY = 86400.0
+NOW = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+
+
+def server(version=180006, **fields):
+    return DatabaseServer(version, **{"settings": {}, "pending": (), "damaged": {}, "now": NOW, **fields})
+
+
+def test_a_real_server_tells_its_version_and_settings(cluster):
+    found = cluster.value(DatabaseServers)
+    with cluster.connect() as connection:
+        assert found.version == connection.info.server_version
+    assert found.off("autovacuum", "track_counts", "full_page_writes", "data_checksums") == []
+    assert found.off("fsync") == ["fsync"]
+    assert (found.pending, found.damaged_pages) == ((), 0)
+    assert abs(found.now - datetime.now(UTC).timestamp()) < 60
+
+
+def test_settings_that_wait_for_a_restart_are_told(cluster):
+    cluster.run("ALTER SYSTEM SET max_connections = 77", "ALTER SYSTEM SET shared_buffers = '65MB'")
+    cluster.run("SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
+    pending = cluster.value(DatabaseServers).pending
+    cluster.run("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
+    assert pending == ("max_connections", "shared_buffers")
+    assert cluster.value(DatabaseServers).pending == ()
+
+
+def test_a_flipped_bit_is_a_damaged_page(cluster):
+    cluster.run("CREATE DATABASE damaged", database="postgres")
+    try:
+        with cluster.connect("damaged") as session:
+            session.execute("CREATE TABLE page AS SELECT generate_series(1, 100)")
+            ((path,),) = session.execute("SELECT pg_relation_filepath('page')")
+        cluster.server.stop()
+        file = Path(cluster.server.data) / path
+        content = bytearray(file.read_bytes())
+        content[5000] ^= 1
+        file.write_bytes(content)
+        cluster.server.start()
+        with cluster.connect("damaged") as session, pytest.raises(psycopg.errors.DataCorrupted):
+            session.execute("SELECT * FROM page")
+        found = cluster.value(DatabaseServers)
+        assert (found.damaged, found.damaged_pages) == ({"damaged": 1}, 1)
+    finally:
+        cluster.run("DROP DATABASE damaged WITH (FORCE)", database="postgres")
+    assert cluster.value(DatabaseServers).damaged_pages == 0
+
+
+def test_pages_without_checksums_are_not_counted_as_sound():
+    with pytest.raises(MeasurementError, match="no checksums"):
+        _ = server(settings={"data_checksums": "off"}).damaged_pages
+
+
+def test_a_setting_that_is_not_shown_is_not_on():
+    with pytest.raises(MeasurementError, match="does not show fsync: grant the role pg_monitor"):
+        server().off("fsync")
+
+
+MISSED = {180007: 0, 180006: 1, 180005: 2, 180000: 5, 170012: 0, 170000: 9, 150020: 0, 140025: 0, 140000: 19}
+
+
+@pytest.mark.parametrize(("version", "missed"), MISSED.items())
+def test_releases_with_security_fixes_are_counted(version, missed):
+    assert len(server(version).missed) == missed
+
+
+def test_a_missed_release_is_said_with_what_it_fixes():
+    assert "CVE-2026-116314" in server(170011).missed[0].of(17)
+    assert server(170011).missed[0].of(17).startswith("17.12 of 2026-11-12: ")
+
+
+def test_nothing_is_said_of_a_major_version_that_nobody_knew():
+    with pytest.raises(MeasurementError, match="nothing is known of PostgreSQL 19, only of 14 to 18: update opsproof"):
+        _ = server(190000).missed
+
+
+def test_the_list_of_releases_is_in_order_and_of_its_day():
+    known = releases()
+    days = [each.date for each in known.security]
+    assert days == sorted(days, reverse=True)
+    assert known.as_of >= days[0]
+    for major in known.ends:
+        minors = [each.minors[major] for each in known.security if major in each.minors]
+        assert minors == sorted(minors, reverse=True)
+    assert all(each.fixes for each in known.security)
+
+
+def test_support_ends_on_its_day():
+    assert releases().supported_s(14, NOW) == -13 * DAY
+    assert releases().supported_s(15, NOW) > 300 * DAY
+    assert releases().age_s(NOW + 5 * DAY) >= 5 * DAY
+
+
+def test_extensions_are_compared_with_their_files(cluster):
+    cluster.run("CREATE EXTENSION hstore VERSION '1.4'")
+    found = {each.name: each for each in cluster.value(DatabaseExtensions)}
+    cluster.run("DROP EXTENSION hstore")
+    assert found["hstore"].installed == "1.4"
+    assert found["hstore"].available >= "1.8"
+    assert found["plpgsql"].installed == found["plpgsql"].available
+
+
+def test_an_extension_without_files_is_said_to_be_so():
+    (found,) = DatabaseExtensions().parse(Result([["gone", "1.0", ""]]), None)
+    assert str(found) == "gone 1.0, available no more"
+
+
+@pytest.fixture
+def roles(cluster):
+    """The roles of a server with some that are not in order, against what is declared."""
+    cluster.run(
+        "CREATE ROLE helper SUPERUSER",
+        "CREATE ROLE project LOGIN VALID UNTIL '2099-01-01'",
+        "CREATE ROLE past LOGIN VALID UNTIL '2020-01-01'",
+        "CREATE ROLE for_ever LOGIN VALID UNTIL 'infinity'",
+        "CREATE ROLE nobody NOLOGIN VALID UNTIL '2020-01-01'",
+    )
+    yield lambda **declared: cluster.value(DatabaseRoles, **declared)
+    cluster.run("DROP ROLE helper, project, past, for_ever, nobody")
+
+
+def test_superusers_and_expiring_passwords_are_those_that_are_declared(roles):
+    found = roles(superusers=["metachat"], expiring_passwords=["project", "for_ever"])
+    assert found.undeclared_superusers == ["helper"]
+    assert found.unexpected == [
+        "the password of past expires, which nobody declared",
+        "the password of for_ever does not expire",
+    ]
+    assert [each.name for each in found.expiring] == ["past", "project"]
+    assert found.expiring[0].expires_s < 0
+    assert str(found.expiring[0]).startswith("past: expired ")
+    assert str(found.expiring[1]).startswith("project: expires in ")
+
+
+def test_what_is_declared_is_in_order(roles):
+    found = roles(superusers=["metachat", "helper"], expiring_passwords=["project", "past"])
+    assert (found.undeclared_superusers, found.unexpected) == ([], [])
+
+
+def test_a_server_without_roles_is_no_answer():
+    with pytest.raises(OutputError, match="no role"):
+        DatabaseRoles().parse(Result([]), Database(dsn="x"))
+
+
+def test_the_largest_tables_are_told_with_their_toast(cluster, table):
+    table("CREATE TABLE t (id integer, body text)", "ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
+    table("INSERT INTO t SELECT n, repeat('x', 4000) FROM generate_series(1, 2000) n", "VACUUM (ANALYZE) t")
+    found = cluster.value(RelationSizes)
+    assert found.tables[0].name == "public.t"
+    assert found.largest_bytes == found.tables[0].size_bytes > 8_000_000
+    assert len(found.tables) == len(found.indexes) == 10
+    assert not any(each.is_index for each in found.tables)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "said"),
+    [
+        ([], "no earlier run is on record"),
+        ([Counter(4e6, 0.0, NOW)], "+1 MB since 2026-11-25"),
+        ([Counter(7e6, 0.0, NOW), Counter(6e6, 0.0, NOW + DAY)], "-2 MB since 2026-11-25"),
+        ([Counter(1e6, 0.0, NOW - 99 * DAY), Counter(2e6, 0.0, NOW - 98 * DAY)], "+3 MB since 2026-08-19"),
+        ([Counter(9e6, 0.0, NOW + 2 * DAY)], "no earlier run is on record"),
+    ],
+)
+def test_growth_is_said_in_words(earlier, said):
+    assert RelationSize("public.t", False, 5_000_000).line(earlier, NOW + 2 * DAY) == f"public.t: 5 MB, {said}"
+
+
+def test_a_server_without_tables_is_no_answer():
+    with pytest.raises(OutputError, match="no table"):
+        RelationSizes().parse(Result([]), None)

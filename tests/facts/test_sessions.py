@@ -1,0 +1,179 @@
+"""Sessions that keep something from others, in a real server."""
+
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from lab.postgres import SUPERUSER
+from opsproof.database import Result, ask
+from opsproof.errors import MeasurementError
+from opsproof.facts.sessions import (
+    BlockedSessions,
+    LockQueue,
+    OpenTransactions,
+    PreparedTransactions,
+    Session,
+    Transactions,
+    Waiter,
+)
+
+
+@pytest.fixture
+def session(postgres):
+    """Opens sessions of the superuser, with an application name if wanted."""
+    with ExitStack() as stack:
+
+        def session(**options):
+            opened = postgres.server.connect(SUPERUSER, postgres.password, "postgres", **options)
+            stack.callback(opened.close)
+            return opened
+
+        session().execute(
+            "DROP TABLE IF EXISTS rows; CREATE TABLE rows (id int PRIMARY KEY); INSERT INTO rows VALUES (1)"
+        )
+        yield session
+
+
+def found(postgres, fact):
+    (result,) = ask(postgres.target(), [fact.sql])
+    return fact().parse(result, None)
+
+
+def test_a_quiet_server_has_no_open_transaction_and_no_queue(session, postgres):
+    session()
+    assert found(postgres, OpenTransactions).sessions == ()
+    assert found(postgres, BlockedSessions).longest_s == 0
+    assert found(postgres, BlockedSessions).tree == []
+    assert found(postgres, PreparedTransactions) == ()
+
+
+def test_a_session_idle_in_its_transaction_is_told(session, postgres):
+    session(application_name="api").execute("BEGIN; SELECT 'secret', 42 AS answer")
+    time.sleep(0.2)
+    (idle,) = found(postgres, OpenTransactions).idle
+    assert (idle.role, idle.application, idle.state) == (SUPERUSER, "api", "idle in transaction")
+    assert 0.2 <= idle.state_s <= idle.transaction_s < 5
+    assert idle.words == "BEGIN; SELECT ,  AS answer"
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT 'a''b', \"Sel'ect\" FROM (SELECT 'x' AS \"Sel'ect\") s WHERE 'secret' > ''", None),
+        ("SELECT $tag$secret$tag$", "BEGIN;"),
+        ("SELECT E'it\\'s secret'", "BEGIN;"),
+        ("SELECT 1 /* it's */, 'secret'", None),
+        ("SELECT 1 -- it's\n, 'secret'", None),
+        ("SELECT 4111111111111111 AS secret_number", None),
+    ],
+)
+def test_no_value_of_a_statement_is_told(session, postgres, query, words):
+    session().execute(b"BEGIN; " + query.encode())
+    (idle,) = found(postgres, OpenTransactions).idle
+    assert "secret'" not in idle.words
+    assert "it" not in idle.words.replace("secret", "")
+    assert "4111" not in idle.words
+    assert idle.words.startswith(words or "BEGIN; SELECT")
+
+
+@pytest.mark.parametrize("application", ["pg_dump", "pg_restore"])
+def test_dumps_are_exempt(session, postgres, application):
+    session(application_name=application).execute("BEGIN; SELECT 1")
+    transactions = found(postgres, OpenTransactions)
+    assert (transactions.idle, transactions.running) == ([], [])
+    assert len(transactions.sessions) == 1
+
+
+def test_a_query_that_runs_is_told(session, postgres):
+    running = session()
+    running.pgconn.send_query(b"SELECT pg_sleep(30)")
+    time.sleep(0.2)
+    (told,) = found(postgres, OpenTransactions).running
+    assert (told.state, told.words) == ("active", "SELECT pg_sleep()")
+    running.cancel()
+
+
+def test_maintenance_is_exempt(session, postgres):
+    keeping, building = session(), session()
+    keeping.execute("BEGIN; INSERT INTO rows VALUES (2)")
+    building.pgconn.send_query(b"CREATE INDEX CONCURRENTLY ON rows (id)")
+    time.sleep(0.3)
+    assert [each.pid for each in found(postgres, OpenTransactions).running] == [keeping.info.backend_pid]
+    keeping.execute("ROLLBACK")
+
+
+def test_maintenance_that_rests_in_its_transaction_is_not_exempt(session, postgres):
+    session().execute("BEGIN; ANALYZE rows")
+    assert len(found(postgres, OpenTransactions).idle) == 1
+
+
+def test_a_queue_is_told_as_a_tree(session, postgres):
+    first, second, third = session(application_name="first"), session(application_name="second"), session()
+    first.execute("BEGIN; UPDATE rows SET id = 1")
+    for each in (second, third):
+        each.pgconn.send_query(b"UPDATE rows SET id = 1 WHERE id = 1")
+        time.sleep(0.2)
+    queue = found(postgres, BlockedSessions)
+    assert 0.2 < queue.longest_s < 5
+    assert [line.split(",")[0] for line in queue.tree] == [
+        f"pid {first.info.backend_pid}",
+        f"  waits: pid {second.info.backend_pid}",
+        f"    waits: pid {third.info.backend_pid}",
+    ]
+    assert "idle in transaction" in queue.tree[0]
+    assert found(postgres, OpenTransactions).running[0].pid == first.info.backend_pid
+    first.execute("ROLLBACK")
+
+
+def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres):
+    preparing, waiting = session(), session()
+    preparing.execute("BEGIN; UPDATE rows SET id = 1")
+    preparing.execute("PREPARE TRANSACTION 'forgotten'")
+    waiting.pgconn.send_query(b"UPDATE rows SET id = 1 WHERE id = 1")
+    time.sleep(0.2)
+    (line,) = found(postgres, PreparedTransactions)
+    assert line.startswith(f"forgotten of {SUPERUSER}, for ")
+    assert found(postgres, BlockedSessions).tree[0] == "pid 0, a prepared transaction"
+    preparing.execute("ROLLBACK PREPARED 'forgotten'")
+
+
+def test_waiters_in_a_ring_are_told_once():
+    ring = LockQueue({1: Waiter(1, (2,), 3.0, "one"), 2: Waiter(2, (1,), 4.0, "two")})
+    assert ring.tree == ["pid 1, one", "  waits: pid 2, two"]
+    assert ring.longest_s == 4
+
+
+def test_a_transaction_at_work_between_two_statements_runs():
+    def of(state, state_s, **fields):
+        usual = {"pid": 1, "role": "r", "application": "", "transaction_s": 900.0, "waits": False, "exempt": False}
+        return Session(**{**usual, **fields}, state=state, state_s=state_s, words="SELECT")
+
+    pausing, resting = of("idle in transaction", 0.1), of("idle in transaction", 90.0)
+    waiting, dumping = of("active", 1.0, waits=True), of("active", 1.0, exempt=True)
+    transactions = Transactions((pausing, resting, waiting, dumping))
+    assert transactions.running == [pausing]
+    assert transactions.idle == [resting, pausing]
+
+
+NOBODY = [None] * 9
+
+
+@pytest.mark.parametrize(
+    ("fact", "row", "complaint"),
+    [
+        (OpenTransactions, [*NOBODY, False, True], "grant it pg_monitor"),
+        (OpenTransactions, [*NOBODY, True, False], "track_activities is off"),
+        (BlockedSessions, [False, *[None] * 8], "grant it pg_monitor"),
+    ],
+)
+def test_a_role_that_sees_nobody_knows_nothing(fact, row, complaint):
+    with pytest.raises(MeasurementError, match=complaint):
+        fact().parse(Result([row]), None)
+
+
+def test_a_long_queue_is_told_once_for_each_who_waits():
+    """Who queues for a lock is blocked by everybody before it as well."""
+    waiting = {pid: Waiter(pid, tuple(range(1, pid)), 1.0, "somebody") for pid in range(2, 41)}
+    tree = LockQueue({1: Waiter(1, (), None, "somebody")} | waiting).tree
+    assert [line.split()[-2] for line in tree] == [f"{pid}," for pid in range(1, 41)]

@@ -1,0 +1,162 @@
+import pytest
+
+from lab.postgres import SUPERUSER
+from opsproof.database import Result, ask
+from opsproof.errors import Absent, DatabaseError, MeasurementError
+from opsproof.facts.statements import (
+    Statement,
+    StatementEvictions,
+    StatementExtension,
+    StatementList,
+    Statements,
+)
+from opsproof.samples import Counter
+
+
+@pytest.fixture
+def recorded_statements(postgres):
+    """The extension is there; a session that calls what it is told."""
+    with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
+        admin.execute("CREATE EXTENSION pg_stat_statements")
+        admin.execute("SELECT pg_stat_statements_reset()")
+        yield admin
+        admin.execute("DROP EXTENSION pg_stat_statements")
+
+
+def found(postgres, fact):
+    (result,) = ask(postgres.target(), [fact.sql])
+    return fact().parse(result, None)
+
+
+def test_statements_called_often_are_told_without_their_values(recorded_statements, postgres):
+    for number in range(25):
+        recorded_statements.execute(f"SELECT {number} AS often".encode())
+    recorded_statements.execute("SELECT 1, 2 AS seldom")
+    for _ in range(25):
+        recorded_statements.execute("/* nightly */ CREATE TEMP TABLE x (); DROP TABLE x")
+    (statement,) = found(postgres, Statements).statements
+    assert (statement.text, statement.calls) == ("SELECT $1 AS often", 25)
+    assert 0 < statement.mean_s < 0.1
+    assert set(statement.readings) == {f"calls {statement.number}", f"time {statement.number}"}
+
+
+def test_what_opsproof_asks_itself_does_not_count(recorded_statements, postgres):
+    for _ in range(25):
+        recorded_statements.execute("SELECT count(*) FROM pg_stat_activity")
+    assert found(postgres, Statements).statements == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("SET app.token = 'secret'", "SET"),
+        ("EXPLAIN(COSTS off) SELECT 'secret', 42", "EXPLAIN"),
+        ("NOTIFY channel, 'secret'", "NOTIFY"),
+        ("/* secret */ SELECT 1 -- secret", "SELECT $1"),
+        ("SELECT /* secret /* of */ all */ 2, 3", "not told"),
+        ("(SELECT 1, 'secret')", "(SELECT $1, $2)"),
+    ],
+)
+def test_no_value_of_a_statement_is_told(recorded_statements, postgres, statement, text):
+    recorded_statements.execute("SET pg_stat_statements.track_utility = on")
+    for _ in range(25):
+        recorded_statements.execute(statement.encode(), prepare=False)
+    recorded_statements.execute("RESET pg_stat_statements.track_utility")
+    assert [each.text for each in found(postgres, Statements).statements] == [text]
+
+
+def test_a_role_that_sees_no_statement_knows_nothing():
+    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+        Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0]]), None)
+
+
+def test_a_server_that_records_is_no_finding(recorded_statements, postgres):
+    assert found(postgres, StatementExtension)[0].isdigit()
+    dropped = found(postgres, StatementEvictions)
+    assert dropped.value == 0
+    assert dropped.born < dropped.now
+
+
+def test_a_database_without_the_extension_says_so(postgres):
+    with pytest.raises(Absent, match="CREATE EXTENSION pg_stat_statements"):
+        found(postgres, StatementExtension)
+    with pytest.raises(DatabaseError, match='relation "pg_stat_statements_info" does not exist'):
+        found(postgres, StatementEvictions)
+
+
+def test_a_server_without_the_library_says_so():
+    with pytest.raises(Absent, match="shared_preload_libraries"):
+        StatementExtension().parse(Result([["1.11", None]]), None)
+
+
+def test_where_nothing_is_tracked_nothing_is_known():
+    with pytest.raises(MeasurementError, match=r"pg_stat_statements\.track is none"):
+        StatementEvictions().parse(Result([[0, 1.0, 2.0, "none"]]), None)
+
+
+def statement(calls, mean_ms, number="7"):
+    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", 1000.0, 10.0)
+
+
+def statements(*found):
+    return StatementList(found, 10.0, 1000.0)
+
+
+def seen(born):
+    """The last run, which read statements that counted since then."""
+    return {"statements": [Counter(1, born, 500)]}
+
+
+def before(calls, mean_ms, number="7"):
+    return {f"calls {number}": [Counter(calls, 0, 500)], f"time {number}": [Counter(calls * mean_ms, 0, 500)]}
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "times"),
+    [
+        (statement(200, 30), before(100, 20), 2),
+        (statement(200, 20), before(100, 20), 1),
+        (statement(200, 15), before(100, 20), 0.5),
+        (statement(119, 100), before(100, 20), 1),
+        (statement(100, 100), before(19, 20), 1),
+        (statement(200, 0.9), before(100, 0.1), 1),
+        (statement(200, 30), {}, 1),
+        (statement(50, 30), before(100, 20), 1),
+    ],
+    ids=[
+        "twice as slow since",
+        "as before",
+        "quicker",
+        "too few calls since",
+        "too few calls before",
+        "slower, and still quick",
+        "not known before",
+        "reset since",
+    ],
+)
+def test_a_statement_is_compared_with_itself_before_the_last_run(now, earlier, times):
+    assert now.slowdown(earlier) == pytest.approx(times)
+
+
+def test_the_worst_comes_first():
+    earlier = {**seen(10), **before(100, 20, "1"), **before(100, 20, "2")}
+    slowed = statements(statement(200, 20, "1"), statement(200, 60, "2")).slowed(earlier)
+    assert [(times, each.number) for times, each in slowed] == [(5, "2"), (1, "1")]
+
+
+def test_without_an_earlier_run_nothing_is_compared():
+    with pytest.raises(MeasurementError, match="no earlier run is on record"):
+        statements(statement(200, 30)).slowed({"statements": []})
+    assert statements().slowed({"statements": []}) == []
+    assert statements(statement(200, 30)).slowed({**seen(10), "calls 7": [], "time 7": []})[0][0] == 1
+
+
+def test_what_was_forgotten_since_is_not_called_as_quick_as_before():
+    with pytest.raises(MeasurementError, match="was reset"):
+        statements(statement(200, 30)).slowed({**seen(5), **before(100, 20)})
+
+
+def test_the_slowest_is_judged():
+    assert statements(statement(20, 300), statement(20, 20)).slowest_s == pytest.approx(0.3)
+    assert statements().slowest_s == 0
+    assert str(statement(20, 300)) == "300 ms on average, 600 ms at most, 20 calls: SELECT 1"

@@ -1,0 +1,312 @@
+"""Vector indexes, in a real server: what is said of them, and what is found by comparison."""
+
+import random
+from math import inf, sqrt
+
+import psycopg
+import pytest
+
+from lab.postgres import SUPERUSER
+from opsproof.database import Result, ask
+from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.facts.vector_indexes import Recall, VectorIndexes, VectorIndexState, VectorRecalls
+from opsproof.limits import Estimate
+from opsproof.nouns import VectorIndex
+from opsproof.samples import Counter
+from tests.facts.databases import as_monitor
+
+NAME = "items_embedding_idx"
+ROWS = 3000
+
+
+def declared(**fields):
+    usual = {"database": "x", "table": "shop.items", "column": "embedding", "method": "ivfflat", "operator": "<->"}
+    return VectorIndex.model_validate({**usual, "probes": 20, **fields})
+
+
+@pytest.fixture(scope="module")
+def items(postgres_server, repository):
+    """A table under forced policies, with an index of 20 lists, and the function that compares."""
+    with postgres_server.server.connect(SUPERUSER, postgres_server.password, "postgres") as admin:
+        admin.execute(
+            "CREATE EXTENSION vector; CREATE ROLE opsproof_monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor"
+        )
+        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # the file grants on it
+        admin.execute((repository / "docs" / "privileges" / "recall.sql").read_bytes())
+        admin.execute(
+            "CREATE SCHEMA shop; CREATE TABLE shop.items (id int PRIMARY KEY, kind text, embedding vector(16))"
+        )
+        _fill(admin)
+        admin.execute(
+            f"CREATE INDEX {NAME} ON shop.items USING ivfflat (embedding vector_l2_ops) WITH (lists = 20)".encode()
+        )
+        admin.execute(
+            "ALTER TABLE shop.items ENABLE ROW LEVEL SECURITY; ALTER TABLE shop.items FORCE ROW LEVEL SECURITY"
+        )
+        admin.execute("CREATE POLICY nobody ON shop.items USING (false); SELECT pg_stat_force_next_flush()")
+        admin.execute("ANALYZE shop.items")
+        admin.execute("ALTER ROLE opsproof_monitor SET enable_seqscan = off")  # the table is small
+        admin.execute("GRANT USAGE ON SCHEMA shop TO opsproof_recall")
+        admin.execute("GRANT SELECT (ctid, kind, embedding) ON shop.items TO opsproof_recall")
+        yield admin
+        admin.execute("DROP SCHEMA shop, opsproof CASCADE; DROP TABLE chunks; DROP EXTENSION vector")
+        admin.execute("DROP OWNED BY opsproof_recall, opsproof_monitor; DROP ROLE opsproof_recall, opsproof_monitor")
+
+
+def _fill(admin):
+    generator = random.Random(3)
+    with admin.cursor().copy("COPY shop.items FROM STDIN") as copy:
+        for number in range(ROWS):
+            copy.write_row((number, f"kind {number % 3}", str([generator.gauss(0, 1) for _ in range(16)])))
+
+
+@pytest.fixture
+def measure(items, postgres, monkeypatch):
+    """The recall that the monitor is told."""
+
+    def measure(name=NAME, **fields):
+        noun = declared(**{"budget": "4s", **fields})
+        (result,) = ask(as_monitor(postgres, monkeypatch), [VectorRecalls().query(name, noun)])
+        return VectorRecalls().parse(result, noun)
+
+    return measure
+
+
+def test_a_search_through_all_lists_finds_all(measure):
+    recall = measure()
+    assert set(recall.shares) == {1.0}
+    assert len(recall.shares) == 100
+    assert recall.indexes == (NAME,)
+    assert recall.compared_by == ()
+    assert recall.through(NAME) == pytest.approx(96.3, abs=0.1)
+
+
+def test_a_search_through_few_lists_finds_what_an_exact_one_says(measure, items):
+    low, high = measure(probes=2, sample=400).interval
+    items.execute("SET ivfflat.probes = 2")
+    found = {}
+    for scan in ("on", "off"):
+        items.execute(f"SET enable_indexscan = {scan}".encode())
+        search = "SELECT id FROM shop.items o WHERE o.id <> i.id ORDER BY o.embedding <-> i.embedding LIMIT 10"
+        query = f"SELECT i.id, n.id FROM shop.items i, LATERAL ({search}) n WHERE i.id % 10 = 0"
+        found[scan] = set(items.execute(query.encode()).fetchall())
+    items.execute("RESET enable_indexscan; RESET ivfflat.probes")
+    share = 100 * len(found["on"] & found["off"]) / len(found["off"])
+    assert 20 < share < 90
+    assert low - 4 < share < high + 4  # the other one is a sample too
+
+
+def test_neighbours_of_a_kind_are_compared_with_their_kind(measure):
+    assert set(measure(filter="kind").shares) == {1.0}
+    assert measure(filter="kind", probes=1).interval[1] < 60
+
+
+def test_few_rows_that_pass_the_filter_are_no_misses(measure, items):
+    items.execute("UPDATE shop.items SET kind = 'rare' WHERE id < 8")
+    try:
+        recall = measure(filter="kind", sample=1000)
+        assert set(recall.shares) == {1.0}
+    finally:
+        items.execute("UPDATE shop.items SET kind = 'kind ' || id % 3 WHERE id < 8")
+
+
+def test_another_operator_does_not_go_through_the_index(measure):
+    recall = measure(operator="<=>")
+    assert recall.indexes == ()
+    assert recall.shares == ()
+    with pytest.raises(MeasurementError, match=f"the recall of {NAME} is not known: no query goes through it"):
+        recall.through(NAME)
+
+
+def test_a_budget_that_is_too_small_says_so(measure):
+    with pytest.raises(MeasurementError, match=r"only 8 rows were compared, 80 are needed"):
+        _ = measure(budget="1ms").interval
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"table": "shop.none"}, 'relation "shop.none" does not exist'),
+        ({"table": "pg_catalog.pg_authid", "column": "rolname"}, "permission denied for table pg_authid"),
+        ({"column": "id"}, "permission denied for table items"),
+        ({"column": "none"}, "is no table with a column none"),
+        ({"filter": "none"}, "column t.none does not exist"),
+        ({"table": 'shop.items"; DROP TABLE chunks; --'}, "does not exist"),
+    ],
+)
+def test_nothing_else_can_be_had_from_the_function(measure, fields, complaint):
+    with pytest.raises(MeasurementError, match=complaint):
+        measure(**fields)
+
+
+def test_what_is_given_for_an_operator_is_not_run(items, postgres, monkeypatch):
+    query = VectorRecalls().query(NAME, declared())
+    query[query.index("<->")] = "<-> (SELECT 1) --"
+    (result,) = ask(as_monitor(postgres, monkeypatch), [query])
+    assert "is no table with a column embedding to order by" in result.error
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM shop.items",
+        "SELECT opsproof.random_places('shop.items', 'embedding', 1)",
+        "SET ROLE opsproof_recall",
+    ],
+)
+def test_the_monitor_sees_no_row(items, postgres, monkeypatch, query):
+    (result,) = ask(as_monitor(postgres, monkeypatch), [query])
+    assert "permission denied" in result.error
+
+
+def test_without_the_function_nothing_is_known(postgres):
+    noun = declared()
+    (result,) = ask(
+        postgres.target(dsn=postgres.target().dsn.replace("=postgres", "=template1")),
+        [VectorRecalls().query(NAME, noun)],
+    )
+    with pytest.raises(MeasurementError, match=r"run docs/privileges/recall\.sql in the database"):
+        VectorRecalls().parse(result, noun)
+
+
+def answer(**fields):
+    usual = {"rows": 20000, "found": [10, 9], "there": [10, 10], "indexes": [NAME], "compared_by": []}
+    return Result([[{**usual, **fields}]])
+
+
+def test_a_row_without_neighbours_is_left_out():
+    assert VectorRecalls().parse(answer(found=[10, 0], there=[10, 0]), declared()).shares == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"rows": 999}, MeasurementError),
+        ({"found": [11]}, ValueError),
+        ({"found": [11, 10]}, OutputError),
+        ({"found": [-1, 10]}, OutputError),
+    ],
+)
+def test_what_cannot_be_is_no_recall(fields, error):
+    with pytest.raises(error):
+        VectorRecalls().parse(answer(**fields), declared())
+
+
+def test_an_index_compared_with_itself_has_no_recall():
+    recall = Recall((1.0,) * 100, 10, (NAME,), (NAME,))
+    with pytest.raises(MeasurementError, match="was compared with itself"):
+        recall.through(NAME)
+
+
+def test_the_evidence_says_how_much_was_looked_at():
+    recall = Recall((1.0,) * 90 + (0.9,) * 10, 10, (NAME,), ())
+    assert recall.evidence == [
+        "99 % of the nearest 10 were found, between 98.2 % and 99.5 % with 95 % confidence",
+        "100 rows were sampled, 90 of them found all",
+    ]
+
+
+@pytest.fixture
+def state(items, postgres):
+    def state(name=NAME, **fields):
+        noun = declared(**fields)
+        (result,) = ask(postgres.target(), [VectorIndexes().query(name, noun)])
+        return VectorIndexes().parse(result, noun)
+
+    return state
+
+
+def test_a_real_index_is_described(state, items):
+    found = state()
+    (build,) = items.execute(f"SELECT pg_relation_filenode('shop.{NAME}')".encode()).fetchone()
+    assert (found.name, found.method, found.valid) == (f"shop.{NAME}", "ivfflat", True)
+    assert (found.lists, found.dimensions, found.value_bytes) == (20, 16, 72)
+    assert (found.build, found.rows, found.inserted.value) == (build, ROWS, ROWS)
+    assert found.release == "current"
+    assert found.lists_ratio == pytest.approx(20 / 3, rel=0.01)
+    items.execute(f"REINDEX INDEX shop.{NAME}".encode())
+    assert state().build != build
+
+
+@pytest.mark.parametrize("fields", [{"name": "items_pkey", "table": "shop.none"}, {"name": "none"}])
+def test_an_index_that_is_not_there_is_absent(state, fields):
+    with pytest.raises(Absent, match="has no vector index of the declared name"):
+        state(**fields)
+
+
+def index(**fields):
+    usual = {
+        "name": "public.x", "method": "ivfflat", "valid": True, "build": 7, "lists": 100,
+        "size_bytes": 10**8, "dimensions": 1024, "value_bytes": 4104, "rows": 100_000,
+        "inserted": Counter(150_000, 0.0, 1000.0), "maintenance_bytes": 64 * 2**20, "extension": "0.8.6",
+        "library": "0.8.6",
+    }  # fmt: skip
+    return VectorIndexState(**{**usual, **fields})
+
+
+@pytest.mark.parametrize(
+    ("lists", "rows", "ratio"),
+    [(100, 100_000, 1), (100, 20_000, 5), (10, 100_000, 0.1), (1000, 1_000_000, 1), (2000, 4_000_000, 1)],
+)
+def test_lists_are_judged_by_the_rows(lists, rows, ratio):
+    assert index(lists=lists, rows=rows).lists_ratio == pytest.approx(ratio)
+
+
+def test_lists_that_were_not_named_are_a_hundred():
+    assert index(lists=None).lists_ratio == 1
+
+
+def test_of_few_rows_nobody_knows_how_many_lists_they_need():
+    with pytest.raises(MeasurementError, match="of 999 rows nobody can tell"):
+        _ = index(rows=999).lists_ratio
+
+
+@pytest.mark.parametrize(
+    ("library", "word"),
+    [
+        ("0.5.1", "vulnerable"),
+        ("0.8.1", "vulnerable"),
+        ("0.8.2", "outdated"),
+        ("0.8.6", "current"),
+        ("0.10", "current"),
+    ],
+)
+def test_a_release_is_judged_by_what_was_mended_since(library, word):
+    assert index(library=library).release == word
+
+
+@pytest.mark.parametrize(("lists", "fits"), [(300, True), (450, True), (560, False)])
+def test_the_memory_of_a_build_is_that_of_pgvectors_own_complaint(items, lists, fits):
+    state = index(lists=lists, rows=ROWS, dimensions=16, value_bytes=72, maintenance_bytes=8 * 2**20)
+    items.execute("SET maintenance_work_mem = '8MB'")
+    create = f"CREATE INDEX probe ON shop.items USING ivfflat (embedding vector_l2_ops) WITH (lists = {lists})"
+    try:
+        items.execute(create.encode())
+        items.execute("DROP INDEX shop.probe")
+        built = True
+    except psycopg.errors.ProgramLimitExceeded:
+        built = False
+    finally:
+        items.execute("RESET maintenance_work_mem")
+    assert (built, state.build_memory < 100) == (fits, fits)
+
+
+def test_a_graph_takes_as_much_memory_as_on_disk():
+    assert index(method="hnsw", lists=None, size_bytes=32 * 2**20).build_memory == 50
+
+
+def test_age_and_new_rows_are_told_by_earlier_runs():
+    sightings = {"build": [Counter(6, 0, 400), Counter(7, 0, 700)]}
+    inserts = {"rows inserted": [Counter(50_000, 0, 400), Counter(120_000, 0, 700)]}
+    assert index().age_s(sightings) == Estimate(300, 600, "it was built between two runs")
+    new = index().new_rows({**sightings, **inserts})
+    assert (new.low, new.high) == (30, 100)
+    unknown = index().new_rows({"build": [], "rows inserted": []})
+    assert (unknown.low, unknown.high) == (0, 100)
+    assert index().age_s({"build": []}).high == inf
+
+
+def test_the_readings_are_what_age_and_new_rows_ask_for():
+    assert set(index().readings) == {"build", "rows inserted"}
+    assert index().readings["build"].value == 7
+    assert sqrt(index().readings["build"].now) == sqrt(1000)

@@ -1,0 +1,242 @@
+"""A server with the lab's data, and actions that maintain it by their command lines."""
+
+import importlib.util
+import io
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lab import credentials, ports, seed
+from lab.layout import Layout
+from lab.postgres import Server
+from opsproof.action import main
+from tests.restore.conftest import ended
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Place:
+    """One host with a database, as an operator sees it."""
+
+    server: Server
+    secrets: credentials.Credentials
+    layout: Layout
+    folder: Path
+    role: str = "metachat"
+    passfile: str = "pgpass-metachat"
+    path: list[str] = field(default_factory=list)
+    database: str = ""
+    more: str = ""
+
+    @property
+    def inventory(self):
+        path = self.folder / "inventory.toml"
+        where = f"host=127.0.0.1 port={self.server.port} dbname=metachat user=opsproof_monitor"
+        limits = json.dumps(str(ROOT / "inventory" / "metachat.toml"))
+        path.write_text(
+            f'extends = {limits}\n[hosts.vps]\ntransport = "local://"\n'
+            f"path = {json.dumps([*self.path, str(self.layout.bin)])}\n"
+            f'[hosts.vps.databases.metachat]\ndsn = "{where} passfile={self.layout.pgpass}"\n'
+            f'maintenance_user = "{self.role}"\nmaintenance_passfile = "{self.layout.secrets / self.passfile}"\n'
+            f"{self.database}{self.more}"
+        )
+        return path
+
+    def words(self, *more):
+        return [f"--inventory={self.inventory}", f"--reports={self.folder}", *map(str, more)]
+
+    def run(self, action, *more):
+        """An action from its beginning to its end, within this process: starting another takes as long again."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), handlers():
+            try:
+                status = main(script(action), self.words(*more))
+            except SystemExit as error:
+                status = error.code
+        return subprocess.CompletedProcess(more, status, out.getvalue(), err.getvalue())
+
+    def do(self, action, *more):
+        """The output of an action that comes to its end."""
+        done = self.run(action, "--apply", *more)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        return done.stdout
+
+    def again(self, action, *more):
+        """The next run, once the host is free: a command that goes on after its action keeps others out."""
+        deadline = time.monotonic() + 30
+        while (done := self.run(action, "--apply", *more)).returncode == 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def begin(self, action, *more):
+        pipe = subprocess.PIPE
+        words = [sys.executable, f"actions/{action}.py", *self.words("--apply", *more)]
+        return subprocess.Popen(
+            words, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, start_new_session=True, cwd=ROOT
+        )
+
+    @property
+    def journal(self):
+        return [json.loads(line) for line in (self.folder / "journal.jsonl").read_text().splitlines()]
+
+    def connect(self, **options):
+        return self.server.connect("metachat", self.secrets.passwords["metachat"], **options)
+
+    def sql(self, query):
+        with self.connect() as connection:
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, query):
+        return self.sql(query)[0][0]
+
+    def eventually(self, holds, seconds=10):
+        deadline = time.monotonic() + seconds
+        while not (found := holds()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
+
+    @contextmanager
+    def holding(self, *statements):
+        """A transaction of somebody else's that has done these and stays open; gives its process ID."""
+        connection = self.connect()
+        try:
+            connection.execute("BEGIN")
+            for each in statements:
+                connection.execute(each)
+            yield connection.info.backend_pid
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+            connection.close()
+
+    @contextmanager
+    def building(self, statement):
+        """Somebody else's statement that is at work, until it is ended with this."""
+        connection = self.connect()
+
+        def work():
+            with suppress(psycopg.Error):
+                connection.execute(statement)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield connection.info.backend_pid
+        finally:
+            with suppress(psycopg.Error):
+                self.sql(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
+            thread.join()
+            connection.close()
+
+    @property
+    def invalid(self):
+        """Indexes that are of no use, or have a name that none should keep."""
+        rows = self.sql(
+            "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid"
+            r" WHERE NOT indisvalid OR relname ~ '_cc(new|old)\d*$|^opsproof_' ORDER BY 1"
+        )
+        return [name for (name,) in rows]
+
+    @property
+    def at_work(self):
+        return self.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof_maintenance'")
+
+
+@cache
+def script(action):
+    """The action of a script, from the file that a person runs."""
+    spec = importlib.util.spec_from_file_location(f"actions_{action}", ROOT / "actions" / f"{action}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (found,) = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == spec.name]
+    return found
+
+
+@contextmanager
+def handlers():
+    """What an action does with signals is undone."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(each) for each in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def planted(home):
+    layout = Layout(home)
+    layout.create()
+    secrets, server = credentials.load(layout), Server(layout, ports.free())
+    server.initialise(secrets.passwords["metachat"])
+    server.start()
+    seed.plant(server, secrets, lambda _: None)
+    credentials.publish(layout, secrets, 1, server.port)
+    server.link(layout.bin)
+    return server, secrets, layout
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    server, secrets, layout = planted(tmp_path_factory.mktemp("maintained"))
+    yield server, secrets, layout
+    server.remove()
+
+
+@pytest.fixture
+def place(site, tmp_path):
+    made = Place(*site, tmp_path)
+    yield made
+    made.sql("DROP SCHEMA IF EXISTS t CASCADE")
+    for name in made.invalid:
+        made.sql(f'DROP INDEX IF EXISTS "{name}"')
+
+
+@pytest.fixture
+def table(place):
+    """A table of its own, t.rows, that autovacuum leaves alone, with a vector for each row."""
+    place.sql(
+        "CREATE SCHEMA t; CREATE TABLE t.rows WITH (autovacuum_enabled = off) AS"
+        " SELECT id, embedding, position AS at FROM chunks ORDER BY id LIMIT 6000;"
+        " ALTER TABLE t.rows ADD PRIMARY KEY (id); CREATE INDEX rows_at ON t.rows (at);"
+        " ANALYZE t.rows"
+    )
+    return "t.rows"
+
+
+@pytest.fixture
+def poor(place):
+    """The place with a role that has the rights of docs/privileges/maintain.sql alone."""
+    place.sql((ROOT / "docs" / "privileges" / "maintain.sql").read_text())
+    place.sql("ALTER ROLE opsproof_maintain PASSWORD 'maintained'")
+    passfile = place.folder / "pgpass"
+    passfile.write_text("*:*:*:opsproof_maintain:maintained\n")
+    passfile.chmod(0o600)
+    place.role, place.passfile = "opsproof_maintain", str(passfile)
+    yield place
+    place.sql("DROP OWNED BY opsproof_maintain; DROP ROLE opsproof_maintain")
+
+
+def killed(process, *, everything):
+    """Ends an action at once, alone or with all that it has started."""
+    if process.poll() is None:
+        ended(process.pid) if everything else process.kill()
+    return process.communicate()
+
+
+def interrupted(process):
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=40)

@@ -1,0 +1,127 @@
+"""Statements that drop what no query uses, with the way back; nothing is dropped by it."""
+
+import json
+
+import pytest
+
+from opsproof.action import Work
+from opsproof.inventory import load
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.session import Session
+
+
+@pytest.fixture
+def spare(place, table):
+    """A duplicate, a unique constraint beside the primary key, and an odd name."""
+    place.sql(
+        "CREATE INDEX rows_at_too ON t.rows (at); ALTER TABLE t.rows ADD CONSTRAINT rows_id_key UNIQUE (id);"
+        'CREATE INDEX "odd\nDROP TABLE t.rows; --" ON t.rows (at) WHERE at > 0;'
+        'CREATE INDEX "odd\nDROP TABLE t.rows; -- too" ON t.rows (at) WHERE at > 0'
+    )
+    return table
+
+
+def indexes(place):
+    return place.sql("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 't.rows'::regclass ORDER BY 1")
+
+
+def test_the_statements_and_the_way_back_do_what_they_say(place, spare):
+    before = indexes(place)
+    done = place.run("drop_indexes")
+    assert done.returncode == 0
+    assert indexes(place) == before
+    dropped = [line for line in done.stdout.splitlines() if line.startswith(("DROP ", "ALTER "))]
+    assert "DROP INDEX CONCURRENTLY t.rows_at_too;" in dropped
+    assert "ALTER TABLE t.rows DROP CONSTRAINT rows_id_key;" in dropped
+    run(place, done.stdout)
+    assert place.value("SELECT count(*) FROM t.rows") == 6000
+    assert len(indexes(place)) == len(before) - 3
+    assert "-- back: " not in place.run("drop_indexes").stdout
+    back = "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: "))
+    run(place, back)
+    assert indexes(place) == before
+
+
+def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
+    with place.connect() as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE small LOCATION ''")
+    try:
+        place.sql(
+            "CREATE INDEX rows_some ON t.rows (at) TABLESPACE small WHERE at > 0 AND id <> ' WHERE ';"
+            "ALTER TABLE t.rows ADD CONSTRAINT rows_late UNIQUE (id, at) USING INDEX TABLESPACE small"
+            " DEFERRABLE INITIALLY DEFERRED"
+        )
+        query = (
+            "SELECT pg_get_indexdef(indexrelid), reltablespace, pg_get_constraintdef(u.oid) FROM pg_index"
+            " JOIN pg_class c ON c.oid = indexrelid LEFT JOIN pg_constraint u ON conindid = indexrelid"
+            " WHERE indrelid = 't.rows'::regclass ORDER BY 1"
+        )
+        before = place.sql(query)
+        host = load(place.inventory).hosts["vps"]
+        way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+        said = way.ask("drops.sql", names=json.dumps([["t", "rows_some"], ["t", "rows_late"]]))
+        run(place, "\n".join(each["drop"] for each in said))
+        assert len(place.sql(query)) == len(before) - 2
+        run(place, "\n".join(each["back"] for each in said))
+        assert place.sql(query) == before
+    finally:
+        place.sql("DROP SCHEMA t CASCADE")
+        place.sql("DROP TABLESPACE small")
+
+
+def lines_of(script, start):
+    """Lines that begin so, with those that go on in comments behind them."""
+    found, on = [], False
+    for line in script.splitlines():
+        on = line.startswith(start) or (on and line.startswith("-- ") and not line.startswith("-- t."))
+        if on:
+            found.append(line if line.startswith(start) else line.removeprefix("-- "))
+    return found
+
+
+def run(place, script):
+    import os
+    import subprocess
+
+    where = f"host=127.0.0.1 port={place.server.port} user=metachat dbname=metachat"
+    environment = {**os.environ, "PGPASSFILE": str(place.layout.secrets / "pgpass-metachat")}
+    words = [place.layout.bin / "psql", "-Xqv", "ON_ERROR_STOP=1", "-d", where]
+    subprocess.run(words, input=script, text=True, env=environment, check=True, capture_output=True)
+
+
+def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_serves(place, table):
+    place.sql(
+        "CREATE TABLE t.parts (row text REFERENCES t.rows, note text);"
+        "INSERT INTO t.parts SELECT id, repeat(id, 9) FROM t.rows; CREATE INDEX parts_row ON t.parts (row);"
+        "ANALYZE t.parts"
+    )
+    place.database = "limits.index_idle = { should = '< 1ms' }\n"
+    assert "t.parts_row" not in place.run("drop_indexes").stdout
+    remember(place)
+    assert place.eventually(lambda: "DROP INDEX CONCURRENTLY t.parts_row;" in place.run("drop_indexes").stdout)
+    assert "-- serves the foreign key parts_row_fkey" in place.run("drop_indexes", "--index", "t.parts_row").stdout
+
+
+def remember(place):
+    """An earlier round has seen the transactions that there were by then."""
+    from opsproof.history import History
+    from opsproof.verdicts import Sample, Verdict
+
+    now, number = place.sql(
+        "SELECT extract(epoch FROM clock_timestamp())::float8, pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    )[0]
+    seen = Verdict("test", "vps", "metachat", samples=[Sample("transactions", float(number), 0.0, float(now))])
+    History(place.folder / "history.sqlite").add(0.0, "vps.toml", "monthly", [seen])
+
+
+def test_an_index_that_is_used_is_not_printed_whoever_names_it(place, table):
+    done = place.run("drop_indexes", "--index", "t.rows_pkey")
+    assert done.returncode == 2
+    assert "t.rows_pkey: neither unused nor superfluous" in done.stderr
+
+
+def test_it_cannot_be_applied(place):
+    done = place.run("drop_indexes", "--apply")
+    assert done.returncode == 2
+    assert "unrecognized arguments: --apply" in done.stderr

@@ -1,0 +1,162 @@
+"""Sessions that have been as they are for too long are ended, and nobody else's work with them."""
+
+import threading
+
+import psycopg
+import pytest
+
+from opsproof.action import Work
+from opsproof.inventory import load
+from opsproof.maintenance import sessions
+from opsproof.maintenance.client import Client
+from opsproof.maintenance.session import Session
+
+LONG = "SELECT pg_sleep(60), 'a secret', 42 -- it's hidden"
+
+
+class Other:
+    """A session of somebody else's, with a name of its own for its application."""
+
+    def __init__(self, place, *statements, application="other"):
+        self.connection = place.connect(application_name=application)
+        self.pid = self.connection.info.backend_pid
+        self.thread = threading.Thread(target=self._work, args=(statements,))
+        self.error = None
+        self.thread.start()
+
+    def _work(self, statements):
+        try:
+            for each in statements:
+                self.connection.execute(each)
+        except psycopg.Error as error:
+            self.error = error
+
+    def close(self, place):
+        place.sql(f"SELECT pg_terminate_backend({self.pid}, 5000)")
+        self.thread.join()
+        self.connection.close()
+
+
+@pytest.fixture
+def other(place):
+    made = []
+
+    def make(*statements, **how):
+        made.append(Other(place, *statements, **how))
+        state = "active" if statements[-1:] == (LONG,) else "idle"
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {made[-1].pid} AND state LIKE '{state}%'"
+        assert place.eventually(lambda: place.value(query))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close(place)
+
+
+def state(place, session):
+    rows = place.sql(f"SELECT state FROM pg_stat_activity WHERE pid = {session.pid}")
+    return rows[0][0] if rows else "gone"
+
+
+def test_a_query_is_cancelled_and_its_session_stays(place, other):
+    session = other(LONG)
+    said = place.do("end_sessions", "--running", "0s")
+    assert isinstance(session.error or session.thread.join() or session.error, psycopg.errors.QueryCanceled)
+    assert state(place, session) == "idle"
+    assert f"end process {session.pid} of metachat, active for" in said
+    assert "SELECT pg_sleep(?), ?, ?" in said
+    assert not {"secret", "hidden", "42"} & set(said.replace("'", " ").split())
+
+
+def test_a_query_that_cannot_be_cancelled_is_ended_after_its_grace(place, other):
+    place.sql(
+        "CREATE SCHEMA t; CREATE FUNCTION t.stubborn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN"
+        " PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$"
+    )
+    session = Other(place, "SELECT t.stubborn()")
+    try:
+        assert place.eventually(lambda: state(place, session) == "active")
+        place.do("end_sessions", "--running", "0s", "--grace", "500ms")
+        assert place.eventually(lambda: state(place, session) == "gone")
+    finally:
+        session.close(place)
+
+
+def test_who_is_idle_is_ended_whether_in_a_transaction_or_not(place, other):
+    idle, within = other("SELECT 1"), other("BEGIN", "SELECT 1")
+    place.do("end_sessions", "--in-transaction", "0s")
+    assert (state(place, idle), state(place, within)) == ("idle", "gone")
+    place.do("end_sessions", "--idle", "0s")
+    assert state(place, idle) == "gone"
+
+
+def test_without_options_the_runbooks_times_hold(place, other):
+    session = other("BEGIN", "SELECT 1")
+    assert "nothing to do" in place.do("end_sessions")
+    assert state(place, session) == "idle in transaction"
+
+
+def test_what_must_not_be_ended_is_left_alone_and_said(place, other):
+    spared = {
+        other(LONG, application="pg_dump"): "it is a backup's",
+        other("SELECT 1", application="pgBackRest [backup]"): "it is a backup's",
+        other("SELECT 'pg_backup_start(1)'"): "it is a backup's",
+        other("SELECT 1", application="opsproof_backup"): "it is opsproof's own",
+        other("LISTEN news"): "it listens for notifications",
+    }
+    said = place.do("end_sessions", "--idle", "0s", "--in-transaction", "0s", "--running", "0s").splitlines()
+    for session, why in spared.items():
+        (line,) = [each for each in said if f"process {session.pid} " in each]
+        assert line.startswith(f"left alone, because {why}: ")
+        assert state(place, session) != "gone"
+
+
+def test_maintenance_is_left_alone(place, table):
+    with (
+        place.holding("UPDATE t.rows SET at = at WHERE id = 'chk000001'") as holder,
+        place.building("CREATE INDEX CONCURRENTLY slow ON t.rows (at)"),
+    ):
+        assert place.eventually(lambda: place.invalid)
+        said = place.do("end_sessions", "--running", "0s")
+        assert "it maintains the database" in said
+        assert place.invalid == ["slow"]
+        assert place.value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {holder}") == 1
+
+
+def test_who_does_something_else_meanwhile_is_left_alone(place, other):
+    session = other("BEGIN", "SELECT 1")
+
+    host = load(place.inventory).hosts["vps"]
+    way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+    (found,) = [each for each in sessions.look(way, sessions.Patience(None, 0, None)) if each.pid == session.pid]
+    session.connection.execute("SELECT 2")
+    sessions.end(way, found, 0.1)
+    assert state(place, session) == "idle in transaction"
+
+
+def test_a_role_that_sees_nobody_else_says_so(poor, other):
+    session = other("SELECT 1")
+    poor.sql("REVOKE opsproof_monitor FROM opsproof_maintain")
+    done = poor.run("end_sessions", "--idle", "0s")
+    assert done.returncode == 6
+    assert "GRANT pg_monitor TO opsproof_maintain" in done.stderr
+    poor.sql("GRANT pg_monitor TO opsproof_maintain")
+    done = poor.run("end_sessions", "--idle", "0s", "--apply")
+    assert done.returncode == 3
+    assert "may not end sessions of metachat" in done.stderr
+    assert state(poor, session) == "idle"
+
+
+def test_a_superusers_session_is_left_out_whoever_belongs_to_it_and_others_are_ended(poor, other):
+    session = other("SELECT 1")
+    poor.sql("GRANT metachat TO opsproof_maintain")
+    connection = poor.server.connect("metachat_app", poor.secrets.passwords["metachat_app"])
+    try:
+        done = poor.run("end_sessions", "--idle", "0s", "--apply")
+        assert done.returncode == 5
+        assert "left out: opsproof_maintain may not end sessions of metachat: " in done.stderr
+        assert state(poor, session) == "idle"
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    finally:
+        connection.close()

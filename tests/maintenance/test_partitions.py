@@ -1,0 +1,251 @@
+"""Missing months are found and made; nobody waits for it, and rows that are in the way are a refusal."""
+
+import threading
+import time
+from datetime import date
+
+import psycopg
+import pytest
+
+from opsproof.errors import Refused
+from opsproof.facts.partitions import Partition, PartitionedTable
+from opsproof.maintenance import partitions
+from opsproof.maintenance.client import text
+from opsproof.maintenance.partitions import Months
+from tests.maintenance.conftest import killed
+
+TODAY = date(2026, 11, 25)
+
+
+def partition(start, end, name=""):
+    return Partition(
+        name or f"rows_{start[:7].replace('-', '_')}", f"FOR VALUES FROM ('{start}') TO ('{end}')", False, 0
+    )
+
+
+NOVEMBER = partition("2026-11-01", "2026-12-01")
+PAST = Partition("past", "FOR VALUES FROM (MINVALUE) TO ('2026-12-01 00:00:00')", False, 0)
+
+
+def of(*partitions, ahead=0):
+    found = PartitionedTable("t.rows", "r", partitions, TODAY)
+    return Months("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.unmade(ahead)))
+
+
+@pytest.mark.parametrize(
+    ("partitions", "ahead", "missing"),
+    [
+        ([NOVEMBER], 0, []),
+        ([NOVEMBER], 2, [date(2026, 12, 1), date(2027, 1, 1)]),
+        ([partition("2026-09-01", "2026-10-01"), NOVEMBER], 0, [date(2026, 10, 1)]),
+        ([partition("2027-01-01", "2027-02-01")], 2, [date(2026, 11, 1), date(2026, 12, 1)]),
+        ([partition("2026-10-01", "2027-01-01")], 2, [date(2027, 1, 1)]),
+        ([PAST], 1, [date(2026, 12, 1)]),
+        ([partition("2026-08-17", "2026-09-01"), NOVEMBER], 0, [date(2026, 9, 1), date(2026, 10, 1)]),
+        ([partition("2026-11-16", "2026-12-01")], 1, [date(2026, 12, 1)]),
+        ([], 1, [date(2026, 11, 1), date(2026, 12, 1)]),
+    ],
+)
+def test_what_is_missing_lies_between_the_first_partition_and_the_last_month_wanted(partitions, ahead, missing):
+    assert list(of(*partitions, ahead=ahead).missing) == missing
+
+
+def test_weeks_are_no_months():
+    with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
+        of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
+    of(NOVEMBER, ahead=1).require_months()
+
+
+@pytest.mark.parametrize(
+    ("newest", "name"),
+    [
+        ("messages_2026_11", "messages_2027_01"),
+        ("messages_y2026m11", "messages_y2027m01"),
+        ("p202611_messages", "p202701_messages"),
+        ("in_11_2026", "rows_2027_01"),
+        ("current", "rows_2027_01"),
+    ],
+)
+def test_a_new_partition_is_called_as_the_newest_one_is(newest, name):
+    older = partition("2026-10-01", "2026-11-01", "rows_2026_10")
+    assert of(older, partition("2026-11-01", "2026-12-01", newest)).name_of(date(2027, 1, 1)) == name
+
+
+@pytest.fixture
+def months(place):
+    """A table by months, of a role that is no superuser, that refers to another table; this month is there."""
+    place.sql("DROP SCHEMA IF EXISTS t CASCADE; DROP ROLE IF EXISTS keeper; CREATE ROLE keeper")
+    place.sql(
+        "CREATE SCHEMA t; GRANT ALL ON SCHEMA t TO keeper; SET ROLE keeper;"
+        "CREATE TABLE t.people (id int PRIMARY KEY); INSERT INTO t.people VALUES (1);"
+        "CREATE TABLE t.rows (id int NOT NULL, person int REFERENCES t.people, size int CHECK (size < 9),"
+        ' "at" timestamp NOT NULL, PRIMARY KEY (id, "at")) PARTITION BY RANGE ("at"); CREATE INDEX ON t.rows (size)'
+    )
+    name = this_month(place)
+    place.sql(
+        f"SET ROLE keeper; CREATE TABLE t.{name} PARTITION OF t.rows FOR VALUES FROM ('{month(place, 0)}')"
+        f" TO ('{month(place, 1)}') WITH (fillfactor = 70);"
+        f" GRANT SELECT ON t.{name} TO metachat_app WITH GRANT OPTION; GRANT INSERT ON t.{name} TO PUBLIC;"
+        f"ALTER TABLE t.{name} ENABLE ROW LEVEL SECURITY;"
+        f"CREATE POLICY own ON t.{name} AS RESTRICTIVE FOR UPDATE TO metachat_app USING (person = 1)"
+        " WITH CHECK (size > 1)"
+    )
+    yield "t.rows"
+    place.sql("DROP SCHEMA t CASCADE; DROP ROLE keeper")
+
+
+def month(place, ahead):
+    return place.value(
+        f"SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '{ahead} months')::date::text"
+    )
+
+
+def this_month(place):
+    return f"rows_{month(place, 0)[:7].replace('-', '_')}"
+
+
+def made(place):
+    rows = place.sql("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 't.rows'::regclass ORDER BY 1")
+    return [name for (name,) in rows]
+
+
+def traits(place, name):
+    """What a partition has of its own."""
+    return place.sql(
+        "SELECT relowner::regrole::text, relacl::text, reloptions, relrowsecurity,"
+        " (SELECT array_agg((polname, polpermissive, polcmd, polroles, pg_get_expr(polqual, polrelid),"
+        "                    pg_get_expr(polwithcheck, polrelid))::text) FROM pg_policy WHERE polrelid = c.oid),"
+        " (SELECT array_agg(contype::text ORDER BY contype) FROM pg_constraint"
+        "   WHERE conrelid = c.oid AND contype <> 'n'),"
+        " (SELECT count(*) FROM pg_index WHERE indrelid = c.oid AND indisvalid)"
+        f" FROM pg_class c WHERE oid = '{name}'::regclass"
+    )
+
+
+def test_missing_months_are_made_like_the_newest_there_is(place, months):
+    place.do("add_partitions", "--table", months, "--ahead", "2")
+    first, *others = made(place)
+    assert len(others) == 2
+    assert [traits(place, each) for each in others] == [traits(place, first)] * 2
+    place.sql(f"INSERT INTO t.rows VALUES (1, 1, 5, '{month(place, 2)}')")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        place.sql(f"INSERT INTO t.rows VALUES (1, 7, 5, '{month(place, 1)}')")
+    assert "nothing to do" in place.do("add_partitions", "--table", months, "--ahead", "2")
+
+
+def test_rows_in_the_default_partition_are_a_refusal(place, months):
+    place.sql(
+        f"CREATE TABLE t.rest PARTITION OF t.rows DEFAULT; INSERT INTO t.rows VALUES (1, 1, 5, '{month(place, 1)}')"
+    )
+    done = place.run("add_partitions", "--apply", "--table", months)
+    assert done.returncode == 3
+    assert f"t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
+    place.sql("DELETE FROM t.rest")
+    place.do("add_partitions", "--table", months)
+
+
+def test_a_table_that_nobody_named_and_that_is_refused_keeps_no_other_waiting(place, months):
+    place.more = (
+        '[hosts.vps.partitioned]\nmore = { database = "metachat", table = "t.more" }\n'
+        'rows = { database = "metachat", table = "t.rows" }\n'
+    )
+    place.sql(
+        "CREATE TABLE t.more (at date) PARTITION BY RANGE (at); CREATE TABLE t.rest PARTITION OF t.more DEFAULT;"
+        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 0)}');"
+        f"INSERT INTO t.more VALUES ('{month(place, 1)}')"
+    )
+    done = place.run("add_partitions", "--apply")
+    assert done.returncode == 5
+    assert f"left out: t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
+    assert len(made(place)) == 2
+    for more in ((), ("--apply",)):
+        assert place.run("add_partitions", *more).returncode == 3
+
+
+def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, months):
+    name = f"more_{month(place, 1)[:7].replace('-', '_')}"
+    place.sql(
+        "CREATE TABLE t.more (at date) PARTITION BY RANGE (at);"
+        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}');"
+        f"CREATE TABLE t.{name} ()"
+    )
+    done = place.run("add_partitions", "--apply", "--table", "t.more", "--table", months)
+    assert done.returncode == 4
+    assert f"t.{name}" in done.stderr
+    assert len(made(place)) == 2
+
+
+def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, months, monkeypatch):
+    place.sql(
+        "CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
+        f"INSERT INTO t.rows SELECT n, 1, 5, '{month(place, -1)}' FROM generate_series(1, 100000) n"
+    )
+    monkeypatch.setattr(partitions, "text", lambda name: text(name).replace("timeout = '1s'", "timeout = '1ms'"))
+    words = ["--apply", "--table", months, "--ahead", "1"]
+    done = place.run("add_partitions", *words)
+    assert done.returncode == 4
+    assert "t.rest cannot be locked and looked through within a second" in done.stderr
+    assert len(made(place)) == 2
+    constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
+    monkeypatch.undo()
+    place.sql(constraint)
+    place.do("add_partitions", *words[1:])
+
+
+def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months):
+    name = f"t.rows_{month(place, 1)[:7].replace('-', '_')}"
+    place.sql(f"CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (1)")
+    done = place.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
+    assert done.returncode == 4
+    assert "already exists" in done.stderr
+    assert place.value(f"SELECT count(*) FROM {name}") == 1
+    assert len(made(place)) == 1
+
+
+def test_what_is_not_partitioned_by_time_is_a_mistake(place, table):
+    done = place.run("add_partitions", "--table", "t.rows")
+    assert done.returncode == 2
+    assert "t.rows of metachat is no table that is partitioned by a range of times" in done.stderr
+
+
+def test_nobody_waits_for_more_than_a_second_behind_us(place, months):
+    """A writer of the table that is referred to holds us up, and we hold nobody up behind us."""
+    waited = []
+    with place.holding("UPDATE t.people SET id = id") as pid, place.connect() as other:
+        process = place.begin("add_partitions", "--table", months, "--ahead", "1")
+        while process.poll() is None and len(waited) < 60:
+            began = time.monotonic()
+            other.execute("INSERT INTO t.people SELECT max(id) + 1 FROM t.people")
+            waited.append(time.monotonic() - began)
+            time.sleep(0.05)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "waits for" in said
+    assert f"process {pid}" in said
+    assert max(waited) < 1.5
+    assert len(made(place)) == 2
+
+
+def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months):
+    for number in range(4):
+        process = place.begin("add_partitions", "--table", months, "--ahead", str(3 * number + 3))
+        threading.Event().wait(0.5 + 0.15 * number)
+        killed(process, everything=number % 2 == 0)
+        place.again("add_partitions", "--table", months, "--ahead", str(3 * number + 3))
+        assert len(made(place)) == 3 * number + 4
+    assert (
+        place.value(
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'rows_2%' AND NOT relispartition AND relkind = 'r'"
+        )
+        == 0
+    )
+
+
+def test_a_role_that_does_not_own_the_table_is_refused(poor, months):
+    done = poor.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
+    assert done.returncode == 3
+    assert "t.rows belongs to keeper: GRANT keeper TO opsproof_maintain" in done.stderr
+    poor.sql("GRANT keeper TO opsproof_maintain")
+    poor.do("add_partitions", "--table", months, "--ahead", "1")
+    first, second = made(poor)
+    assert traits(poor, first) == traits(poor, second)

@@ -1,0 +1,90 @@
+"""What the monthly round finds broken, the commands that it prints repair: the next round finds it whole."""
+
+import shlex
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tests.maintenance.conftest import ROOT
+
+BROKEN = {
+    "test_dead_rows_are_few[vps-metachat]": "vacuum",
+    "test_statistics_are_fresh[vps-metachat]": "analyze",
+    "test_every_table_is_analyzed[vps-metachat]": "analyze",
+    "test_indexes_are_not_bloated[vps-metachat]": "reindex",
+    "test_indexes_are_valid[vps-metachat]": "reindex",
+    "test_no_index_is_left_over[vps-metachat]": "reindex",
+    "test_lists_suit_the_rows[vps-rows_vectors]": "reindex",
+    "test_coming_partitions_are_there[vps-messages]": "add_partitions",
+    "test_no_transaction_idles[vps-metachat]": "end_sessions",
+}
+FOLDERS = ("vacuum", "statistics", "bloat", "indexes", "limits", "sessions")
+INVENTORY = """
+[hosts.vps.partitioned]
+messages = { database = "metachat", table = "public.messages" }
+[hosts.vps.vector_indexes.rows_vectors]
+database = "metachat"
+table = "t.rows"
+column = "embedding"
+method = "ivfflat"
+operator = "<=>"
+probes = 200
+budget = "4s"
+"""
+
+
+@pytest.fixture
+def broken(place, table):
+    """All of it at once."""
+    place.database = 'timeout = "5s"\nlarge_index = "1MB"\nlimits.transaction_idle = { must = "< 1s" }\n'
+    place.more = INVENTORY
+    place.sql(
+        "GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall;"
+        "CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200);"
+        "CREATE TABLE t.fresh WITH (autovacuum_enabled = off) AS SELECT * FROM t.rows;"
+        "CREATE TABLE t.keys WITH (autovacuum_enabled = off) AS SELECT n AS id FROM generate_series(1, 100000) n;"
+        "CREATE INDEX keys_id ON t.keys (id); DELETE FROM t.keys WHERE id % 10 > 0"
+    )
+    place.sql("VACUUM ANALYZE t.keys")
+    for statement in ("CREATE INDEX CONCURRENTLY half ON t.rows (at)", "REINDEX INDEX CONCURRENTLY t.rows_pkey"):
+        before = len(place.invalid)
+        with place.holding("UPDATE t.rows SET at = at WHERE id = 'chk000001'"), place.building(statement):
+            assert place.eventually(lambda count=before: len(place.invalid) > count)
+    for _ in range(3):
+        place.sql("UPDATE t.rows SET at = at + 1")
+    next_month = place.value("SELECT to_char((now() AT TIME ZONE 'UTC') + interval '1 month', 'YYYY_MM')")
+    place.sql(f"DROP TABLE messages_{next_month}")
+    with place.holding("SELECT 1"):
+        time.sleep(1)
+        yield place
+
+
+def found(place):
+    """The verdict and the remedy of each check of a monthly round."""
+    report = place.folder / "round.xml"
+    folders = [f"checks/{each}" for each in FOLDERS]
+    words = [f"--inventory={place.inventory}", f"--reports={place.folder}", f"--junitxml={report}", "-m", "monthly"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *words, *folders],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    cases = ET.parse(report).iter("testcase")
+    return {each.get("name"): {p.get("name"): p.get("value") for p in each.iter("property")} for each in cases}
+
+
+def test_each_command_repairs_what_it_is_printed_for(broken):
+    before = found(broken)
+    assert {name: before[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "failed")
+    for name, action in BROKEN.items():
+        python, script, *words = shlex.split(before[name]["remedy"])
+        assert (Path(python).name[:6], script) == ("python", f"actions/{action}.py")
+        broken.do(action, *(each for each in words if each != "--apply"))
+    after = found(broken)
+    assert {name: after[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "passed")

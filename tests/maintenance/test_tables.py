@@ -1,0 +1,248 @@
+"""Dead rows go and statistics come, of what the checks flag and of what is named; nobody waits for it."""
+
+import time
+
+import pytest
+
+from tests.maintenance.conftest import killed
+
+FEW = "UPDATE t.rows SET at = at + 1 WHERE id < 'chk000100'"
+ALL = "UPDATE t.rows SET at = at + 1"
+
+
+@pytest.fixture
+def worn(place, table):
+    """A table whose rows were updated time and again, while autovacuum left it alone."""
+    for _ in range(3):
+        place.sql(ALL)
+    assert place.eventually(lambda: dead(place) >= 18000)
+    return table
+
+
+def dead(place, name="t.rows"):
+    return place.value(f"SELECT pg_stat_get_dead_tuples('{name}'::regclass)")
+
+
+def last(place, what, name="t.rows"):
+    return place.value(f"SELECT extract(epoch FROM pg_stat_get_last_{what}_time('{name}'::regclass))") or 0
+
+
+def test_tables_with_too_many_dead_rows_are_vacuumed(place, worn):
+    said = place.do("vacuum")
+    assert "vacuum t.rows: " in said
+    assert said.count("vacuum public.") == 0
+    assert dead(place) == 0
+    assert "nothing to do" in place.do("vacuum")
+
+
+def test_a_table_is_vacuumed_and_analyzed(place, table):
+    place.sql(FEW)
+    before = place.value("SELECT extract(epoch FROM clock_timestamp())")
+    place.do("vacuum", "--table", table)
+    assert last(place, "vacuum") > before
+    assert last(place, "analyze") > before
+
+
+def test_a_partitioned_table_is_vacuumed_by_its_leaves_and_analyzed_as_a_whole(place):
+    before = place.value("SELECT extract(epoch FROM clock_timestamp())")
+    place.do("vacuum", "--table", "messages")
+    leaves = place.sql("SELECT relid::regclass::text FROM pg_partition_tree('messages') WHERE isleaf")
+    assert len(leaves) > 3
+    assert all(last(place, "vacuum", name) > before for (name,) in leaves)
+    assert last(place, "analyze", "messages") > before
+
+
+def test_all_are_all_but_the_servers_own(place, table):
+    said = place.run("vacuum", "--all").stdout
+    count = place.value(
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r'"
+        " AND nspname IN ('public', 't', 'opsproof')"
+    )
+    assert said.count(". vacuum ") == count
+    assert "pg_catalog" not in said
+
+
+def test_thousands_of_tables_are_looked_at_in_several_questions(place):
+    place.sql("CREATE SCHEMA t")
+    with place.connect() as connection:
+        connection.execute(
+            "DO $$ BEGIN FOR n IN 1 .. 1000 LOOP"
+            " EXECUTE format('CREATE TABLE t.%I (id int)', 'a table with a rather long name ' || n); END LOOP; END $$"
+        )
+    names = [word for n in range(1, 1001) for word in ("--table", f"t.a table with a rather long name {n}")]
+    assert place.run("vacuum", *names).stdout.count(". vacuum ") == 1000
+    assert place.run("vacuum", "--all").stdout.count(". vacuum t.") == 1000
+
+
+def test_freezing_makes_transactions_young(place, table):
+    place.database = "limits.transaction_age = { must = '< 50' }\n"
+    place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 60))
+    planned = place.run("vacuum", "--freeze").stdout
+    assert "vacuum t.rows" in planned
+    assert "vacuum pg_catalog.pg_class" in planned
+    place.do("vacuum", "--freeze", "--table", table)
+    assert place.value("SELECT age(relfrozenxid) FROM pg_class WHERE oid = 't.rows'::regclass") < 50
+
+
+@pytest.mark.parametrize("action", ["vacuum", "analyze"])
+def test_who_maintains_the_table_is_waited_for_and_named(place, table, action):
+    lock = "LOCK TABLE t.rows IN SHARE UPDATE EXCLUSIVE MODE"
+    with place.holding(lock) as pid:
+        refused = place.run(action, "--apply", "--table", table, "--wait", "1s")
+        assert refused.returncode == 4
+        assert f"process {pid} (metachat, idle in transaction" in refused.stderr
+        process = place.begin(action, "--table", table)
+        assert place.eventually(lambda: place.at_work)
+        with place.connect(options="-c lock_timeout=500ms") as other:
+            other.execute(FEW)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+
+
+@pytest.mark.parametrize("action", ["vacuum", "analyze"])
+def test_a_locked_table_keeps_no_other_waiting(place, table, action):
+    place.sql("CREATE TABLE t.empty ()")
+    with place.holding("LOCK TABLE t.empty IN SHARE UPDATE EXCLUSIVE MODE"):
+        done = place.run(action, "--apply", "--table", "t.empty", "--table", table, "--wait", "1s")
+    assert done.returncode == 4
+    assert place.eventually(lambda: last(place, action, table) > 0)
+
+
+def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
+    place.database = "limits.vacuum_held = { must = '< 500ms' }\n"
+    with place.holding("SELECT pg_current_xact_id()") as pid:
+        time.sleep(0.6)
+        done = place.run("vacuum", "--apply", "--table", worn)
+    assert done.returncode == 3
+    assert f"dead rows cannot be removed: session pid {pid} metachat" in done.stderr
+    assert dead(place) >= 18000
+
+
+def test_it_is_refused_while_a_slot_needs_the_dead_rows(place, worn):
+    place.database = "limits.replica_held = { must = '< 5' }\n"
+    place.server.data.joinpath("lab.conf").open("a").write("wal_level = logical\n")
+    place.server._run("pg_ctl", "restart", "-D", str(place.server.data), "-l", str(place.server.log), "-w", "--silent")
+    try:
+        place.sql("SELECT pg_create_logical_replication_slot('forgotten', 'test_decoding')")
+        place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 9))
+        done = place.run("vacuum", "--apply", "--table", worn)
+        assert done.returncode == 3
+        assert "slot forgotten not in use" in done.stderr
+    finally:
+        place.sql("SELECT pg_drop_replication_slot('forgotten')")
+        place.server.stop()
+        place.server.start()
+
+
+def test_a_vacuum_that_could_remove_nothing_is_not_called_done(place, worn):
+    """The transaction is young enough to be borne, and old enough to need every one of them."""
+    with place.holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT 1"):
+        for _ in range(3):
+            place.sql(ALL)
+        done = place.run("vacuum", "--apply", "--table", worn)
+    assert done.returncode == 5
+    assert "still to be vacuumed: t.rows" in done.stderr
+
+
+def test_a_kill_at_any_moment_loses_nothing(place, worn):
+    rows = place.value("SELECT count(*) FROM t.rows")
+    for number in range(3):
+        place.sql(ALL)
+        process = place.begin("vacuum", "--table", worn)
+        time.sleep(0.4 + 0.15 * number)
+        killed(process, everything=number % 2 == 0)
+        place.again("vacuum", "--table", worn)
+        assert dead(place) == 0
+        assert place.value("SELECT count(*) FROM t.rows") == rows
+
+
+def test_a_table_that_is_not_ours_is_refused_not_left_out(poor, worn):
+    poor.sql("REVOKE pg_maintain FROM opsproof_maintain")
+    done = poor.run("vacuum", "--apply", "--table", worn)
+    assert done.returncode == 3
+    assert "opsproof_maintain may not maintain t.rows: GRANT metachat TO opsproof_maintain" in done.stderr
+    poor.sql("GRANT pg_maintain TO opsproof_maintain; GRANT USAGE ON SCHEMA t TO opsproof_maintain")
+    poor.do("vacuum", "--table", worn)
+    assert dead(poor) == 0
+
+
+def test_what_nobody_named_and_is_not_ours_is_left_out_and_told(poor, worn):
+    made = "CREATE TABLE t.{} WITH (autovacuum_enabled = off) AS SELECT * FROM t.rows;"
+    poor.sql("REVOKE pg_maintain FROM opsproof_maintain;" + made.format("ours") + made.format("theirs"))
+    poor.sql("GRANT USAGE ON SCHEMA t TO opsproof_maintain; ALTER TABLE t.ours OWNER TO opsproof_maintain")
+    try:
+        done = poor.run("analyze", "--apply")
+        fresh = "SELECT relname FROM pg_stat_all_tables WHERE schemaname = 't' AND last_analyze IS NOT NULL"
+        assert (done.returncode, poor.sql(fresh + " AND relname <> 'rows'")) == (5, [("ours",)])
+        assert "left out: opsproof_maintain may not maintain " in done.stdout
+        assert "t.theirs" in done.stderr
+    finally:
+        poor.sql("DROP TABLE t.ours, t.theirs; GRANT pg_maintain TO opsproof_maintain")
+
+
+def test_a_partition_is_analyzed_by_itself_where_the_whole_is_not_ours(poor, table):
+    poor.sql(
+        "REVOKE pg_maintain FROM opsproof_maintain; GRANT USAGE ON SCHEMA t TO opsproof_maintain;"
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE t.part PARTITION OF t.parts DEFAULT WITH (autovacuum_enabled = off);"
+        "INSERT INTO t.parts SELECT generate_series(1, 20000); ALTER TABLE t.part OWNER TO opsproof_maintain"
+    )
+    try:
+        done = poor.run("analyze", "--apply", "--all")
+        assert done.returncode == 5
+        assert "analyze t.part (" in done.stdout
+        assert "left out: opsproof_maintain may not maintain " in done.stderr
+        assert last(poor, "analyze", "t.part") > 0
+    finally:
+        poor.sql("DROP TABLE t.parts; GRANT pg_maintain TO opsproof_maintain")
+
+
+def test_partitions_on_other_servers_are_no_tables_of_ours(place, table):
+    place.sql(
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id); CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
+        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;"
+        "CREATE FOREIGN TABLE t.away PARTITION OF t.parts FOR VALUES FROM (0) TO (9) SERVER elsewhere"
+    )
+    try:
+        said = place.run("vacuum", "--table", "t.parts").stdout
+        assert "vacuum t.part: " in said
+        assert "t.away" not in said
+    finally:
+        place.sql("DROP FOREIGN DATA WRAPPER nothing CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("statement", "flagged"),
+    [
+        ("UPDATE t.rows SET at = at + 1; UPDATE t.rows SET at = at + 1", "t.rows"),
+        ("CREATE TABLE t.fresh WITH (autovacuum_enabled = off) AS SELECT * FROM t.rows", "t.fresh"),
+    ],
+    ids=["changed too much", "never analyzed"],
+)
+def test_tables_that_the_planner_does_not_know_are_analyzed(place, table, statement, flagged):
+    place.sql(statement)
+    said = ""
+    assert place.eventually(lambda: f"analyze {flagged} " in place.run("analyze").stdout)
+    said = place.do("analyze")
+    assert f"analyze {flagged} " in said
+    assert last(place, "analyze", flagged) > 0
+    assert "nothing to do" in place.do("analyze")
+
+
+def test_a_partitioned_table_is_analyzed_once_with_its_partitions(place):
+    said = place.do("analyze", "--table", "messages")
+    assert said.count("analyze ") == 2
+    assert "analyze public.messages as a whole, and each of its partitions" in said
+
+
+def test_a_table_that_is_not_there_is_a_mistake(place):
+    done = place.run("vacuum", "--table", "t.nothing")
+    assert done.returncode == 2
+    assert "no table of metachat is called t.nothing" in done.stderr
+
+
+def test_without_a_declared_role_nothing_is_maintained(place):
+    place.role = ""
+    done = place.run("vacuum", "--all")
+    assert done.returncode == 2
+    assert "hosts.vps.databases.metachat declares no maintenance_user" in done.stderr

@@ -1,0 +1,66 @@
+from math import inf
+
+import pytest
+
+from opsproof.builds import age_s, bracket, grown_since
+from opsproof.limits import Estimate
+from opsproof.samples import Counter
+
+NOW = 1000.0
+
+
+def seen(build, moment):
+    return Counter(build, 0.0, moment)
+
+
+@pytest.mark.parametrize(
+    ("sightings", "moments"),
+    [
+        ([], (-inf, NOW)),
+        ([seen(7, 900)], (-inf, 900)),
+        ([seen(7, 700), seen(7, 900)], (-inf, 700)),
+        ([seen(6, 900)], (900, NOW)),
+        ([seen(6, 700), seen(7, 900)], (700, 900)),
+        ([seen(7, 900), seen(6, 700)], (700, 900)),
+        ([seen(7, 500), seen(6, 700), seen(7, 900)], (700, 900)),
+        ([seen(6, 700), seen(6, 700), seen(7, 900), seen(7, 900)], (700, 900)),
+        ([seen(6, NOW)], (-inf, NOW)),
+    ],
+    ids=[
+        "never seen",
+        "seen once",
+        "seen for long",
+        "another one seen",
+        "between two runs",
+        "in whatever order",
+        "a number that came back",
+        "each seen twice in a run",
+        "a run at the same moment",
+    ],
+)
+def test_a_build_lies_between_the_last_other_one_and_the_first_of_it(sightings, moments):
+    assert bracket(seen(7, NOW), sightings) == moments
+
+
+def test_an_age_is_a_range_with_its_reason():
+    assert age_s(seen(7, NOW), [seen(6, 700), seen(7, 900)]) == Estimate(100, 300, "it was built between two runs")
+    assert age_s(seen(7, NOW), [seen(7, 900)]) == Estimate(100, inf, "no run saw it built")
+
+
+def inserts(value, moment, born=0.0):
+    return Counter(value, born, moment)
+
+
+@pytest.mark.parametrize(
+    ("readings", "grown"),
+    [
+        ([inserts(10, 700), inserts(40, 900)], (60, 90)),
+        ([inserts(40, 900)], (60, inf)),
+        ([], (0, inf)),
+        ([inserts(10, 700, born=-5.0), inserts(40, 900)], (60, inf)),
+        ([inserts(10, 700, born=-5.0), inserts(400, 900, born=-5.0)], (100, inf)),
+    ],
+    ids=["both known", "the later one known", "neither known", "reset before the later one", "reset after it"],
+)
+def test_growth_since_a_moment_between_two_is_a_range(readings, grown):
+    assert grown_since(inserts(100, NOW), readings, 700, 900 if readings else NOW) == grown

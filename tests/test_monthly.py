@@ -1,0 +1,90 @@
+"""Monthly rounds from end to end: what a run remembers, and the commands that it names."""
+
+import contextlib
+import secrets
+
+import psycopg
+import pytest
+
+from lab.postgres import SUPERUSER
+
+REPLICATION = "checks/replication"
+
+
+@pytest.fixture
+def inventory(tmp_path, postgres, repository, toml):
+    """One host with the database postgres, and production's limits; `more` is of the database."""
+
+    def inventory(more=""):
+        path = tmp_path / f"{secrets.token_hex(4)}.toml"
+        dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user={SUPERUSER}"
+        path.write_text(
+            f"extends = {toml(str(repository / 'inventory' / 'metachat.toml'))}\n"
+            f'[hosts.vps]\ntransport = "local://"\n[hosts.vps.databases.db]\ndsn = "{dsn}"\n'
+            f'password_env = "TEST_PASSWORD"\n{more}'
+        )
+        return path
+
+    return inventory
+
+
+@pytest.fixture
+def admin(postgres):
+    with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
+        admin.execute("CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY, a int)")
+        yield admin
+        admin.execute("DROP SCHEMA shop CASCADE")
+
+
+def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove, tmp_path):
+    with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
+        other.execute("LOCK TABLE shop.t IN ROW EXCLUSIVE MODE")
+        admin.execute("SET statement_timeout = '300ms'")
+        for name in ("one", "two"):
+            with contextlib.suppress(psycopg.errors.QueryCanceled):
+                admin.execute(f"CREATE INDEX CONCURRENTLY {name} ON shop.t (a)")
+    admin.execute("RESET statement_timeout; CREATE INDEX pairs ON shop.t (a, id); CREATE INDEX spare ON shop.t (a)")
+    path = inventory()
+    found = prove(path, "checks/indexes", reports=tmp_path / "reports")
+    where = f"--inventory={path} --reports={tmp_path / 'reports'} --host vps --database db"
+    told = {test: said.get("remedy") for test, said in found.properties.items()}
+    assert found.status == 1, found.text
+    assert told["test_indexes_are_valid[vps-db]"].endswith(
+        f" actions/reindex.py {where} --apply --index shop.one --index shop.two"
+    )
+    assert found.verdicts["test_no_index_is_superfluous[vps-db]"] == "warned"
+    assert told["test_no_index_is_superfluous[vps-db]"].endswith(f" actions/drop_indexes.py {where} --index shop.spare")
+    assert told["test_no_index_is_left_over[vps-db]"] is None
+
+
+def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove, tmp_path):
+    path, table = inventory(), "test_large_tables_are_read_by_index[vps-db]"
+    admin.execute("INSERT INTO shop.t SELECT n, n FROM generate_series(1, 12000) n; SELECT pg_stat_force_next_flush()")
+    admin.execute("VACUUM ANALYZE shop.t")
+    for number in range(30):
+        admin.execute(f"SELECT FROM shop.t WHERE a = {number}")
+    admin.execute("SELECT pg_stat_force_next_flush()")
+    first = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first")
+    second = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
+    assert "shop.t: 12000 rows, 30 times from end to end, 0 by an index" in first.text
+    assert table in first.text
+    assert table not in second.text
+
+
+@pytest.mark.parametrize(
+    ("more", "test", "verdict"),
+    [
+        ("", "test_standbys_keep_up[vps-db]", "passed"),
+        ('standbys = ["far", "near"]', "test_standbys_keep_up[vps-db]", "failed"),
+        ("", "test_log_is_archived[vps-db]", "passed"),
+        ("archived = true", "test_log_is_archived[vps-db]", "failed"),
+    ],
+)
+def test_what_is_declared_to_take_the_log_must_do_so(inventory, prove, more, test, verdict):
+    found = prove(inventory(more), REPLICATION)
+    assert found.verdicts[test] == verdict
+
+
+def test_a_missing_standby_is_named(inventory, prove):
+    text = prove(inventory('standbys = ["far", "near"]'), REPLICATION).text
+    assert "far and near: declared as a standby, but not connected" in text

@@ -1,0 +1,152 @@
+"""What the checks of a database's health say, show and advise, by answers that were saved."""
+
+import pytest
+
+from opsproof.database import Result
+from opsproof.gathering import Recording, write
+
+
+@pytest.fixture
+def said(prove, repository, tmp_path):
+    """What a run says of one check, given the rows of its facts; a text in their place is an error."""
+
+    def run(check, **answers):
+        results = {f"{fact} metachat": _result(rows) for fact, rows in answers.items()}
+        write(tmp_path / "facts.json", {"vps-00": Recording(results=results)})
+        options = ["checks", "-k", check, f"--facts={tmp_path}/facts.json"]
+        outcome = prove(repository / "inventory" / "metachat.toml", *options, reports=tmp_path / "reports")
+        return next(iter(outcome.properties.values())), outcome
+
+    return run
+
+
+def _result(rows):
+    return Result(error=rows) if isinstance(rows, str) else Result(rows)
+
+
+def upkeep(table, dead, *flags, toast=False):
+    return [table, toast, 100_000, dead, 20_050, 0, 10_050, None, list(flags)]
+
+
+def test_the_remedy_names_the_tables_that_were_found(said):
+    rows = [upkeep("public.a", 90_000, "dead"), upkeep("public.b", 50_000, "dead"), upkeep("public.c", 1, "left out")]
+    rows.append(upkeep("public.a", 60_000, "dead", toast=True))
+    found, outcome = said("test_dead_rows_are_few", table_upkeep=rows)
+    assert found["verdict"] == "failed"
+    assert found["sentence"] == "dead rows 47.4 % of metachat is over the limit of 20 %"
+    options = "--host vps-00 --database metachat --apply --table public.a --table public.b"
+    assert found["remedy"].endswith(f" {options}")
+    assert " actions/vacuum.py " in found["remedy"]
+    for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "again: SELECT relname"):
+        assert line in outcome.text
+    assert "public.c" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([], "passed"),
+        ([upkeep("public.a", 23_000, "dead")], "passed"),
+        ([upkeep("public.a", 24_000, "dead"), upkeep("public.b", 0, "uncounted")], "unknown"),
+        ([upkeep("public.a", 90_000, "dead"), upkeep("public.b", 0, "uncounted")], "failed"),
+        ("canceling statement due to statement timeout", "unknown"),
+        ("permission denied for table pg_statistic", "unknown"),
+    ],
+)
+def test_lost_counters_and_no_answer_are_unknown(said, rows, verdict):
+    assert said("test_dead_rows_are_few", table_upkeep=rows)[0]["verdict"] == verdict
+
+
+def test_twice_what_brings_autovacuum_warns(said):
+    row = ["public.a", False, 10_000_000, 300_000, 100_050, 0, 1, None, ["dead"]]
+    found, _ = said("test_dead_rows_are_few", table_upkeep=[row])
+    assert found["verdict"] == "warned"
+    assert found["sentence"] == "dead rows waiting 299.9 % of metachat is over the limit of 200 %"
+
+
+@pytest.mark.parametrize(
+    ("since", "ages", "verdict"),
+    [(995_000, [None], "passed"), (0, [None], "unknown"), (0, [None, 800_000.0], "failed"), (0, [60.0], "passed")],
+)
+def test_a_table_that_was_never_vacuumed_may_wait_since_the_statistics_began(said, since, ages, verdict):
+    rows = [["public.a", False, 100_000, 30_000, 20_050, 0, 10_050, age, ["due"]] for age in ages]
+    found, _ = said("test_tables_are_vacuumed", table_upkeep=rows, statistics_epoch=[[since, 1_000_000, 1, True]])
+    assert found["verdict"] == verdict
+
+
+@pytest.mark.parametrize(("toast", "verdict"), [(True, "passed"), (False, "unknown")])
+def test_no_statistics_are_of_toast(said, toast, verdict):
+    rows = [upkeep("public.a", 0, "uncounted", toast=toast)]
+    assert said("test_statistics_are_fresh", table_upkeep=rows)[0]["verdict"] == verdict
+
+
+def test_only_what_can_be_rebuilt_is_named_to_the_action(said):
+    rows = [["public", "a", "t", False, False, True], ["public", "b", "p", False, True, True]]
+    found, outcome = said("test_indexes_are_valid", invalid_indexes=rows)
+    assert found["verdict"] == "failed"
+    assert found["remedy"].endswith("--index public.a")
+    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition that has none" in outcome.text
+
+
+ESTIMATES = [
+    [1, "table", "public.a", 10**9, 1.0, 80.0],
+    [2, "TOAST", "public.b", 10**9, 1.0, None],
+    [3, "index", "public.c", 10**9, 0.9, 70.0],
+    [4, "table", "public.d", 10**9, 1.0, 10.0],
+]
+FIGURES = [[1, [10**9, 7e8, 3e8, 1e6]], [2, [10**9, 2e8, 8e8, 5e5]], [3, [10**9, 122000, 60, 30.0]]]
+
+
+def test_measured_figures_decide(said):
+    found, outcome = said("test_tables_are_not_bloated", bloat_estimates=ESTIMATES, bloat_measurements=FIGURES)
+    assert found["verdict"] == "failed"
+    psql = "docker exec -it meta-chat-postgres psql --dbname=metachat --username=metachat"
+    assert found["remedy"] == f'on vps-00: {psql} -c \'VACUUM (FULL, ANALYZE) "public"."a"\''
+    for line in (
+        "public.a: 1 GB, 70 % unused, measured",
+        "public.b (TOAST): 1 GB, 20 %",
+        "public.d: 1 GB, 10 % unused, est",
+    ):
+        assert line in outcome.text
+
+
+def test_indexes_are_built_anew_by_the_action(said):
+    found, _ = said("test_indexes_are_not_bloated", bloat_estimates=ESTIMATES, bloat_measurements=FIGURES)
+    assert found["remedy"].endswith(" --host vps-00 --database metachat --apply --index public.c")
+    assert found["sentence"].startswith("index bloat 66.")
+
+
+NOT_THERE = "function pgstattuple_approx(regclass) does not exist; LINE 1"
+
+
+@pytest.mark.parametrize(
+    ("estimates", "figures", "verdict"),
+    [
+        (ESTIMATES[:1], NOT_THERE, "unknown"),
+        (ESTIMATES[3:], NOT_THERE, "passed"),
+        (ESTIMATES[:1], [[1, None]], "unknown"),
+        (ESTIMATES[:2], [FIGURES[0], [2, None]], "failed"),
+        (ESTIMATES[1:2], [], "unknown"),
+        ("permission denied for table pg_statistic", FIGURES, "unknown"),
+        (ESTIMATES[3:], "canceling statement due to statement timeout", "unknown"),
+    ],
+)
+def test_what_was_not_measured_never_passes(said, estimates, figures, verdict):
+    found, _ = said("test_tables_are_not_bloated", bloat_estimates=estimates, bloat_measurements=figures)
+    assert found["verdict"] == verdict
+
+
+def test_a_missing_partition_is_made_by_the_action(said):
+    row = ["public.messages", "r", "m", "FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')", False, 0, "2026-11-25"]
+    _, outcome = said("test_coming_partitions_are_there", partitions=[row])
+    found = {each["sentence"]: each for each in outcome.properties.values()}
+    failed = found["public.messages has no partition for 2026-12"]
+    assert failed["remedy"].endswith("--apply --database metachat --table public.messages")
+    assert found["public.api_logs is no partitioned table"]["verdict"] == "failed"
+
+
+def test_a_sequence_is_told_with_its_column(said):
+    row = ["public.orders_id_seq", "orders.id", True, 1.9e9, 2147483647.0, 88.5, 1.8e9]
+    found, outcome = said("test_keys_are_left", key_ranges=[row])
+    assert found["sentence"] == "keys used 88.5 % of metachat is over the limit of 80 %"
+    assert "public.orders_id_seq in orders.id: 1900000000 of 2147483647, 88.5 %" in outcome.text
