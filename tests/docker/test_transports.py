@@ -14,6 +14,7 @@ SQL = {
     "test_query_is_answered_quickly",
     "test_connections_are_left",
     "test_database_is_not_too_large",
+    "test_vector_index_is_valid",
     "test_shared_memory_fits_maintenance",
 }
 TUNNELLED = 'port=5432 dbname=metachat user=opsproof_monitor"\npassword_file = "/home/ops/.opsproof/postgres"\n'

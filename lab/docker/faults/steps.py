@@ -47,6 +47,7 @@ DATABASE_CHECKS = (
     "test_query_is_answered_quickly",
     "test_connections_are_left",
     "test_database_is_not_too_large",
+    "test_vector_index_is_valid",
     "test_shared_memory_fits_maintenance",
 )
 PROCESS_LIST = (
