@@ -10,7 +10,7 @@ import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.models import Host, noun_in
-from opsproof.nouns import InDatabase
+from opsproof.nouns import Database, InDatabase
 
 
 def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str]) -> str:
@@ -45,8 +45,8 @@ def _psql(host: Host, params: dict[str, str]) -> list[str]:
     from opsproof.database import name_of  # what is never shown needs none of it
 
     noun, name = noun_in(params)
-    declared = name if noun == "database" else cast("InDatabase", host.nouns(noun)[name]).database
-    database = host.databases[declared]
+    about = host.nouns(noun)[name]
+    database = about if isinstance(about, Database) else host.databases[cast("InDatabase", about).database]
     words = ["psql", f"--dbname={name_of(database.dsn)}"]
     if not database.container:
         return words
