@@ -11,6 +11,7 @@ from lab.docker.faults.steps import (
     CONTAINER_STATE,
     DATABASE_CHECKS,
     DEGRADED,
+    IN_DATABASE,
     LISTED_IN_CONTAINER,
     REDIS_STARTED,
     THROUGH_API,
@@ -33,7 +34,7 @@ API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy
         *API_HEALTH,
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
-    unknown=of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER),
+    unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
     told={"failed": of(POSTGRES, "test_container_was_not_restarted")},
 )
 def database_container_stopped(lab: DockerLab) -> Iterator[None]:
@@ -51,7 +52,7 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
         *API_HEALTH,
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
-    unknown=of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER),
+    unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
     may=("test_answer_is_quick",),
 )
 def database_container_paused(lab: DockerLab) -> Iterator[None]:

@@ -9,6 +9,7 @@ from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     CONTAINER_CHECKS,
     DATABASE_CHECKS,
+    IN_DATABASE,
     LISTED_IN_CONTAINER,
     LOG_REPORT,
     OF_DRILLS,
@@ -27,7 +28,7 @@ SSHD_SETTINGS = "/etc/ssh/sshd_config.d/opsproof-lab.conf"
 SOCKET = "/run/docker.sock"
 BLACK_HOLE = ("INPUT", "--in-interface", "lo", "--protocol", "tcp", "--dport", str(SSH_PORT), "--jump", "DROP")
 EVERYTHING = ("*",)
-DATABASE = of("metachat", *DATABASE_CHECKS)
+DATABASE = (*of("metachat", *DATABASE_CHECKS), *IN_DATABASE)
 
 
 def _end_sessions(lab: DockerLab) -> None:
