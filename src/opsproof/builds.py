@@ -8,7 +8,7 @@ from itertools import takewhile
 from math import inf
 
 from opsproof.limits import Estimate
-from opsproof.samples import Counter
+from opsproof.samples import Counter, goes_on
 
 
 def bracket(now: Counter, sightings: list[Counter]) -> tuple[float, float]:
@@ -36,13 +36,9 @@ def grown_since(counter: Counter, readings: list[Counter], earliest: float, late
     """
     after, before = _at(readings, latest) or counter, _at(readings, earliest)
     least = counter.value - after.value if after.value <= counter.value else counter.value
-    most = counter.value - before.value if before and _goes_on(before, counter) else inf
+    most = counter.value - before.value if before and goes_on(before, counter) else inf
     return least, most
 
 
 def _at(readings: list[Counter], moment: float) -> Counter | None:
     return next((each for each in readings if each.now == moment), None)
-
-
-def _goes_on(before: Counter, later: Counter) -> bool:
-    return abs(before.born - later.born) < 1 and before.value <= later.value

@@ -91,8 +91,8 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
     before = [each for each in known if each.now <= counter.now - PUNCTUALITY * span]
     readings = [*before[-1:], *known[len(before) :], counter]
     pairs = list(itertools.pairwise(readings))
-    grown = sum(later.value - earlier.value for earlier, later in pairs if _goes_on(earlier, later))
-    anew = [(earlier, later) for earlier, later in pairs if not _goes_on(earlier, later)]
+    grown = sum(later.value - earlier.value for earlier, later in pairs if goes_on(earlier, later))
+    anew = [(earlier, later) for earlier, later in pairs if not goes_on(earlier, later)]
     if anew:
         # What it counts anew is surely of this span where the reading before it is.
         edge = counter.now - (2 - PUNCTUALITY) * span
@@ -105,7 +105,8 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
     return _range(counter, readings[0], span, known=bool(pairs))
 
 
-def _goes_on(before: Counter, later: Counter) -> bool:
+def goes_on(before: Counter, later: Counter) -> bool:
+    """Whether a reading may count on from one `before` it: born at the same time, and no smaller."""
     return abs(before.born - later.born) < 1 and before.value <= later.value
 
 

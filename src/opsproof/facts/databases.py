@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact
+from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 
 
@@ -76,7 +77,7 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
         if not rows:
             raise OutputError("pg_stat_activity shows no connection, not even this one")
         if not rows[0][3]:
-            raise MeasurementError("the role sees no sessions but its own: grant it pg_monitor")
+            raise MeasurementError(BLIND)
         return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2])
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from opsproof.database import Result
-from opsproof.errors import DatabaseError
+from opsproof.errors import DatabaseError, MeasurementError
 from opsproof.samples import Counter
 
 T = TypeVar("T")
@@ -40,3 +40,13 @@ def granted(result: Result) -> list[list[Any]]:
     if "permission denied for" in result.error:
         raise DatabaseError(f"{result.error}: docs/privileges/monitor.sql grants it")
     return result.require()
+
+
+def require_counting(counting: object) -> None:
+    """Says that nothing can be said of activity where the server does not count it.
+
+    Raises:
+        MeasurementError: it does not.
+    """
+    if not counting:
+        raise MeasurementError("track_counts is off, so that nothing is counted")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import require_counting
 from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
@@ -106,8 +107,7 @@ class StatisticsEpoch(SqlFact[Epoch]):
     def parse(self, result: Result, database: Database) -> Epoch:
         """The later of the reset of this database's statistics and the loss of all."""
         ((since, now, next_transaction, counting),) = result.require()
-        if not counting:
-            raise MeasurementError("track_counts is off, so that nothing is counted")
+        require_counting(counting)
         return Epoch(float(since), float(now), int(next_transaction))
 
 
@@ -285,8 +285,7 @@ class TableScans(SqlFact[LargeTables]):
     def parse(self, result: Result, database: Database) -> LargeTables:
         """Each with its counters."""
         rows = result.require()
-        if not all(row[6] for row in rows):
-            raise MeasurementError("track_counts is off, so that nothing is counted")
+        require_counting(all(row[6] for row in rows))
         return LargeTables(
             tuple(
                 ScannedTable(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.fact import SqlFact, sql_file
+from opsproof.facts.findings import require_counting
 from opsproof.limits import AtLeast, Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -92,8 +93,7 @@ class DatabaseTraffic(SqlFact[Traffic]):
     def parse(self, result: Result, database: Database) -> Traffic:
         """Each counter since the statistics began."""
         ((*values, since, now, counting),) = result.require()
-        if not counting:
-            raise MeasurementError("track_counts is off, so that nothing is counted")
+        require_counting(counting)
         reborn = "the statistics were reset"
         counters = {
             name: Counter(int(value), float(since), float(now), reborn=reborn, shared=True)

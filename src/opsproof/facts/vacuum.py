@@ -9,6 +9,7 @@ from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.findings import Findings, granted
 from opsproof.facts.indexes import Epoch
+from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -283,7 +284,7 @@ class VacuumHorizons(SqlFact[Horizon]):
         if not rows:
             raise OutputError("the server does not say who holds what")
         if not all(everything for everything, *_ in rows):
-            raise MeasurementError("the role sees no sessions but its own: grant it pg_monitor")
+            raise MeasurementError(BLIND)
         holds = [Hold(kind, who, int(count), since) for _, kind, who, count, since in rows if kind is not None]
         if timeless := [each for each in holds if each.since_s is None and each.kind not in ("slot", "standby")]:
             raise OutputError(f"{timeless[0].kind} {timeless[0].who} has no beginning")

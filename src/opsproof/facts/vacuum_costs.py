@@ -7,7 +7,7 @@ from typing import Any
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.fact import SqlFact, sql_file
-from opsproof.facts.findings import SHOWN
+from opsproof.facts.findings import SHOWN, require_counting
 from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
@@ -92,8 +92,7 @@ class VacuumCosts(SqlFact[DatabaseVacuums]):
             raise OutputError("the server does not say since when it counts")
         if not all(everything for everything, *_ in rows):
             raise MeasurementError(BLIND)
-        if not all(counting for *_, counting in rows):
-            raise MeasurementError("track_counts is off, so that nothing is counted")
+        require_counting(all(counting for *_, counting in rows))
         return DatabaseVacuums(tuple(_cost(row) for row in rows if row[1] is not None))
 
 

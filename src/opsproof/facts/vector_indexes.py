@@ -9,6 +9,7 @@ from opsproof import builds
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError, OutputError
 from opsproof.fact import SqlNounFact, sql_file
+from opsproof.facts.findings import require_counting
 from opsproof.intervals import clustered
 from opsproof.limits import Estimate
 from opsproof.nouns import VectorIndex
@@ -131,8 +132,7 @@ class VectorIndexes(SqlNounFact[VectorIndex, VectorIndexState]):
             raise Absent(f"{noun.table} has no vector index of the declared name")
         ((name, method, valid, build, lists, size, dimensions, kind, *more),) = rows
         count, inserted, since, now, memory, extension, library, counting = more
-        if not counting:
-            raise MeasurementError("track_counts is off, so that nothing is counted")
+        require_counting(counting)
         return VectorIndexState(
             name=str(name),
             method=str(method),
