@@ -240,3 +240,30 @@ def killed(process, *, everything):
 def interrupted(process):
     process.send_signal(signal.SIGINT)
     return process.communicate(timeout=40)
+
+
+READ = "SELECT count(*) FROM t.rows"
+
+
+@pytest.fixture
+def vectors(place, table):
+    """An index of vectors with far more lists than its rows ask for."""
+    place.sql("CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200)")
+    place.sql("COMMENT ON INDEX t.rows_vectors IS 'of the search'")
+    return "t.rows_vectors"
+
+
+def oid(place, name):
+    return place.value(f"SELECT '{name}'::regclass::oid::bigint")
+
+
+def definition(place, name):
+    return place.value(f"SELECT pg_get_indexdef('{name}'::regclass)")
+
+
+def left_by_a_killed_build(place, name):
+    """What somebody's own REINDEX leaves when its session ends half-way."""
+    with place.holding(READ), place.building(f"REINDEX INDEX CONCURRENTLY {name}"):
+        assert place.eventually(lambda: place.invalid)
+        time.sleep(0.2)
+    return place.invalid
