@@ -1,5 +1,7 @@
 """Restores of a live platform: data come back, and whatever goes wrong, something serves."""
 
+import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -113,6 +115,47 @@ def test_whoever_holds_a_session_open_is_sent_away(place):
         stray.execute("LOCK TABLE webhooks")
         done = place.run("restore", "--apply")
         assert (done.returncode, place.serving) == (0, "new")
+
+
+HALF_A_SWAP = """#!/bin/sh
+script=$(cat)
+case $script in
+*"RENAME TO"*)
+    printf '%s\\n' "$script" | sed '/^BEGIN/,$d' | {psql} "$@" || exit
+    touch {folder}/closed
+    while ! [ -e {folder}/stopped ]; do sleep 0.05; done ;;
+esac
+printf '%s\\n' "$script" | exec {psql} "$@"
+"""
+
+
+@pytest.fixture
+def half_a_swap(place, tmp_path):
+    """A psql that halts once a swap has closed the databases, until there is a file called stopped."""
+    script = tmp_path / "psql"
+    script.write_text(
+        HALF_A_SWAP.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
+    )
+    script.chmod(0o755)
+    place.path = tmp_path
+    return tmp_path
+
+
+def test_a_server_that_starts_again_within_the_swap_leaves_no_database_closed(place, half_a_swap):
+    process = place.begin("restore")
+    reader = threading.Thread(target=process.communicate)
+    reader.start()
+    assert place.eventually((half_a_swap / "closed").exists, 60)
+    place.lab.stop_database()
+    (half_a_swap / "stopped").touch()
+    time.sleep(1)
+    place.lab._server.start()
+    reader.join(60)
+    assert process.returncode == 4
+    assert place.serving == "old"
+    assert place.eventually(place.is_healthy)
+    assert place.run("restore", "--apply").returncode == 0
+    assert place.serving == "new"
 
 
 def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place):

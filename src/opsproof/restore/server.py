@@ -28,6 +28,8 @@ PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
 """psql's options for rows that a program reads."""
 
 Kind = Literal["drill", "restoring", "before"]
+Way = Literal["try", "always", "insist"]
+"""How a command that runs in turn is taken: left out once one has failed; never left out; nor given up at once."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _standing(said: dict[str, Any]) -> Standing:
     return Standing(said.pop("name"), int(said.pop("bytes")), bool(said.pop("open")), Mark(word, archive), said)
 
 
-def in_turn(commands: Sequence[tuple[Literal["try", "always"], Command]], mark: str, timeout_s: float) -> Command:
+def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:
     """One command that runs others one after another; what is to be tried is left out once one has failed."""
     words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
     return argv("perl", "-e", text("in_turn.pl"), "--", mark, *words, timeout_s=timeout_s)

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from opsproof import facts
 from opsproof.action import Work
@@ -17,7 +16,7 @@ from opsproof.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
 from opsproof.nouns import Endpoint
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, in_turn, text
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn, text
 from opsproof.shell import Answer, Command, argv
 
 TIMEOUT_S = 180.0
@@ -25,7 +24,7 @@ EVERY_S = 0.1
 DATABASES = {"database", "db", "postgres", "postgresql"}
 """What health answers call the database: it must be up afterwards, also where it was down before."""
 
-Turn = tuple[Literal["try", "always"], Command]
+Turn = tuple[Way, Command]
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,13 @@ class Switch:
             StepFailed: that did not work.
         """
         marks = [self._sql("mark.sql", name=each, mark=f"{REPLACED} {made_of[each]}") for each in names]
-        turns: list[Turn] = [("always", self._sql("allow.sql", name=self.client.live)), *self.turns("start")]
+        turns: list[Turn] = [("insist", self._sql("allow.sql", name=self.client.live)), *self.turns("start")]
         self._do([*turns, *(("try", each) for each in marks)], "the end of the swap")
 
     def _around(self, swap: Command) -> list[Turn]:
         stop: list[Turn] = [("try", command) for _, command in self.turns("stop")]
         allow = self._sql("allow.sql", name=self.client.live)
-        return [*stop, ("try", swap), ("always", allow), *self.turns("start")]
+        return [*stop, ("try", swap), ("insist", allow), *self.turns("start")]
 
     def turns(self, verb: str) -> list[Turn]:
         """What stops or starts the processes, as `verb` says; nothing where there are none."""
