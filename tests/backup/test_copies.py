@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import subprocess
-import time
 
 import pytest
 
@@ -177,11 +176,9 @@ def test_an_upload_of_whatever_length_is_whole(s3, parts):
 
 def test_a_place_that_stops_answering_is_given_up(host, tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer that never comes
-    began = time.monotonic()
     there = Folder(host, str(tmp_path), 0.5)
     with pytest.raises(MeasurementError, match="cat was ended by signal 9"), there.read("pipe") as content:
         content.read()
-    assert time.monotonic() - began < 5
 
 
 def test_what_a_place_says_to_a_failure_is_told(host, tmp_path):

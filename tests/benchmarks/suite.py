@@ -20,6 +20,7 @@ from rotation import rotation
 from round_trips import round_trips
 from ssh import ssh
 from startup import startup
+from waits import waits
 
 from lab import LabError
 
@@ -37,6 +38,7 @@ BENCHMARKS = {
         startup,
         restore,
         maintenance,
+        waits,
     )
 }
 RESULTS = REPOSITORY / "reports" / "bench.json"

@@ -53,7 +53,7 @@ def test_a_session_idle_in_its_transaction_is_told(session, postgres):
     time.sleep(0.2)
     (idle,) = found(postgres, OpenTransactions).idle
     assert (idle.role, idle.application, idle.state) == (SUPERUSER, "api", "idle in transaction")
-    assert 0.2 <= idle.state_s <= idle.transaction_s < 5
+    assert 0.2 <= idle.state_s <= idle.transaction_s < 60
     assert idle.words == "BEGIN; SELECT ,  AS answer"
 
 
@@ -115,7 +115,7 @@ def test_a_queue_is_told_as_a_tree(session, postgres):
         each.pgconn.send_query(b"UPDATE rows SET id = 1 WHERE id = 1")
         time.sleep(0.2)
     queue = found(postgres, BlockedSessions)
-    assert 0.2 < queue.longest_s < 5
+    assert 0.2 < queue.longest_s < 60
     assert [line.split(",")[0] for line in queue.tree] == [
         f"pid {first.info.backend_pid}",
         f"  waits: pid {second.info.backend_pid}",
