@@ -94,12 +94,15 @@ def test_where_nothing_is_tracked_nothing_is_known():
         StatementEvictions().parse(Result([[0, 1.0, 2.0, "none"]]), None)
 
 
+NOW, DAY_S = 100 * 86400.0, 86400.0
+
+
 def statement(calls, mean_ms, number="7"):
-    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", 1000.0, 10.0)
+    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", NOW, 10.0)
 
 
 def statements(*found):
-    return StatementList(found, 10.0, 1000.0)
+    return StatementList(found, 10.0, NOW)
 
 
 def seen(born):
@@ -107,8 +110,14 @@ def seen(born):
     return {"statements": [Counter(1, born, 500)]}
 
 
-def before(calls, mean_ms, number="7"):
-    return {f"calls {number}": [Counter(calls, 0, 500)], f"time {number}": [Counter(calls * mean_ms, 0, 500)]}
+def before(calls, mean_ms, number="7", days=30, born=10.0):
+    taken = NOW - days * DAY_S
+    values = {"calls": calls, "time": calls * mean_ms}
+    return {f"{name} {number}": [Counter(value, born, taken)] for name, value in values.items()}
+
+
+def in_turn(*readings):
+    return {name: [each[name][0] for each in readings] for name in readings[0]}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,10 @@ def before(calls, mean_ms, number="7"):
         (statement(200, 0.9), before(100, 0.1), 1),
         (statement(200, 30), {}, 1),
         (statement(50, 30), before(100, 20), 1),
+        (statement(300, 30), in_turn(before(100, 20, days=40), before(200, 25, days=1)), 7 / 4),
+        (statement(300, 30), in_turn(before(100, 20, days=2), before(290, 30, days=0.01)), 7 / 4),
+        (statement(300, 30), in_turn(before(50, 1, born=5.0, days=60), before(200, 20, days=1)), 2.5),
+        (statement(300, 30), before(200, 1, born=5.0), 1),
     ],
     ids=[
         "twice as slow since",
@@ -131,10 +144,14 @@ def before(calls, mean_ms, number="7"):
         "too few calls before",
         "slower, and still quick",
         "not known before",
-        "reset since",
+        "forgotten and counted anew",
+        "slower for days, by the month before",
+        "slower for days, by the oldest on record",
+        "what counted before a reset is not compared",
+        "only known before a reset",
     ],
 )
-def test_a_statement_is_compared_with_itself_before_the_last_run(now, earlier, times):
+def test_a_statement_is_compared_with_itself_a_month_ago(now, earlier, times):
     assert now.slowdown(earlier) == pytest.approx(times)
 
 

@@ -64,7 +64,7 @@ def _inventory(lab, path):
 
 @contextmanager
 def _broken(fault, lab):
-    """Takes out of the logs what a fault made the platform write: that is no part of the healthy lab."""
+    """Takes out of logs and statistics what a fault made the platform do: that is no part of the healthy lab."""
     kept = {path: (path.read_bytes(), path.stat().st_mtime) for path in lab.layout.logs.iterdir()}
     try:
         with fault.breaks(lab):
@@ -76,6 +76,17 @@ def _broken(fault, lab):
             path.write_bytes(content)
             if "__" in path.name:
                 os.utime(path, (modified, modified))
+        _forget_statements(lab)
+
+
+def _forget_statements(lab):
+    """Those of other databases stay: where none is left, the server calls it a reset of all."""
+    with lab.connect(database="postgres") as other:
+        other.execute("SELECT 1")
+    with lab.connect() as admin:
+        admin.execute(
+            "SELECT pg_stat_statements_reset(dbid => oid) FROM pg_database WHERE datname = current_database()"
+        )
 
 
 def _placed(fault, lab):

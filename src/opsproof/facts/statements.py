@@ -16,6 +16,8 @@ OFTEN = 20
 """A mean of fewer calls says little."""
 NOTICED_MS = 10.0
 """Whatever is quicker than this is not called slow, however much slower it has become."""
+MONTH_S = 28 * 86400.0
+"""What has slowed down is told for so long: rounds that follow each other more often do not make it pass for usual."""
 Readings = Mapping[str, list[Counter]]
 
 
@@ -73,12 +75,20 @@ class Statement:
         return {f"{each} {self.number}": Counter(value, self.since, self.now) for each, value in values.items()}
 
     def slowdown(self, earlier: Readings) -> float:
-        """Its mean time since the last run that knew it, by that before; 1 where there are too few calls to tell."""
-        calls, time = (earlier.get(name, []) for name in self.readings)
-        if not calls or calls[-1].value < OFTEN or self.calls - calls[-1].value < OFTEN:
+        """Its mean time since the reading of a month ago, or the oldest, by that before; 1 where calls are too few."""
+        base = self._base(earlier)
+        if base is None or base[0] < OFTEN or self.calls - base[0] < OFTEN:
             return 1.0
-        mean_ms = (self.total_ms - time[-1].value) / (self.calls - calls[-1].value)
-        return mean_ms * calls[-1].value / time[-1].value if mean_ms >= NOTICED_MS else 1.0
+        calls, total_ms = base
+        mean_ms = (self.total_ms - total_ms) / (self.calls - calls)
+        return mean_ms * calls / total_ms if mean_ms >= NOTICED_MS else 1.0
+
+    def _base(self, earlier: Readings) -> tuple[float, float] | None:
+        """Calls and milliseconds of the reading to compare with, of those since all was last forgotten."""
+        calls, time = (earlier.get(name, []) for name in self.readings)
+        pairs = [pair for pair in zip(calls, time, strict=True) if abs(pair[0].born - self.since) <= 1]
+        old = [pair for pair in pairs if pair[0].now <= self.now - MONTH_S]
+        return next(((pair[0].value, pair[1].value) for pair in [*old[-1:], *pairs]), None)
 
     def __str__(self) -> str:
         times = f"{show(self.mean_s, 'seconds')} on average, {show(self.longest_ms / 1000, 'seconds')} at most"
