@@ -75,7 +75,7 @@ METRICS: dict[str, Metric] = {
     ),
     "statement_time": Metric("mean time", "seconds", "Mean time of the slowest statement of twenty calls or more"),
     "statement_slowdown": Metric(
-        "slowdown", "count", "Mean time of a statement within a month by that before, of the worst"
+        "slowdown", "count", "Latest mean time of a statement by that up to a month ago, of the worst"
     ),
     "blocks_in_memory": Metric(
         "blocks in memory", "percent", "Share of the blocks that were found in shared buffers since the last run"

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from statistics import median
+from datetime import UTC, datetime
 
 from bench import Bench
-from measure import ENVIRONMENT, Row, row, spend
+from measure import ENVIRONMENT, Row, alternate, medians, row, spend
+
+from opsproof.maintenance.partitions import after
 
 GOAL_S = 1.0
 OPEN_S = 4.0
@@ -36,13 +37,15 @@ Deed = Callable[[], object]
 
 def waits(bench: Bench) -> list[Row]:
     """The longest statement of a writer, in seconds: medians over the runs."""
-    (this, following, later) = _months()
+    this = datetime.now(UTC).date().replace(day=1)
+    following = after(this)
+    begun = f"{MAKE}; {MONTH.format(this, following)}"
     sides = {
         "a partition is added / CREATE TABLE ... PARTITION OF": (
             _action(bench, "add_partitions", "--table=waits.visits", "--ahead=1"),
-            _psql(bench, MONTH.format(following, later)),
+            _psql(bench, MONTH.format(following, after(following))),
         ),
-        "an index is rebuilt / the runbook's REINDEX CONCURRENTLY": (
+        "an index is rebuilt / the runbook's REINDEX": (
             _action(bench, "reindex", "--index=waits.people_seen_idx"),
             _psql(bench, "REINDEX INDEX CONCURRENTLY waits.people_seen_idx"),
         ),
@@ -51,36 +54,17 @@ def waits(bench: Bench) -> list[Row]:
             _psql(bench, "VACUUM (ANALYZE) waits.people"),
         ),
     }
-    begun = f"{MAKE}; {MONTH.format(this, following)}"
     return [_row(bench, begun, name, *pair) for name, pair in sides.items()]
 
 
 def _row(bench: Bench, begun: str, name: str, ours: Deed, plain: Deed) -> Row:
-    figures = [[_longest(bench, begun, deed) for deed in (ours, plain)] for _ in range(bench.runs)]
-    pair = median(each for each, _ in figures), median(each for _, each in figures)
-    return row(f"longest wait of a writer while {name}", pair, "s", goal=GOAL_S, goal_for="ours")
-
-
-def _months() -> tuple[date, date, date]:
-    """The first days of this month and of the two after it."""
-    first = datetime.now(UTC).date().replace(day=1)
-    ahead = [first.month + more for more in range(3)]
-    this, following, later = (date(first.year + (each - 1) // 12, (each - 1) % 12 + 1, 1) for each in ahead)
-    return this, following, later
+    results = alternate(bench.runs, lambda: _longest(bench, begun, ours), lambda: _longest(bench, begun, plain))
+    return row(f"longest wait of a writer while {name}", medians(float, *results), "s", goal=GOAL_S, goal_for="ours")
 
 
 def _longest(bench: Bench, begun: str, maintain: Deed) -> float:
     """The longest statement of a writer while `maintain` runs on tables that are made for it."""
-    with (
-        _tables(bench, begun),
-        bench.lab.connect() as holder,
-        bench.lab.connect() as writer,
-        ThreadPoolExecutor() as pool,
-    ):
-        holder.execute("BEGIN")
-        holder.execute(WRITE.format(1).encode())
-        ending = threading.Timer(OPEN_S, holder.execute, ["COMMIT"])
-        ending.start()
+    with _tables(bench, begun), _open(bench), bench.lab.connect() as writer, ThreadPoolExecutor() as pool:
         running = pool.submit(maintain)
         longest = 0.0
         while not running.done():
@@ -88,7 +72,6 @@ def _longest(bench: Bench, begun: str, maintain: Deed) -> float:
             writer.execute(WRITE.format(2).encode())
             longest = max(longest, time.perf_counter() - started)
             time.sleep(PAUSE_S)
-        ending.join()
         running.result()
     return longest
 
@@ -97,8 +80,25 @@ def _longest(bench: Bench, begun: str, maintain: Deed) -> float:
 def _tables(bench: Bench, begun: str) -> Iterator[None]:
     with bench.lab.connect() as admin:
         admin.execute(begun.encode())
-        yield
-        admin.execute("DROP SCHEMA waits CASCADE")
+        try:
+            yield
+        finally:
+            admin.execute("DROP SCHEMA waits CASCADE")
+
+
+@contextmanager
+def _open(bench: Bench) -> Iterator[None]:
+    """Somebody's transaction, which ends after `OPEN_S`."""
+    with bench.lab.connect() as holder:
+        holder.execute("BEGIN")
+        holder.execute(WRITE.format(1).encode())
+        ending = threading.Timer(OPEN_S, holder.execute, ["COMMIT"])
+        ending.start()
+        try:
+            yield
+        finally:
+            ending.cancel()
+            ending.join()
 
 
 def _action(bench: Bench, name: str, *more: str) -> Deed:

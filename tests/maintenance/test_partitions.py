@@ -207,7 +207,7 @@ def test_what_is_not_partitioned_by_time_is_a_mistake(place, table):
     assert "t.rows of metachat is no table that is partitioned by a range of times" in done.stderr
 
 
-def test_nobody_waits_behind_us_until_a_writer_is_done(place, months):
+def test_nobody_waits_behind_us_for_as_long_as_we_wait(place, months):
     """A writer of the table that is referred to holds us up, and we hold nobody up for as long."""
     with place.holding("UPDATE t.people SET id = id") as pid, place.connect(options="-c lock_timeout=5s") as other:
         process = place.begin("add_partitions", "--table", months, "--ahead", "1")

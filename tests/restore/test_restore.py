@@ -1,7 +1,5 @@
 """Restores of a live platform: data come back, and whatever goes wrong, something serves."""
 
-import threading
-import time
 from contextlib import closing
 
 import pytest
@@ -125,7 +123,10 @@ case $script in
     touch {folder}/closed
     while ! [ -e {folder}/stopped ]; do sleep 0.05; done ;;
 esac
-printf '%s\\n' "$script" | exec {psql} "$@"
+printf '%s\\n' "$script" | {psql} "$@" && exit
+status=$?
+echo $status >> {folder}/refused
+exit $status
 """
 
 
@@ -141,17 +142,16 @@ def half_a_swap(place, tmp_path):
     return tmp_path
 
 
-def test_a_server_that_starts_again_within_the_swap_leaves_no_database_closed(place, half_a_swap):
+def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_closed(place, half_a_swap):
     process = place.begin("restore")
-    reader = threading.Thread(target=process.communicate)
-    reader.start()
     assert place.eventually((half_a_swap / "closed").exists, 60)
     place.lab.stop_database()
     (half_a_swap / "stopped").touch()
-    time.sleep(1)
+    refused = half_a_swap / "refused"
+    assert place.eventually(lambda: refused.exists() and refused.read_text().split() == ["2", "2"], 60)
     place.lab._server.start()
-    reader.join(60)
-    assert process.returncode == 4
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "the swap ended with status 2" in said) == (4, True)
     assert place.serving == "old"
     assert place.eventually(place.is_healthy)
     assert place.run("restore", "--apply").returncode == 0

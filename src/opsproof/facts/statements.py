@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
@@ -10,14 +10,14 @@ from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import Counter
+from opsproof.samples import PUNCTUALITY, Counter
 
 OFTEN = 20
 """A mean of fewer calls says little."""
 NOTICED_MS = 10.0
 """Whatever is quicker than this is not called slow, however much slower it has become."""
 MONTH_S = 28 * 86400.0
-"""What has slowed down is told for so long: rounds that follow each other more often do not make it pass for usual."""
+"""How far back that lies which is called usual."""
 Readings = Mapping[str, list[Counter]]
 
 
@@ -51,6 +51,14 @@ class StatementEvictions(SqlFact[Counter]):
         return Counter(int(dropped), float(since), float(now), reborn="pg_stat_statements was reset")
 
 
+class _Reading(NamedTuple):
+    """Calls of a statement and the milliseconds that they took, up to `now`."""
+
+    calls: float
+    total_ms: float
+    now: float
+
+
 @dataclass(frozen=True)
 class Statement:
     """One kind of statement, whoever calls it: how often it was called, and how long it took in milliseconds."""
@@ -75,20 +83,25 @@ class Statement:
         return {f"{each} {self.number}": Counter(value, self.since, self.now) for each, value in values.items()}
 
     def slowdown(self, earlier: Readings) -> float:
-        """Its mean time since the reading of a month ago, or the oldest, by that before; 1 where calls are too few."""
-        base = self._base(earlier)
-        if base is None or base[0] < OFTEN or self.calls - base[0] < OFTEN:
+        """Mean time of its latest calls by that up to a month ago, or up to the first reading; 1 with too few calls."""
+        known = self._known(earlier)
+        old = [each for each in known if each.now <= self.now - MONTH_S * PUNCTUALITY]
+        usual = next(iter(old[-1:] or known), None)
+        since = [each for each in known if usual and each.now >= usual.now and self.calls - each.calls >= OFTEN]
+        if usual is None or usual.calls < OFTEN or not since:
             return 1.0
-        calls, total_ms = base
-        mean_ms = (self.total_ms - total_ms) / (self.calls - calls)
-        return mean_ms * calls / total_ms if mean_ms >= NOTICED_MS else 1.0
+        mean_ms = (self.total_ms - since[-1].total_ms) / (self.calls - since[-1].calls)
+        return mean_ms * usual.calls / usual.total_ms if mean_ms >= NOTICED_MS else 1.0
 
-    def _base(self, earlier: Readings) -> tuple[float, float] | None:
-        """Calls and milliseconds of the reading to compare with, of those since all was last forgotten."""
+    def _known(self, earlier: Readings) -> list["_Reading"]:
+        """What earlier runs read of it since it was last forgotten, alone or with all others; the oldest first."""
         calls, time = (earlier.get(name, []) for name in self.readings)
-        pairs = [pair for pair in zip(calls, time, strict=True) if abs(pair[0].born - self.since) <= 1]
-        old = [pair for pair in pairs if pair[0].now <= self.now - MONTH_S]
-        return next(((pair[0].value, pair[1].value) for pair in [*old[-1:], *pairs]), None)
+        found = [_Reading(self.calls, self.total_ms, self.now)]
+        for count, total in zip(reversed(calls), reversed(time), strict=True):
+            if abs(count.born - self.since) > 1 or count.value > found[0].calls or total.value > found[0].total_ms:
+                break
+            found.insert(0, _Reading(count.value, total.value, count.now))
+        return found[:-1]
 
     def __str__(self) -> str:
         times = f"{show(self.mean_s, 'seconds')} on average, {show(self.longest_ms / 1000, 'seconds')} at most"

@@ -29,7 +29,7 @@ PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
 
 Kind = Literal["drill", "restoring", "before"]
 Way = Literal["try", "always", "insist"]
-"""How a command that runs in turn is taken: left out once one has failed; never left out; nor given up at once."""
+"""How a command that runs in turn is taken: left out once one has failed; never left out; tried again for a minute."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _standing(said: dict[str, Any]) -> Standing:
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:
-    """One command that runs others one after another; what is to be tried is left out once one has failed."""
+    """One command that runs others one after another, each in its way."""
     words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
     return argv("perl", "-e", text("in_turn.pl"), "--", mark, *words, timeout_s=timeout_s)
 

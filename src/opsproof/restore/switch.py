@@ -19,7 +19,7 @@ from opsproof.nouns import Endpoint
 from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn, text
 from opsproof.shell import Answer, Command, argv
 
-TIMEOUT_S = 180.0
+TIMEOUT_S = 240.0
 EVERY_S = 0.1
 DATABASES = {"database", "db", "postgres", "postgresql"}
 """What health answers call the database: it must be up afterwards, also where it was down before."""
