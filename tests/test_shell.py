@@ -168,6 +168,15 @@ def test_a_transport_that_hangs_costs_its_time_once(monkeypatch, tmp_path, scrip
         time.sleep(0.05)
 
 
+def test_what_hangs_is_not_killed_before_it_has_ended_what_it_runs(monkeypatch, tmp_path, script):
+    """The shell that waits for it ends at once."""
+    script(tmp_path / "perl", f"trap '/bin/sleep 0.3; echo > {tmp_path}/ended; exit' TERM; /bin/sleep 60 & wait")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -13.0)
+    assert reason(host()) == "vps: no answer from local:// within 2 s"
+    assert (tmp_path / "ended").exists()
+
+
 def parent(stat):
     """The process that started the one whose stat file this is."""
     try:

@@ -22,6 +22,7 @@ from opsproof.models import Host
 
 STREAM_CAP_BYTES = 4 * 2**20
 STOP_PATIENCE_S = 1
+STOP_EVERY_S = 0.01
 COMPLAINT_BYTES = 4096
 PART_BYTES = 2**18
 _RUNNING: set[int] = set()
@@ -201,10 +202,24 @@ def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     # Asked first: the gatherer then ends the commands that it runs in groups of their own.
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, number)
-            process.wait(STOP_PATIENCE_S)
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        _await_end_of_group(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_PATIENCE_S)
+
+
+def _await_end_of_group(process: "subprocess.Popen[bytes]") -> None:
+    """Waits a moment for all of them: a shell ends sooner than the gatherer that it waits for.
+
+    Raises:
+        ProcessLookupError: nobody is left.
+    """
+    deadline = time.monotonic() + STOP_PATIENCE_S
+    while time.monotonic() < deadline:
+        process.poll()
+        os.killpg(process.pid, 0)
+        time.sleep(STOP_EVERY_S)
 
 
 @contextmanager

@@ -215,8 +215,9 @@ def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(words, run
     assert all("held by" in each.stderr for each in said[:-1])
 
 
-def test_an_interrupted_one_says_so(words, journal):
+def test_an_interrupted_one_says_so_and_leaves_the_host_to_the_next(words, journal, run):
     first = begun(words, "--slow=30")
     first.send_signal(signal.SIGINT)
     assert first.wait(timeout=20) == 4
     assert journal()[0]["outcome"] == "interrupted"
+    assert run("--apply").returncode == 0
