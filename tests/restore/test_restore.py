@@ -1,5 +1,6 @@
 """Restores of a live platform: data come back, and whatever goes wrong, something serves."""
 
+import threading
 from contextlib import closing
 
 import pytest
@@ -156,6 +157,23 @@ def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_clos
     assert place.eventually(place.is_healthy)
     assert place.run("restore", "--apply").returncode == 0
     assert place.serving == "new"
+
+
+def test_what_the_server_still_makes_for_a_killed_run_is_waited_for_and_dropped(place):
+    def made_late():
+        with place.lab.connect(database="postgres", application_name="opsproof_restore") as session:
+            begun.set()
+            session.execute("SELECT pg_sleep(3)")
+            session.execute('CREATE DATABASE "metachat_restoring_20260101T000000Z"')
+
+    begun = threading.Event()
+    maker = threading.Thread(target=made_late)
+    maker.start()
+    assert begun.wait(10)
+    done = place.run("restore", "--apply")
+    maker.join()
+    assert (done.returncode, done.stderr, place.serving) == (0, "", "new")
+    assert [name[:7] for name in place.databases] == ["before_"]
 
 
 def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place):

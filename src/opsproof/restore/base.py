@@ -29,6 +29,8 @@ from opsproof.restore.server import Client, Kind
 from opsproof.shell import argv
 
 STAMP = "%Y%m%dT%H%M%SZ"
+CUT_OFF_S, PAUSE_S = 10.0, 0.2
+"""How long a server may take to end what it does for a client that is gone: it makes a database to its end."""
 
 
 class Restoring(DeclaredBackups):
@@ -96,12 +98,15 @@ class Restoring(DeclaredBackups):
         return Client(self.host, self.backup)
 
     def machine(self) -> Machine:
-        """The host and the server as they are now.
+        """The host and the server as they are now; what a run that was killed just before began there, ends first.
 
         Raises:
             MeasurementError: they do not tell.
         """
-        return copy.machine(self.work, self.client)
+        deadline = time.monotonic() + CUT_OFF_S
+        while (found := copy.machine(self.work, self.client)).server.at_work and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return found
 
     def archive(self) -> Archive:
         """What is to be restored.

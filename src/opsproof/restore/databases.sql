@@ -5,6 +5,9 @@ SELECT json_build_object(
     'folder', coalesce((SELECT nullif(pg_tablespace_location(dattablespace), '') FROM pg_database
                          WHERE datname = :'live'), current_setting('data_directory')),
     'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'live'),
+    'at_work', (SELECT count(*) FROM pg_stat_activity
+                 WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+                   AND backend_type = 'client backend'),
     'databases', coalesce((
         SELECT json_agg(json_build_object(
                    'name', datname,

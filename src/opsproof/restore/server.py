@@ -67,7 +67,8 @@ class Standing:
 class Server:
     """A server with the database called `live`, if it has that, and what restores have left beside it.
 
-    `folder` is where its data lie, or would; `prepared` the transactions that stand prepared in it.
+    `folder` is where its data lie, or would; `prepared` the transactions that stand prepared in it; `at_work` the
+    sessions of other restores and drills, as those of a killed one are until the server notices.
     """
 
     live: str
@@ -75,6 +76,7 @@ class Server:
     version_num: int
     folder: str
     prepared: int
+    at_work: int
     databases: dict[str, Standing]
 
     @property

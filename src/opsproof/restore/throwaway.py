@@ -237,7 +237,7 @@ def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answ
         memory_mb=available_mb(memory),
         version="",
         perl=perl.stdout == "1",
-        server=Server(live, superuser=True, version_num=0, folder="/", prepared=0, databases={}),
+        server=Server(live, superuser=True, version_num=0, folder="/", prepared=0, at_work=0, databases={}),
         free_bytes=free_bytes,
         staging_bytes=free_bytes,
     )
