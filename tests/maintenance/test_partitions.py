@@ -213,7 +213,7 @@ def heard(process):
 
     def read():
         for each in process.stdout:
-            lines.append(each)
+            lines.append(each)  # noqa: PERF402  # whoever reads sees each at once
 
     reader = threading.Thread(target=read)
     reader.start()
