@@ -255,7 +255,7 @@ def filling(place, disk):
     """A folder with a pg_restore that fills the disk before it loads anything."""
     script = place.folder / "pg_restore"
     script.write_text(
-        f'#!/bin/sh\ncase "$*" in *--section=pre-data*) cat /dev/zero > {disk}/ballast 2>&- ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *--exit-on-error*) cat /dev/zero > {disk}/ballast 2>&- ;; esac\n'
         f'exec {place.lab.layout.bin / "pg_restore"} "$@"\n'
     )
     script.chmod(0o755)
