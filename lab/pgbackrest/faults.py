@@ -206,14 +206,15 @@ def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def working(site: Site) -> list[int]:
-    """The processes of pgBackRest that work with the site's configuration."""
+    """The processes of pgBackRest that work with the site's configuration; not those that the server archives by."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = entry.read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[0].endswith(b"pgbackrest") and f"{site.home}/pgbackrest.conf".encode() in b" ".join(words):
+        ours = words[0].endswith(b"pgbackrest") and f"{site.home}/pgbackrest.conf".encode() in b" ".join(words)
+        if ours and b"archive-push" not in words:
             found.append(int(entry.parent.name))
     return found
 

@@ -36,14 +36,14 @@ def docker_lab() -> Iterator[DockerLab]:
 
 @pytest.fixture(scope="session")
 def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
-    """Daily and weekly rounds over ssh, with connections of their own; none may take longer than half a minute."""
+    """Daily and weekly rounds over ssh, with connections of their own; none may take longer than two minutes."""
     inventory = docker_lab.inventory(tmp_path_factory.mktemp("docker") / "lab-docker.toml")
     reports = docker_lab.layout.reports
     shutil.rmtree(reports, ignore_errors=True)
     backups.practise(docker_lab, reports)
     # Sockets have short paths, so the folder for connections has one too.
     with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
-        rounds = Rounds(inventory, reports, 30, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})
+        rounds = Rounds(inventory, reports, 120, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})
         rounds.run()  # what grows since the last run needs one
         yield rounds
 

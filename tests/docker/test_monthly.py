@@ -15,7 +15,7 @@ NEXT_MONTH = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month
 @pytest.fixture(scope="module")
 def monthly(rounds):
     """Monthly rounds, the first of which has seen no index built."""
-    monthly = replace(rounds, marker="monthly", timeout_s=60)
+    monthly = replace(rounds, marker="monthly", timeout_s=120)
     monthly.run()
     return monthly
 

@@ -43,14 +43,19 @@ def other(place):
 
     def make(*statements, **how):
         made.append(Other(place, *statements, **how))
-        state = "active" if statements[-1:] == (LONG,) else "idle"
-        query = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {made[-1].pid} AND state LIKE '{state}%'"
-        assert place.eventually(lambda: place.value(query))
+        if statements[-1:] == (LONG,):
+            assert place.eventually(lambda: is_asleep(place, made[-1]))
+        else:
+            made[-1].thread.join()
         return made[-1]
 
     yield make
     for each in made:
         each.close(place)
+
+
+def is_asleep(place, session):
+    return place.value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {session.pid} AND wait_event = 'PgSleep'")
 
 
 def state(place, session):

@@ -207,18 +207,39 @@ def test_what_is_not_partitioned_by_time_is_a_mistake(place, table):
     assert "t.rows of metachat is no table that is partitioned by a range of times" in done.stderr
 
 
+def heard(process):
+    """The lines that a process prints, as they come, and the thread that waits for them."""
+    lines = []
+
+    def read():
+        for each in process.stdout:
+            lines.append(each)  # noqa: PERF402  # whoever reads sees each at once
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    return lines, reader
+
+
+def is_told(lines, pid):
+    return any("waits for" in each and f"process {pid}" in each for each in lines)
+
+
+def write(connection):
+    connection.execute("INSERT INTO t.people SELECT max(id) + 1 FROM t.people")
+
+
 def test_nobody_waits_behind_us_for_as_long_as_we_wait(place, months):
     """A writer of the table that is referred to holds us up, and we hold nobody up for as long."""
     with place.holding("UPDATE t.people SET id = id") as pid, place.connect(options="-c lock_timeout=5s") as other:
         process = place.begin("add_partitions", "--table", months, "--ahead", "1")
-        for _ in range(60):
-            other.execute("INSERT INTO t.people SELECT max(id) + 1 FROM t.people")
+        said, reader = heard(process)
+        assert place.eventually(lambda: write(other) or is_told(said, pid), 60)
+        for _ in range(40):
+            write(other)
             assert process.poll() is None
             threading.Event().wait(0.05)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "waits for" in said
-    assert f"process {pid}" in said
+    assert process.wait(60) == 0
+    reader.join()
     assert len(made(place)) == 2
 
 

@@ -105,7 +105,13 @@ def test_archiving_that_does_not_work_is_refused_before_anything_is_backed_up(si
     before = folders(site)
     site.sql("ALTER SYSTEM SET archive_command = '/bin/false pgbackrest'", "postgres")
     site.sql("SELECT pg_reload_conf()", "postgres")
-    done = site.action("backup", "--apply")
+    path = site.home / "pgbackrest.conf"
+    kept = path.read_text()
+    path.write_text(kept.replace("archive-timeout=20\n", "archive-timeout=3\n"))
+    try:
+        done = site.action("backup", "--apply")
+    finally:
+        path.write_text(kept)
     assert done.returncode == 3
     assert "pgbackrest check: [082]: WAL segment" in done.stderr
     assert folders(site) == before

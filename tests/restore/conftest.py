@@ -120,6 +120,12 @@ class Place:
         for name in self.databases:
             self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
 
+    @property
+    def at_work(self):
+        """How many sessions of a restore there are: a server ends what it does for one whose client is gone."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof_restore'"
+        return self.sql(query, "postgres")[0][0]
+
     def is_held(self):
         """Whether a command of an action still runs."""
         return "@opsproof-" in Path("/proc/net/unix").read_text()

@@ -72,7 +72,7 @@ def test_what_belongs_to_the_database_itself_is_carried_over(place):
 
 def test_where_health_does_not_come_the_old_database_serves_again(place):
     place.lab.faults(health="degraded")
-    done = place.run("restore", "--apply", "--wait=3")
+    done = place.run("restore", "--apply", "--wait=15")
     assert done.returncode == 4
     assert "swapped back, because health says that database is down; metachat_restoring_" in done.stderr
     assert place.serving == "old"
@@ -87,7 +87,7 @@ def test_where_health_does_not_come_the_old_database_serves_again(place):
 
 def test_a_service_that_was_down_before_is_no_reason_to_swap_back(place):
     place.lab.faults(services={"redis": "down"})
-    done = place.run("restore", "--apply", "--wait=5")
+    done = place.run("restore", "--apply")
     assert (done.returncode, place.serving) == (0, "new")
 
 
