@@ -43,7 +43,7 @@ def target(sshd, postgres, runtime, monkeypatch, tmp_path):
     return target
 
 
-def until(holds, seconds=10):
+def until(holds, seconds=30):
     deadline = time.monotonic() + seconds
     while not (found := holds()) and time.monotonic() < deadline:
         time.sleep(0.02)
