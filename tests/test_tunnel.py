@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lab import processes
+from lab.postgres import SUPERUSER
 from opsproof import ssh, tunnel
 from opsproof.database import Target, ask
 from opsproof.database_client import DatabaseClient
@@ -41,7 +43,7 @@ def target(sshd, postgres, runtime, monkeypatch, tmp_path):
     return target
 
 
-def until(holds, seconds=10):
+def until(holds, seconds=30):
     deadline = time.monotonic() + seconds
     while not (found := holds()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -126,17 +128,24 @@ def test_the_socket_is_private(target, runtime):
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_killed_client_leaves_no_tunnel(target, runtime):
-    asked = target()
-    words = [sys.executable, "-m", "opsproof.database"]
-    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    request = {"number": 0, "database": asked.__dict__, "queries": ["SELECT pg_sleep(4)"]}
-    print(json.dumps(request), file=client.stdin, flush=True)
-    assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+@pytest.fixture
+def client(target, runtime, postgres):
+    """A process that has opened a tunnel for a query which takes longer than the test."""
+    words, query = [sys.executable, "-m", "opsproof.database"], "SELECT pg_sleep(60)"
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
+        request = {"number": 0, "database": target(timeout=60.0).__dict__, "queries": [query]}
+        print(json.dumps(request), file=client.stdin, flush=True)
+        assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+        yield client
+        client.kill()
+    with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = %s", (query,))
+
+
+def test_a_killed_client_leaves_no_tunnel(client, runtime):
     assert until(lambda: _connections(runtime))
     os.kill(client.pid, signal.SIGKILL)
     client.wait()
-    client.stdin.close()
     assert until(lambda: not _connections(runtime))
     assert len(list(runtime.glob("tunnel-*"))) == 1
     tunnel.sweep(runtime)
@@ -168,9 +177,9 @@ def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path)
     asked = target(password_env="", password_file=str(path))
     with tunnel.opened(asked.ssh, runtime, "127.0.0.1", 1, str(path)) as opened:
         assert opened.password == postgres.password
-        lines = [each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if each.exists()]
-        assert any(str(opened.folder).encode() in line for line in lines)
-        assert not any(postgres.password.encode() in line for line in lines)
+        lines = [processes.command(pid) for pid in processes.pids()]
+        assert any(str(opened.folder) in line for line in lines)
+        assert not any(postgres.password in line for line in lines)
 
 
 def test_a_password_file_needs_no_line_ending(target, postgres, tmp_path):
@@ -223,14 +232,9 @@ def test_the_time_of_an_answer_is_not_that_of_the_tunnel(target, tmp_path, scrip
     assert 0 < result.elapsed_s < 5
 
 
-def test_a_client_that_nobody_listens_to_ends_whatever_a_database_owes(target, runtime):
-    words = [sys.executable, "-m", "opsproof.database"]
-    client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    request = {"number": 0, "database": target().__dict__, "queries": ["SELECT pg_sleep(4)"]}
-    print(json.dumps(request), file=client.stdin, flush=True)
-    assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+def test_a_client_that_nobody_listens_to_ends_whatever_a_database_owes(client, runtime):
     client.stdin.close()
-    client.wait(timeout=3)
+    client.wait(timeout=30)
     assert until(lambda: not _connections(runtime))
 
 

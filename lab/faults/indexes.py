@@ -4,12 +4,11 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-
-import psycopg
+from contextlib import closing, contextmanager
 
 from lab import Lab
 from lab.faults.fault import fault, wait_until
+from lab.postgres import leave_invalid
 
 CHECKS = (
     "test_indexes_are_valid",
@@ -30,11 +29,8 @@ def _cut_off(lab: Lab, statement: str) -> Iterator[None]:
     with lab.connect() as other, lab.connect() as builder:
         with other.transaction():
             other.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
-            builder.execute("SET statement_timeout = '1s'")
-            with suppress(psycopg.errors.QueryCanceled):
-                builder.execute(statement.encode())
+            leave_invalid(builder, other, statement)
         yield
-        builder.execute("RESET statement_timeout")
 
 
 @contextmanager

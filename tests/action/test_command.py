@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from lab.fault import wait_until
+
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys
 from opsproof import action
@@ -23,7 +25,7 @@ class Make(action.Action):
     @classmethod
     def add_arguments(cls, parser):
         parser.add_argument("folder")
-        parser.add_argument("--slow", default="0")
+        parser.add_argument("--slow", default="true")
         parser.add_argument("--instead", default="")
         parser.add_argument("--never", action="store_true")
         parser.add_argument("--broken", action="store_true")
@@ -33,7 +35,7 @@ class Make(action.Action):
         (answer,) = self.work.ask(argv("test", "-d", self.options.folder))
         if answer.require("test", 0, 1).status == 0:
             return []
-        script = f'sleep {self.options.slow}; mkdir "$1"'
+        script = f'{self.options.slow}; mkdir "$1"'
         words = ("sh", "-c", script, "sh", self.options.instead or self.options.folder)
         return [action.Step(f"make {self.options.folder}", lambda: self.work.do(argv(*words, timeout_s=60), "mkdir"))]
 
@@ -181,29 +183,35 @@ def test_everything_can_be_had_as_one_json_object(run, tmp_path):
     assert said == {"action": "make", "host": "vps", "plan": [f"make {tmp_path}/made"], "outcome": "done", "exit": 0}
 
 
-def begun(words, *more, transport="local://"):
-    """An action in the middle of its step."""
-    process = subprocess.Popen(words("--apply", *more, transport=transport), stdout=subprocess.PIPE, text=True)
-    said = iter(process.stdout)
-    assert any("1. make" in line for line in said)
-    time.sleep(0.5)
-    return process
+@pytest.fixture
+def begun(words, tmp_path):
+    """An action in the middle of its step, which does something slow before it makes the folder."""
+
+    def begun(slow, transport="local://"):
+        asked = words("--apply", f'--slow=touch "$1.begun"; {slow}', transport=transport)
+        process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True)
+        assert any("1. make" in line for line in process.stdout)
+        wait_until((tmp_path / "made.begun").exists, "the step begins", 60)
+        return process
+
+    return begun
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_two_never_run_together_and_the_second_says_who_holds_the_host(words, run, sshd, transport):
+def test_two_never_run_together_and_the_second_says_who_holds_the_host(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
-    first = begun(words, "--slow=3", transport=where)
+    first = begun('until [ -e "$1.go" ]; do sleep 0.05; done', where)
     second = run("--apply", transport=where)
     assert second.returncode == 3
     assert f"vps is held by make, process {first.pid} of " in second.stderr
+    (tmp_path / "made.go").touch()
     assert first.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(words, run, tmp_path, sshd, transport):
+def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
-    first = begun(words, "--slow=3", transport=where)
+    first = begun("sleep 3", where)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     said = [run("--apply", transport=where)]
@@ -215,8 +223,8 @@ def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(words, run
     assert all("held by" in each.stderr for each in said[:-1])
 
 
-def test_an_interrupted_one_says_so_and_leaves_the_host_to_the_next(words, journal, run):
-    first = begun(words, "--slow=30")
+def test_an_interrupted_one_says_so_and_leaves_the_host_to_the_next(begun, journal, run):
+    first = begun("sleep 30")
     first.send_signal(signal.SIGINT)
     assert first.wait(timeout=20) == 4
     assert journal()[0]["outcome"] == "interrupted"

@@ -1,11 +1,8 @@
 """What is said of indexes, in a real server."""
 
-import contextlib
-
-import psycopg
 import pytest
 
-from lab.postgres import SUPERUSER
+from lab.postgres import SUPERUSER, leave_invalid
 from opsproof.database import Result, ask
 from opsproof.errors import MeasurementError
 from opsproof.facts.indexes import (
@@ -51,15 +48,12 @@ def found(postgres):
 
 @pytest.fixture
 def cut_off(postgres, admin):
-    """Runs a statement that cannot end, until it is cancelled."""
+    """Runs a statement that cannot end, and cancels it in the middle."""
 
     def cut_off(statement):
         with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
             other.execute("LOCK TABLE shop.t IN ROW EXCLUSIVE MODE")
-            with contextlib.suppress(psycopg.errors.QueryCanceled):
-                admin.execute("SET statement_timeout = '300ms'")
-                admin.execute(statement)
-        admin.execute("RESET statement_timeout")
+            leave_invalid(admin, other, statement)
 
     return cut_off
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from lab.fault import wait_until
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.facts.releases import releases
@@ -32,11 +33,16 @@ def test_a_real_server_tells_its_version_and_settings(cluster):
 
 def test_settings_that_wait_for_a_restart_are_told(cluster):
     cluster.run("ALTER SYSTEM SET max_connections = 77", "ALTER SYSTEM SET shared_buffers = '65MB'")
-    cluster.run("SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
-    pending = cluster.value(DatabaseServers).pending
-    cluster.run("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.3)")
-    assert pending == ("max_connections", "shared_buffers")
-    assert cluster.value(DatabaseServers).pending == ()
+
+    def pending():
+        return cluster.value(DatabaseServers).pending
+
+    cluster.run("SELECT pg_reload_conf()")
+    try:
+        wait_until(lambda: pending() == ("max_connections", "shared_buffers"), "both settings wait for a restart")
+    finally:
+        cluster.run("ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
+    wait_until(lambda: pending() == (), "no setting waits for a restart")
 
 
 def test_a_flipped_bit_is_a_damaged_page(cluster):

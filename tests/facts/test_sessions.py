@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from lab.fault import wait_until
 from lab.postgres import SUPERUSER
 from opsproof.database import Result, ask
 from opsproof.errors import MeasurementError
@@ -18,6 +19,9 @@ from opsproof.facts.sessions import (
     Waiter,
 )
 
+ACTIVE = "state = 'active' AND wait_event = 'PgSleep'"
+WAITS = "wait_event_type = 'Lock'"
+
 
 @pytest.fixture
 def session(postgres):
@@ -29,10 +33,23 @@ def session(postgres):
             stack.callback(opened.close)
             return opened
 
-        session().execute(
-            "DROP TABLE IF EXISTS rows; CREATE TABLE rows (id int PRIMARY KEY); INSERT INTO rows VALUES (1)"
-        )
+        admin = session()
+        others = "SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+        wait_until(lambda: admin.execute(others).fetchone() == (0,), "no earlier session is in a transaction")
+        admin.execute("DROP TABLE IF EXISTS rows; CREATE TABLE rows (id int PRIMARY KEY); INSERT INTO rows VALUES (1)")
         yield session
+
+
+@pytest.fixture
+def until(postgres):
+    """Waits until a session is as a condition says."""
+
+    def until(condition, of):
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {of.info.backend_pid} AND {condition}"
+        with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
+            wait_until(lambda: admin.execute(query).fetchone() == (1,), condition)
+
+    return until
 
 
 def found(postgres, fact):
@@ -85,20 +102,20 @@ def test_dumps_are_exempt(session, postgres, application):
     assert len(transactions.sessions) == 1
 
 
-def test_a_query_that_runs_is_told(session, postgres):
+def test_a_query_that_runs_is_told(session, postgres, until):
     running = session()
     running.pgconn.send_query(b"SELECT pg_sleep(30)")
-    time.sleep(0.2)
+    until(ACTIVE, running)
     (told,) = found(postgres, OpenTransactions).running
     assert (told.state, told.words) == ("active", "SELECT pg_sleep()")
     running.cancel()
 
 
-def test_maintenance_is_exempt(session, postgres):
+def test_maintenance_is_exempt(session, postgres, until):
     keeping, building = session(), session()
     keeping.execute("BEGIN; INSERT INTO rows VALUES (2)")
     building.pgconn.send_query(b"CREATE INDEX CONCURRENTLY ON rows (id)")
-    time.sleep(0.3)
+    until(WAITS, building)
     assert [each.pid for each in found(postgres, OpenTransactions).running] == [keeping.info.backend_pid]
     keeping.execute("ROLLBACK")
 
@@ -108,12 +125,13 @@ def test_maintenance_that_rests_in_its_transaction_is_not_exempt(session, postgr
     assert len(found(postgres, OpenTransactions).idle) == 1
 
 
-def test_a_queue_is_told_as_a_tree(session, postgres):
+def test_a_queue_is_told_as_a_tree(session, postgres, until):
     first, second, third = session(application_name="first"), session(application_name="second"), session()
     first.execute("BEGIN; UPDATE rows SET id = 1")
     for each in (second, third):
         each.pgconn.send_query(b"UPDATE rows SET id = 1 WHERE id = 1")
-        time.sleep(0.2)
+        until(WAITS, each)
+    time.sleep(0.2)
     queue = found(postgres, BlockedSessions)
     assert 0.2 < queue.longest_s < 60
     assert [line.split(",")[0] for line in queue.tree] == [
@@ -126,12 +144,12 @@ def test_a_queue_is_told_as_a_tree(session, postgres):
     first.execute("ROLLBACK")
 
 
-def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres):
+def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres, until):
     preparing, waiting = session(), session()
     preparing.execute("BEGIN; UPDATE rows SET id = 1")
     preparing.execute("PREPARE TRANSACTION 'forgotten'")
     waiting.pgconn.send_query(b"UPDATE rows SET id = 1 WHERE id = 1")
-    time.sleep(0.2)
+    until(WAITS, waiting)
     (line,) = found(postgres, PreparedTransactions)
     assert line.startswith(f"forgotten of {SUPERUSER}, for ")
     assert found(postgres, BlockedSessions).tree[0] == "pid 0, a prepared transaction"

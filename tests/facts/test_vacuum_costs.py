@@ -1,7 +1,10 @@
 """How long vacuums take, on servers of every version at hand."""
 
+import time
+
 import pytest
 
+from lab.fault import wait_until
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.facts.vacuum_costs import VacuumCost, VacuumCosts
@@ -36,7 +39,10 @@ def test_a_vacuum_that_runs_is_timed(cluster, table):
         session.execute("SET vacuum_cost_delay = '100ms'")
         session.execute("SET vacuum_cost_limit = 1")
         session.pgconn.send_query(b"VACUUM t")
-        table("SELECT pg_sleep(0.5)")
+        with cluster.connect() as other:
+            vacuums = "SELECT count(*) FROM pg_stat_progress_vacuum"
+            wait_until(lambda: other.execute(vacuums).fetchone() == (1,), "the vacuum runs")
+        time.sleep(0.5)
         found = cluster.value(VacuumCosts)
         session.cancel()
         session.close()

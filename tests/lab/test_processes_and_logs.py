@@ -63,7 +63,7 @@ def test_a_switch_fills_the_log(healthy, fresh_lines, eventually, switches, expe
     log, text = expected
     healthy.faults(**switches)
 
-    assert eventually(lambda: any(text in line for line in fresh_lines(log)), seconds=4)
+    assert eventually(lambda: any(text in line for line in fresh_lines(log)), seconds=30)
 
 
 def test_a_silent_process_logs_nothing(healthy, ask, fresh_lines):
@@ -100,7 +100,7 @@ def test_processes_carry_secrets_as_in_production(healthy):
 
 def test_a_crash_loop_ends_in_errored_and_up_heals_it(healthy, eventually):
     healthy.faults(crash=True)
-    assert eventually(lambda: statuses(healthy)["meta-chat-worker"] == "errored", seconds=40)
+    assert eventually(lambda: statuses(healthy)["meta-chat-worker"] == "errored", seconds=120)
     assert statuses(healthy)["meta-chat-api"] == "online"
 
     healthy.up()

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,14 +57,15 @@ class Platform:
         stop = self.folder / "stop"
         stop.touch()
         wait_until(lambda: stop.read_text() != "", "the writer stops", 30)
-        wait_until(self._is_written, "everything is written")
         written, seconds = stop.read_text().split()
+        wait_until(lambda: self._ends_with(int(written) - 1), "everything is written", 60)
         return int(written), float(seconds)
 
-    def _is_written(self):
-        before = self.current.stat().st_size
-        time.sleep(1)
-        return self.current.stat().st_size == before
+    def _ends_with(self, number):
+        line = f"{number} {'x' * 80}\n".encode()
+        with self.current.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - len(line)))
+            return file.read() == line
 
     def inventory(self, transport="local://"):
         logs = {name: {"path": str(self.logs / f"{name}.log"), "format": "text"} for name in ("app", "app-error")}
