@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from lab import Lab, lock, ports
+from lab import Lab, lock, ports, processes
 from lab.layout import DEFAULT_HOME
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,8 @@ FEW = {
     "analytics_daily": "day < now() - interval '5 days'",
 }  # fmt: skip
 OLD, NEW = "old", "new"
+STARTERS = (f"{ROOT}/actions/restore", (ROOT / "src" / "opsproof" / "gather.pl").read_text().partition("\n")[0])
+"""What is in the command lines of an action, and of what runs its commands on the host."""
 
 
 @dataclass
@@ -108,9 +110,9 @@ class Place:
 
     def eventually(self, holds, seconds=20):
         deadline = time.monotonic() + seconds
-        while not holds() and time.monotonic() < deadline:
+        while not (found := holds()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return holds()
+        return found
 
     def clear(self):
         """Nothing stands beside the live database, and all of the lab works."""
@@ -127,8 +129,9 @@ class Place:
         return self.sql(query, "postgres")[0][0]
 
     def is_held(self):
-        """Whether a command of an action still runs."""
-        return "@opsproof-" in Path("/proc/net/unix").read_text()
+        """Whether a command of an action still runs, or is about to: what starts it outlives who was killed."""
+        running = "\n".join(processes.command(pid) for pid in processes.pids())
+        return "@opsproof-" in Path("/proc/net/unix").read_text() or any(each in running for each in STARTERS)
 
 
 @pytest.fixture(scope="session")
