@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab import processes
 from lab.errors import LabError
 from lab.fault import Registry, wait_until
 from lab.pgbackrest import Site, history
@@ -207,16 +208,9 @@ def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
 
 def working(site: Site) -> list[int]:
     """The processes of pgBackRest that work with the site's configuration; not those that the server archives by."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        ours = words[0].endswith(b"pgbackrest") and f"{site.home}/pgbackrest.conf".encode() in b" ".join(words)
-        if ours and b"archive-push" not in words:
-            found.append(int(entry.parent.name))
-    return found
+    lines = {pid: processes.command(pid) for pid in processes.pids()}
+    found = {pid: line.split() for pid, line in lines.items() if f"{site.home}/pgbackrest.conf" in line}
+    return [pid for pid, words in found.items() if words[0].endswith("pgbackrest") and "archive-push" not in words]
 
 
 @fault(failed=("test_archive_has_no_gap",))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import Spent, spend
+from measure import ENVIRONMENT, Spent, spend
 
 from lab import Lab, lock, ports
 from lab.layout import DEFAULT_HOME
@@ -28,6 +28,18 @@ class Bench:
         """What a daily round costs as a whole process: it ended as it must, and its report is written."""
         options = ["-m", "daily", f"--inventory={inventory or self.inventory}", f"--reports={self.folder}/reports"]
         return spend([sys.executable, "-m", "pytest", *options, *words], statuses=statuses)
+
+    def action(self, name: str, *more: str) -> Spent:
+        """What an action costs that is done."""
+        where = [f"--inventory={self.inventory}", f"--reports={self.folder}/reports", "--apply"]
+        return spend([sys.executable, f"actions/{name}.py", *where, *more])
+
+    def psql(self, statements: str, database: str = "metachat") -> Spent:
+        """What it costs when psql has the lab's superuser run statements, all of them."""
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.lab.postgres_port), "PGUSER": "metachat"}
+        secret = {"PGPASSFILE": str(self.lab.layout.secrets / "pgpass-metachat")}
+        words = ["psql", "--dbname", database, "--set=ON_ERROR_STOP=1", "--command", statements]
+        return spend(words, environment={**ENVIRONMENT, **self.lab.env, **where, **secret})
 
 
 @contextmanager

@@ -4,12 +4,11 @@
 pgvector advises.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench import Bench
-from measure import ENVIRONMENT, Row, alternate, medians, row, spend
+from measure import Row, alternate, medians, row
 
 GOAL = 0.7
 ROWS = 20_000
@@ -56,8 +55,7 @@ def _index(bench: Bench, definition: str) -> Iterator[None]:
 
 
 def _ours(bench: Bench, *more: str) -> float:
-    where = [f"--inventory={bench.inventory}", f"--reports={bench.folder}/reports", "--apply"]
-    return spend([sys.executable, "actions/reindex.py", *where, "--index=public.vectors_idx", *more]).wall_s
+    return bench.action("reindex", "--index=public.vectors_idx", *more).wall_s
 
 
 def _retuned(bench: Bench) -> float:
@@ -71,8 +69,4 @@ def _worn(bench: Bench) -> float:
 
 
 def _runbook(bench: Bench) -> float:
-    lab = bench.lab
-    where = {"PGHOST": "127.0.0.1", "PGPORT": str(lab.postgres_port), "PGUSER": "metachat", "PGDATABASE": "metachat"}
-    secret = {"PGPASSFILE": str(lab.layout.secrets / "pgpass-metachat")}
-    words = ["psql", "-c", "REINDEX INDEX CONCURRENTLY vectors_idx;"]
-    return spend(words, environment={**ENVIRONMENT, **lab.env, **where, **secret}).wall_s
+    return bench.psql("REINDEX INDEX CONCURRENTLY vectors_idx").wall_s

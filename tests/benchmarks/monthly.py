@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 from bench import Bench
-from measure import ENVIRONMENT, REPOSITORY, Row, RunFailedError, Spent, alternate, medians, row, spend
+from measure import REPOSITORY, Row, RunFailedError, Spent, alternate, medians, row, spend
 
 DATABASE = "five_thousand"
 MAKE = """
@@ -111,11 +111,7 @@ def _require_answers(history: Path) -> None:
 
 
 def _review(bench: Bench) -> tuple[Spent, float]:
-    where = {"PGHOST": "127.0.0.1", "PGPORT": str(bench.lab.postgres_port), "PGUSER": "metachat"}
-    secret = {"PGPASSFILE": str(bench.lab.layout.secrets / "pgpass-metachat")}
-    words = ["psql", "--dbname", DATABASE, "--set=ON_ERROR_STOP=1", "--command", REVIEW]
-    environment = {**ENVIRONMENT, **bench.lab.env, **where, **secret}
-    return _counted(bench, "metachat", lambda: spend(words, environment=environment))
+    return _counted(bench, "metachat", lambda: bench.psql(REVIEW, DATABASE))
 
 
 def _counted(bench: Bench, role: str, run: Callable[[], Spent]) -> tuple[Spent, float]:

@@ -4,7 +4,6 @@ The actions against plain statements: the runbook's VACUUM and REINDEX CONCURREN
 which locks the table that a foreign key leads to.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from bench import Bench
-from measure import ENVIRONMENT, Row, alternate, medians, row, spend
+from measure import Row, alternate, medians, row
 
 from opsproof.maintenance.partitions import after
 
@@ -42,16 +41,16 @@ def waits(bench: Bench) -> list[Row]:
     begun = f"{MAKE}; {MONTH.format(this, following)}"
     sides = {
         "a partition is added / CREATE TABLE ... PARTITION OF": (
-            _action(bench, "add_partitions", "--table=waits.visits", "--ahead=1"),
-            _psql(bench, MONTH.format(following, after(following))),
+            lambda: bench.action("add_partitions", "--table=waits.visits", "--ahead=1"),
+            lambda: bench.psql(MONTH.format(following, after(following))),
         ),
         "an index is rebuilt / the runbook's REINDEX": (
-            _action(bench, "reindex", "--index=waits.people_seen_idx"),
-            _psql(bench, "REINDEX INDEX CONCURRENTLY waits.people_seen_idx"),
+            lambda: bench.action("reindex", "--index=waits.people_seen_idx"),
+            lambda: bench.psql("REINDEX INDEX CONCURRENTLY waits.people_seen_idx"),
         ),
         "a table is vacuumed / the runbook's VACUUM": (
-            _action(bench, "vacuum", "--table=waits.people"),
-            _psql(bench, "VACUUM (ANALYZE) waits.people"),
+            lambda: bench.action("vacuum", "--table=waits.people"),
+            lambda: bench.psql("VACUUM (ANALYZE) waits.people"),
         ),
     }
     return [_row(bench, begun, name, *pair) for name, pair in sides.items()]
@@ -99,15 +98,3 @@ def _open(bench: Bench) -> Iterator[None]:
         finally:
             ending.cancel()
             ending.join()
-
-
-def _action(bench: Bench, name: str, *more: str) -> Deed:
-    where = [f"--inventory={bench.inventory}", f"--reports={bench.folder}/reports", "--apply"]
-    return lambda: spend([sys.executable, f"actions/{name}.py", *where, *more])
-
-
-def _psql(bench: Bench, statement: str) -> Deed:
-    lab = bench.lab
-    where = {"PGHOST": "127.0.0.1", "PGPORT": str(lab.postgres_port), "PGUSER": "metachat", "PGDATABASE": "metachat"}
-    secret = {"PGPASSFILE": str(lab.layout.secrets / "pgpass-metachat")}
-    return lambda: spend(["psql", "-c", statement], environment={**ENVIRONMENT, **lab.env, **where, **secret})

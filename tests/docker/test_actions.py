@@ -15,6 +15,7 @@ import pytest
 from lab.docker import DockerLab, backups, engine
 from lab.docker.faults.steps import moved, recover, settle
 from lab.docker.layout import APP, BACKUPS, ELSEWHERE, POSTGRES
+from lab.fault import wait_until
 from opsproof.backup import manifest
 from tests.proving import ROOT
 
@@ -229,10 +230,7 @@ def test_a_drill_restores_into_a_container_of_its_own_roles_and_all(site):
 @pytest.mark.parametrize("kill", ["controller", "line"])
 def test_a_drill_that_was_killed_is_swept_by_the_next(site, kill):
     process = site.begin("restore_drill")
-    deadline = time.monotonic() + 60
-    while not engine.containers([DRILL]):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: engine.containers([DRILL]), "a container for the drill", 60)
     process.kill() if kill == "controller" else site.cut()
     process.communicate(timeout=60)
     site.await_rest()

@@ -267,3 +267,15 @@ def left_by_a_killed_build(place, name):
         assert place.eventually(lambda: place.invalid)
         time.sleep(0.2)
     return place.invalid
+
+
+def month(place, ahead):
+    """The first day of a month, so many after this one."""
+    return place.value(
+        f"SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '{ahead} months')::date::text"
+    )
+
+
+def partition_of(place, table, ahead):
+    """What the partition of a month is called."""
+    return f"{table}_{month(place, ahead)[:7].replace('-', '_')}"

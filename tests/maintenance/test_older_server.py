@@ -6,8 +6,7 @@ import pytest
 
 from lab import credentials, ports, postgres
 from lab.layout import Layout
-from tests.maintenance.conftest import ROOT, Place
-from tests.maintenance.test_partitions import month
+from tests.maintenance.conftest import ROOT, Place, month, partition_of
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 pytestmark = pytest.mark.skipif(not PROGRAMS.exists(), reason="PostgreSQL 15 is not installed")
@@ -39,10 +38,6 @@ def site(tmp_path_factory):
     server.remove()
 
 
-def name_of(place, ahead):
-    return f"months_{month(place, ahead)[:7].replace('-', '_')}"
-
-
 @pytest.fixture(scope="module")
 def place(site, tmp_path_factory):
     made = Place(*site, tmp_path_factory.mktemp("place"))
@@ -55,7 +50,7 @@ def place(site, tmp_path_factory):
         " SELECT n AS id, n AS at FROM generate_series(1, 30000) n;"
         "ALTER TABLE t.rows ADD PRIMARY KEY (id);"
         "CREATE TABLE t.months (at timestamptz NOT NULL) PARTITION BY RANGE (at);"
-        f"CREATE TABLE t.{name_of(made, 0)} PARTITION OF t.months"
+        f"CREATE TABLE t.{partition_of(made, 'months', 0)} PARTITION OF t.months"
         f" FOR VALUES FROM ('{month(made, 0)} 00:00Z') TO ('{month(made, 1)} 00:00Z')"
     )
     passfile = made.folder / "pgpass"
@@ -90,7 +85,7 @@ def test_months_are_made(place):
     made = place.sql(
         "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 't.months'::regclass"
     )
-    assert {name for (name,) in made} >= {name_of(place, ahead) for ahead in range(3)}
+    assert {name for (name,) in made} >= {partition_of(place, "months", ahead) for ahead in range(3)}
 
 
 def test_sessions_are_ended(place):

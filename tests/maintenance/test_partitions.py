@@ -11,7 +11,7 @@ from opsproof.facts.partitions import Partition, PartitionedTable
 from opsproof.maintenance import partitions
 from opsproof.maintenance.client import text
 from opsproof.maintenance.partitions import Months
-from tests.maintenance.conftest import killed
+from tests.maintenance.conftest import killed, month, partition_of
 
 TODAY = date(2026, 11, 25)
 
@@ -80,7 +80,7 @@ def months(place):
         "CREATE TABLE t.rows (id int NOT NULL, person int REFERENCES t.people, size int CHECK (size < 9),"
         ' "at" timestamp NOT NULL, PRIMARY KEY (id, "at")) PARTITION BY RANGE ("at"); CREATE INDEX ON t.rows (size)'
     )
-    name = this_month(place)
+    name = partition_of(place, "rows", 0)
     place.sql(
         f"SET ROLE keeper; CREATE TABLE t.{name} PARTITION OF t.rows FOR VALUES FROM ('{month(place, 0)}')"
         f" TO ('{month(place, 1)}') WITH (fillfactor = 70);"
@@ -91,16 +91,6 @@ def months(place):
     )
     yield "t.rows"
     place.sql("DROP SCHEMA t CASCADE; DROP ROLE keeper")
-
-
-def month(place, ahead):
-    return place.value(
-        f"SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '{ahead} months')::date::text"
-    )
-
-
-def this_month(place):
-    return f"rows_{month(place, 0)[:7].replace('-', '_')}"
 
 
 def made(place):
@@ -162,7 +152,7 @@ def test_a_table_that_nobody_named_and_that_is_refused_keeps_no_other_waiting(pl
 
 
 def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, months):
-    name = f"more_{month(place, 1)[:7].replace('-', '_')}"
+    name = partition_of(place, "more", 1)
     place.sql(
         "CREATE TABLE t.more (at date) PARTITION BY RANGE (at);"
         f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}');"
@@ -192,7 +182,7 @@ def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, 
 
 
 def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months):
-    name = f"t.rows_{month(place, 1)[:7].replace('-', '_')}"
+    name = f"t.{partition_of(place, 'rows', 1)}"
     place.sql(f"CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (1)")
     done = place.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
     assert done.returncode == 4

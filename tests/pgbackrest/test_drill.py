@@ -1,11 +1,11 @@
 """Drills with pgBackRest: a good backup comes back, each damage is found, and nothing is left, whatever is killed."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from lab import processes
 from opsproof.action import drills
 from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
 
@@ -173,10 +173,5 @@ def struck(site, program, word):
 
 def of_the_drill(site, program, word):
     """The processes of a program itself, not of those that only name it in their command lines."""
-    found = []
-    for pid in programs(site, "data_drill_", word):
-        with suppress(OSError):
-            first, *others = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-            if Path(first).name == program and word in others:
-                found.append(pid)
-    return found
+    lines = {pid: processes.command(pid).split() for pid in programs(site, "data_drill_", word)}
+    return [pid for pid, words in lines.items() if words and Path(words[0]).name == program and word in words[1:]]

@@ -235,9 +235,9 @@ def move(place, tablespace):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_disk_that_becomes_full_is_no_loss(place, action):
+def test_a_disk_that_becomes_full_is_no_loss(place, script, action):
     with small_disk(place, 80) as disk:
-        place.path = filling(place, disk)
+        place.path = filling(place, disk, script)
         process = place.begin(action)
         said = process.communicate(timeout=120)[1]
         found = settled(place, 20)
@@ -251,12 +251,7 @@ def test_a_disk_that_becomes_full_is_no_loss(place, action):
         assert done.returncode == 0, done.stderr
 
 
-def filling(place, disk):
+def filling(place, disk, script):
     """A folder with a pg_restore that fills the disk before it loads anything."""
-    script = place.folder / "pg_restore"
-    script.write_text(
-        f'#!/bin/sh\ncase "$*" in *--exit-on-error*) cat /dev/zero > {disk}/ballast 2>&- ;; esac\n'
-        f'exec {place.lab.layout.bin / "pg_restore"} "$@"\n'
-    )
-    script.chmod(0o755)
-    return place.folder
+    fill = f'case "$*" in *--exit-on-error*) cat /dev/zero > {disk}/ballast 2>&- ;; esac'
+    return script(place.folder / "pg_restore", f'{fill}\nexec {place.lab.layout.bin / "pg_restore"} "$@"').parent

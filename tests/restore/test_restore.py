@@ -116,7 +116,7 @@ def test_whoever_holds_a_session_open_is_sent_away(place):
         assert (done.returncode, place.serving) == (0, "new")
 
 
-HALF_A_SWAP = """#!/bin/sh
+HALF_A_SWAP = """\
 script=$(cat)
 case $script in
 *"RENAME TO"*)
@@ -132,14 +132,10 @@ exit $status
 
 
 @pytest.fixture
-def half_a_swap(place, tmp_path):
+def half_a_swap(place, tmp_path, script):
     """A psql that halts once a swap has closed the databases, until there is a file called stopped."""
-    script = tmp_path / "psql"
-    script.write_text(
-        HALF_A_SWAP.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
-    )
-    script.chmod(0o755)
-    place.path = tmp_path
+    text = HALF_A_SWAP.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
+    place.path = script(tmp_path / "psql", text).parent
     return tmp_path
 
 

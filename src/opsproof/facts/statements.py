@@ -1,8 +1,8 @@
 """Statements, as pg_stat_statements counts them: which are slow, and which have become so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
@@ -10,7 +10,7 @@ from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 from opsproof.quantities import show
-from opsproof.samples import PUNCTUALITY, Counter
+from opsproof.samples import PUNCTUALITY, Counter, goes_on
 
 OFTEN = 20
 """A mean of fewer calls says little."""
@@ -51,14 +51,6 @@ class StatementEvictions(SqlFact[Counter]):
         return Counter(int(dropped), float(since), float(now), reborn="pg_stat_statements was reset")
 
 
-class _Reading(NamedTuple):
-    """Calls of a statement and the milliseconds that they took, up to `now`."""
-
-    calls: float
-    total_ms: float
-    now: float
-
-
 @dataclass(frozen=True)
 class Statement:
     """One kind of statement, whoever calls it: how often it was called, and how long it took in milliseconds."""
@@ -91,16 +83,15 @@ class Statement:
         if usual is None or usual.calls < OFTEN or not since:
             return 1.0
         mean_ms = (self.total_ms - since[-1].total_ms) / (self.calls - since[-1].calls)
-        return mean_ms * usual.calls / usual.total_ms if mean_ms >= NOTICED_MS else 1.0
+        return mean_ms / (1000 * usual.mean_s) if mean_ms >= NOTICED_MS else 1.0
 
-    def _known(self, earlier: Readings) -> list["_Reading"]:
-        """What earlier runs read of it since it was last forgotten, alone or with all others; the oldest first."""
-        calls, time = (earlier.get(name, []) for name in self.readings)
-        found = [_Reading(self.calls, self.total_ms, self.now)]
-        for count, total in zip(reversed(calls), reversed(time), strict=True):
-            if abs(count.born - self.since) > 1 or count.value > found[0].calls or total.value > found[0].total_ms:
+    def _known(self, earlier: Readings) -> list["Statement"]:
+        """It as earlier runs read it since it was last forgotten, alone or with all others; the oldest first."""
+        found = [self]
+        for calls, time in zip(*(reversed(earlier.get(name, [])) for name in self.readings), strict=True):
+            if not all(map(goes_on, (calls, time), found[0].readings.values())):
                 break
-            found.insert(0, _Reading(count.value, total.value, count.now))
+            found.insert(0, replace(self, calls=int(calls.value), total_ms=time.value, now=calls.now))
         return found[:-1]
 
     def __str__(self) -> str:

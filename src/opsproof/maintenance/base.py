@@ -1,12 +1,12 @@
 """What all actions that maintain a database have in common: which one, as whom, how long they wait."""
 
-import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import cached_property
 from typing import ClassVar
 
 from opsproof import quantities
 from opsproof.action import Action, Step, Work
+from opsproof.action.patience import patiently
 from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.limits import Estimate, Limit
 from opsproof.maintenance.client import Client
@@ -64,10 +64,7 @@ class Maintaining(Action):
         Raises:
             MeasurementError: it does not tell.
         """
-        deadline = time.monotonic() + CUT_OFF_S
-        while (found := self.session.server()).at_work and time.monotonic() < deadline:
-            time.sleep(PAUSE_S)
-        return found
+        return patiently(self.session.server, lambda found: not found.at_work, CUT_OFF_S, PAUSE_S)
 
     def require_sight(self) -> None:
         """Says that nothing can be said where the server hides from the role what others do.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from opsproof.action import Work
+from opsproof.action.patience import patiently
 from opsproof.backup import progress as course
 from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
 from opsproof.fact import SqlFact, SqlNounFact
@@ -213,7 +214,4 @@ def _reason(answer: Answer) -> str:
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
     """Whether something comes to hold within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < deadline:
-        time.sleep(PAUSE_S / 4)
-    return found
+    return patiently(holds, bool, seconds, PAUSE_S / 4)

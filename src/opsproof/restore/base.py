@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsproof import nouns
 from opsproof.action import Step
+from opsproof.action.patience import patiently
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import offsite, shelf
 from opsproof.backup.deed import DeclaredBackups
@@ -103,10 +104,9 @@ class Restoring(DeclaredBackups):
         Raises:
             MeasurementError: they do not tell.
         """
-        deadline = time.monotonic() + CUT_OFF_S
-        while (found := copy.machine(self.work, self.client)).server.at_work and time.monotonic() < deadline:
-            time.sleep(PAUSE_S)
-        return found
+        return patiently(
+            lambda: copy.machine(self.work, self.client), lambda found: not found.server.at_work, CUT_OFF_S, PAUSE_S
+        )
 
     def archive(self) -> Archive:
         """What is to be restored.

@@ -42,9 +42,8 @@ for (@commands) {
 exit($failed // 0);
 
 sub run {
-    my @command = @_;
-    my $status = system { $command[0] } @command;
-    print STDERR "$command[0]: $!\n" if $status < 0;
+    my $status = system { $_[0] } @_;
+    print STDERR "$_[0]: $!\n" if $status < 0;
     return $status < 0 ? 127 : $status >> 8 || ($status ? 1 : 0);
 }
 

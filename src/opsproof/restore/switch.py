@@ -5,13 +5,13 @@ happens to the connection or to this process, and the time in which nobody is se
 """
 
 import secrets
-import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from opsproof import facts
 from opsproof.action import Work
+from opsproof.action.patience import patiently
 from opsproof.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
@@ -101,10 +101,7 @@ class Switch:
 
     def illness(self, patience_s: float) -> str:
         """Why the platform is not healthy after so many seconds; empty as soon as it is as it was, or better."""
-        deadline = time.monotonic() + patience_s
-        while (worse := self._worse()) and time.monotonic() < deadline:
-            time.sleep(EVERY_S)
-        return worse
+        return patiently(self._worse, lambda worse: not worse, patience_s, EVERY_S)
 
     def _worse(self) -> str:
         try:
