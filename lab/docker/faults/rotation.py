@@ -11,6 +11,7 @@ from lab.docker.layout import APP
 
 LOGS = f"{APP}/logs"
 SETTINGS = "/home/deploy/.pm2/module_conf.json"
+LAST_DAYS = "find logs -name 'api-out__*' -newermt '50 hours ago'"
 PROCESS = ("test_process_is_online", "test_restarts_are_rare", "test_memory_is_bounded", "test_process_has_settled")
 
 
@@ -52,12 +53,12 @@ def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of("api-out", "test_log_is_rotated"))
 def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
-    """The last two rotations did not happen, and their lines are still in the current file."""
-    first = "zcat $(ls logs/api-out__*.gz | tail -n 2 | head -n 1) | head -n 1"
+    """No rotation of the last two days happened, and their lines are still in the current file."""
+    first = f"zcat -f $({LAST_DAYS} | sort | head -n 1) | head -n 1"
     lab.deploy(
         "sh", "-ec", f"{{ {first}; cat logs/api-out.log; }} > .longer; cat .longer > logs/api-out.log; rm .longer"
     )
-    with _without(lab, "ls logs/api-out__* | tail -n 2"):
+    with _without(lab, LAST_DAYS):
         yield
 
 
