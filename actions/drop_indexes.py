@@ -7,13 +7,15 @@ themselves, and a report may need one once a year: a person decides, and runs wh
 import json
 import sys
 from argparse import ArgumentParser
+from collections import defaultdict
+from typing import Any
 
 from opsproof.action import Step, main
 from opsproof.errors import InventoryError
-from opsproof.facts.indexes import RedundantIndexes, StatisticsEpoch, UnusedIndexes
+from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes
 from opsproof.history import History
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.tables import Name, named
+from opsproof.maintenance.tables import named
 
 
 class DropIndexes(Maintaining):
@@ -31,23 +33,22 @@ class DropIndexes(Maintaining):
 
     def plan(self) -> list[Step]:
         """Those that another one makes superfluous first."""
-        found = self._redundant() | self._unused()
-        wanted = list(map(named, self.options.index)) if self.options.index else list(found)
-        if unknown := [".".join(each) for each in wanted if each not in found]:
+        superfluous = {each.name: each for each in self.session.measure(RedundantIndexes())}
+        idle, wanted = self._unused(), [".".join(named(each)) for each in self.options.index or ()]
+        found = _together(superfluous, {name: why for name, why in idle.items() if name in (wanted or idle)})
+        if unknown := [each for each in wanted if each not in found]:
             raise InventoryError(f"--index: {', '.join(unknown)}: neither unused nor superfluous")
-        said = self.session.ask("drops.sql", names=json.dumps(wanted))
-        return [Step(_statement(each, found[named(each["name"])]), _nothing) for each in said]
+        said = self.session.ask("drops.sql", names=json.dumps(wanted or list(found)))
+        either = _either(superfluous, idle)
+        return [Step(_statement(each, found[each["name"]], either[each["name"]]), _nothing) for each in said]
 
-    def _redundant(self) -> dict[Name, str]:
-        return {named(each.name): each.about for each in self.session.measure(RedundantIndexes())}
-
-    def _unused(self) -> dict[Name, str]:
+    def _unused(self) -> dict[str, str]:
         epoch, unused = self.session.measure(StatisticsEpoch()), self.session.measure(UnusedIndexes())
         history = History(self.options.reports / "history.sqlite")
         earlier = history.readings(self.host.name, self.session.client.name, ["transactions"])["transactions"]
         spans = {each.index: each.idle_s(epoch, earlier)[0] for each in unused.indexes}
         return {
-            named(index.name): f"{index.about}, unused for {idle_s / 86400:.0f} days at least"
+            index.name: f"{index.about}, unused for {idle_s / 86400:.0f} days at least"
             for index, idle_s in spans.items()
             if self.is_off("index_idle", idle_s)
         }
@@ -58,9 +59,29 @@ class DropIndexes(Maintaining):
             self.work.say(each)
 
 
-def _statement(said: dict[str, str], why: str) -> str:
-    serves = [_comment(f"serves the foreign key {each}") for each in said["serves"]]
-    return "\n".join([_comment(f"{said['name']}: {why}"), *serves, said["drop"], _comment(f"back: {said['back']}"), ""])
+def _together(superfluous: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, str]:
+    """Why each goes: never both an index and the last one that makes it superfluous, unless no query uses either."""
+    stay = {name: each.about for name, each in superfluous.items() if not idle.keys() >= set(each.beside)}
+    return stay | idle
+
+
+def _either(superfluous: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, list[str]]:
+    """By index, the others of which one must stay: the planner may use either of two that answer the same."""
+    found = defaultdict(list)
+    for name, each in superfluous.items():
+        for other in each.beside if name not in idle else ():
+            if other in idle:
+                found[name].append(other)
+                found[other].append(name)
+    return found
+
+
+def _statement(said: dict[str, Any], why: str, either: list[str]) -> str:
+    notes = [f"serves the foreign key {each}" for each in said["serves"]]
+    notes += [f"stays if {each} goes: one of both is needed" for each in either]
+    notes += ["locks the table and all its partitions meanwhile"] * said["locks"]
+    comments = map(_comment, [f"{said['name']}: {why}", *notes])
+    return "\n".join([*comments, said["drop"], _comment(f"back: {said['back']}"), ""])
 
 
 def _comment(text: str) -> str:

@@ -3,8 +3,9 @@
 What is too long in a transaction, the inventory's limit of transaction_idle says.
 
 Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
-replication, vacuums and other maintenance are left alone, and so are listeners and opsproof's own sessions. So is a
-session that did something else meanwhile. Any of --idle, --in-transaction and --running leaves the others out.
+replication, vacuums and other maintenance are left alone, and so are listeners, holders of replication slots and
+opsproof's own sessions. So is a session that did something else meanwhile. Any of --idle, --in-transaction and
+--running leaves the others out.
 """
 
 import sys
@@ -41,6 +42,8 @@ class EndSessions(Maintaining):
     def plan(self) -> list[Step]:
         """The oldest first; what is left alone is said."""
         self.require_sight()
+        if self.server.silent:
+            self.not_judge(f"sessions whose track_activities is off: {self.server.silent}")
         given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
         found = sessions.look(self.session, self._usual() if given == Patience(None, None, None) else given)
         for each in found:

@@ -26,6 +26,17 @@ def test_a_percent_sign_is_no_placeholder(postgres):
     assert rows(postgres.target(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
 
 
+def test_text_is_text_in_a_database_without_encoding_too(postgres):
+    made = "CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+    with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
+        admin.execute(made)
+        target = postgres.target()
+        try:
+            assert rows(replace(target, dsn=f"{target.dsn} dbname=plain"), "SELECT 'ä', ARRAY['ö']") == [[["ä", ["ö"]]]]
+        finally:
+            admin.execute("DROP DATABASE plain WITH (FORCE)")
+
+
 def test_values_travel_beside_their_statement(postgres):
     hostile = "'; DROP TABLE x; --"
     assert rows(postgres.target(), ["SELECT $1::text, $2::int + 1", hostile, "41"], "SELECT 7") == [

@@ -207,6 +207,7 @@ def _session(target: Target, parameters: dict[str, Any], password: str | None) -
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
         "row_security": "off",
         "TimeZone": "UTC",
+        "client_encoding": "UTF8",  # that of SQL_ASCII gives bytes in place of text
         "jit": "off",  # to compile a query of the catalogs takes longer than to answer it
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())

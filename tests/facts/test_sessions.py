@@ -78,8 +78,8 @@ def test_a_session_idle_in_its_transaction_is_told(session, postgres):
     ("query", "words"),
     [
         ("SELECT 'a''b', \"Sel'ect\" FROM (SELECT 'x' AS \"Sel'ect\") s WHERE 'secret' > ''", None),
-        ("SELECT $tag$secret$tag$", "BEGIN;"),
-        ("SELECT E'it\\'s secret'", "BEGIN;"),
+        ("SELECT $tag$secret$tag$", "BEGIN"),
+        ("SELECT E'it\\'s secret'", "BEGIN"),
         ("SELECT 1 /* it's */, 'secret'", None),
         ("SELECT 1 -- it's\n, 'secret'", None),
         ("SELECT 4111111111111111 AS secret_number", None),
@@ -92,6 +92,24 @@ def test_no_value_of_a_statement_is_told(session, postgres, query, words):
     assert "it" not in idle.words.replace("secret", "")
     assert "4111" not in idle.words
     assert idle.words.startswith(words or "BEGIN; SELECT")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SET my.word = secret", "SET"),
+        ("\n\tset my.word = secret", "set"),
+        ("BEGIN; SET LOCAL my.word = secret", "BEGIN"),
+        ("SELECT 1; SET my.word = secret; SELECT 2", "SELECT"),
+        ("CREATE INDEX more ON rows (id)", "CREATE INDEX more ON rows (id)"),
+        ("(SELECT 1)", "(SELECT )"),
+    ],
+)
+def test_no_word_of_a_statement_is_told_that_can_be_a_secret(session, postgres, query, words):
+    idle = session()
+    idle.execute("BEGIN")
+    idle.execute(query)
+    assert [each.words for each in found(postgres, OpenTransactions).idle] == [words]
 
 
 @pytest.mark.parametrize("application", ["pg_dump", "pg_restore"])

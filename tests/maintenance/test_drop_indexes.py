@@ -60,7 +60,7 @@ def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
         before = place.sql(query)
         host = load(place.inventory).hosts["vps"]
         way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
-        said = way.ask("drops.sql", names=json.dumps([["t", "rows_some"], ["t", "rows_late"]]))
+        said = way.ask("drops.sql", names=json.dumps(["t.rows_some", "t.rows_late"]))
         run(place, "\n".join(each["drop"] for each in said))
         assert len(place.sql(query)) == len(before) - 2
         run(place, "\n".join(each["back"] for each in said))
@@ -101,6 +101,47 @@ def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_se
     remember(place)
     assert place.eventually(lambda: "DROP INDEX CONCURRENTLY t.parts_row;" in place.run("drop_indexes").stdout)
     assert "-- serves the foreign key parts_row_fkey" in place.run("drop_indexes", "--index", "t.parts_row").stdout
+
+
+def test_of_two_that_answer_the_same_one_stays(place, table):
+    place.sql("CREATE INDEX rows_older ON t.rows (at, id); CREATE INDEX rows_younger ON t.rows (at, id)")
+    place.database = "limits.index_idle = { should = '< 1ms' }\n"
+    remember(place)
+    with place.connect() as connection:
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        connection.execute("SELECT FROM t.rows WHERE at = 1 AND id = 'chk000001'")
+    used, idle = sorted(
+        ("rows_older", "rows_younger"),
+        key=lambda name: -place.value(f"SELECT pg_stat_get_numscans('t.{name}'::regclass)"),
+    )
+    assert place.eventually(lambda: f"DROP INDEX CONCURRENTLY t.{idle};" in place.run("drop_indexes").stdout)
+    whole = place.run("drop_indexes").stdout
+    assert f"DROP INDEX CONCURRENTLY t.{used};" not in whole
+    assert f"-- stays if t.{used} goes: one of both is needed" in whole
+    superfluous = place.run("drop_indexes", "--index", f"t.{used}").stdout
+    assert f"DROP INDEX CONCURRENTLY t.{used};" in superfluous
+    assert f"-- stays if t.{idle} goes: one of both is needed" in superfluous
+
+
+def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(place, table):
+    place.sql(
+        "CREATE TABLE t.parts (at int, id int, UNIQUE (at, id)) PARTITION BY RANGE (at);"
+        "CREATE TABLE t.part PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
+        'CREATE INDEX " ON ONLY " ON t.parts (id); CREATE INDEX "the same" ON t.parts (id);'
+        "ALTER TABLE t.parts ADD CONSTRAINT again UNIQUE (at, id)"
+    )
+    query = (
+        "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
+        " WHERE indrelid IN ('t.parts'::regclass, 't.part'::regclass) ORDER BY 1, 2"
+    )
+    before = place.sql(query)
+    done = place.run("drop_indexes", "--index", "t.the same", "--index", "t.again")
+    assert done.stdout.count("-- locks the table and all its partitions meanwhile") == 2
+    run(place, done.stdout)
+    assert len(place.sql(query)) == len(before) - 4
+    run(place, "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: ")))
+    assert [row[2] for row in place.sql(query)] == [True] * len(before)
+    assert place.sql(query) == before
 
 
 def remember(place):

@@ -11,6 +11,7 @@ from opsproof.maintenance import sessions
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import Session
 
+SLOT = "SELECT pg_create_physical_replication_slot('live', true, true)"
 LONG = "SELECT pg_sleep(60), 'a secret', 42 -- it's hidden"
 
 
@@ -108,6 +109,7 @@ def test_what_must_not_be_ended_is_left_alone_and_said(place, other):
         other("SELECT 'pg_backup_start(1)'"): "it is a backup's",
         other("SELECT 1", application="opsproof_backup"): "it is opsproof's own",
         other("LISTEN news"): "it listens for notifications",
+        other(SLOT): "it holds a replication slot",
     }
     said = place.do("end_sessions", "--idle", "0s", "--in-transaction", "0s", "--running", "0s").splitlines()
     for session, why in spared.items():
@@ -126,6 +128,48 @@ def test_maintenance_is_left_alone(place, table):
         assert "it maintains the database" in said
         assert place.invalid == ["slow"]
         assert place.value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {holder}") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "left"),
+    [
+        ("DROP INDEX CONCURRENTLY t.rows_at", "SELECT 1 FROM pg_index WHERE NOT indisvalid"),
+        (
+            "ALTER TABLE t.parts DETACH PARTITION t.part CONCURRENTLY",
+            "SELECT 1 FROM pg_inherits WHERE inhdetachpending",
+        ),
+        ("COPY t.slow TO STDOUT", "SELECT 1 FROM pg_stat_progress_copy"),
+    ],
+)
+def test_what_leaves_something_half_done_is_left_alone(place, table, statement, left):
+    place.sql(
+        "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE t.part PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
+        "CREATE TABLE t.slow AS SELECT n FROM generate_series(1, 2000000) n"
+    )
+    with place.connect() as reader:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM t.rows, t.parts LIMIT 1")
+        with place.building(statement):
+            assert place.eventually(lambda: place.sql(left))
+            said = place.do("end_sessions", "--running", "0s")
+            assert statement[:10] in said
+            assert place.sql(left)
+        reader.execute("ROLLBACK")
+
+
+def test_no_word_is_told_that_can_be_a_secret(place, other):
+    set_so, refused = other("SET my.word = secret"), other('ALTER ROLE metachat PASSWORD "secret"')
+    said = place.run("end_sessions", "--idle", "0s").stdout
+    assert "secret" not in said
+    assert all(f"process {each.pid} " in said for each in (set_so, refused))
+
+
+def test_who_does_not_tell_what_it_does_is_not_judged(place, other):
+    session = other("SET track_activities = off", "SELECT 1")
+    done = place.run("end_sessions", "--idle", "0s", "--apply")
+    assert done.returncode == 6
+    assert "not judged: sessions whose track_activities is off: 1" in done.stderr
+    assert state(place, session) == "disabled"
 
 
 def test_who_does_something_else_meanwhile_is_left_alone(place, other):

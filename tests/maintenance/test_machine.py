@@ -10,7 +10,7 @@ from opsproof.maintenance.session import Server
 from opsproof.shell import Answer
 
 MIB, GIB = 2**20, 2**30
-SERVER = Server(180000, True, True, False, "/data", 64 * MIB, 2, [])
+SERVER = Server(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])
 IVFFLAT = Index(
     1, "public", "vectors", "public", "rows", "ivfflat", 8, 9, 20000.0, True, False, False, 100, 1024, None, False,
     False, "owner", True,

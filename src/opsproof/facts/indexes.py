@@ -1,7 +1,7 @@
 """Indexes that are broken, superfluous or missing, read off the catalogs and the statistics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
@@ -22,11 +22,15 @@ Readings = Mapping[str, list[Counter]]
 
 @dataclass(frozen=True)
 class FoundIndex:
-    """An index by its qualified name, and what there is to say of it."""
+    """An index by its qualified name, and what there is to say of it.
+
+    `beside` are the names of those that make it superfluous.
+    """
 
     name: str
     about: str
     partitioned: bool = False
+    beside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.about}"
@@ -80,8 +84,9 @@ class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
         """Each index once, however many make it superfluous."""
         found: dict[str, FoundIndex] = {}
         for schema, spare, kept, of, size, alike in result.require():
-            why = f"{'the same as' if alike else 'the beginning of'} {kept} on {of}, {show(size, 'bytes')}"
-            found.setdefault(f"{schema}.{spare}", FoundIndex(f"{schema}.{spare}", why))
+            name, why = f"{schema}.{spare}", "the same as" if alike else "the beginning of"
+            known = found.setdefault(name, FoundIndex(name, f"{why} {kept} on {of}, {show(size, 'bytes')}"))
+            found[name] = replace(known, beside=(*known.beside, f"{schema}.{kept}"))
         return tuple(found.values())
 
 

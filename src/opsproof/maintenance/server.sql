@@ -9,6 +9,8 @@ SELECT json_build_object(
                    THEN current_setting('data_directory') END,
     'memory_bytes', pg_size_bytes(current_setting('maintenance_work_mem')),
     'workers', current_setting('max_parallel_maintenance_workers')::int,
+    'silent', (SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'client backend' AND state = 'disabled'),
     'at_work', coalesce((
         SELECT json_agg(json_build_object('pid', pid, 'command', (regexp_match(query, '\w+(?: \w+)?'))[1],
                                           'age_s', extract(epoch FROM clock_timestamp() - query_start)))

@@ -43,7 +43,10 @@ NAMES = 400
 
 @dataclass(frozen=True)
 class Server:
-    """The server, and what the maintenance role may: see server.sql. `at_work` are our sessions that run already."""
+    """The server, and what the maintenance role may: see server.sql.
+
+    `silent` sessions do not tell what they do; those `at_work` are our own that run already.
+    """
 
     version_num: int
     superuser: bool
@@ -52,6 +55,7 @@ class Server:
     folder: str | None
     memory_bytes: int
     workers: int
+    silent: int
     at_work: list[dict[str, Any]]
 
     def require_sight(self, user: str) -> None:

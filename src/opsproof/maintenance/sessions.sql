@@ -1,6 +1,7 @@
 -- Sessions of this database that have been as they are for long, as one line of JSON: :idle, :in_transaction and :active
 -- are seconds, for sessions that wait for a client, that do so in a transaction, and that work. Of what they run or ran
--- last the words are told, not the values; of a text whose values cannot be told apart from the rest, only its beginning.
+-- last the words are told, not the values; of a statement whose values can be words, and of a text whose values cannot be
+-- told apart from the rest, only the beginning.
 SET search_path = pg_catalog;
 WITH old AS (
     SELECT a.*, extract(epoch FROM clock_timestamp() - state_change) AS age_s
@@ -11,26 +12,32 @@ WITH old AS (
                WHEN state LIKE 'idle in transaction%' THEN :in_transaction
                WHEN state IN ('active', 'fastpath function call') THEN :active END)),
 words AS (
-    SELECT pid, left(trim(string_agg(CASE WHEN word ~ '^(''|\$\D|[eE]''|\d)' THEN '?'
-                                          WHEN word ~ '^(--|/\*|\s)' THEN ' ' ELSE word END, '' ORDER BY ord)), 160) AS said
+    SELECT pid, trim(string_agg(CASE WHEN word ~ '^(''|\$\D|[eE]''|\d)' THEN '?'
+                                                WHEN word ~ '^(--|/\*|\s)' THEN ' ' ELSE word END, '' ORDER BY ord)) AS said
       FROM old, regexp_matches(query, $re$[eE]?'(?:[^'\\]|'')*\\.*|[eE]?'(?:[^'\\]|'')*(?:'|$)|"[^"]*(?:"|$)|$re$
-           || $re$--[^\n]*|/\*(?:[^*]|\*+[^*/])*\**/?|\$\d+|\$(?:[A-Za-z_]\w*)?\$.*|[A-Za-z_][\w$]*|\d[\w.]*|\s+|.$re$, 'g')
+           || $re$--[^\n]*|/\*(?:[^*]|\*+[^*/])*\**/?|\$\d+|\$(?:[^\d\s$][^\s$]*)?\$.*|[A-Za-z_][\w$]*|\d[\w.]*|\s+|.$re$, 'g')
            WITH ORDINALITY matched (found, ord), LATERAL (SELECT found[1] AS word) taken
      GROUP BY pid)
 SELECT coalesce(json_agg(json_build_object(
            'pid', pid, 'born', backend_start::text, 'user', usename, 'application', application_name,
-           'state', state, 'changed', state_change::text, 'age_s', age_s, 'query', said,
+           'state', state, 'changed', state_change::text, 'age_s', age_s, 'query', left(CASE
+               WHEN said ~* '^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\M'
+                                 '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\M)[^;]*(;|$))+\s*$'
+               THEN said ELSE substring(said FROM '^\W*(\w+)') END, 160),
            'spared', CASE
                WHEN application_name LIKE 'opsproof%' THEN 'it is opsproof''s own'
                WHEN application_name ~* '^(pg_dump|pg_restore|pg_basebackup|pg_receivewal|pg_recvlogical|pgbackrest|barman|wal-g)'
                     OR query ~* 'pg_(start_backup|backup_start)\s*\(' OR pid IN (SELECT pid FROM pg_stat_progress_basebackup)
+                    OR state = 'active' AND said ~* '^copy\M.*\mto\s+stdout\M'
                THEN 'it is a backup''s'
+               WHEN pid IN (SELECT active_pid FROM pg_replication_slots) THEN 'it holds a replication slot'
                WHEN pid IN (SELECT pid FROM pg_stat_progress_vacuum UNION ALL SELECT pid FROM pg_stat_progress_analyze
                             UNION ALL SELECT pid FROM pg_stat_progress_create_index
                             UNION ALL SELECT pid FROM pg_stat_progress_cluster)
-                    OR state = 'active' AND said ~* '^\s*(vacuum|analyze|reindex|cluster|create\s+(unique\s+)?index)\M'
+                    OR state = 'active' AND said ~* '^((vacuum|analyze|reindex|cluster|refresh|(create\s+(unique\s+)?|drop\s+)index)\M'
+                                                    '|alter\s+table\M.*\mdetach\s+partition\M)'
                THEN 'it maintains the database'
-               WHEN state = 'idle' AND said ~* '^\s*listen\M' THEN 'it listens for notifications'
+               WHEN state = 'idle' AND said ~* '^listen\M' THEN 'it listens for notifications'
            END,
            'may', CASE WHEN rolsuper THEN (SELECT own.rolsuper FROM pg_roles own WHERE own.rolname = current_user)
                    ELSE pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE') END
