@@ -1,12 +1,15 @@
 """Makes the partitions that are missing of tables by months: in between, and for the months to come.
 
-A new one is like the newest there is, in its name, owner, privileges and row-level security. It is made beside the
-table and attached, without keeping anybody waiting for more than a second. A table whose default partition holds rows
-of such a month is refused; where --table does not name it, it is left out, and the others get theirs.
+A new one is like the newest there is, in its name, storage, privileges, row-level security, publications and replica
+identity; what it lacks all the same, as an index or a trigger of that one alone, is said. It is made beside the table
+and attached, without keeping anybody waiting for more than a second. A table whose default partition holds rows of such
+a month, or whose newest partition cannot be copied, is refused; where --table does not name it, it is left out, and the
+others get theirs.
 """
 
 import sys
 from argparse import ArgumentParser
+from datetime import date
 from functools import partial
 
 from opsproof.action import Step, main
@@ -39,12 +42,18 @@ class AddPartitions(Maintaining):
         return [
             Step(
                 f"make {table.schema}.{table.name_of(month)} for {month:%Y-%m} of {table}",
-                partial(partitions.add, self.session, table, month),
+                partial(self._make, table, month),
                 (str(table),),
             )
             for table in self.found
             for month in table.missing
         ]
+
+    def _make(self, table: Months, month: date) -> None:
+        partitions.add(self.session, table, month)
+        if lacking := partitions.lacking(self.session, table, month):
+            self.work.say(f"     {lacking}")
+            self.measured[f"lacking_of_{table.schema}.{table.name_of(month)}"] = lacking
 
     def _is_possible(self, table: Months) -> bool:
         """Whether it gets its months; the others do not wait for one that nobody named."""
@@ -77,6 +86,7 @@ class AddPartitions(Maintaining):
         if not table.owned:
             raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
         table.require_months()
+        partitions.require_copyable(self.session, table)
         partitions.require_empty_default(self.session, table)
 
     def prove(self, steps: list[Step]) -> None:

@@ -81,7 +81,15 @@ def test_what_a_build_left_is_dropped_and_the_index_built(place):
 
 
 def test_months_are_made(place):
-    place.do("add_partitions", "--table", "t.months", "--ahead", "2")
+    newest = f"t.{partition_of(place, 'months', 0)}"
+    place.sql(
+        f"CREATE PUBLICATION own FOR TABLE {newest}; ALTER PUBLICATION own OWNER TO keeper; SET ROLE keeper;"
+        f"ALTER TABLE {newest} REPLICA IDENTITY FULL, ALTER at SET STATISTICS 500; CREATE INDEX ON {newest} (at);"
+        f"CREATE POLICY seen ON {newest} FOR SELECT USING (at > now()); GRANT SELECT (at) ON {newest} TO PUBLIC"
+    )
+    said = place.do("add_partitions", "--table", "t.months", "--ahead", "2")
+    assert f"{partition_of(place, 'months', 1)} lacks what {newest.removeprefix('t.')} has: INDEX btree (at)\n" in said
+    assert place.value("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'own'") == 3
     made = place.sql(
         "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 't.months'::regclass"
     )

@@ -78,7 +78,8 @@ def months(place):
         "CREATE SCHEMA t; GRANT ALL ON SCHEMA t TO keeper; SET ROLE keeper;"
         "CREATE TABLE t.people (id int PRIMARY KEY); INSERT INTO t.people VALUES (1);"
         "CREATE TABLE t.rows (id int NOT NULL, person int REFERENCES t.people, size int CHECK (size < 9),"
-        ' "at" timestamp NOT NULL, PRIMARY KEY (id, "at")) PARTITION BY RANGE ("at"); CREATE INDEX ON t.rows (size)'
+        ' "at" timestamp NOT NULL, note text, PRIMARY KEY (id, "at")) PARTITION BY RANGE ("at");'
+        "CREATE INDEX ON t.rows (size)"
     )
     name = partition_of(place, "rows", 0)
     place.sql(
@@ -93,6 +94,15 @@ def months(place):
     place.sql("DROP SCHEMA t CASCADE; DROP ROLE keeper")
 
 
+@pytest.fixture
+def published(place, months):
+    """The partition that is there, in a publication of its own."""
+    (name,) = made(place)
+    place.sql(f"CREATE PUBLICATION own FOR TABLE {name}")
+    yield name
+    place.sql("DROP PUBLICATION own; DROP PUBLICATION IF EXISTS more; DROP ACCESS METHOD IF EXISTS plain CASCADE")
+
+
 def made(place):
     rows = place.sql("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 't.rows'::regclass ORDER BY 1")
     return [name for (name,) in rows]
@@ -103,16 +113,21 @@ def traits(place, name):
     return place.sql(
         "SELECT relowner::regrole::text, relacl::text, reloptions, relrowsecurity,"
         " (SELECT array_agg((polname, polpermissive, polcmd, polroles, pg_get_expr(polqual, polrelid),"
-        "                    pg_get_expr(polwithcheck, polrelid))::text) FROM pg_policy WHERE polrelid = c.oid),"
+        "                    pg_get_expr(polwithcheck, polrelid)) ORDER BY polname)::text"
+        "    FROM pg_policy WHERE polrelid = c.oid),"
         " (SELECT array_agg(contype::text ORDER BY contype) FROM pg_constraint"
         "   WHERE conrelid = c.oid AND contype <> 'n'),"
-        " (SELECT count(*) FROM pg_index WHERE indrelid = c.oid AND indisvalid)"
+        " (SELECT count(*) FROM pg_index WHERE indrelid = c.oid AND indisvalid), relreplident,"
+        " (SELECT reloptions FROM pg_class WHERE oid = c.reltoastrelid), relam, relforcerowsecurity,"
+        " (SELECT array_agg((attname, attnotnull, attstattarget, attstorage, attcompression, attoptions, attacl)"
+        "    ORDER BY attname)::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),"
+        " (SELECT array_agg(prpubid ORDER BY prpubid) FROM pg_publication_rel WHERE prrelid = c.oid)"
         f" FROM pg_class c WHERE oid = '{name}'::regclass"
     )
 
 
 def test_missing_months_are_made_like_the_newest_there_is(place, months):
-    place.do("add_partitions", "--table", months, "--ahead", "2")
+    assert "lacks" not in place.do("add_partitions", "--table", months, "--ahead", "2")
     first, *others = made(place)
     assert len(others) == 2
     assert [traits(place, each) for each in others] == [traits(place, first)] * 2
@@ -120,6 +135,107 @@ def test_missing_months_are_made_like_the_newest_there_is(place, months):
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         place.sql(f"INSERT INTO t.rows VALUES (1, 7, 5, '{month(place, 1)}')")
     assert "nothing to do" in place.do("add_partitions", "--table", months, "--ahead", "2")
+
+
+@pytest.mark.parametrize("kind", ["PERMISSIVE", "RESTRICTIVE"])
+def test_policies_of_every_kind_are_copied(place, months, kind):
+    (first,) = made(place)
+    place.sql(
+        f"CREATE POLICY seen ON {first} AS {kind} FOR SELECT TO metachat_app, keeper USING (person = 1);"
+        f"CREATE POLICY gone ON {first} AS {kind} FOR DELETE USING (size > 2);"
+        f"CREATE POLICY come ON {first} AS {kind} FOR INSERT WITH CHECK (id = (SELECT current_setting('t.id')::int));"
+        f"CREATE POLICY kept ON {first} AS {kind} FOR UPDATE TO keeper USING (size > 3);"
+        f"CREATE POLICY most ON {first} AS {kind} WITH CHECK (size > 4); CREATE POLICY open ON {first} AS {kind};"
+        f"ALTER TABLE {first} FORCE ROW LEVEL SECURITY"
+    )
+    place.do("add_partitions", "--table", months, "--ahead", "1")
+    assert traits(place, first) == traits(place, made(place)[1])
+
+
+def test_what_the_newest_has_of_its_own_is_copied(place, months, published):
+    place.sql(
+        f"CREATE ACCESS METHOD plain TYPE TABLE HANDLER heap_tableam_handler;"
+        f"ALTER TABLE {published} SET ACCESS METHOD plain;"
+        f"ALTER TABLE {published} SET (toast.autovacuum_enabled = off), ALTER person SET NOT NULL,"
+        "  ALTER size SET STATISTICS 500, ALTER size SET (n_distinct = -0.5), ALTER note SET STORAGE EXTERNAL,"
+        "  ALTER note SET COMPRESSION pglz, REPLICA IDENTITY NOTHING;"
+        f"GRANT SELECT (id, note), UPDATE (note) ON {published} TO PUBLIC;"
+        f"GRANT UPDATE (size) ON {published} TO metachat_app WITH GRANT OPTION"
+    )
+    assert "lacks" not in place.do("add_partitions", "--table", months, "--ahead", "1")
+    assert traits(place, published) == traits(place, made(place)[1])
+
+
+@pytest.mark.parametrize("identity", ["FULL", "USING INDEX {}_id_at_idx"])
+def test_rows_of_a_new_month_are_changed_where_the_table_is_published(place, months, published, identity):
+    place.sql(
+        "ALTER TABLE t.rows DROP CONSTRAINT rows_pkey; CREATE UNIQUE INDEX ON t.rows (id, at);"
+        f"ALTER TABLE {published} REPLICA IDENTITY {identity.format(published.removeprefix('t.'))};"
+        "CREATE PUBLICATION more FOR TABLE t.rows"
+    )
+    assert "lacks" not in place.do("add_partitions", "--table", months, "--ahead", "1")
+    place.sql(f"INSERT INTO t.rows VALUES (1, 1, 5, '{month(place, 1)}'); UPDATE t.rows SET size = 6")
+    assert traits(place, published) == traits(place, made(place)[1])
+
+
+def test_what_a_new_one_lacks_is_told(place, months, published):
+    name = published.removeprefix("t.")
+    place.sql(
+        f"CREATE UNIQUE INDEX {name}_own ON {published} (person, at) WHERE size > 1; ALTER TABLE {published}"
+        f" ADD CHECK (size <> 4) NOT VALID, ALTER size SET DEFAULT 3, ALTER person SET NOT NULL;"
+        f"CREATE UNIQUE INDEX {name}_too ON {published} (person);"
+        f"ALTER TABLE {published} REPLICA IDENTITY USING INDEX {name}_too;"
+        f"CREATE STATISTICS t.both ON id, size FROM {published};"
+        f"CREATE TRIGGER same BEFORE UPDATE ON {published} FOR EACH ROW"
+        "  EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+        f"CREATE RULE never AS ON DELETE TO {published} DO INSTEAD NOTHING;"
+        f"CREATE PUBLICATION more FOR TABLE {published} (id, person, at) WHERE (person > 1)"
+    )
+    said = place.do("add_partitions", "--table", months, "--ahead", "1")
+    (told,) = [line.strip() for line in said.splitlines() if "lacks" in line]
+    new, _, lacking = told.partition(f" lacks what {name} has: ")
+    assert new == made(place)[1]
+    assert lacking.split("; ") == [
+        "CHECK ((size <> 4))",
+        "CREATE TRIGGER same BEFORE UPDATE FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "DEFAULT 3 of size",
+        "REPLICA IDENTITY USING UNIQUE INDEX btree (person)",
+        "STATISTICS ON id, size",
+        "UNIQUE INDEX btree (person)",
+        "UNIQUE INDEX btree (person, at) WHERE (size > 1)",
+        "publication more of at, id, person WHERE (person > 1)",
+        "rule never",
+    ]
+    assert place.journal[-1]["measured"] == {f"lacking_of_{new}": told}
+
+
+CANNOT_BE_COPIED = {
+    "policy kin of {} names its table before a column, as in a subquery, and cannot be copied": (
+        "CREATE POLICY kin ON {} USING (EXISTS (SELECT FROM t.people p WHERE p.id = person))"
+    ),
+    "{} is itself partitioned": (
+        "DROP TABLE {0};CREATE TABLE {0} PARTITION OF t.rows FOR VALUES FROM ('{1}') TO ('{2}') PARTITION BY HASH (id)"
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "statements"), CANNOT_BE_COPIED.items(), ids=["policy", "partitioned"])
+def test_a_newest_partition_that_cannot_be_copied_is_a_refusal(place, months, reason, statements):
+    place.more = (
+        '[hosts.vps.partitioned]\nmore = { database = "metachat", table = "t.more" }\n'
+        'rows = { database = "metachat", table = "t.rows" }\n'
+    )
+    (first,) = made(place)
+    place.sql(statements.format(first, month(place, 0), month(place, 1)))
+    done = place.run("add_partitions", "--apply", "--table", months)
+    assert done.returncode == 3
+    assert f"{reason.format(first)}: make the next " in done.stderr
+    place.sql("CREATE TABLE t.more (at date) PARTITION BY RANGE (at)")
+    done = place.run("add_partitions", "--apply")
+    assert done.returncode == 5
+    assert f"left out: {reason.format(first)}" in done.stderr
+    assert made(place) == [first]
+    assert place.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 't.more'::regclass") == 2
 
 
 def test_rows_in_the_default_partition_are_a_refusal(place, months):
@@ -256,3 +372,9 @@ def test_a_role_that_does_not_own_the_table_is_refused(poor, months):
     poor.do("add_partitions", "--table", months, "--ahead", "1")
     first, second = made(poor)
     assert traits(poor, first) == traits(poor, second)
+
+
+def test_a_publication_of_somebody_else_is_told(poor, months, published):
+    poor.sql("GRANT keeper TO opsproof_maintain")
+    said = poor.do("add_partitions", "--table", months, "--ahead", "1")
+    assert f"{made(poor)[1]} lacks what {published.removeprefix('t.')} has: publication own of at, id, " in said

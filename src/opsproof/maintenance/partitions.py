@@ -45,6 +45,11 @@ class Months:
         begun = [each for each in self.found.partitions if not each.is_default and each.span[0] > EVER[0]]
         return max(begun, key=lambda each: each.span, default=None)
 
+    @property
+    def sibling(self) -> str:
+        """The number of its newest partition, which a new one is made like; 0 where there is none."""
+        return str(self.numbers[self.newest.name] if self.newest else 0)
+
     def require_months(self) -> None:
         """Says no where a part of a missing month has a partition.
 
@@ -115,14 +120,25 @@ def require_empty_default(session: Session, table: Months) -> None:
             )
 
 
+def require_copyable(session: Session, table: Months) -> None:
+    """Says no where none can be made like the newest partition.
+
+    Raises:
+        Refused: why.
+        MeasurementError: that cannot be seen.
+    """
+    if found := session.ask("obstacles.sql", sibling=table.sibling):
+        raise Refused("; ".join(found))
+
+
 def add(session: Session, table: Months, month: date) -> None:
     """Makes the partition of a month, unless an earlier run does: one that is killed leaves the server at work.
 
     Raises:
         StepFailed: there is none.
     """
-    newest, name = table.newest, table.name_of(month)
-    values = {"parent": table.name, "sibling": str(table.numbers[newest.name] if newest else 0), **_bounds(month)}
+    name = table.name_of(month)
+    values = {"parent": table.name, "sibling": table.sibling, **_bounds(month)}
     script, settings = text("add_partition.sql"), {"lock_timeout": f"{LOCK_S}s"}
     late = TOO_LARGE.format(table.default) if table.default else ""
     try:
@@ -130,6 +146,19 @@ def add(session: Session, table: Months, month: date) -> None:
     except StepFailed:
         if not session.measure(Partitions())[str(table)].takes(month):
             raise
+
+
+def lacking(session: Session, table: Months, month: date) -> str:
+    """What the newest partition has of its own and the one of a month, made like it, has not; empty where it has all.
+
+    Raises:
+        MeasurementError: that cannot be seen.
+    """
+    newest, name = table.newest, table.name_of(month)
+    if newest is None:
+        return ""
+    found = session.ask("lacking.sql", schema=table.schema, name=name, sibling=table.sibling)
+    return f"{table.schema}.{name} lacks what {newest.name} has: {'; '.join(found)}" if found else ""
 
 
 def _bounds(month: date) -> dict[str, str]:
