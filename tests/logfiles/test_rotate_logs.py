@@ -116,12 +116,13 @@ def test_what_passes_its_time_after_the_plan_is_for_the_next_run(platform):
     old = platform.logs / "app__2026-01-01_00-00-00.log.gz"
     old.write_bytes(b"\x1f\x8b")
     os.utime(old, 2 * (time.time() - (7 * 24 - 4) * 3600 + 5,))
-    process = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.PIPE, text=True)
-    assert "plan of rotate_logs" in process.stdout.readline()
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(6)
-    process.send_signal(signal.SIGCONT)
-    assert process.wait(timeout=60) == 0
+    words = platform.words("rotate_logs", "--apply")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert "plan of rotate_logs" in process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=60) == 0
     assert platform.run("rotate_logs", "--apply").returncode == 0
     assert not old.exists()
 
