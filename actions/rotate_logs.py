@@ -21,6 +21,8 @@ class RotateLogs(action.Action):
     """Current files become rotated ones, which become compressed ones, which are removed after their time."""
 
     name = "rotate_logs"
+    now = 0.0
+    """The host's clock at the plan: what passes its time later is for the next run."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
@@ -30,6 +32,7 @@ class RotateLogs(action.Action):
     def plan(self) -> list[Step]:
         """First what PM2 must reopen, all at once; then each log's files."""
         found = self._look()
+        self.now = found.now
         self._tell_of_want_of_room(found)
         return [*rotate(self.work, found.logs), *self._tidying(found, rotated=True)]
 
@@ -70,7 +73,7 @@ class RotateLogs(action.Action):
         planned: list[Step] = []
         for log, each in zip(found.logs, declared, strict=True):
             planned += compress(self.work, log, each, rotated=rotated)
-            planned += remove(self.work, log, state.keep_s(self.host, each))
+            planned += remove(self.work, log, state.keep_s(self.host, each), self.now)
         return planned
 
     def _tell_of_want_of_room(self, found: Logs) -> None:

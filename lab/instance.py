@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from lab.status import Working
 HEALTHY_WITHIN_S = 20
 SETTLED_S = 5.5
 """After which a process counts as settled, by the limit in inventory/lab.toml, in seconds."""
-LOG_HISTORY_LASTS = timedelta(hours=26)
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class Lab:
             self._say(f"healing: {', '.join(self._wrong(before, broken))}")
         if not before.postgres:
             self._start_postgres(undo)
-        self._renew_logs(broken)
+        self._renew_logs()
         if not before.pm2:
             undo.callback(self._pm2.stop)
         self._start_apps(broken)
@@ -196,8 +195,8 @@ class Lab:
         return any(changes)
 
     def _broken(self, before: Status, changed: bool) -> list[str]:
-        """The applications that must be started; both when PM2 itself or its module is not there."""
-        if changed or not before.pm2 or not before.logrotate:
+        """The applications that must be started; both when PM2 itself or its module is not there, or for new logs."""
+        if changed or not before.pm2 or not before.logrotate or self._has_old_logs():
             return list(APPS)
         return [name for name, works in zip(APPS, (before.api, before.worker), strict=True) if not works]
 
@@ -230,14 +229,15 @@ class Lab:
         if reason:
             seed.plant(self._server, self._credentials(), self._say)
 
-    def _renew_logs(self, broken: list[str]) -> None:
-        now = datetime.now(UTC)
-        newest = logs.newest_rotation(self.layout.logs)
-        if set(broken) != set(APPS) or (newest and now - newest < LOG_HISTORY_LASTS):
+    def _has_old_logs(self) -> bool:
+        return logs.are_old(path.name for path in self.layout.logs.iterdir())
+
+    def _renew_logs(self) -> None:
+        if not self._has_old_logs():
             return
         with step(self._say, "seven days of logs written"):
             logs.remove(self.layout.logs)
-            logs.history(self.layout.logs, now)
+            logs.history(self.layout.logs, datetime.now(UTC))
 
     def _start_apps(self, broken: list[str]) -> None:
         with step(self._say, f"{' and '.join(broken) or 'API'} healthy"):

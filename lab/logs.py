@@ -1,4 +1,4 @@
-"""A week of log files as the platform writes them, and as pm2-logrotate leaves them."""
+"""A week of log files as the platform writes them, and as pm2-logrotate leaves them, but for the hour of its cuts."""
 
 import gzip
 import os
@@ -26,6 +26,10 @@ CRASH = (
     "    at TCP.<anonymous> (node:net:343:12)",
 )
 DAY = timedelta(days=1)
+ROTATED_AGO = timedelta(hours=1)
+"""Not at midnight: a lab that lives through it would have a file that is past its week."""
+LASTS = timedelta(hours=20)
+"""Counted from its last rotation; after a day its oldest file is past its week."""
 
 
 def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 4000, plain_days: int = 0) -> None:
@@ -34,16 +38,16 @@ def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 400
     The same arguments give the same bytes. A request costs about 330 bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    now = now.replace(tzinfo=None)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    now = now.replace(tzinfo=None, microsecond=0)
+    rotated = now - ROTATED_AGO
     for name, writer in (("api-out", _api_line), ("worker-out", _worker_line)):
         for age in range(days):
-            end = midnight - age * DAY
+            end = rotated - age * DAY
             path = folder / f"{name}__{end:%Y-%m-%d_%H-%M-%S}.log{'' if 1 <= age <= plain_days else '.gz'}"
             _write(path, _lines(name, writer, end - DAY, end, lines_per_day), end)
-        _write(folder / f"{name}.log", _lines(name, writer, midnight, now, lines_per_day), now)
+        _write(folder / f"{name}.log", _lines(name, writer, rotated, now, lines_per_day), now)
     for name in ("api-error", "worker-error"):
-        _write_crashes(folder, name, midnight)
+        _write_crashes(folder, name, rotated)
         _write(folder / f"{name}.log", (), now)
 
 
@@ -53,10 +57,13 @@ def remove(folder: Path) -> None:
         path.unlink()
 
 
-def newest_rotation(folder: Path) -> datetime | None:
-    """When the API's log was last rotated (UTC), after its file names; None when it never was."""
-    names = sorted(path.name for path in folder.glob("api-out__*"))
-    return datetime.strptime(names[-1][9:28], "%Y-%m-%d_%H-%M-%S").replace(tzinfo=UTC) if names else None
+def are_old(names: Iterable[str]) -> bool:
+    """Whether a history has lasted its time, by the names of its files; also where there is none."""
+    newest = max((name for name in names if name.startswith("api-out__")), default=None)
+    if newest is None:
+        return True
+    rotated = datetime.strptime(newest[9:28], "%Y-%m-%d_%H-%M-%S").replace(tzinfo=UTC)
+    return datetime.now(UTC) - rotated > LASTS
 
 
 def line(moment: datetime, level: str, scopes: tuple[str, ...], fields: str, message: str) -> str:
@@ -146,10 +153,10 @@ def _open(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8")
 
 
-def _write_crashes(folder: Path, name: str, midnight: datetime) -> None:
+def _write_crashes(folder: Path, name: str, rotated: datetime) -> None:
     """Two crashes, days ago; as in production every line of a stack trace has a date of its own."""
     for age in (5, 3):
-        end = midnight - age * DAY
+        end = rotated - age * DAY
         moment = end - DAY / 3
         lines = [f"{moment:%Y-%m-%d %H:%M:%S} +00:00: {text}\n" for text in CRASH]
         _write(folder / f"{name}__{end:%Y-%m-%d_%H-%M-%S}.log.gz", lines, end)

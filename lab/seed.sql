@@ -43,12 +43,12 @@ SELECT 'cnv' || lpad(n::text, 6, '0'), pg_temp.tenant(n), 'chn' || lpad((n % 600
 
 INSERT INTO messages (id, "tenantId", "conversationId", direction, content, "timestamp")
 SELECT 'msg' || lpad(n::text, 8, '0'), pg_temp.tenant(n % 2000), 'cnv' || lpad((n % 2000)::text, 6, '0'),
-       (ARRAY['inbound', 'outbound'])[1 + n % 2], 'Message ' || n || ' ' || md5(n::text), pg_temp.ago(90 * random())
+       (ARRAY['inbound', 'outbound'])[1 + n % 2], 'Message ' || n || ' ' || md5(n::text), pg_temp.ago(88 * random())
   FROM generate_series(0, 49999) n;
 
 INSERT INTO api_logs (id, "tenantId", method, path, "statusCode", duration_ms, "timestamp")
 SELECT 'log' || lpad(n::text, 8, '0'), pg_temp.tenant(n), 'GET', '/api/messages', CASE WHEN n % 500 = 0 THEN 500 ELSE 200 END,
-       (5 + 60 * random())::integer, pg_temp.ago(90 * random())
+       (5 + 60 * random())::integer, pg_temp.ago(88 * random())
   FROM generate_series(0, 19999) n;
 
 INSERT INTO documents (id, "tenantId", title, "mimeType", size_bytes, "createdAt")

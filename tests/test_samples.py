@@ -23,6 +23,7 @@ def reading(value, days_ago, born=BORN, **fields):
         (reading(7, 0), [reading(5, 1)], 2),
         (reading(7, 0), [reading(5, 1), reading(3, 2)], 2),
         (reading(7, 0), [reading(5, 0.97)], 2),
+        (reading(7, 0), [reading(5, 23 / 24)], 2),
         (reading(7, 0), [reading(5, 30)], 2),
         (reading(7, 0), [reading(7, 1), reading(7, 0.5)], 0),
         (reading(0, 0), [], 0),
@@ -36,6 +37,7 @@ def reading(value, days_ago, born=BORN, **fields):
         "a sample at its beginning",
         "the newest of the samples before it",
         "a round that began a little early",
+        "a round at the same hour where clocks went forward",
         "a long pause between rounds",
         "nothing happened",
         "never counted",
@@ -75,8 +77,16 @@ def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why)
         (reading(3, 0), [reading(200, 1)], 3, "the counter was reset"),
         (reading(7, 0), [reading(9, 5)], 0, "the counter was reset"),
         (reading(7, 0), [reading(9, 2), reading(0, 0.5)], 7, "the counter was reset"),
+        (reading(7, 0), [reading(9, 25 / 24)], 7, "the counter was reset"),
     ],
-    ids=["reborn", "reborn after growth", "reset", "reset at an unknown time", "reset before a reading of the span"],
+    ids=[
+        "reborn",
+        "reborn after growth",
+        "reset",
+        "reset at an unknown time",
+        "reset before a reading of the span",
+        "reset where clocks went back",
+    ],
 )
 def test_of_a_counter_that_started_again_the_least_is_told(counter, samples, least, why):
     assert increase(counter, samples, DAY) == AtLeast(least, f"{why}, and what it counted before is lost")

@@ -40,9 +40,9 @@ def prepare(lab: "DockerLab") -> None:
 
 
 def are_fresh(lab: "DockerLab") -> bool:
-    """Whether there is a backup of this day, and the week before it."""
+    """Whether there is a backup of this day, the week before it, and no other."""
     found = sets(lab)
-    return len(found) > DAYS and time.time() - shelf.began(found[-1]) < LAST_S
+    return len(found) == DAYS + 1 and time.time() - shelf.began(found[-1]) < LAST_S
 
 
 def practise(lab: "DockerLab", reports: Path) -> None:

@@ -6,13 +6,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from lab import credentials, lock
+from lab import credentials, lock, logs
 from lab.docker import backups, containers, engine, images, passwords, server, ssh, work
 from lab.docker import status as questions
 from lab.docker.containers import Container
@@ -23,7 +22,6 @@ from lab.layout import REPOSITORY
 from lab.progress import Say, say_aloud, step
 
 WORKS_WITHIN_S = 45
-LOG_HISTORY_LASTS = timedelta(hours=26)
 REPORTS = REPOSITORY / "reports"
 INVENTORY = REPOSITORY / "inventory" / "lab-docker.toml"
 
@@ -141,7 +139,7 @@ class DockerLab:
         stale = self._stale()
         if before.up and not stale:
             self._say("docker lab is already up")
-            self._back_up()
+            self._freshen()
             return
         if self._running():
             self._say(f"healing: {', '.join(before.wrong + stale)}")
@@ -150,10 +148,13 @@ class DockerLab:
         self._raise(stale)
         self._await(stale)
         images.prune()
-        self._back_up()
+        self._freshen()
 
-    def _back_up(self) -> None:
-        """A week of backups, and a drill on record among the reports of rounds that are run by hand."""
+    def _freshen(self) -> None:
+        """A week of logs and of backups, and a drill on record among the reports of rounds that are run by hand."""
+        if logs.are_old(self.deploy("ls", "logs").split()):
+            with step(self._say, "seven days of logs written"):
+                self.renew_logs()
         if not backups.are_fresh(self):
             with step(self._say, "a week of backups made"):
                 backups.prepare(self)
@@ -168,14 +169,7 @@ class DockerLab:
         known = records.get(container.name)
         if known is None or container.name not in found:
             return True
-        if container.name == VPS and self._has_old_logs(found[VPS], known):
-            return True
         return known["wanted"] != container.wanted() or known["made"] != containers.made(found[container.name])
-
-    def _has_old_logs(self, found: Mapping[str, Any], known: Mapping[str, str]) -> bool:
-        """While the server runs its logs are rotated daily; one that was stopped for a day has a gap."""
-        age = datetime.now(UTC) - datetime.fromisoformat(known["created"])
-        return not found["State"]["Running"] and age > LOG_HISTORY_LASTS
 
     def _raise(self, stale: list[str]) -> None:
         """Makes anew what is stale, and gets the others going."""
@@ -281,8 +275,7 @@ class DockerLab:
     def _record(self, container: Container) -> None:
         """Keeps how the container was made, to notice when it is not so any more."""
         found = engine.containers([container.name])[container.name]
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        entry = {"wanted": container.wanted(), "made": containers.made(found), "created": created}
+        entry = {"wanted": container.wanted(), "made": containers.made(found)}
         credentials.write_private(self.layout.state, json.dumps(self._records() | {container.name: entry}, indent=2))
 
     @staticmethod

@@ -45,7 +45,7 @@ def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
 @fault()
 def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
     """What is older than the window counts for nothing, in whatever file it stands."""
-    moment = datetime.now(UTC) - timedelta(hours=29)
+    moment = datetime.now(UTC) - timedelta(hours=24, minutes=30)
     old = lab.layout.logs / f"api-out__{moment:%Y-%m-%d_%H-%M-%S}.log.gz"
     old.write_bytes(gzip.compress("".join(_failures(50, timedelta(hours=30), 500)).encode()))
     yield

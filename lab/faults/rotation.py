@@ -131,7 +131,7 @@ def old_file_of_another_log(lab: Lab) -> Iterator[None]:
 @fault(failed=(f"test_rotated_files_are_compressed[{API}]",))
 def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
     """What pm2-logrotate 3.0.0 leaves although compress is true."""
-    with _rotated(lab, "api-out", timedelta(hours=1), packed=False):
+    with _rotated(lab, "api-out", timedelta(minutes=30), packed=False):
         yield
 
 

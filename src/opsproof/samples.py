@@ -8,8 +8,8 @@ from typing import NamedTuple
 from opsproof.limits import AtLeast, Estimate
 from opsproof.quantities import show
 
-PUNCTUALITY = 0.96
-"""A sample this share of the span old counts as its beginning: rounds do not start to the second."""
+PUNCTUALITY = 0.95
+"""A sample this share of the span old counts as its beginning: a daily round is 23 h old where clocks went forward."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,17 @@ def test_down_leaves_nothing_and_is_idempotent(again, said):
     assert again.status().up
 
 
+def test_logs_that_have_lasted_their_time_are_renewed_while_it_runs(again, said, ask):
+    folder = again.layout.logs
+    for path in folder.glob("api-out__*"):
+        path.rename(path.with_name(path.name.replace("__20", "__19")))
+    again.up()
+
+    assert "seven days of logs written" in "".join(said)
+    assert len(list(folder.glob("api-out__20*"))) == len(list(folder.glob("api-out__*"))) == 7
+    assert ask("/health").json()["status"] == "healthy"
+
+
 def test_a_killed_postgres_is_healed(again, said, ask):
     os.kill(int((again._server.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     again.up()

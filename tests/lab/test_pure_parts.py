@@ -38,8 +38,8 @@ def test_history_is_a_week_of_files_and_the_same_each_time(tmp_path: Path):
 
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len([name for name in names if name.startswith("api-out__")]) == 7
-    assert "api-out__2026-11-23_00-00-00.log.gz" in names
-    assert "api-out__2026-11-22_00-00-00.log" in names
+    assert "api-out__2026-11-23_17-00-00.log.gz" in names
+    assert "api-out__2026-11-22_17-00-00.log" in names
     assert all(_content(tmp_path / "one" / name) == _content(tmp_path / "two" / name) for name in names)
 
 
@@ -51,7 +51,19 @@ def test_history_holds_few_errors_of_the_servers_own_making(tmp_path: Path):
         recent = [line for line in lines if line[:19] >= f"{NOW - timedelta(days=1):%Y-%m-%d %H:%M:%S}"]
         errors = [line for line in recent if '"level":"ERROR"' in line and '"status":404' not in line]
         assert 0 < len(errors) < 10
-    assert sum('"status":404' in line for line in _content(tmp_path / "api-out.log").splitlines()) > 10
+    assert "".join(_content(path) for path in tmp_path.glob("api-out*")).count('"status":404') > 10
+
+
+def test_history_lasts_most_of_a_day_at_any_hour(tmp_path: Path):
+    week = [NOW - timedelta(hours=1, days=age) for age in range(7)]
+    logs.history(tmp_path, NOW, lines_per_day=10)
+    written = [path.stat().st_mtime for path in tmp_path.glob("api-out__*")]
+    assert sorted(written, reverse=True) == [each.timestamp() for each in week]
+
+    assert logs.are_old([])
+    for hours, is_old in ((1, False), (19, False), (21, True)):
+        rotated = datetime.now(UTC) - timedelta(hours=hours)
+        assert logs.are_old(["api-out.log", f"api-out__{rotated:%Y-%m-%d_%H-%M-%S}.log.gz"]) == is_old
 
 
 def test_history_leaves_old_stack_traces_of_plain_text_in_rotated_files(tmp_path: Path):

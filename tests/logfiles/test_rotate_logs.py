@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_second_copy_is_refused_and_says_by_whom(platform):
 
 def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(platform):
     platform.finish()
-    for name, hours in (("app", 7 * 24 + 1), ("app", 7 * 24 - 1), ("my-app", 1000), ("app-old", 1000)):
+    for name, hours in (("app", 7 * 24 - 3), ("app", 7 * 24 - 5), ("my-app", 1000), ("app-old", 1000)):
         path = platform.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
         path.write_bytes(b"\x1f\x8b")
         age = path.stat().st_mtime - hours * 3600
@@ -108,6 +109,22 @@ def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(platform):
     left = sorted(path.name.split("__")[0] for path in platform.logs.glob("*__*"))
     assert left == ["app", "app-old", "my-app"]
     assert platform.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
+
+
+def test_what_passes_its_time_after_the_plan_is_for_the_next_run(platform):
+    platform.finish()
+    old = platform.logs / "app__2026-01-01_00-00-00.log.gz"
+    old.write_bytes(b"\x1f\x8b")
+    os.utime(old, 2 * (time.time() - (7 * 24 - 4) * 3600 + 5,))
+    words = platform.words("rotate_logs", "--apply")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert "plan of rotate_logs" in process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=60) == 0
+    assert platform.run("rotate_logs", "--apply").returncode == 0
+    assert not old.exists()
 
 
 def test_flushing_says_what_is_lost_and_loses_it(platform):

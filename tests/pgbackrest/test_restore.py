@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from opsproof.restore.moment import moment as read
 from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
 
 pytestmark = pytest.mark.pgbackrest
@@ -30,7 +31,7 @@ def moment(site):
 def test_a_plan_says_what_is_lost_and_changes_nothing(site, moment):
     done = site.action("restore", "--to", moment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"all that was committed after {moment}" in done.stdout
+    assert f"all that was committed after {read(moment).shown}" in done.stdout
     assert beside(site) == []
 
 

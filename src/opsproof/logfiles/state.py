@@ -15,7 +15,9 @@ from opsproof.nouns import Log
 from opsproof.shell import Answer, Command, argv
 
 LOOKING_TIMEOUT_S = 60.0
-DEFAULT_KEEP_S = 7 * 86400.0
+DEFAULT_LIMIT_S = 7 * 86400.0
+EARLY_S = 4 * 3600.0
+"""Before the limit, which has two hours to spare: a daily run has to take what is a week old, give or take an hour."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Current:
 
 @dataclass(frozen=True)
 class Rotated:
-    """A rotated file: its path, and whether it is really compressed."""
+    """A rotated file: its path, and whether it is really compressed; `modified` in seconds since 1970."""
 
     path: str
     size_bytes: int
-    age_s: float
+    modified: float
     packed: bool
     writers: tuple[int, ...]
 
@@ -67,8 +69,12 @@ class LogState:
 
 @dataclass(frozen=True)
 class Logs:
-    """The logs that an action works on; `daemon` is the process of the PM2 daemon, or None where none runs."""
+    """The logs that an action works on; `daemon` is the process of the PM2 daemon, or None where none runs.
 
+    `now` is the host's clock in seconds since 1970.
+    """
+
+    now: float
     daemon: int | None
     logs: tuple[LogState, ...]
 
@@ -115,10 +121,11 @@ def pm2_home(host: Host) -> str:
 
 
 def keep_s(host: Host, log: Log) -> float:
-    """How long rotated files of a log are kept: as its limit of rotated_age allows, else seven days."""
+    """How long rotated files of a log are kept: almost as its limit of rotated_age allows, else almost seven days."""
     limit = host.limit("rotated_age", log)
     bounds = limit.must if limit and isinstance(limit.must, tuple) else ()
-    return next((bound.value for bound in bounds if bound.sign.startswith("<")), DEFAULT_KEEP_S)
+    limit_s = next((bound.value for bound in bounds if bound.sign.startswith("<")), DEFAULT_LIMIT_S)
+    return max(limit_s - EARLY_S, limit_s / 2)
 
 
 def command(host: Host, program: str, *words: str, timeout_s: float) -> Command:
@@ -128,29 +135,30 @@ def command(host: Host, program: str, *words: str, timeout_s: float) -> Command:
 
 def _logs(found: dict[str, Any], paths: list[str], free: list[Answer]) -> Logs:
     states = zip(found["logs"], paths, free, strict=True)
-    return Logs(found["daemon"], tuple(_state(entry, path, _free(df), found["now"]) for entry, path, df in states))
+    logs = tuple(_state(entry, path, _free(df)) for entry, path, df in states)
+    return Logs(float(found["now"]), found["daemon"], logs)
 
 
 def _free(answer: Answer) -> int:
     return int(answer.require("df").stdout.splitlines()[1])
 
 
-def _state(entry: dict[str, Any], path: str, free_bytes: int, now: float) -> LogState:
+def _state(entry: dict[str, Any], path: str, free_bytes: int) -> LogState:
     stem = path.removesuffix(".log")
     current = entry["current"]
     return LogState(
         path=path,
         current=current and Current(current["bytes"], current["lines"], tuple(current["writers"])),
         held=entry["held"],
-        files=tuple(_rotated(each, stem, now) for each in entry["files"]),
+        files=tuple(_rotated(each, stem) for each in entry["files"]),
         left=tuple(stem + rest for rest in entry["left"]),
         free_bytes=free_bytes,
     )
 
 
-def _rotated(entry: dict[str, Any], stem: str, now: float) -> Rotated:
-    age_s = now - entry["modified"]
-    return Rotated(stem + entry["rest"], entry["bytes"], age_s, entry["packed"], tuple(entry["writers"]))
+def _rotated(entry: dict[str, Any], stem: str) -> Rotated:
+    path, writers = stem + entry["rest"], tuple(entry["writers"])
+    return Rotated(path, entry["bytes"], float(entry["modified"]), entry["packed"], writers)
 
 
 @cache

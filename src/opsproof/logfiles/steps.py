@@ -70,9 +70,9 @@ def _compress(work: Work, file: Rotated) -> None:
     )
 
 
-def remove(work: Work, log: LogState, keep_s: float) -> Iterator[Step]:
-    """One step for the rotated files of a log that are past their time, and what a killed action left."""
-    old = [each for each in log.files if each.age_s > keep_s]
+def remove(work: Work, log: LogState, keep_s: float, now: float) -> Iterator[Step]:
+    """One step for the rotated files of a log that are past their time by then, and what a killed action left."""
+    old = [each for each in log.files if now - each.modified > keep_s]
     paths = [*(each.path for each in old), *log.left]
     if paths:
         names = ", ".join(path.rpartition("/")[2] for path in paths)
