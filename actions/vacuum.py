@@ -15,7 +15,7 @@ from opsproof.facts.indexes import StatisticsEpoch
 from opsproof.facts.vacuum import TableUpkeep, VacuumHorizons
 from opsproof.maintenance import tables
 from opsproof.maintenance.machine import machine
-from opsproof.maintenance.tables import Name, Table, named
+from opsproof.maintenance.tables import Table
 from opsproof.maintenance.upkeep import TablesAction
 from opsproof.quantities import show
 
@@ -33,16 +33,16 @@ class Vacuum(TablesAction):
         parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
         parser.add_argument("--parallel", type=int, metavar="N", help="processes for indexes; else the server's")
 
-    def flagged(self) -> list[Name]:
+    def flagged(self) -> list[str]:
         """Tables with too many dead rows, or too long without a vacuum; with --freeze, with transactions too old."""
         if self.options.freeze:
             everything = tables.look(self.session, "all").leaves
-            return [each.key for each in everything if self._is_old(each)]
+            return [str(each) for each in everything if self._is_old(each)]
         found = self.session.measure(TableUpkeep())
         dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
         epoch = self.session.measure(StatisticsEpoch())
         overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
-        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted))]
+        return list(dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted)))
 
     def _is_old(self, table: Table) -> bool:
         return self.is_off("transaction_age", table.age) or self.is_off("multixact_age", table.multixacts)
