@@ -1,16 +1,6 @@
 """What the checks flag is rebuilt and proven, and what is passed over is told."""
 
-from tests.maintenance.conftest import definition, left_by_a_killed_build, oid
-
-
-def declared(place, name="rows", **limits):
-    """The vector index of a table is declared, with limits of its own."""
-    said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
-    place.more = (
-        f'[hosts.vps.vector_indexes.{name}_vectors]\ndatabase = "metachat"\ntable = "t.{name}"\ncolumn = "embedding"\n'
-        f'method = "ivfflat"\noperator = "<=>"\nprobes = {4 if name == "kinds" else 1}\nbudget = "4s"\n{said}'
-    )
-    place.database = 'timeout = "5s"\n'
+from tests.maintenance.conftest import declared, definition, left_by_a_killed_build, oid
 
 
 def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(place, table):

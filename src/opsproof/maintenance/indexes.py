@@ -10,7 +10,7 @@ from opsproof.facts.vector_indexes import FEW_ROWS, ideal_lists
 from opsproof.maintenance.session import Session
 
 RETUNE, RETIRED = "opsproof_retune_", "opsproof_retired_"
-"""An index with better lists until it takes the place of another one, and that one after it; the other's number follows."""
+"""An index with better lists until it takes the place of another one, and that one after it, by the other's number."""
 _PASSING = re.compile(r"_cc(new|old)\d*$|(^|\.)opsproof_(retune|retired)_\d+$")
 """Names that are no loss: who is told of such an index may find that it was dropped meanwhile."""
 
@@ -21,8 +21,8 @@ class Index:
 
     `ours` says that its name is one that --retune makes up; `heir` is the name of what took its place. `building` says
     that somebody is at work on it, or on an index of its table. `owned` is whether the role may do all that its owner
-    may: MAINTAIN alone rebuilds an index, but cannot drop what a failed build leaves. `agreed` says that the planner and
-    the cumulative statistics know about as many `rows`.
+    may: MAINTAIN alone rebuilds an index, but cannot drop what a failed build leaves. `agreed` says that the planner
+    and the cumulative statistics know of about as many `rows`.
     """
 
     oid: int

@@ -17,8 +17,8 @@ class Table:
     """A table: a `root` is a partitioned one, which holds no row.
 
     `within` says that one that was asked for, and that the role may maintain, is its root. `vacuumed` and
-    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may` says whether
-    the role may maintain it.
+    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `catalog` says that
+    logical decoding reads it, as it does the server's own; `may` says whether the role may maintain it.
     """
 
     schema: str
@@ -31,6 +31,7 @@ class Table:
     analyzed: float | None
     age: int
     multixacts: int
+    catalog: bool
     owner: str
     may: bool
 

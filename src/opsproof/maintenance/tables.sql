@@ -41,6 +41,9 @@ SELECT json_build_object(
                                                         WHERE t.oid = c.reltoastrelid)),
                    'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
                                                                   WHERE t.oid = c.reltoastrelid)),
+                   'catalog', c.oid::bigint < 12000 OR EXISTS (  -- what initdb makes: FirstUnpinnedObjectId
+                       SELECT FROM pg_options_to_table(c.reloptions)
+                        WHERE option_name = 'user_catalog_table' AND option_value::boolean),
                    'owner', pg_get_userbyid(relowner),
                    'may', may)
                ORDER BY ord, nspname, c.relname)
