@@ -169,6 +169,8 @@ class Reindex(Maintaining):
                 raise Refused(f"{each} {denial}")
         for each in self.found.chosen:
             self._require_buildable(each)
+        if self.room.assumed:
+            self.work.say(self.room.assumed)
         heirs = {f"{each.schema}.{each.heir}" for each in self.found.left if each.heir}
         flagged.require_limits(self, heirs | set(map(str, self.found.chosen)))
 

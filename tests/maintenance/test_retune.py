@@ -99,6 +99,9 @@ def test_lists_for_rows_that_nobody_counted_are_refused(place, few):
     assert done.returncode == 3
     assert "t.rows_vectors is on a table whose rows the server has not counted of late" in done.stderr
     assert oid(place, few) == before
+    place.do("analyze", "--table", "t.rows")
+    place.do("reindex", "--index", few, "--retune")
+    assert "lists='6'" in definition(place, few)
 
 
 def test_lists_for_a_few_rows_are_refused(place, table):

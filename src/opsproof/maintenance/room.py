@@ -30,6 +30,8 @@ class Room:
     session: Session
     server: Server
     dropped: Iterable[Index] = ()
+    assumed: str = ""
+    """What is taken to be so of the log, and cannot be seen."""
     _seen: dict[str, Disk] = field(default_factory=dict)
 
     def lack(self, index: Index, sorted_bytes: int) -> str:
@@ -67,7 +69,7 @@ class Room:
         except MeasurementError as error:
             if _HIDDEN not in str(error):
                 raise
-        self.session.work.say(f"{folder} cannot be looked into: the log is taken to lie on the disk of the data")
+        self.assumed = f"{folder} cannot be looked into: the log is taken to lie on the disk of the data"
         return self._seen.setdefault(folder, self._disk(self.server.folder))
 
     def _disk(self, folder: str | None) -> Disk:
