@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.maintenance.conftest import definition, left_by_a_killed_build, oid
+from tests.maintenance.conftest import definition, oid
 
 VECTORS = "t.rows_vectors"
 MARGIN = 1.2
@@ -15,6 +15,15 @@ def pretend(place, df, stat="echo 1"):
         path.write_text(f"#!/bin/sh\nfor place; do :; done\n{script}\n")
         path.chmod(0o755)
     place.path = [str(place.folder)]
+
+
+def left_by_killed_runs(place):
+    """Two indexes, each as large as the one that is to be built."""
+    names = ["t.opsproof_retune_1", "t.opsproof_retune_2"]
+    for each in names:
+        build = "ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200)"
+        place.sql(f"CREATE INDEX {each.removeprefix('t.')} {build}")
+    return names
 
 
 def size(place, name=VECTORS):
@@ -53,22 +62,19 @@ def test_a_log_that_nobody_may_look_at_is_taken_to_lie_with_the_data(place, vect
 
 
 def test_what_a_killed_build_left_counts_as_free_for_it_goes_first(place, vectors):
-    left_by_a_killed_build(place, vectors)
-    left = left_by_a_killed_build(place, vectors)
-    assert len(left) == 2
-    room, freed = round(MARGIN * 2.1 * size(place)), sum(size(place, f"t.{each}") for each in left)
-    file = place.server.data / place.value(f"SELECT pg_relation_filepath('t.{left[1]}'::regclass)")
-    pretend(place, f"[ -s {file} ] && echo {room - freed} || echo {room}")
+    one, other = left_by_killed_runs(place)
+    room = round(MARGIN * 2.1 * size(place))
+    file = place.server.data / place.value(f"SELECT pg_relation_filepath('{other}'::regclass)")
+    pretend(place, f"[ -s {file} ] && echo {room - size(place, one) - size(place, other)} || echo {room}")
     said = place.do("reindex", "--index", vectors)
-    assert f"drop t.{left[1]}, left by an interrupted build" in said
+    assert f"drop {other}, left by an interrupted build" in said
     assert place.invalid == []
 
 
 def test_room_that_the_sweeping_did_not_make_stops_the_build(place, vectors):
-    assert left_by_a_killed_build(place, vectors)
-    left = size(place, f"t.{place.invalid[0]}")
+    one, _ = left_by_killed_runs(place)
     before = oid(place, vectors)
-    pretend(place, f"echo {round(MARGIN * 2 * size(place)) - left // 2}")
+    pretend(place, f"echo {round(MARGIN * 2 * size(place)) - size(place, one)}")
     done = place.run("reindex", "--apply", "--index", vectors)
     assert done.returncode == 4
     assert "to be built, with its log, and " in done.stderr
