@@ -67,7 +67,8 @@ class Reindex(Maintaining):
         left = self._sweepable(found)
         if not self.options.index:
             return Indexes(tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each))), left)
-        if doubts := [f"{each} {each.doubt}" for each in found.chosen if self.options.retune and each.doubt]:
+        tuned = [each for each in found.chosen if self.options.retune and each.lists is not None]
+        if doubts := [f"{each} {each.doubt}" for each in tuned if each.doubt]:
             raise Refused("; ".join(doubts))
         return Indexes(found.chosen, left)
 

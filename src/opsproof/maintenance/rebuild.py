@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from opsproof.errors import OpsproofError, StepFailed
+from opsproof.errors import InventoryError, OpsproofError, StepFailed
 from opsproof.maintenance import indexes
 from opsproof.maintenance.client import text
 from opsproof.maintenance.indexes import RETIRED, RETUNE, Index
@@ -93,10 +93,13 @@ class Builder:
         """The index that has a name now, and the one that had it before `swap`, if that is still there.
 
         Raises:
-            InventoryError: none has the name.
+            StepFailed: none has the name.
             MeasurementError: they cannot be seen.
         """
-        found = indexes.every(self.session, [name])
+        try:
+            found = indexes.every(self.session, [name])
+        except InventoryError as error:
+            raise StepFailed(str(error)) from error
         (heir,) = [each for each in found if str(each) == name]
         before = [each for each in found if (each.schema, each.name) == (heir.schema, f"{RETIRED}{heir.oid}")]
         return heir, before[0] if before else None
