@@ -8,7 +8,6 @@ from functools import partial
 
 from opsproof.action import Step, main
 from opsproof.facts.vacuum import TableUpkeep
-from opsproof.maintenance.tables import Name, named
 from opsproof.maintenance.upkeep import TablesAction
 from opsproof.quantities import show
 
@@ -19,12 +18,12 @@ class Analyze(TablesAction):
     name = "analyze"
     mark = "analyzed"
 
-    def flagged(self) -> list[Name]:
+    def flagged(self) -> list[str]:
         """Tables that changed too much, were never analyzed, or lost their counters: those of TOAST it cannot bring."""
         found = self.session.measure(TableUpkeep())
         stale = [each for each in found.stale.rows if self.is_off("changed_rows", each.changed_share)]
         lost = [each for each in found.uncounted if not each.is_toast]
-        return [named(name) for name in dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost))]
+        return list(dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost)))
 
     def plan(self) -> list[Step]:
         """The smallest table first."""

@@ -1,12 +1,14 @@
 """Rebuilds indexes while everybody reads and writes: those that the monthly checks flag, or those that --index names.
 
 Vector indexes are built with what memory and processors the host has to spare. --retune gives an ivfflat index as
-many lists as its rows ask for: a replacement is built beside it, and takes its name. What an interrupted build left
-is dropped first, whoever began it, unless somebody is at work on it.
+many lists as its rows ask for: a replacement is built beside it, and takes its name. Where more lists find too little,
+the declared index gets its name back. What an interrupted build left is dropped first, whoever began it, unless
+somebody is at work on it.
 """
 
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from functools import cached_property, partial
 
 from opsproof.action import Step, main
@@ -18,7 +20,8 @@ from opsproof.maintenance.flagged import Reasons
 from opsproof.maintenance.indexes import Index, Indexes
 from opsproof.maintenance.machine import machine, outlook
 from opsproof.maintenance.rebuild import Builder, replacement
-from opsproof.maintenance.tables import named
+from opsproof.maintenance.room import Room
+from opsproof.maintenance.tables import in_full
 from opsproof.quantities import show
 
 NEAR = 0.1
@@ -50,30 +53,50 @@ class Reindex(Maintaining):
         self.reasons = self._reasons()
         self.found = self._possible(indexes.look(self.session, self.reasons))
         needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
-        usable = [each.name for each in self.found.left if each.valid and each.name in needed]
-        steps = [self._sweeping(each) for each in self.found.left if each.name not in usable]
-        for each in self.found.chosen:
-            steps += self._building(each, built=replacement(each) in usable)
-        return self.some(steps)
+        self.built = [each.name for each in self.found.left if each.valid and each.name in needed]
+        swept = [each for each in self.found.left if each.name not in self.built]
+        self.room = Room(self.session, self.server, swept)
+        if not self.options.index:
+            ready = tuple(each for each in self.found.chosen if self._is_possible(each, self._obstacle(each)))
+            self.found = replace(self.found, chosen=ready)
+        steps = [self._sweeping(each) for each in swept]
+        return self.some(steps + [step for each in self.found.chosen for step in self._building(each)])
 
     def _possible(self, found: Indexes) -> Indexes:
         """Without what nobody named and what cannot be done: the rest does not wait for it."""
-        if self.options.index:
-            tables = {each.place[0] for each in found.chosen}
-            return Indexes(found.chosen, tuple(each for each in found.left if each.owned or each.place[0] in tables))
-        chosen = tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each)))
-        return Indexes(chosen, tuple(each for each in found.left if self._is_possible(each, "")))
+        left = self._sweepable(found)
+        if not self.options.index:
+            return Indexes(tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each))), left)
+        tuned = [each for each in found.chosen if self.options.retune and each.lists is not None]
+        if doubts := [f"{each} {each.doubt}" for each in tuned if each.doubt]:
+            raise Refused("; ".join(doubts))
+        return Indexes(found.chosen, left)
+
+    def _sweepable(self, found: Indexes) -> tuple[Index, ...]:
+        """What is left that the role may drop, and what it may not on the tables of what was named."""
+        if not self.options.index:
+            return tuple(each for each in found.left if self._is_possible(each, ""))
+        tables = {each.place[0] for each in found.chosen}
+        return tuple(each for each in found.left if each.owned or each.place[0] in tables)
 
     def _is_possible(self, index: Index, hindrance: str) -> bool:
         if why := hindrance or self._denial(index):
             self.leave_out(f"{index} {why}")
         return not why
 
+    def _obstacle(self, index: Index) -> str:
+        """Why it cannot be done now; empty where it can, or need not be."""
+        if self.options.retune and not self._is_off(index):
+            return ""
+        if index.building:
+            return f"has to wait: somebody builds an index of {index.place[0]}; try again when that is done"
+        return "" if replacement(index) in self.built else self.builder.lack(index, self.room)
+
     def _hindrance(self, index: Index) -> str:
         """Why it cannot be done, whoever asks; empty where it can."""
         if self.options.retune and index.attached:
             return "belongs to the index of a partitioned table, and no other can take its place"
-        return index.hindrance
+        return index.hindrance or (index.doubt if self.options.retune else "")
 
     def _denial(self, index: Index) -> str:
         """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
@@ -83,7 +106,7 @@ class Reindex(Maintaining):
 
     def _reasons(self) -> Reasons:
         if self.options.index:
-            return dict.fromkeys(map(named, self.options.index), "")
+            return dict.fromkeys(map(in_full, self.options.index), "")
         if self.options.retune:
             return flagged.unsuited(self)
         history = History(self.options.reports / "history.sqlite")
@@ -98,13 +121,34 @@ class Reindex(Maintaining):
         return abs(index.lists - index.ideal_lists) > max(1, NEAR * index.ideal_lists)
 
     def _sweeping(self, index: Index) -> Step:
+        if index.heir:
+            name = f"{index.schema}.{index.heir}"
+            return Step(f"drop {index}, which was {name}", partial(self._settle, name), index.place[:1])
         title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
         return Step(title, partial(self.builder.drop, index), index.place[:1])
 
-    def _building(self, index: Index, *, built: bool) -> list[Step]:
+    def _settle(self, name: str) -> None:
+        """Drops what had a name before, unless that had fewer lists, and those that there are now find too little.
+
+        With fewer lists than before the server asks the earlier index as long as that is there: what the new one finds
+        is judged at the end, and is more.
+
+        Raises:
+            NotRepaired: it has its name again.
+        """
+        heir, before = self.builder.exchanged(name)
+        if before is None:
+            return
+        more = before.heir is not None and (heir.lists or 0) > (before.lists or 0)
+        if more and (why := flagged.unbearable(self, name)):
+            self.builder.take_back(heir, before)
+            raise NotRepaired(f"{name} has its {before.lists} lists again: with {heir.lists}, {why}")
+        self.builder.drop(before)
+
+    def _building(self, index: Index) -> list[Step]:
         how = outlook(self.builder.settings(index))
         if not self.options.retune:
-            why = f", {reason}" if (reason := self.reasons.get(index.key)) else ""
+            why = f", {reason}" if (reason := self.reasons.get(str(index))) else ""
             title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{why}): {how}"
             return [Step(title, partial(self.builder.rebuild, index), index.place)]
         if not self._is_off(index):
@@ -113,9 +157,9 @@ class Reindex(Maintaining):
         title = f"build a second {index}: {lists}"
         build = Step(title, partial(self.builder.build_replacement, index), index.place)
         return [
-            *([] if built else [build]),
+            *([] if replacement(index) in self.built else [build]),
             Step(f"give it the name of {index}", partial(self.builder.swap, index), index.place),
-            Step("drop what had that name before", partial(self.builder.drop_retired, index), index.place),
+            Step("drop what had that name before", partial(self._settle, str(index)), index.place),
         ]
 
     def guard(self, steps: list[Step]) -> None:
@@ -126,16 +170,14 @@ class Reindex(Maintaining):
                 raise Refused(f"{each} {denial}")
         for each in self.found.chosen:
             self._require_buildable(each)
-        flagged.require_limits(self, {each.key for each in self.found.chosen})
+        if self.room.assumed:
+            self.work.say(self.room.assumed)
+        heirs = {f"{each.schema}.{each.heir}" for each in self.found.left if each.heir}
+        flagged.require_limits(self, heirs | set(map(str, self.found.chosen)))
 
     def _require_buildable(self, index: Index) -> None:
-        if index.building:
-            raise Refused(
-                f"somebody builds an index of {index.table_schema}.{index.table}: try again when that is done"
-            )
-        if hindrance := self._hindrance(index):
-            raise Refused(f"{index} {hindrance}")
-        self.builder.require_room(index)
+        if why := self._hindrance(index) or self._obstacle(index):
+            raise Refused(f"{index} {why}")
 
     def prove(self, steps: list[Step]) -> None:
         """Each index is valid and another one than before, finds what it should, and nothing is left over.
@@ -146,16 +188,17 @@ class Reindex(Maintaining):
         """
         del steps
         before = {each.oid: each for each in self.found.chosen}
-        found = self._possible(indexes.look(self.session, [each.key for each in before.values()]))
+        found = indexes.look(self.session, map(str, self.found.chosen))
+        found = replace(found, left=self._sweepable(found))
         self.measured["bytes_before"] = sum(each.bytes for each in before.values())
         self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
-        if wrong := self._wrong(found, before) or flagged.recalls(self, {each.key for each in found.chosen}):
+        if wrong := self._wrong(found, before) or flagged.recalls(self, set(map(str, found.chosen))):
             raise NotRepaired("; ".join(wrong))
         self.require_all()
 
     def _wrong(self, found: Indexes, before: dict[int, Index]) -> list[str]:
         wrong = [f"{each} is still there" for each in found.left]
-        wrong += flagged.still_broken(self, {*self.reasons, *(each.key for each in found.chosen)})
+        wrong += flagged.still_broken(self, {*self.reasons, *map(str, found.chosen)})
         wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]

@@ -2,7 +2,8 @@
 
 Partitioned tables are vacuumed by their leaves. It is refused while a transaction, a prepared transaction, a
 replication slot or a standby needs the dead rows still, and says which. No lock of it makes others wait. --freeze
-lets old transaction IDs be forgotten: without --table or --all of the tables where they are too old.
+lets old transaction IDs be forgotten: without --table or --all of the tables where they are too old. It says where
+temporary tables or other databases keep them old.
 """
 
 import sys
@@ -10,12 +11,12 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import Refused
+from opsproof.errors import NotRepaired, Refused
 from opsproof.facts.indexes import StatisticsEpoch
-from opsproof.facts.vacuum import TableUpkeep, VacuumHorizons
+from opsproof.facts.vacuum import Hold, TableUpkeep, TransactionAges, VacuumHorizons
 from opsproof.maintenance import tables
 from opsproof.maintenance.machine import machine
-from opsproof.maintenance.tables import Name, Table, named
+from opsproof.maintenance.tables import Table
 from opsproof.maintenance.upkeep import TablesAction
 from opsproof.quantities import show
 
@@ -33,19 +34,19 @@ class Vacuum(TablesAction):
         parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
         parser.add_argument("--parallel", type=int, metavar="N", help="processes for indexes; else the server's")
 
-    def flagged(self) -> list[Name]:
+    def flagged(self) -> list[str]:
         """Tables with too many dead rows, or too long without a vacuum; with --freeze, with transactions too old."""
         if self.options.freeze:
             everything = tables.look(self.session, "all").leaves
-            return [each.key for each in everything if self._is_old(each)]
+            return [str(each) for each in everything if self._is_old(each.age, each.multixacts)]
         found = self.session.measure(TableUpkeep())
         dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
         epoch = self.session.measure(StatisticsEpoch())
         overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
-        return [named(name) for name in dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted))]
+        return list(dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted)))
 
-    def _is_old(self, table: Table) -> bool:
-        return self.is_off("transaction_age", table.age) or self.is_off("multixact_age", table.multixacts)
+    def _is_old(self, transactions: int, multixacts: int) -> bool:
+        return self.is_off("transaction_age", transactions) or self.is_off("multixact_age", multixacts)
 
     def plan(self) -> list[Step]:
         """The smallest table first."""
@@ -58,7 +59,21 @@ class Vacuum(TablesAction):
             Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
             for each in self.found.roots
         ]
-        return self.some([*vacuums, *whole])
+        steps = self.some([*vacuums, *whole])
+        if not steps and (old := self._unfrozen()):
+            raise Refused(f"no table is left to be frozen, and transactions are too old: {old}")
+        return steps
+
+    def _unfrozen(self) -> str:
+        """What keeps transactions too old for the checks where all tables are frozen; empty where tables were named."""
+        if not self.options.freeze or self.options.table or self.options.all:
+            return ""
+        ages = self.session.measure(TransactionAges())
+        if not self._is_old(ages.transactions, ages.multixacts):
+            return ""
+        others = self.session.ask("unfrozen.sql")
+        old = [each["who"] for each in others if self._is_old(each["age"], each["multixacts"])]
+        return "; ".join(old) or f"{self.session.client.name} learns of it by the next vacuum, of any --table"
 
     def _vacuum(self, table: Table) -> None:
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
@@ -69,13 +84,22 @@ class Vacuum(TablesAction):
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that would be of no use."""
         super().guard(steps)
-        horizon = self.session.measure(VacuumHorizons())
-        for each in horizon.holds:
-            held = each.since_s is not None and self.is_off("vacuum_held", each.since_s)
-            replica = each.kind in ("slot", "standby") and self.is_off("replica_held", each.transactions)
-            if held or replica:
+        catalogs = any(each.catalog for each in self.found.leaves)
+        for each in self.session.measure(VacuumHorizons()).holds:
+            since = each.transactions if catalogs else each.of_users
+            if since is not None and self._is_long(each, since):
                 raise Refused(f"dead rows cannot be removed: {each} needs them still")
         self.workers = self._workers()
+
+    def _is_long(self, hold: Hold, transactions: int) -> bool:
+        held = hold.since_s is not None and self.is_off("vacuum_held", hold.since_s)
+        return held or (hold.kind in ("slot", "standby") and self.is_off("replica_held", transactions))
+
+    def prove(self, steps: list[Step]) -> None:
+        """Also that nothing else keeps transactions too old."""
+        super().prove(steps)
+        if old := self._unfrozen():
+            raise NotRepaired(f"transactions are still too old: {old}")
 
     def _workers(self) -> int | None:
         """None where the server decides: workers that share memory need as much of it as the server lets them take."""

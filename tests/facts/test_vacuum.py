@@ -215,6 +215,7 @@ def test_a_prepared_transaction_holds_dead_rows(cluster):
         session.execute("ROLLBACK PREPARED 'left behind'")
     (hold,) = horizon.holds
     assert (hold.kind, hold.who) == ("prepared transaction", "'left behind' of metachat")
+    assert hold.of_users == hold.transactions
     assert horizon.held_s > 0
 
 
@@ -227,7 +228,7 @@ def test_a_slot_holds_dead_rows_and_is_counted_in_transactions(cluster):
         version = session.info.server_version
         session.execute("SELECT pg_drop_replication_slot('forgotten')")
     (hold,) = horizon.holds
-    assert (hold.kind, hold.who) == ("slot", "forgotten not in use")
+    assert (hold.kind, hold.who, hold.of_users) == ("slot", "forgotten not in use", None)
     assert horizon.replica_transactions >= 7
     assert (hold.since_s is not None) == (version >= 170000)
 
@@ -255,12 +256,12 @@ def test_a_standby_without_a_slot_holds_dead_rows(cluster):
 
 def test_a_role_that_sees_only_itself_knows_of_no_hold():
     with pytest.raises(MeasurementError, match="grant it pg_monitor"):
-        VacuumHorizons().parse(Result([[False, None, None, None, None]]), None)
+        VacuumHorizons().parse(Result([[False, None, None, None, None, None]]), None)
 
 
 def test_a_session_without_a_beginning_is_no_measurement():
     with pytest.raises(OutputError, match="session pid 1 has no beginning"):
-        VacuumHorizons().parse(Result([[True, "session", "pid 1", 5, None]]), None)
+        VacuumHorizons().parse(Result([[True, "session", "pid 1", 5, None, 5]]), None)
 
 
 @pytest.mark.parametrize("fact", [VacuumHorizons, TransactionAges])

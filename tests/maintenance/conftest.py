@@ -38,11 +38,12 @@ class Place:
     path: list[str] = field(default_factory=list)
     database: str = ""
     more: str = ""
+    name: str = "metachat"
 
     @property
     def inventory(self):
         path = self.folder / "inventory.toml"
-        where = f"host=127.0.0.1 port={self.server.port} dbname=metachat user=opsproof_monitor"
+        where = f"host=127.0.0.1 port={self.server.port} dbname={self.name} user=opsproof_monitor"
         limits = json.dumps(str(ROOT / "inventory" / "metachat.toml"))
         path.write_text(
             f'extends = {limits}\n[hosts.vps]\ntransport = "local://"\n'
@@ -259,6 +260,16 @@ def vectors(place, table):
     place.sql("CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200)")
     place.sql("COMMENT ON INDEX t.rows_vectors IS 'of the search'")
     return "t.rows_vectors"
+
+
+def declared(place, name="rows", **limits):
+    """The vector index of a table is declared, with limits of its own."""
+    said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
+    place.more = (
+        f'[hosts.vps.vector_indexes.{name}_vectors]\ndatabase = "metachat"\ntable = "t.{name}"\ncolumn = "embedding"\n'
+        f'method = "ivfflat"\noperator = "<=>"\nprobes = {4 if name == "kinds" else 1}\nbudget = "4s"\n{said}'
+    )
+    place.database = 'timeout = "5s"\n'
 
 
 def oid(place, name):

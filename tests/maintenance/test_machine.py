@@ -12,8 +12,8 @@ from opsproof.shell import Answer
 MIB, GIB = 2**20, 2**30
 SERVER = Server(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])
 IVFFLAT = Index(
-    1, "public", "vectors", "public", "rows", "ivfflat", 8, 9, 20000.0, True, False, False, 100, 1024, None, False,
-    False, "owner", True,
+    1, "public", "vectors", "public", "rows", "ivfflat", 8, 9, 20000.0, True, True, False, False, 100, 1024, None,
+    False, None, False, "owner", True,
 )  # fmt: skip
 HNSW = replace(IVFFLAT, method="hnsw", lists=None)
 BTREE = replace(IVFFLAT, method="btree", lists=None, dimensions=None)

@@ -1,16 +1,6 @@
 """What the checks flag is rebuilt and proven, and what is passed over is told."""
 
-from tests.maintenance.conftest import definition, left_by_a_killed_build, oid
-
-
-def declared(place, name="rows", **limits):
-    """The vector index of a table is declared, with limits of its own."""
-    said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
-    place.more = (
-        f'[hosts.vps.vector_indexes.{name}_vectors]\ndatabase = "metachat"\ntable = "t.{name}"\ncolumn = "embedding"\n'
-        f'method = "ivfflat"\noperator = "<=>"\nprobes = {4 if name == "kinds" else 1}\nbudget = "4s"\n{said}'
-    )
-    place.database = 'timeout = "5s"\n'
+from tests.maintenance.conftest import declared, definition, left_by_a_killed_build, oid
 
 
 def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(place, table):
@@ -64,7 +54,7 @@ def test_an_index_with_much_unused_room_is_rebuilt(place, table):
 
 def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeypatch):
     place.sql("ALTER TABLE t.rows ADD CONSTRAINT odd EXCLUDE (at WITH =) WHERE (at < 0)")
-    names = [("t", "odd"), ("pg_catalog", "pg_class_oid_index"), ("t", "rows_at")]
+    names = ["t.odd", "pg_catalog.pg_class_oid_index", "t.rows_at"]
     monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: dict.fromkeys(names, ""))
     before = oid(place, "t.rows_at")
     done = place.run("reindex", "--apply")
@@ -85,7 +75,7 @@ def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, v
         "CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
         "CREATE INDEX parts_vectors ON t.parts USING ivfflat (embedding vector_cosine_ops) WITH (lists = 50)"
     )
-    names = [("t", "parts_vectors"), ("t", "rows_vectors")]
+    names = ["t.parts_vectors", "t.rows_vectors"]
     monkeypatch.setattr("opsproof.maintenance.flagged.unsuited", lambda _: dict.fromkeys(names, ""))
     done = place.run("reindex", "--apply", "--retune")
     assert done.returncode == 5
@@ -99,7 +89,7 @@ def test_what_nobody_could_judge_is_no_success(place, vectors, monkeypatch):
         done = place.run("reindex", *more)
         assert done.returncode == 6
         assert "not judged: recall of rows_vectors: " in done.stderr
-    monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: {("t", "rows_at"): ""})
+    monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: {"t.rows_at": ""})
     before = oid(place, "t.rows_at")
     done = place.run("reindex", "--apply")
     assert done.returncode == 5

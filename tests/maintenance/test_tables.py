@@ -1,6 +1,7 @@
 """Dead rows go and statistics come, of what the checks flag and of what is named; nobody waits for it."""
 
 import time
+from contextlib import closing
 
 import pytest
 
@@ -84,6 +85,36 @@ def test_freezing_makes_transactions_young(place, table):
     assert place.value("SELECT age(relfrozenxid) FROM pg_class WHERE oid = 't.rows'::regclass") < 50
 
 
+def test_what_no_vacuum_here_can_freeze_is_told(place):
+    """Databases that nobody vacuums are as old as the server, and a temporary table as its session."""
+    place.database = "limits.transaction_age = { must = '< 1500' }\n"
+    with closing(place.connect()) as other:
+        other.execute("CREATE TEMPORARY TABLE passing (id text)")
+        ((space,),) = other.execute("SELECT pg_my_temp_schema()::regnamespace::text").fetchall()
+        place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 2000))
+        place.sql("VACUUM (FREEZE)")
+        for more in ((), ("--apply",)):
+            done = place.run("vacuum", "--freeze", *more)
+            assert done.returncode == 3
+            assert (
+                f"transactions are too old: temporary table {space}.passing, which only the session that" in done.stderr
+            )
+    done = place.run("vacuum", "--freeze")
+    assert done.returncode == 3
+    assert "database template0" in done.stderr
+    assert "passing" not in done.stderr
+
+
+def test_tables_are_frozen_and_what_is_old_all_the_same_is_told(place, table):
+    place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 2000))
+    place.sql("VACUUM (FREEZE) t.rows")
+    place.database = "limits.transaction_age = { must = '< 1500' }\n"
+    done = place.run("vacuum", "--apply", "--freeze")
+    assert done.returncode == 5
+    assert "vacuum pg_catalog.pg_class" in done.stdout
+    assert "transactions are still too old: " in done.stderr
+
+
 @pytest.mark.parametrize("action", ["vacuum", "analyze"])
 def test_who_maintains_the_table_is_waited_for_and_named(place, table, action):
     lock = "LOCK TABLE t.rows IN SHARE UPDATE EXCLUSIVE MODE"
@@ -119,13 +150,38 @@ def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
 
 
 def test_it_is_refused_while_a_slot_needs_the_dead_rows(place, worn):
+    """A standby has told what it needs, and is gone."""
+    place.database = "limits.replica_held = { must = '< 5' }\n"
+    place.sql("SELECT pg_create_physical_replication_slot('forgotten', true)")
+    try:
+        ((xid, start),) = place.sql(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_wal_lsn()::text"
+        )
+        with closing(place.connect(replication="true")) as standby:
+            standby.pgconn.exec_(f"START_REPLICATION SLOT forgotten PHYSICAL {start}".encode())
+            numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
+            standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
+            standby.pgconn.flush()
+            assert place.eventually(lambda: place.value("SELECT xmin IS NOT NULL FROM pg_replication_slots"))
+        assert place.eventually(lambda: not place.value("SELECT active FROM pg_replication_slots"))
+        place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 9))
+        done = place.run("vacuum", "--apply", "--table", worn)
+        assert done.returncode == 3
+        assert "slot forgotten not in use" in done.stderr
+    finally:
+        place.sql("SELECT pg_drop_replication_slot('forgotten')")
+
+
+def test_a_slot_that_needs_the_catalogs_alone_is_no_hindrance_elsewhere(place, worn):
     place.database = "limits.replica_held = { must = '< 5' }\n"
     place.server.data.joinpath("lab.conf").open("a").write("wal_level = logical\n")
     place.server._run("pg_ctl", "restart", "-D", str(place.server.data), "-l", str(place.server.log), "-w", "--silent")
     try:
         place.sql("SELECT pg_create_logical_replication_slot('forgotten', 'test_decoding')")
         place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 9))
-        done = place.run("vacuum", "--apply", "--table", worn)
+        place.do("vacuum", "--table", worn)
+        assert dead(place) == 0
+        done = place.run("vacuum", "--apply", "--table", "pg_catalog.pg_class")
         assert done.returncode == 3
         assert "slot forgotten not in use" in done.stderr
     finally:

@@ -238,12 +238,17 @@ class TransactionAges(SqlFact[ServerAges]):
 
 @dataclass(frozen=True)
 class Hold:
-    """What still needs row versions that are dead since; `since_s` is how long, where the server knows."""
+    """What still needs row versions that are dead since; `since_s` is how long, where the server knows.
+
+    `of_users` are the transactions since which it needs those of users' tables: None where it is those of the catalogs
+    alone, as for a slot of logical decoding.
+    """
 
     kind: str
     who: str
     transactions: int
     since_s: float | None
+    of_users: int | None = None
 
     def __str__(self) -> str:
         since = "for an unknown time" if self.since_s is None else f"for {show(self.since_s, 'seconds')}"
@@ -285,7 +290,7 @@ class VacuumHorizons(SqlFact[Horizon]):
             raise OutputError("the server does not say who holds what")
         if not all(everything for everything, *_ in rows):
             raise MeasurementError(BLIND)
-        holds = [Hold(kind, who, int(count), since) for _, kind, who, count, since in rows if kind is not None]
+        holds = [Hold(kind, who, int(count), *more) for _, kind, who, count, *more in rows if kind is not None]
         if timeless := [each for each in holds if each.since_s is None and each.kind not in ("slot", "standby")]:
             raise OutputError(f"{timeless[0].kind} {timeless[0].who} has no beginning")
         return Horizon(tuple(holds))

@@ -76,7 +76,7 @@ class Client:
         inside, passfile = bool(self.database.container), self.database.maintenance_passfile
         more = {"passfile": passfile} if passfile and not inside else {}
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        names = {"application_name": APPLICATION, "options": options}
+        names = {"application_name": APPLICATION, "client_encoding": "UTF8", "options": options}
         return as_role(self.database.dsn, self.user, inside=inside, **more, **names)
 
     def sql(self, script: str, timeout_s: float = 60.0, /, **values: str) -> Command:

@@ -7,11 +7,10 @@ from opsproof.facts.vector_indexes import VectorIndexes, VectorIndexState, Vecto
 from opsproof.history import History
 from opsproof.limits import Estimate
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.tables import Name, named
 from opsproof.nouns import VectorIndex
 
-Reasons = dict[Name, str]
-"""Why an index is to be rebuilt, by its schema and name."""
+Reasons = dict[str, str]
+"""Why an index is to be rebuilt, by its whole name."""
 
 
 def broken(action: Maintaining) -> Reasons:
@@ -20,17 +19,17 @@ def broken(action: Maintaining) -> Reasons:
     Raises:
         MeasurementError: that cannot be told.
     """
-    return {named(each.name): "not valid" for each in action.session.measure(InvalidIndexes()).rebuildable}
+    return {each.name: "not valid" for each in action.session.measure(InvalidIndexes()).rebuildable}
 
 
-def still_broken(action: Maintaining, names: set[Name]) -> list[str]:
+def still_broken(action: Maintaining, names: set[str]) -> list[str]:
     """What is to be said against those among `names` that are not valid, partitioned ones too.
 
     Raises:
         MeasurementError: that cannot be told.
     """
     found = action.session.measure(InvalidIndexes()).invalid
-    return [f"{each.name} is not valid: {each.about}" for each in found if named(each.name) in names]
+    return [f"{each.name} is not valid: {each.about}" for each in found if each.name in names]
 
 
 def bloated(action: Maintaining) -> Reasons:
@@ -45,7 +44,7 @@ def bloated(action: Maintaining) -> Reasons:
         if each.share is None:
             action.not_judge(str(each))
         elif action.is_off("index_bloat", each.share):
-            found[named(each.space.name)] = f"{each.share:.0f} % of it unused"
+            found[each.space.name] = f"{each.share:.0f} % of it unused"
     return found
 
 
@@ -59,7 +58,7 @@ def vectors(action: Maintaining, history: History) -> Reasons:
     for name, declared in _declared(action).items():
         why = [*_state(action, history, name, declared), *_recall_if_known(action, name, declared)]
         if why:
-            found[named(declared.qualified(name))] = ", ".join(why)
+            found[declared.qualified(name)] = ", ".join(why)
     return found
 
 
@@ -72,15 +71,23 @@ def unsuited(action: Maintaining) -> Reasons:
     found: Reasons = {}
     for name, declared in _declared(action).items():
         state = _seen(action, name, declared) if declared.method == "ivfflat" else None
-        if state and action.is_off("vector_lists", state.lists_ratio, declared):
-            found[named(declared.qualified(name))] = f"{state.lists} lists for {state.rows} rows"
+        if state and _has_other_lists(action, state, declared):
+            found[declared.qualified(name)] = f"{state.lists} lists for {state.rows} rows"
     return found
 
 
-def _declared(action: Maintaining, names: set[Name] | None = None) -> dict[str, VectorIndex]:
+def _has_other_lists(action: Maintaining, state: VectorIndexState, declared: VectorIndex) -> bool:
+    try:
+        return action.is_off("vector_lists", state.lists_ratio, declared)
+    except MeasurementError as error:
+        action.not_judge(f"lists of {state.name}: {error}")
+        return False
+
+
+def _declared(action: Maintaining, names: set[str] | None = None) -> dict[str, VectorIndex]:
     declared = action.host.vector_indexes
     here = {name: each for name, each in declared.items() if each.database == action.session.client.name}
-    return {name: each for name, each in here.items() if names is None or named(each.qualified(name)) in names}
+    return {name: each for name, each in here.items() if names is None or each.qualified(name) in names}
 
 
 def _state(action: Maintaining, history: History, name: str, declared: VectorIndex) -> list[str]:
@@ -120,12 +127,33 @@ def _recall_if_known(action: Maintaining, name: str, declared: VectorIndex) -> l
 
 
 def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
-    found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
-    action.measured["recall_percent"] = round(found, 1)
+    found = _found_percent(action, name, declared)
     return [f"recall {found:.1f} %"] if action.is_off("vector_recall", found, declared) else []
 
 
-def recalls(action: Maintaining, names: set[Name]) -> list[str]:
+def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> float:
+    found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
+    action.measured["recall_percent"] = round(found, 1)
+    return found
+
+
+def unbearable(action: Maintaining, index: str) -> str:
+    """What is to be said against an index that has become another one; nothing where its recall fails no limit.
+
+    Raises:
+        InventoryError: there is no limit for it.
+    """
+    for name, declared in _declared(action, {index}).items():
+        try:
+            judged = action.limit("vector_recall", declared).judge(_found_percent(action, name, declared))
+        except MeasurementError as error:
+            return f"its recall cannot be measured: {error}"
+        if judged.verdict == "failed":
+            return judged.sentence
+    return ""
+
+
+def recalls(action: Maintaining, names: set[str]) -> list[str]:
     """What is to be said against the recall of those indexes among `names` that are declared.
 
     Raises:
@@ -136,7 +164,7 @@ def recalls(action: Maintaining, names: set[Name]) -> list[str]:
     return [f"{name}: {why}" for name, each in declared.items() for why in _recall(action, name, each)]
 
 
-def require_limits(action: Maintaining, names: set[Name]) -> None:
+def require_limits(action: Maintaining, names: set[str]) -> None:
     """Says no where `recalls` could not be judged.
 
     Raises:

@@ -1,12 +1,13 @@
--- The indexes whose names are in `names`, a list of [schema, index], as one line of JSON: partitioned ones by their leaves;
--- and those anywhere in the database that have a name of `ours`.
+-- The indexes whose names are in `names`, a list of "schema.index", as one line of JSON: partitioned ones by their leaves;
+-- and those anywhere in the database that have a name of `ours`. Names may have dots of their own, so that they are
+-- compared whole; `several` are those that more than one index has.
 SET search_path = pg_catalog;
-WITH wanted AS (
-    SELECT ord, each ->> 0 AS schema, each ->> 1 AS name FROM json_array_elements(:'names') WITH ORDINALITY t (each, ord)),
+WITH named AS (
+    SELECT c.oid, relkind, nspname || '.' || relname AS called
+      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('i', 'I')),
 found AS (
-    SELECT ord, schema, name, c.oid, relkind
-      FROM wanted LEFT JOIN pg_namespace ON nspname = schema
-      LEFT JOIN pg_class c ON relnamespace = pg_namespace.oid AND relname = name AND relkind IN ('i', 'I')),
+    SELECT ord, name, oid, relkind
+      FROM json_array_elements_text(:'names') WITH ORDINALITY t (name, ord) LEFT JOIN named ON called = name),
 chosen AS (
     SELECT min(ord) AS ord, relid FROM (
         SELECT ord, oid AS relid FROM found WHERE relkind = 'i'
@@ -26,14 +27,19 @@ built AS (
        AND mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                     'AccessExclusiveLock'))
 SELECT json_build_object(
-    'missing', coalesce((SELECT json_agg(json_build_array(schema, name)) FROM found WHERE oid IS NULL), '[]'),
+    'missing', coalesce((SELECT json_agg(name) FROM found WHERE oid IS NULL), '[]'),
+    'several', coalesce((SELECT json_agg(name) FROM (SELECT name FROM found GROUP BY ord, name HAVING count(*) > 1) more),
+                        '[]'),
     'indexes', coalesce((
         SELECT json_agg(json_build_object(
                    'oid', indexrelid::bigint, 'schema', n.nspname, 'name', k.relname,
                    'table_schema', tn.nspname, 'table', t.relname, 'method', amname,
                    'bytes', coalesce(pg_relation_size(indexrelid), 0),
                    'table_bytes', coalesce(pg_table_size(indrelid), 0),
-                   'rows', greatest(t.reltuples, pg_stat_get_live_tuples(t.oid)), 'valid', indisvalid AND indisready AND indislive,
+                   'rows', greatest(t.reltuples, pg_stat_get_live_tuples(t.oid)),
+                   'agreed', 2 * least(t.reltuples, pg_stat_get_live_tuples(t.oid))
+                             >= greatest(t.reltuples, pg_stat_get_live_tuples(t.oid)),
+                   'valid', indisvalid AND indisready AND indislive,
                    'exclusion', indisexclusion, 'attached', k.relispartition,
                    'lists', CASE WHEN amname = 'ivfflat' THEN coalesce((
                        SELECT option_value::int FROM pg_options_to_table(k.reloptions) WHERE option_name = 'lists'), 100) END,
@@ -41,6 +47,9 @@ SELECT json_build_object(
                        SELECT max(atttypmod) FROM pg_attribute WHERE attrelid = indexrelid) END,
                    'folder', nullif(pg_tablespace_location(k.reltablespace), ''),
                    'ours', ours,
+                   'heir', (SELECT h.relname FROM pg_class h JOIN pg_index hi ON hi.indexrelid = h.oid
+                             WHERE k.relname = 'opsproof_retired_' || h.oid AND h.oid <> k.indexrelid
+                               AND h.relnamespace = k.relnamespace AND hi.indrelid = k.indrelid AND k.indisvalid),
                    'building', indexrelid IN (SELECT oid FROM built) OR indrelid IN (SELECT oid FROM built),
                    'owner', pg_get_userbyid(k.relowner),
                    'owned', has_schema_privilege(n.oid, 'USAGE') AND pg_has_role(k.relowner, 'USAGE'))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from opsproof.action import Work
-from opsproof.errors import MeasurementError
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.session import Server
@@ -73,7 +72,7 @@ def machine(work: Work, client: Client) -> Machine:
     """
     if not client.sees_server:
         return Machine()
-    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), _room(client, "/dev/shm")]  # noqa: S108
+    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), room(client, "/dev/shm")]  # noqa: S108
     questions += [client.program("cat", path) for path in _LIMITS] if client.database.container else []
     nproc, memory, shared, *limits = work.ask(*questions)
     lines = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
@@ -82,25 +81,19 @@ def machine(work: Work, client: Client) -> Machine:
     return Machine(
         processors=int(nproc.require("nproc").stdout),
         available_bytes=min([available, *bounds]),
-        shared_bytes=_free(shared),
+        shared_bytes=free(shared),
     )
 
 
-def free_bytes(work: Work, client: Client, folder: str | None) -> int:
-    """Bytes that are free where the server keeps a folder.
-
-    Raises:
-        MeasurementError: that cannot be told.
-    """
-    if not client.sees_server or folder is None:
-        raise MeasurementError(f"the disk of {client.name} cannot be seen from {client.host.name}")
-    (answer,) = work.ask(_room(client, folder))
-    return _free(answer)
-
-
-def _room(client: Client, folder: str) -> Command:
+def room(client: Client, folder: str) -> Command:
+    """Tells how many bytes are free where the server keeps a folder."""
     return client.program("df", "--block-size=1", "--output=avail", "--", folder)
 
 
-def _free(answer: Answer) -> int:
+def free(answer: Answer) -> int:
+    """The bytes that `room` told.
+
+    Raises:
+        MeasurementError: it told none.
+    """
     return int(answer.require("df").stdout.split()[-1])

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from opsproof.errors import OpsproofError, Refused
+from opsproof.errors import InventoryError, OpsproofError, StepFailed
 from opsproof.maintenance import indexes
 from opsproof.maintenance.client import text
 from opsproof.maintenance.indexes import RETIRED, RETUNE, Index
-from opsproof.maintenance.machine import Machine, free_bytes
+from opsproof.maintenance.machine import Machine
+from opsproof.maintenance.room import Room
 from opsproof.maintenance.session import LOCK_S, Server, Session
-from opsproof.quantities import show
 
-MARGIN = 1.2
-"""Room for so many times what is written must be free."""
 SWEEP_S = 3.0
 """How long cleaning up after a failure waits for others; the next run does it where that is not enough."""
 
@@ -32,19 +30,14 @@ class Builder:
     def _patience(self) -> str:
         return f"{max(1, self.session.wait_s * 1000):.0f}ms"
 
-    def require_room(self, index: Index) -> None:
-        """Says no where there is no room for a second one beside it, and for sorting what does not fit into memory.
+    def lack(self, index: Index, room: Room) -> str:
+        """Where there is no room to build it, and to sort what does not fit into memory; empty where there is.
 
         Raises:
-            Refused: there is not.
             MeasurementError: that cannot be told.
         """
         memory = int(self.settings(index).get("maintenance_work_mem", "0kB").removesuffix("kB")) * 1024
-        sorted_bytes = index.expected_bytes if index.expected_bytes > memory else 0
-        needed = MARGIN * (index.expected_bytes + sorted_bytes)
-        free = free_bytes(self.session.work, self.session.client, index.folder or self.server.folder)
-        if free < needed:
-            raise Refused(f"{index} needs {show(needed, 'bytes')} to be built, and {show(free, 'bytes')} are free")
+        return room.lack(index, index.expected_bytes if index.expected_bytes > memory else 0)
 
     def rebuild(self, index: Index) -> None:
         """Builds it anew, beside itself.
@@ -65,6 +58,8 @@ class Builder:
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
         settings = {"lock_timeout": self._patience, **self.settings(index)}
+        if lack := self.lack(index, Room(self.session, self.server)):  # what was to be dropped first may still be there
+            raise StepFailed(f"{index} {lack}")
         try:
             self.session.do(f"{verb} {index}", script, settings, schema=index.schema, name=index.name, **values)
         except BaseException:
@@ -76,7 +71,7 @@ class Builder:
         patient = Builder(replace(self.session, wait_s=SWEEP_S), self.server, self.machine)
         try:
             for each in indexes.look(self.session, []).left:
-                if each.place[0] == index.place[0]:
+                if each.place[0] == index.place[0] and not each.heir:
                     patient.drop(each)
         except OpsproofError as error:
             self.session.work.say(f"     what the build left is still there, for the next run to drop: {error}")
@@ -87,9 +82,36 @@ class Builder:
         Raises:
             StepFailed: the index has it still.
         """
-        values = {"oid": str(index.oid), "replacement": replacement(index), "retired": retired(index)}
+        self._exchange(index, replacement(index), RETIRED)
+
+    def _exchange(self, index: Index, other: str, prefix: str) -> None:
+        values = {"oid": str(index.oid), "other": other, "prefix": prefix}
         script, settings = text("retune_swap.sql"), {"lock_timeout": f"{LOCK_S}s"}
         self.session.do(f"swap {index}", script, settings, schema=index.schema, name=index.name, **values)
+
+    def exchanged(self, name: str) -> tuple[Index, Index | None]:
+        """The index that has a name now, and the one that had it before `swap`, if that is still there.
+
+        Raises:
+            StepFailed: none has the name.
+            MeasurementError: they cannot be seen.
+        """
+        try:
+            found = indexes.every(self.session, [name])
+        except InventoryError as error:
+            raise StepFailed(str(error)) from error
+        (heir,) = [each for each in found if str(each) == name]
+        before = [each for each in found if (each.schema, each.name) == (heir.schema, f"{RETIRED}{heir.oid}")]
+        return heir, before[0] if before else None
+
+    def take_back(self, heir: Index, before: Index) -> None:
+        """Gives an index its name again, and drops the one that took it.
+
+        Raises:
+            StepFailed: one of the two was not done; the next run knows which.
+        """
+        self._exchange(heir, before.name, RETUNE)
+        self._drop(heir.schema, replacement(before))
 
     def drop(self, index: Index) -> None:
         """Drops an index.
@@ -99,14 +121,6 @@ class Builder:
         """
         self._drop(index.schema, index.name)
 
-    def drop_retired(self, index: Index) -> None:
-        """Drops what an index was before its replacement took its name.
-
-        Raises:
-            StepFailed: it is still there.
-        """
-        self._drop(index.schema, retired(index))
-
     def _drop(self, schema: str, name: str) -> None:
         script = 'DROP INDEX CONCURRENTLY IF EXISTS :"schema".:"name";'
         settings = {"lock_timeout": self._patience}
@@ -115,9 +129,4 @@ class Builder:
 
 def replacement(index: Index) -> str:
     """The name of the index that is to take its place."""
-    return RETUNE.format(oid=index.oid)
-
-
-def retired(index: Index) -> str:
-    """Its name once another one has taken its place."""
-    return RETIRED.format(oid=index.oid)
+    return f"{RETUNE}{index.oid}"

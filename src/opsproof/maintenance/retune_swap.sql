@@ -1,12 +1,14 @@
--- Gives the index called `replacement` the name of the one with the number `oid`, and that one the name `retired`.
--- Renaming an index keeps nobody from reading or writing its table.
+-- Gives the index called `other` the name of the one with the number `oid`, and that one a name of `prefix` and the number
+-- of the other. Renaming an index keeps nobody from reading or writing its table.
 BEGIN;
-SELECT count(*) = 1 AS there FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
- WHERE c.oid = :oid AND nspname = :'schema' AND relname = :'name'
+SELECT count(*) = 1 AS there, min(:'prefix' || other.oid) AS away
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_class other ON other.relnamespace = n.oid AND other.relname = :'other'
+ WHERE c.oid = :oid AND nspname = :'schema' AND c.relname = :'name'
 \gset
 \if :there
-ALTER INDEX :"schema".:"name" RENAME TO :"retired";
-ALTER INDEX :"schema".:"replacement" RENAME TO :"name";
+ALTER INDEX :"schema".:"name" RENAME TO :"away";
+ALTER INDEX :"schema".:"other" RENAME TO :"name";
 SELECT pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', :'schema', :'name', said)
   FROM pg_catalog.obj_description(:oid, 'pg_class') said WHERE said IS NOT NULL
 \gexec

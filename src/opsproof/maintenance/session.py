@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from opsproof.action import Work
 from opsproof.action.patience import patiently
 from opsproof.backup import progress as course
-from opsproof.errors import MeasurementError, OpsproofError, Refused, StepFailed
+from opsproof.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
 from opsproof.fact import SqlFact, SqlNounFact
 from opsproof.maintenance import progress
 from opsproof.maintenance.client import (
@@ -109,15 +109,19 @@ class Session:
         (answer,) = self.work.ask(self.client.sql(text(script), application=APPLICATION, **values))
         return told(answer)
 
-    def ask_by_name(self, script: str, names: Iterable[tuple[str, str]]) -> list[Any]:
+    def ask_by_name(self, script: str, names: Iterable[str]) -> list[Any]:
         """What one of our scripts tells of `names`, which it is given as a list in JSON, some of them at a time.
 
         Raises:
+            InventoryError: several may be meant by one.
             MeasurementError: it tells nothing.
         """
         wanted = list(names)
         batches = [wanted[first : first + NAMES] for first in range(0, len(wanted), NAMES)] or [[]]
-        return [self.ask(script, names=json.dumps(each)) for each in batches]
+        parts = [self.ask(script, names=json.dumps(each)) for each in batches]
+        if several := [name for part in parts for name in part["several"]]:
+            raise InventoryError(f"several of {self.client.name} are called {', '.join(several)}: rename one of them")
+        return parts
 
     def measure(self, fact: SqlFact[T]) -> T:
         """A fact of the checks, asked by the same query, as the maintenance role.

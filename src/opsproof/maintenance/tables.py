@@ -17,8 +17,8 @@ class Table:
     """A table: a `root` is a partitioned one, which holds no row.
 
     `within` says that one that was asked for, and that the role may maintain, is its root. `vacuumed` and
-    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `may` says whether
-    the role may maintain it.
+    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `catalog` says that
+    logical decoding reads it, as it does the server's own; `may` says whether the role may maintain it.
     """
 
     schema: str
@@ -31,13 +31,9 @@ class Table:
     analyzed: float | None
     age: int
     multixacts: int
+    catalog: bool
     owner: str
     may: bool
-
-    @property
-    def key(self) -> Name:
-        """Its schema and name."""
-        return self.schema, self.name
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -81,18 +77,23 @@ def named(word: str) -> Name:
     return (schema, name) if dot else ("public", schema)
 
 
-def look(session: Session, names: Iterable[Name] | Literal["users", "all"]) -> Tables:
-    """The tables called `names`, as they are now; or those of users, or those of the server too.
+def in_full(word: str) -> str:
+    """The whole name that a word of the command line means, as facts tell names: in public where it names no schema."""
+    return word if "." in word else f"public.{word}"
+
+
+def look(session: Session, names: Iterable[str] | Literal["users", "all"]) -> Tables:
+    """The tables called `names`, in full, as they are now; or those of users, or those of the server too.
 
     Raises:
-        InventoryError: one is not there.
+        InventoryError: one is not there, or several may be meant.
         MeasurementError: they cannot be seen.
     """
     if isinstance(names, str):
         parts = [session.ask("tables.sql", names=json.dumps(names))]
     else:
         parts = session.ask_by_name("tables.sql", names)
-    if missing := [".".join(each) for part in parts for each in part["missing"]]:
+    if missing := [name for part in parts for name in part["missing"]]:
         raise InventoryError(f"no table of {session.client.name} is called {_few(missing)}")
     found = {(each["schema"], each["name"]): Table(**each) for part in parts for each in part["tables"]}
     return Tables(tuple(found.values()), float(parts[0]["now"]))

@@ -1,19 +1,19 @@
--- The tables whose names are in `names`, a list of [schema, table], as one line of JSON: partitioned ones by their leaves.
+-- The tables whose names are in `names`, a list of "schema.table", as one line of JSON: partitioned ones by their leaves.
+-- Names may have dots of their own, so that they are compared whole; `several` are those that more than one table has.
 -- Instead of a list, "users" are all tables but the server's own, and "all" are those too.
 -- Times are in seconds since 1970, ages in transactions and multixacts.
 SET search_path = pg_catalog;
-WITH wanted AS (
-    SELECT ord, each ->> 0 AS schema, each ->> 1 AS name
-      FROM json_array_elements(CASE json_typeof(:'names') WHEN 'array' THEN :'names'::json ELSE '[]' END)
-           WITH ORDINALITY t (each, ord)
-    UNION ALL
-    SELECT 1, nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-     WHERE relkind IN ('r', 'm', 'p') AND relpersistence <> 't' AND json_typeof(:'names') = 'string'
-       AND (:'names'::json #>> '{}' = 'all' OR nspname !~ '^pg_' AND nspname <> 'information_schema')),
+WITH named AS (
+    SELECT c.oid, relkind, relpersistence, nspname, nspname || '.' || relname AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'm', 'p', 't')),
 found AS (
-    SELECT ord, schema, name, c.oid, relkind
-      FROM wanted LEFT JOIN pg_namespace ON nspname = schema
-      LEFT JOIN pg_class c ON relnamespace = pg_namespace.oid AND relname = name AND relkind IN ('r', 'm', 'p', 't')),
+    SELECT ord, asked AS name, oid, relkind
+      FROM json_array_elements_text(CASE json_typeof(:'names') WHEN 'array' THEN :'names'::json ELSE '[]' END)
+           WITH ORDINALITY t (asked, ord) LEFT JOIN named ON name = asked
+    UNION ALL
+    SELECT NULL, name, oid, relkind FROM named
+     WHERE relkind <> 't' AND relpersistence <> 't' AND json_typeof(:'names') = 'string'
+       AND (:'names'::json #>> '{}' = 'all' OR nspname !~ '^pg_' AND nspname <> 'information_schema')),
 tables AS (
     SELECT min(ord) AS ord, relid, array_agg(root) AS roots FROM (
         SELECT ord, oid AS relid, NULL::oid AS root FROM found WHERE oid IS NOT NULL
@@ -27,7 +27,9 @@ permitted AS (
                    THEN has_table_privilege(oid, 'MAINTAIN') ELSE false END) AS may
       FROM tables JOIN pg_class ON oid = relid)
 SELECT json_build_object(
-    'missing', coalesce((SELECT json_agg(json_build_array(schema, name)) FROM found WHERE oid IS NULL), '[]'),
+    'missing', coalesce((SELECT json_agg(name) FROM found WHERE oid IS NULL), '[]'),
+    'several', coalesce((SELECT json_agg(name) FROM (SELECT name FROM found WHERE ord IS NOT NULL
+                                                      GROUP BY ord, name HAVING count(*) > 1) more), '[]'),
     'tables', coalesce((
         SELECT json_agg(json_build_object(
                    'schema', nspname, 'name', c.relname, 'root', c.relkind = 'p',
@@ -39,6 +41,9 @@ SELECT json_build_object(
                                                         WHERE t.oid = c.reltoastrelid)),
                    'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
                                                                   WHERE t.oid = c.reltoastrelid)),
+                   'catalog', c.oid::bigint < 12000 OR EXISTS (  -- what initdb makes: FirstUnpinnedObjectId
+                       SELECT FROM pg_options_to_table(c.reloptions)
+                        WHERE option_name = 'user_catalog_table' AND option_value::boolean),
                    'owner', pg_get_userbyid(relowner),
                    'may', may)
                ORDER BY ord, nspname, c.relname)

@@ -9,7 +9,7 @@ from opsproof.errors import NotRepaired, Refused
 from opsproof.maintenance import tables
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.session import until
-from opsproof.maintenance.tables import Name, Table, Tables
+from opsproof.maintenance.tables import Table, Tables
 
 QUEUE_S = 3
 """Longer than deadlock_timeout, after which the server sends away an autovacuum that is in the way."""
@@ -33,7 +33,7 @@ class TablesAction(Maintaining):
         parser.add_argument("--all", action="store_true", help="all tables but the server's own")
 
     @abstractmethod
-    def flagged(self) -> list[Name]:
+    def flagged(self) -> list[str]:
         """The tables that the checks would flag.
 
         Raises:
@@ -48,7 +48,7 @@ class TablesAction(Maintaining):
             MeasurementError: they cannot be seen.
         """
         self.require_sight()
-        names = map(tables.named, self.options.table or ())
+        names = map(tables.in_full, self.options.table or ())
         found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
         denied = found.denied(self.session.client.user)
         if not denied or self.options.table or not found.permitted.every:
@@ -84,14 +84,14 @@ class TablesAction(Maintaining):
         until(lambda: not self._undone(), SEEN_WITHIN_S)
         if undone := self._undone():
             raise NotRepaired(f"not {self.mark}: {', '.join(map(str, undone[:5]))}")
-        names = {each.key for each in self.found.every}
-        if left := [".".join(each) for each in self.flagged() if each in names]:
+        names = {str(each) for each in self.found.every}
+        if left := [each for each in self.flagged() if each in names]:
             raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
         self.require_all()
 
     def _undone(self) -> list[Table]:
         """A partitioned table holds nothing to be vacuumed."""
-        names = {each.key for each in self.found.every}
+        names = {str(each) for each in self.found.every}
         now = tables.look(self.session, "users" if self.options.all else names).every
         marks = [(each, each.analyzed if each.root else getattr(each, self.mark)) for each in now]
-        return [each for each, mark in marks if each.key in names and (mark or 0) < self.found.now]
+        return [each for each, mark in marks if str(each) in names and (mark or 0) < self.found.now]

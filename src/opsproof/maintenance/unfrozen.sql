@@ -1,0 +1,14 @@
+-- What keeps transactions old that no VACUUM here can freeze, as one line of JSON: temporary tables, which only their own
+-- sessions can, and other databases. Ages are in transactions and multixacts.
+SET search_path = pg_catalog;
+SELECT coalesce(json_agg(json_build_object('who', who, 'age', age, 'multixacts', multixacts) ORDER BY ord, age DESC), '[]')
+  FROM (
+    SELECT 1 AS ord, format('temporary table %s.%s, which only the session that %s is of can freeze or drop', nspname,
+                            c.relname, nspname) AS who,
+           greatest(age(c.relfrozenxid), age(t.relfrozenxid)) AS age,
+           greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) AS multixacts
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+     WHERE c.relpersistence = 't' AND c.relkind = 'r'
+    UNION ALL
+    SELECT 2, format('database %s', datname), age(datfrozenxid), mxid_age(datminmxid)
+      FROM pg_database WHERE datname <> current_database()) old;
