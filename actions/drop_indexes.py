@@ -15,7 +15,7 @@ from opsproof.errors import InventoryError
 from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes
 from opsproof.history import History
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.tables import named
+from opsproof.maintenance.tables import in_full
 
 
 class DropIndexes(Maintaining):
@@ -34,7 +34,7 @@ class DropIndexes(Maintaining):
     def plan(self) -> list[Step]:
         """Those that another one makes superfluous first."""
         superfluous = {each.name: each for each in self.session.measure(RedundantIndexes())}
-        idle, wanted = self._unused(), [".".join(named(each)) for each in self.options.index or ()]
+        idle, wanted = self._unused(), list(map(in_full, self.options.index or ()))
         found = _together(superfluous, {name: why for name, why in idle.items() if name in (wanted or idle)})
         if unknown := [each for each in wanted if each not in found]:
             raise InventoryError(f"--index: {', '.join(unknown)}: neither unused nor superfluous")
