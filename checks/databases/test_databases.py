@@ -6,6 +6,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 @pytest.mark.weekly
+@pytest.mark.monthly
 def test_database_accepts_connections(database_receptions, database):
     """Out of slots, starting up or gone: the server's own words say which."""
     refusal = database_receptions[database].refusal

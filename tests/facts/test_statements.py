@@ -44,7 +44,7 @@ def test_statements_called_often_are_told_without_their_values(recorded_statemen
 def test_what_opsproof_asks_itself_does_not_count(recorded_statements, postgres):
     for _ in range(25):
         recorded_statements.execute("SELECT count(*) FROM pg_stat_activity")
-    with pytest.raises(MeasurementError, match="no statement was called 20 times since .* was reset just now"):
+    with pytest.raises(MeasurementError, match=r"no statement was called 20 times since .* was reset just now"):
         found(postgres, Statements)
 
 
