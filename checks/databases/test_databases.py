@@ -6,6 +6,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 @pytest.mark.weekly
+@pytest.mark.monthly
 def test_database_accepts_connections(database_receptions, database):
     """Out of slots, starting up or gone: the server's own words say which."""
     refusal = database_receptions[database].refusal
@@ -21,5 +22,5 @@ def test_query_is_answered_quickly(database_receptions, database, allowed):
 def test_connections_are_left(database_connections, database, allowed, evidence):
     """When none is left, the API answers errors; look for sessions idle in transaction."""
     use = database_connections[database]
-    evidence("connections by state", [f"{count} {state}" for state, count in sorted(use.by_state.items())])
+    evidence("connections by limit and by state", use.evidence)
     assert use.used in allowed.connections_used

@@ -22,9 +22,9 @@ def test_standbys_keep_up(standbys, database, allowed, evidence):
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT * FROM pg_stat_archiver")
-def test_log_is_archived(wal_archiver, database, host, evidence):
+def test_log_is_archived(wal_archiver, database, host, allowed, evidence):
     """Where archiving fails, no point in time after it can be restored, and the log fills the disk."""
     archiver = wal_archiver[database]
     evidence("archiver", archiver.evidence)
     assert archiver.on or not host.databases[database].archived, "archive_mode is off"
-    assert not (archiver.on and archiver.fails), f"archiving of {archiver.file} fails"
+    assert archiver.delay_s in allowed.archive_delay

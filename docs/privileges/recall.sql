@@ -41,7 +41,7 @@ $$;
 -- the plan that it gets, and how many there are by comparison with every row; the row itself is no neighbour of its own.
 -- One pass over the table compares many rows. No pass begins that would end after `budget_s` seconds, by the time of
 -- the one before. With a `filter_name`, neighbours are those with the same value in that column. Where the plan does
--- not go through the index, nothing is compared.
+-- not go through the index, nothing is compared. Without a row to search for there is no plan: `indexes` is null.
 CREATE OR REPLACE FUNCTION opsproof.vector_recall(
     schema_name text, table_name text, index_name text, column_name text, distance text, neighbours integer,
     setting_name text, setting text, filter_name text, samples integer, budget_s double precision
@@ -83,7 +83,7 @@ DECLARE
     materialising CONSTANT text := current_setting('enable_material');
     scanning CONSTANT text := current_setting('enable_seqscan');
     plan jsonb;
-    used jsonb := '[]';
+    used jsonb;
     comparison_plan jsonb;
     size integer := 8;
     batch timestamptz;

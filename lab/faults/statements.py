@@ -105,10 +105,10 @@ def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_temporary_files_are_small",))
 def temporary_files(lab: Lab) -> Iterator[None]:
-    """A query sorts more than its memory holds."""
+    """A query keeps more than its memory holds, by a thousand times and more."""
     with lab.connect() as admin:
-        admin.execute("SET work_mem = '64kB'")
-        admin.execute("SELECT count(*) FROM (SELECT n FROM generate_series(1, 5000000) n ORDER BY -n OFFSET 1) s")
+        kept = "SELECT repeat('x', 10000) || n FROM generate_series(1, 120000) n"
+        admin.execute(f"WITH kept AS MATERIALIZED ({kept}) SELECT count(*) FROM kept".encode())
     yield
 
 

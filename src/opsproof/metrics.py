@@ -45,7 +45,9 @@ METRICS: dict[str, Metric] = {
     "load_per_core": Metric("load per core", "count", "Five-minute load average by processor"),
     "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
-    "connections_used": Metric("connections used", "percent", "Share of the connections left for users"),
+    "connections_used": Metric(
+        "connections used", "percent", "Share of the connections that may be, of the server, a role or the database"
+    ),
     "indexes_invalid": Metric("invalid indexes", "count", "Indexes that no query can use, while nobody builds them"),
     "indexes_left_over": Metric("indexes left over", "count", "What rebuilding left behind when it was cut off"),
     "indexes_redundant": Metric("superfluous indexes", "count", "Indexes that another one makes superfluous"),

@@ -65,11 +65,11 @@ def bloats(cluster):
 
 
 def truth(cluster, bloat):
-    """The exact share of dead and free bytes, but for what the fill factor keeps free."""
+    """The exact share that a rewrite would give back, which keeps free what the fill factor says."""
     query = "SELECT dead_tuple_percent + free_percent FROM pgstattuple(%s::oid::regclass)"
     with cluster.connect() as connection:
         ((unused,),) = connection.execute(query, [bloat.space.oid])
-    return max(0.0, unused - 100 * (1 - bloat.space.fillfactor))
+    return max(0.0, 100 * (1 - (1 - unused / 100) / bloat.space.fillfactor))
 
 
 @pytest.fixture
@@ -127,6 +127,48 @@ def test_what_a_wide_row_leaves_of_its_page_is_no_bloat(cluster, made, bloats, h
     with cluster.connect() as connection:
         ((after,),) = connection.execute("SELECT pg_relation_size('t')")
     assert before.share == pytest.approx(100 * (1 - after / before.space.size_bytes), abs=POINTS)
+
+
+LOOSE = [
+    f"CREATE TABLE t WITH (autovacuum_enabled = off, fillfactor = 50) AS {NUMBERS.format(30000)}",
+    "CREATE UNIQUE INDEX t_id ON t (id) WITH (fillfactor = 50)",
+]
+
+
+@pytest.mark.parametrize("kind", ["tables", "indexes"])
+@pytest.mark.parametrize(("harm", "share"), [([], 0), ([MOST, "VACUUM (ANALYZE) t"], 69)])
+def test_a_low_fill_factor_hides_no_bloat(made, bloats, kind, harm, share):
+    made(LOOSE, harm)
+    assert [each.share for each in bloats(kind)] == [pytest.approx(share, abs=POINTS)]
+
+
+WIDE = "SELECT n AS id, repeat(md5(n::text), 22) AS body FROM generate_series(1, 30000) n"
+UNSURE = {
+    "compressed": [f"CREATE TABLE t {OFF} AS {WIDE}", "CREATE INDEX t_body ON t (body)"],
+    "partial": [*MANY, "CREATE UNIQUE INDEX t_some ON t (id) WHERE note < '8'"],
+    "compressed and padded": [
+        f"CREATE TABLE t {OFF} AS SELECT id, left(body, CASE id % 3 WHEN 0 THEN 700 ELSE 9 END) AS b FROM ({WIDE}) w",
+        "CREATE INDEX t_b ON t (b)",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", UNSURE)
+@pytest.mark.parametrize("harm", [[], [MOST, "VACUUM (ANALYZE) t"]], ids=["sound", "bloated"])
+def test_an_index_whose_estimate_would_be_too_low_is_measured(cluster, made, bloats, kind, harm):
+    made(UNSURE[kind], harm)
+    (each,) = bloats("indexes")
+    assert each.how == "measured"
+    assert each.share == pytest.approx(truth(cluster, each), abs=POINTS)
+
+
+def test_a_table_that_is_no_heap_hides_no_other(cluster, made, bloats):
+    cluster.run("CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler")
+    try:
+        made([*PLAIN, "CREATE TABLE t2 USING other AS SELECT * FROM t"], [HALF])
+        assert [(each.space.name, each.how) for each in bloats("tables")] == [("public.t", "measured")]
+    finally:
+        cluster.run("DROP ACCESS METHOD other CASCADE")
 
 
 def test_an_index_that_is_not_valid_is_passed_over(cluster, made, bloats):

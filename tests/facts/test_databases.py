@@ -1,5 +1,8 @@
+from contextlib import ExitStack
+
 import pytest
 
+from lab.faults.fault import wait_until
 from opsproof.database import Result, ask
 from opsproof.errors import DatabaseError, MeasurementError, OutputError
 from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory
@@ -36,14 +39,44 @@ def test_another_answer_than_one_is_no_reception(rows):
 
 
 def test_connections_are_counted_by_state():
-    use = DatabaseConnections().parse(Result([["active", 2, 47, True], ["idle in transaction", 45, 47, True]]), None)
+    use = DatabaseConnections().parse(
+        Result([["active", 2, 47, True, None], ["idle in transaction", 45, 47, True, None]]), None
+    )
     assert use == ConnectionUse({"active": 2, "idle in transaction": 45}, 47)
     assert use.used == 100
 
 
+def test_the_fullest_of_all_limits_is_judged(cluster):
+    cluster.run(
+        "CREATE ROLE app LOGIN PASSWORD 'app' CONNECTION LIMIT 4",
+        "CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss' CONNECTION LIMIT 1",
+    )
+    try:
+        with ExitStack() as held:
+            for name in ("app", "app", "app", "boss", "boss"):
+                held.enter_context(cluster.server.connect(name, name, "facts"))
+            use = cluster.value(DatabaseConnections)
+            assert (use.own, use.used, use.evidence[0]) == ((("role app", 3, 4),), 75, "role app: 3 of 4")
+            cluster.run("ALTER DATABASE facts CONNECTION LIMIT 7", database="postgres")
+            wait_until(lambda: cluster.value(DatabaseConnections).own[0][1:] == (6, 7), "five hold, and one asks")
+            assert cluster.value(DatabaseConnections).used == pytest.approx(100 * 6 / 7)
+    finally:
+        cluster.run("ALTER DATABASE facts CONNECTION LIMIT -1", "DROP ROLE app, boss", database="postgres")
+
+
+def test_a_limit_of_nothing_bars_and_is_never_full(cluster):
+    cluster.run("ALTER DATABASE facts CONNECTION LIMIT 0", "ALTER ROLE opsproof_monitor SUPERUSER", database="postgres")
+    try:
+        assert cluster.value(DatabaseConnections).own == ()
+    finally:
+        cluster.run(
+            "ALTER DATABASE facts CONNECTION LIMIT -1", "ALTER ROLE opsproof_monitor NOSUPERUSER", database="postgres"
+        )
+
+
 def test_a_role_that_sees_only_itself_counts_nothing():
     with pytest.raises(MeasurementError, match="pg_monitor"):
-        DatabaseConnections().parse(Result([["active", 1, 47, False]]), None)
+        DatabaseConnections().parse(Result([["active", 1, 47, False, None]]), None)
 
 
 def test_a_view_that_shows_nothing_is_not_a_server_without_clients():

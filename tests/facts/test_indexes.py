@@ -86,6 +86,9 @@ def test_an_index_that_partitions_lack_is_not_to_be_rebuilt(admin, found):
     assert broken.rebuildable == []
 
 
+DEFERRABLE = "TABLE IF NOT EXISTS x (); ALTER TABLE t ADD CONSTRAINT late UNIQUE (a) DEFERRABLE"
+
+
 @pytest.mark.parametrize(
     ("first", "second", "superfluous"),
     [
@@ -111,6 +114,9 @@ def test_an_index_that_partitions_lack_is_not_to_be_rebuilt(admin, found):
         ("INDEX one ON t (a)", "INDEX two ON t USING hash (a)", []),
         ("INDEX one ON t (a)", "INDEX two ON u (a, b)", []),
         ("UNIQUE INDEX one ON t (a) NULLS NOT DISTINCT", "UNIQUE INDEX two ON t (a)", []),
+        ("UNIQUE INDEX one ON t (a)", DEFERRABLE, ["late"]),
+        (DEFERRABLE, "UNIQUE INDEX two ON t (a)", ["late"]),
+        (DEFERRABLE, "INDEX two ON t (a)", ["two"]),
     ],
 )
 def test_an_index_is_superfluous_that_another_stands_for(admin, found, first, second, superfluous):
@@ -178,6 +184,30 @@ def test_a_foreign_key_of_two_columns_takes_them_in_any_order(admin, found, colu
     admin.execute("CREATE TABLE child (a int, b int, c int, FOREIGN KEY (a, b) REFERENCES parent)")
     admin.execute(f"CREATE INDEX ON child ({columns})")
     assert (found(UnindexedForeignKeys) == ()) is served
+
+
+def test_a_key_that_refers_to_many_partitions_is_one(cluster):
+    months = [f"CREATE TABLE p{n} PARTITION OF p FOR VALUES FROM ({n}) TO ({n + 1})" for n in range(24)]
+    halves = [f"CREATE TABLE h{n} PARTITION OF h FOR VALUES FROM ({n}) TO ({n + 1})" for n in range(2)]
+    try:
+        cluster.run("CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id)", *months[:12])
+        cluster.run("CREATE TABLE t (id int CONSTRAINT whole REFERENCES p)", *months[12:])
+        cluster.run("CREATE TABLE h (id int CONSTRAINT half REFERENCES p) PARTITION BY RANGE (id)", *halves)
+        names = [each.name.partition(":")[0] for each in cluster.value(UnindexedForeignKeys)]
+        assert names == ["public.h0 half", "public.h1 half", "public.t whole"]
+        assert "REFERENCES p(id)" in cluster.value(UnindexedForeignKeys)[-1].name
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t, h, p")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["FOREIGN KEY (a) REFERENCES parent (a) NOT ENFORCED", "FOREIGN KEY (r, PERIOD s) REFERENCES parent (r, PERIOD s)"],
+)
+def test_a_key_that_no_index_of_its_columns_serves_is_passed_over(admin, found, key):
+    admin.execute("CREATE TABLE parent (a int UNIQUE, r int4range, s int4range, UNIQUE (r, s WITHOUT OVERLAPS))")
+    admin.execute(f"CREATE TABLE child (a int, r int4range, s int4range, {key})")
+    assert found(UnindexedForeignKeys) == ()
 
 
 def test_a_foreign_key_is_told_with_the_size_of_its_table(admin, found):

@@ -50,6 +50,19 @@ def used(cluster):
         (["CREATE SEQUENCE s MAXVALUE 100"], {"s": (0, "")}),
         (["CREATE SEQUENCE s MAXVALUE 100 CYCLE", "SELECT setval('s', 99)"], {}),
         (
+            [
+                "CREATE SEQUENCE s AS bigint CYCLE",
+                "CREATE TABLE t (id integer DEFAULT nextval('s'))",
+                "SELECT setval('s', 2000000000)",
+            ],
+            {"s": (93, "t.id")},
+        ),
+        (["CREATE TABLE t (id integer DEFAULT 1)", "CREATE SEQUENCE s AS integer CYCLE OWNED BY t.id"], {}),
+        (
+            ["CREATE TABLE t (id integer)", "CREATE SEQUENCE s AS integer INCREMENT -1 CYCLE OWNED BY t.id"],
+            {},
+        ),
+        (
             ["CREATE SEQUENCE s INCREMENT -1 MINVALUE -101 MAXVALUE -1", "SELECT setval('s', -91)"],
             {"s": (90, "")},
         ),
@@ -72,6 +85,18 @@ def test_a_sequence_that_may_not_be_read_is_unknown(cluster):
     assert keys.used == 0
     with pytest.raises(MeasurementError, match=r"may not read public\.s: docs/privileges/monitor\.sql grants it"):
         keys.require_readable()
+
+
+def test_those_that_may_not_be_read_hide_no_other(cluster):
+    names = [f"hidden{number}" for number in range(60)]
+    cluster.run("CREATE SEQUENCE s MAXVALUE 1000", "SELECT setval('s', 978)")
+    cluster.run(
+        "; ".join(f"CREATE SEQUENCE {each} MAXVALUE 100; REVOKE ALL ON {each} FROM opsproof_monitor" for each in names)
+    )
+    try:
+        assert round(cluster.value(KeyRanges).used, 1) == 97.8
+    finally:
+        cluster.run(f"DROP SEQUENCE s, {', '.join(names)}")
 
 
 def test_a_sequence_that_goes_with_its_session_is_passed_over(cluster):

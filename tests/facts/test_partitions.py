@@ -1,4 +1,5 @@
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -47,6 +48,38 @@ def test_this_month_and_those_ahead_need_a_partition(there, today, ahead, missin
 def test_spans_need_not_be_months(bounds, missing):
     spans = [Partition(f"t{n}", f"FOR VALUES FROM ({a}) TO ({b})", False, 0) for n, (a, b) in enumerate(bounds)]
     assert table(*spans).missing(1) == missing
+
+
+@pytest.mark.parametrize(
+    ("cuts", "missing"),
+    [
+        (["10-31 23:00:00+00", "11-30 23:00:00+00", "12-31 23:00:00+00"], []),
+        (["11-01 05:00:00+00", "12-01 05:00:00+00", "12-31 18:30:00+00"], []),
+        (["10-31 23:00:00+05:30", "11-30 23:00:00+05:30"], ["2026-12"]),
+        (["10-31 09:00:00+00", "11-30 09:00:00+00", "12-31 09:00:00+00"], ["2026-12"]),
+        (["10-31 23:00:00", "11-30 23:00:00", "12-31 23:00:00"], ["2026-12"]),
+    ],
+    ids=["east of UTC", "west of UTC", "one too few", "no time zone", "without an offset"],
+)
+def test_months_may_be_of_another_time_zone(cuts, missing):
+    bounds = [f"FOR VALUES FROM ('2026-{start}') TO ('2026-{end}')" for start, end in pairwise(cuts)]
+    found = table(*[Partition(f"t{number}", bound, False, 0) for number, bound in enumerate(bounds)])
+    assert found.missing(1) == missing
+
+
+def test_months_of_a_real_server_may_be_of_another_time_zone(cluster):
+    try:
+        cluster.run(
+            "CREATE TABLE t (at timestamptz) PARTITION BY RANGE (at)",
+            "CREATE TABLE t_then PARTITION OF t FOR VALUES FROM (MINVALUE) TO ('2001-01-01 00:00+01')",
+        )
+        (table,) = [cluster.value(Partitions)["public.t"]]
+        assert (table.partitions[0].bound, table.edge) == (
+            "FOR VALUES FROM (MINVALUE) TO ('2000-12-31 23:00:00+00')",
+            timedelta(hours=14),
+        )
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +143,37 @@ def test_a_real_table_is_told_with_its_partitions(cluster):
         assert cluster.value(Partitions)["public.t"].default_rows == 0
     finally:
         cluster.run("DROP TABLE IF EXISTS t, empty")
+
+
+def test_a_partition_without_a_partition_takes_nothing(cluster):
+    try:
+        cluster.run(
+            "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
+            "CREATE TABLE t_now PARTITION OF t FOR VALUES FROM ('2001-01-01') TO (MAXVALUE) PARTITION BY HASH (id)",
+            "CREATE TABLE t_half PARTITION OF t_now FOR VALUES WITH (MODULUS 2, REMAINDER 0) PARTITION BY HASH (id)",
+            "CREATE TABLE t_else PARTITION OF t DEFAULT PARTITION BY LIST (id)",
+        )
+        assert cluster.value(Partitions)["public.t"].partitions == ()
+        assert cluster.value(Partitions)["public.t_now"].partitions == ()
+        cluster.run("CREATE TABLE t_leaf PARTITION OF t_half FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+        found = cluster.value(Partitions)["public.t"]
+        assert ([each.name for each in found.partitions], found.missing(1)) == (["t_now"], [])
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t")
+
+
+def test_rows_of_a_default_partition_are_those_of_its_partitions(cluster):
+    try:
+        cluster.run(
+            "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
+            "CREATE TABLE t_else PARTITION OF t DEFAULT PARTITION BY LIST (id)",
+            *[f"CREATE TABLE t_{number} PARTITION OF t_else FOR VALUES IN ({number})" for number in (1, 2)],
+        )
+        assert cluster.value(Partitions)["public.t"].default_rows == 0
+        cluster.run("INSERT INTO t VALUES (1), (1), (2)")
+        assert cluster.value(Partitions)["public.t"].default_rows == 3
+    finally:
+        cluster.run("DROP TABLE IF EXISTS t")
 
 
 def test_a_table_that_is_not_there_is_absent(cluster):

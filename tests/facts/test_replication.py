@@ -1,11 +1,17 @@
+import os
+import subprocess
+import time
+
 import pytest
 
+from lab.faults.fault import wait_until
 from lab.postgres import SUPERUSER
 from opsproof.database import Result, ask
 from opsproof.errors import Absent, MeasurementError
 from opsproof.facts.replication import Archiver, Receivers, ReplicationSlots, Slot, Standby, Standbys, WalArchiver
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
+from tests.facts.clusters import has
 
 
 def found(postgres, fact, **fields):
@@ -58,13 +64,40 @@ def test_a_role_that_sees_no_receiver_knows_nothing():
 
 def test_a_server_that_does_not_archive_never_failed(postgres):
     archiver = found(postgres, WalArchiver)
-    assert (archiver.on, archiver.fails) == (False, False)
+    assert (archiver.on, archiver.delay_s) == (False, 0)
     assert archiver.evidence == ["last archived: never", "last failed: never, 0 times in all"]
 
 
-@pytest.mark.parametrize(
-    ("archived_s", "failed_s", "fails"),
-    [(None, None, False), (10, None, False), (None, 5, True), (10, 5, True), (5, 10, False)],
-)
-def test_archiving_fails_whose_last_attempt_failed(archived_s, failed_s, fails):
-    assert Archiver(True, archived_s, failed_s, 3, "0001").fails is fails
+@pytest.mark.parametrize(("on", "ready_s", "delay_s"), [(True, None, 0), (True, 70, 70), (False, 70, 0), (True, -1, 0)])
+def test_archiving_is_late_by_what_waits_for_it(on, ready_s, delay_s):
+    assert Archiver(on, 7200, 5, 3, "0001", ready_s).delay_s == delay_s
+
+
+def test_a_segment_that_waits_is_told_with_its_age(cluster):
+    folder = cluster.server.data / "pg_wal" / "archive_status"
+    ready = folder / "0000000100000000000000AA.ready"
+    ready.touch()
+    os.utime(ready, (time.time() - 7200,) * 2)
+    try:
+        archiver = cluster.value(WalArchiver)
+    finally:
+        ready.unlink()
+    assert archiver.ready_s == pytest.approx(7200, abs=60)
+
+
+def test_a_receiver_that_applies_nothing_is_not_late_between_its_words(cluster, tmp_path):
+    if not has(cluster.server, "pg_receivewal"):
+        pytest.skip("npm's servers come without pg_receivewal")
+    received = tmp_path / "received"
+    received.mkdir()
+    dsn = f"host=127.0.0.1 port={cluster.server.port} user={SUPERUSER} password={cluster.password}"
+    words = [cluster.server._programs() / "pg_receivewal", "-d", dsn, "-D", received, "--status-interval=2"]
+    with cluster.connect() as admin, subprocess.Popen(words) as receiver:
+        write = "SELECT pg_logical_emit_message(true, 'x', 'y')"
+        query = "SELECT FROM pg_stat_replication WHERE replay_lsn IS NULL AND replay_lag > '1s'"
+        try:
+            wait_until(lambda: admin.execute(write) and admin.execute(query).fetchone() is not None, "it is behind")
+            (standby,) = cluster.value(Standbys).standbys
+        finally:
+            receiver.kill()
+    assert (standby.state, standby.behind_bytes > 0, standby.lag_s) == ("streaming", True, 0)

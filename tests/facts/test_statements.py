@@ -1,5 +1,6 @@
 import pytest
 
+from lab.faults.fault import wait_until
 from lab.postgres import SUPERUSER
 from opsproof.database import Result, ask
 from opsproof.errors import Absent, DatabaseError, MeasurementError
@@ -43,7 +44,30 @@ def test_statements_called_often_are_told_without_their_values(recorded_statemen
 def test_what_opsproof_asks_itself_does_not_count(recorded_statements, postgres):
     for _ in range(25):
         recorded_statements.execute("SELECT count(*) FROM pg_stat_activity")
-    assert found(postgres, Statements).statements == ()
+    with pytest.raises(MeasurementError, match=r"no statement was called 20 times since .* was reset just now"):
+        found(postgres, Statements)
+
+
+def test_of_a_record_that_is_old_enough_nothing_is_an_answer():
+    row = [True, *[None] * 5, 9000.0, 5000.0, "top"]
+    assert Statements().parse(Result([row]), None) == StatementList((), 5000.0, 9000.0)
+
+
+def test_what_was_recorded_before_says_nothing_of_what_is_not(recorded_statements, postgres):
+    for number in range(25):
+        recorded_statements.execute(f"SELECT {number} AS often".encode())
+    recorded_statements.execute("ALTER SYSTEM SET pg_stat_statements.track = 'none'")
+    recorded_statements.execute("SELECT pg_reload_conf()")
+    try:
+        wait_until(
+            lambda: recorded_statements.execute("SHOW pg_stat_statements.track").fetchone() == ("none",), "reload"
+        )
+        for fact in (Statements, StatementEvictions):
+            with pytest.raises(MeasurementError, match=r"pg_stat_statements\.track is none"):
+                found(postgres, fact)
+    finally:
+        recorded_statements.execute("ALTER SYSTEM RESET pg_stat_statements.track")
+        recorded_statements.execute("SELECT pg_reload_conf()")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +91,7 @@ def test_no_value_of_a_statement_is_told(recorded_statements, postgres, statemen
 
 def test_a_role_that_sees_no_statement_knows_nothing():
     with pytest.raises(MeasurementError, match="grant it pg_monitor"):
-        Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0]]), None)
+        Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0, "top"]]), None)
 
 
 def test_a_server_that_records_is_no_finding(recorded_statements, postgres):

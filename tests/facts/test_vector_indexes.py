@@ -118,6 +118,19 @@ def test_another_operator_does_not_go_through_the_index(measure):
         recall.through(NAME)
 
 
+@pytest.mark.parametrize("harm", ["UPDATE shop.bare SET embedding = NULL", "DELETE FROM shop.bare"])
+def test_without_a_value_to_search_for_nothing_is_known(measure, items, harm):
+    items.execute("CREATE TABLE shop.bare AS SELECT embedding FROM shop.items")
+    try:
+        items.execute("CREATE INDEX bare_idx ON shop.bare USING ivfflat (embedding vector_l2_ops) WITH (lists = 20)")
+        items.execute("GRANT SELECT (ctid, embedding) ON shop.bare TO opsproof_recall; ANALYZE shop.bare")
+        items.execute(harm.encode())
+        with pytest.raises(MeasurementError, match=r"no row of shop\.bare that was looked at has a value in embedding"):
+            measure("bare_idx", table="shop.bare")
+    finally:
+        items.execute("DROP TABLE shop.bare")
+
+
 def test_a_budget_that_is_too_small_says_so(measure):
     with pytest.raises(MeasurementError, match=r"only 8 rows were compared, 80 are needed"):
         _ = measure(budget="1ms").interval

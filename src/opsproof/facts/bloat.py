@@ -153,12 +153,12 @@ class BloatFigures:
 
 
 def _unused_table(figures: list[float], fillfactor: float) -> float:
-    """Space that is free or dead, beyond what the fill factor keeps free."""
+    """Space that a rewrite, which keeps free what the fill factor says, would give back."""
     size, unused, live_bytes, live = figures
     if live and live_bytes / live > TOASTED_BYTES:
         rows_a_page = max(1, USABLE_BYTES * fillfactor // (live_bytes / live))
         return _spare_pages(size, live / rows_a_page)
-    return max(0.0, 100 * (unused / size - (1 - fillfactor))) if size else 0.0
+    return _spare_pages(size, (size - unused) / fillfactor / PAGE_BYTES)
 
 
 def _unused_index(figures: list[float], fillfactor: float) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
+from opsproof.fact import SqlFact, sql_file
 from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 
@@ -42,34 +42,42 @@ class DatabaseReceptions(SqlFact[Reception]):
 
 @dataclass(frozen=True)
 class ConnectionUse:
-    """Client connections in use by state, and what is left for users of `max_connections`."""
+    """Client connections in use by state, and what is left for users of `max_connections`.
+
+    `own` are those of roles and of the database that have a limit of their own, with that limit.
+    """
 
     by_state: dict[str, int]
     available: int
+    own: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def limits(self) -> list[tuple[str, int, int]]:
+        """What is limited, how many of it are in use and how many may be; the fullest first."""
+        server = ("the server", sum(self.by_state.values()), self.available)
+        return sorted([server, *self.own], key=lambda each: -each[1] / each[2])
 
     @property
     def used(self) -> float:
-        """Percentage of the connections left for users."""
-        return 100 * sum(self.by_state.values()) / self.available
+        """Percentage of the connections that may be, of what is fullest."""
+        _, used, most = self.limits[0]
+        return 100 * used / most
+
+    @property
+    def evidence(self) -> list[str]:
+        """How full each limit is, and what the connections do."""
+        states = [f"{count} {state}" for state, count in sorted(self.by_state.items())]
+        return [*(f"{name}: {used} of {most}" for name, used, most in self.limits), *states]
 
 
 class DatabaseConnections(SqlFact[ConnectionUse]):
-    """Client connections of the whole server, by state.
+    """Client connections of the whole server, by state, and those of roles and the database with a limit of their own.
 
     Reserved ones are not for users:
     https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
     """
 
-    sql = """
-        SELECT coalesce(state, 'starting'), count(*),
-               current_setting('max_connections')::int
-                 - current_setting('superuser_reserved_connections')::int
-                 - coalesce(current_setting('reserved_connections', true)::int, 0),
-               pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
-          FROM pg_stat_activity
-         WHERE backend_type = 'client backend'
-         GROUP BY 1
-    """
+    sql = sql_file("connections")
 
     def parse(self, result: Result, database: Database) -> ConnectionUse:
         """At least the asking connection itself is counted."""
@@ -78,7 +86,8 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
             raise OutputError("pg_stat_activity shows no connection, not even this one")
         if not rows[0][3]:
             raise MeasurementError(BLIND)
-        return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2])
+        own = tuple((str(name), int(used), int(most)) for name, used, most in rows[0][4] or ())
+        return ConnectionUse({row[0]: row[1] for row in rows}, rows[0][2], own)
 
 
 class DatabaseSizes(SqlFact[int]):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from opsproof.database import Result
@@ -13,6 +13,9 @@ from opsproof.nouns import Database
 
 _BOUND = r"(MINVALUE|MAXVALUE|'[^']+')[^)]*"
 _RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \({_BOUND}\)")
+_OFFSET = re.compile(r":\d\d[+-]\d\d(:\d\d)*'")
+ZONES = timedelta(hours=14)
+"""No place is further than this from UTC."""
 Span = tuple[datetime, datetime]
 EVER: Span = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001  # as the bounds are
 
@@ -60,6 +63,11 @@ class PartitionedTable:
             )
         return sorted(each.span for each in self.partitions if not each.is_default)
 
+    @property
+    def edge(self) -> timedelta:
+        """How far from midnight its months may begin."""
+        return ZONES if any(_OFFSET.search(each.bound) for each in self.partitions) else timedelta()
+
     def takes(self, month: date) -> bool:
         """Whether partitions take all of the month that begins on the day `month`."""
         ((start, end),) = _months(month, 1)
@@ -68,12 +76,15 @@ class PartitionedTable:
     def missing(self, ahead: int) -> list[str]:
         """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``.
 
-        A table that began this month is to have what came since.
+        A table that began this month is to have what came since. Where bounds carry an offset, months may be of any
+        time zone: their first and last hours may belong to a neighbour.
         """
         spans, today = self.spans(), datetime.combine(self.today, time())
-        begun = min((start for start, _ in spans), default=today)
-        months = _months(self.today, ahead + 1)
-        return [f"{start:%Y-%m}" for start, end in months if not _covered(spans, max(start, min(begun, today)), end)]
+        begun, edge = min((start for start, _ in spans), default=today), self.edge
+        firsts = (
+            (start, max(start + edge, min(begun, today)), end - edge) for start, end in _months(self.today, ahead + 1)
+        )
+        return [f"{start:%Y-%m}" for start, first, last in firsts if not _covered(spans, first, last)]
 
     def unmade(self, ahead: int) -> list[date]:
         """The first days of the months that no partition takes whole, from the first whole one on."""

@@ -79,7 +79,7 @@ class Standbys(SqlFact[Receivers]):
     """Every receiver of the log that is connected, but for base backups.
 
     A receiver that hangs reports nothing, so that its last lag stays small. It reports every ten seconds at least: from
-    fifteen on, the age of its last word counts, as long as it is behind.
+    fifteen on, the age of its last word counts, as long as it is behind. What applies nothing says nothing in between.
     """
 
     sql = sql_file("standbys")
@@ -101,25 +101,32 @@ class Standbys(SqlFact[Receivers]):
 
 @dataclass(frozen=True)
 class Archiver:
-    """Whether the write-ahead log is archived, and how long ago it last was, and last failed; None for never."""
+    """Whether the write-ahead log is archived, and how long ago it last was, and last failed; None for never.
+
+    `ready_s` is how long the oldest finished segment has waited for it, None where none does.
+    """
 
     on: bool
     archived_s: float | None
     failed_s: float | None
     failures: int
     file: str
+    ready_s: float | None = None
 
     @property
-    def fails(self) -> bool:
-        """Whether the last attempt failed."""
-        return self.failed_s is not None and (self.archived_s is None or self.failed_s < self.archived_s)
+    def delay_s(self) -> float:
+        """How long the oldest finished segment has waited; 0 where none does, or nothing is archived."""
+        return max(0.0, self.ready_s or 0.0) if self.on else 0.0
 
     @property
     def evidence(self) -> list[str]:
         """When it last failed, on which file, and when it last did not."""
         last = "never" if self.archived_s is None else f"{show(self.archived_s, 'seconds')} ago"
         failed = "never" if self.failed_s is None else f"{show(self.failed_s, 'seconds')} ago, on {self.file}"
-        return [f"last archived: {last}", f"last failed: {failed}, {self.failures} times in all"]
+        waits = (
+            [] if self.ready_s is None else [f"the oldest finished segment waits for {show(self.delay_s, 'seconds')}"]
+        )
+        return [f"last archived: {last}", f"last failed: {failed}, {self.failures} times in all", *waits]
 
 
 class WalArchiver(SqlFact[Archiver]):
@@ -129,5 +136,5 @@ class WalArchiver(SqlFact[Archiver]):
 
     def parse(self, result: Result, database: Database) -> Archiver:
         """Its state, by its own counters."""
-        ((mode, _, failures, archived_s, failed_s, file),) = result.require()
-        return Archiver(mode != "off", archived_s, failed_s, int(failures), str(file or ""))
+        ((mode, _, failures, archived_s, failed_s, file, ready_s),) = result.require()
+        return Archiver(mode != "off", archived_s, failed_s, int(failures), str(file or ""), ready_s)

@@ -16,6 +16,8 @@ OFTEN = 20
 """A mean of fewer calls says little."""
 NOTICED_MS = 10.0
 """Whatever is quicker than this is not called slow, however much slower it has become."""
+YOUNG_S = 3600.0
+"""Of a record as young as this, nothing in it says nothing."""
 MONTH_S = 28 * 86400.0
 """How far back that lies which is called usual."""
 Readings = Mapping[str, list[Counter]]
@@ -46,9 +48,13 @@ class StatementEvictions(SqlFact[Counter]):
     def parse(self, result: Result, database: Database) -> Counter:
         """The counter; where nothing is tracked, nothing is evicted either."""
         ((dropped, since, now, tracked),) = result.require()
-        if tracked == "none":
-            raise MeasurementError("pg_stat_statements.track is none, so that no statement is recorded")
+        _require_tracked(tracked)
         return Counter(int(dropped), float(since), float(now), reborn="pg_stat_statements was reset")
+
+
+def _require_tracked(tracked: str) -> None:
+    if tracked == "none":
+        raise MeasurementError("pg_stat_statements.track is none, so that no statement is recorded")
 
 
 @dataclass(frozen=True)
@@ -146,11 +152,15 @@ class Statements(SqlFact[StatementList]):
         rows = result.require()
         if not rows[0][0]:
             raise MeasurementError(BLIND)
-        *_, now, since = rows[0]
-        return StatementList(tuple(_statement(row) for row in rows if row[1] is not None), float(since), float(now))
+        *_, now, since, tracked = rows[0]
+        _require_tracked(tracked)
+        found = tuple(_statement(row) for row in rows if row[1] is not None)
+        if not found and now - since < YOUNG_S:
+            raise MeasurementError(f"no statement was called {OFTEN} times since pg_stat_statements was reset just now")
+        return StatementList(found, float(since), float(now))
 
 
 def _statement(row: list[Any]) -> Statement:
-    _, number, calls, total, longest, text, now, since = row
+    _, number, calls, total, longest, text, now, since, _ = row
     times = (int(calls), float(total), float(longest))
     return Statement(str(number), *times, str(text or "not told"), float(now), float(since))

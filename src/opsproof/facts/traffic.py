@@ -65,12 +65,12 @@ class Traffic:
         return self._rate("deadlocks", earlier, HOUR_S)
 
     def temporary_bytes(self, earlier: Readings) -> float | Estimate:
-        """Bytes of temporary files for each day since the last run; a run is taken to be an hour ago at least."""
+        """Bytes of temporary files for each day since the last run; a run is taken to be a day ago at least."""
         return self._rate("temporary bytes", earlier, DAY_S)
 
     def _rate(self, name: str, earlier: Readings, span_s: float) -> float | Estimate:
         now = self.counters[name].now
-        return within(each.amounts[name] * span_s / max(now - each.since, HOUR_S) for each in self._growths(earlier))
+        return within(each.amounts[name] * span_s / max(now - each.since, span_s) for each in self._growths(earlier))
 
     def _growths(self, earlier: Readings) -> list[Growth]:
         return growths(self.counters, earlier)

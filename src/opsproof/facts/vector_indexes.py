@@ -221,6 +221,8 @@ class VectorRecalls(SqlNounFact[VectorIndex, Recall]):
         ((found,),) = result.require()
         if found["rows"] < FEW_ROWS:
             raise MeasurementError(f"{noun.table} holds about {found['rows']:.0f} rows: too few to tell")
+        if found["indexes"] is None:
+            raise MeasurementError(f"no row of {noun.table} that was looked at has a value in {noun.column}")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
             raise OutputError(f"more neighbours were found than there are: {pairs[:5]}")

@@ -4,11 +4,12 @@ WITH large AS MATERIALIZED (
                   -- A TOAST table has the number of its owner in its name.
                   WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END) AS called,
            pg_relation_size(t.oid)::float8 AS size
-      FROM (SELECT oid, relname, relkind, relpages, relnatts, reltuples, reloptions,
+      FROM (SELECT oid, relname, relkind, relpages, relnatts, reltuples, reloptions, relam,
                    pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead FROM pg_class
              WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS t
      WHERE relpages >= 128 OR live + dead >= 20000
 ), heap AS (
+    -- pgstattuple reads no other kind of table.
     SELECT oid, CASE relkind WHEN 't' THEN 'TOAST' ELSE 'table' END AS kind, called, size,
            coalesce((SELECT option_value::float8 FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'),
                     100) / 100 AS fillfactor,
@@ -20,8 +21,10 @@ WITH large AS MATERIALIZED (
       FROM large CROSS JOIN LATERAL (
            SELECT count(*) AS columns, sum(stanullfrac) AS nulls, sum((1 - stanullfrac) * stawidth) AS bytes
              FROM pg_statistic WHERE starelid = oid AND NOT stainherit) AS known
+     WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'heap')
 ), btree AS MATERIALIZED (
-    SELECT c.oid, c.relname, i.indrelid, i.indkey, i.indisunique, i.indnatts, pg_relation_size(c.oid)::float8 AS size,
+    SELECT c.oid, c.relname, i.indrelid, i.indkey, i.indisunique, i.indnatts, i.indpred IS NULL AS whole,
+           pg_relation_size(c.oid)::float8 AS size,
            coalesce((SELECT option_value::float8 FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'),
                     90) / 100 AS fillfactor,
            least(c.reltuples, pg_stat_get_live_tuples(i.indrelid)) AS entries
@@ -38,11 +41,12 @@ WITH large AS MATERIALIZED (
     SELECT oid, 'index', (SELECT nspname || '.' || btree.relname FROM pg_class t JOIN pg_namespace n ON n.oid = relnamespace
                            WHERE t.oid = indrelid),
            size, fillfactor,
-           CASE WHEN columns < indnatts OR entries < 0 THEN NULL WHEN indisunique THEN entries * width
+           -- What is wide is compressed in an index, and how many rows a partial one takes is seldom counted.
+           CASE WHEN columns < indnatts OR entries < 0 OR widest > 250 OR NOT whole THEN NULL WHEN indisunique THEN entries * width
                 ELSE greatest(keys, entries / 200) * width + 6 * greatest(entries - keys, 0) END
       FROM btree CROSS JOIN LATERAL (
            SELECT count(*) AS columns, 4 + 8 * ceil(1 + sum((1 - stanullfrac) * stawidth) / 8) AS width,
-                  max(CASE WHEN stadistinct < 0 THEN -stadistinct * entries ELSE least(stadistinct, entries) END) AS keys
+                  max(stawidth) AS widest, max(CASE WHEN stadistinct < 0 THEN -stadistinct * entries ELSE least(stadistinct, entries) END) AS keys
              FROM unnest(indkey) WITH ORDINALITY AS k (attribute, place)
              JOIN pg_statistic ON NOT stainherit AND (starelid, staattnum)
                   = (CASE attribute WHEN 0 THEN oid ELSE indrelid END, CASE attribute WHEN 0 THEN place ELSE attribute END)
@@ -50,8 +54,8 @@ WITH large AS MATERIALIZED (
      WHERE size >= 1048576
 )
 SELECT oid::bigint, kind, called, size::bigint, fillfactor::float8,
-       -- greatest() alone would take 0 for what is not known.
-       CASE WHEN needed IS NOT NULL THEN greatest(0, 100 * (fillfactor - needed / (size * (1 - 24 / 8192.0)))) END::float8
-           AS estimate
-  FROM estimated
+       -- More than there is room for: what is known is wrong.
+       CASE WHEN unused >= -10 THEN greatest(0, unused) END::float8 AS estimate
+  FROM estimated CROSS JOIN LATERAL (
+       SELECT 100 * (1 - needed / (size * (1 - 24 / 8192.0) * fillfactor)) AS unused) AS room
  WHERE size >= 1048576

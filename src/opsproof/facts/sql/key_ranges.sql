@@ -1,7 +1,7 @@
 WITH sequence AS MATERIALIZED (
-    SELECT seqrelid, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
+    SELECT seqrelid, seqcycle, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
            CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END::float8 AS first_possible
-      FROM pg_sequence JOIN pg_class ON oid = seqrelid WHERE NOT seqcycle AND relpersistence <> 't'
+      FROM pg_sequence JOIN pg_class ON oid = seqrelid WHERE relpersistence <> 't'
 ), fed AS MATERIALIZED (
     SELECT seqrelid, refobjid AS relid, refobjsubid AS attnum, deptype = 'i' AS is_identity
       FROM sequence JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
@@ -31,15 +31,17 @@ WITH sequence AS MATERIALIZED (
            has_sequence_privilege(seqrelid, 'SELECT') AS readable
       FROM sequence LEFT JOIN narrowest USING (seqrelid)
      WHERE least(most, abs(last_possible)) < 1e15
+       AND (NOT seqcycle OR last_possible NOT BETWEEN -most - 1 AND most)
 ), read AS MATERIALIZED (
     SELECT bounded.*, CASE WHEN readable THEN pg_sequence_last_value(seqrelid) END::float8 AS value FROM bounded
 ), used AS (
     SELECT *, coalesce(100 * (value - first_possible) / nullif(stop - first_possible, 0), 0) AS used FROM read
-     ORDER BY readable, used DESC LIMIT 50
 )
 SELECT (SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
          WHERE c.oid = seqrelid),
        (SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
          WHERE c.oid = relid AND a.attnum = used.attnum),
        readable, coalesce(value, first_possible), stop, used, extract(epoch FROM now())::float8
-  FROM used
+  FROM (SELECT *, row_number() OVER (PARTITION BY readable ORDER BY used DESC) AS place FROM used) AS used
+ WHERE place <= 50
+ ORDER BY readable, used DESC

@@ -1,5 +1,5 @@
 WITH pair AS MATERIALIZED (
-    SELECT a.indexrelid, a.indrelid, b.indexrelid AS other, a.indisunique = b.indisunique AS equal,
+    SELECT a.indexrelid, a.indrelid, b.indexrelid AS other, (a.indisunique, a.indimmediate) = (b.indisunique, b.indimmediate) AS equal,
            a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts AS alike
       FROM pg_index a
       JOIN pg_class c ON c.oid = a.indexrelid AND NOT c.relispartition
@@ -9,6 +9,7 @@ WITH pair AS MATERIALIZED (
        AND CASE WHEN a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts
                 THEN a.indclass::text = b.indclass::text AND a.indcollation::text = b.indcollation::text
                      AND a.indoption::text = b.indoption::text AND a.indisunique <= b.indisunique
+                     AND (a.indisunique AND a.indimmediate) <= b.indimmediate
                      AND pg_get_expr(a.indexprs, a.indrelid) IS NOT DISTINCT FROM pg_get_expr(b.indexprs, b.indrelid)
                      AND to_jsonb(a) ->> 'indnullsnotdistinct' IS NOT DISTINCT FROM to_jsonb(b) ->> 'indnullsnotdistinct'
                 ELSE NOT a.indisunique AND a.indexprs IS NULL AND a.indnatts = a.indnkeyatts

@@ -4,7 +4,7 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
               (SELECT string_agg(quote_ident(attname), ', ' ORDER BY place)
                  FROM unnest(key.conkey) WITH ORDINALITY AS part (number, place)
                  JOIN pg_attribute ON attrelid = key.conrelid AND attnum = part.number))
-  FROM (SELECT key.oid, key.conname, key.conrelid, key.conkey
+  FROM (SELECT DISTINCT ON (of.relpages, key.conrelid, key.conkey) key.oid, key.conname, key.conrelid, key.conkey
           FROM pg_constraint key
           JOIN pg_class of ON of.oid = key.conrelid
           LEFT JOIN (pg_index i JOIN pg_class itself ON itself.oid = i.indexrelid
@@ -18,7 +18,10 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
                 OR pg_get_expr(i.indpred, i.indrelid) IN (SELECT format('(%I IS NOT NULL)', attname) FROM pg_attribute
                                                            WHERE attrelid = key.conrelid AND attnum = ANY (key.conkey)))
          WHERE key.contype = 'f' AND of.relkind = 'r' AND i.indrelid IS NULL
-         ORDER BY of.relpages DESC
+           AND coalesce(to_jsonb(key) ->> 'conenforced', 'true') = 'true'
+           AND coalesce(to_jsonb(key) ->> 'conperiod', 'false') = 'false'
+         -- One that refers to a partitioned table has a row more for each partition of that.
+         ORDER BY of.relpages DESC, key.conrelid, key.conkey, key.oid
          LIMIT 20) AS key
   JOIN pg_class of ON of.oid = key.conrelid
   JOIN pg_namespace space ON space.oid = of.relnamespace
