@@ -85,8 +85,8 @@ class AddPartitions(Maintaining):
     def _require(self, table: Months) -> None:
         if not table.owned:
             raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
-        table.require_months()
         partitions.require_copyable(self.session, table)
+        table.require_months()
         partitions.require_empty_default(self.session, table)
 
     def prove(self, steps: list[Step]) -> None:

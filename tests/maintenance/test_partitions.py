@@ -1,6 +1,7 @@
 """Missing months are found and made; nobody waits for it, and rows that are in the way are a refusal."""
 
 import threading
+from dataclasses import replace
 from datetime import date
 
 import psycopg
@@ -53,6 +54,12 @@ def test_weeks_are_no_months():
     with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
         of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
     of(NOVEMBER, ahead=1).require_months()
+
+
+def test_a_month_whose_partition_takes_no_rows_is_a_refusal():
+    hollow = replace(NOVEMBER, takes_rows=False)
+    with pytest.raises(Refused, match="is itself partitioned, has no partition and takes no rows of 2026-11"):
+        of(partition("2026-10-01", "2026-11-01"), hollow).require_months()
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,15 @@ EVER: Span = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001  # as t
 class Partition:
     """A partition as the server describes it: `bound` is ``FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')``.
 
-    `rows` matters of the default partition alone: None where it is not empty and nobody has counted.
+    `rows` matters of the default partition alone: None where it is not empty and nobody has counted. One that is
+    partitioned itself `takes_rows` from its first partition on.
     """
 
     name: str
     bound: str
     is_default: bool
     rows: int | None
+    takes_rows: bool = True
 
     @property
     def span(self) -> Span:
@@ -61,7 +63,7 @@ class PartitionedTable:
             raise OutputError(
                 f"{self.name} is partitioned by {'list' if self.strategy == 'l' else 'hash'}, not by range"
             )
-        return sorted(each.span for each in self.partitions if not each.is_default)
+        return sorted(each.span for each in self.partitions if each.takes_rows and not each.is_default)
 
     @property
     def edge(self) -> timedelta:
@@ -166,8 +168,8 @@ class Partitions(SqlFact[Measured[PartitionedTable]]):
 
 def _table(name: str, rows: list[list[Any]]) -> PartitionedTable:
     partitions = [
-        Partition(partition, bound, bool(is_default), None if count is None else int(count))
-        for _, _, partition, bound, is_default, count, _ in rows
+        Partition(partition, bound, bool(is_default), None if count is None else int(count), bool(takes_rows))
+        for _, _, partition, bound, is_default, count, takes_rows, _ in rows
         if partition is not None
     ]
-    return PartitionedTable(name, rows[0][1], tuple(partitions), date.fromisoformat(rows[0][6]))
+    return PartitionedTable(name, rows[0][1], tuple(partitions), date.fromisoformat(rows[0][7]))

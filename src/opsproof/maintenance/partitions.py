@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 from typing import Any
 
 from opsproof.errors import Absent, InventoryError, Refused, StepFailed
@@ -56,9 +57,16 @@ class Months:
         Raises:
             Refused: one has.
         """
-        for month in self.missing:
-            if any(end.date() > month and start.date() < after(month) for start, end in self.found.spans()):
-                raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
+        others = [each for each in self.found.partitions if not each.is_default]
+        for month, each in product(self.missing, others):
+            start, end = each.span
+            if end.date() <= month or start.date() >= after(month):
+                continue
+            if not each.takes_rows:
+                raise Refused(
+                    f"{each.name} takes no rows of {month:%Y-%m}: it is itself partitioned, and has no partition"
+                )
+            raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
 
     def name_of(self, month: date) -> str:
         """What the partition of a month is called: as its newest one is, else with year and month behind the table."""
