@@ -63,9 +63,7 @@ class Months:
             if end.date() <= month or start.date() >= after(month):
                 continue
             if not each.takes_rows:
-                raise Refused(
-                    f"{each.name} takes no rows of {month:%Y-%m}: it is itself partitioned, and has no partition"
-                )
+                raise Refused(f"{each.name} is itself partitioned, has no partition and takes no rows of {month:%Y-%m}")
             raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
 
     def name_of(self, month: date) -> str:
