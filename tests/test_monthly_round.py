@@ -4,6 +4,8 @@ import pytest
 
 from opsproof.database import Result
 from opsproof.gathering import Recording, write
+from opsproof.history import History
+from opsproof.verdicts import Sample, Verdict
 
 COUNTING = [[0, 1_000_000, 1, True]]
 
@@ -103,6 +105,24 @@ def test_a_threshold_out_of_reach_is_reset(said):
     assert 'ALTER TABLE "public"."b" RESET (autovacuum_vacuum_threshold, ' in found["remedy"]
     assert 'ALTER TABLE "public"."a" RESET (autovacuum_vacuum_threshold, ' not in found["remedy"]
     assert "public.b: 100000 rows" in outcome.text
+
+
+WAITING = {
+    "test_tables_are_vacuumed": ("due", "due public.a"),
+    "test_every_table_is_analyzed": ("awaited", "unanalyzed public.a"),
+}
+
+
+@pytest.mark.parametrize("check", WAITING)
+@pytest.mark.parametrize(
+    ("reading", "verdict"), [((7, 0, 1_000), "failed"), ((7, 0, 999_900), "unknown"), ((8, 0, 1_000), "unknown")]
+)
+def test_what_an_earlier_round_found_waiting_waits_since_then(said, tmp_path, check, reading, verdict):
+    flag, name = WAITING[check]
+    seen = Verdict("test", "vps-00", "metachat", samples=[Sample(name, *map(float, reading))])
+    (tmp_path / "reports").mkdir()
+    History(tmp_path / "reports" / "history.sqlite").add(0.0, "vps.toml", "monthly", [seen])
+    assert said(check, table_upkeep=[upkeep("public.a", 30_000, flag)])[0]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("toast", "verdict"), [(True, "passed"), (False, "unknown")])
