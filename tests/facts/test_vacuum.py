@@ -237,7 +237,8 @@ def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
 
 
 def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(cluster, table, upkeep):
-    table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "CREATE TABLE small AS SELECT 1 AS id", LOST)
+    table("CREATE TABLE t (id integer PRIMARY KEY, note text)", "CREATE TABLE small AS SELECT 1 AS id")
+    table(f"INSERT INTO t {NUMBERS.format(40000)}", LOST, LOST.replace("'t'", "'small'"))
     said, found = upkeep()
     assert said.flags == ("unanalyzed", "uncounted")
     assert found.unanalyzed_count(EPOCH, {}) == 1
@@ -248,6 +249,7 @@ def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(clu
     ] == [None]
     sizes = cluster.value(RelationSizes)
     assert sizes.tables[0].name == "public.t"
+    assert "public.t_pkey" in {each.name for each in sizes.indexes}
     table("DROP TABLE small", "ANALYZE t")
     assert cluster.value(RelationSizes).whole.size_bytes == pytest.approx(sizes.whole.size_bytes, abs=500_000)
     upkeep()[1].require_counted()
