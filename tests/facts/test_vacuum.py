@@ -255,11 +255,15 @@ def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(clu
     upkeep()[1].require_counted()
 
 
-def test_a_table_that_is_being_filled_may_be_fresh(cluster, table, upkeep):
+@pytest.mark.parametrize("first", ["SELECT 1", "TRUNCATE t"], ids=["plainly", "locked"])
+def test_a_table_that_is_being_filled_may_be_fresh(cluster, table, upkeep, first):
     table("CREATE TABLE t (id integer, note text)")
     with cluster.connect() as session, session.transaction():
+        session.execute(first)
         session.execute(f"INSERT INTO t {NUMBERS.format(40000)}".encode())
         said, found = upkeep()
+        assert cluster.value(RelationSizes).tables
+        cluster.value(BloatEstimates)
     assert said.flags == ("awaited", "uncounted")
     assert found.unanalyzed_count(EPOCH, {}).low == 0
 

@@ -1,7 +1,8 @@
 WITH unseen AS MATERIALIZED (
-    -- Where neither the catalog nor a counter knows of a row, the file does.
+    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
     SELECT oid, reltoastrelid FROM pg_class
      WHERE reltuples < 0 AND relkind IN ('r', 'm') AND oid >= 16384
+       AND oid NOT IN (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL)
        AND CASE WHEN pg_stat_get_live_tuples(oid) = 0 THEN pg_relation_size(oid) >= 1048576 END
 ), asked AS MATERIALIZED (
     SELECT oid, relkind, relname, pg_relation_size(oid) AS size, relpages::bigint * 8192 AS known FROM pg_class

@@ -6,10 +6,12 @@ WITH RECURSIVE counted AS (
       FROM (SELECT 0 AS relallfrozen) AS before_18
      CROSS JOIN LATERAL (SELECT oid, relname, relkind, relfilenode, relpages, reltuples, reloptions, relallfrozen
                            FROM pg_class WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS class
+), locked AS MATERIALIZED (
+    SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL
 ), sized AS (
-    -- Where neither the catalog nor a counter knows of a row, the file does.
+    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
     SELECT *, CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
-                   THEN pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
+                   THEN oid IN (TABLE locked) OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
       FROM counted
 ), server AS (
     SELECT jsonb_object_agg(name, setting) AS settings FROM pg_settings WHERE name LIKE 'autovacuum%'
@@ -72,7 +74,8 @@ WITH RECURSIVE counted AS (
                                         AND attstattarget IS DISTINCT FROM 0)
                     THEN CASE WHEN attended AND changed > change_trigger
                                 OR unseen AND EXISTS (SELECT FROM pg_locks
-                                                       WHERE relation = triggered.oid AND mode = 'RowExclusiveLock')
+                                                       WHERE relation = triggered.oid
+                                                         AND mode IN ('RowExclusiveLock', 'AccessExclusiveLock'))
                               THEN 'awaited' ELSE 'unanalyzed' END END,
                CASE WHEN unseen OR reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
                CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END,
