@@ -4,6 +4,10 @@ import pytest
 
 from opsproof.database import Result
 from opsproof.gathering import Recording, write
+from opsproof.history import History
+from opsproof.verdicts import Sample, Verdict
+
+COUNTING = [[0, 1_000_000, 1, True]]
 
 
 @pytest.fixture
@@ -11,7 +15,8 @@ def said(prove, repository, tmp_path):
     """What a run says of one check, given the rows of its facts; a text in their place is an error."""
 
     def run(check, **answers):
-        results = {f"{fact} metachat": _result(rows) for fact, rows in answers.items()}
+        asked = {"statistics_epoch": COUNTING, **answers}
+        results = {f"{fact} metachat": _result(rows) for fact, rows in asked.items()}
         write(tmp_path / "facts.json", {"vps-00": Recording(results=results)})
         options = ["checks", "-k", check, f"--facts={tmp_path}/facts.json"]
         outcome = prove(repository / "inventory" / "metachat.toml", *options, reports=tmp_path / "reports")
@@ -25,7 +30,7 @@ def _result(rows):
 
 
 def upkeep(table, dead, *flags, toast=False):
-    return [table, toast, 100_000, dead, 20_050, 0, 10_050, None, list(flags)]
+    return [table, toast, 100_000, dead, 20_050, 0, 10_050, None, 7, list(flags)]
 
 
 def test_the_remedy_names_the_tables_that_were_found(said):
@@ -58,7 +63,7 @@ def test_lost_counters_and_no_answer_are_unknown(said, rows, verdict):
 
 
 def test_twice_what_brings_autovacuum_warns(said):
-    row = ["public.a", False, 10_000_000, 300_000, 100_050, 0, 1, None, ["dead"]]
+    row = ["public.a", False, 10_000_000, 300_000, 100_050, 0, 1, None, 7, ["dead"]]
     found, _ = said("test_dead_rows_are_few", table_upkeep=[row])
     assert found["verdict"] == "warned"
     assert found["sentence"] == "dead rows waiting 299.9 % of metachat is over the limit of 200 %"
@@ -69,9 +74,55 @@ def test_twice_what_brings_autovacuum_warns(said):
     [(995_000, [None], "passed"), (0, [None], "unknown"), (0, [None, 800_000.0], "failed"), (0, [60.0], "passed")],
 )
 def test_a_table_that_was_never_vacuumed_may_wait_since_the_statistics_began(said, since, ages, verdict):
-    rows = [["public.a", False, 100_000, 30_000, 20_050, 0, 10_050, age, ["due"]] for age in ages]
+    rows = [["public.a", False, 100_000, 30_000, 20_050, 0, 10_050, age, 7, ["due"]] for age in ages]
     found, _ = said("test_tables_are_vacuumed", table_upkeep=rows, statistics_epoch=[[since, 1_000_000, 1, True]])
     assert found["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    "check",
+    ["dead_rows_are_few", "tables_are_vacuumed", "statistics_are_fresh", "every_table_is_analyzed"],
+)
+def test_nothing_passes_where_nothing_is_counted(said, check):
+    found, _ = said(f"test_{check}", table_upkeep=[], statistics_epoch=[[0, 1_000_000, 1, False]])
+    assert found["verdict"] == "unknown"
+    assert found["sentence"].endswith("track_counts is off, so that nothing is counted")
+
+
+@pytest.mark.parametrize(
+    ("flags", "verdict"), [(["awaited"], "unknown"), (["unanalyzed"], "failed"), (["dead"], "passed")]
+)
+def test_a_table_that_may_be_fresh_is_not_called_forgotten(said, flags, verdict):
+    rows = [upkeep("public.a", 0, *flags)]
+    assert said("test_every_table_is_analyzed", table_upkeep=rows)[0]["verdict"] == verdict
+
+
+def test_a_threshold_out_of_reach_is_reset(said):
+    rows = [upkeep("public.a", 0, "left out"), upkeep("public.b", 0, "out of reach")]
+    found, outcome = said("test_no_table_is_left_to_itself", table_upkeep=rows)
+    assert found["sentence"] == "autovacuum is off for public.a, public.b"
+    assert 'ALTER TABLE "public"."a" RESET (autovacuum_enabled, toast.autovacuum_enabled)' in found["remedy"]
+    assert 'ALTER TABLE "public"."b" RESET (autovacuum_vacuum_threshold, ' in found["remedy"]
+    assert 'ALTER TABLE "public"."a" RESET (autovacuum_vacuum_threshold, ' not in found["remedy"]
+    assert "public.b: 100000 rows" in outcome.text
+
+
+WAITING = {
+    "test_tables_are_vacuumed": ("due", "due public.a"),
+    "test_every_table_is_analyzed": ("awaited", "unanalyzed public.a"),
+}
+
+
+@pytest.mark.parametrize("check", WAITING)
+@pytest.mark.parametrize(
+    ("reading", "verdict"), [((7, 0, 1_000), "failed"), ((7, 0, 999_900), "unknown"), ((8, 0, 1_000), "unknown")]
+)
+def test_what_an_earlier_round_found_waiting_waits_since_then(said, tmp_path, check, reading, verdict):
+    flag, name = WAITING[check]
+    seen = Verdict("test", "vps-00", "metachat", samples=[Sample(name, *map(float, reading))])
+    (tmp_path / "reports").mkdir()
+    History(tmp_path / "reports" / "history.sqlite").add(0.0, "vps.toml", "monthly", [seen])
+    assert said(check, table_upkeep=[upkeep("public.a", 30_000, flag)])[0]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("toast", "verdict"), [(True, "passed"), (False, "unknown")])

@@ -115,7 +115,7 @@ METRICS: dict[str, Metric] = {
     ),
     "changed_rows": Metric("changed rows", "percent", "Largest share of rows changed since a table was analyzed"),
     "tables_unanalyzed": Metric(
-        "tables never analyzed", "count", "Tables of 1000 rows that the planner knows nothing of"
+        "tables never analyzed", "count", "Tables of 1000 rows or 1 MiB that the planner knows nothing of"
     ),
     "table_bloat": Metric("table bloat", "percent", "Largest unused share of a table, or a TOAST table, that is large"),
     "index_bloat": Metric("index bloat", "percent", "Largest unused share of a B-tree index that is large"),

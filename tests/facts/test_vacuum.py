@@ -1,18 +1,37 @@
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
+from opsproof.facts.bloat import BloatEstimates
 from opsproof.facts.indexes import Epoch
+from opsproof.facts.sizes import RelationSizes
 from opsproof.facts.vacuum import DatabaseUpkeep, Hold, TableUpkeep, TransactionAges, Upkeep, VacuumHorizons
 from opsproof.limits import Estimate
 from tests.facts.clusters import has
 
 NUMBERS = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
 MADE = f"CREATE TABLE t WITH (autovacuum_enabled = off) AS {NUMBERS.format(40000)}"
+LOST = "SELECT pg_stat_reset_single_table_counters('t'::regclass)"
 EPOCH = Epoch(100.0, 1000.0, 1)
+
+
+@pytest.fixture
+def later(cluster):
+    """From when it is called on, it is eleven minutes later for who asks."""
+    clock = "CREATE FUNCTION late.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.now() + '11min' $$"
+    cluster.run("CREATE SCHEMA late", clock, "GRANT USAGE ON SCHEMA late TO opsproof_monitor")
+    yield lambda: cluster.run("ALTER ROLE opsproof_monitor SET search_path = late, pg_catalog, public")
+    cluster.run("ALTER ROLE opsproof_monitor RESET search_path", "DROP SCHEMA late CASCADE")
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
 
 
 @pytest.fixture
@@ -31,7 +50,7 @@ def test_nothing_is_said_of_a_table_in_order(table, upkeep):
     table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 5000")
     said, found = upkeep()
     assert said is None
-    assert (found.dead_share, found.backlog, found.vacuum_age_s(EPOCH), found.changed_share) == (0, 0, 0, 0)
+    assert (found.dead_share, found.backlog, found.vacuum_age_s(EPOCH, {}), found.changed_share) == (0, 0, 0, 0)
     found.require_counted()
 
 
@@ -44,15 +63,54 @@ def test_dead_and_changed_rows_are_counted_against_what_brings_autovacuum(table,
     assert found.dead_share == pytest.approx(33.3, abs=0.1)
     assert found.backlog == pytest.approx(248.4, abs=0.1)
     assert found.changed_share == 50
-    assert found.vacuum_age_s(EPOCH) == Estimate(0, 900, "public.t was never vacuumed since the statistics began")
+    assert found.vacuum_age_s(EPOCH, {}) == Estimate(0, 900, "public.t was never vacuumed since the statistics began")
     assert found.dead.tables == ["public.t"]
 
 
-def test_a_table_that_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(table, upkeep):
+def test_what_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(cluster, table, upkeep, later):
+    table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 30000")
+    assert upkeep()[0].flags == ("due",)
+    later()
+    assert upkeep()[0].flags == ("dead", "due", "stale")
+
+
+def test_nobody_comes_to_a_table_without_autovacuum_however_short_the_time(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 12000")
-    assert "dead" not in upkeep()[0].flags
-    table("DELETE FROM t WHERE id <= 17000")
-    assert "dead" in upkeep()[0].flags
+    assert upkeep()[0].flags == ("dead", "due", "stale", "left out")
+
+
+def test_a_tenth_of_changed_rows_is_told_when_no_analyze_came(table, upkeep, later):
+    table(
+        f"CREATE TABLE t AS {NUMBERS.format(100000)}", "VACUUM (ANALYZE) t", "UPDATE t SET note = '' WHERE id <= 11000"
+    )
+    assert upkeep()[0] is None
+    later()
+    said, found = upkeep()
+    assert (said.flags, found.changed_share) == (("stale",), 11)
+
+
+@pytest.mark.parametrize("option", ["autovacuum_vacuum_scale_factor = 10", "autovacuum_vacuum_threshold = 9000000"])
+def test_settings_that_let_autovacuum_come_late_excuse_nothing(table, upkeep, later, option):
+    made = f"CREATE TABLE t WITH ({option}, autovacuum_analyze_scale_factor = 10) AS {NUMBERS.format(40000)}"
+    table(made, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 30000")
+    assert upkeep()[0] is None
+    later()
+    said, found = upkeep()
+    assert said.flags == ("dead", "stale")
+    assert found.dead_share == 75
+
+
+@pytest.mark.parametrize("of", ["vacuum", "vacuum_insert", "analyze"])
+def test_a_threshold_that_no_table_reaches_is_autovacuum_switched_off(table, upkeep, of):
+    table(f"CREATE TABLE t WITH (autovacuum_{of}_threshold = 2000000000) AS SELECT 1 AS id")
+    said, found = upkeep()
+    assert said.flags == ("out of reach",)
+    assert found.left_out.tables == found.out_of_reach.tables == ["public.t"]
+    table(
+        "ALTER TABLE t SET (autovacuum_vacuum_insert_threshold = -1)",
+        f"ALTER TABLE t RESET (autovacuum_{of}_threshold)",
+    )
+    assert upkeep()[0] is None
 
 
 def test_a_table_that_is_due_waits_since_its_last_vacuum(table, upkeep):
@@ -60,13 +118,46 @@ def test_a_table_that_is_due_waits_since_its_last_vacuum(table, upkeep):
     time.sleep(0.2)
     said, found = upkeep()
     assert said.flags == ("due", "left out")
-    assert 0.2 <= found.vacuum_age_s(EPOCH) < 60
+    assert 0.2 <= found.vacuum_age_s(EPOCH, {}) < 60
     assert "last 0" not in str(said)
 
 
 def test_new_rows_alone_let_a_table_wait_for_a_vacuum(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", f"INSERT INTO t {NUMBERS.format(9500)}")
+    assert "due" not in upkeep()[0].flags
+    table(f"INSERT INTO t {NUMBERS.format(500)}")
     assert "due" in upkeep()[0].flags
+
+
+def test_rows_that_are_frozen_call_for_no_more_of_new_ones(cluster, table, upkeep):
+    table(MADE, "VACUUM (FREEZE, ANALYZE) t", f"INSERT INTO t {NUMBERS.format(3000)}")
+    with cluster.connect() as session:
+        by_pages = session.info.server_version >= 180000
+    assert ("due" in upkeep()[0].flags) == by_pages
+
+
+def test_a_table_that_is_being_vacuumed_is_not_due(cluster, table, upkeep):
+    table(MADE, "ANALYZE t", "DELETE FROM t WHERE id <= 20000")
+    assert "due" in upkeep()[0].flags
+    with cluster.connect() as session:
+        session.execute("SET vacuum_cost_delay = '100ms'")
+        session.execute("SET vacuum_cost_limit = 1")
+        session.pgconn.send_query(b"VACUUM t")
+        eventually(lambda: "due" not in upkeep()[0].flags)
+        session.cancel()
+        session.close()
+
+
+def test_a_table_that_was_never_vacuumed_waits_since_a_run_that_saw_it(table, upkeep):
+    table(MADE, "DELETE FROM t WHERE id <= 20000")
+    _, before = upkeep()
+    readings = before.vacuum_readings(EPOCH)
+    assert list(readings) == ["due public.t"]
+    earlier, now = {name: [each] for name, each in readings.items()}, replace(EPOCH, now=1500.0)
+    assert upkeep()[1].vacuum_age_s(now, earlier) == replace(before.vacuum_age_s(now, {}), low=500)
+    assert upkeep()[1].vacuum_age_s(replace(now, since=1200.0), earlier).low == 0
+    table("TRUNCATE t", f"INSERT INTO t {NUMBERS.format(40000)}", "DELETE FROM t WHERE id <= 20000")
+    assert upkeep()[1].vacuum_age_s(now, earlier).low == 0
 
 
 def test_settings_of_a_table_count_for_it_and_its_toast_table(table, upkeep):
@@ -77,7 +168,7 @@ def test_settings_of_a_table_count_for_it_and_its_toast_table(table, upkeep):
     )
     toast = next(each for each in upkeep()[1].tables if each.is_toast and each.table == "public.t")
     assert (toast.name, toast.dead, toast.vacuum_at) == ("public.t (TOAST)", 12000, 6100)
-    assert toast.flags == ("due", "left out")
+    assert toast.flags == ("dead", "due", "left out")
 
 
 def test_a_filled_table_without_statistics_is_told(table, upkeep):
@@ -87,6 +178,29 @@ def test_a_filled_table_without_statistics_is_told(table, upkeep):
     assert [each.table for each in found.unanalyzed.rows] == ["public.t"]
     table("ANALYZE t")
     assert "unanalyzed" not in upkeep()[0].flags
+
+
+def test_a_table_that_autovacuum_is_on_its_way_to_may_be_fresh(table, upkeep):
+    table(f"CREATE TABLE t AS {NUMBERS.format(5000)}")
+    said, found = upkeep()
+    assert "awaited" in said.flags
+    assert found.unanalyzed_count(EPOCH, {}) == Estimate(
+        0, 1, "public.t may have been filled just now, look again in a minute"
+    )
+    earlier = {name: [each] for name, each in found.analyze_readings(EPOCH).items()}
+    assert found.unanalyzed_count(replace(EPOCH, now=1500.0), earlier).low == 0
+    assert found.unanalyzed_count(replace(EPOCH, now=1600.0), earlier) == 1
+    table("ALTER TABLE t SET (autovacuum_enabled = off)")
+    assert upkeep()[1].unanalyzed_count(EPOCH, {}) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE t DROP id, DROP note", "ALTER TABLE t ALTER id SET STATISTICS 0, ALTER note SET STATISTICS 0"],
+)
+def test_a_table_without_a_column_to_analyze_needs_no_statistics(table, upkeep, statement):
+    table(f"CREATE TABLE t AS {NUMBERS.format(5000)}", statement, "VACUUM (ANALYZE) t")
+    assert upkeep()[0] is None
 
 
 def test_a_partitioned_table_without_statistics_of_its_own_is_told(table, upkeep):
@@ -112,7 +226,7 @@ def test_a_partitioned_table_that_has_outgrown_its_statistics_is_told(table, upk
 
 
 def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
-    table(MADE, "ANALYZE t", "SELECT pg_stat_reset_single_table_counters('t'::regclass)")
+    table(MADE, "ANALYZE t", LOST)
     said, found = upkeep()
     assert "uncounted" in said.flags
     assert found.dead_share == 0
@@ -122,9 +236,40 @@ def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
     upkeep()[1].require_counted()
 
 
+def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(cluster, table, upkeep):
+    table("CREATE TABLE t (id integer PRIMARY KEY, note text)", "CREATE TABLE small AS SELECT 1 AS id")
+    table(f"INSERT INTO t {NUMBERS.format(40000)}", LOST, LOST.replace("'t'", "'small'"))
+    said, found = upkeep()
+    assert said.flags == ("unanalyzed", "uncounted")
+    assert found.unanalyzed_count(EPOCH, {}) == 1
+    with pytest.raises(MeasurementError, match=r"lost its counters of 1 tables, public\.t"):
+        found.require_counted()
+    assert [
+        each.estimate for each in cluster.value(BloatEstimates, large_table="1MB").spaces if each.name == "public.t"
+    ] == [None]
+    sizes = cluster.value(RelationSizes)
+    assert sizes.tables[0].name == "public.t"
+    assert "public.t_pkey" in {each.name for each in sizes.indexes}
+    table("DROP TABLE small", "ANALYZE t")
+    assert cluster.value(RelationSizes).whole.size_bytes == pytest.approx(sizes.whole.size_bytes, abs=500_000)
+    upkeep()[1].require_counted()
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", "TRUNCATE t"], ids=["plainly", "locked"])
+def test_a_table_that_is_being_filled_may_be_fresh(cluster, table, upkeep, first):
+    table("CREATE TABLE t (id integer, note text)")
+    with cluster.connect() as session, session.transaction():
+        session.execute(first)
+        session.execute(f"INSERT INTO t {NUMBERS.format(40000)}".encode())
+        said, found = upkeep()
+        assert cluster.value(RelationSizes).tables
+        cluster.value(BloatEstimates)
+    assert said.flags == ("awaited", "uncounted")
+    assert found.unanalyzed_count(EPOCH, {}).low == 0
+
+
 def test_a_row_that_comes_after_the_loss_changes_nothing(table, upkeep):
-    lost = "SELECT pg_stat_reset_single_table_counters('t'::regclass)"
-    table(MADE, "ANALYZE t", "DELETE FROM t WHERE id < 9000", lost, "INSERT INTO t VALUES (0, 'new')")
+    table(MADE, "ANALYZE t", "DELETE FROM t WHERE id < 9000", LOST, "INSERT INTO t VALUES (0, 'new')")
     assert "uncounted" in upkeep()[0].flags
 
 
@@ -134,7 +279,7 @@ def test_an_emptied_table_has_its_counters(table, upkeep):
 
 
 def test_the_worst_tables_come_first():
-    tables = [Upkeep(f"t{n}", False, 100 - n, n, 1, 0, 1, None, ("dead",)) for n in range(1, 30)]
+    tables = [Upkeep(f"t{n}", False, 100 - n, n, 1, 0, 1, None, 7, ("dead",)) for n in range(1, 30)]
     lines = DatabaseUpkeep(tuple(tables)).dead.lines
     assert [line.split(":")[0] for line in lines] == [*(f"t{n}" for n in range(29, 19, -1)), "again"]
 

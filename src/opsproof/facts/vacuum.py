@@ -1,6 +1,7 @@
 """Whether tables are vacuumed and analyzed, and what keeps VACUUM from being of use."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,24 +14,30 @@ from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
 from opsproof.quantities import show
+from opsproof.samples import Counter, goes_on
 
 DEAD_AGAIN = "SELECT relname, n_live_tup, n_dead_tup, last_autovacuum FROM pg_stat_all_tables ORDER BY n_dead_tup DESC"
 VACUUMED_AGAIN = "SELECT relname, last_vacuum, last_autovacuum FROM pg_stat_all_tables WHERE n_dead_tup > 0"
 CHANGED_AGAIN = "SELECT relname, n_mod_since_analyze, last_autoanalyze FROM pg_stat_user_tables ORDER BY 2 DESC"
-OPTIONS_AGAIN = "SELECT relname, reloptions FROM pg_class WHERE reloptions::text LIKE '%autovacuum_enabled%'"
+OPTIONS_AGAIN = "SELECT relname, reloptions FROM pg_class WHERE reloptions::text LIKE '%autovacuum%'"
 AGES_AGAIN = "SELECT oid::regclass, age(relfrozenxid) FROM pg_class WHERE relfrozenxid <> '0' ORDER BY 2 DESC"
 HOLDS_AGAIN = (
     "SELECT pid, state, xact_start, backend_xid, backend_xmin FROM pg_stat_activity"
     " WHERE coalesce(backend_xid, backend_xmin) IS NOT NULL"
 )
+PATIENCE_S = 600.0
+"""How long a table may wait for autovacuum, which comes every minute where it is on."""
+Readings = Mapping[str, Sequence[Counter]]
 
 
 @dataclass(frozen=True)
 class Upkeep:
     """A table that something is to be said of, as the cumulative statistics count it; ages in seconds.
 
-    `vacuum_at` and `analyze_at` are the rows, dead or changed, at which autovacuum comes. What is to be said are
-    `flags`, of ``dead``, ``due``, ``stale``, ``unanalyzed``, ``uncounted`` and ``left out``.
+    `vacuum_at` and `analyze_at` are the rows, dead or changed, at which autovacuum comes. `file` is the number of the
+    file that its rows are in, another one once it was emptied. What is to be said are `flags`, of ``dead``, ``due``,
+    ``stale``, ``unanalyzed``, ``awaited`` (autovacuum is on its way to analyze it), ``uncounted``, ``left out`` and
+    ``out of reach``.
     """
 
     table: str
@@ -41,6 +48,7 @@ class Upkeep:
     changed: int
     analyze_at: int
     vacuum_age_s: float | None
+    file: int
     flags: tuple[str, ...]
 
     @property
@@ -48,10 +56,20 @@ class Upkeep:
         """The table, or whose TOAST table it is."""
         return f"{self.table} (TOAST)" if self.is_toast else self.table
 
-    def vacuum_span_s(self, epoch: Epoch) -> tuple[float, float]:
+    def reading(self, epoch: Epoch) -> Counter:
+        """What a later run needs in order to know that it waits since this one."""
+        return Counter(self.file, epoch.since, epoch.now)
+
+    def waits_s(self, epoch: Epoch, earlier: Sequence[Counter]) -> tuple[float, float]:
+        """The least and the most that it can have waited, by `earlier` runs that found it waiting."""
+        reading = self.reading(epoch)
+        found = [each.now for each in earlier if each.value == self.file and goes_on(each, reading)]
+        return epoch.now - min(found, default=epoch.now), epoch.now - epoch.since
+
+    def vacuum_span_s(self, epoch: Epoch, earlier: Sequence[Counter] = ()) -> tuple[float, float]:
         """The least and the most that its last vacuum can be ago: one that was never counted, all that time."""
         if self.vacuum_age_s is None:
-            return 0.0, epoch.now - epoch.since
+            return self.waits_s(epoch, earlier)
         return self.vacuum_age_s, self.vacuum_age_s
 
     @property
@@ -114,21 +132,31 @@ class DatabaseUpkeep:
         )
         return Tables(tuple(due), VACUUMED_AGAIN)
 
-    def vacuum_age_s(self, epoch: Epoch) -> float | Estimate:
+    def vacuum_readings(self, epoch: Epoch) -> dict[str, Counter]:
+        """Those of them that were never vacuumed, for later runs."""
+        return {_due(each): each.reading(epoch) for each in self.overdue.rows if each.vacuum_age_s is None}
+
+    def vacuum_age_s(self, epoch: Epoch, earlier: Readings) -> float | Estimate:
         """The longest time since one of those was vacuumed, in seconds; a range, where no vacuum was counted."""
-        spans = [each.vacuum_span_s(epoch) for each in self.overdue.rows]
+        spans = [each.vacuum_span_s(epoch, earlier.get(_due(each), ())) for each in self.overdue.rows]
         low, high = (max((span[end] for span in spans), default=0.0) for end in (0, 1))
         why = f"{self.overdue.rows[0].name} was never vacuumed since the statistics began" if spans else ""
         return low if low == high else Estimate(low, high, why)
 
     @property
     def left_out(self) -> Tables:
-        """Tables with autovacuum_enabled = off."""
-        return Tables(tuple(self._flagged("left out")), OPTIONS_AGAIN)
+        """Tables with autovacuum_enabled = off, and those out of its reach."""
+        found = dict.fromkeys((*self._flagged("left out"), *self._flagged("out of reach")))
+        return Tables(tuple(found), OPTIONS_AGAIN)
+
+    @property
+    def out_of_reach(self) -> Tables:
+        """Tables with a threshold over ten million and over ten times their rows, which is as good as off."""
+        return Tables(tuple(self._flagged("out of reach")), OPTIONS_AGAIN)
 
     @property
     def stale(self) -> Tables:
-        """Tables with 10,000 changed rows, more than twice what brings an ANALYZE; partitioned ones by their size."""
+        """Tables with 10,000 changed rows for which an ANALYZE should have come; partitioned ones by their size."""
         return Tables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
 
     @property
@@ -138,8 +166,23 @@ class DatabaseUpkeep:
 
     @property
     def unanalyzed(self) -> Tables:
-        """Tables of 1,000 rows or more, partitioned ones among them, that the planner knows nothing of."""
-        return Tables(tuple(self._flagged("unanalyzed")), CHANGED_AGAIN)
+        """Tables of 1,000 rows or of 1 MiB, partitioned ones among them, that the planner knows nothing of."""
+        return Tables((*self._flagged("unanalyzed"), *self._flagged("awaited")), CHANGED_AGAIN)
+
+    def analyze_readings(self, epoch: Epoch) -> dict[str, Counter]:
+        """Those of them that autovacuum is on its way to, for later runs."""
+        return {f"unanalyzed {each.name}": each.reading(epoch) for each in self._flagged("awaited")}
+
+    def unanalyzed_count(self, epoch: Epoch, earlier: Readings) -> int | Estimate:
+        """How many those are; a range, where autovacuum may be there within a minute."""
+        known, awaited = len(self._flagged("unanalyzed")), self._flagged("awaited")
+        fresh = [
+            each for each in awaited if each.waits_s(epoch, earlier.get(f"unanalyzed {each.name}", ()))[0] < PATIENCE_S
+        ]
+        if not fresh:
+            return known + len(awaited)
+        why = f"{fresh[0].name} may have been filled just now, look again in a minute"
+        return Estimate(known + len(awaited) - len(fresh), known + len(awaited), why)
 
     @property
     def uncounted(self) -> list[Upkeep]:
@@ -155,7 +198,7 @@ class DatabaseUpkeep:
         if gone := [each for each in self.uncounted if toast or not each.is_toast]:
             names = ", ".join(each.name for each in gone[:3])
             raise MeasurementError(
-                f"the server has lost its counters of {len(gone)} tables, {names}: a crash or a reset;"
+                f"the server has lost its counters of {len(gone)} tables, {names}: a crash, an upgrade or a reset;"
                 " run VACUUM (ANALYZE)"
             )
 
@@ -174,9 +217,13 @@ class TableUpkeep(SqlFact[DatabaseUpkeep]):
 
 
 def _upkeep(row: list[Any]) -> Upkeep:
-    table, is_toast, live, dead, vacuum_at, changed, analyze_at, age, flags = row
+    table, is_toast, live, dead, vacuum_at, changed, analyze_at, age, file, flags = row
     counts = (int(live), int(dead), int(vacuum_at), int(changed), int(analyze_at))
-    return Upkeep(table, is_toast, *counts, None if age is None else float(age), tuple(flags))
+    return Upkeep(table, is_toast, *counts, None if age is None else float(age), int(file), tuple(flags))
+
+
+def _due(table: Upkeep) -> str:
+    return f"due {table.name}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 WITH large AS MATERIALIZED (
-    -- A page count is as old as the last vacuum or analyze: where none came, the rows say how large it must be.
+    -- A page count is as old as the last vacuum or analyze: where none came, the rows say how large it must be, and
+    -- where their count is lost, the file does, but for one behind a lock, which would be waited for.
     SELECT t.*, (SELECT nspname || '.' || relname FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
                   -- A TOAST table has the number of its owner in its name.
                   WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END) AS called,
@@ -8,6 +9,9 @@ WITH large AS MATERIALIZED (
                    pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead FROM pg_class
              WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS t
      WHERE relpages >= 128 OR live + dead >= 20000
+        OR CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
+                     AND oid NOT IN (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL)
+                THEN pg_relation_size(oid) >= 1048576 END
 ), heap AS (
     -- pgstattuple reads no other kind of table.
     SELECT oid, CASE relkind WHEN 't' THEN 'TOAST' ELSE 'table' END AS kind, called, size,

@@ -1,31 +1,49 @@
 WITH RECURSIVE counted AS (
     -- The functions that pg_stat_all_tables is made of: the view would group every index as well.
-    SELECT oid, relname, relkind, reltuples, reloptions,
+    SELECT class.*,
            pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead,
            pg_stat_get_mod_since_analyze(oid) AS changed, pg_stat_get_ins_since_vacuum(oid) AS inserted
-      FROM pg_class
-     WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't'
+      FROM (SELECT 0 AS relallfrozen) AS before_18
+     CROSS JOIN LATERAL (SELECT oid, relname, relkind, relfilenode, relpages, reltuples, reloptions, relallfrozen
+                           FROM pg_class WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS class
+), locked AS MATERIALIZED (
+    SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL
+), sized AS (
+    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
+    SELECT *, CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
+                   THEN oid IN (TABLE locked) OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
+      FROM counted
 ), server AS (
     SELECT jsonb_object_agg(name, setting) AS settings FROM pg_settings WHERE name LIKE 'autovacuum%'
+), vacuumed AS MATERIALIZED (
+    SELECT relid FROM pg_stat_progress_vacuum WHERE datname = current_database() AND relid IS NOT NULL
 ), known AS MATERIALIZED (
-    SELECT t.*, owner.called,
+    SELECT t.*, owner.oid AS owner, owner.called, coalesce(t.reloptions, owner.reloptions) IS NOT NULL AS has_options,
            settings || coalesce((SELECT jsonb_object_agg(option_name, option_value)
                                    FROM pg_options_to_table(coalesce(t.reloptions, owner.reloptions))), '{}') AS setting,
            extract(epoch FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
-                                               pg_stat_get_last_autovacuum_time(t.oid)))::float8 AS vacuum_age
-      FROM counted t CROSS JOIN server CROSS JOIN LATERAL (
+                                               pg_stat_get_last_autovacuum_time(t.oid)))::float8 AS vacuum_age,
+           extract(epoch FROM now() - greatest(pg_stat_get_last_analyze_time(t.oid),
+                                               pg_stat_get_last_autoanalyze_time(t.oid)))::float8 AS analyze_age
+      FROM sized t CROSS JOIN server CROSS JOIN LATERAL (
            -- A TOAST table has the number of its owner in its name.
-           SELECT nspname || '.' || relname AS called, reloptions FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
+           SELECT o.oid, nspname || '.' || relname AS called, reloptions
+             FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
             WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END OFFSET 0) AS owner
      WHERE greatest(dead, changed, inserted) >= 10000 OR live >= 1000 OR t.reltuples >= 1000
-        OR t.reloptions IS NOT NULL
+        OR t.reloptions IS NOT NULL OR unseen
 ), triggered AS (
-    SELECT known.*,
+    SELECT known.*, greatest(reltuples, 0) AS counted_rows, 10 * greatest(reltuples, live, 1000000) AS reach,
+           -- Where autovacuum is on it comes every minute: what it has just been at may be beyond its trigger again.
+           (setting ->> 'autovacuum')::boolean
+             AND coalesce((setting ->> 'autovacuum_enabled')::boolean, true) AS attended,
            least((setting ->> 'autovacuum_vacuum_threshold')::float8
                    + (setting ->> 'autovacuum_vacuum_scale_factor')::float8 * greatest(reltuples, 0),
                  nullif((setting ->> 'autovacuum_vacuum_max_threshold')::float8, -1)) AS dead_trigger,
+           -- From PostgreSQL 18 on the factor is of the pages that are not frozen.
            nullif((setting ->> 'autovacuum_vacuum_insert_threshold')::float8, -1)
-             + (setting ->> 'autovacuum_vacuum_insert_scale_factor')::float8 * greatest(reltuples, 0) AS insert_trigger,
+             + (setting ->> 'autovacuum_vacuum_insert_scale_factor')::float8 * greatest(reltuples, 0)
+               * (1 - least(relallfrozen, relpages)::float8 / greatest(relpages, 1)) AS insert_trigger,
            (setting ->> 'autovacuum_analyze_threshold')::float8
              + (setting ->> 'autovacuum_analyze_scale_factor')::float8 * greatest(reltuples, 0) AS change_trigger
       FROM known
@@ -40,26 +58,38 @@ WITH RECURSIVE counted AS (
 ), flagged AS (
     -- ANALYZE passes pg_statistic over, whatever changes in it.
     SELECT called, relkind = 't' AS is_toast, live, dead, dead_trigger, changed, change_trigger, vacuum_age,
+           relfilenode AS file,
            array_remove(ARRAY[
-               -- Autovacuum looks every minute: what it has just been at may be beyond its trigger again.
-               CASE WHEN dead >= 10000 AND (dead > 2 * dead_trigger
-                         OR dead > dead_trigger AND coalesce(vacuum_age > 600, true)) THEN 'dead' END,
-               CASE WHEN dead > dead_trigger OR inserted > insert_trigger THEN 'due' END,
-               CASE WHEN changed >= 10000 AND changed > 2 * change_trigger AND relkind <> 't'
+               CASE WHEN dead >= 10000 AND dead > least(dead_trigger, 50 + 0.2 * counted_rows)
+                         AND NOT (attended AND coalesce(vacuum_age <= 600, false)) THEN 'dead' END,
+               CASE WHEN (dead > 1.1 * dead_trigger OR inserted > 1.1 * insert_trigger)
+                         AND oid NOT IN (TABLE vacuumed) AND owner NOT IN (TABLE vacuumed) THEN 'due' END,
+               CASE WHEN changed >= 10000 AND changed > least(change_trigger, 50 + 0.1 * counted_rows)
+                         AND NOT (attended AND coalesce(analyze_age <= 600, false)) AND relkind <> 't'
                          AND oid <> 'pg_statistic'::regclass THEN 'stale' END,
-               CASE WHEN greatest(live, reltuples) >= 1000 AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
-                         AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL THEN 'unanalyzed' END,
-               CASE WHEN reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
-               CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END], NULL) AS flags
+               CASE WHEN (greatest(live, reltuples) >= 1000 OR unseen) AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
+                         AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL
+                         -- ANALYZE leaves nothing of columns with a target of 0.
+                         AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped
+                                        AND attstattarget IS DISTINCT FROM 0)
+                    THEN CASE WHEN attended AND changed > change_trigger
+                                OR unseen AND EXISTS (SELECT FROM pg_locks
+                                                       WHERE relation = triggered.oid
+                                                         AND mode IN ('RowExclusiveLock', 'AccessExclusiveLock'))
+                              THEN 'awaited' ELSE 'unanalyzed' END END,
+               CASE WHEN unseen OR reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
+               CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END,
+               CASE WHEN has_options AND (dead_trigger > reach OR insert_trigger > reach
+                                          OR relkind <> 't' AND change_trigger > reach) THEN 'out of reach' END], NULL) AS flags
       FROM triggered
     UNION ALL
     -- Autovacuum never analyzes a partitioned table itself: its count is that of the last ANALYZE.
-    SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL,
+    SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
            ARRAY[CASE WHEN reltuples < 0 THEN 'unanalyzed' ELSE 'stale' END]
       FROM filled JOIN pg_class p ON p.oid = parent JOIN pg_namespace n ON n.oid = relnamespace
      WHERE entries >= 1000 AND (reltuples < 0 OR abs(entries - reltuples) > 0.2 * greatest(reltuples, 1))
 )
 SELECT called, is_toast, live, dead, round(dead_trigger)::bigint, changed, round(change_trigger)::bigint,
-       vacuum_age, flags
+       vacuum_age, file::bigint, flags
   FROM flagged
  WHERE flags <> '{}'
