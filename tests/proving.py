@@ -101,9 +101,11 @@ def expected(names, tests):
     return bad({test: names[name] for test in tests if (name := named(test, names))})
 
 
-def agree(found, wanted, when):
-    """Fails, and says what is too much and what is missing, unless the verdicts are those that are wanted."""
-    assert found == wanted, f"{when}: {_without(found, wanted)} where {_without(wanted, found)} is wanted"
+def agree(found, wanted, when, sentences=None):
+    """Fails, and says what is too much, with its sentences, and what is missing, unless all is as it is wanted."""
+    over = _without(found, wanted)
+    why = {test: (sentences or {}).get(test) for test in over}
+    assert found == wanted, f"{when}: {over} where {_without(wanted, found)} is wanted; {why}"
 
 
 def _without(verdicts, others):
@@ -123,11 +125,11 @@ class Proof:
             verdicts = self.rounds.run(fault.wrapper)
         self.rows[fault.name] = bad(verdicts)
         wanted = expected(fault.expected, verdicts)
-        agree(surprising(verdicts, fault.expected, fault.may), wanted, "broken")
+        agree(surprising(verdicts, fault.expected, fault.may), wanted, "broken", self.rounds.sentences)
         self.rounds.forget("restarts")  # PM2's counters are reset in healing
         if fault.told:
-            agree(bad(self.rounds.run()), expected(fault.told, verdicts), "told once")
-        agree(bad(self.rounds.run()), {}, "healed")
+            agree(bad(self.rounds.run()), expected(fault.told, verdicts), "told once", self.rounds.sentences)
+        agree(bad(self.rounds.run()), {}, "healed", self.rounds.sentences)
 
     def show(self, config) -> None:
         """Prints the matrix past the capture of output."""
