@@ -188,7 +188,16 @@ def test_what_was_not_measured_never_passes(said, estimates, figures, verdict):
 
 
 def test_a_missing_partition_is_made_by_the_action(said):
-    row = ["public.messages", "r", "m", "FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')", False, 0, "2026-11-25"]
+    row = [
+        "public.messages",
+        "r",
+        "m",
+        "FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')",
+        False,
+        0,
+        True,
+        "2026-11-25",
+    ]
     _, outcome = said("test_coming_partitions_are_there", partitions=[row])
     found = {each["sentence"]: each for each in outcome.properties.values()}
     failed = found["public.messages has no partition for 2026-12"]

@@ -95,9 +95,16 @@ def test_a_receiver_that_applies_nothing_is_not_late_between_its_words(cluster, 
     with cluster.connect() as admin, subprocess.Popen(words) as receiver:
         write = "SELECT pg_logical_emit_message(true, 'x', 'y')"
         query = "SELECT FROM pg_stat_replication WHERE replay_lsn IS NULL AND replay_lag > '1s'"
+        found = []
+
+        def is_behind():
+            admin.execute(write)
+            lagging = admin.execute(query).fetchone() is not None
+            found[:] = cluster.value(Standbys).standbys
+            return lagging and found[0].behind_bytes > 0
+
         try:
-            wait_until(lambda: admin.execute(write) and admin.execute(query).fetchone() is not None, "it is behind")
-            (standby,) = cluster.value(Standbys).standbys
+            wait_until(is_behind, "it is behind")
         finally:
             receiver.kill()
-    assert (standby.state, standby.behind_bytes > 0, standby.lag_s) == ("streaming", True, 0)
+    assert (found[0].state, found[0].lag_s) == ("streaming", 0)

@@ -10,7 +10,7 @@ SELECT role.sees, s.pid, coalesce(w.blockers, '{}'), s.usename, s.application_na
        -- In utilities a word can be a secret: SET, ALTER ROLE.
        CASE WHEN s.query !~ '\\|\$\D'
                  AND words ~* '^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\y'
-                              '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\y)[^;]*(;|$))+\s*$'
+                              '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\y)[^\x3b]*(\x3b|$))+\s*$'
             THEN left(btrim(words), 100) ELSE substring(words FROM '^\W*(\w+)') END
   FROM (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees) AS role
   LEFT JOIN pg_stat_activity s

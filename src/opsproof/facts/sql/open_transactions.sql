@@ -7,7 +7,7 @@ SELECT s.pid, s.usename, s.application_name, s.state,
        -- In utilities a word can be a secret: SET, ALTER ROLE.
        CASE WHEN s.query !~ '\\|\$\D'
                  AND words ~* '^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\y'
-                              '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\y)[^;]*(;|$))+\s*$'
+                              '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\y)[^\x3b]*(\x3b|$))+\s*$'
             THEN left(btrim(words), 100) ELSE substring(words FROM '^\W*(\w+)') END,
        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_setting('track_activities') = 'on'
   FROM (SELECT clock_timestamp() AS moment) AS now_is
