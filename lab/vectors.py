@@ -21,6 +21,12 @@ def build(lab: Lab, lists: int = LISTS) -> None:
         admin.execute(f"DROP INDEX IF EXISTS {INDEX}".encode())
         columns = f"ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
         admin.execute(f"CREATE INDEX {INDEX} ON chunks USING {columns}".encode())
+        # A build reads the table many times over: in production there are far more questions than that.
+        admin.execute("SET enable_seqscan = off")
+        admin.execute(
+            "SELECT count(*) FROM generate_series(1, 1000) n,"
+            " LATERAL (SELECT FROM chunks WHERE id = 'chk' || lpad(n::text, 6, '0') OFFSET 0) found"
+        )
 
 
 @contextmanager
