@@ -12,8 +12,9 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, NotRepaired, Refused
+from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.history import History
+from opsproof.limits import Measurement
 from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.flagged import Reasons
@@ -56,6 +57,7 @@ class Reindex(Maintaining):
         self.built = [each.name for each in self.found.left if each.valid and each.name in needed]
         swept = [each for each in self.found.left if each.name not in self.built]
         self.room = Room(self.session, self.server, swept)
+        self.before: dict[str, Measurement | None] = {}
         if not self.options.index:
             ready = tuple(each for each in self.found.chosen if self._is_possible(each, self._obstacle(each)))
             self.found = replace(self.found, chosen=ready)
@@ -90,7 +92,17 @@ class Reindex(Maintaining):
             return ""
         if index.building:
             return f"has to wait: somebody builds an index of {index.place[0]}; try again when that is done"
-        return "" if replacement(index) in self.built else self.builder.lack(index, self.room)
+        return "" if replacement(index) in self.built else self.builder.lack(index, self.room) or self._untold(index)
+
+    def _untold(self, index: Index) -> str:
+        """Why nobody could tell whether more lists find enough; empty where it can be told."""
+        if not self.options.retune or (index.lists or 0) >= index.ideal_lists or str(index) in self.before:
+            return ""
+        try:
+            self.before[str(index)] = flagged.bearing(self, str(index))
+        except MeasurementError as error:
+            return f"gets no more lists, as nobody could tell what they find: {error}"
+        return ""
 
     def _hindrance(self, index: Index) -> str:
         """Why it cannot be done, whoever asks; empty where it can."""
@@ -123,12 +135,13 @@ class Reindex(Maintaining):
     def _sweeping(self, index: Index) -> Step:
         if index.heir:
             name = f"{index.schema}.{index.heir}"
-            return Step(f"drop {index}, which was {name}", partial(self._settle, name), index.place[:1])
+            title = f"drop {index}, which was {name}, or give it the name again"
+            return Step(title, partial(self._settle, name), index.place[:1])
         title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
         return Step(title, partial(self.builder.drop, index), index.place[:1])
 
     def _settle(self, name: str) -> None:
-        """Drops what had a name before, unless that had fewer lists, and those that there are now find too little.
+        """Drops what had a name before, unless that had fewer lists and found enough, and those of now find too little.
 
         With fewer lists than before the server asks the earlier index as long as that is there: what the new one finds
         is judged at the end, and is more.
@@ -140,7 +153,8 @@ class Reindex(Maintaining):
         if before is None:
             return
         more = before.heir is not None and (heir.lists or 0) > (before.lists or 0)
-        if more and (why := flagged.unbearable(self, name)):
+        found = self.before.get(name)
+        if more and not (found and found.verdict == "failed") and (why := flagged.unbearable(self, name)):
             self.builder.take_back(heir, before)
             raise NotRepaired(f"{name} has its {before.lists} lists again: with {heir.lists}, {why}")
         self.builder.drop(before)

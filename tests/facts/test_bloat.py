@@ -176,8 +176,9 @@ def test_an_index_that_is_not_valid_is_passed_over(cluster, made, bloats):
     assert bloats("indexes") == []
 
 
-def test_what_is_not_suspected_is_not_read(cluster, made, bloats):
-    made(PLAIN, [])
+@pytest.mark.parametrize("harm", [[], ["ALTER TABLE t SET (fillfactor = 70)"]], ids=["plain", "roomy from now on"])
+def test_what_is_not_suspected_is_not_read(cluster, made, bloats, harm):
+    made(PLAIN, harm)
     (bloat,) = bloats("tables")
     assert bloat.how == "estimated"
     assert bloat.space.oid not in cluster.value(BloatMeasurements).figures

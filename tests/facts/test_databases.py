@@ -53,10 +53,16 @@ def test_the_fullest_of_all_limits_is_judged(cluster):
     )
     try:
         with ExitStack() as held:
-            for name in ("app", "app", "app", "boss", "boss"):
-                held.enter_context(cluster.server.connect(name, name, "facts"))
+            for name, statement in (
+                ("app", "BEGIN"),
+                ("app", "BEGIN"),
+                ("app", "SELECT"),
+                ("boss", "BEGIN"),
+                ("boss", ""),
+            ):
+                held.enter_context(cluster.server.connect(name, name, "facts")).execute(statement)
             use = cluster.value(DatabaseConnections)
-            assert (use.own, use.used, use.evidence[0]) == ((("role app", 3, 4),), 75, "role app: 3 of 4")
+            assert (use.own, use.used, use.evidence[0]) == ((("role app", 2, 4),), 50, "role app: 2 of 4")
             cluster.run("ALTER DATABASE facts CONNECTION LIMIT 7", database="postgres")
             wait_until(lambda: cluster.value(DatabaseConnections).own[0][1:] == (6, 7), "five hold, and one asks")
             assert cluster.value(DatabaseConnections).used == pytest.approx(100 * 6 / 7)

@@ -74,6 +74,22 @@ def test_what_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(cluste
     assert upkeep()[0].flags == ("dead", "due", "stale")
 
 
+@pytest.mark.parametrize("end", ["ROLLBACK", "PREPARE TRANSACTION 'left behind'"], ids=["open", "prepared"])
+def test_what_no_vacuum_can_remove_is_told_however_short_ago_one_was(cluster, table, upkeep, monkeypatch, end):
+    table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t")
+    with cluster.connect() as session:
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
+        if "PREPARE" in end:
+            session.execute(end)
+        table("DELETE FROM t WHERE id <= 30000", "VACUUM t")
+        assert "dead" not in upkeep()[0].flags
+        monkeypatch.setattr(TableUpkeep, "sql", TableUpkeep.sql.replace("interval '10 min'", "interval '0'"))
+        assert "dead" in upkeep()[0].flags
+        session.execute("ROLLBACK" if end == "ROLLBACK" else "ROLLBACK PREPARED 'left behind'")
+    table("VACUUM t")
+    assert "dead" not in getattr(upkeep()[0], "flags", ())
+
+
 def test_nobody_comes_to_a_table_without_autovacuum_however_short_the_time(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 12000")
     assert upkeep()[0].flags == ("dead", "due", "stale", "left out")
@@ -111,6 +127,18 @@ def test_a_threshold_that_no_table_reaches_is_autovacuum_switched_off(table, upk
         f"ALTER TABLE t RESET (autovacuum_{of}_threshold)",
     )
     assert upkeep()[0] is None
+
+
+def test_what_the_server_sets_is_not_told_of_a_table(cluster, table, upkeep):
+    table("CREATE TABLE t WITH (fillfactor = 70) AS SELECT 1 AS id")
+    cluster.run("ALTER SYSTEM SET autovacuum_vacuum_insert_threshold = 2000000000", "SELECT pg_reload_conf()")
+    try:
+        setting = "SELECT current_setting('autovacuum_vacuum_insert_threshold')"
+        with cluster.connect() as session:
+            eventually(lambda: session.execute(setting).fetchone() == ("2000000000",))
+        assert upkeep()[0] is None
+    finally:
+        cluster.run("ALTER SYSTEM RESET autovacuum_vacuum_insert_threshold", "SELECT pg_reload_conf()")
 
 
 def test_a_table_that_is_due_waits_since_its_last_vacuum(table, upkeep):
@@ -264,8 +292,9 @@ def test_a_table_that_is_being_filled_may_be_fresh(cluster, table, upkeep, first
         said, found = upkeep()
         assert cluster.value(RelationSizes).tables
         cluster.value(BloatEstimates)
-    assert said.flags == ("awaited", "uncounted")
+    assert said.flags == ("awaited",)
     assert found.unanalyzed_count(EPOCH, {}).low == 0
+    found.require_counted()
 
 
 def test_a_row_that_comes_after_the_loss_changes_nothing(table, upkeep):

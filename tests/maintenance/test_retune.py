@@ -46,14 +46,32 @@ def test_more_lists_that_find_too_little_are_taken_back(place, few):
     assert place.value(f"SELECT obj_description('{few}'::regclass)") == "of the search"
 
 
-def test_more_lists_of_which_nobody_knows_what_they_find_are_taken_back(place, few):
+def test_more_lists_are_refused_where_nobody_could_tell_what_they_find(place, few):
     declared(place)
     place.sql("REVOKE USAGE ON SCHEMA t FROM opsproof_recall")
     before = oid(place, few)
     done = place.run("reindex", "--apply", "--index", few, "--retune")
+    assert done.returncode == 3
+    assert "gets no more lists, as nobody could tell what they find: " in done.stderr
+    assert (oid(place, few), place.invalid) == (before, [])
+
+
+def test_more_lists_stay_where_the_earlier_found_too_little_too(place, few):
+    declared(place, vector_recall="> 100%")
+    place.sql(f"DROP INDEX {few}; {LISTS.format('rows_vectors', 4)}")
+    done = place.run("reindex", "--apply", "--index", few, "--retune")
+    assert done.returncode == 5
+    assert "recall" in done.stderr
+    assert ("lists='6'" in definition(place, few), place.invalid) == (True, [])
+
+
+def test_what_had_the_name_before_a_kill_has_it_again_where_nobody_knows_what_the_new_one_finds(place, exchanged):
+    declared(place)
+    place.sql("REVOKE USAGE ON SCHEMA t FROM opsproof_recall")
+    done = place.run("reindex", "--apply", "--index", "t.rows_at")
     assert done.returncode == 5
     assert "its recall cannot be measured: " in done.stderr
-    assert (oid(place, few), place.invalid) == (before, [])
+    assert "lists='1'" in definition(place, exchanged)
 
 
 @pytest.mark.parametrize("words", [(), ("--retune",), ("--retune", "--index", "t.rows_vectors")], ids=" ".join)

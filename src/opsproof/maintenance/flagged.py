@@ -5,7 +5,7 @@ from opsproof.facts.bloat import BloatEstimates, BloatMeasurements
 from opsproof.facts.indexes import InvalidIndexes
 from opsproof.facts.vector_indexes import VectorIndexes, VectorIndexState, VectorRecalls
 from opsproof.history import History
-from opsproof.limits import Estimate
+from opsproof.limits import Estimate, Measurement
 from opsproof.maintenance.base import Maintaining
 from opsproof.nouns import VectorIndex
 
@@ -135,6 +135,20 @@ def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> flo
     found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
     action.measured["recall_percent"] = round(found, 1)
     return found
+
+
+def bearing(action: Maintaining, index: str) -> Measurement | None:
+    """What the limit of recall says of an index; None of one that is not declared, or that no query goes through.
+
+    Raises:
+        InventoryError: there is no limit for it.
+        MeasurementError: what it finds cannot be told.
+    """
+    for name, declared in _declared(action, {index}).items():
+        found = action.session.measure_of(VectorRecalls(), name, declared)
+        limit = action.limit("vector_recall", declared)
+        return limit.judge(found.through(name)) if name in found.indexes else None
+    return None
 
 
 def unbearable(action: Maintaining, index: str) -> str:

@@ -63,6 +63,8 @@ class Room:
 
     def _log(self) -> Disk:
         """Of the log, which may be a link to another disk; of the data, where nobody may look."""
+        if self.server.folder is None:
+            return self._disk(None)
         folder = f"{self.server.folder}/pg_wal"
         try:
             return self._disk(folder)

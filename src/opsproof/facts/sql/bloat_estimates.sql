@@ -21,7 +21,7 @@ WITH large AS MATERIALIZED (
            -- The header with its bitmap of nulls, the columns, and the pointer to the row.
            CASE WHEN relkind <> 't' AND columns = (SELECT count(*) FROM pg_attribute
                                                     WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped)
-                THEN 4 + 8 * ceil(3 + (nulls > 0 AND relnatts > 8)::int + bytes / 8) END AS width
+                THEN 4 + 8 * ceil(3 + (relnatts > 8)::int * least(1, nulls) + bytes / 8) END AS width
       FROM large CROSS JOIN LATERAL (
            SELECT count(*) AS columns, sum(stanullfrac) AS nulls, sum((1 - stanullfrac) * stawidth) AS bytes
              FROM pg_statistic WHERE starelid = oid AND NOT stainherit) AS known
@@ -58,8 +58,8 @@ WITH large AS MATERIALIZED (
      WHERE size >= 1048576
 )
 SELECT oid::bigint, kind, called, size::bigint, fillfactor::float8,
-       -- More than there is room for: what is known is wrong.
-       CASE WHEN unused >= -10 THEN greatest(0, unused) END::float8 AS estimate
+       -- More than the file holds: what is known is wrong.
+       CASE WHEN needed <= 1.1 * size THEN greatest(0, unused) END::float8 AS estimate
   FROM estimated CROSS JOIN LATERAL (
        SELECT 100 * (1 - needed / (size * (1 - 24 / 8192.0) * fillfactor)) AS unused) AS room
  WHERE size >= 1048576

@@ -3,7 +3,8 @@ WITH client AS MATERIALIZED (
      WHERE backend_type = 'client backend'
 ), own AS (
     -- Superusers are let in beyond either limit, and are counted for the database's. One of 0 keeps all others out.
-    SELECT 'role ' || rolname AS name, count(*) AS used, rolconnlimit AS most
+    -- A role's is often the size of its pool, which keeps them all open: what is idle there is free to be used.
+    SELECT 'role ' || rolname AS name, count(*) FILTER (WHERE state <> 'idle') AS used, rolconnlimit AS most
       FROM client JOIN pg_roles r ON r.oid = usesysid AND NOT rolsuper AND rolconnlimit > 0
      GROUP BY 1, 3
     UNION ALL

@@ -6,19 +6,34 @@ WITH RECURSIVE counted AS (
       FROM (SELECT 0 AS relallfrozen) AS before_18
      CROSS JOIN LATERAL (SELECT oid, relname, relkind, relfilenode, relpages, reltuples, reloptions, relallfrozen
                            FROM pg_class WHERE relkind IN ('r', 'm', 't') AND relpersistence <> 't') AS class
-), locked AS MATERIALIZED (
-    SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL
+), written AS MATERIALIZED (
+    SELECT relation, mode FROM pg_locks
+     WHERE mode IN ('RowExclusiveLock', 'AccessExclusiveLock') AND relation IS NOT NULL
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), held AS MATERIALIZED (
+    -- Whether something is there whose dead rows no vacuum removes.
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+                      AND coalesce(backend_xid, backend_xmin) IS NOT NULL AND xact_start < now() - interval '10 min'
+                      AND pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum))
+           OR EXISTS (SELECT FROM pg_prepared_xacts
+                       WHERE database = current_database() AND prepared < now() - interval '10 min')
+           OR EXISTS (SELECT FROM pg_replication_slots WHERE age(xmin) > 100000)
+           OR EXISTS (SELECT FROM pg_stat_replication WHERE age(backend_xmin) > 100000) AS back
 ), sized AS (
     -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
     SELECT *, CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
-                   THEN oid IN (TABLE locked) OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
+                   THEN oid IN (SELECT relation FROM written WHERE mode = 'AccessExclusiveLock')
+                             OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
       FROM counted
 ), server AS (
     SELECT jsonb_object_agg(name, setting) AS settings FROM pg_settings WHERE name LIKE 'autovacuum%'
 ), vacuumed AS MATERIALIZED (
     SELECT relid FROM pg_stat_progress_vacuum WHERE datname = current_database() AND relid IS NOT NULL
 ), known AS MATERIALIZED (
-    SELECT t.*, owner.oid AS owner, owner.called, coalesce(t.reloptions, owner.reloptions) IS NOT NULL AS has_options,
+    SELECT t.*, owner.oid AS owner, owner.called, unseen AND t.oid IN (SELECT relation FROM written) AS is_filled,
+           EXISTS (SELECT FROM pg_options_to_table(coalesce(t.reloptions, owner.reloptions))
+                    WHERE option_name ~ '^autovacuum_.*(threshold|scale_factor)$') AS has_options,
            settings || coalesce((SELECT jsonb_object_agg(option_name, option_value)
                                    FROM pg_options_to_table(coalesce(t.reloptions, owner.reloptions))), '{}') AS setting,
            extract(epoch FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
@@ -61,7 +76,7 @@ WITH RECURSIVE counted AS (
            relfilenode AS file,
            array_remove(ARRAY[
                CASE WHEN dead >= 10000 AND dead > least(dead_trigger, 50 + 0.2 * counted_rows)
-                         AND NOT (attended AND coalesce(vacuum_age <= 600, false)) THEN 'dead' END,
+                         AND NOT (attended AND NOT back AND coalesce(vacuum_age <= 600, false)) THEN 'dead' END,
                CASE WHEN (dead > 1.1 * dead_trigger OR inserted > 1.1 * insert_trigger)
                          AND oid NOT IN (TABLE vacuumed) AND owner NOT IN (TABLE vacuumed) THEN 'due' END,
                CASE WHEN changed >= 10000 AND changed > least(change_trigger, 50 + 0.1 * counted_rows)
@@ -72,16 +87,13 @@ WITH RECURSIVE counted AS (
                          -- ANALYZE leaves nothing of columns with a target of 0.
                          AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped
                                         AND attstattarget IS DISTINCT FROM 0)
-                    THEN CASE WHEN attended AND changed > change_trigger
-                                OR unseen AND EXISTS (SELECT FROM pg_locks
-                                                       WHERE relation = triggered.oid
-                                                         AND mode IN ('RowExclusiveLock', 'AccessExclusiveLock'))
+                    THEN CASE WHEN attended AND changed > change_trigger OR is_filled
                               THEN 'awaited' ELSE 'unanalyzed' END END,
-               CASE WHEN unseen OR reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
+               CASE WHEN unseen AND NOT is_filled OR reltuples >= 10000 AND live + dead < reltuples / 2 THEN 'uncounted' END,
                CASE WHEN NOT (setting ->> 'autovacuum_enabled')::boolean THEN 'left out' END,
                CASE WHEN has_options AND (dead_trigger > reach OR insert_trigger > reach
                                           OR relkind <> 't' AND change_trigger > reach) THEN 'out of reach' END], NULL) AS flags
-      FROM triggered
+      FROM triggered CROSS JOIN held
     UNION ALL
     -- Autovacuum never analyzes a partitioned table itself: its count is that of the last ANALYZE.
     SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
