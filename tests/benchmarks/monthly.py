@@ -36,7 +36,7 @@ SELECT sum(total_exec_time) FROM pg_stat_statements JOIN pg_roles r ON r.oid = u
 """
 UNANSWERED = """
 SELECT test, sentence FROM verdicts WHERE run = (SELECT max(id) FROM runs) AND verdict = 'unknown'
-   AND sentence NOT LIKE 'pg_stat_statements was reset%'
+   AND sentence NOT LIKE '%pg_stat_statements was reset%'
 """
 """What a round could not tell, but for what resetting the statistics before it has brought about."""
 REVIEW = """
