@@ -1,17 +1,15 @@
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
+from lab.fault import wait_until
+from opsproof.errors import MeasurementError
 from opsproof.facts.bloat import BloatEstimates
 from opsproof.facts.indexes import Epoch
 from opsproof.facts.sizes import RelationSizes
-from opsproof.facts.vacuum import DatabaseUpkeep, Hold, TableUpkeep, TransactionAges, Upkeep, VacuumHorizons
+from opsproof.facts.vacuum import DatabaseUpkeep, TableUpkeep, Upkeep
 from opsproof.limits import Estimate
-from tests.facts.clusters import has
 
 NUMBERS = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
 MADE = f"CREATE TABLE t WITH (autovacuum_enabled = off) AS {NUMBERS.format(40000)}"
@@ -26,12 +24,6 @@ def later(cluster):
     cluster.run("CREATE SCHEMA late", clock, "GRANT USAGE ON SCHEMA late TO opsproof_monitor")
     yield lambda: cluster.run("ALTER ROLE opsproof_monitor SET search_path = late, pg_catalog, public")
     cluster.run("ALTER ROLE opsproof_monitor RESET search_path", "DROP SCHEMA late CASCADE")
-
-
-def eventually(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 @pytest.fixture
@@ -135,7 +127,7 @@ def test_what_the_server_sets_is_not_told_of_a_table(cluster, table, upkeep):
     try:
         setting = "SELECT current_setting('autovacuum_vacuum_insert_threshold')"
         with cluster.connect() as session:
-            eventually(lambda: session.execute(setting).fetchone() == ("2000000000",))
+            wait_until(lambda: session.execute(setting).fetchone() == ("2000000000",), "the setting holds")
         assert upkeep()[0] is None
     finally:
         cluster.run("ALTER SYSTEM RESET autovacuum_vacuum_insert_threshold", "SELECT pg_reload_conf()")
@@ -171,7 +163,7 @@ def test_a_table_that_is_being_vacuumed_is_not_due(cluster, table, upkeep):
         session.execute("SET vacuum_cost_delay = '100ms'")
         session.execute("SET vacuum_cost_limit = 1")
         session.pgconn.send_query(b"VACUUM t")
-        eventually(lambda: "due" not in upkeep()[0].flags)
+        wait_until(lambda: "due" not in upkeep()[0].flags, "it is being vacuumed")
         session.cancel()
         session.close()
 
@@ -311,139 +303,3 @@ def test_the_worst_tables_come_first():
     tables = [Upkeep(f"t{n}", False, 100 - n, n, 1, 0, 1, None, 7, ("dead",)) for n in range(1, 30)]
     lines = DatabaseUpkeep(tuple(tables)).dead.lines
     assert [line.split(":")[0] for line in lines] == [*(f"t{n}" for n in range(29, 19, -1)), "again"]
-
-
-def test_ages_of_every_database_are_told(cluster):
-    found = cluster.value(TransactionAges)
-    names = {each.name for each in found.found.rows if each.kind == "database"}
-    assert {"facts", "postgres", "template0", "template1"} <= names
-    assert 0 < found.transactions < 10000
-    assert 0 <= found.multixacts < 1000
-    assert any(each.kind == "table" for each in found.found.rows)
-
-
-def test_a_server_that_is_a_billion_transactions_old_is_told(cluster):
-    """pg_resetwal makes a server that old; no other test may be asked of it then."""
-    server = cluster.server
-    if not has(server, "pg_resetwal"):
-        pytest.skip("npm's servers come without pg_resetwal")
-    with cluster.connect() as connection:
-        ((number,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    server.stop()
-    later = (number // 2**20 + 1050) * 2**20
-    server.administer("pg_resetwal", "-x", str(later), "-m", f"{later},1")
-    with (server.data / "postgresql.conf").open("a") as file:
-        file.write("autovacuum_freeze_max_age = 2000000000\nautovacuum_multixact_freeze_max_age = 2000000000\n")
-    server.start()
-    found = cluster.value(TransactionAges)
-    assert found.transactions == pytest.approx(1050 * 2**20, rel=0.01)
-    assert found.multixacts == pytest.approx(1050 * 2**20, rel=0.01)
-    cluster.run("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
-    for name in ("facts", "postgres", "template0", "template1"):
-        cluster.run("VACUUM (FREEZE)", database=name)
-    cluster.run("ALTER DATABASE template0 ALLOW_CONNECTIONS false")
-    assert cluster.value(TransactionAges).transactions < 10**6
-
-
-def kinds(horizon):
-    return {each.kind for each in horizon.holds}
-
-
-def test_nothing_holds_dead_rows_on_a_quiet_server(cluster):
-    assert kinds(cluster.value(VacuumHorizons)) == set()
-
-
-@pytest.mark.parametrize(
-    "first", ["SELECT 1 FROM pg_class", "SELECT pg_current_xact_id()"], ids=["a snapshot", "an ID"]
-)
-def test_an_open_transaction_holds_dead_rows_since_it_began(cluster, first):
-    level = "REPEATABLE READ" if "pg_class" in first else "READ COMMITTED"
-    with cluster.connect() as session:
-        session.execute(f"BEGIN ISOLATION LEVEL {level}")
-        session.execute(first)
-        time.sleep(0.3)
-        horizon, pid = cluster.value(VacuumHorizons), session.info.backend_pid
-        session.execute("ROLLBACK")
-    (hold,) = horizon.holds
-    assert (hold.kind, hold.who) == ("session", f"pid {pid} metachat lab idle in transaction")
-    assert 0.3 <= horizon.held_s < 60
-
-
-def test_sessions_of_other_databases_and_idle_ones_hold_nothing(cluster):
-    with cluster.connect() as idle, cluster.connect("postgres") as elsewhere:
-        idle.execute("BEGIN")
-        idle.execute("SELECT 1")
-        elsewhere.execute("BEGIN")
-        elsewhere.execute("SELECT pg_current_xact_id()")
-        assert cluster.value(VacuumHorizons).holds == ()
-        for each in (idle, elsewhere):
-            each.execute("ROLLBACK")
-
-
-def test_a_prepared_transaction_holds_dead_rows(cluster):
-    with cluster.connect() as session:
-        session.execute("BEGIN")
-        session.execute("SELECT pg_current_xact_id()")
-        session.execute("PREPARE TRANSACTION 'left behind'")
-        horizon = cluster.value(VacuumHorizons)
-        session.execute("ROLLBACK PREPARED 'left behind'")
-    (hold,) = horizon.holds
-    assert (hold.kind, hold.who) == ("prepared transaction", "'left behind' of metachat")
-    assert hold.of_users == hold.transactions
-    assert horizon.held_s > 0
-
-
-def test_a_slot_holds_dead_rows_and_is_counted_in_transactions(cluster):
-    with cluster.connect() as session:
-        session.execute("SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')")
-        for _ in range(7):
-            session.execute("SELECT pg_current_xact_id()")
-        horizon = cluster.value(VacuumHorizons)
-        version = session.info.server_version
-        session.execute("SELECT pg_drop_replication_slot('forgotten')")
-    (hold,) = horizon.holds
-    assert (hold.kind, hold.who, hold.of_users) == ("slot", "forgotten not in use", None)
-    assert horizon.replica_transactions >= 7
-    assert (hold.since_s is not None) == (version >= 170000)
-
-
-def test_a_standby_without_a_slot_holds_dead_rows(cluster):
-    with cluster.connect() as session:
-        ((xid, start),) = session.execute(
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_wal_lsn()::text"
-        )
-        session.execute("SELECT pg_current_xact_id()")
-    with closing(cluster.connect(replication="true")) as standby:
-        standby.pgconn.exec_(f"START_REPLICATION PHYSICAL {start}".encode())
-        numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
-        standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
-        standby.pgconn.flush()
-        deadline = time.monotonic() + 10
-        while not (horizon := cluster.value(VacuumHorizons)).holds:
-            assert time.monotonic() < deadline
-    (hold,) = horizon.holds
-    assert hold.kind == "standby"
-    assert hold.since_s is None
-    assert horizon.replica_transactions >= 1
-    assert horizon.held_s == 0
-
-
-def test_a_role_that_sees_only_itself_knows_of_no_hold():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
-        VacuumHorizons().parse(Result([[False, None, None, None, None, None]]), None)
-
-
-def test_a_session_without_a_beginning_is_no_measurement():
-    with pytest.raises(OutputError, match="session pid 1 has no beginning"):
-        VacuumHorizons().parse(Result([[True, "session", "pid 1", 5, None, 5]]), None)
-
-
-@pytest.mark.parametrize("fact", [VacuumHorizons, TransactionAges])
-def test_silence_is_no_measurement(fact):
-    with pytest.raises(OutputError):
-        fact().parse(Result([]), None)
-
-
-def test_a_hold_is_said_in_words():
-    assert str(Hold("slot", "s in use", 12, None)) == "slot s in use: for an unknown time, 12 transactions"
-    assert str(Hold("session", "pid 7", 12, 7200.0)) == "session pid 7: for 2 h, 12 transactions"
