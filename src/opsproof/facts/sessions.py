@@ -12,7 +12,17 @@ from opsproof.quantities import show
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 WORKING_S = 60.0
 """A transaction that paused for less than this is taken to be at work."""
+TELLABLE = (
+    r"^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\M"
+    r"|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\M)[^\x3b]*(\x3b|$))+\s*$"
+)
+"""Statements that are told by their words, as PostgreSQL matches them: in SET and ALTER ROLE a word can be secret."""
 BLIND = "the role sees no sessions but its own: grant it pg_monitor"
+
+
+def _with_words(name: str) -> str:
+    words = sql_file("session_words").strip().replace("{tellable}", TELLABLE)
+    return sql_file(name).replace("{words}", words)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def _rests(session: Session) -> bool:
 class OpenTransactions(SqlFact[Transactions]):
     """Client sessions with an open transaction in the database, without opsproof's own."""
 
-    sql = sql_file("open_transactions")
+    sql = _with_words("open_transactions")
 
     def parse(self, result: Result, database: Database) -> Transactions:
         """The sessions; a role that sees nobody else's sees none."""
@@ -142,7 +152,7 @@ class LockQueue:
 class BlockedSessions(SqlFact[LockQueue]):
     """Sessions of the database that wait for a lock, and those that they wait for."""
 
-    sql = sql_file("blocked_sessions")
+    sql = _with_words("blocked_sessions")
 
     def parse(self, result: Result, database: Database) -> LockQueue:
         """The queue; empty where nobody waits."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from opsproof.errors import StepFailed
+from opsproof.facts.sessions import TELLABLE
 from opsproof.maintenance.client import text, told
 from opsproof.maintenance.session import Session, until
 from opsproof.quantities import show
@@ -51,7 +52,7 @@ def look(session: Session, patience: Patience) -> list[Connection]:
     """
     bounds = {"idle": patience.idle_s, "in_transaction": patience.in_transaction_s, "active": patience.active_s}
     values = {name: "NULL" if bound is None else f"{bound:f}" for name, bound in bounds.items()}
-    return [Connection(**each) for each in session.ask("sessions.sql", **values)]
+    return [Connection(**each) for each in session.ask("sessions.sql", tellable=TELLABLE, **values)]
 
 
 def denial(connection: Connection, user: str) -> str:

@@ -1,7 +1,7 @@
 -- Sessions of this database that have been as they are for long, as one line of JSON: :idle, :in_transaction and :active
 -- are seconds, for sessions that wait for a client, that do so in a transaction, and that work. Of what they run or ran
--- last the words are told, not the values; of a statement whose values can be words, and of a text whose values cannot be
--- told apart from the rest, only the beginning.
+-- last the words are told, not the values; of a statement that :tellable does not match, as its values can be words, and of
+-- a text whose values cannot be told apart from the rest, only the beginning.
 SET search_path = pg_catalog;
 WITH old AS (
     SELECT a.*, extract(epoch FROM clock_timestamp() - state_change) AS age_s
@@ -20,10 +20,8 @@ words AS (
      GROUP BY pid)
 SELECT coalesce(json_agg(json_build_object(
            'pid', pid, 'born', backend_start::text, 'user', usename, 'application', application_name,
-           'state', state, 'changed', state_change::text, 'age_s', age_s, 'query', left(CASE
-               WHEN said ~* '^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\M'
-                                 '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\M)[^;]*(;|$))+\s*$'
-               THEN said ELSE substring(said FROM '^\W*(\w+)') END, 160),
+           'state', state, 'changed', state_change::text, 'age_s', age_s,
+           'query', left(CASE WHEN said ~* :'tellable' THEN said ELSE substring(said FROM '^\W*(\w+)') END, 160),
            'spared', CASE
                WHEN application_name LIKE 'opsproof%' THEN 'it is opsproof''s own'
                WHEN application_name ~* '^(pg_dump|pg_restore|pg_basebackup|pg_receivewal|pg_recvlogical|pgbackrest|barman|wal-g)'

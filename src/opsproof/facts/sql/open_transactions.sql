@@ -4,17 +4,11 @@ SELECT s.pid, s.usename, s.application_name, s.state,
        s.wait_event_type = 'Lock',
        s.application_name IN ('pg_dump', 'pg_restore', 'pg_basebackup')
          OR s.state = 'active' AND (s.usename ~ '^opsproof_' OR s.query ~* '^\s*(vacuum|analyze|reindex|create\s+(unique\s+)?index|cluster|refresh)\y'),
-       -- In utilities a word can be a secret: SET, ALTER ROLE.
-       CASE WHEN s.query !~ '\\|\$\D'
-                 AND words ~* '^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\y'
-                              '|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\y)[^\x3b]*(\x3b|$))+\s*$'
-            THEN left(btrim(words), 100) ELSE substring(words FROM '^\W*(\w+)') END,
+       {words},
        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_setting('track_activities') = 'on'
   FROM (SELECT clock_timestamp() AS moment) AS now_is
   LEFT JOIN pg_stat_activity s
     ON s.datname = current_database() AND s.backend_type = 'client backend' AND s.pid <> pg_backend_pid()
    AND s.xact_start IS NOT NULL AND s.application_name <> 'opsproof'
- CROSS JOIN LATERAL (
-       SELECT regexp_replace(s.query, '("[^"]*")|''([^'']|'''')*(''|$)|--[^\n]*|/\*.*?(\*/|$)|\m\d[\d.]*\M', '\1', 'g')) AS said (words)
  ORDER BY s.xact_start
  LIMIT 500
