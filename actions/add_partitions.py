@@ -17,7 +17,7 @@ from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refus
 from opsproof.maintenance import partitions
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.partitions import Months
-from opsproof.maintenance.tables import Name, named
+from opsproof.maintenance.tables import in_full
 
 
 class AddPartitions(Maintaining):
@@ -67,11 +67,11 @@ class AddPartitions(Maintaining):
             return True
         return False
 
-    def _ahead(self) -> dict[Name, int]:
+    def _ahead(self) -> dict[str, int]:
         """For how many months after this one each table is to have partitions."""
         here = [each for each in self.host.partitioned.values() if each.database == self.session.client.name]
-        declared = {named(each.table): each.ahead for each in here}
-        wanted = list(map(named, self.options.table)) if self.options.table else list(declared)
+        declared = {in_full(each.table): each.ahead for each in here}
+        wanted = list(map(in_full, self.options.table)) if self.options.table else list(declared)
         if not wanted:
             raise InventoryError(f"hosts.{self.host.name} declares no partitioned tables, and there is no --table")
         return {each: declared.get(each, 1) if self.options.ahead is None else self.options.ahead for each in wanted}

@@ -12,7 +12,6 @@ from opsproof.errors import Absent, InventoryError, Refused, StepFailed
 from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
 from opsproof.maintenance.client import text
 from opsproof.maintenance.session import LOCK_S, Session
-from opsproof.maintenance.tables import Name
 
 TOO_LARGE = (
     "{} cannot be locked and looked through within a second, for which others wait: move rows out of it, or give it a"
@@ -82,31 +81,30 @@ def after(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
-def look(session: Session, ahead: Mapping[Name, int]) -> list[Months]:
-    """The partitioned tables that `ahead` names, each with the months it lacks up to so many after this one.
+def look(session: Session, ahead: Mapping[str, int]) -> list[Months]:
+    """The partitioned tables that `ahead` names in full, each with the months it lacks up to so many after this one.
 
     Raises:
         InventoryError: one is not there, or not partitioned by ranges of one column of times.
         MeasurementError: they cannot be seen.
     """
     found, known = session.measure(Partitions()), session.ask("partitions.sql", names=json.dumps(list(ahead)))
-    details = {(each["schema"], each["name"]): each for each in known}
+    details = {f"{each['schema']}.{each['name']}": each for each in known}
     return [_months(session, name, count, details, found) for name, count in ahead.items()]
 
 
 def _months(
     session: Session,
-    name: Name,
+    name: str,
     ahead: int,
-    details: Mapping[Name, dict[str, Any]],
+    details: Mapping[str, dict[str, Any]],
     found: Mapping[str, PartitionedTable],
 ) -> Months:
-    called = ".".join(name)
     try:
-        table, said = found[called], details[name]
+        table, said = found[name], details[name]
     except (Absent, KeyError):
         raise InventoryError(
-            f"{called} of {session.client.name} is no table that is partitioned by a range of times"
+            f"{name} of {session.client.name} is no table that is partitioned by a range of times"
         ) from None
     return Months(found=table, missing=tuple(table.unmade(ahead)), **said)
 

@@ -8,9 +8,6 @@ from typing import Literal
 from opsproof.errors import InventoryError
 from opsproof.maintenance.session import Session
 
-Name = tuple[str, str]
-"""Schema and table."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -71,14 +68,8 @@ class Tables:
         return f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}"
 
 
-def named(word: str) -> Name:
-    """The schema and the name that a word of the command line or the inventory means; public where it names none."""
-    schema, dot, name = word.partition(".")
-    return (schema, name) if dot else ("public", schema)
-
-
 def in_full(word: str) -> str:
-    """The whole name that a word of the command line means, as facts tell names: in public where it names no schema."""
+    """The whole name that a word of the user's means, as facts tell names: in public where it names no schema."""
     return word if "." in word else f"public.{word}"
 
 
