@@ -164,7 +164,8 @@ class Lab:
         self._refuse_other_ports(before)
         self._clear_way(before)
         changed = self._prepare()
-        broken = self._broken(before, changed)
+        stale = self._has_old_logs()
+        broken = self._broken(before, changed or stale)
         if before.up and not broken:
             self._say("lab is already up")
             return
@@ -174,7 +175,8 @@ class Lab:
             self._say(f"healing: {', '.join(self._wrong(before, broken))}")
         if not before.postgres:
             self._start_postgres(undo)
-        self._renew_logs()
+        if stale:
+            self._renew_logs()
         if not before.pm2:
             undo.callback(self._pm2.stop)
         self._start_apps(broken)
@@ -195,8 +197,8 @@ class Lab:
         return any(changes)
 
     def _broken(self, before: Status, changed: bool) -> list[str]:
-        """The applications that must be started; both when PM2 itself or its module is not there, or for new logs."""
-        if changed or not before.pm2 or not before.logrotate or self._has_old_logs():
+        """The applications that must be started; both when PM2 itself or its module is not there."""
+        if changed or not before.pm2 or not before.logrotate:
             return list(APPS)
         return [name for name, works in zip(APPS, (before.api, before.worker), strict=True) if not works]
 
@@ -233,8 +235,6 @@ class Lab:
         return logs.are_old(path.name for path in self.layout.logs.iterdir())
 
     def _renew_logs(self) -> None:
-        if not self._has_old_logs():
-            return
         with step(self._say, "seven days of logs written"):
             logs.remove(self.layout.logs)
             logs.history(self.layout.logs, datetime.now(UTC))
