@@ -2,41 +2,14 @@
 
 import datetime
 import json
+import re
 import time
+import xml.etree.ElementTree as ET
 
 import pytest
 
 DISKS = "checks/disks"
-LIMITS = """
-[limits]
-disk_used = { must = "< 80%", should = "< 70%", source = "runbook" }
-inodes_used = { must = "< 80%" }
-memory_available = { must = "> 0%" }
-swap_used = { must = "< 101%" }
-load_per_core = { must = "< 10000" }
-clock_difference = { must = "< 1h" }
-"""
 ROOM = "test_disk_has_room[{}-/data]"
-
-
-@pytest.fixture
-def estate(tmp_path, script):
-    """Writes an inventory of hosts, each with a df that says how full its disk is, or breaks."""
-
-    def estate(more="", **disks):
-        tables = []
-        for name, used in disks.items():
-            answer = f"echo '/data {used} {1000 - used} 100 10'" if isinstance(used, int) else used
-            said = f"echo $PPID >> {tmp_path}/asked-{name}; echo 'Mounted on Used Avail Inodes IUsed'; {answer}"
-            script(tmp_path / name / "df", said)
-            tables.append(
-                f'[hosts.{name}]\ntransport = "local://"\npath = ["{tmp_path}/{name}"]\nmounts."/data" = {{}}\n'
-            )
-        path = tmp_path / "inventory.toml"
-        path.write_text(LIMITS + "".join(tables) + more, encoding="utf-8")
-        return path
-
-    return estate
 
 
 @pytest.fixture
@@ -82,7 +55,7 @@ EVERY_VERDICT = {
     ids=["held", "warned", "strict", "failed and unknown", "unknown", "strict and unknown", "none"],
 )
 def test_the_exit_status_says_what_came_of_it(estate, prove, disks, words, status):
-    assert prove(estate(**disks), DISKS, *words).status == status
+    assert prove(estate(**disks), DISKS, *words, afresh=True).status == status
 
 
 def test_each_finding_is_one_sentence_with_its_remedy(estate, prove, gathers):
@@ -110,7 +83,7 @@ def test_the_worst_findings_stand_first(estate, prove):
 
 
 def test_pytest_alone_says_what_to_type_and_touches_nothing(estate, prove, gathers):
-    found = prove(estate(calm=120))
+    found = prove(estate(calm=120), afresh=True)
     assert found.status == 4
     assert "pytest -m daily" in found.text
     assert list(found.reports.iterdir()) == []
@@ -128,7 +101,7 @@ def test_a_wrong_inventory_is_a_usage_error_in_one_line(prove, tmp_path, text, c
     path = tmp_path / "inventory.toml"
     if text is not None:
         path.write_text(text)
-    found = prove(path, DISKS)
+    found = prove(path, DISKS, afresh=True)
     assert found.status == 4
     (line,) = [line for line in found.text.splitlines() if line.strip()]
     assert line.startswith(f"ERROR: {path}: ")
@@ -170,6 +143,26 @@ def test_a_single_check_asks_for_its_own_noun_alone(estate, prove, tmp_path):
 
 def test_what_no_host_declares_is_not_checked(estate, prove):
     assert prove(estate(calm=120), "checks/endpoints", "checks/processes", "checks/databases").status == 5
+
+
+def test_checks_without_a_declared_host_are_counted_as_deselected(estate, prove):
+    found = prove(estate(calm=120), "checks", "-m", "daily")
+    counts = re.search(r"^collected (\d+) items / (\d+) deselected / (\d+) selected$", found.text, re.MULTILINE)
+    assert counts, found.text
+    collected, deselected, selected = map(int, counts.groups())
+    assert deselected > 0
+    assert collected - deselected == selected == len(found.verdicts)
+    assert f" {deselected} deselected" in found.text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "by two workers"])
+def test_reports_count_one_test_for_each_verdict(estate, prove, words):
+    found = prove(estate(calm=120, full=831), "checks", "-m", "daily", *words)
+    (path,) = found.reports.glob("*.xml")
+    (suite,) = ET.parse(path).getroot()
+    assert int(suite.get("tests")) == len(found.verdicts)
+    shown = re.findall(r"<b>(\d+)</b> (\w+)</li>", found.html)
+    assert sum(int(count) for count, _ in shown) == len(found.verdicts)
 
 
 @pytest.mark.parametrize("words", [[], ["-n", "2", "--dist", "loadgroup"]], ids=["alone", "by two workers"])

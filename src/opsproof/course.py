@@ -25,9 +25,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drops what no host declares."""
-    items[:] = [item for item in items if isinstance(_host_of(item), str | None)]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects checks of things that no host declares."""
+    undeclared = [item for item in items if not _is_declared(item)]
+    if undeclared:
+        config.hook.pytest_deselected(items=undeclared)
+        items[:] = [item for item in items if _is_declared(item)]
+
+
+def _is_declared(item: pytest.Item) -> bool:
+    return isinstance(_host_of(item), str | None)
 
 
 def _host_of(item: pytest.Item) -> str | None:

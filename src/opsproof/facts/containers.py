@@ -53,7 +53,7 @@ class ContainerState:
 
     `memory_bytes` is 0 where its memory is not limited, and `log_bytes` infinite where its log on this
     host is not. `restarts` counts what the restart policy did; a start by hand shows only in its `grew`.
-    `out_of_memory` is of the last life, and Docker misses a kill now and then: the kernel's own counter
+    `out_of_memory` is of the last life, and Docker misses some kills: the kernel's own counter
     (`OomKills`) does not. `exposed` names each port that other machines reach.
     """
 
