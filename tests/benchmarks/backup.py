@@ -1,13 +1,17 @@
-"""A backup by the action, proven and all, against the runbook's pg_dump and gzip, of the same 350 MB."""
+"""A backup by the action, proven and all, against the runbook's pg_dump and gzip, of the same 440 MB."""
 
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from bench import Bench
 from measure import ENVIRONMENT, Row, Spent, alternate, medians, row, spend
 
-DATABASE_BYTES = 350_000_000
+DATABASE_BYTES = 440_000_000
+ROW_BYTES = 5600
+"""What a row of `GROW` takes in the database, in bytes."""
 RUNBOOK = r"""
 set -euo pipefail
 pg_dump -U opsproof_backup -Fc metachat > "$FOLDER/metachat_backup.sql"
@@ -24,19 +28,27 @@ SELECT n AS id, (SELECT array_agg(random() + 0 * (n + g)) FROM generate_series(1
 def backup(bench: Bench) -> list[Row]:
     """Wall time in seconds of whole processes, and bytes of what they leave."""
     with bench.lab.connect() as admin:
-        (size,) = admin.execute("SELECT pg_database_size('metachat')").fetchone() or (0,)
-        admin.execute(GROW.format(rows=max(1, (DATABASE_BYTES - size) // 4150)))
+        grow(admin, DATABASE_BYTES)
         try:
             sides = alternate(bench.runs, lambda: _ours(bench), lambda: _runbook(bench))
-            sizes = _size(bench.lab.layout.backups, "*.dump*"), _size(bench.folder, "*.sql.gz")
+            sizes = _size(bench.lab.layout.backups, "*.dump*"), _size(bench.folder, "metachat_backup.sql.gz")
         finally:
             admin.execute("DROP TABLE more_chunks")
     wall, cpu = medians(lambda each: each.wall_s, *sides), medians(lambda each: each.cpu_s, *sides)
     return [
-        row("backup of 350 MB, proven / the runbook's pg_dump and gzip, wall time", wall, "s", goal=0.25),
-        row("backup of 350 MB, proven / the runbook's pg_dump and gzip, processor time of the clients", cpu, "s"),
-        row("backup of 350 MB, proven / the runbook's pg_dump and gzip, size", sizes, "bytes", goal=1.05),
+        row("backup of 440 MB, proven / the runbook's pg_dump and gzip, wall time", wall, "s", goal=0.25),
+        row("backup of 440 MB, proven / the runbook's pg_dump and gzip, processor time of the clients", cpu, "s"),
+        row("backup of 440 MB, proven / the runbook's pg_dump and gzip, size", sizes, "bytes", goal=1.05),
     ]
+
+
+def grow(admin: psycopg.Connection[Any], size_bytes: int) -> int:
+    """Adds a table of random vectors, so that the database takes `size_bytes`; how many rows it has."""
+    admin.execute("DROP TABLE IF EXISTS more_chunks")
+    (size,) = admin.execute("SELECT pg_database_size('metachat')").fetchone() or (0,)
+    rows = max(1, (size_bytes - size) // ROW_BYTES)
+    admin.execute(GROW.format(rows=rows).encode())
+    return rows
 
 
 def _ours(bench: Bench) -> Spent:

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measure import ENVIRONMENT, Spent, spend
@@ -23,6 +23,12 @@ class Bench:
     inventory: Path
     folder: Path
     runs: int
+
+    def within(self, name: str) -> "Bench":
+        """A copy with an empty subfolder: leftovers of one benchmark must not reach the next."""
+        folder = self.folder / name
+        folder.mkdir()
+        return replace(self, folder=folder)
 
     def daily(self, *words: str, inventory: Path | None = None, statuses: tuple[int, ...] = (0,)) -> Spent:
         """What a daily round costs as a whole process: it ended as it must, and its report is written."""
@@ -54,8 +60,3 @@ def started(runs: int) -> Iterator[Bench]:
             yield Bench(lab, lab.inventory(Path(folder) / "lab.toml"), Path(folder), runs)
         finally:
             lab.down()
-
-
-def _inventory(lab: Lab, folder: Path) -> Path:
-    """The lab's inventory, which extends one that stays where it is."""
-    return lab.inventory(folder / "lab.toml")

@@ -64,8 +64,10 @@ def _further(costs: dict[int, tuple[list[Spent], list[Spent]]], name: str) -> Ro
     """Processor time of each host beyond the first ones, beyond what it takes to judge it."""
     (least, low), (most, high) = sorted(costs.items())
     whole, verdicts = ((_cpu_s(high[kind]) - _cpu_s(low[kind])) / (most - least) for kind in (0, 1))
-    title = f"{name}: processor time beyond its verdicts / of its verdicts"
-    return row(title, (whole - verdicts, verdicts), "s", goal=0.06, goal_for="ours")
+    figures = (whole - verdicts, verdicts)
+    return row(
+        f"{name}: processor time beyond its verdicts / of its verdicts", figures, "s", goal=0.06, goal_for="ours"
+    )
 
 
 def _dead(bench: Bench, servers: list[sshd.Sshd], workers: int, alive_s: float) -> Row:
@@ -75,8 +77,8 @@ def _dead(bench: Bench, servers: list[sshd.Sshd], workers: int, alive_s: float) 
         answering = servers[: max(SIZES) - DEAD]
         inventory = _inventory(bench, [*(server.spec() for server in answering), *silent])
         beyond_s = _round(bench, answering, inventory, workers).wall_s - alive_s
-    name = f"{DEAD} silent hosts among {max(SIZES)}, -n {workers}: time that they add / one connect timeout"
-    return row(name, (beyond_s, float(ssh.CONNECT_TIMEOUT_S)), "s", goal=1.5)
+    name, figures = f"{DEAD} silent hosts among {max(SIZES)}, -n {workers}", (beyond_s, float(ssh.CONNECT_TIMEOUT_S))
+    return row(f"{name}: time that they add / one connect timeout", figures, "s", goal=1.5)
 
 
 def _round(bench: Bench, servers: list[sshd.Sshd], inventory: Path, workers: int, *words: str) -> Spent:

@@ -68,16 +68,20 @@ def alternate(runs: int, *sides: Callable[[], T]) -> list[list[T]]:
 
 
 def row(name: str, figures: tuple[float, float], unit: str, goal: float | None = None, goal_for: str = "ratio") -> Row:
-    """Our figure and the baseline's; the goal is the most that `goal_for`, ``ratio`` or ``ours``, may be."""
+    """Our figure and the baseline's; the goal is the most that `goal_for`, ``ratio`` or ``ours``, may be.
+
+    A baseline of 0 has no ratio.
+    """
     ours, baseline = figures
-    judged = {"ratio": ours / baseline, "ours": ours}[goal_for]
+    ratio = ours / baseline if baseline else None
+    judged = ours if goal_for == "ours" else ratio
     return {
         "name": name,
         "ours": round(ours, 4),
         "baseline": round(baseline, 4),
         "unit": unit,
-        "ratio": round(ours / baseline, 3),
+        "ratio": None if ratio is None else round(ratio, 3),
         "goal": goal,
         "goal_for": goal_for,
-        "met": None if goal is None else judged <= goal,
+        "met": None if goal is None or judged is None else judged <= goal,
     }

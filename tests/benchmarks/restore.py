@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import requests
-from backup import GROW
+from backup import grow
 from bench import Bench
 from measure import ENVIRONMENT, Row, Spent, alternate, medians, row, spend
 from memory import Peaks, peaks
 
 DATABASE_BYTES = 350_000_000
 MORE = 3
-ROW_BYTES = 5600
 PROBE_EVERY_S = 0.05
 RUNBOOK_BACKUP = r"""
 set -euo pipefail
@@ -122,10 +121,7 @@ def _memory(name: str, large: Peaks, small: Peaks) -> list[Row]:
 def _grown(bench: Bench, times: int) -> Iterator[None]:
     """So many times 350 MB of data, and a backup of them by each side."""
     with bench.lab.connect() as admin:
-        admin.execute("DROP TABLE IF EXISTS more_chunks")
-        (size,) = admin.execute("SELECT pg_database_size('metachat')").fetchone() or (0,)
-        rows = max(1, (DATABASE_BYTES - size) // ROW_BYTES)
-        admin.execute(GROW.format(rows=rows))
+        rows = grow(admin, DATABASE_BYTES)
         for each in range(1, times):
             copied = "INSERT INTO more_chunks SELECT id + %s, embedding FROM more_chunks WHERE id <= %s"
             admin.execute(copied, (each * DATABASE_BYTES, rows))

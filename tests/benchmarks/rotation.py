@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import Bench
 from measure import Row, RunFailedError, row
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from tests.logfiles.platform import Platform, running
 
 ROTATIONS = 20
@@ -23,7 +23,7 @@ def rotation(bench: Bench) -> list[Row]:
     """Each way rotates as often, in a PM2 of its own; a line that is cut in two is a line lost."""
     tools = bench.lab.layout.bin
     ours = _lost(tools, _by_action)
-    rates = f"lines lost in {ROTATIONS} rotations, {RATE} lines a second"
+    rates = f"lines lost in {ROTATIONS} rotations, {RATE:,} lines a second"
     return [
         row(f"{rates} / {MODULE}", (ours, _lost(tools, _by_module)), "lines", goal=0, goal_for="ours"),
         row(f"{rates} / rename and pm2 reloadLogs", (ours, _lost(tools, _by_reload)), "lines", goal=0, goal_for="ours"),

@@ -90,7 +90,7 @@ def _measure(names: list[str], runs: int, console: Console) -> list[Row]:
     with started(runs) as bench:
         for name in names:
             with console.status(f"measuring {name}"):
-                rows += BENCHMARKS[name](bench)
+                rows += BENCHMARKS[name](bench.within(name))
             console.print(f"measured {name}")
     return rows
 
