@@ -1,16 +1,17 @@
 """What a fault is: one real thing broken in a lab, the checks that must notice it, and its healing."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from lab.errors import LabError
-
 LabT = TypeVar("LabT")
 Checks = tuple[str, ...]
 Breaking = Callable[[LabT], Iterator[None]]
+EVERYTHING = "everything"
+"""What stops, freezes or heals a whole server touches; such a fault is broken alone."""
+TIME = "time"
+"""What is judged by its age touches; such a fault is broken last, right before the round."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Fault(Generic[LabT]):
     `told` are verdicts of the first round after healing, for what is told once: that a container
     started again. `may` names checks on which the fault also bears, but not for sure at every moment.
     `wrapper` is a command in front of the round, for what can be changed for one process tree alone.
+    `touches` names the surroundings that the fault disturbs, such as a log folder: two faults that touch the
+    same are never broken together.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Fault(Generic[LabT]):
     may: frozenset[str]
     wrapper: tuple[str, ...]
     root: bool
+    touches: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Registry(Generic[LabT]):
     """The faults of one kind of lab, in the order of their declaration."""
 
     faults: list[Fault[LabT]] = field(default_factory=list)
+    touches: Checks = ()
+    """What every fault of this lab touches."""
 
     def fault(
         self,
@@ -44,6 +50,7 @@ class Registry(Generic[LabT]):
         told: Mapping[str, Checks] | None = None,
         wrapper: tuple[str, ...] = (),
         root: bool = False,
+        touches: Checks = (),
         **verdicts: Checks,
     ) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
         """Declares a generator function as a fault: what is before its yield breaks, what is behind it heals.
@@ -56,7 +63,9 @@ class Registry(Generic[LabT]):
         def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
             name = breaking.__name__.replace("_", " ")
             expected, afterwards = _by_check(verdicts), _by_check(told or {})
-            self.faults.append(Fault(name, _healing(breaking), expected, afterwards, frozenset(may), wrapper, root))
+            made = _healing(breaking)
+            surroundings = frozenset((*touches, *self.touches)) | ({"wrapper"} if wrapper else set())
+            self.faults.append(Fault(name, made, expected, afterwards, frozenset(may), wrapper, root, surroundings))
             return breaking
 
         return declare
@@ -77,12 +86,3 @@ def _healing(breaking: Breaking[LabT]) -> Callable[[LabT], AbstractContextManage
             next(steps, None)
 
     return broken
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Waits for `holds`; LabError when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.05)

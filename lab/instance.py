@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,9 @@ from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT, RE
 from lab.pm2 import APPS, MODULE, Pm2
 from lab.postgres import SUPERUSER, Server
 from lab.progress import Say, say_aloud, step
+from lab.settling import Settling
 from lab.status import Working
+from lab.waiting import wait_until
 
 HEALTHY_WITHIN_S = 20
 SETTLED_S = 5.5
@@ -52,6 +53,7 @@ class Lab:
         last = self._last()
         self.api_port: int = api_port or last.get("api_port", DEFAULT_API_PORT)
         self.postgres_port: int = postgres_port or last.get("postgres_port", DEFAULT_POSTGRES_PORT)
+        self.settling = Settling()
         self._say = say
         self._server = Server(self.layout, self.postgres_port)
         self._pm2 = Pm2(self.layout, self.env)
@@ -189,12 +191,11 @@ class Lab:
 
     def _prepare(self) -> bool:
         """Brings files up to date; True when running processes must be started again because of it."""
-        node.link(self.layout, self._say)
+        changed = node.prepare(self.layout, self._say)
         self._server.link(self.layout.bin)
         stubs.link(self.layout)
-        changes = [node.copy_app(self.layout), node.install(self.layout, self._say)]
-        changes.append(credentials.publish(self.layout, self._credentials(), self.api_port, self.postgres_port))
-        return any(changes)
+        ports_changed = credentials.publish(self.layout, self._credentials(), self.api_port, self.postgres_port)
+        return changed or ports_changed
 
     def _broken(self, before: Status, changed: bool) -> list[str]:
         """The applications that must be started; both when PM2 itself or its module is not there."""
@@ -246,12 +247,8 @@ class Lab:
             self._await_health()
 
     def _await_health(self) -> None:
-        deadline = time.monotonic() + HEALTHY_WITHIN_S
-        while time.monotonic() < deadline:
-            if self._answers("/health/ready") and self.status().up:
-                return
-            time.sleep(0.1)
-        raise LabError(f"the API is not healthy after {HEALTHY_WITHIN_S} s: see {self.layout.logs}")
+        what = f"a healthy API, which logs to {self.layout.logs}"
+        wait_until(lambda: self._answers("/health/ready") and self.status().up, what, HEALTHY_WITHIN_S, every_s=0.1)
 
     def _answers(self, path: str = "/health/live") -> bool:
         with requests.Session() as session:

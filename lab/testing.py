@@ -1,4 +1,4 @@
-"""A pytest fixture: one live lab for a whole test session."""
+"""Fixtures of pytest: one live lab for a whole test session, or its programs alone."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import lock, ports
+from lab import lock, node, ports
 from lab.errors import LabError
 from lab.instance import Lab
-from lab.layout import DEFAULT_HOME
+from lab.layout import DEFAULT_HOME, Layout
+from lab.progress import say_aloud
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,16 @@ def lab() -> Iterator[Lab]:
         live.up()
         yield live
         live.down()
+
+
+@pytest.fixture(scope="session")
+def lab_tools() -> Iterator[Path]:
+    """The folder with the lab's node, npm and pm2; nothing is started."""
+    with ExitStack() as stack:
+        layout = Layout(_own_home(stack))
+        layout.create()
+        node.prepare(layout, say_aloud)
+        yield layout.bin
 
 
 def _own_home(stack: ExitStack) -> Path:

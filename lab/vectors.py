@@ -24,7 +24,7 @@ def build(lab: Lab, lists: int = LISTS) -> None:
         # A build reads the table many times over: in production there are far more questions than that.
         admin.execute("SET enable_seqscan = off")
         admin.execute(
-            "SELECT count(*) FROM generate_series(1, 1000) n,"
+            "SELECT count(*) FROM generate_series(1, 3000) n,"
             " LATERAL (SELECT FROM chunks WHERE id = 'chk' || lpad(n::text, 6, '0') OFFSET 0) found"
         )
 

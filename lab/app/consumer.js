@@ -11,7 +11,7 @@ const log = require('./log');
 const rabbitmq = require('./rabbitmq');
 
 const SCOPE = 'QueueConsumer';
-const LOOK_MS = 1000;
+const LOOK_MS = 250;
 const TENANTS = 18;
 const CHANNELS = ['whatsapp', 'messenger', 'webchat'];
 const QUEUES = Array.from({ length: TENANTS }, (_, index) => `ten${String(index + 1).padStart(5, '0')}`)
@@ -76,7 +76,7 @@ async function look() {
   if (!wanted && consumers.length > 0) await drop();
 }
 
-/** Once a second: connects when there is no connection, consumes or drops consumers as the switches say. */
+/** Four times a second: connects when there is no connection, consumes or drops consumers as the switches say. */
 function start() {
   setInterval(async () => {
     if (busy || lost) return;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import Lab, backups
 from lab.backups import DAY_S
+from lab.fault import EVERYTHING
 from lab.faults.fault import fault
 
 B = "lab-metachat"
@@ -54,7 +55,7 @@ def _changed(path: Path, content: bytes) -> Iterator[None]:
     path.write_bytes(before)
 
 
-@fault(failed=EVERY)
+@fault(failed=EVERY, touches=("backups",))
 def backup_folder_gone(lab: Lab) -> Iterator[None]:
     """A disk that was not mounted, or a folder that was tidied away."""
     lab.layout.backups.rename(lab.home / "aside")
@@ -62,21 +63,21 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
     (lab.home / "aside").rename(lab.layout.backups)
 
 
-@fault(failed=(*OF_THE_NEWEST, "test_backups_are_enough"))
+@fault(failed=(*OF_THE_NEWEST, "test_backups_are_enough"), touches=("backups",))
 def no_backup(lab: Lab) -> Iterator[None]:
     """The folder is there, and empty."""
     with _aside(lab, backups.sets(lab)):
         yield
 
 
-@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"))
+@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"), touches=("backups",))
 def backup_two_days_old(lab: Lab) -> Iterator[None]:
     """Cron has not run since; and the one before was never copied."""
     with _aside(lab, backups.sets(lab)[-2:]):
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
@@ -84,7 +85,7 @@ def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """In the middle, where pg_restore would not look for its list; it is not given the archive."""
     path = backups.dump(lab, backups.newest(lab))
@@ -94,7 +95,7 @@ def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"))
+@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
 def manifest_edited(lab: Lab) -> Iterator[None]:
     """Somebody made the count of rows agree."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
@@ -108,7 +109,8 @@ def manifest_edited(lab: Lab) -> Iterator[None]:
         "test_backup_holds_every_table",
         "test_backup_is_large_enough",
         "test_backup_size_is_steady",
-    )
+    ),
+    touches=("backups",),
 )
 def archive_gone(lab: Lab) -> Iterator[None]:
     """The manifest is there, and says of what."""
@@ -118,7 +120,7 @@ def archive_gone(lab: Lab) -> Iterator[None]:
     (lab.home / path.name).rename(path)
 
 
-@fault(failed=("test_backup_holds_every_table",))
+@fault(failed=("test_backup_holds_every_table",), touches=(EVERYTHING,))
 def table_missing_in_backup(lab: Lab) -> Iterator[None]:
     """A table was not there when the backup was made."""
     with lab.connect() as admin:
@@ -132,7 +134,7 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
         path.unlink()
 
 
-@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=("backups",))
 def backup_too_small(lab: Lab) -> Iterator[None]:
     """The schema without rows, and a manifest that finds nothing wrong with it."""
     name = backups.newest(lab)
@@ -155,7 +157,7 @@ def _empty(lab: Lab) -> bytes:
     return subprocess.run(["zstd", "-q", "-c"], input=archive, capture_output=True, check=True).stdout
 
 
-@fault(failed=("test_backup_is_private",))
+@fault(failed=("test_backup_is_private",), touches=("backups",))
 def backup_readable_by_others(lab: Lab) -> Iterator[None]:
     """Copied by hand, without its mode."""
     path = backups.dump(lab, backups.sets(lab)[0])
@@ -164,7 +166,7 @@ def backup_readable_by_others(lab: Lab) -> Iterator[None]:
     path.chmod(0o600)
 
 
-@fault(failed=("test_backup_is_private",), root=True)
+@fault(failed=("test_backup_is_private",), root=True, touches=("backups",))
 def backup_of_another_owner(lab: Lab) -> Iterator[None]:
     """Somebody else may delete it, or already did something with it."""
     path = backups.files(lab, backups.newest(lab))[0]
@@ -173,7 +175,7 @@ def backup_of_another_owner(lab: Lab) -> Iterator[None]:
     os.chown(path, 0, -1)
 
 
-@fault(failed=("test_backup_is_private",))
+@fault(failed=("test_backup_is_private",), touches=("backups",))
 def backup_folder_for_all(lab: Lab) -> Iterator[None]:
     """Made by hand: whoever is on the host may put another backup in the place of ours."""
     lab.layout.backups.chmod(0o777)
@@ -181,7 +183,7 @@ def backup_folder_for_all(lab: Lab) -> Iterator[None]:
     lab.layout.backups.chmod(0o700)
 
 
-@fault(failed=("test_no_backup_was_interrupted",))
+@fault(failed=("test_no_backup_was_interrupted",), touches=("backups",))
 def partial_left(lab: Lab) -> Iterator[None]:
     """The machine went down in the middle, two hours ago."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
@@ -191,7 +193,7 @@ def partial_left(lab: Lab) -> Iterator[None]:
     path.unlink()
 
 
-@fault()
+@fault(touches=("backups",))
 def backup_at_work(lab: Lab) -> Iterator[None]:
     """A backup that is being written is no leftover."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
@@ -200,7 +202,7 @@ def backup_at_work(lab: Lab) -> Iterator[None]:
     path.unlink()
 
 
-@fault(failed=("test_old_backups_are_let_go",))
+@fault(failed=("test_old_backups_are_let_go",), touches=("backups",))
 def old_backups_kept(lab: Lab) -> Iterator[None]:
     """Nobody has let go of anything since a month and more."""
     names = [backups.clone(lab, backups.newest(lab), time.time() - age * DAY_S) for age in (40, 41)]
@@ -209,21 +211,21 @@ def old_backups_kept(lab: Lab) -> Iterator[None]:
         path.unlink()
 
 
-@fault(failed=("test_backups_are_enough",))
+@fault(failed=("test_backups_are_enough",), touches=("backups",))
 def too_few_backups(lab: Lab) -> Iterator[None]:
     """Two are left."""
     with _aside(lab, backups.sets(lab)[:-2]):
         yield
 
 
-@fault(warned=("test_backups_are_enough",))
+@fault(warned=("test_backups_are_enough",), touches=("backups",))
 def few_backups(lab: Lab) -> Iterator[None]:
     """Four are left."""
     with _aside(lab, backups.sets(lab)[:-4]):
         yield
 
 
-@fault(failed=("test_next_backup_has_room",), root=True)
+@fault(failed=("test_next_backup_has_room",), root=True, touches=("backups",))
 def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     """The folder lies on a file system that holds these backups and hardly more."""
     kept, folder = lab.home / "aside", lab.layout.backups
@@ -237,7 +239,7 @@ def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     kept.rename(folder)
 
 
-@fault(failed=("test_backup_is_off_site",))
+@fault(failed=("test_backup_is_off_site",), touches=("backups",))
 def copy_missing(lab: Lab) -> Iterator[None]:
     """The other place is there, and empty."""
     kept = lab.home / "aside"
@@ -248,7 +250,7 @@ def copy_missing(lab: Lab) -> Iterator[None]:
     kept.rename(lab.layout.elsewhere)
 
 
-@fault(failed=("test_backup_is_off_site",))
+@fault(failed=("test_backup_is_off_site",), touches=("backups",))
 def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """The copy went bad where nobody looks."""
     (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
@@ -267,7 +269,10 @@ def _journal(lab: Lab) -> Iterator[None]:
     kept.replace(path)
 
 
-@fault(failed=("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough"))
+@fault(
+    failed=("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough"),
+    touches=("journal",),
+)
 def restore_never_practised(lab: Lab) -> Iterator[None]:
     """The journal knows of no drill."""
     with _journal(lab):
@@ -275,7 +280,7 @@ def restore_never_practised(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_was_practised",))
+@fault(failed=("test_restore_was_practised",), touches=("journal",))
 def drill_long_ago(lab: Lab) -> Iterator[None]:
     """Forty days have gone by."""
     with _journal(lab):
@@ -284,7 +289,7 @@ def drill_long_ago(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_last_drill_went_well",))
+@fault(failed=("test_last_drill_went_well",), touches=("journal",))
 def drill_failed(lab: Lab) -> Iterator[None]:
     """What came back was not what the manifest says."""
     with _journal(lab):
@@ -292,7 +297,7 @@ def drill_failed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_is_quick_enough",))
+@fault(failed=("test_restore_is_quick_enough",), touches=("journal",))
 def drill_slow(lab: Lab) -> Iterator[None]:
     """It took two hours."""
     with _journal(lab):

@@ -8,8 +8,10 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from lab import Lab
+from lab.fault import EVERYTHING
 from lab.faults import indexes, replication, sessions, statements, vectors
-from lab.faults.fault import fault, wait_until
+from lab.faults.fault import fault
+from lab.waiting import wait_until
 
 DATABASE = "lab-metachat"
 UNREACHED = (
@@ -60,7 +62,7 @@ REFUSED = (
 LOGGED = ("test_errors_are_few", "test_log_is_written")
 
 
-@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=LOGGED)
+@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=LOGGED, touches=(EVERYTHING,))
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform calls itself degraded with HTTP 200."""
     lab.stop_database()
@@ -68,7 +70,7 @@ def database_down(lab: Lab) -> Iterator[None]:
     lab.up()
 
 
-@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=(*LOGGED, "test_answer_is_quick"))
+@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=(*LOGGED, "test_answer_is_quick"), touches=(EVERYTHING,))
 def database_frozen(lab: Lab) -> Iterator[None]:
     """Every process of the server is halted: connections are taken by the kernel, and nobody answers."""
     pids = lab.database_pids()
@@ -85,6 +87,7 @@ def database_frozen(lab: Lab) -> Iterator[None]:
     failed=(f"test_database_accepts_connections[{DATABASE}]",),
     unknown=UNREACHED,
     may=(*LOGGED, *REFUSED, *DEGRADED),
+    touches=(EVERYTHING,),
 )
 def connection_slots_used_up(lab: Lab) -> Iterator[None]:
     """Somebody's script holds every connection that is left for users."""
@@ -95,7 +98,7 @@ def connection_slots_used_up(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=(f"test_connections_are_left[{DATABASE}]",))
+@fault(warned=(f"test_connections_are_left[{DATABASE}]",), touches=("connections",))
 def connections_running_out(lab: Lab) -> Iterator[None]:
     """Five of six connections are in use."""
     with ExitStack() as held:
@@ -111,7 +114,9 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_query_is_answered_quickly[{DATABASE}]",), may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED)
+    failed=(f"test_query_is_answered_quickly[{DATABASE}]",),
+    may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED),
+    touches=(EVERYTHING,),
 )
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:
     """A new session takes two seconds to start; sessions that are open already do not notice."""

@@ -13,7 +13,7 @@ def _on_health(*checks: str) -> tuple[str, ...]:
     return tuple(f"{check}[{HEALTH}]" for check in checks)
 
 
-@fault(warned=_on_health("test_platform_is_healthy", "test_services_are_up"))
+@fault(warned=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
 def health_degraded_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -21,7 +21,7 @@ def health_degraded_with_200(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=_on_health("test_platform_is_healthy"), warned=_on_health("test_services_are_up"))
+@fault(failed=_on_health("test_platform_is_healthy"), warned=_on_health("test_services_are_up"), touches=("switches",))
 def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
     lab.faults(health="unhealthy")
@@ -29,7 +29,7 @@ def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=_on_health(*EVERY_ANSWER))
+@fault(failed=_on_health(*EVERY_ANSWER), touches=("switches",))
 def health_hangs(lab: Lab) -> Iterator[None]:
     """Redis hangs, and /health with it, for ever."""
     lab.faults(health="hang")
@@ -38,7 +38,9 @@ def health_hangs(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=_on_health("test_endpoint_answers"), unknown=_on_health("test_platform_is_healthy", "test_services_are_up")
+    failed=_on_health("test_endpoint_answers"),
+    unknown=_on_health("test_platform_is_healthy", "test_services_are_up"),
+    touches=("switches",),
 )
 def health_forbidden(lab: Lab) -> Iterator[None]:
     """The API refuses what does not come through the proxy."""
@@ -47,7 +49,7 @@ def health_forbidden(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(unknown=_on_health("test_platform_is_healthy", "test_services_are_up"))
+@fault(unknown=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
 def health_is_a_web_page(lab: Lab) -> Iterator[None]:
     """HTTP 200 and a page: a proxy's error page, or the front end's catch-all."""
     lab.faults(health="html")
@@ -55,7 +57,10 @@ def health_is_a_web_page(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_answers[lab-api-health]", "test_platform_is_healthy[lab-api-health]"))
+@fault(
+    failed=("test_endpoint_answers[lab-api-health]", "test_platform_is_healthy[lab-api-health]"),
+    touches=("switches",),
+)
 def api_health_unhealthy(lab: Lab) -> Iterator[None]:
     """The other shape, with its 503."""
     lab.faults(api_health="unhealthy")
@@ -63,7 +68,7 @@ def api_health_unhealthy(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_answers[lab-live]",))
+@fault(failed=("test_endpoint_answers[lab-live]",), touches=("switches",))
 def not_alive(lab: Lab) -> Iterator[None]:
     """The liveness probe says 503."""
     lab.faults(live=False)
@@ -71,7 +76,7 @@ def not_alive(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_answers[lab-ready]",))
+@fault(failed=("test_endpoint_answers[lab-ready]",), touches=("switches",))
 def not_ready(lab: Lab) -> Iterator[None]:
     """The readiness probe says 503."""
     lab.faults(ready=False)

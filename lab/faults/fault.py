@@ -1,9 +1,9 @@
 """Where the faults of the embedded lab are declared."""
 
 from lab import Lab
-from lab.fault import Registry, wait_until
+from lab.fault import Registry
 
-__all__ = ["FAULTS", "fault", "wait_until"]
+__all__ = ["FAULTS", "fault"]
 
 _REGISTRY: Registry[Lab] = Registry()
 FAULTS = _REGISTRY.faults

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from lab import Lab
-from lab.faults.fault import fault, wait_until
+from lab.fault import EVERYTHING, TIME
+from lab.faults.fault import fault
 from lab.postgres import leave_invalid
+from lab.waiting import wait_until
 
 CHECKS = (
     "test_indexes_are_valid",
@@ -44,7 +46,7 @@ def _table(lab: Lab, definition: str, rows: str) -> Iterator[None]:
         admin.execute("DROP TABLE extra")
 
 
-@fault(failed=("test_indexes_are_valid",))
+@fault(failed=("test_indexes_are_valid",), touches=("webhooks", "snapshots"))
 def index_build_cancelled(lab: Lab) -> Iterator[None]:
     """CREATE INDEX CONCURRENTLY was cancelled while it waited: the index stays, and is invalid."""
     with _cut_off(lab, "CREATE INDEX CONCURRENTLY webhooks_url_idx ON webhooks (url)"), lab.connect() as admin:
@@ -52,7 +54,7 @@ def index_build_cancelled(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX webhooks_url_idx")
 
 
-@fault(failed=("test_no_index_is_left_over",))
+@fault(failed=("test_no_index_is_left_over",), touches=("webhooks", "snapshots"))
 def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
     """REINDEX CONCURRENTLY was cancelled while it waited: its new index stays beside the old one."""
     with _cut_off(lab, "REINDEX INDEX CONCURRENTLY webhooks_pkey"), lab.connect() as admin:
@@ -60,7 +62,10 @@ def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX webhooks_pkey_ccnew")
 
 
-@fault(may=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"))
+@fault(
+    may=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
+    touches=("webhooks", "snapshots", TIME),
+)
 def index_build_running(lab: Lab) -> Iterator[None]:
     """An index that somebody is building is not valid yet, and nothing is wrong with it."""
     with lab.connect() as other, lab.connect() as builder, lab.connect() as admin:
@@ -93,7 +98,7 @@ def index_begins_another(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX events_tenant_idx")
 
 
-@fault(warned=("test_indexes_are_used",), may=("test_errors_are_few", "test_log_is_written"))
+@fault(warned=("test_indexes_are_used",), may=("test_errors_are_few", "test_log_is_written"), touches=(EVERYTHING,))
 def index_never_used(lab: Lab) -> Iterator[None]:
     """Nobody has asked for events by type in a month: the server's statistics and our record are dated back.
 
@@ -138,7 +143,7 @@ def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:
         record.execute(statement, values)
 
 
-@fault(warned=("test_foreign_keys_are_indexed",))
+@fault(warned=("test_foreign_keys_are_indexed",), touches=("extra",))
 def foreign_key_without_index(lab: Lab) -> Iterator[None]:
     """A table of 12 MB refers to tenants, and each tenant that is deleted has it read whole."""
     rows = """SELECT n, 'ten' || lpad((1 + n % 200)::text, 5, '0'), repeat('x', 100) FROM generate_series(1, 80000) n"""
@@ -147,14 +152,14 @@ def foreign_key_without_index(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=("test_tables_have_a_primary_key",))
+@fault(warned=("test_tables_have_a_primary_key",), touches=("extra",))
 def table_without_primary_key(lab: Lab) -> Iterator[None]:
     """Rows that nobody can tell apart."""
     with _table(lab, "id integer, body text", "SELECT n, 'x' FROM generate_series(1, 100) n"):
         yield
 
 
-@fault(failed=("test_large_tables_are_read_by_index",))
+@fault(failed=("test_large_tables_are_read_by_index",), touches=("extra",))
 def large_table_read_whole(lab: Lab) -> Iterator[None]:
     """A query by a column without an index, asked often."""
     with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):

@@ -35,14 +35,14 @@ def _failures(count: int, age: timedelta, status: int) -> list[str]:
     ]
 
 
-@fault(failed=(f"test_errors_are_few[{API}]",))
+@fault(failed=(f"test_errors_are_few[{API}]",), touches=("logs",))
 def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
     """Twenty errors of the server's own."""
     with _appended(lab.layout.logs / "api-out.log", _failures(20, timedelta(minutes=5), 500)):
         yield
 
 
-@fault()
+@fault(touches=("logs",))
 def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
     """What is older than the window counts for nothing, in whatever file it stands."""
     moment = datetime.now(UTC) - timedelta(hours=24, minutes=30)
@@ -52,21 +52,21 @@ def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
     old.unlink()
 
 
-@fault()
+@fault(touches=("logs",))
 def burst_of_client_errors(lab: Lab) -> Iterator[None]:
     """Three hundred requests for what is not there are the clients' fault, and ordinary."""
     with _appended(lab.layout.logs / "api-out.log", _failures(300, timedelta(minutes=5), 404)):
         yield
 
 
-@fault(warned=(f"test_client_errors_are_ordinary[{API}]",))
+@fault(warned=(f"test_client_errors_are_ordinary[{API}]",), touches=("logs",))
 def flood_of_client_errors(lab: Lab) -> Iterator[None]:
     """A scanner, or a route that is gone."""
     with _appended(lab.layout.logs / "api-out.log", _failures(1200, timedelta(minutes=5), 404)):
         yield
 
 
-@fault(failed=(f"test_nothing_is_fatal[{API}]",))
+@fault(failed=(f"test_nothing_is_fatal[{API}]",), touches=("logs",))
 def fatal_line(lab: Lab) -> Iterator[None]:
     """The last line of a process."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -74,7 +74,7 @@ def fatal_line(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_errors_are_few[lab-worker-error]",))
+@fault(failed=("test_errors_are_few[lab-worker-error]",), touches=("logs",))
 def crashes_on_stderr(lab: Lab) -> Iterator[None]:
     """Twelve stack traces, each line of them with its own date."""
     start = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
@@ -85,7 +85,7 @@ def crashes_on_stderr(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=("test_log_is_written[lab-worker-out]",))
+@fault(warned=("test_log_is_written[lab-worker-out]",), touches=("logs", "pm2", "switches"))
 def silent_log(lab: Lab) -> Iterator[None]:
     """The worker runs, and has written nothing for two hours."""
     path = lab.layout.logs / "worker-out.log"
@@ -109,6 +109,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
             "test_log_is_written",
         )
     ),
+    touches=("logs", "switches"),
 )
 def log_of_another_format(lab: Lab) -> Iterator[None]:
     """A new logger writes lines without a level: no errors are found in them, and none is claimed."""
@@ -134,7 +135,8 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
             "test_nothing_is_fatal",
             "test_log_is_written",
         )
-    )
+    ),
+    touches=("logs",),
 )
 def log_gone(lab: Lab) -> Iterator[None]:
     """The declared file is not there."""

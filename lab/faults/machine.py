@@ -1,17 +1,16 @@
 """Faults of the machine.
 
-Memory, swap and load are what a round reads of them in a mount namespace of its own: to use them
-up for real would take the machine of whoever runs the lab with them. The clock is a stub too.
+A round reads memory, swap, load and /run in a mount namespace of its own: to use them up, or to change them, would
+harm the machine that runs the lab. The clock is a stub too.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from lab import Lab, stubs
 from lab.faults.fault import fault
 
-REBOOT = Path("/run/reboot-required")
 _MEMINFO = "MemTotal: 8000000 kB\\nMemAvailable: {available} kB\\nSwapTotal: 1000000 kB\\nSwapFree: {swap} kB\\n"
+_REBOOT = 'mount -t tmpfs opsproof /run && touch /run/reboot-required && exec "$@"'
 
 
 def _seen(path: str, content: str) -> tuple[str, ...]:
@@ -48,13 +47,13 @@ def load_unbearable(lab: Lab) -> Iterator[None]:
     yield
 
 
-@fault(failed=("test_clock_is_synchronised",))
+@fault(failed=("test_clock_is_synchronised",), touches=("clock",))
 def clock_not_synchronised(lab: Lab) -> Iterator[None]:
     """The time service has lost its sources."""
     yield from _stub(lab, "timedatectl", "echo no")
 
 
-@fault(failed=("test_clock_agrees_with_ours",))
+@fault(failed=("test_clock_agrees_with_ours",), touches=("clock",))
 def clock_an_hour_ahead(lab: Lab) -> Iterator[None]:
     """Somebody set local time as UTC."""
     yield from _stub(lab, "date", 'exec /bin/date --date="+1 hour" "$@"')
@@ -70,9 +69,7 @@ def _stub(lab: Lab, program: str, script: str) -> Iterator[None]:
     stubs.link(lab.layout)
 
 
-@fault(failed=("test_no_reboot_is_pending",), root=True)
+@fault(failed=("test_no_reboot_is_pending",), wrapper=("unshare", "--mount", "sh", "-c", _REBOOT, "sh"), root=True)
 def reboot_pending(lab: Lab) -> Iterator[None]:
     """A kernel was installed and is not in use yet."""
-    REBOOT.touch()
     yield
-    REBOOT.unlink()

@@ -4,14 +4,15 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import Lab
+from lab import Lab, processes
+from lab.fault import EVERYTHING, TIME
 from lab.faults.endpoints import EVERY_ANSWER
-from lab.faults.fault import fault, wait_until
+from lab.faults.fault import fault
 from lab.instance import SETTLED_S
+from lab.waiting import wait_until
 
 WORKER = "lab-meta-chat-worker"
 EVERY_PROCESS = (
@@ -22,21 +23,22 @@ EVERY_PROCESS = (
 )
 
 
-def settle() -> None:
-    """Waits until a process that has just been started counts as settled."""
-    time.sleep(SETTLED_S)
+def settle(lab: Lab) -> None:
+    """A process has just been started: the next round waits until it counts as settled."""
+    lab.settling.needs(SETTLED_S)
 
 
 @fault(
     failed=(f"test_process_is_online[{WORKER}]", f"test_process_has_settled[{WORKER}]", "test_no_process_is_broken"),
     may=("test_log_is_written",),
+    touches=("pm2",),
 )
 def process_stopped(lab: Lab) -> Iterator[None]:
     """Somebody stopped the worker and forgot it."""
     lab.pm2("stop", "meta-chat-worker")
     yield
     lab.pm2("start", "meta-chat-worker")
-    settle()
+    settle(lab)
 
 
 @fault(
@@ -46,24 +48,25 @@ def process_stopped(lab: Lab) -> Iterator[None]:
         f"test_restarts_are_rare[{WORKER}]",
         f"test_memory_is_bounded[{WORKER}]",
         "test_saved_list_matches_what_runs",
-    )
+    ),
+    touches=("pm2",),
 )
 def process_deleted(lab: Lab) -> Iterator[None]:
     """The worker is declared, but PM2 has forgotten it."""
     lab.pm2("delete", "meta-chat-worker")
     yield
     lab.pm2("start", "ecosystem.config.js", "--only", "meta-chat-worker")
-    settle()
+    settle(lab)
 
 
-@fault(warned=(f"test_process_has_settled[{WORKER}]",))
+@fault(warned=(f"test_process_has_settled[{WORKER}]",), touches=("pm2", TIME))
 def process_killed(lab: Lab) -> Iterator[None]:
     """The worker was killed, and PM2 started it again a moment ago."""
     before = _pid(lab)
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: _pid(lab) not in (0, before), "PM2 starts the worker again")
     yield
-    settle()
+    settle(lab)
 
 
 @fault(
@@ -74,6 +77,7 @@ def process_killed(lab: Lab) -> Iterator[None]:
         "test_no_process_is_broken",
         f"test_errors_are_few[{WORKER[:-7]}worker-error]",
     ),
+    touches=("pm2", TIME),
 )
 def crash_loop(lab: Lab) -> Iterator[None]:
     """The worker crashes a second after each start; PM2 calls it online most of the time."""
@@ -83,10 +87,10 @@ def crash_loop(lab: Lab) -> Iterator[None]:
         wait_until(lambda before=before: _pid(lab) not in (0, before), "PM2 starts the worker again")  # type: ignore[misc]
     yield
     lab.pm2("reset", "meta-chat-worker")
-    settle()
+    settle(lab)
 
 
-@fault(warned=(f"test_memory_is_bounded[{WORKER}]",))
+@fault(warned=(f"test_memory_is_bounded[{WORKER}]",), touches=("pm2", "switches"))
 def memory_hog(lab: Lab) -> Iterator[None]:
     """The worker holds 380 MB more than it needs: under PM2's own limit, over ours."""
     lab.faults(hog_mb=380)
@@ -95,7 +99,7 @@ def memory_hog(lab: Lab) -> Iterator[None]:
     lab.faults()
     lab.pm2("restart", "meta-chat-worker")  # Node gives memory back when it pleases
     lab.pm2("reset", "meta-chat-worker")
-    settle()
+    settle(lab)
 
 
 @fault(
@@ -104,13 +108,14 @@ def memory_hog(lab: Lab) -> Iterator[None]:
         "test_process_has_settled[lab-pm2-logrotate]",
         "test_no_process_is_broken",
     ),
+    touches=("pm2",),
 )
 def logrotate_stopped(lab: Lab) -> Iterator[None]:
     """Logs are not rotated any more."""
     lab.pm2("stop", "pm2-logrotate")
     yield
     lab.pm2("start", "pm2-logrotate")
-    settle()
+    settle(lab)
 
 
 @fault(
@@ -123,14 +128,16 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
         *EVERY_PROCESS,
     ),
     may=EVERY_ANSWER,
+    touches=(EVERYTHING,),
 )
 def daemon_gone(lab: Lab) -> Iterator[None]:
     """The PM2 daemon was killed; its processes run on as orphans until they next write to its pipes."""
-    os.kill(int((lab.layout.pm2 / "pm2.pid").read_text()), signal.SIGKILL)
-    wait_until(lambda: not lab.status().pm2, "the daemon ends")
+    pid = int((lab.layout.pm2 / "pm2.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not processes.is_alive(pid), "the daemon ends")  # to ask PM2 sooner would start another one
     yield
     lab.up()
-    settle()
+    settle(lab)
 
 
 @fault(
@@ -141,7 +148,8 @@ def daemon_gone(lab: Lab) -> Iterator[None]:
         "test_daemon_and_tool_are_one_version",
         "test_rotation_is_installed",
         *EVERY_PROCESS,
-    )
+    ),
+    touches=("pm2",),
 )
 def daemon_frozen(lab: Lab) -> Iterator[None]:
     """The PM2 daemon hangs: nothing can be said of its processes."""
@@ -151,7 +159,7 @@ def daemon_frozen(lab: Lab) -> Iterator[None]:
     os.kill(pid, signal.SIGCONT)
 
 
-@fault(failed=("test_no_process_is_broken", "test_saved_list_matches_what_runs"))
+@fault(failed=("test_no_process_is_broken", "test_saved_list_matches_what_runs"), touches=("pm2",))
 def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     """Somebody's experiment crashed until PM2 gave up; the inventory does not know of it."""
     script = lab.layout.app / "experiment.js"
@@ -163,7 +171,7 @@ def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     script.unlink()
 
 
-@fault(failed=("test_saved_list_matches_what_runs",))
+@fault(failed=("test_saved_list_matches_what_runs",), touches=("pm2",))
 def saved_list_stale(lab: Lab) -> Iterator[None]:
     """The worker was added after the last `pm2 save`."""
     path = lab.layout.pm2 / "dump.pm2"
@@ -173,7 +181,7 @@ def saved_list_stale(lab: Lab) -> Iterator[None]:
     path.write_text(saved)
 
 
-@fault(failed=("test_daemon_and_tool_are_one_version",))
+@fault(failed=("test_daemon_and_tool_are_one_version",), touches=("pm2",))
 def pm2_upgraded_without_update(lab: Lab) -> Iterator[None]:
     """The tool is of a newer version than the daemon."""
     link = lab.layout.bin / "pm2"

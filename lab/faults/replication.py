@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab import Lab
-from lab.faults.fault import fault, wait_until
+from lab.fault import EVERYTHING, TIME
+from lab.faults.fault import fault
 from lab.postgres import SUPERUSER
+from lab.waiting import wait_until
 
 CHECKS = ("test_replication_slots_are_used", "test_standbys_keep_up", "test_log_is_archived")
 LOGGED = ("test_errors_are_few", "test_log_is_written")
@@ -25,7 +27,7 @@ def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
         admin.execute("SELECT pg_drop_replication_slot('forgotten')")
 
 
-@fault(warned=("test_standbys_keep_up",))
+@fault(warned=("test_standbys_keep_up",), touches=("webhooks", TIME))
 def standby_hangs(lab: Lab) -> Iterator[None]:
     """A receiver of the log is halted: its connection stays, and its last word was that all is well."""
     folder = lab.home / "received"
@@ -38,14 +40,14 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
         wait_until(lambda: admin.execute(query).fetchone() == (1,), "the receiver has the log")
         receiver.send_signal(signal.SIGSTOP)
         admin.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
-        time.sleep(16)
+        lab.settling.needs(16)
         yield
     receiver.kill()
     receiver.wait()
     shutil.rmtree(folder)
 
 
-@fault(failed=("test_log_is_archived",), may=LOGGED)
+@fault(failed=("test_log_is_archived",), may=LOGGED, touches=(EVERYTHING,))
 def archiving_fails(lab: Lab) -> Iterator[None]:
     """The log shall be archived, and the command for it has failed for hours."""
     with lab.connect() as admin:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab import Lab
+from lab.fault import EVERYTHING
 from lab.faults.fault import fault
 from lab.faults.processes import EVERY_PROCESS, settle
 from lab.logs import line
@@ -59,15 +60,13 @@ def _files(lab: Lab) -> list[Path]:
     return sorted(lab.layout.logs.glob("api-out__*"))
 
 
-@fault(
-    failed=("test_rotation_is_installed", *(f"{check}[{MODULE}]" for check in EVERY_PROCESS)),
-)
+@fault(failed=("test_rotation_is_installed", *(f"{check}[{MODULE}]" for check in EVERY_PROCESS)), touches=(EVERYTHING,))
 def logrotate_uninstalled(lab: Lab) -> Iterator[None]:
     """PM2 has forgotten the module; its settings are still there."""
     lab.pm2("delete", "pm2-logrotate")
     yield
     lab.up()
-    settle()
+    settle(lab)
 
 
 @contextmanager
@@ -79,14 +78,14 @@ def _settings(lab: Lab, change: dict[str, dict[str, str]]) -> Iterator[None]:
     path.write_text(before)
 
 
-@fault(failed=("test_rotation_is_configured_as_declared",))
+@fault(failed=("test_rotation_is_configured_as_declared",), touches=("pm2",))
 def logrotate_configured_otherwise(lab: Lab) -> Iterator[None]:
     """Somebody raised the size at which logs are rotated, and switched compression off."""
     with _settings(lab, {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}):
         yield
 
 
-@fault(failed=("test_rotation_is_configured_as_declared",))
+@fault(failed=("test_rotation_is_configured_as_declared",), touches=("pm2",))
 def logrotate_without_settings(lab: Lab) -> Iterator[None]:
     """PM2's settings were written anew without those of the module."""
     path = lab.layout.pm2 / "module_conf.json"
@@ -96,7 +95,7 @@ def logrotate_without_settings(lab: Lab) -> Iterator[None]:
     path.write_text(before)
 
 
-@fault(failed=(f"test_log_is_rotated[{API}]",))
+@fault(failed=(f"test_log_is_rotated[{API}]",), touches=("logs",))
 def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
     """No rotation of the last two days happened, and their lines are still in the current file."""
     current = lab.layout.logs / "api-out.log"
@@ -107,28 +106,28 @@ def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
         current.write_text(current.read_text().replace(first, ""))
 
 
-@fault(failed=(f"test_rotated_files_reach_back[{API}]",))
+@fault(failed=(f"test_rotated_files_reach_back[{API}]",), touches=("logs",))
 def rotated_files_of_two_days_alone(lab: Lab) -> Iterator[None]:
     """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
     with _without(_files(lab)[:-2]):
         yield
 
 
-@fault(failed=(f"test_old_rotated_files_are_removed[{API}]",))
+@fault(failed=(f"test_old_rotated_files_are_removed[{API}]",), touches=("logs",))
 def rotated_file_past_its_week(lab: Lab) -> Iterator[None]:
     """Five hours past seven days: `find -mtime +7` would keep it for the rest of the eighth."""
     with _rotated(lab, "api-out", timedelta(days=7, hours=5)):
         yield
 
 
-@fault()
+@fault(touches=("logs",))
 def old_file_of_another_log(lab: Lab) -> Iterator[None]:
     """A log whose name ends in the name of a declared one: its files are its own."""
     with _rotated(lab, "my-api-out", timedelta(days=30)), _rotated(lab, "api-out-old", timedelta(days=30), False):
         yield
 
 
-@fault(failed=(f"test_rotated_files_are_compressed[{API}]",))
+@fault(failed=(f"test_rotated_files_are_compressed[{API}]",), touches=("logs",))
 def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
     """What pm2-logrotate 3.0.0 leaves although compress is true."""
     with _rotated(lab, "api-out", timedelta(minutes=30), packed=False):

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from lab import Lab
+from lab.fault import EVERYTHING
 from lab.faults.fault import fault
 from lab.faults.vacuum import DATABASE, RESTARTED, setting, table
 from lab.layout import REPOSITORY
@@ -18,7 +19,7 @@ KEYS = f"test_keys_are_left[{DATABASE}]"
 MESSAGES = "lab-messages"
 
 
-@fault(failed=(KEYS,))
+@fault(failed=(KEYS,), touches=("tickets",))
 def sequence_near_its_end(lab: Lab) -> Iterator[None]:
     """An identity of type integer has counted to 85 of a hundred."""
     made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
@@ -26,7 +27,7 @@ def sequence_near_its_end(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=(KEYS,))
+@fault(warned=(KEYS,), touches=("tickets",))
 def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
     """The sequence has room for ever, and the column that its values go to has not."""
     made = (
@@ -38,7 +39,7 @@ def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=(KEYS,))
+@fault(unknown=(KEYS,), touches=("tickets",))
 def sequence_hidden(lab: Lab) -> Iterator[None]:
     """Somebody took back what the monitor may read."""
     made = ("CREATE TABLE tickets (id serial PRIMARY KEY)", "REVOKE ALL ON tickets_id_seq FROM opsproof_monitor")
@@ -54,7 +55,7 @@ def _month(ahead: int) -> tuple[datetime, datetime]:
     return start, end
 
 
-@fault(failed=(f"test_coming_partitions_are_there[{MESSAGES}]",))
+@fault(failed=(f"test_coming_partitions_are_there[{MESSAGES}]",), touches=("messages",))
 def next_month_without_partition(lab: Lab) -> Iterator[None]:
     """Nobody made the partition for next month."""
     start, end = _month(1)
@@ -66,7 +67,11 @@ def next_month_without_partition(lab: Lab) -> Iterator[None]:
         admin.execute(sql.SQL("CREATE TABLE {} PARTITION OF messages {}").format(name, bounds))
 
 
-@fault(failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",), may=(f"test_statistics_are_fresh[{DATABASE}]",))
+@fault(
+    failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",),
+    may=(f"test_statistics_are_fresh[{DATABASE}]",),
+    touches=("messages",),
+)
 def past_month_detached(lab: Lab) -> Iterator[None]:
     """Somebody took a partition off, and never put it back."""
     start, end = _month(-1)
@@ -77,7 +82,7 @@ def past_month_detached(lab: Lab) -> Iterator[None]:
         admin.execute(f"ALTER TABLE messages ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')".encode())
 
 
-@fault(failed=(f"test_default_partition_is_empty[{MESSAGES}]",))
+@fault(failed=(f"test_default_partition_is_empty[{MESSAGES}]",), touches=("messages",))
 def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
     """A row of a time that no partition was made for."""
     made = "CREATE TABLE messages_default PARTITION OF messages DEFAULT"
@@ -91,6 +96,7 @@ def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
     failed=(f"test_pages_have_checksums[{DATABASE}]",),
     unknown=(f"test_no_page_is_damaged[{DATABASE}]",),
     may=RESTARTED,
+    touches=(EVERYTHING,),
 )
 def checksums_off(lab: Lab) -> Iterator[None]:
     """The server was moved to a data folder that was made without."""

@@ -1,9 +1,9 @@
 """Faults of sessions: transactions and locks that stay."""
 
-import time
 from collections.abc import Iterator
 
 from lab import Lab
+from lab.fault import TIME
 from lab.faults.fault import fault
 
 CHECKS = (
@@ -18,22 +18,22 @@ LONG_S = 6
 TOUCH = b"UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'"
 
 
-@fault(failed=("test_no_transaction_idles", "test_no_transaction_runs_long"))
+@fault(failed=("test_no_transaction_idles", "test_no_transaction_runs_long"), touches=("webhooks", "snapshots", TIME))
 def transaction_left_open(lab: Lab) -> Iterator[None]:
     """A client began a transaction, and forgot it."""
     with lab.connect() as session:
         session.execute("BEGIN")
         session.execute("SELECT count(*) FROM webhooks")
-        time.sleep(LONG_S)
+        lab.settling.needs(LONG_S)
         yield
 
 
-@fault(failed=("test_no_transaction_runs_long",), may=SNAPSHOT)
+@fault(failed=("test_no_transaction_runs_long",), may=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
 def query_without_end(lab: Lab) -> Iterator[None]:
     """A query that nobody waits for any more."""
     with lab.connect() as session:
         session.pgconn.send_query(b"SELECT pg_sleep(600)")
-        time.sleep(LONG_S)
+        lab.settling.needs(LONG_S)
         yield
         session.cancel()
         session.close()
@@ -42,6 +42,7 @@ def query_without_end(lab: Lab) -> Iterator[None]:
 @fault(
     failed=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
     may=SNAPSHOT,
+    touches=("webhooks", "snapshots", TIME),
 )
 def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
     """One holds a row and does nothing; two wait for it, one behind the other."""
@@ -50,14 +51,14 @@ def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
         first.execute(TOUCH)
         for waiting in (second, third):
             waiting.pgconn.send_query(TOUCH)
-        time.sleep(LONG_S)
+        lab.settling.needs(LONG_S)
         yield
         first.execute("ROLLBACK")
         for waiting in (second, third):
             waiting.close()
 
 
-@fault(failed=("test_no_transaction_stays_prepared",))
+@fault(failed=("test_no_transaction_stays_prepared",), touches=("webhooks", "snapshots", TIME))
 def transaction_prepared(lab: Lab) -> Iterator[None]:
     """A transaction manager died between the two phases."""
     with lab.connect() as session:

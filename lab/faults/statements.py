@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from lab import Lab
+from lab.fault import EVERYTHING
 from lab.faults.fault import fault
 from lab.sight import sight
 
@@ -22,7 +23,7 @@ CHECKS = (
 LOGGED = ("test_errors_are_few", "test_log_is_written")
 
 
-@fault(failed=("test_statements_are_recorded",), unknown=OF_STATEMENTS)
+@fault(failed=("test_statements_are_recorded",), unknown=OF_STATEMENTS, touches=("statements",))
 def statements_not_recorded(lab: Lab) -> Iterator[None]:
     """The extension did not come along with the data."""
     with lab.connect() as admin:
@@ -31,7 +32,7 @@ def statements_not_recorded(lab: Lab) -> Iterator[None]:
         admin.execute("CREATE EXTENSION pg_stat_statements")
 
 
-@fault(warned=("test_no_statement_is_dropped",), may=LOGGED)
+@fault(warned=("test_no_statement_is_dropped",), may=LOGGED, touches=(EVERYTHING,))
 def statements_dropped(lab: Lab) -> Iterator[None]:
     """There is room for a hundred statements, and three hundred are different."""
     with lab.connect() as admin:
@@ -48,7 +49,7 @@ def statements_dropped(lab: Lab) -> Iterator[None]:
     sight(lab, "checks/statements/test_statements.py")  # some were still dropped after the round
 
 
-@fault(failed=("test_statements_are_quick",))
+@fault(failed=("test_statements_are_quick",), touches=("statements",))
 def statement_slow(lab: Lab) -> Iterator[None]:
     """A statement takes 150 ms, and is asked again and again."""
     with lab.connect() as admin:
@@ -64,7 +65,7 @@ def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> No
     admin.execute(f"SELECT pg_stat_statements_reset(queryid => s.queryid) FROM ({query}) s".encode())
 
 
-@fault(failed=("test_no_statement_has_slowed_down",), may=LOGGED)
+@fault(failed=("test_no_statement_has_slowed_down",), may=LOGGED, touches=("statements",))
 def statement_slowed_down(lab: Lab) -> Iterator[None]:
     """Since somebody changed the policy of channels, reading them takes a hundred times as long."""
     _read_channels(lab, 40)
@@ -88,7 +89,11 @@ def _read_channels(lab: Lab, times: int) -> None:
             application.execute("SELECT id, type, status FROM channels ORDER BY id LIMIT 20")
 
 
-@fault(failed=("test_blocks_are_found_in_memory",), may=("test_no_statement_has_slowed_down",))
+@fault(
+    failed=("test_blocks_are_found_in_memory",),
+    may=("test_no_statement_has_slowed_down",),
+    touches=("extra", "snapshots"),
+)
 def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
     """A table that has no place in shared buffers is read two hundred times."""
     with lab.connect() as admin:
@@ -112,7 +117,7 @@ def temporary_files(lab: Lab) -> Iterator[None]:
     yield
 
 
-@fault(warned=("test_no_deadlock_happened",))
+@fault(warned=("test_no_deadlock_happened",), touches=("statements", "webhooks"))
 def deadlock(lab: Lab) -> Iterator[None]:
     """Two transactions want what the other one has."""
     _meet(lab)
@@ -143,7 +148,7 @@ def _meet(lab: Lab) -> None:
             session.execute("ROLLBACK")
 
 
-@fault(failed=("test_no_deadlock_happened",))
+@fault(failed=("test_no_deadlock_happened",), touches=("statements", "webhooks"))
 def deadlocks_again_and_again(lab: Lab) -> Iterator[None]:
     """More than five in an hour."""
     with lab.connect() as admin:

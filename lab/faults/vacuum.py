@@ -1,13 +1,14 @@
 """Faults of vacuuming and analyzing, and of what keeps them from being of use."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from psycopg import sql
 
 from lab import Lab, vectors
+from lab.fault import EVERYTHING, TIME
 from lab.faults.fault import fault
+from lab.waiting import wait_until
 
 DATABASE = "lab-metachat"
 LEFT_OUT = f"test_no_table_is_left_to_itself[{DATABASE}]"
@@ -55,6 +56,7 @@ def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
     ),
     unknown=(VACUUMED,),
     may=KEYLESS,
+    touches=("ledger",),
 )
 def update_storm(lab: Lab) -> Iterator[None]:
     """Every row of a table is changed three times, and autovacuum is off for it."""
@@ -67,6 +69,7 @@ def update_storm(lab: Lab) -> Iterator[None]:
     failed=(f"test_dead_rows_are_few[{DATABASE}]", f"test_statistics_are_fresh[{DATABASE}]", LEFT_OUT),
     unknown=(VACUUMED,),
     may=KEYLESS,
+    touches=("ledger",),
 )
 def rows_deleted(lab: Lab) -> Iterator[None]:
     """Thirty rows of a hundred are gone, and nobody vacuums."""
@@ -75,16 +78,16 @@ def rows_deleted(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(VACUUMED, LEFT_OUT), may=KEYLESS)
+@fault(failed=(VACUUMED, LEFT_OUT), may=KEYLESS, touches=("ledger", "snapshots", TIME))
 def vacuum_stays_away(lab: Lab) -> Iterator[None]:
     """A table was vacuumed once, has enough dead rows since, and waits longer than the lab allows."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(4000)}"
     with table(lab, "ledger", made, "VACUUM (ANALYZE) ledger", "DELETE FROM ledger WHERE id % 2 = 0"):
-        time.sleep(11)
+        lab.settling.needs(11)
         yield
 
 
-@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]", LEFT_OUT), may=KEYLESS)
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]", LEFT_OUT), may=KEYLESS, touches=("ledger",))
 def table_never_analyzed(lab: Lab) -> Iterator[None]:
     """A table was filled, and autovacuum is told to leave its statistics alone."""
     options = "autovacuum_analyze_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1"
@@ -93,7 +96,7 @@ def table_never_analyzed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may=KEYLESS)
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may=KEYLESS, touches=("ledger",))
 def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
     """The partitions have statistics, and the table as a whole has none: autovacuum never makes them."""
     parent = "CREATE TABLE ledger (id integer, note text) PARTITION BY RANGE (id)"
@@ -111,6 +114,7 @@ def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
         "test_rows_have_not_outgrown_the_index",
     ),
     may=(*KEYLESS, *COUNTED),
+    touches=("ledger", "chunks", "snapshots"),
 )
 def counters_lost(lab: Lab) -> Iterator[None]:
     """The server forgot what it had counted of a table, as it does when it crashes."""
@@ -122,14 +126,14 @@ def counters_lost(lab: Lab) -> Iterator[None]:
     vectors.rebuild(lab)
 
 
-@fault(failed=(f"test_vacuums_come_to_their_end[{DATABASE}]",))
+@fault(failed=(f"test_vacuums_come_to_their_end[{DATABASE}]",), touches=("chunks", TIME))
 def vacuum_crawls(lab: Lab) -> Iterator[None]:
     """It may do so little before it pauses that it is never done."""
     with lab.connect() as session:
         session.execute("SET vacuum_cost_delay = '100ms'")
         session.execute("SET vacuum_cost_limit = 1")
         session.pgconn.send_query(b"VACUUM (DISABLE_PAGE_SKIPPING) chunks")
-        time.sleep(16)
+        lab.settling.needs(16)
         yield
         session.cancel()
         session.close()
@@ -158,19 +162,22 @@ def setting(lab: Lab, name: str, value: str) -> Iterator[None]:
         f"test_nothing_keeps_dead_rows_for_long[{DATABASE}]",
         "test_no_transaction_idles",
         "test_no_transaction_runs_long",
-    )
+    ),
+    touches=("snapshots", TIME),
 )
 def snapshot_kept(lab: Lab) -> Iterator[None]:
     """Somebody's report sees the database as it was, for longer than the lab allows."""
     with lab.connect("metachat_app") as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1 FROM pg_class")
-        time.sleep(11)
+        lab.settling.needs(11)
         yield
 
 
 @fault(
-    failed=(f"test_no_replica_keeps_dead_rows_for_long[{DATABASE}]", "test_replication_slots_are_used"), may=RESTARTED
+    failed=(f"test_no_replica_keeps_dead_rows_for_long[{DATABASE}]", "test_replication_slots_are_used"),
+    may=RESTARTED,
+    touches=(EVERYTHING,),
 )
 def standby_gone(lab: Lab) -> Iterator[None]:
     """A standby told its slot which rows it needs, and went away twenty million transactions ago."""
@@ -199,10 +206,8 @@ def _standby(lab: Lab) -> None:
 
 def _await_slot(lab: Lab) -> None:
     with lab.connect() as admin:
-        deadline = time.monotonic() + 10
-        while admin.execute("SELECT xmin FROM pg_replication_slots").fetchone() == (None,):
-            assert time.monotonic() < deadline, "the slot keeps nothing"
-            time.sleep(0.05)
+        query = "SELECT xmin FROM pg_replication_slots"
+        wait_until(lambda: admin.execute(query).fetchone() != (None,), "the slot keeps rows", 10)
 
 
 @fault(
@@ -211,6 +216,7 @@ def _await_slot(lab: Lab) -> None:
         f"test_multixacts_are_far_from_running_out[{DATABASE}]",
     ),
     may=RESTARTED,
+    touches=(EVERYTHING,),
 )
 def transaction_ids_running_out(lab: Lab) -> Iterator[None]:
     """Nothing was frozen for more than a billion transactions, and as many shared locks."""

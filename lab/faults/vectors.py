@@ -23,6 +23,7 @@ GROWN = "test_rows_have_not_outgrown_the_index"
     failed=(*OF_THE_INDEX, "test_vector_index_is_used"),
     unknown=("test_nearest_neighbours_are_found",),
     may=("test_large_tables_are_read_by_index",),
+    touches=("chunks",),
 )
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
     """A migration took it away: every search compares with all vectors, and finds everything, slowly."""
@@ -32,7 +33,7 @@ def vector_index_dropped(lab: Lab) -> Iterator[None]:
         vectors.build(lab)
 
 
-@fault(failed=("test_nearest_neighbours_are_found",), unknown=(GROWN,))
+@fault(failed=("test_nearest_neighbours_are_found",), unknown=(GROWN,), touches=("chunks", "snapshots"))
 def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     """Built when 200 chunks of one kind were there; 20,000 came afterwards, before any run saw it."""
     with vectors.few(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
@@ -41,7 +42,7 @@ def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     vectors.build(lab)
 
 
-@fault(failed=(GROWN,), may=("test_nearest_neighbours_are_found",))
+@fault(failed=(GROWN,), may=("test_nearest_neighbours_are_found",), touches=("chunks", "snapshots"))
 def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     """A run saw it with a tenth of the rows; the others came afterwards."""
     with vectors.few(lab, "id < 'chk002000'"):
@@ -51,7 +52,7 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     vectors.build(lab)
 
 
-@fault(failed=("test_lists_suit_the_rows",), may=("test_nearest_neighbours_are_found",))
+@fault(failed=("test_lists_suit_the_rows",), may=("test_nearest_neighbours_are_found",), touches=("chunks",))
 def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
     """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
     vectors.build(lab, lists=300)
@@ -63,6 +64,7 @@ def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
     failed=("test_vector_index_is_used",),
     unknown=("test_nearest_neighbours_are_found",),
     may=("test_large_tables_are_read_by_index",),
+    touches=("chunks",),
 )
 def vector_index_not_used(lab: Lab) -> Iterator[None]:
     """Somebody's setting keeps the planner from it, as a wrong cost would."""

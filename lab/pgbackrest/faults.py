@@ -10,10 +10,11 @@ from pathlib import Path
 
 from lab import processes
 from lab.errors import LabError
-from lab.fault import Registry, wait_until
+from lab.fault import EVERYTHING, Registry
 from lab.pgbackrest import Site, history
+from lab.waiting import wait_until
 
-_REGISTRY: Registry[Site] = Registry()
+_REGISTRY: Registry[Site] = Registry(touches=(EVERYTHING,))
 FAULTS = _REGISTRY.faults
 """Every fault there is."""
 fault = _REGISTRY.fault
@@ -202,7 +203,11 @@ def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
     slowly = ("--type", "full", "--compress-type", "bz2", "--compress-level", 9, "backup")
     words = site.words("pgbackrest", "--config", site.home / "pgbackrest.conf", "--stanza", "metachat", *slowly)
     with subprocess.Popen(words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as backup:
-        wait_until(lambda: any((each / "pg_data").exists() for each in set(folder.iterdir()) - before), "a backup")
+        wait_until(
+            lambda: any((each / "pg_data").exists() for each in set(folder.iterdir()) - before),
+            "a backup",
+            process=backup,
+        )
         yield backup
 
 

@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from lab import processes
 from lab.errors import LabError
 from lab.layout import REPOSITORY
 from lab.pgbackrest import history
+from lab.settling import Settling
+from lab.waiting import wait_until
 
 VERSIONS = Path("/usr/lib/postgresql")
 USUAL = "15"
@@ -21,6 +25,8 @@ HOME = "/tmp/opsproof-pgbackrest"
 OWNER = "postgres"
 ROOM_BYTES = 2 * 10**9
 DAY_S = 86400
+STOPPING = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+"""The signals that stop a server."""
 _POSTGRES = """
 listen_addresses = ''
 port = {port}
@@ -30,6 +36,9 @@ archive_command = 'pgbackrest --config {home}/pgbackrest.conf --stanza metachat 
 archive_timeout = 60
 fsync = off
 autovacuum = off
+wal_recycle = off
+wal_init_zero = off
+min_wal_size = 32MB
 """
 _PGBACKREST = """
 [global]
@@ -78,6 +87,7 @@ class Site:
 
     port: int = 5432
     home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="opsproof-", dir=_folder())))
+    settling: Settling = field(default_factory=Settling)
 
     @property
     def owner(self) -> str:
@@ -155,7 +165,6 @@ class Site:
                 self.write(f"{body} before {kind}")
                 self.archive()
             self.pgbackrest("--type", kind, "backup")
-            time.sleep(1)  # labels have seconds
 
     def write(self, body: str) -> str:
         """A row; the moment after it was committed, as PostgreSQL writes it."""
@@ -165,29 +174,23 @@ class Site:
     def archive(self) -> Path:
         """Has what was written archived; where that then lies."""
         segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
-        deadline = time.monotonic() + 20
-        while not (found := list(self.repo.glob(f"archive/metachat/*/*/{segment}-*.zst"))):
-            if time.monotonic() > deadline:
-                raise LabError(f"{segment} is not archived")
-            time.sleep(0.02)
-        return found[0]
-
-    def control(self, verb: str, mode: str = "fast") -> list[str]:
-        """The command that starts or stops the cluster."""
-        how = ("-l", self.home / "log" / "postgresql.log") if verb == "start" else ("-m", mode)
-        return self.words(programs() / "pg_ctl", "-D", self.data, *how, "-w", verb)
+        files = f"archive/metachat/*/*/{segment}-*.zst"
+        return wait_until(lambda: list(self.repo.glob(files)), f"{segment} is archived", every_s=0.02)[0]
 
     def start(self) -> None:
         """Starts the cluster; LabError where it does not come up."""
-        done = subprocess.run(self.control("start"), cwd="/", capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise LabError((self.home / "log" / "postgresql.log").read_text()[-500:])
+        log = self.home / "log" / "postgresql.log"
+        words = self.words(programs() / "pg_ctl", "-D", self.data, "-l", log, "-w", "start")
+        if subprocess.run(words, cwd="/", capture_output=True, check=False).returncode:
+            raise LabError(log.read_text()[-500:])
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stops whatever serves from the home, also what was restored."""
-        for pid in self.home.glob("data*/postmaster.pid"):
-            words = self.words(programs() / "pg_ctl", "-D", pid.parent, "-m", mode, "-w", "stop")
-            subprocess.run(words, cwd="/", capture_output=True, check=False)
+        """Stops every server under the home, restored clusters too; pg_ctl would notice late."""
+        for file in self.home.glob("data*/postmaster.pid"):
+            pid = int(file.read_text().split()[0])
+            if str(file.parent) in processes.command(pid):
+                os.kill(pid, STOPPING[mode])
+                wait_until(partial(_is_gone, pid), f"{file.parent} is stopped", 60, every_s=0.01)
 
     def save(self, name: str = "kept") -> None:
         """Keeps all as it is now, for `reset`."""
@@ -200,10 +203,8 @@ class Site:
     def reset(self, name: str = "kept") -> None:
         """Makes all as it was kept: nothing of what was done since is left."""
         self.stop()
-        for path in (*self.home.glob("data*"), self.repo):
-            self.run("rm", "-rf", path)
-        for path in (self.home / name).iterdir():
-            self.run("cp", "-a", path, self.home)
+        script = 'rm -rf -- "$1"/data* "$1"/repo && cp -a -- "$2"/* "$1"'
+        self.run("sh", "-c", script, "sh", self.home, self.home / name)
         self.start()
 
     def remove(self) -> None:
@@ -234,6 +235,10 @@ class Site:
             self.inventory(inventory)
         where = [f"--inventory={inventory}", f"--reports={self.reports}"]
         return [sys.executable, str(REPOSITORY / "actions" / f"{name}.py"), *where, *words]
+
+
+def _is_gone(pid: int) -> bool:
+    return not processes.is_alive(pid)
 
 
 def _folder() -> str:
