@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes debian:SUITE-slim from Debian's own packages where no image registry can be reached.
-# Takes over the mirror and the download settings of this machine's apt. Needs root and debootstrap.
+# Makes debian:SUITE-slim from Debian's own packages where no image registry can be reached, by way of FOLDER/base.tar,
+# or of what lies there already. Takes over the mirror and the download settings of this machine's apt. Needs root and
+# debootstrap.
 set -euo pipefail
 
-suite=${1:?usage: base_image.sh bookworm|trixie}
+suite=${1:?usage: base_image.sh bookworm|trixie FOLDER}
+base=${2:?usage: base_image.sh bookworm|trixie FOLDER}/base.tar
 image=debian:$suite-slim
 
 fail() { echo "base_image.sh: $*" >&2; exit 1; }
@@ -39,7 +41,10 @@ slim() {
     rm -rf "$1"/usr/share/{doc,man,locale}/* "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log
 }
 
+import_base() { docker import --change 'CMD ["bash"]' "$base" "$image" >/dev/null; }
+
 has_image && exit 0
+[ -e "$base" ] && import_base && exit 0
 timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && exit 0
 
 [ "$(id -u)" = 0 ] || fail "$image cannot be pulled, and making it with debootstrap needs root: run this with sudo"
@@ -55,4 +60,5 @@ debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirro
     fail "debootstrap $suite failed for the mirror $mirror: check the network"
 write_sources "$root"
 slim "$root"
-tar --directory "$root" --create . | docker import --change 'CMD ["bash"]' - "$image" >/dev/null
+tar --directory "$root" --create --file "$base" .
+import_base

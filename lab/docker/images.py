@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from lab import kept
 from lab.docker import engine
 from lab.layout import REPOSITORY, SOURCE
 from lab.progress import Say, step
 
 HERE = Path(__file__).parent
+BASE = HERE / "base_image.sh"
 SUITES = ("bookworm", "trixie")
 # Not the label of the lab's containers: a container has those of its image too.
 CONTEXT_LABEL = "opsproof.lab.context"
@@ -79,7 +82,7 @@ IMAGES = (VPS, POSTGRES, RABBITMQ, REDIS)
 
 def build(logs: Path, say: Say) -> None:
     """Builds those images that are missing or made of something else, all at the same time."""
-    stale = [image for image in IMAGES if _built_of(image.tag) != fingerprint(image)]
+    stale = [image for image in IMAGES if not _is_there(image)]
     if not stale:
         return
     _build_bases(logs, say)
@@ -97,8 +100,8 @@ def remove() -> None:
 
 
 def prune() -> None:
-    """Deletes earlier images; the stages of a build stay, for the next one."""
-    _prune(IMAGE_LABEL)
+    """Deletes images older than a fortnight. Younger ones may be of another checkout; stages serve later builds."""
+    _prune(IMAGE_LABEL, f"until={FORTNIGHT * 24}h")
 
 
 def fingerprint(image: Image) -> str:
@@ -107,6 +110,12 @@ def fingerprint(image: Image) -> str:
     for name, content in sorted(image.files().items()):
         digest.update(f"{name} {len(content)} ".encode() + content)
     return digest.hexdigest()
+
+
+def cached(suite: str) -> str:
+    """The name of a base image in the user's cache, another one every fortnight."""
+    digest = hashlib.sha256(BASE.read_bytes() + _today().encode())
+    return f"debian-{suite}-{digest.hexdigest()[:16]}"
 
 
 def fortnight(today: date) -> str:
@@ -125,8 +134,20 @@ def archive(files: Files) -> bytes:
     return target.getvalue()
 
 
-def _prune(label: str) -> None:
-    engine.run("image", "prune", "--force", "--filter", f"label={label}", timeout_s=120)
+def _prune(label: str, *filters: str) -> None:
+    words = [f"--filter={each}" for each in (f"label={label}", *filters)]
+    engine.run("image", "prune", "--force", *words, timeout_s=120)
+
+
+def _is_there(image: Image) -> bool:
+    """Whether the image of these files has its tag; it gets it back where a build of other files took it away."""
+    wanted = fingerprint(image)
+    if _built_of(image.tag) == wanted:
+        return True
+    found = engine.run("image", "ls", "--quiet", "--no-trunc", f"--filter=label={CONTEXT_LABEL}={wanted}").split()
+    if found:
+        engine.run("tag", found[0], image.tag)
+    return bool(found)
 
 
 def _today() -> str:
@@ -137,9 +158,18 @@ def _build_bases(logs: Path, say: Say) -> None:
     missing = [suite for suite in SUITES if not engine.exists("image", f"debian:{suite}-slim")]
     if missing:
         with step(say, f"base images made: {', '.join(missing)}"):
-            script = str(HERE / "base_image.sh")
-            jobs = [engine.Job(f"base image {suite}", (script, suite), logs / f"base-{suite}.log") for suite in missing]
-            engine.together(jobs)
+            folders = {suite: logs / f"base-{suite}" for suite in missing}
+            known = {suite for suite, folder in folders.items() if kept.take(cached(suite), folder)}
+            engine.together(_base(suite, folder) for suite, folder in folders.items())
+            for suite, folder in folders.items():
+                if suite not in known and (folder / "base.tar").exists():
+                    kept.keep(cached(suite), folder)
+                shutil.rmtree(folder)
+
+
+def _base(suite: str, folder: Path) -> engine.Job:
+    folder.mkdir(exist_ok=True)
+    return engine.Job(f"base image {suite}", (str(BASE), suite, str(folder)), folder.with_suffix(".log"))
 
 
 def _job(image: Image, logs: Path) -> engine.Job:

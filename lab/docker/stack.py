@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from lab.docker.status import NOTHING, Status
 from lab.errors import LabError
 from lab.layout import REPOSITORY
 from lab.progress import Say, say_aloud, step
+from lab.settling import Settling
+from lab.waiting import wait_until
 
 WORKS_WITHIN_S = 45
 REPORTS = REPOSITORY / "reports"
@@ -33,6 +34,7 @@ class DockerLab:
 
     def __init__(self, home: Path | str = HOME, say: Say = say_aloud) -> None:
         self.layout = DockerLayout(Path(home).expanduser().resolve())
+        self.settling = Settling()
         self._say = say
 
     @property
@@ -200,12 +202,17 @@ class DockerLab:
             raise LabError(f"not working after {WORKS_WITHIN_S} s: {', '.join(found.wrong)}: see docker logs")
 
     def _wait(self) -> Status:
-        deadline = time.monotonic() + WORKS_WITHIN_S
-        found = self.status()
-        while not found.up and time.monotonic() < deadline:
-            time.sleep(0.3)
-            found = self.status()
-        return found
+        """What works once all does, or when the time for it is over."""
+
+        def works() -> Status | None:
+            # While a container does not work, nobody asks the others: that would slow it down.
+            found = self.status() if set(self._sound()) == set(NAMES) else NOTHING
+            return found if found.up else None
+
+        with suppress(LabError):
+            if found := wait_until(works, "everything works", WORKS_WITHIN_S, every_s=0.5):
+                return found
+        return self.status()
 
     def _switch_off_faults(self) -> None:
         if VPS not in self._sound() or "faults.json" not in self.deploy("ls"):

@@ -3,18 +3,18 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 
 import pytest
 
 from lab import lock
-from lab.docker import DockerLab, backups, engine
-from lab.docker.layout import NAMES
+from lab.docker import DockerLab, backups, engine, images
+from lab.docker.faults.steps import settle
+from lab.docker.stack import REPORTS
 from lab.errors import LabError
-from opsproof.facts.containers import FIRST_START_S
+from lab.progress import say_aloud
+from tests import timing
 from tests.proving import Rounds
 
 
@@ -27,10 +27,13 @@ def docker_lab() -> Iterator[DockerLab]:
         lab.layout.create()
         stack.enter_context(lock.held(lab.layout.session_lock))
         was_down = lab.status().down
-        lab.up()
-        if was_down:
-            stack.callback(lab.down)
-        _warm(lab)
+        with timing.part("images"):
+            images.build(lab.layout.builds, say_aloud)
+        with timing.part("seeding"):
+            lab.up()
+            if was_down:
+                stack.callback(lab.down)
+            _warm(lab)
         yield lab
 
 
@@ -40,10 +43,11 @@ def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> I
     inventory = docker_lab.inventory(tmp_path_factory.mktemp("docker") / "lab-docker.toml")
     reports = docker_lab.layout.reports
     shutil.rmtree(reports, ignore_errors=True)
-    backups.practise(docker_lab, reports)
+    backups.practise(docker_lab, reports, REPORTS)
     # Sockets have short paths, so the folder for connections has one too.
     with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
         rounds = Rounds(inventory, reports, 120, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})
+        docker_lab.settling.wait()
         rounds.run()  # what grows since the last run needs one
         yield rounds
 
@@ -58,16 +62,9 @@ def _require_engine() -> None:
 
 
 def _warm(lab: DockerLab) -> None:
-    """Logs of a week, without older troubles; requests and messages; containers that are old enough to start again."""
+    """Logs of a week, without older troubles; requests and messages."""
+    settle(lab)
     lab.renew_logs()
     lab.pm2("reset", "all")
     lab.traffic()
     lab.publish()
-    while (age := min(_ages())) <= FIRST_START_S:
-        time.sleep(FIRST_START_S - age + 0.1)
-
-
-def _ages() -> list[float]:
-    """Seconds since each container was made: a start in the first minute counts as the first one."""
-    made = [datetime.fromisoformat(each["Created"]) for each in engine.containers(NAMES).values()]
-    return [(datetime.now(UTC) - each).total_seconds() for each in made]

@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,13 +14,18 @@ import psycopg
 import pytest
 
 from lab.docker import DockerLab, backups, engine
-from lab.docker.faults.steps import moved, recover, settle
+from lab.docker.faults.steps import POLL_S, moved, recover, settle
 from lab.docker.layout import APP, BACKUPS, ELSEWHERE, POSTGRES
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.backup import manifest
+from tests import extent
 from tests.proving import ROOT
 
 pytestmark = pytest.mark.docker
+MILESTONES = {"backup": "plan of", "restore": "  2. done"}
+"""What an action prints when its work begins; of a restore, when the swap does."""
+LASTS_S = {"backup": 1.0, "restore": 0.5}
+"""From its milestone to its end, until one has run to its end here."""
 DRILL = f"{POSTGRES}-drill"
 STUB = """\
 #!/bin/sh
@@ -48,15 +54,47 @@ class Site:
 
     def apply(self, action, *more):
         """The next run, once the host is free: a command that goes on after its action keeps others out."""
-        deadline = time.monotonic() + 60
-        while (done := self.run(action, "--apply", *more)).returncode == 3 and "held by" in done.stderr:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        return done
+        return wait_until(lambda: self._admitted(action, *more), f"the host is free for {action}", 60)
+
+    def _admitted(self, action, *more):
+        done = self.run(action, "--apply", *more)
+        return None if done.returncode == 3 and "held by" in done.stderr else done
 
     def begin(self, action):
         pipe = subprocess.PIPE
         return subprocess.Popen(self.words(action, "--apply"), stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
+
+    def from_milestone(self, action):
+        """An action that has just printed its milestone, and all that it has printed."""
+        process, printed = self.begin(action), ""
+        for line in process.stdout:
+            printed += line
+            if line.startswith(MILESTONES[action]):
+                return process, printed
+        raise AssertionError(process.communicate()[1])
+
+    def whole(self, action):
+        """What an action prints; how long it goes on behind its milestone tells when to cut others short."""
+        process, printed = self.from_milestone(action)
+        began = time.monotonic()
+        stdout, stderr = process.communicate(timeout=120)
+        LASTS_S[action] = time.monotonic() - began
+        assert (process.returncode, stderr) == (0, "")
+        return printed + stdout
+
+    def cut_short(self, action, what, share, afresh=lambda: None):
+        """Kills the controller of a running action, or cuts its line; after one that has ended comes another."""
+        while True:
+            process, _ = self.from_milestone(action)
+            time.sleep(share * LASTS_S[action])
+            if process.poll() is None:
+                break
+            LASTS_S[action] *= 0.8
+            afresh()
+        process.kill() if what == "controller" else self.cut()
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode in (-9, 0, 4, 5, 6), said
+        self.await_rest()
 
     @property
     def journal(self):
@@ -99,6 +137,11 @@ class Site:
         self.sql("DELETE FROM events WHERE id = 'after'")
         self.sql("INSERT INTO events VALUES ('after', 'ten00001', 'after the backup', '{}', now())")
 
+    def afresh(self):
+        """As before a restore."""
+        self.clear()
+        self.write()
+
     @property
     def serving(self):
         """Whether the data that serve are those that were written after the backup, or those of the backup."""
@@ -111,10 +154,29 @@ class Site:
 
     def await_rest(self):
         """Until no command of an action runs on the server any more."""
-        deadline = time.monotonic() + 60
-        while "@opsproof-" in self.lab.root("cat", "/proc/net/unix"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(self._rests, "the commands of actions end", 60, every_s=POLL_S)
+
+    def _rests(self):
+        return "@opsproof-" not in self.lab.root("cat", "/proc/net/unix")
+
+    @property
+    def drill_container(self):
+        """The identifier of the container of a drill; None where there is none."""
+        return next((each["Id"] for each in engine.containers([DRILL]).values()), None)
+
+    def drilling(self):
+        """A drill that has made its container, once the host is free."""
+        return wait_until(partial(self._drilling, self.drill_container), "a drill makes its container", 60)
+
+    def _drilling(self, before):
+        process = self.begin("restore_drill")
+        while process.poll() is None:
+            if self.drill_container not in (None, before):
+                return process
+            time.sleep(POLL_S)
+        said = process.communicate()[1]
+        assert "held by" in said, said
+        return None
 
     def cut(self):
         """Every connection of the login breaks, and takes its processes along."""
@@ -135,7 +197,7 @@ def lab(docker_lab):
     yield docker_lab
     recover(docker_lab)
     docker_lab.pm2("reset", "all")
-    settle()
+    settle(docker_lab)
 
 
 @pytest.fixture
@@ -164,8 +226,7 @@ def put_back(site):
 
 @pytest.mark.usefixtures("forgetting")
 def test_a_backup_is_compressed_by_pg_dump_itself_and_copied_to_another_machine(site):
-    done = site.run("backup", "--apply")
-    assert (done.returncode, done.stderr) == (0, "")
+    printed = site.whole("backup")
     said = site.manifest(site.newest)
     assert said.tools["compression"] == "zstd"
     assert said.tables["public", "chunks"] == 20000
@@ -174,7 +235,7 @@ def test_a_backup_is_compressed_by_pg_dump_itself_and_copied_to_another_machine(
     assert set(modes.splitlines()) == {"600 ops", "600 vault"}
     sums = f"{ELSEWHERE}/{site.newest}.sha256"
     assert "FAILED" not in site.lab.root("sh", "-c", f"cd {ELSEWHERE} && sha256sum --check {sums}")
-    kept = "".join(path.read_text() for path in site.reports.iterdir()) + done.stdout
+    kept = "".join(path.read_text() for path in site.reports.iterdir()) + printed
     assert [each for each in site.lab.secrets if each in kept] == []
 
 
@@ -215,32 +276,29 @@ def test_a_backup_is_verified_and_a_flipped_bit_is_found(site):
     assert f"{site.newest}.dump is not what it was" in done.stderr
 
 
-def test_a_drill_restores_into_a_container_of_its_own_roles_and_all(site):
-    done = site.run("restore_drill", "--apply")
+def test_killed_drills_are_swept_by_the_next_which_restores_into_a_container_of_its_own_roles_and_all(site):
+    process = site.drilling()
+    process.kill()
+    process.communicate()
+    site.await_rest()
+    (left,) = engine.containers([DRILL]).values()
+    assert (left["HostConfig"]["NetworkMode"], left["HostConfig"]["CapDrop"]) == ("none", ["ALL"])
+    assert (left["HostConfig"]["Binds"], left["Mounts"], left["Config"]["User"]) == (None, [], "postgres")
+
+    process = site.drilling()
+    site.cut()
+    process.communicate(timeout=60)
+    site.await_rest()
+
+    done = site.apply("restore_drill")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"with its roles in {DRILL}, a container of opsproof-lab/postgres:17 without network" in done.stdout
-    (entry,) = site.journal
+    entry = site.journal[-1]
     assert (entry["outcome"], entry["measured"]["set"]) == ("done", site.newest)
     assert 0 < entry["measured"]["restore_s"] < 60
     assert "not_checked" not in entry["measured"]
-    assert engine.containers([DRILL]) == {}
+    assert site.drill_container is None
     assert site.beside == []
-
-
-@pytest.mark.parametrize("kill", ["controller", "line"])
-def test_a_drill_that_was_killed_is_swept_by_the_next(site, kill):
-    process = site.begin("restore_drill")
-    wait_until(lambda: engine.containers([DRILL]), "a container for the drill", 60)
-    process.kill() if kill == "controller" else site.cut()
-    process.communicate(timeout=60)
-    site.await_rest()
-    if kill == "controller":
-        (left,) = engine.containers([DRILL]).values()
-        assert (left["HostConfig"]["NetworkMode"], left["HostConfig"]["CapDrop"]) == ("none", ["ALL"])
-        assert (left["HostConfig"]["Binds"], left["Mounts"], left["Config"]["User"]) == (None, [], "postgres")
-    done = site.apply("restore_drill")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert engine.containers([DRILL]) == {}
 
 
 def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
@@ -259,7 +317,7 @@ def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
         site.lab.root("rm", "-r", folder)
     assert done.returncode == 5
     assert f'{source}.globals.sql cannot be restored: role "nobody" does not exist' in done.stderr
-    assert engine.containers([DRILL]) == {}
+    assert site.drill_container is None
 
 
 def test_a_drill_beside_the_database_that_serves_takes_no_memory_from_it(site):
@@ -274,9 +332,7 @@ def test_a_drill_beside_the_database_that_serves_takes_no_memory_from_it(site):
 
 @pytest.mark.usefixtures("put_back")
 def test_a_restore_takes_the_place_of_the_database_and_the_platform_is_healthy(site):
-    done = site.run("restore", "--apply")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "lost are 1 rows (events 1)" in done.stdout
+    assert "lost are 1 rows (events 1)" in site.whole("restore")
     assert site.serving == "new"
     assert [name.partition("_")[0] for name in site.beside] == ["before"]
     assert site.run("restore", "--apply", "--drop-old").returncode == 0
@@ -296,17 +352,18 @@ def test_logs_are_rotated_and_cleaned_as_the_applications_owner(site):
     assert set(site.lab.root("ls", f"{APP}/logs").split()) == {*before, *made}
 
 
+def cuts(action):
+    """What is cut at which share of the action's course; the controller every third time, else the line."""
+    moments = extent.moments(f"{action} in a container")
+    return [("line" if number % 3 else "controller", round(share, 2)) for number, share in enumerate(moments)]
+
+
+@pytest.mark.kills
 @pytest.mark.usefixtures("forgetting")
-@pytest.mark.parametrize(("what", "after_s"), [("controller", 0.4), ("line", 0.2), ("line", 0.8)])
-def test_a_backup_that_is_cut_short_costs_no_older_one_and_hinders_no_later_one(site, what, after_s):
+@pytest.mark.parametrize(("what", "share"), cuts("backup"))
+def test_a_backup_that_is_cut_short_costs_no_older_one_and_hinders_no_later_one(site, what, share):
     kept = backups.sets(site.lab)
-    process = site.begin("backup")
-    assert "plan of" in process.stdout.readline()
-    time.sleep(after_s)
-    process.kill() if what == "controller" else site.cut()
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode in (-9, 0, 4, 5, 6), said
-    site.await_rest()
+    site.cut_short("backup", what, share)
     assert set(kept) <= set(backups.sets(site.lab))
     assert site.flaws()[1] == []
     done = site.apply("backup")
@@ -314,16 +371,11 @@ def test_a_backup_that_is_cut_short_costs_no_older_one_and_hinders_no_later_one(
     assert site.flaws() == ([], [])
 
 
+@pytest.mark.kills
 @pytest.mark.usefixtures("put_back")
-@pytest.mark.parametrize(("what", "after_s"), [("controller", 0.3), ("line", 0.1), ("line", 0.4)])
-def test_a_restore_that_is_cut_short_within_the_swap_leaves_one_of_both_serving(site, what, after_s):
-    process = site.begin("restore")
-    assert any(line.startswith("  2. done") for line in process.stdout)
-    time.sleep(after_s)
-    process.kill() if what == "controller" else site.cut()
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode in (-9, 0, 4, 5, 6), said
-    site.await_rest()
+@pytest.mark.parametrize(("what", "share"), cuts("restore"))
+def test_a_restore_that_is_cut_short_within_the_swap_leaves_one_of_both_serving(site, what, share):
+    site.cut_short("restore", what, share, site.afresh)
     assert site.serving in ("old", "new", "closed")
     done = site.apply("restore")
     assert (done.returncode, done.stderr) == (0, "")

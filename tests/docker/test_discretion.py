@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.docker import engine
-from lab.docker.faults.steps import await_health, recover
+from lab.docker.faults.steps import await_database
 from lab.docker.layout import POSTGRES
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from tests.proving import ROOT
 
 pytestmark = pytest.mark.docker
@@ -52,13 +52,21 @@ def leaked(secrets, text):
     return [secret for secret in secrets if secret.encode() in text]
 
 
+@pytest.fixture(scope="module")
+def seen(rounds):
+    """The arguments of all processes during a round that writes and prints as much as it can."""
+    with watched() as seen:
+        rounds.run(options=("-vv", "-rA", f"--save-facts={rounds.reports / 'facts.json'}"))
+    return seen
+
+
+@pytest.mark.usefixtures("seen")
 def test_a_round_trip_to_the_host_and_one_to_the_database(rounds):
-    rounds.run()
     assert "round trips: 1 to hosts, 1 to databases" in rounds.printed
 
 
+@pytest.mark.usefixtures("seen")
 def test_no_secret_of_the_lab_is_in_anything_written_or_printed(rounds, docker_lab):
-    rounds.run(options=("-vv", "-rA", f"--save-facts={rounds.reports / 'facts.json'}"))
     files = [path for folder in (rounds.reports, runtime(rounds)) for path in folder.rglob("*") if path.is_file()]
     assert {".html", ".xml", ".sqlite", ".json"} <= {path.suffix for path in files}
     assert docker_lab.secrets
@@ -66,16 +74,14 @@ def test_no_secret_of_the_lab_is_in_anything_written_or_printed(rounds, docker_l
     assert leaked(docker_lab.secrets, rounds.printed.encode()) == []
 
 
-def test_no_secret_of_the_lab_is_in_any_process_list(rounds, docker_lab):
-    with watched() as seen:
-        rounds.run()
+def test_no_secret_of_the_lab_is_in_any_process_list(seen, docker_lab):
     assert any(b"redis.netrc" in words for words in seen), "the round was not watched"
     assert any(b"ControlPath=none" in words for words in seen), "the tunnel was not watched"
     assert [words for words in seen if leaked(docker_lab.secrets, words)] == []
 
 
+@pytest.mark.usefixtures("seen")
 def test_a_round_leaves_no_tunnel(rounds):
-    rounds.run()
     assert list(runtime(rounds).glob("tunnel-*")) == []
 
 
@@ -87,14 +93,14 @@ def test_a_killed_run_leaves_no_tunnel(rounds, docker_lab):
     try:
         environment = {**os.environ, **rounds.environment}
         run = subprocess.Popen(rounds.command(), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        wait_until(lambda: any((folder / ".s.PGSQL.5432").exists() for folder in runtime(rounds).glob("tunnel-*")), "")
+        sockets = runtime(rounds)
+        wait_until(lambda: any(sockets.glob("tunnel-*/.s.PGSQL.5432")), "the tunnel opens", process=run)
         assert tunnels()
         run.kill()
         run.wait()
         wait_until(lambda: not tunnels(), "the tunnel ends with its run")
     finally:
         engine.run("unpause", POSTGRES)
-        await_health(POSTGRES)
-        recover(docker_lab)
+        await_database(docker_lab)
     rounds.run()
     assert list(runtime(rounds).glob("tunnel-*")) == []

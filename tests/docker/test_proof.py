@@ -6,50 +6,41 @@ import pytest
 
 from lab.docker.faults import FAULTS
 from lab.docker.layout import APP
-from tests.proving import IS_ROOT, Proof, agree, bad, identity
+from tests import extent
+from tests.proving import IS_ROOT, Ground, Proof, agree, bad, identity
+from tests.proving.results import keep
+from tests.proving.selection import planned
 
 pytestmark = pytest.mark.docker
 KEPT = "/run/kept-logs"
 
 
 @pytest.fixture(scope="module")
-def proof(rounds, request):
-    proof = Proof(rounds)
+def proof(rounds, docker_lab, request):
+    ground = Ground("docker", docker_lab, lambda _: _surroundings(docker_lab), docker_lab.up)
+    proof = Proof(ground, rounds, planned(request.session.items, request.path))
     yield proof
-    proof.show(request.config)
+    keep(proof, request.config)
+    proof.finish()
 
 
 @contextmanager
-def _broken(fault, lab):
-    """Takes out of the logs what a fault made the platform write: that is no part of the healthy lab."""
+def _surroundings(lab):
+    """Takes out of the logs what faults make the platform write: that is no part of the healthy lab."""
     lab.root("sh", "-c", f"rm -rf {KEPT} && cp -a {APP}/logs {KEPT}")
     try:
-        with fault.breaks(lab):
-            yield
+        yield
     finally:
         lab.root("sh", "-c", f'cd {KEPT} && for log in *.log; do cat "$log" > {APP}/logs/"$log"; done')
 
 
-@contextmanager
-def _made_good(lab, rounds):
-    """What a fault could not heal is no part of the next one."""
-    try:
-        yield
-    except BaseException:
-        lab.up()
-        rounds.run()
-        rounds.forget("restarts")
-        raise
-
-
-def test_healthy_lab_passes_ten_rounds_in_a_row(rounds):
-    for _ in range(10):
+def test_healthy_lab_passes_rounds_in_a_row(rounds):
+    for _ in range(extent.HEALTHY_ROUNDS):
         agree(bad(rounds.run()), {}, "healthy")
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=identity)
-def test_fault_changes_exactly_the_checks_it_names(proof, docker_lab, fault):
+def test_fault_changes_exactly_the_checks_it_names(proof, fault):
     if fault.root and not IS_ROOT:
         pytest.skip("only root can cut the network that this fault needs")
-    with _made_good(docker_lab, proof.rounds):
-        proof.of(fault, _broken(fault, docker_lab))
+    proof.of(fault.name)

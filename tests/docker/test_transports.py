@@ -23,6 +23,12 @@ DIRECT = (
 )
 
 
+@pytest.fixture(scope="module")
+def over_ssh(rounds):
+    """The verdicts of a round over ssh."""
+    return rounds.run()
+
+
 @pytest.fixture
 def over_docker(rounds, tmp_path):
     """Rounds over docker://, with the same history; what else is to be replaced in the inventory may be given."""
@@ -40,8 +46,8 @@ def over_docker(rounds, tmp_path):
     return rounds_with
 
 
-def test_everything_but_the_database_is_measured_over_docker(rounds, over_docker):
-    over_ssh, others = rounds.run(), over_docker()
+def test_everything_but_the_database_is_measured_over_docker(over_ssh, over_docker):
+    others = over_docker()
     verdicts = others.run()
     assert {check(test) for test in bad(verdicts)} == SQL
     assert {test: verdict for test, verdict in verdicts.items() if check(test) not in SQL} == {
@@ -52,6 +58,6 @@ def test_everything_but_the_database_is_measured_over_docker(rounds, over_docker
         assert "a tunnel is needed, and docker:// has none" in others.sentences[test]
 
 
-def test_a_published_port_leads_to_the_database_directly(rounds, docker_lab, over_docker):
+def test_a_published_port_leads_to_the_database_directly(over_ssh, docker_lab, over_docker):
     password = passwords.load(docker_lab.layout).platform.passwords["opsproof_monitor"]
-    assert over_docker((TUNNELLED, DIRECT), PROOF_PASSWORD=password).run() == rounds.run()
+    assert over_docker((TUNNELLED, DIRECT), PROOF_PASSWORD=password).run() == over_ssh

@@ -20,6 +20,9 @@ from lab.docker.layout import BACKUPS, ELSEWHERE
 
 ASIDE = "/var/backups/aside"
 SUDOERS = "/etc/sudoers.d/opsproof-"
+NEWEST, LIST, COPIES = "newest backup", "list of backups", "copies of backups"
+BACKUPS_ALL = (NEWEST, LIST, COPIES)
+"""What a fault touches that makes another backup the newest."""
 FLIP = 'perl -e \'my ($file, $at) = @ARGV; open my $f, "+<", $file or die; seek $f, $at, 0; read $f, my $c, 1;'
 FLIP += " seek $f, $at, 0; print $f chr(ord($c) ^ 1)' -- "
 
@@ -39,33 +42,34 @@ def _aside(lab: DockerLab, names: list[str]) -> Iterator[None]:
 @contextmanager
 def _changed(lab: DockerLab, path: str, script: str) -> Iterator[None]:
     """Another content of a file; the script finds its path as $1."""
-    _shell(lab, f'cp -a -- "$1" /run/kept; {script}', path)
+    kept = f"/run/kept{path.replace('/', '-')}"
+    _shell(lab, f'cp -a -- "$1" "$2"; {script}', path, kept)
     yield
-    _shell(lab, 'cat /run/kept > "$1"; rm /run/kept', path)
+    _shell(lab, 'cat "$2" > "$1"; rm "$2"', path, kept)
 
 
-@fault(failed=EVERY_BACKUP)
+@fault(failed=EVERY_BACKUP, touches=BACKUPS_ALL)
 def backup_folder_gone(lab: DockerLab) -> Iterator[None]:
     """A disk that was not mounted, or a folder that was tidied away."""
     with moved(lab, BACKUPS):
         yield
 
 
-@fault(failed=(*OF_NEWEST_BACKUP, "test_backups_are_enough"))
+@fault(failed=(*OF_NEWEST_BACKUP, "test_backups_are_enough"), touches=BACKUPS_ALL)
 def no_backup(lab: DockerLab) -> Iterator[None]:
     """The folder is there, and empty."""
     with _aside(lab, backups.sets(lab)):
         yield
 
 
-@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"))
+@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"), touches=BACKUPS_ALL)
 def backup_two_days_old(lab: DockerLab) -> Iterator[None]:
     """Cron has not run since; and the one before was never copied."""
     with _aside(lab, backups.sets(lab)[-2:]):
         yield
 
 
-@fault(failed=CONTENT_OF_BACKUP)
+@fault(failed=CONTENT_OF_BACKUP, touches=(NEWEST,))
 def backup_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
     """In the middle of the archive."""
     path = f"{backups.newest(lab)}.dump"
@@ -73,7 +77,7 @@ def backup_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=CONTENT_OF_BACKUP)
+@fault(failed=CONTENT_OF_BACKUP, touches=(NEWEST,))
 def manifest_edited(lab: DockerLab) -> Iterator[None]:
     """Somebody made the count of rows agree."""
     path = f"{backups.newest(lab)}.manifest.json"
@@ -81,7 +85,9 @@ def manifest_edited(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_holds_every_table",))
+@fault(
+    failed=("test_backup_holds_every_table",), touches=(*BACKUPS_ALL, "docker", "sudo", "sshd", "postgres", "journal")
+)
 def table_missing_in_backup(lab: DockerLab) -> Iterator[None]:
     """A table was not there when the backup was made."""
     with lab.connect() as admin:
@@ -95,7 +101,9 @@ def table_missing_in_backup(lab: DockerLab) -> Iterator[None]:
     _shell(lab, f'rm -- "$1".* {ELSEWHERE}/"$1".*', name)
 
 
-@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+@fault(
+    failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=(*BACKUPS_ALL, "docker", "postgres")
+)
 def backup_too_small(lab: DockerLab) -> Iterator[None]:
     """The schema without rows, and a manifest that finds nothing wrong with it; it was copied, too."""
     source, now = backups.newest(lab), time.time()
@@ -120,7 +128,7 @@ def _copied(lab: DockerLab, name: str) -> None:
     _shell(lab, f"cp {files} {ELSEWHERE}; sha256sum {files} > {there}.sha256; chown vault:vault {there}.*", name)
 
 
-@fault(failed=("test_backup_is_private",))
+@fault(failed=("test_backup_is_private",), touches=(LIST,))
 def backup_readable_by_others(lab: DockerLab) -> Iterator[None]:
     """Copied by hand, without its mode."""
     path = f"{backups.sets(lab)[-1]}.dump"
@@ -129,7 +137,7 @@ def backup_readable_by_others(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'chmod 0600 "$1"', path)
 
 
-@fault(failed=("test_no_backup_was_interrupted",))
+@fault(failed=("test_no_backup_was_interrupted",), touches=(LIST,))
 def partial_left(lab: DockerLab) -> Iterator[None]:
     """The machine went down in the middle, two hours ago."""
     path = "metachat_20260101T000000Z.dump.partial"
@@ -138,7 +146,7 @@ def partial_left(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'rm "$1"', path)
 
 
-@fault(failed=("test_old_backups_are_let_go",))
+@fault(failed=("test_old_backups_are_let_go",), touches=(LIST,))
 def old_backups_kept(lab: DockerLab) -> Iterator[None]:
     """Nobody has let go of anything since a month and more."""
     name = backups.clone(lab, backups.newest(lab), time.time() - 40 * DAY_S)
@@ -146,14 +154,14 @@ def old_backups_kept(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'rm -- "$1".*', name)
 
 
-@fault(failed=("test_backups_are_enough",))
+@fault(failed=("test_backups_are_enough",), touches=BACKUPS_ALL)
 def too_few_backups(lab: DockerLab) -> Iterator[None]:
     """Two are left."""
     with _aside(lab, backups.sets(lab)[:-2]):
         yield
 
 
-@fault(failed=("test_next_backup_has_room",))
+@fault(failed=("test_next_backup_has_room",), touches=BACKUPS_ALL)
 def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
     """The folder lies on a file system that holds these backups and hardly more."""
     mount = f"mount -t tmpfs -o size=72m,mode=0700 opsproof {BACKUPS}"
@@ -163,7 +171,7 @@ def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
     lab.root("rm", "-r", ASIDE)
 
 
-@fault(failed=("test_backup_is_off_site",))
+@fault(failed=("test_backup_is_off_site",), touches=(COPIES,))
 def copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
     """The copy went bad where nobody looks."""
     path = f"{ELSEWHERE}/{backups.newest(lab)}.dump"
@@ -171,14 +179,18 @@ def copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_off_site",))
+@fault(failed=("test_backup_is_off_site",), touches=(COPIES,))
 def copy_missing(lab: DockerLab) -> Iterator[None]:
     """Somebody tidied up in the other place."""
     with moved(lab, f"{ELSEWHERE}/{backups.newest(lab)}.sha256"):
         yield
 
 
-@fault(unknown=("test_backup_is_off_site",))
+@fault(
+    unknown=("test_backup_is_off_site",),
+    told={"passed": ("test_sshd_takes_logins",)},  # the next round logs in anew
+    touches=(COPIES, "sshd"),
+)
 def other_place_locked(lab: DockerLab) -> Iterator[None]:
     """The machine with the copies does not let us in: that says nothing of the copies."""
     with moved(lab, "/home/vault/.ssh/authorized_keys"):
@@ -186,7 +198,7 @@ def other_place_locked(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=LISTED_IN_CONTAINER)
+@fault(unknown=LISTED_IN_CONTAINER, touches=("sudo",))
 def sudo_refused_for_backups(lab: DockerLab) -> Iterator[None]:
     """pg_restore cannot be asked in the container: that says nothing of the archive."""
     with moved(lab, f"{SUDOERS}backup"), moved(lab, f"{SUDOERS}restore"):
@@ -202,7 +214,7 @@ def _journal(lab: DockerLab) -> Iterator[None]:
     kept.replace(path)
 
 
-@fault(failed=OF_DRILLS)
+@fault(failed=OF_DRILLS, touches=("journal",))
 def restore_never_practised(lab: DockerLab) -> Iterator[None]:
     """The journal knows of no drill."""
     with _journal(lab):
@@ -210,7 +222,7 @@ def restore_never_practised(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=OF_DRILLS)
+@fault(failed=OF_DRILLS, touches=("journal",))
 def drill_long_ago_failed_and_was_slow(lab: DockerLab) -> Iterator[None]:
     """Forty days have gone by; it took two hours, and what came back was not what the manifest says."""
     with _journal(lab):
@@ -220,7 +232,7 @@ def drill_long_ago_failed_and_was_slow(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(warned=("test_database_is_not_too_large",))
+@fault(warned=("test_database_is_not_too_large",), touches=("postgres",))
 def database_grown(lab: DockerLab) -> Iterator[None]:
     """A table that nobody prunes."""
     with lab.connect() as admin:

@@ -8,16 +8,19 @@ from typing import Any
 import requests
 
 from lab.docker import DockerLab, passwords
-from lab.docker.faults.fault import wait_until
 from lab.docker.layout import MANAGEMENT_PORT, RABBITMQ
 from lab.docker.passwords import MONITORS
 from lab.docker.status import HOST
 from lab.docker.work import QUEUES
+from lab.errors import LabError
+from lab.waiting import wait_until
 
 CLIENT = Path(__file__).with_name("amqp.js")
 SCRIPT = "/tmp/amqp.js"
 LOGIN = "set -a && . ./.env"
 COUNTED_WITHIN_S = 30
+POLL_S = 0.3
+"""Between two questions to the management API, which counts anew every second."""
 
 
 def amqp(lab: DockerLab, *words: str) -> None:
@@ -25,9 +28,11 @@ def amqp(lab: DockerLab, *words: str) -> None:
     lab.deploy("sh", "-c", f'{LOGIN} && exec node - "$@"', "amqp", *words, text=CLIENT.read_text())
 
 
-def control(lab: DockerLab, *words: str) -> None:
-    """One command of rabbitmqctl."""
-    lab.root("rabbitmqctl", "--quiet", *words, container=RABBITMQ)
+def control(lab: DockerLab, expression: str) -> None:
+    """Has the server evaluate what a command of rabbitmqctl would, without an Erlang of its own for each."""
+    said = lab.root("erl_call", "-e", "-n", f"rabbit@{RABBITMQ}", container=RABBITMQ, text=f"{expression}.\n")
+    if not said.startswith("{ok, ok"):
+        raise LabError(f"RabbitMQ evaluates {expression} to {said}: see docker logs {RABBITMQ}")
 
 
 def queues(lab: DockerLab) -> dict[str, dict[str, Any]]:
@@ -38,17 +43,24 @@ def queues(lab: DockerLab) -> dict[str, dict[str, Any]]:
 
 def await_alarm(lab: DockerLab, name: str, *, raised: bool) -> None:
     """Waits until the broker tells that an alarm is raised, or is not any more."""
-    wait_until(lambda: _get(lab, "nodes")[0].get(name) is raised, f"{name} is {raised}", COUNTED_WITHIN_S)
+    wait_until(
+        lambda: _get(lab, "nodes")[0].get(name) is raised, f"{name} is {raised}", COUNTED_WITHIN_S, every_s=POLL_S
+    )
 
 
 def await_count(lab: DockerLab, queue: str, column: str, count: int) -> None:
     """Waits until the broker counts so much in a queue."""
-    wait_until(lambda: queues(lab).get(queue, {}).get(column) == count, f"{column} is {count}", COUNTED_WITHIN_S)
+    wait_until(
+        lambda: queues(lab).get(queue, {}).get(column) == count,
+        f"{column} is {count}",
+        COUNTED_WITHIN_S,
+        every_s=POLL_S,
+    )
 
 
 def await_consumers(lab: DockerLab, count: int) -> None:
     """Waits until so many of the worker's queues are consumed, and everything is counted."""
-    wait_until(lambda: _consumed(lab) == count, f"{count} queues are consumed", 45)
+    wait_until(lambda: _consumed(lab) == count, f"{count} queues are consumed", 45, every_s=POLL_S)
 
 
 def _consumed(lab: DockerLab) -> int | None:
@@ -62,10 +74,8 @@ def _consumed(lab: DockerLab) -> int | None:
 @contextmanager
 def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
     """A queue of a tenant of its own, whose consumer takes so many of its messages and confirms none."""
-    amqp(lab, "declare", queue)
     try:
-        amqp(lab, "publish", queue, str(messages))
-        _hold(lab, queue, count)
+        _hold(lab, queue, messages, count)
         await_count(lab, queue, "messages_ready", messages - count)
         await_count(lab, queue, "consumers", 1)
         yield
@@ -73,10 +83,11 @@ def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None
         amqp(lab, "delete", queue)
 
 
-def _hold(lab: DockerLab, queue: str, count: int) -> None:
+def _hold(lab: DockerLab, queue: str, messages: int, count: int) -> None:
     """Leaves a client behind, which ends with the queue."""
+    words = (queue, str(messages), str(count))
     leave = f'{LOGIN} && cat > {SCRIPT} && (setsid node - "$@" < {SCRIPT} > /dev/null 2>&1 &)'
-    lab.deploy("sh", "-c", leave, "amqp", "hold", queue, str(count), text=CLIENT.read_text())
+    lab.deploy("sh", "-c", leave, "amqp", "hold", *words, text=CLIENT.read_text())
 
 
 def _get(lab: DockerLab, path: str) -> list[dict[str, Any]]:

@@ -7,61 +7,73 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.docker import DockerLab, engine, passwords
-from lab.docker.faults.fault import fault, wait_until
+from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
-    CACHE_COUNTERS,
     CACHE_REPORT,
     REDIS_STARTED,
     THROUGH_API,
+    await_age,
     await_health,
     of,
-    recover,
-    remade,
+    state,
     written,
 )
 from lab.docker.layout import REDIS, REDIS_PORT
 from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.status import HOST
+from lab.waiting import wait_until
 
 AGE = Path(__file__).with_name("age.pl")
+CLIENT = ("sh", "-c", 'REDISCLI_AUTH=$REDIS_PASSWORD exec redis-cli "$@"', "redis-cli")
 REFUSED = (*of(REDIS, "test_cache_answers"), *THROUGH_API)
 
 
 def redis(lab: DockerLab, *words: str) -> str:
     """The answer of the lab's Redis to one command."""
-    client = 'REDISCLI_AUTH=$REDIS_PASSWORD exec redis-cli "$@"'
-    return lab.root("sh", "-c", client, "redis-cli", *words, container=REDIS).strip()
+    return lab.root(*CLIENT, *words, container=REDIS).strip()
 
 
 @fault(
     failed=(*of(REDIS, "test_container_runs", "test_container_is_healthy"), *REFUSED),
     unknown=of(REDIS, *CACHE_REPORT),
     told=REDIS_STARTED,
+    touches=("redis",),
 )
 def redis_stopped(lab: DockerLab) -> Iterator[None]:
     """The platform waits five seconds for it before it calls itself degraded."""
+    await_age(REDIS)
     engine.run("stop", REDIS)
     yield
     engine.run("start", REDIS)
-    recover(lab)
+    await_health(REDIS)
 
 
 @fault(
     failed=REFUSED,
     unknown=of(REDIS, *CACHE_REPORT),
     may=of(REDIS, "test_container_is_healthy"),
-    told=REDIS_STARTED,
+    touches=("redis",),
 )
 def redis_hung(lab: DockerLab) -> Iterator[None]:
     """Its process is halted; Docker calls it healthy for some seconds more."""
-    engine.run("kill", "--signal=STOP", REDIS)
+    _signal(lab, "STOP")
     yield
-    engine.run("kill", "--signal=CONT", REDIS)
-    engine.run("restart", REDIS)  # Docker takes a signal for an order to leave it stopped when it ends
-    recover(lab)
+    _signal(lab, "CONT")
+    await_health(REDIS)
 
 
-@fault(failed=(*of(REDIS, "test_last_save_succeeded", "test_container_is_healthy"), *THROUGH_API))
+def _signal(lab: DockerLab, name: str) -> None:
+    """Sent from among the machine's processes: Docker takes a signal of its own for an order not to start it again."""
+    _beside(lab, ("--pid=host",), "sh", "-c", f"kill -{name} {state(REDIS)['Pid']}")
+
+
+def _beside(lab: DockerLab, options: tuple[str, ...], program: str, *words: str) -> None:
+    """Runs a program of Redis' image as root in a container of its own."""
+    alone = ("--rm", "--user=root", "--network=none", "--no-healthcheck")
+    engine.run("run", *alone, *options, f"--entrypoint={program}", lab.container(REDIS).image.tag, *words)
+
+
+@fault(failed=(*of(REDIS, "test_last_save_succeeded", "test_container_is_healthy"), *THROUGH_API), touches=("redis",))
 def save_failed(lab: DockerLab) -> Iterator[None]:
     """Its folder belongs to somebody else, so Redis takes no writes any more, and even refuses a ping."""
     lab.root("chown", "root:root", "/data", container=REDIS)
@@ -72,26 +84,35 @@ def save_failed(lab: DockerLab) -> Iterator[None]:
     finally:
         lab.root("chown", "redis:redis", "/data", container=REDIS)
         redis(lab, "BGSAVE")
-        recover(lab)
+        await_health(REDIS)
 
 
-@fault(
-    failed=of(REDIS, "test_last_save_is_recent"),
-    warned=(*of(REDIS, "test_container_was_not_restarted"), *CACHE_COUNTERS),
-    told=REDIS_STARTED,
-)
+@fault(failed=of(REDIS, "test_last_save_is_recent"), touches=("redis",))
 def save_too_old(lab: DockerLab) -> Iterator[None]:
     """Saves were switched off, something was written since, and the last save is three days old.
 
-    The three days are a stand-in: the time of the last save is changed in the server's memory, for which
-    the container needs a right more, because the machine's clock is not the lab's to set.
+    The three days are a stand-in: the time of the last save is changed in the server's memory, because
+    the machine's clock is not the lab's to set.
     """
-    with remade(lab, REDIS, "--cap-add=SYS_PTRACE"):
-        redis(lab, "CONFIG", "SET", "save", "")
+    with configured(lab, "save", ""):
         saved = _saved(lab)
         redis(lab, "SET", "proof:1", "x")
-        lab.root("perl", "-e", AGE.read_text(), "--", str(saved), str(saved - 3 * 86400), container=REDIS)
+        times = (str(saved), str(saved - 3 * 86400))
+        _beside(lab, (f"--pid=container:{REDIS}", "--cap-add=SYS_PTRACE"), "perl", "-e", AGE.read_text(), "--", *times)
         yield
+    redis(lab, "DEL", "proof:1")
+    redis(lab, "SAVE")
+
+
+@contextmanager
+def configured(lab: DockerLab, name: str, value: str) -> Iterator[None]:
+    """Another value of a setting of Redis."""
+    before = redis(lab, "CONFIG", "GET", name).partition("\n")[2]
+    redis(lab, "CONFIG", "SET", name, value)
+    try:
+        yield
+    finally:
+        redis(lab, "CONFIG", "SET", name, before)
 
 
 def _saved(lab: DockerLab) -> int:
@@ -102,12 +123,12 @@ def _saved(lab: DockerLab) -> int:
     return int(redis(lab, "LASTSAVE"))
 
 
-@fault(failed=of(REDIS, "test_no_client_was_rejected"))
+@fault(failed=of(REDIS, "test_no_client_was_rejected"), touches=("redis",))
 def clients_rejected(lab: DockerLab) -> Iterator[None]:
     """All connections were taken for a moment; only the counter tells of it."""
     with _connections_taken(lab):
         pass
-    recover(lab)
+    await_health(REDIS)
     yield
 
 
@@ -115,13 +136,14 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
     failed=(*REFUSED, *of(REDIS, "test_container_is_healthy")),
     unknown=of(REDIS, *CACHE_REPORT),
     told={"failed": of(REDIS, "test_no_client_was_rejected")},
+    touches=("redis",),
 )
 def connections_used_up(lab: DockerLab) -> Iterator[None]:
     """A client leaks connections: nobody else gets one."""
     with _connections_taken(lab):
         await_health(REDIS, good=False)
         yield
-    recover(lab)
+    await_health(REDIS)
 
 
 @contextmanager

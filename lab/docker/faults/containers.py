@@ -13,17 +13,21 @@ from lab.docker.faults.steps import (
     DEGRADED,
     IN_DATABASE,
     LISTED_IN_CONTAINER,
+    POSTGRES_STARTED,
     REDIS_STARTED,
     THROUGH_API,
+    await_age,
+    await_database,
     await_health,
     moved,
     of,
-    recover,
 )
-from lab.docker.layout import POSTGRES, REDIS
+from lab.docker.layout import NETWORK, POSTGRES, REDIS
 
 HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
+OUTAGE = ("postgres", "redis", "rabbitmq", "logs")
+"""Nothing that takes long is broken with it: both processes log an error every few seconds."""
 API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy")
 
 
@@ -35,14 +39,16 @@ API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
-    told={"failed": of(POSTGRES, "test_container_was_not_restarted")},
+    told=POSTGRES_STARTED,
+    touches=OUTAGE,
 )
 def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     """The platform calls itself degraded with HTTP 200."""
+    await_age(POSTGRES)
     engine.run("stop", POSTGRES)
     yield
     engine.run("start", POSTGRES)
-    recover(lab)
+    await_database(lab)
 
 
 @fault(
@@ -54,39 +60,45 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
     may=("test_answer_is_quick",),
+    touches=OUTAGE,
 )
 def database_container_paused(lab: DockerLab) -> Iterator[None]:
     """Its processes are halted: the kernel takes connections for them, and nobody answers."""
     engine.run("pause", POSTGRES)
     yield
     engine.run("unpause", POSTGRES)
-    recover(lab)
+    await_database(lab)
 
 
-@fault(failed=of(REDIS, "test_container_is_healthy"))
+@fault(failed=of(REDIS, "test_container_is_healthy"), touches=("redis",))
 def health_check_fails(lab: DockerLab) -> Iterator[None]:
     """Redis works, and its health check says that it does not."""
     with moved(lab, HEALTH_CHECK, REDIS):
         await_health(REDIS, good=False)
         yield
-    recover(lab)
+    await_health(REDIS)
 
 
-@fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS)
+@fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS, touches=("redis",))
 def container_restarted(lab: DockerLab) -> Iterator[None]:
     """By hand: Docker's own counter of restarts stays 0."""
+    await_age(REDIS)
     engine.run("restart", REDIS)
-    recover(lab)
+    await_health(REDIS)
     yield
 
 
 @fault(
     failed=(*of(REDIS, *CONTAINER_CHECKS, "test_cache_answers"), *THROUGH_API),
     unknown=of(REDIS, *CACHE_REPORT),
-    told=REDIS_STARTED,
+    touches=("redis",),
 )
 def container_removed(lab: DockerLab) -> Iterator[None]:
-    """Docker does not know the declared name; the container is kept under another one until it is healed."""
-    with lab.container(REDIS).away():
-        yield
-    recover(lab)
+    """Docker does not know the declared name; the container goes by another one until it is healed."""
+    aside = lab.container(REDIS).aside
+    engine.run("rename", REDIS, aside)
+    engine.run("network", "disconnect", NETWORK, aside)  # where its name stays known, and its port open
+    yield
+    engine.run("rename", aside, REDIS)
+    engine.run("network", "connect", NETWORK, REDIS)
+    await_health(REDIS)

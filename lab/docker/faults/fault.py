@@ -1,9 +1,9 @@
 """Where the faults of the docker lab are declared."""
 
 from lab.docker import DockerLab
-from lab.fault import Registry, wait_until
+from lab.fault import Registry
 
-__all__ = ["FAULTS", "fault", "wait_until"]
+__all__ = ["FAULTS", "fault"]
 
 _REGISTRY: Registry[DockerLab] = Registry()
 FAULTS = _REGISTRY.faults

@@ -21,13 +21,14 @@ from lab.docker.faults.steps import (
 from lab.docker.layout import SSH_PORT
 from lab.docker.server import MONITOR_FOLDER
 from lab.errors import LabError
+from lab.fault import EVERYTHING
 
 KEYS = "/home/ops/.ssh/authorized_keys"
 SUDOERS = "/etc/sudoers.d/opsproof"
 SSHD_SETTINGS = "/etc/ssh/sshd_config.d/opsproof-lab.conf"
 SOCKET = "/run/docker.sock"
 BLACK_HOLE = ("INPUT", "--in-interface", "lo", "--protocol", "tcp", "--dport", str(SSH_PORT), "--jump", "DROP")
-EVERYTHING = ("*",)
+EVERY_CHECK = ("*",)
 DATABASE = (*of("metachat", *DATABASE_CHECKS), *IN_DATABASE)
 
 
@@ -36,7 +37,7 @@ def _end_sessions(lab: DockerLab) -> None:
     lab.root("sh", "-c", "pkill -KILL -u ops -x sshd || true")
 
 
-@fault(failed=("test_sshd_takes_logins",), unknown=DATABASE)
+@fault(failed=("test_sshd_takes_logins",), unknown=DATABASE, touches=("sshd",))
 def sshd_stopped(lab: DockerLab) -> Iterator[None]:
     """Whoever is in stays in: an earlier round's connection still works, and the database needs a new one."""
     lab.root("systemctl", "stop", "ssh")
@@ -44,7 +45,7 @@ def sshd_stopped(lab: DockerLab) -> Iterator[None]:
     lab.root("systemctl", "start", "ssh")
 
 
-@fault(unknown=EVERYTHING, passed=OF_DRILLS)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,))
 def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
     """The ssh server was stopped, and no connection is left."""
     lab.root("systemctl", "stop", "ssh")
@@ -53,7 +54,7 @@ def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
     lab.root("systemctl", "start", "ssh")
 
 
-@fault(unknown=EVERYTHING, passed=OF_DRILLS)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,))
 def key_refused(lab: DockerLab) -> Iterator[None]:
     """The monitor's key was taken out of the list."""
     with moved(lab, KEYS):
@@ -61,14 +62,14 @@ def key_refused(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=EVERYTHING, passed=OF_DRILLS, root=True)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def network_lost(lab: DockerLab) -> Iterator[None]:
     """No packet arrives any more on the connection that is open; nothing says so."""
     with _black_hole():
         yield
 
 
-@fault(unknown=EVERYTHING, passed=OF_DRILLS, root=True)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def server_out_of_reach(lab: DockerLab) -> Iterator[None]:
     """No packet arrives, and there is no connection."""
     _end_sessions(lab)
@@ -96,7 +97,8 @@ def _black_hole() -> Iterator[None]:
         *LOG_REPORT,
         *CONTAINER_CHECKS,
         *of("metachat", "test_shared_memory_fits_maintenance"),
-    )
+    ),
+    touches=("sudo",),
 )
 def sudo_refused(lab: DockerLab) -> Iterator[None]:
     """Its sudoers file is gone: what only other users see cannot be measured, the rest can."""
@@ -104,7 +106,10 @@ def sudo_refused(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance"), *LISTED_IN_CONTAINER))
+@fault(
+    unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance"), *LISTED_IN_CONTAINER),
+    touches=("docker",),
+)
 def docker_out_of_reach(lab: DockerLab) -> Iterator[None]:
     """Nobody listens at Docker's socket."""
     lab.root("mount", "--bind", "/dev/null", SOCKET)
@@ -123,7 +128,7 @@ def database_password_unreadable(lab: DockerLab) -> Iterator[None]:
     lab.root("chown", "ops:ops", path)
 
 
-@fault(unknown=DATABASE)
+@fault(unknown=DATABASE, touches=("sshd",))
 def forwarding_forbidden(lab: DockerLab) -> Iterator[None]:
     """The ssh server lets nobody forward a port: that says nothing of the database."""
     text = lab.root("cat", SSHD_SETTINGS) + "DisableForwarding yes\n"

@@ -1,13 +1,16 @@
 """Faults of the platform itself: the daily round tells them over ssh as it does on the spot."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from lab.docker import DockerLab
 from lab.docker.faults.broker import await_consumers
-from lab.docker.faults.fault import fault, wait_until
-from lab.docker.faults.steps import DEGRADED, of, recover, settle
+from lab.docker.faults.fault import fault
+from lab.docker.faults.steps import DEGRADED, OF_PM2, of, recover, settle
+from lab.docker.work import QUEUES
 from lab.logs import line
+from lab.waiting import wait_until
 
 WORKER = "meta-chat-worker"
 PROCESSES = ("meta-chat-api", WORKER, "pm2-logrotate")
@@ -19,7 +22,8 @@ DAEMON = "/home/deploy/.pm2/pm2.pid"
         *of(WORKER, "test_process_is_online", "test_process_has_settled"),
         *of("inbound", "test_queues_are_consumed"),
         "test_no_process_is_broken",
-    )
+    ),
+    touches=("rabbitmq",),
 )
 def worker_stopped(lab: DockerLab) -> Iterator[None]:
     """Somebody stopped it and forgot it."""
@@ -27,11 +31,11 @@ def worker_stopped(lab: DockerLab) -> Iterator[None]:
     await_consumers(lab, 0)  # RabbitMQ goes on counting those of a lost connection for seconds
     yield
     lab.pm2("start", WORKER)
-    recover(lab)
-    settle()
+    settle(lab)
+    await_consumers(lab, len(QUEUES))
 
 
-@fault(warned=DEGRADED)
+@fault(warned=DEGRADED, touches=("switches",))
 def health_degraded(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -42,6 +46,7 @@ def health_degraded(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=tuple(each for each in DEGRADED if "healthy" in each),
     warned=tuple(each for each in DEGRADED if "services" in each),
+    touches=("switches",),
 )
 def health_unhealthy(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
@@ -50,7 +55,7 @@ def health_unhealthy(lab: DockerLab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=of("api-out", "test_errors_are_few"))
+@fault(failed=of("api-out", "test_errors_are_few"), touches=("logs",))
 def error_burst(lab: DockerLab) -> Iterator[None]:
     """Twenty errors of the server's own in its log."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -63,15 +68,17 @@ def error_burst(lab: DockerLab) -> Iterator[None]:
 @fault(
     warned=tuple(f"test_restarts_are_rare[vps-{name}]" for name in PROCESSES),
     may=("test_process_has_settled", "test_queues_are_consumed"),  # consumers are counted some seconds late
+    touches=("pm2", "settings of pm2", "rabbitmq"),
 )
 def daemon_killed(lab: DockerLab) -> Iterator[None]:
     """PM2's daemon was killed; systemd noticed and started it again, with all that it runs."""
     before = lab.root("cat", DAEMON)
     lab.root("kill", "-KILL", before)
     wait_until(lambda: lab.root("sh", "-c", f"cat {DAEMON} || true") not in ("", before), "systemd starts PM2 again")
-    recover(lab)
+    recover(lab, *OF_PM2)
+    started = time.monotonic()
     yield
-    settle()
+    settle(lab, started)
 
 
 @fault(failed=("test_no_unit_has_failed",))

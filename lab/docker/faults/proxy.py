@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from lab.docker import DockerLab
 from lab.docker.faults.fault import fault
-from lab.docker.faults.steps import ANSWERS, of, recover, written
+from lab.docker.faults.steps import ANSWERS, of, written
 
 CADDYFILE = "/etc/caddy/Caddyfile"
-RESTART = ("sh", "-c", "systemctl reset-failed caddy; systemctl restart caddy")
-"""Without a limit of how often: several faults do it one after the other."""
+RESTART = "systemctl reset-failed caddy; systemctl restart caddy"
+"""Waits until it serves, without a limit of how often: several faults do it one after the other."""
 TLS = "/etc/caddy/tls"
 PUBLIC = of("public", *ANSWERS)
 REDIRECT = "redir https://{host}{uri} 301"
@@ -23,38 +23,38 @@ SIGN = (
     failed=(
         *PUBLIC,
         *of("plain-http", "test_endpoint_answers", "test_answer_is_quick", "test_http_redirects_to_https"),
-    )
+    ),
+    touches=("proxy",),
 )
 def proxy_stopped(lab: DockerLab) -> Iterator[None]:
     """The API works, and nobody reaches it."""
     lab.root("systemctl", "stop", "caddy")
     yield
     lab.root("systemctl", "start", "caddy")
-    recover(lab)
 
 
-@fault(failed=PUBLIC)
+@fault(failed=PUBLIC, touches=("proxy",))
 def certificate_expired(lab: DockerLab) -> Iterator[None]:
     """Nobody renewed it."""
     with _certificate(lab, "lab-certificate -1"):
         yield
 
 
-@fault(failed=PUBLIC)
+@fault(failed=PUBLIC, touches=("proxy",))
 def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
     """No browser trusts it."""
     with _certificate(lab, SIGN):
         yield
 
 
-@fault(failed=of("plain-http", "test_endpoint_answers", "test_http_redirects_to_https"))
+@fault(failed=of("plain-http", "test_endpoint_answers", "test_http_redirects_to_https"), touches=("proxy",))
 def http_not_redirected(lab: DockerLab) -> Iterator[None]:
     """Plain HTTP is served, passwords and all."""
     with _configured(lab, REDIRECT, 'respond "Welcome" 200'):
         yield
 
 
-@fault(failed=of("plain-http", "test_http_redirects_to_https"))
+@fault(failed=of("plain-http", "test_http_redirects_to_https"), touches=("proxy",))
 def http_redirected_elsewhere(lab: DockerLab) -> Iterator[None]:
     """It leads to a host that is not ours."""
     with _configured(lab, REDIRECT, "redir https://elsewhere.test{uri} 301"):
@@ -64,9 +64,8 @@ def http_redirected_elsewhere(lab: DockerLab) -> Iterator[None]:
 @contextmanager
 def _configured(lab: DockerLab, before: str, after: str) -> Iterator[None]:
     text = lab.root("cat", CADDYFILE)
-    with written(lab, CADDYFILE, text.replace(before, after), RESTART):
+    with written(lab, CADDYFILE, text.replace(before, after), ("sh", "-c", RESTART)):
         yield
-    recover(lab)
 
 
 @contextmanager
@@ -74,10 +73,7 @@ def _certificate(lab: DockerLab, command: str) -> Iterator[None]:
     """Another certificate, as a shell command makes it."""
     lab.root("cp", "-a", TLS, f"{TLS}.aside")
     try:
-        lab.root("sh", "-c", f"({command}) 2> /dev/null")
-        lab.root(*RESTART)
+        lab.root("sh", "-ec", f"({command}) 2> /dev/null; {RESTART}")
         yield
     finally:
-        lab.root("sh", "-c", f"rm -r {TLS} && mv {TLS}.aside {TLS}")
-        lab.root(*RESTART)
-    recover(lab)
+        lab.root("sh", "-ec", f"rm -r {TLS}; mv {TLS}.aside {TLS}; {RESTART}")

@@ -3,24 +3,28 @@
 from collections.abc import Iterator
 
 from lab.docker import DockerLab, engine
-from lab.docker.faults.broker import amqp, await_alarm, await_consumers, await_count, control, held, queues
-from lab.docker.faults.fault import fault, wait_until
+from lab.docker.faults.broker import POLL_S, amqp, await_alarm, await_consumers, await_count, control, held, queues
+from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     DEGRADED,
     QUEUE_LIST,
     RABBITMQ_STARTED,
+    await_age,
     await_health,
     of,
-    recover,
     settle,
     written,
 )
 from lab.docker.layout import RABBITMQ
 from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.work import QUEUES
+from lab.waiting import wait_until
 
 OWN = "tenant.ten99999.channel.webchat.inbound.queue"
 DEAD = tuple(f"{name}.dead-letter" for name in QUEUES)
+AT_ONCE = "--time=0"
+"""It is killed: it takes seconds to end when it is asked."""
+CLOSE_ALL = 'rabbit_networking:close_connections(rabbit_networking:connections(), "proof")'
 UNCONSUMED = of("inbound", "test_queues_are_consumed")
 
 
@@ -29,33 +33,35 @@ UNCONSUMED = of("inbound", "test_queues_are_consumed")
     warned=DEGRADED,
     unknown=("test_no_alarm_is_raised", *QUEUE_LIST),
     told=RABBITMQ_STARTED,
+    touches=("rabbitmq",),
 )
 def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:
     """No message of a customer reaches the worker."""
-    engine.run("stop", RABBITMQ)
+    await_age(RABBITMQ)
+    engine.run("stop", AT_ONCE, RABBITMQ)
     yield
     engine.run("start", RABBITMQ)
     _await_broker(lab)
 
 
-@fault(failed=(*UNCONSUMED, *RABBITMQ_STARTED["failed"]))
+@fault(failed=(*UNCONSUMED, *RABBITMQ_STARTED["failed"]), touches=("rabbitmq", "switches"))
 def worker_stays_away(lab: DockerLab) -> Iterator[None]:
     """RabbitMQ started again and the worker did not reconnect: PM2, /health and Docker call everything healthy."""
+    await_age(RABBITMQ)
     lab.faults(reconnect=False)
     try:
-        engine.run("restart", RABBITMQ)
+        engine.run("restart", AT_ONCE, RABBITMQ)
         await_health(RABBITMQ)
         await_consumers(lab, 0)
         yield
     finally:
         lab.faults()
         lab.pm2("restart", "meta-chat-worker")
-        settle()
+        settle(lab)
         _await_broker(lab)
-        lab.pm2("reset", "meta-chat-worker")
 
 
-@fault(failed=UNCONSUMED)
+@fault(failed=UNCONSUMED, touches=("rabbitmq", "switches"))
 def consumers_dropped(lab: DockerLab) -> Iterator[None]:
     """The worker holds its connection and consumes nothing; messages wait, too few to notice."""
     lab.faults(consume=False)
@@ -70,21 +76,21 @@ def consumers_dropped(lab: DockerLab) -> Iterator[None]:
         await_count(lab, QUEUES[-1], "messages_ready", 0)
 
 
-@fault(failed=of("inbound", "test_messages_do_not_pile_up"))
+@fault(failed=of("inbound", "test_messages_do_not_pile_up"), touches=("rabbitmq",))
 def queue_flooded(lab: DockerLab) -> Iterator[None]:
     """A consumer is stuck on one message, and 6,000 wait behind it."""
     with held(lab, OWN, 1, 6001):
         yield
 
 
-@fault(warned=of("inbound", "test_messages_do_not_pile_up"))
+@fault(warned=of("inbound", "test_messages_do_not_pile_up"), touches=("rabbitmq",))
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
     with held(lab, OWN, 1, 1501):
         yield
 
 
-@fault(failed=of("inbound", "test_messages_are_acknowledged"))
+@fault(failed=of("inbound", "test_messages_are_acknowledged"), touches=("rabbitmq",))
 def messages_not_confirmed(lab: DockerLab) -> Iterator[None]:
     """A consumer took 1,200 messages and confirms none."""
     with held(lab, OWN, 1200, 1200):
@@ -92,7 +98,7 @@ def messages_not_confirmed(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(warned=of("dead-letters", "test_dead_letters_do_not_grow"))
+@fault(warned=of("dead-letters", "test_dead_letters_do_not_grow"), touches=("rabbitmq", "switches", "logs"))
 def some_dead_letters(lab: DockerLab) -> Iterator[None]:
     """The worker gave up three messages since the last run."""
     yield from _rejected(lab, 3)
@@ -101,6 +107,7 @@ def some_dead_letters(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=(*of("dead-letters", "test_dead_letters_are_few"), *of("worker-out", "test_errors_are_few")),
     warned=of("dead-letters", "test_dead_letters_do_not_grow"),
+    touches=("rabbitmq", "switches", "logs"),
 )
 def many_dead_letters(lab: DockerLab) -> Iterator[None]:
     """The worker gave up 162 messages, and its log has an error for each."""
@@ -111,44 +118,44 @@ def _rejected(lab: DockerLab, messages: int) -> Iterator[None]:
     lab.faults(reject=True)
     try:
         lab.publish(messages)
-        wait_until(lambda: _dead(lab) == messages, "messages die")
+        wait_until(lambda: _dead(lab) == messages, "messages die", every_s=POLL_S)
         lab.faults()
         yield
     finally:
         lab.faults()
         amqp(lab, "purge", *DEAD)
-        wait_until(lambda: _dead(lab) == 0, "dead letters are purged")
+        wait_until(lambda: _dead(lab) == 0, "dead letters are purged", every_s=POLL_S)
 
 
 def _dead(lab: DockerLab) -> int:
     return sum(queue.get("messages_ready", 0) for name, queue in queues(lab).items() if name in DEAD)
 
 
-@fault(failed=("test_no_alarm_is_raised",))
+@fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
 def disk_alarm(lab: DockerLab) -> Iterator[None]:
     """RabbitMQ wants more free space than the disk has, and blocks everybody who publishes."""
-    control(lab, "set_disk_free_limit", "900GB")
+    control(lab, 'rabbit_disk_monitor:set_disk_free_limit("900GB")')
     try:
         await_alarm(lab, "disk_free_alarm", raised=True)
         yield
     finally:
-        control(lab, "set_disk_free_limit", "50MB")
+        control(lab, 'rabbit_disk_monitor:set_disk_free_limit("50MB")')
         await_alarm(lab, "disk_free_alarm", raised=False)
 
 
-@fault(failed=("test_no_alarm_is_raised",))
+@fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
 def memory_alarm(lab: DockerLab) -> Iterator[None]:
     """RabbitMQ has more in memory than it may."""
-    control(lab, "set_vm_memory_high_watermark", "absolute", "1MB")
+    control(lab, 'vm_memory_monitor:set_vm_memory_high_watermark({absolute, "1MB"})')
     try:
         await_alarm(lab, "mem_alarm", raised=True)
         yield
     finally:
-        control(lab, "set_vm_memory_high_watermark", "absolute", "350MB")
+        control(lab, 'vm_memory_monitor:set_vm_memory_high_watermark({absolute, "350MB"})')
         await_alarm(lab, "mem_alarm", raised=False)
 
 
-@fault(failed=("test_every_queue_is_declared",))
+@fault(failed=("test_every_queue_is_declared",), touches=("rabbitmq",))
 def queue_not_declared(lab: DockerLab) -> Iterator[None]:
     """Somebody made a queue that the inventory does not know."""
     amqp(lab, "declare", "orders")
@@ -159,14 +166,13 @@ def queue_not_declared(lab: DockerLab) -> Iterator[None]:
         amqp(lab, "delete", "orders")
 
 
-@fault(failed=tuple(check for check in QUEUE_LIST if check != "test_every_queue_is_declared"))
+@fault(failed=tuple(check for check in QUEUE_LIST if check != "test_every_queue_is_declared"), touches=("rabbitmq",))
 def queues_deleted(lab: DockerLab) -> Iterator[None]:
     """No queue matches what is declared: none is consumed, and none is full."""
     amqp(lab, "delete", *QUEUES, *DEAD)
     yield
-    control(lab, "close_all_connections", "proof")  # the worker makes its queues when it connects
+    control(lab, CLOSE_ALL)  # the worker makes its queues when it connects
     await_consumers(lab, len(QUEUES))
-    recover(lab)
 
 
 @fault(unknown=("test_broker_answers", "test_no_alarm_is_raised", *QUEUE_LIST))
@@ -177,7 +183,6 @@ def monitor_of_rabbitmq_locked_out(lab: DockerLab) -> Iterator[None]:
 
 
 def _await_broker(lab: DockerLab) -> None:
-    recover(lab)
     await_consumers(lab, len(QUEUES))
     await_alarm(lab, "mem_alarm", raised=False)
-    recover(lab)
+    await_health(RABBITMQ)

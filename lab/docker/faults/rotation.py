@@ -6,11 +6,17 @@ from contextlib import contextmanager
 
 from lab.docker import DockerLab
 from lab.docker.faults.fault import fault
-from lab.docker.faults.steps import of, recover, settle, written
+from lab.docker.faults.steps import of, settle, written
 from lab.docker.layout import APP
 
 LOGS = f"{APP}/logs"
 SETTINGS = "/home/deploy/.pm2/module_conf.json"
+LAUNCH = """
+const pm2 = require('./node_modules/pm2');
+const modules = require('./node_modules/pm2/lib/API/Modules/Modularizer.js');
+pm2.connect(() => modules.launchModules(pm2, () => process.exit()));
+"""
+"""What PM2 does with its modules when its daemon starts."""
 LAST_DAYS = "find logs -name 'api-out__*' -newermt '50 hours ago'"
 PROCESS = ("test_process_is_online", "test_restarts_are_rare", "test_memory_is_bounded", "test_process_has_settled")
 
@@ -33,17 +39,16 @@ def _sparse(lab: DockerLab, folder: str, count: int) -> Iterator[None]:
     lab.deploy("sh", "-ec", 'rm "$1"/ballast-*', "sh", folder)
 
 
-@fault(failed=("test_rotation_is_installed", *of("pm2-logrotate", *PROCESS)))
+@fault(failed=("test_rotation_is_installed", *of("pm2-logrotate", *PROCESS)), touches=("pm2", "settings of pm2"))
 def logrotate_uninstalled(lab: DockerLab) -> Iterator[None]:
     """PM2 has forgotten the module; its settings are still there."""
     lab.pm2("delete", "pm2-logrotate")
     yield
-    lab.root("systemctl", "restart", "pm2-deploy")
-    recover(lab)
-    settle()
+    lab.deploy("node", "-e", LAUNCH)
+    settle(lab)
 
 
-@fault(failed=("test_rotation_is_configured_as_declared",))
+@fault(failed=("test_rotation_is_configured_as_declared",), touches=("settings of pm2",))
 def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
     """Somebody raised the size at which logs are rotated, and switched compression off."""
     other = {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}
@@ -51,7 +56,7 @@ def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of("api-out", "test_log_is_rotated"))
+@fault(failed=of("api-out", "test_log_is_rotated"), touches=("logs",))
 def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
     """No rotation of the last two days happened, and their lines are still in the current file."""
     first = f"zcat -f $({LAST_DAYS} | sort | head -n 1) | head -n 1"
@@ -62,14 +67,16 @@ def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of("api-out", "test_rotated_files_reach_back"))
+@fault(failed=of("api-out", "test_rotated_files_reach_back"), touches=("logs",))
 def rotated_files_of_two_days_alone(lab: DockerLab) -> Iterator[None]:
     """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
     with _without(lab, "ls logs/api-out__* | head -n -2"):
         yield
 
 
-@fault(failed=(*of("api-out", "test_old_rotated_files_are_removed", "test_rotated_files_are_compressed"),))
+@fault(
+    failed=of("api-out", "test_old_rotated_files_are_removed", "test_rotated_files_are_compressed"), touches=("logs",)
+)
 def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
     """Five hours past seven days; and what pm2-logrotate 3.0.0 leaves although compress is true."""
     when = 'when=$(date --utc --date="173 hours ago" +%Y-%m-%d_%H-%M-%S)'
@@ -83,14 +90,14 @@ def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
     lab.deploy("sh", "-c", "rm logs/api-out__*.log")
 
 
-@fault(failed=("test_no_log_file_is_large",))
+@fault(failed=("test_no_log_file_is_large",), touches=("logs",))
 def log_file_large(lab: DockerLab) -> Iterator[None]:
     """One file of 106 MB."""
     with _sparse(lab, LOGS, 1):
         yield
 
 
-@fault(failed=("test_no_log_file_is_large", "test_log_folder_is_small"))
+@fault(failed=("test_no_log_file_is_large", "test_log_folder_is_small"), touches=("logs",))
 def log_folder_large(lab: DockerLab) -> Iterator[None]:
     """Fifty such files."""
     with _sparse(lab, LOGS, 50):

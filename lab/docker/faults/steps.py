@@ -1,18 +1,25 @@
 """What several faults do: pieces of breaking and healing, and the names of the checks on which they bear."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from lab.docker import DockerLab, engine
-from lab.docker.faults.fault import wait_until
-from lab.docker.layout import RABBITMQ, REDIS, VPS
+from lab.docker.layout import POSTGRES, RABBITMQ, REDIS, VPS
+from lab.docker.server import API_PORT
 from lab.docker.status import is_sound
 from lab.errors import LabError
 from lab.instance import SETTLED_S
+from lab.waiting import wait_until
+from opsproof.facts.containers import FIRST_START_S
+
+POLL_S = 0.2
+"""Between two questions to Docker, which cost a tenth of a second each."""
+OF_PM2 = ("api", "worker", "logrotate")
+"""The parts of the lab that PM2 runs."""
 
 ANSWERS = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
 CACHE_REPORT = (
@@ -116,6 +123,7 @@ CACHE_COUNTERS = of(REDIS, "test_no_client_was_rejected", "test_no_key_was_evict
 REDIS_STARTED = {"failed": of(REDIS, "test_container_was_not_restarted"), "warned": CACHE_COUNTERS}
 """What the round after a start of Redis tells once."""
 RABBITMQ_STARTED = {"failed": of(RABBITMQ, "test_container_was_not_restarted")}
+POSTGRES_STARTED = {"failed": of(POSTGRES, "test_container_was_not_restarted")}
 
 
 def state(name: str) -> dict[str, Any]:
@@ -127,27 +135,44 @@ def state(name: str) -> dict[str, Any]:
 def await_health(name: str, *, good: bool = True) -> None:
     """Waits until Docker calls a container healthy, or unhealthy."""
     if good:
-        wait_until(lambda: is_sound(engine.containers([name])[name]), f"{name} gets healthy", 40)
+        wait_until(lambda: is_sound(engine.containers([name])[name]), f"{name} gets healthy", 40, every_s=POLL_S)
     else:
-        wait_until(lambda: state(name)["Health"]["Status"] == "unhealthy", f"{name} gets unhealthy", 40)
+        wait_until(lambda: state(name)["Health"]["Status"] == "unhealthy", f"{name} gets unhealthy", 40, every_s=POLL_S)
 
 
-def recover(lab: DockerLab) -> None:
-    """Waits until everything works, and the platform has noticed."""
-    wait_until(lambda: lab.status().up and _says_healthy(lab), "the platform recovers", 45)
+def await_age(name: str) -> None:
+    """Waits until a start of the container would not count as its first one."""
+    made = datetime.fromisoformat(engine.containers([name])[name]["Created"])
+    time.sleep(max(0.0, FIRST_START_S + 0.5 - (datetime.now(UTC) - made).total_seconds()))
 
 
-def _says_healthy(lab: DockerLab) -> bool:
-    """The API reconnects to Redis and RabbitMQ at its own pace."""
+def recover(lab: DockerLab, *parts: str) -> None:
+    """Waits until these parts of the lab work; without any, until all do, and the platform has noticed."""
+    if parts:
+        wait_until(lambda: not {*parts} & {*lab.status().wrong}, f"{', '.join(parts)} recover", 45, every_s=POLL_S)
+    else:
+        wait_until(
+            lambda: lab.status().up and '"status":"healthy"' in _answer(lab, "/health"), "the platform recovers", 45
+        )
+
+
+def await_database(lab: DockerLab) -> None:
+    """Waits until PostgreSQL is healthy, and the API has connections to it, whatever else is broken."""
+    await_health(POSTGRES)
+    wait_until(lambda: '"ready"' in _answer(lab, "/health/ready"), "the API reaches its database", 45, every_s=POLL_S)
+
+
+def _answer(lab: DockerLab, path: str) -> str:
+    """What the API answers; nothing while it does not."""
+    url = f"http://127.0.0.1:{API_PORT}{path}"
     with suppress(LabError):
-        answer = json.loads(lab.ops("curl", "--silent", "--max-time", "5", "https://chat.lab.test/health"))
-        return bool(answer["status"] == "healthy")
-    return False
+        return lab.ops("curl", "--silent", "--max-time", "8", "--header", "X-Forwarded-Proto: https", url)
+    return ""
 
 
-def settle() -> None:
-    """Waits until a process that has just been started counts as settled."""
-    time.sleep(SETTLED_S)
+def settle(lab: DockerLab, started: float | None = None) -> None:
+    """The next round waits until a process counts as settled that was started now, or at a monotonic time."""
+    lab.settling.needs(SETTLED_S - (time.monotonic() - started if started else 0.0))
 
 
 @contextmanager
@@ -160,9 +185,13 @@ def remade(
     with original.away():
         other.make(str(lab.home))
         engine.run("start", name)
-        recover(lab)
+        _await(lab, name)
         yield
-    recover(lab)
+    _await(lab, name)
+
+
+def _await(lab: DockerLab, name: str) -> None:
+    await_database(lab) if name == POSTGRES else await_health(name)
 
 
 @contextmanager
@@ -177,9 +206,7 @@ def written(lab: DockerLab, path: str, text: str, reload: tuple[str, ...] = ()) 
 
 
 def _write(lab: DockerLab, path: str, text: str, reload: tuple[str, ...]) -> None:
-    lab.root("sh", "-c", 'cat > "$1"', "sh", path, text=text)
-    if reload:
-        lab.root(*reload)
+    lab.root("sh", "-ec", 'cat > "$1"; shift; "$@"', "sh", path, *(reload or ("true",)), text=text)
 
 
 @contextmanager
