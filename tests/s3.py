@@ -1,11 +1,15 @@
 """A real server of S3's protocol, moto's, and a bucket in it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from lab import ports
+
+PAGE = 20
+"""How many names one answer of the server lists; Amazon's lists 1,000."""
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +18,8 @@ def s3_server():
     pytest.importorskip("boto3")
     port = ports.free()
     words = [sys.executable, "-c", f"from moto.server import main; main(['-p', '{port}'])"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)}
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
         yield f"http://127.0.0.1:{port}"
         process.terminate()
 
@@ -35,6 +40,7 @@ def s3(s3_server, monkeypatch):
     client = boto3.client("s3", config=boto3.session.Config(retries={"max_attempts": 10, "mode": "standard"}))
     client.create_bucket(Bucket="copies")
     yield client
-    for each in client.list_objects_v2(Bucket="copies").get("Contents", []):
-        client.delete_object(Bucket="copies", Key=each["Key"])
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket="copies"):
+        for each in page.get("Contents", []):
+            client.delete_object(Bucket="copies", Key=each["Key"])
     client.delete_bucket(Bucket="copies")

@@ -4,14 +4,15 @@ import os
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports
+from lab.waiting import wait_until
 from opsproof import ssh
+from tests import isolation
 
 SSHD_CONFIG = """\
 HostKey {folder}/host_key
@@ -33,6 +34,11 @@ StrictHostKeyChecking yes
 UserKnownHostsFile {folder}/known_hosts
 GlobalKnownHostsFile /dev/null
 """
+# As root, sshd needs the folder /run/sshd.
+OWN_RUN = (
+    *("unshare", "--mount", "--propagation", "slave", "sh", "-c"),
+    'mount -t tmpfs opsproof /run && mkdir -m 755 /run/sshd && exec "$0" "$@"',
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def running(settings: str = "") -> Iterator[Sshd]:
         _configure(server, settings)
         process = _start(server)
         try:
-            _await_listener(server.port)
+            wait_until(lambda: _listens(server.port), "sshd listens", 10, process=process)
             yield server
         finally:
             server.close_connections()
@@ -88,20 +94,16 @@ def _configure(server: Sshd, settings: str) -> None:
 
 
 def _start(server: Sshd) -> subprocess.Popen[bytes]:
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     words = ["/usr/sbin/sshd", "-D", "-e", "-f", str(server.folder / "sshd_config"), "-p", str(server.port)]
+    if isolation.possible():
+        words = [*OWN_RUN, *words]
+    elif os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with (server.folder / "log").open("wb") as log:
         return subprocess.Popen([*words, "-o", "ListenAddress=127.0.0.1"], stdout=log, stderr=log)
 
 
-def _await_listener(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError(port)
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

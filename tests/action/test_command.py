@@ -1,17 +1,16 @@
 """Actions from their command lines to their exit statuses, on this machine and over real ssh."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
+from tests.killing import await_plan, once_free
 
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys
@@ -183,6 +182,10 @@ def test_everything_can_be_had_as_one_json_object(run, tmp_path):
     assert said == {"action": "make", "host": "vps", "plan": [f"make {tmp_path}/made"], "outcome": "done", "exit": 0}
 
 
+GATE = 'for n in $(seq 1200); do [ -e "$1.go" ] && break; sleep 0.05; done'
+"""Waits for a file, a minute at most."""
+
+
 @pytest.fixture
 def begun(words, tmp_path):
     """An action in the middle of its step, which does something slow before it makes the folder."""
@@ -190,8 +193,8 @@ def begun(words, tmp_path):
     def begun(slow, transport="local://"):
         asked = words("--apply", f'--slow=touch "$1.begun"; {slow}', transport=transport)
         process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True)
-        assert any("1. make" in line for line in process.stdout)
-        wait_until((tmp_path / "made.begun").exists, "the step begins", 60)
+        await_plan(process)
+        wait_until((tmp_path / "made.begun").exists, "the step begins", 60, process=process)
         return process
 
     return begun
@@ -200,7 +203,7 @@ def begun(words, tmp_path):
 @pytest.mark.parametrize("transport", ["local", "ssh"])
 def test_two_never_run_together_and_the_second_says_who_holds_the_host(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
-    first = begun('until [ -e "$1.go" ]; do sleep 0.05; done', where)
+    first = begun(GATE, where)
     second = run("--apply", transport=where)
     assert second.returncode == 3
     assert f"vps is held by make, process {first.pid} of " in second.stderr
@@ -211,16 +214,15 @@ def test_two_never_run_together_and_the_second_says_who_holds_the_host(begun, ru
 @pytest.mark.parametrize("transport", ["local", "ssh"])
 def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
-    first = begun("sleep 3", where)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    said = [run("--apply", transport=where)]
-    while said[-1].returncode == 3:
-        time.sleep(0.3)
-        said.append(run("--apply", transport=where))
-    assert said[-1].returncode == 0
+    first = begun(GATE, where)
+    first.kill()
+    first.wait(timeout=10)
+    second = run("--apply", transport=where)
+    assert second.returncode == 3
+    assert "held by" in second.stderr
+    (tmp_path / "made.go").touch()
+    assert once_free(lambda: run("--apply", transport=where)).returncode == 0
     assert (tmp_path / "made").is_dir()
-    assert all("held by" in each.stderr for each in said[:-1])
 
 
 def test_an_interrupted_one_says_so_and_leaves_the_host_to_the_next(begun, journal, run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from lab.credentials import Credentials
 from lab.layout import Layout
 from lab.postgres import Server
 from opsproof.backup import manifest
+from tests.few import keep_few, spare_disk
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,12 +32,13 @@ class Site:
     secrets: Credentials
     layout: Layout
     folder: Path
+    database: str = "metachat"
     more: dict[str, object] = field(default_factory=dict)
 
     def inventory(self, transport: str = "local://", **more: object) -> Path:
         """What declares it, with more keys of the backup."""
         keys = {"user": "opsproof_backup", "passfile": str(self.layout.secrets / "pgpass-backup"), **self.more, **more}
-        dsn = f"host=127.0.0.1 port={self.server.port} dbname=metachat user=opsproof_monitor"
+        dsn = f"host=127.0.0.1 port={self.server.port} dbname={self.database} user=opsproof_monitor"
         backup = "".join(f"{name} = {json.dumps(value)}\n" for name, value in keys.items())
         path = self.folder.with_suffix(".toml")
         path.write_text(
@@ -72,6 +75,13 @@ class Site:
         """The backups, oldest first."""
         return sorted(each.name.removesuffix(".manifest.json") for each in self.folder.glob("*.manifest.json"))
 
+    def take(self, other: Site) -> str:
+        """Copies the backup of another site; the backup's name."""
+        (name,) = other.sets
+        for path in other.files(name):
+            shutil.copy2(path, self.folder)
+        return name
+
     def files(self, name: str) -> list[Path]:
         return sorted(self.folder.glob(f"{name}.*"))
 
@@ -107,6 +117,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     secrets, server = credentials.load(layout), Server(layout, ports.free())
     server.initialise(secrets.passwords["metachat"])
     server.start()
+    with server.connect("metachat", secrets.passwords["metachat"], "postgres") as admin:
+        spare_disk(admin)
     seed.plant(server, secrets, lambda _: None)
     credentials.publish(layout, secrets, 1, server.port)
     server.link(layout.bin)
@@ -114,8 +126,51 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def few(planted: tuple[Server, Credentials, Layout]) -> str:
+    """The name of a database like the lab's, with few rows: a backup takes half of the time."""
+    server, secrets, _ = planted
+    password = secrets.passwords["metachat"]
+    with server.connect("metachat", password, "postgres") as admin:
+        admin.execute("CREATE DATABASE few TEMPLATE metachat")
+    with server.connect("metachat", password, "few") as admin:
+        keep_few(admin)
+    return "few"
+
+
+def _folder(root: Path) -> Path:
+    folder = root / "backups"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 @pytest.fixture
 def site(planted: tuple[Server, Credentials, Layout], tmp_path: Path) -> Site:
-    folder = tmp_path / "backups"
-    folder.mkdir(mode=0o700)
-    return Site(*planted, folder)
+    return Site(*planted, _folder(tmp_path))
+
+
+@pytest.fixture
+def small_site(planted: tuple[Server, Credentials, Layout], few: str, tmp_path: Path) -> Site:
+    """A site with the small database."""
+    return Site(*planted, _folder(tmp_path), few)
+
+
+@pytest.fixture(scope="session")
+def made(planted: tuple[Server, Credentials, Layout], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site with a backup made by the action; tests `take` a copy."""
+    return _with_backup(Site(*planted, _folder(tmp_path_factory.mktemp("made"))))
+
+
+@pytest.fixture(scope="session")
+def small_made(planted: tuple[Server, Credentials, Layout], few: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site with a backup of the small database, and an off-site copy in the folder "copies" beside."""
+    root = tmp_path_factory.mktemp("made")
+    (root / "copies").mkdir()
+    return _with_backup(Site(*planted, _folder(root), few, {"off_site": [str(root / "copies")]}))
+
+
+def _with_backup(site: Site) -> Site:
+    done = site.run("--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(site.sets) == 1
+    return site

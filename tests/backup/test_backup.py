@@ -5,12 +5,11 @@ import json
 import os
 import subprocess
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from lab import processes
+from lab.waiting import wait_until
 from opsproof.backup import manifest, shelf, source
 
 
@@ -45,10 +44,9 @@ def test_a_backup_is_whole_private_and_says_what_it_holds(site, sshd, transport)
     assert "CREATE ROLE metachat_app" in (site.folder / said.globals.name).read_text()
 
 
-def test_what_the_manifest_says_is_what_a_restore_brings_back(site):
-    assert site.run("--apply").returncode == 0
-    (name,) = site.sets
-    said = read(site, name)
+def test_what_the_manifest_says_is_what_a_restore_brings_back(small_made):
+    site = small_made
+    said = read(site, *site.sets)
     password = site.secrets.passwords["metachat"]
     where = f"host=127.0.0.1 port={site.server.port} user=metachat passfile={site.layout.secrets}/pgpass-metachat"
     with site.server.connect("metachat", password, "postgres") as admin:
@@ -150,17 +148,19 @@ def test_a_folder_that_is_not_there_is_not_made(site):
 
 
 def test_no_secret_is_in_the_process_list_the_output_or_the_journal(site):
+    seen = set()
+
+    def has_ended():
+        seen.update(processes.command(pid) for pid in processes.pids())
+        return process.poll() is not None
+
     process = site.begin()
-    seen = []
-    while process.poll() is None:
-        for pid in processes.pids():
-            with suppress(OSError):
-                seen.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+    wait_until(has_ended, "a backup ends", 60, process=process, every_s=0)
     output = "".join(process.communicate())
     journal = (site.folder.parent / "backups-reports" / "journal.jsonl").read_text()
     for secret in site.secrets.all:
         assert secret not in output + journal
-        assert not any(secret.encode() in line for line in seen)
+        assert not any(secret in line for line in seen)
     assert json.loads(journal)["measured"]["set"] == site.sets[0]
 
 
@@ -181,56 +181,51 @@ def aged(site, *days):
     return made
 
 
-def test_old_backups_go_after_the_new_one_is_there_and_the_plan_names_them(site):
-    assert site.run("--apply").returncode == 0
-    old, older, young = aged(site, 31, 45, 29)
-    planned = site.run()
+def test_old_backups_go_after_the_new_one_is_there_and_the_plan_names_them(small_site, small_made):
+    small_site.take(small_made)
+    old, older, young = aged(small_site, 31, 45, 29)
+    planned = small_site.run()
     assert f"let go what need not be kept: {older}, {old}\n" in planned.stdout
-    done = site.run("--apply")
+    done = small_site.run("--apply")
     assert (done.returncode, done.stderr) == (0, "")
-    assert young in site.sets
-    assert not {old, older} & set(site.sets)
-    assert site.leftovers == site.flaws() == []
+    assert young in small_site.sets
+    assert not {old, older} & set(small_site.sets)
+    assert small_site.leftovers == small_site.flaws() == []
 
 
-def test_nothing_goes_where_what_stays_is_not_sound(site):
-    assert site.run("--apply").returncode == 0
-    old, young = aged(site, 31, 2)
-    path = next(path for path in site.files(young) if ".dump" in path.name)
+def test_nothing_goes_where_what_stays_is_not_sound(small_site, small_made):
+    small_site.take(small_made)
+    old, young = aged(small_site, 31, 2)
+    path = next(path for path in small_site.files(young) if ".dump" in path.name)
     path.write_bytes(path.read_bytes()[:-1])
-    done = site.run("--apply")
+    done = small_site.run("--apply")
     assert done.returncode == 4
     assert f"{young}: {path.name} is not what it was" in done.stderr
-    assert old in site.sets
+    assert old in small_site.sets
 
 
-def test_what_is_left_of_interrupted_backups_is_removed_and_nothing_else(site):
+def test_what_is_left_of_interrupted_backups_is_removed_and_nothing_else(small_site):
     names = ["metachat_20260101T000000Z.dump.zst", "metachat_20260101T000000Z.manifest.json.partial"]
     foreign = ["other_20260101T000000Z.dump.partial", "notes.txt", "metachat-2_20260101T000000Z.dump"]
     for name in (*names, *foreign):
-        (site.folder / name).touch()
-    planned = site.run()
+        (small_site.folder / name).touch()
+    planned = small_site.run()
     assert f"remove what is left of interrupted backups: {', '.join(names)}\n" in planned.stdout
-    assert site.run("--apply").returncode == 0
-    assert site.leftovers == sorted(foreign)
+    assert small_site.run("--apply").returncode == 0
+    assert small_site.leftovers == sorted(foreign)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("case", ["known before", "on the way"])
-def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(site, case):
-    assert site.run("--apply").returncode == 0
-    (name,) = site.sets
-    kept = {path.name: path.read_bytes() for path in site.files(name)}
-    site.forget(name)
+def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(site, made, case):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=62m,mode=0700", "none", site.folder], check=True)
     try:
-        for each, content in kept.items():
-            (site.folder / each).write_bytes(content)
-            (site.folder / each).chmod(0o600)
+        name = site.take(made)
         ballast = site.folder / "ballast"
         process = site.begin() if case == "on the way" else None
-        while process and not list(site.folder.glob("*.dump.zst.partial")):
-            time.sleep(0.005)
+        if process:
+            partial = site.folder.glob
+            wait_until(lambda: list(partial("*.dump.zst.partial")), "a dump begins", process=process, every_s=0.005)
         ballast.write_bytes(b"x" * 20_000_000)
         done = site.run("--apply") if process is None else process
         said = done.stderr if process is None else process.communicate(timeout=60)[1]
@@ -243,9 +238,8 @@ def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(sit
         subprocess.run(["umount", site.folder], check=True)
 
 
-def test_verification_reads_back_and_tells_what_is_wrong(site):
-    assert site.run("--apply").returncode == 0
-    (name,) = site.sets
+def test_verification_reads_back_and_tells_what_is_wrong(site, made):
+    name = site.take(made)
     planned = site.run(action="verify_backup")
     assert f"1. read {name} back: 27.6 MB, owner, mode, age, list of tables" in planned.stdout
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in site.folder.iterdir()}

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.backup import shelf, source
 from opsproof.inventory import load
 from opsproof.shell import run
@@ -64,9 +65,8 @@ def manifest_of(site, name, change):
     path.write_text(f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n')
 
 
-def test_a_database_that_grew_is_expected_to_need_more(site, tools, script, tmp_path):
-    assert site.run("--apply").returncode == 0
-    (name,) = site.sets
+def test_a_database_that_grew_is_expected_to_need_more(site, made, tools, script, tmp_path):
+    name = site.take(made)
     size = json.loads((site.folder / f"{name}.manifest.json").read_text())["server"]["bytes"]
     manifest_of(site, name, lambda text: re.sub(rf'("bytes" *: *){size}', rf"\g<1>{size // 10}", text))
     assert re.search(r"about 27\d(\.\d)? MB, ", site.run().stdout)
@@ -103,15 +103,14 @@ def moved(site, name, seconds):
     return other
 
 
-def test_a_set_from_the_future_is_not_the_newest_and_stays(site):
+def test_a_set_from_the_future_is_not_the_newest_and_stays(small_site, small_made):
     """The clock was a year ahead when it was made."""
-    assert site.run("--apply").returncode == 0
-    ahead = moved(site, site.sets[0], 365 * 86400)
-    assert site.run("--apply", inventory=site.inventory(keep_least=1)).returncode == 0
-    (new,) = {*site.sets} - {ahead}
+    ahead = moved(small_site, small_site.take(small_made), 365 * 86400)
+    assert small_site.run("--apply", inventory=small_site.inventory(keep_least=1)).returncode == 0
+    (new,) = {*small_site.sets} - {ahead}
     assert new < ahead
-    assert f"1. read {new} back" in site.run(action="verify_backup").stdout
-    time.sleep(2)  # the second for which it is kept is over
-    assert site.run("--apply", inventory=site.inventory(keep="1s", keep_least=1)).returncode == 0
-    assert ahead in site.sets
-    assert (len(site.sets), site.leftovers, site.flaws()) == (2, [], [])
+    assert f"1. read {new} back" in small_site.run(action="verify_backup").stdout
+    wait_until(lambda: time.time() - shelf.began(new) > 2, "the second for which it is kept is over")
+    assert small_site.run("--apply", inventory=small_site.inventory(keep="1s", keep_least=1)).returncode == 0
+    assert ahead in small_site.sets
+    assert (len(small_site.sets), small_site.leftovers, small_site.flaws()) == (2, [], [])

@@ -1,6 +1,6 @@
-"""A backup that is killed at any moment costs no older one, leaves none that is not whole, and hinders no later one.
+"""A backup killed at any moment damages no older backup, leaves no partial backup, and blocks no later run.
 
-OPSPROOF_KILLS is how many kills of each kind there are, spread over its course; eight without it.
+tests/extent.py says how many kills of each kind there are, and when.
 """
 
 import os
@@ -8,46 +8,53 @@ import re
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from lab import processes
+from lab.waiting import wait_until
+from tests import extent
+from tests.backup.conftest import Site
+from tests.notes import show_rows
 
-MOMENTS = int(os.environ.get("OPSPROOF_KILLS", "8"))
-PROGRAM_LASTS_S = 0.7
+pytestmark = pytest.mark.kills
+
 PROGRAM = b"# Makes one backup on its host"
+SOONER = 0.9
+TRIES = 12
+CUTS = extent.KILLS if extent.FULL else 2
 ROWS: list[str] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
 def matrix(request):
-    """Prints what each kill left behind, past the capture of output."""
-    yield
-    plugins = request.config.pluginmanager
-    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
-        plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
+    """Prints the leftovers of each kill."""
+    yield from show_rows(request, ROWS)
 
 
-@pytest.fixture
-def kept(site):
-    """A backup that must stay as it is, whatever happens."""
-    assert site.run("--apply").returncode == 0
-    (name,) = site.sets
-    return name
+@pytest.fixture(scope="module")
+def courses(made, tmp_path_factory):
+    """The seconds that a backup runs, and each of the processes on the host."""
+    site = replace(made, folder=tmp_path_factory.mktemp("courses"))
+    site.take(made)
+    began, seen = time.monotonic(), {}
 
+    def has_ended():
+        for name in on_host(site):
+            seen.setdefault(name, []).append(time.monotonic())
+        return process.poll() is not None
 
-@pytest.fixture
-def lasts_s(site, kept):
-    """How long a whole backup takes."""
-    began = time.monotonic()
-    assert site.run("--apply").returncode == 0
-    site.forget(site.sets[-1])
-    return time.monotonic() - began
+    process = site.begin()
+    wait_until(has_ended, "a backup ends", 60, process=process, every_s=0.02)
+    assert process.returncode == 0, process.communicate()
+    courses = {name: moments[-1] - moments[0] for name, moments in seen.items()}
+    return {"controller": time.monotonic() - began, **courses}
 
 
 def on_host(site):
-    """The processes of a backup on its host, by what they are; those of other tests on this machine are left alone."""
+    """The processes of a backup on the host, by name, without processes of other sessions."""
     found = {}
     for pid in processes.pids():
         with suppress(OSError):
@@ -64,111 +71,124 @@ def on_host(site):
     return found
 
 
-def kill_controller(_site, process):
-    process.kill()
-    return "controller"
-
-
-def kill_program(site, _process):
-    return kill_on_host(site, "program")
-
-
-def kill_dump(site, _process):
-    return kill_on_host(site, "pg_dump")
-
-
-def kill_on_host(site, name):
-    pid = on_host(site).get(name)
-    if pid is None:
-        return "-"
+def killed(site, process, whom):
+    """Kills a process of a backup; whether the process still ran."""
+    pid = process.pid if whom == "controller" else on_host(site).get(whom)
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return name
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
 
 
-def eventually(site):
-    """The next backup, once the host is free: a command that goes on after its action keeps others out."""
-    deadline = time.monotonic() + 60
-    while (done := site.run("--apply")).returncode == 3 and "held by" in done.stderr and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return done
+def row(what, share, moment_s, found):
+    ROWS.append(f"{what:<12} {100 * share:3.0f} % {moment_s:5.2f} s  {found}")
 
 
-def invariants(site, kept, what, moment_s):
-    """What must hold after a kill, and after the backup that follows it."""
-    left, whole = site.leftovers, site.sets
-    assert kept in whole
-    assert site.flaws() == []
-    done = eventually(site)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (site.leftovers, site.flaws()) == ([], [])
-    assert kept in site.sets
-    assert len(site.sets) > len(whole) or len(whole) > 1
-    parts = sorted({re.sub(r"^metachat_\d+T\d+Z\.", "", each) for each in left})
-    ROWS.append(
-        f"{what:<12} {moment_s:5.2f} s  new backup {'yes' if len(whole) > 1 else 'no '}  left: {' '.join(parts)}"
-    )
-    site.forget(*(each for each in site.sets if each != kept))
+def unless_held(done):
+    """The action, or None if the host was held."""
+    return None if done.returncode == 3 and "held by" in done.stderr else done
 
 
-@pytest.mark.parametrize("kill", [kill_controller, kill_program, kill_dump])
-def test_killed_at_any_moment(site, kept, lasts_s, kill):
-    """So many kills that met something, spread over its course; where one came too late, the next comes sooner."""
-    awaited = {kill_program: "program", kill_dump: "pg_dump"}.get(kill)
-    course_s = PROGRAM_LASTS_S if awaited else lasts_s
-    struck = 0
-    for _ in range(4 * MOMENTS):
-        process = site.begin()
-        if awaited:
-            wait_for(site, awaited, process)
-        began = time.monotonic()
-        time.sleep(course_s * (struck + 0.5) / MOMENTS)
-        what = kill(site, process) if process.poll() is None else "-"
-        moment_s = time.monotonic() - began
-        process.communicate(timeout=60)
-        if what == "-":
-            course_s *= 0.9
-        struck += what != "-"
-        invariants(site, kept, what, moment_s)
-        if struck == MOMENTS:
-            return
-    raise AssertionError(struck)
+@dataclass
+class Backups:
+    """Backups to kill, beside a kept backup that must not change."""
+
+    site: Site
+    kept: str
+    courses: dict[str, float]
+
+    def struck(self, whom, share, strike, inventory=None):
+        """Strikes a backup at a share of the course of a process; status, standard error, and seconds.
+
+        A strike that comes too late is repeated sooner.
+        """
+        for _ in range(TRIES):
+            process = self.site.begin(inventory=inventory)
+            if whom != "controller":
+                wait_until(lambda: whom in on_host(self.site), f"{whom} runs", 60, process=process, every_s=0.02)
+            began = time.monotonic()
+            time.sleep(share * self.courses[whom])
+            moment_s = time.monotonic() - began
+            met = process.poll() is None and strike(process)
+            _, said = process.communicate(timeout=60)
+            if met:
+                return process.returncode, said, moment_s
+            assert process.returncode == 0, said
+            self.forget()
+            row("-", share, moment_s, "too late")
+            self.courses[whom] *= SOONER
+        raise AssertionError(f"{whom}: all {TRIES} strikes came too late")
+
+    def forget(self):
+        self.site.forget(*(each for each in self.site.sets if each != self.kept))
+
+    def invariants(self, what, share, moment_s):
+        """Asserts after a kill, and again after the next backup, that no set is damaged.
+
+        The next backup waits for commands that outlive their action.
+        """
+        site, left, whole = self.site, self.site.leftovers, self.site.sets
+        assert self.kept in whole
+        assert site.flaws() == []
+        done = wait_until(lambda: unless_held(site.run("--apply")), "the host is free", 60, every_s=0.1)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (site.leftovers, site.flaws()) == ([], [])
+        assert self.kept in site.sets
+        assert len(site.sets) > len(whole) or len(whole) > 1
+        parts = sorted({re.sub(r"^metachat_\d+T\d+Z\.", "", each) for each in left})
+        row(what, share, moment_s, f"new backup {'yes' if len(whole) > 1 else 'no '}  left: {' '.join(parts)}")
+        self.forget()
 
 
-def wait_for(site, name, process):
-    """Until this one runs on the host."""
-    while process.poll() is None and name not in on_host(site):
-        time.sleep(0.002)
+@pytest.fixture
+def backups(site, made, courses):
+    return Backups(site, site.take(made), courses)
 
 
-@pytest.mark.parametrize("moment_s", [0.1, 0.25, 0.4])
-def test_the_database_starts_again_in_the_middle(site, kept, moment_s):
-    process = site.begin()
-    wait_for(site, "program", process)
-    time.sleep(moment_s)
-    site.server.stop()
-    site.server.start()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode in (0, 4), said
-    invariants(site, kept, "restart", moment_s)
+@pytest.mark.parametrize("number", range(extent.KILLS))
+@pytest.mark.parametrize("whom", ["controller", "program", "pg_dump"])
+def test_killed_at_any_moment(backups, whom, number):
+    share = extent.moments(f"backup: {whom}")[number]
+    _, _, moment_s = backups.struck(whom, share, lambda process: killed(backups.site, process, whom))
+    backups.invariants(whom, share, moment_s)
+
+
+def cuts(what):
+    """When to cut `what` off: some of the moments of kills."""
+    return extent.sample(what, extent.moments(what), CUTS)
+
+
+@pytest.mark.parametrize("number", range(CUTS))
+def test_the_database_starts_again_in_the_middle(backups, number):
+    def start_again(_process):
+        backups.site.server.stop()
+        backups.site.server.start()
+        return True
+
+    share = cuts("backup: database restart")[number]
+    status, said, moment_s = backups.struck("program", share, start_again)
+    assert status in (0, 4), said
+    backups.invariants("restart", share, moment_s)
 
 
 def sessions_of(server):
-    """The processes that serve a connection: what a line that is cut takes with it, and nothing else."""
+    """The server's processes for connections; a cut line ends only these."""
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("moment_s", [0.1, 0.3, 0.5, 0.7])
-def test_the_line_is_cut(site, kept, sshd_server, moment_s):
-    inventory = site.inventory(sshd_server.spec())
-    process = site.begin(inventory=inventory)
-    wait_for(site, "program", process)
-    time.sleep(moment_s)
-    sessions = sessions_of(int((sshd_server.folder / "sshd.pid").read_text()))
-    for pid in sessions:
-        os.kill(pid, signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
-    assert sessions
-    assert process.returncode in (0, 4, 5), said
-    site.inventory()
-    invariants(site, kept, "line cut", moment_s)
+@pytest.mark.parametrize("number", range(CUTS))
+def test_the_line_is_cut(backups, sshd_server, number):
+    def cut(_process):
+        sessions = sessions_of(int((sshd_server.folder / "sshd.pid").read_text()))
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        assert sessions
+        return True
+
+    share = cuts("backup: line cut")[number]
+    inventory = backups.site.inventory(sshd_server.spec())
+    status, said, moment_s = backups.struck("program", share, cut, inventory)
+    assert status in (0, 4, 5), said
+    backups.site.inventory()
+    backups.invariants("line cut", share, moment_s)

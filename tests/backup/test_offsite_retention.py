@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +12,11 @@ from opsproof.backup import offsite, shelf
 from opsproof.models import Host
 
 SUFFIXES = ("dump", "globals.sql", "manifest.json")
+
+
+@pytest.fixture
+def site(small_site):
+    return small_site
 
 
 @pytest.fixture
@@ -31,7 +37,9 @@ def target(request, elsewhere):
 
 
 def place(target):
-    return offsite.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), target)
+    """The folder behind ssh is local."""
+    where = urlsplit(target).path if target.startswith("ssh://") else target
+    return offsite.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
 
 
 def copied(target, *days):

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.backup import progress
 from opsproof.backup.tables import Tables
@@ -25,19 +26,20 @@ def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):
 
 def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_is_none(monkeypatch):
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
-    told = []
+    told, asked = [], []
 
     class Tell(progress.Told):
         def __call__(self, done):
             told.append(done)
 
     def size():
+        asked.append(1)
         if told:
             raise MeasurementError("gone")
         return 5.0
 
     def work():
-        time.sleep(0.1)
+        wait_until(lambda: len(asked) > 1, "the size is asked again")
         raise StepFailed("the disk is full")
 
     with pytest.raises(StepFailed, match="the disk is full"):

@@ -1,4 +1,4 @@
-"""Servers of every version at hand, each with a database for facts to be asked of, as the monitoring role."""
+"""Servers of several releases, each with a database for facts to be asked of, as the monitoring role."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ from opsproof.database import Result, Target, ask
 from opsproof.fact import SqlFact
 from opsproof.nouns import Database
 from tests.conftest import REPOSITORY, _free_port
+from tests.extent import RELEASES
 
 SERVERS = Path(__file__).parent / "servers"
 OLDER = ("14", "16", "17") if (platform.system(), platform.machine()) == ("Linux", "x86_64") else ()
 """Releases that npm has built, for this platform alone."""
 MONITOR = (REPOSITORY / "docs" / "privileges" / "monitor.sql").read_text(encoding="utf-8")
-OURS = "of the package"
+OURS = RELEASES[-1]
+"""The release of the lab's own package."""
 SYSTEM = {
     path.parent.name: path
     for path in Path("/usr/lib/postgresql").glob("*/bin")
-    if (path / "initdb").exists() and path.parent.name not in OLDER
+    if (path / "initdb").exists() and path.parent.name not in (*OLDER, OURS)
 }
 MORE = "max_prepared_transactions = 5\nwal_level = logical\nautovacuum_naptime = 1d\nfsync = off\n"
 COLLECTED_S = 0.7
@@ -72,6 +74,12 @@ class Cluster:
 
     server: Server
     password: str
+
+    @property
+    def release(self) -> str:
+        """The major version that the server says it is."""
+        with self.connect("postgres") as connection:
+            return str(connection.info.server_version // 10000)
 
     def connect(self, database: str = "facts", **options: Any) -> psycopg.Connection[Any]:
         return self.server.connect(SUPERUSER, self.password, database, **options)
@@ -114,7 +122,10 @@ def _older() -> Path:
             run = partial(
                 subprocess.run, check=True, timeout=300, stdout=subprocess.DEVNULL, env={"PATH": node.path(tools)}
             )
-            run([tools.bin / "npm", "ci", "--ignore-scripts", "--no-update-notifier", "--no-fund"], cwd=draft)
+            run(
+                [tools.bin / "npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-update-notifier", "--no-fund"],
+                cwd=draft,
+            )
             for each in (draft / "node_modules").iterdir():
                 if (each / "scripts").exists():
                     run([tools.bin / "node", "scripts/hydrate-symlinks.js"], cwd=each)
@@ -123,13 +134,30 @@ def _older() -> Path:
     return place / "node_modules"
 
 
+def fetch() -> None:
+    """Installs the releases from npm, where any is asked."""
+    if any(release in OLDER for release in _asked()):
+        _older()
+
+
 def _programs(release: str) -> Path:
     return SYSTEM.get(release) or _older() / f"postgres-{release}" / "native" / "bin"
 
 
-@pytest.fixture(scope="session", params=[OURS, *sorted((*SYSTEM, *OLDER))])
+def _asked() -> list[str]:
+    """The releases of this run that are at hand; the oldest that npm has built where only the package's is."""
+    found = [each for each in RELEASES if each == OURS or each in SYSTEM or each in OLDER]
+    return found if len(found) > 1 else [*OLDER[:1], OURS]
+
+
+def _id(release: str) -> str:
+    """The release and where its programs come from, as a test's name shows it."""
+    return f"{release} of {'the package' if release == OURS else 'the system' if release in SYSTEM else 'npm'}"
+
+
+@pytest.fixture(scope="session", params=_asked(), ids=_id)
 def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running server of each version at hand."""
+    """A running server of each release that this run asks."""
     layout = Layout(tmp_path_factory.mktemp("cluster"))
     kind = Server if request.param == OURS else OtherServer
     server = kind(layout, _free_port())
@@ -141,6 +169,7 @@ def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with (server.data / "postgresql.conf").open("a") as file:
         file.write(MORE)
     server.start()
+    assert cluster.release == request.param
     cluster.run("CREATE DATABASE facts", database="postgres")
     cluster.run("CREATE EXTENSION pgstattuple", *[each for each in MONITOR.split(";\n") if each.strip()])
     cluster.run("ALTER ROLE opsproof_monitor PASSWORD 'monitor'")

@@ -2,7 +2,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from lab.faults.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.database import Result, ask
 from opsproof.errors import DatabaseError, MeasurementError, OutputError
 from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory

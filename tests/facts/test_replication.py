@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from lab.faults.fault import wait_until
 from lab.postgres import SUPERUSER
+from lab.waiting import wait_until
 from opsproof.database import Result, ask
 from opsproof.errors import Absent, MeasurementError
 from opsproof.facts.replication import Archiver, Receivers, ReplicationSlots, Slot, Standby, Standbys, WalArchiver

@@ -4,7 +4,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.facts.releases import releases

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from lab.fault import wait_until
 from lab.postgres import SUPERUSER
+from lab.waiting import wait_until
 from opsproof.database import Result, ask
 from opsproof.errors import MeasurementError
 from opsproof.facts.sessions import (

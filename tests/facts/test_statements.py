@@ -1,7 +1,7 @@
 import pytest
 
-from lab.faults.fault import wait_until
 from lab.postgres import SUPERUSER
+from lab.waiting import wait_until
 from opsproof.database import Result, ask
 from opsproof.errors import Absent, DatabaseError, MeasurementError
 from opsproof.facts.statements import (

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.errors import MeasurementError
 from opsproof.facts.bloat import BloatEstimates
 from opsproof.facts.indexes import Epoch

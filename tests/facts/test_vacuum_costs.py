@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
 from opsproof.facts.vacuum_costs import VacuumCost, VacuumCosts

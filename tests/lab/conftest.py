@@ -1,8 +1,6 @@
 """The live lab, healthy again before each test."""
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import requests
@@ -30,16 +28,3 @@ def ask(lab: Lab) -> Ask:
         return requests.get(lab.url + path, headers=HTTPS if headers is None else headers, timeout=timeout)
 
     return get
-
-
-@pytest.fixture
-def eventually() -> Callable[..., Any]:
-    """Waits for a condition, at most so many seconds; the last value."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 10) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (value := condition()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return value
-
-    return wait

@@ -1,7 +1,9 @@
 """What of the lab on Docker can be proven without an engine."""
 
 import io
+import os
 import stat
+import subprocess
 import tarfile
 from dataclasses import replace
 from datetime import date, timedelta
@@ -47,6 +49,27 @@ def test_scripts_of_a_build_can_be_run():
 
     with tarfile.open(fileobj=io.BytesIO(context)) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"seed": 0o755, "schema.sql": 0o644}
+
+
+def test_a_base_image_in_the_cache_is_neither_pulled_nor_made_again(tmp_path, script):
+    log, base = tmp_path / "log", tmp_path / "base.tar"
+    base.write_bytes(b"files")
+    script(tmp_path / "bin" / "docker", f'echo "$@" >> {log}; [ "$1" != image ]')
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+
+    subprocess.run([images.BASE, "trixie", tmp_path], env=environment, check=True)
+
+    inspected, imported = log.read_text().splitlines()
+    assert inspected == "image inspect debian:trixie-slim"
+    assert imported == f'import --change CMD ["bash"] {base} debian:trixie-slim'
+
+
+def test_bases_in_the_cache_are_those_of_this_script_and_fortnight(monkeypatch):
+    first = images.cached("trixie")
+
+    assert first == images.cached("trixie") != images.cached("bookworm")
+    monkeypatch.setattr(images, "_today", lambda: "2026-01-01")
+    assert first != images.cached("trixie")
 
 
 @pytest.mark.parametrize("image", images.IMAGES, ids=lambda image: image.name)

@@ -13,6 +13,9 @@ import pytest
 
 from lab import Lab, LabError, lock, ports, processes
 from lab.layout import REPOSITORY
+from lab.waiting import wait_until
+from tests.extent import KILLS, moments
+from tests.killing import ending
 
 pytestmark = pytest.mark.lab
 
@@ -154,16 +157,33 @@ def test_two_commands_at_once_are_refused(lab):
     assert "holds the lock" in output
 
 
-@pytest.mark.parametrize("delay_s", [0.3, 0.6, 0.9])
-def test_an_interrupted_up_leaves_nothing(again, eventually, delay_s):
-    again.down()
-    process = command(again, "up")
-    time.sleep(delay_s)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+@pytest.fixture(scope="module")
+def start_s(lab):
+    """How long a lab that is down takes to start."""
+    lab.down()
+    began = time.monotonic()
+    with ending(command(lab, "up")) as process:
+        assert process.wait(60) == 0
+    return time.monotonic() - began
 
-    assert process.returncode in (130, -signal.SIGTERM), output
-    assert eventually(lambda: leftovers(again) == [], seconds=30)
+
+@pytest.mark.kills
+@pytest.mark.parametrize("number", range(KILLS))
+def test_an_interrupted_up_leaves_nothing(start_s, again, note, number):
+    moment = moments("lab up")[number]
+    again.down()
+    with ending(command(again, "up")) as process:
+        time.sleep(moment * start_s)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    note(f"lab up interrupted at {moment:.0%} of {start_s:.1f} s: exit {process.returncode}")
+
+    if process.returncode == 0:  # it was faster than the start that was timed
+        assert again.status().up
+        assert "lab is up" in output
+    else:
+        assert process.returncode in (130, -signal.SIGTERM), output
+        wait_until(lambda: leftovers(again) == [], "nothing is left", 30)
 
 
 def test_a_lost_application_folder_is_healed(again):

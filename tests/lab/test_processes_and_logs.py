@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from lab.waiting import wait_until
+
 pytestmark = pytest.mark.lab
 
 PREFIX = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+00:00: (?P<json>\{.*\})$")
@@ -23,10 +25,15 @@ def fresh_lines(healthy):
     return read
 
 
-def test_a_request_is_one_line_with_repeated_scopes(fresh_lines, ask, eventually):
+def logged(fresh_lines, name, text):
+    """The first line of a log with this text, as soon as it is there."""
+    return wait_until(lambda: [line for line in fresh_lines(name) if text in line], f"{text} is logged")[0]
+
+
+def test_a_request_is_one_line_with_repeated_scopes(fresh_lines, ask):
     ask("/health")
 
-    line = eventually(lambda: [line for line in fresh_lines("api-out") if '"route":"/health"' in line])[0]
+    line = logged(fresh_lines, "api-out", '"route":"/health"')
     pairs = json.loads(PREFIX.match(line)["json"], object_pairs_hook=list)
     assert [key for key, _ in pairs] == [
         "level", "time", "pid", "hostname", "scope", "scope", "requestId", "correlationId", "method", "route",
@@ -35,18 +42,18 @@ def test_a_request_is_one_line_with_repeated_scopes(fresh_lines, ask, eventually
     assert dict(pairs)["message"] == "HTTP request completed"
 
 
-def test_an_unknown_route_is_logged_as_an_error(fresh_lines, ask, eventually):
+def test_an_unknown_route_is_logged_as_an_error(fresh_lines, ask):
     ask("/x")
 
-    line = eventually(lambda: [line for line in fresh_lines("api-out") if '"level":"ERROR"' in line])[0]
+    line = logged(fresh_lines, "api-out", '"level":"ERROR"')
     found = json.loads(PREFIX.match(line)["json"])
     assert found["message"] == "Request failed"
     assert found["err"]["type"] == "NotFoundError"
     assert (found["err"]["statusCode"], found["err"]["expose"]) == (404, True)
 
 
-def test_the_worker_has_a_heartbeat(fresh_lines, eventually):
-    assert eventually(lambda: any('"message":"Heartbeat"' in line for line in fresh_lines("worker-out")))
+def test_the_worker_has_a_heartbeat(fresh_lines):
+    assert logged(fresh_lines, "worker-out", '"message":"Heartbeat"')
 
 
 @pytest.mark.parametrize(
@@ -59,11 +66,10 @@ def test_the_worker_has_a_heartbeat(fresh_lines, eventually):
     ],
     ids=json.dumps,
 )
-def test_a_switch_fills_the_log(healthy, fresh_lines, eventually, switches, expected):
-    log, text = expected
+def test_a_switch_fills_the_log(healthy, fresh_lines, switches, expected):
     healthy.faults(**switches)
 
-    assert eventually(lambda: any(text in line for line in fresh_lines(log)), seconds=30)
+    assert logged(fresh_lines, *expected)
 
 
 def test_a_silent_process_logs_nothing(healthy, ask, fresh_lines):
@@ -73,12 +79,12 @@ def test_a_silent_process_logs_nothing(healthy, ask, fresh_lines):
     assert not [line for line in fresh_lines("api-out") if '"route":"/health"' in line]
 
 
-def test_memory_is_held_and_let_go(healthy, eventually):
+def test_memory_is_held_and_let_go(healthy):
     def memory():
         return {entry["name"]: entry["monit"]["memory"] for entry in listing(healthy)}["meta-chat-worker"]
 
     healthy.faults(hog_mb=300)
-    assert eventually(lambda: memory() > 300e6)
+    wait_until(lambda: memory() > 300e6, "the worker holds the memory")
     healthy.faults()
 
 
@@ -98,9 +104,9 @@ def test_processes_carry_secrets_as_in_production(healthy):
     assert sum(secret in text for secret in healthy.secrets) > 5
 
 
-def test_a_crash_loop_ends_in_errored_and_up_heals_it(healthy, eventually):
+def test_a_crash_loop_ends_in_errored_and_up_heals_it(healthy):
     healthy.faults(crash=True)
-    assert eventually(lambda: statuses(healthy)["meta-chat-worker"] == "errored", seconds=120)
+    wait_until(lambda: statuses(healthy)["meta-chat-worker"] == "errored", "PM2 gives up", 120, every_s=1)
     assert statuses(healthy)["meta-chat-api"] == "online"
 
     healthy.up()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab import processes
-from lab.fault import wait_until
+from lab.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 WRITER = Path(__file__).with_name("writer.js")
@@ -51,6 +51,10 @@ class Platform:
     def start(self, rate=10_000):
         paths = ["--output", self.current, "--error", self.logs / "app-error.log"]
         self.pm2("start", WRITER, "--name", "app", *paths, RATE=str(rate), STOP=str(self.folder / "stop"))
+
+    def await_lines(self, size_bytes=1):
+        """The writer has written so much."""
+        wait_until(lambda: self.current.exists() and self.current.stat().st_size >= size_bytes, "lines are written")
 
     def finish(self):
         """Stops writing; how many lines there were, and for how many seconds."""

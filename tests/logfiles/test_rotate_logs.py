@@ -7,20 +7,30 @@ import time
 
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof.quantities import show
+from tests.extent import FULL
+from tests.killing import await_plan, ending
 from tests.logfiles.platform import running
 
 pytestmark = pytest.mark.lab
-ROTATIONS = 50 if "OPSPROOF_KILLS" in os.environ else 10
-"""All of them where the kills are all asked for too."""
+ROTATIONS = 50 if FULL else 5
 RATE = 10_000
 
 
 @pytest.fixture
-def platform(lab):
-    with running(lab.layout.bin, RATE) as platform:
-        wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 0, "the first line")
+def platform(lab_tools):
+    with running(lab_tools, RATE) as platform:
+        platform.await_lines()
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def still(lab_tools):
+    """One for tests that leave its logs as they are; nothing writes any more."""
+    with running(lab_tools, RATE) as platform:
+        platform.await_lines()
+        platform.finish()
         yield platform
 
 
@@ -34,15 +44,14 @@ def test_no_line_is_lost_or_doubled_through_many_rotations(platform):
     assert list(platform.numbers([*platform.rotated(), platform.current])) == list(range(written))
 
 
-def test_the_plan_lists_files_with_their_sizes_and_changes_nothing(platform):
-    platform.finish()
-    size = platform.current.stat().st_size
-    done = platform.run("rotate_logs")
+def test_the_plan_lists_files_with_their_sizes_and_changes_nothing(still):
+    size = still.current.stat().st_size
+    done = still.run("rotate_logs")
     assert done.returncode == 0
     assert f"rotate app.log ({show(size, 'bytes')})" in done.stdout
     assert "compress 1 rotated file of app.log" in done.stdout
-    assert platform.current.stat().st_size == size
-    assert not platform.rotated()
+    assert still.current.stat().st_size == size
+    assert not still.rotated()
 
 
 def test_there_is_nothing_to_do_where_current_files_are_empty(platform):
@@ -52,12 +61,11 @@ def test_there_is_nothing_to_do_where_current_files_are_empty(platform):
     assert (again.returncode, again.stdout) == (0, "rotate_logs: nothing to do\n")
 
 
-def test_one_log_can_be_named_and_others_keep_theirs(platform):
-    platform.finish()
-    done = platform.run("rotate_logs", "app-error", "--apply")
+def test_one_log_can_be_named_and_others_keep_theirs(still):
+    done = still.run("rotate_logs", "app-error", "--apply")
     assert (done.returncode, done.stdout) == (0, "rotate_logs: nothing to do\n")
-    assert platform.run("rotate_logs", "other").returncode == 2
-    assert not platform.rotated()
+    assert still.run("rotate_logs", "other").returncode == 2
+    assert not still.rotated()
 
 
 def test_without_a_daemon_nothing_is_changed_and_none_is_started(platform):
@@ -87,42 +95,55 @@ def test_a_current_file_that_was_removed_is_opened_again(platform):
 
 
 def test_a_second_copy_is_refused_and_says_by_whom(platform):
-    first = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.PIPE, text=True)
-    assert "plan of rotate_logs" in first.stdout.readline()
-    first.send_signal(signal.SIGSTOP)  # it may not be done before the second begins
-    second = platform.run("rotate_logs", "--apply")
-    first.send_signal(signal.SIGCONT)
-    assert second.returncode == 3
-    assert f"vps is held by rotate_logs, process {first.pid} of " in second.stderr
-    assert first.wait(timeout=60) == 0
+    words = platform.words("rotate_logs", "--apply")
+    with ending(subprocess.Popen(words, stdout=subprocess.PIPE, text=True)) as first:
+        await_plan(first)
+        first.send_signal(signal.SIGSTOP)  # it may not be done before the second begins
+        second = platform.run("rotate_logs", "--apply")
+        first.send_signal(signal.SIGCONT)
+        assert second.returncode == 3
+        assert f"vps is held by rotate_logs, process {first.pid} of " in second.stderr
+        assert first.wait(timeout=60) == 0
 
 
-def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(platform):
-    platform.finish()
+@pytest.fixture
+def aged(still):
+    """Rotated files of two logs, and one of each that is not declared; their ages are hours."""
+    paths = []
     for name, hours in (("app", 7 * 24 - 3), ("app", 7 * 24 - 5), ("my-app", 1000), ("app-old", 1000)):
-        path = platform.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
+        path = still.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
         path.write_bytes(b"\x1f\x8b")
         age = path.stat().st_mtime - hours * 3600
         os.utime(path, (age, age))
-    done = platform.run("clean_logs", "--apply")
+        paths.append(path)
+    yield still
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(aged):
+    done = aged.run("clean_logs", "--apply")
     assert done.returncode == 0, done.stderr
-    left = sorted(path.name.split("__")[0] for path in platform.logs.glob("*__*"))
+    left = sorted(path.name.split("__")[0] for path in aged.logs.glob("*__*"))
     assert left == ["app", "app-old", "my-app"]
-    assert platform.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
+    assert aged.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
 
 
 def test_what_passes_its_time_after_the_plan_is_for_the_next_run(platform):
     platform.finish()
     old = platform.logs / "app__2026-01-01_00-00-00.log.gz"
     old.write_bytes(b"\x1f\x8b")
-    os.utime(old, 2 * (time.time() - (7 * 24 - 4) * 3600 + 5,))
+    time_passes = time.time() + 5
+    os.utime(old, 2 * (time_passes - (7 * 24 - 4) * 3600,))
     words = platform.words("rotate_logs", "--apply")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert "plan of rotate_logs" in process.stdout.readline()
+    with ending(subprocess.Popen(words, stdout=subprocess.PIPE, text=True)) as process:
+        await_plan(process)
         process.send_signal(signal.SIGSTOP)
-        time.sleep(6)
+        assert time.time() < time_passes, "the plan took too long to be one of before"
+        wait_until(lambda: time.time() > time_passes + 1, "the file's time passes")  # the host tells whole seconds
         process.send_signal(signal.SIGCONT)
         assert process.wait(timeout=60) == 0
+    assert old.exists()
     assert platform.run("rotate_logs", "--apply").returncode == 0
     assert not old.exists()
 

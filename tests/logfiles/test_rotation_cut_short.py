@@ -1,8 +1,7 @@
 """A rotation that ends before its time: killed on either side, cut off, or without room; the next one finishes it.
 
 Its course is cut at moments spread over all of it. Each time no line may be missing or doubled, the next run must
-end well, nothing unfinished may be left, and what PM2 runs must run. OPSPROOF_KILLS is how many cuts of each kind
-there are; six without it.
+end well, nothing unfinished may be left, and what PM2 runs must run.
 """
 
 import os
@@ -10,53 +9,49 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from lab import processes
-from lab.fault import wait_until
+from lab.waiting import wait_until
+from tests.extent import KILLS, moments
+from tests.killing import as_text, await_plan, course_s, ending, once_free
 from tests.logfiles.platform import running
 from tests.sshd import running as sshd_running
 
-pytestmark = pytest.mark.lab
-MOMENTS = int(os.environ.get("OPSPROOF_KILLS", "6"))
-CUTS = min(MOMENTS // 2, 8)
-ROWS = []
+pytestmark = [pytest.mark.lab, pytest.mark.kills]
+HITS = max(1, KILLS // 10)
+"""Of the moments that are awaited, as many must find what they are to end."""
 ROTATING = "# Rotates logs without losing a line"
 COMPRESSING = "# Compresses one rotated file."
 
 
 @pytest.fixture(scope="module")
-def platform(lab, request):
-    with running(lab.layout.bin) as platform:
-        wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 0, "the first line")
+def platform(lab_tools):
+    with running(lab_tools) as platform:
+        platform.await_lines()
         yield platform
-    _show(request.config)
-
-
-def _show(config):
-    plugins = config.pluginmanager
-    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
-        plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
 
 
 @pytest.fixture(scope="module")
-def course_s(platform):
+def rotation_s(platform):
     """How long a rotation takes that nobody cuts short, from its plan to its end."""
-    with _planned(platform) as process:
-        began = time.monotonic()
-        assert process.wait(timeout=60) == 0
-    return time.monotonic() - began
+    return course_s(_begun(platform))
 
 
-def _planned(platform, transport="local://"):
-    """A rotation that has shown its plan, and is about to do it."""
+def _begun(platform, transport="local://"):
     words = platform.words("rotate_logs", "--apply", transport=transport)
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert "plan of rotate_logs" in process.stdout.readline()
-    return process
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+@contextmanager
+def _planned(platform, transport="local://"):
+    """A rotation that has shown its plan, and is about to do it; it ends with the block."""
+    with ending(_begun(platform, transport)) as process:
+        await_plan(process)
+        yield process
 
 
 def _left(platform):
@@ -74,10 +69,7 @@ def _left(platform):
 def _finish(platform, transport="local://"):
     """Runs the action until the host is free; then everything must be as after a run that nobody cut short."""
     wait_until(lambda: not platform.is_halted(), "the writer goes on", 10)
-    done = platform.run("rotate_logs", "--apply", transport=transport)
-    while done.returncode == 3:
-        time.sleep(0.2)
-        done = platform.run("rotate_logs", "--apply", transport=transport)
+    done = once_free(lambda: platform.run("rotate_logs", "--apply", transport=transport))
     assert done.returncode == 0, done.stdout + done.stderr
     assert _left(platform) == "nothing"
     missing, platform.doubled = platform.missing(), 0
@@ -85,20 +77,20 @@ def _finish(platform, transport="local://"):
     assert not platform.is_halted()
 
 
-def _record(who, lefts):
+def _summary(who, at, lefts):
     said = ", ".join(f"{count} x {left}" for left, count in sorted(lefts.items()))
-    ROWS.append(f"{who}: {sum(lefts.values())} moments; left behind: {said}; missing 0, doubled 0, next run 0")
+    return f"{who} at {as_text(at)} and {sum(lefts.values()) - len(at)} times as it began; left behind: {said}"
 
 
-def test_killed_where_it_is_run_from(platform, course_s):
-    lefts = Counter()
-    for moment in range(MOMENTS):
+def test_killed_where_it_is_run_from(platform, rotation_s, note):
+    lefts, at = Counter(), moments("rotate_logs where it is run from")
+    for moment in at:
         with _planned(platform) as process:
-            time.sleep(course_s * (moment + 0.5) / MOMENTS)
+            time.sleep(moment * rotation_s)
             process.kill()
         lefts[_left(platform)] += 1
         _finish(platform)
-    _record("SIGKILL of the controller", lefts)
+    note(_summary(f"SIGKILL of the controller, which lasts {rotation_s:.2f} s,", at, lefts))
 
 
 def _kill(pid):
@@ -106,9 +98,11 @@ def _kill(pid):
         os.kill(pid, signal.SIGKILL)
 
 
-def _programs(text):
+def _programs(platform, text):
     """Processes that run one of the action's programs; the guard of halted ones is a child of such a one."""
-    found = {pid for pid in processes.pids() if text in processes.command(pid) and "perl" in processes.command(pid)}
+    lines = {pid: processes.command(pid) for pid in processes.pids()}
+    words = (text, "perl", str(platform.folder))
+    found = {pid for pid, line in lines.items() if all(each in line for each in words)}
     return [pid for pid in found if processes.state(pid) != "X" and _parent(pid) not in found]
 
 
@@ -119,62 +113,70 @@ def _parent(pid):
         return 0
 
 
-def _is_working(text):
+def _working(platform, text):
     """The gatherer holds the text too, in hexadecimal: only the program itself shows it."""
-    return [pid for pid in _programs(text) if processes.command(pid).startswith("perl -e # JSON")]
+    return [pid for pid in _programs(platform, text) if processes.command(pid).startswith("perl -e # JSON")]
 
 
-def _moments(count, enough):
-    """Their numbers, then None again and again, for as soon as a program is seen, until enough hit one."""
-    yield from range(count)
+def _until_enough(at, enough):
+    """The moments, then None again and again, for as soon as a program is seen, until enough hit one."""
+    yield from at
     for _ in range(20):
         if enough():
             return
         yield None
 
 
-def _until_working(text, process):
+def _until_working(platform, text, process):
     """The programs with this text, as soon as there are any; none where the action ends before."""
-    while not (found := _is_working(text)) and process.poll() is None:
-        time.sleep(0.001)
+    found = []
+
+    def begins():
+        found[:] = _working(platform, text)
+        return found or process.poll() is not None
+
+    wait_until(begins, "the program begins", 60, every_s=0.001)
     return found
 
 
-@pytest.mark.parametrize(("text", "lasts_s"), [(ROTATING, 0.12), (COMPRESSING, 0.09)], ids=["rotate", "compress"])
-def test_killed_on_the_host(platform, text, lasts_s):
-    lefts, hits, least = Counter(), [], max(1, MOMENTS // 10)
-    for moment in _moments(MOMENTS, lambda: len(hits) >= least):
+@pytest.mark.parametrize(
+    ("name", "text", "lasts_s"),
+    [("rotate", ROTATING, 0.12), ("compress", COMPRESSING, 0.09)],
+    ids=["rotate", "compress"],
+)
+def test_killed_on_the_host(platform, name, text, lasts_s, note):
+    lefts, hits, at = Counter(), [], moments(f"{name}.pl")
+    for moment in _until_enough(at, lambda: len(hits) >= HITS):
         process = subprocess.Popen(platform.words("rotate_logs", "--apply"), stdout=subprocess.DEVNULL)
-        found = _until_working(text, process)
-        time.sleep((moment or 0) * lasts_s / MOMENTS)
+        found = _until_working(platform, text, process)
+        time.sleep((moment or 0) * lasts_s)
         hits.extend(pid for pid in found if processes.is_alive(pid))
         for pid in found:
             _kill(pid)
         lefts[_left(platform)] += 1
         assert process.wait(timeout=60) in (0, 4)
         _finish(platform)
-    assert len(hits) >= least
-    name = "rotate" if text == ROTATING else "compress"
-    _record(f"SIGKILL of {name}.pl on the host, {len(hits)} while it ran", lefts)
+    assert len(hits) >= HITS
+    note(_summary(f"SIGKILL of {name}.pl on the host, {len(hits)} while it ran,", at, lefts))
 
 
-def test_cut_off_from_the_host(platform, course_s):
-    lefts, statuses, least = Counter(), Counter(), max(1, CUTS // 3)
+def test_cut_off_from_the_host(platform, rotation_s, note):
+    lefts, statuses, at = Counter(), Counter(), moments("rotate_logs over ssh")
     with sshd_running() as server:
-        for moment in _moments(CUTS, lambda: statuses[4] >= least):
+        for moment in _until_enough(at, lambda: statuses[4] >= HITS):
             with _planned(platform, server.spec()) as process:
                 if moment is None:
-                    _until_working(ROTATING, process)
+                    _until_working(platform, ROTATING, process)
                 else:
-                    time.sleep(course_s * (moment + 0.5) / CUTS)
+                    time.sleep(moment * rotation_s)
                 for pid in _sessions(server):
                     _kill(pid)
                 lefts[_left(platform)] += 1
                 statuses[process.wait(timeout=90)] += 1
             _finish(platform, server.spec())
     assert set(statuses) <= {0, 4, 5, 6}  # 5: the proof did not come through; 6: nothing was begun
-    assert statuses[4] >= least
-    _record(f"ssh connection cut, {statuses[4]} in a step", lefts)
+    assert statuses[4] >= HITS
+    note(_summary(f"ssh connection cut, {statuses[4]} in a step,", at, lefts))
 
 
 def _sessions(server):
@@ -183,22 +185,22 @@ def _sessions(server):
     return [pid for pid in processes.pids() if _parent(pid) == listener]
 
 
-def test_no_line_is_missing_at_the_end(platform):
+def test_no_line_is_missing_at_the_end(platform, note):
     written, seconds = platform.finish()
     numbers = list(platform.numbers([*platform.rotated(), platform.current]))
     assert numbers == list(range(platform.seen, written))
-    ROWS.append(f"{written} lines in {seconds:.0f} s, {written / seconds:.0f} a second: none missing, none doubled")
+    note(f"{written} lines in {seconds:.0f} s, {written / seconds:.0f} a second: none missing, none doubled")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("limit", ["bytes", "inodes"])
-def test_without_room(lab, limit):
-    with running(lab.layout.bin, start=False) as platform:
+def test_without_room(lab_tools, limit):
+    with running(lab_tools, start=False) as platform:
         mount = ["mount", "-t", "tmpfs", "-o", "size=32m,nr_inodes=10", "opsproof", platform.logs]
         subprocess.run(mount, check=True)
         try:
-            platform.start(5000)
-            wait_until(lambda: platform.current.exists() and platform.current.stat().st_size > 1_000_000, "a megabyte")
+            platform.start(50_000)
+            platform.await_lines(1_000_000)
             written, _ = platform.finish()
             _without(platform, limit)
             assert list(platform.numbers([*platform.rotated(), platform.current])) == list(range(written))

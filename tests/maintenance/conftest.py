@@ -19,10 +19,13 @@ import pytest
 from lab import credentials, ports, seed
 from lab.layout import Layout
 from lab.postgres import Server
+from lab.waiting import wait_until
 from opsproof.action import main
+from tests.killing import await_plan, once_free
 from tests.restore.conftest import ended
 
 ROOT = Path(__file__).parents[2]
+WORKS_WITHIN_S = 20
 
 
 @dataclass
@@ -75,11 +78,13 @@ class Place:
 
     def again(self, action, *more):
         """The next run, once the host is free: a command that goes on after its action keeps others out."""
-        deadline = time.monotonic() + 30
-        while (done := self.run(action, "--apply", *more)).returncode == 3 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        done = self.once_free(action, *more)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def once_free(self, action, *more):
+        """The first run that is not refused."""
+        return once_free(lambda: self.run(action, "--apply", *more))
 
     def begin(self, action, *more):
         pipe = subprocess.PIPE
@@ -103,11 +108,14 @@ class Place:
     def value(self, query):
         return self.sql(query)[0][0]
 
-    def eventually(self, holds, seconds=10):
-        deadline = time.monotonic() + seconds
-        while not (found := holds()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return found
+    def await_build(self, process=None):
+        """A build has begun: its index is there and is not valid yet."""
+        return wait_until(lambda: self.invalid, "an index is being built", process=process, every_s=0.02)
+
+    def await_swap(self, process=None):
+        """A rebuild is done but for the old index, which waits for those who read it."""
+        what = "the new index has the name"
+        return wait_until(lambda: any("_ccold" in each for each in self.invalid), what, process=process, every_s=0.02)
 
     @contextmanager
     def holding(self, *statements):
@@ -139,7 +147,8 @@ class Place:
         finally:
             with suppress(psycopg.Error):
                 self.sql(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 5000)")
-            thread.join()
+            thread.join(WORKS_WITHIN_S)
+            assert not thread.is_alive()
             connection.close()
 
     @property
@@ -243,7 +252,14 @@ def killed(process, *, everything):
     """Ends an action at once, alone or with all that it has started."""
     if process.poll() is None:
         ended(process.pid) if everything else process.kill()
-    return process.communicate()
+    return process.communicate(timeout=40)
+
+
+def killed_at(process, moment_s, *, everything):
+    """The same, so long after it has shown its plan."""
+    await_plan(process)
+    time.sleep(moment_s)
+    killed(process, everything=everything)
 
 
 def interrupted(process):
@@ -281,10 +297,9 @@ def definition(place, name):
 
 
 def left_by_a_killed_build(place, name):
-    """What somebody's own REINDEX leaves when its session ends half-way."""
+    """What somebody's own REINDEX leaves when its session ends while it waits to drop the old index."""
     with place.holding(READ), place.building(f"REINDEX INDEX CONCURRENTLY {name}"):
-        assert place.eventually(lambda: place.invalid)
-        time.sleep(0.2)
+        place.await_swap()
     return place.invalid
 
 

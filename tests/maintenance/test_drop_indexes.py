@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.inventory import load
 from opsproof.maintenance.client import Client
@@ -90,6 +91,10 @@ def run(place, script):
     subprocess.run(words, input=script, text=True, env=environment, check=True, capture_output=True)
 
 
+def await_statement(place, statement):
+    wait_until(lambda: statement in place.run("drop_indexes").stdout, f"it prints {statement}")
+
+
 def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_serves(place, table):
     place.sql(
         "CREATE TABLE t.parts (row text REFERENCES t.rows, note text);"
@@ -99,7 +104,7 @@ def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_se
     place.database = "limits.index_idle = { should = '< 1ms' }\n"
     assert "t.parts_row" not in place.run("drop_indexes").stdout
     remember(place)
-    assert place.eventually(lambda: "DROP INDEX CONCURRENTLY t.parts_row;" in place.run("drop_indexes").stdout)
+    await_statement(place, "DROP INDEX CONCURRENTLY t.parts_row;")
     assert "-- serves the foreign key parts_row_fkey" in place.run("drop_indexes", "--index", "t.parts_row").stdout
 
 
@@ -114,7 +119,7 @@ def test_of_two_that_answer_the_same_one_stays(place, table):
         ("rows_older", "rows_younger"),
         key=lambda name: -place.value(f"SELECT pg_stat_get_numscans('t.{name}'::regclass)"),
     )
-    assert place.eventually(lambda: f"DROP INDEX CONCURRENTLY t.{idle};" in place.run("drop_indexes").stdout)
+    await_statement(place, f"DROP INDEX CONCURRENTLY t.{idle};")
     whole = place.run("drop_indexes").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" not in whole
     assert f"-- stays if t.{used} goes: one of both is needed" in whole

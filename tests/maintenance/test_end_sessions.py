@@ -5,11 +5,13 @@ import threading
 import psycopg
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.inventory import load
 from opsproof.maintenance import sessions
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import Session
+from tests.maintenance.conftest import WORKS_WITHIN_S
 
 SLOT = "SELECT pg_create_physical_replication_slot('live', true, true)"
 LONG = "SELECT pg_sleep(60), 'a secret', 42 -- it's hidden"
@@ -34,8 +36,13 @@ class Other:
 
     def close(self, place):
         place.sql(f"SELECT pg_terminate_backend({self.pid}, 5000)")
-        self.thread.join()
+        self.join()
         self.connection.close()
+
+    def join(self):
+        """Waits until its statements have ended."""
+        self.thread.join(WORKS_WITHIN_S)
+        assert not self.thread.is_alive()
 
 
 @pytest.fixture
@@ -45,9 +52,9 @@ def other(place):
     def make(*statements, **how):
         made.append(Other(place, *statements, **how))
         if statements[-1:] == (LONG,):
-            assert place.eventually(lambda: is_asleep(place, made[-1]))
+            wait_until(lambda: is_asleep(place, made[-1]), "the query sleeps")
         else:
-            made[-1].thread.join()
+            made[-1].join()
         return made[-1]
 
     yield make
@@ -67,7 +74,8 @@ def state(place, session):
 def test_a_query_is_cancelled_and_its_session_stays(place, other):
     session = other(LONG)
     said = place.do("end_sessions", "--running", "0s")
-    assert isinstance(session.error or session.thread.join() or session.error, psycopg.errors.QueryCanceled)
+    session.join()
+    assert isinstance(session.error, psycopg.errors.QueryCanceled)
     assert state(place, session) == "idle"
     assert f"end process {session.pid} of metachat, active for" in said
     assert "SELECT pg_sleep(?), ?, ?" in said
@@ -81,9 +89,9 @@ def test_a_query_that_cannot_be_cancelled_is_ended_after_its_grace(place, other)
     )
     session = Other(place, "SELECT t.stubborn()")
     try:
-        assert place.eventually(lambda: state(place, session) == "active")
+        wait_until(lambda: state(place, session) == "active", "the query runs")
         place.do("end_sessions", "--running", "0s", "--grace", "500ms")
-        assert place.eventually(lambda: state(place, session) == "gone")
+        wait_until(lambda: state(place, session) == "gone", "the session ends")
     finally:
         session.close(place)
 
@@ -123,7 +131,7 @@ def test_maintenance_is_left_alone(place, table):
         place.holding("UPDATE t.rows SET at = at WHERE id = 'chk000001'") as holder,
         place.building("CREATE INDEX CONCURRENTLY slow ON t.rows (at)"),
     ):
-        assert place.eventually(lambda: place.invalid)
+        place.await_build()
         said = place.do("end_sessions", "--running", "0s")
         assert "it maintains the database" in said
         assert place.invalid == ["slow"]
@@ -150,7 +158,7 @@ def test_what_leaves_something_half_done_is_left_alone(place, table, statement, 
     with place.connect() as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM t.rows, t.parts LIMIT 1")
         with place.building(statement):
-            assert place.eventually(lambda: place.sql(left))
+            wait_until(lambda: place.sql(left), "it is half done")
             said = place.do("end_sessions", "--running", "0s")
             assert statement[:10] in said
             assert place.sql(left)

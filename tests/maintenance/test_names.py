@@ -2,6 +2,8 @@
 
 import pytest
 
+from lab.waiting import wait_until
+
 HELD = 'SELECT count(*) FROM "a.b".q'
 
 
@@ -16,7 +18,7 @@ def dotted(place):
 
 def test_what_a_killed_build_left_in_a_schema_with_a_dot_is_dropped(dotted):
     with dotted.holding(HELD), dotted.building('REINDEX INDEX CONCURRENTLY "a.b".q_id'):
-        assert dotted.eventually(lambda: dotted.invalid)
+        dotted.await_build()
     assert "drop a.b.q_id_cc" in dotted.do("reindex")
     assert dotted.invalid == []
 
@@ -29,7 +31,8 @@ def test_an_index_and_a_table_of_such_a_schema_can_be_named(dotted):
 
 def test_a_table_of_such_a_schema_is_flagged_by_its_name(dotted):
     dotted.sql('ALTER TABLE "a.b".q SET (autovacuum_enabled = off); UPDATE "a.b".q SET id = id')
-    assert dotted.eventually(lambda: dotted.value("SELECT pg_stat_get_dead_tuples('\"a.b\".q'::regclass)") >= 30000)
+    dead = "SELECT pg_stat_get_dead_tuples('\"a.b\".q'::regclass)"
+    wait_until(lambda: dotted.value(dead) >= 30000, "dead rows are counted")
     assert "vacuum a.b.q: " in dotted.do("vacuum")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lab import credentials, ports, postgres
 from lab.layout import Layout
+from lab.waiting import wait_until
 from tests.maintenance.conftest import ROOT, Place, month, partition_of
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
@@ -62,7 +63,7 @@ def place(site, tmp_path_factory):
 
 def test_tables_are_vacuumed_and_analyzed(place):
     place.sql("UPDATE t.rows SET at = at + 1")
-    assert place.eventually(lambda: "vacuum t.rows" in place.run("vacuum").stdout)
+    wait_until(lambda: "vacuum t.rows" in place.run("vacuum").stdout, "dead rows are counted")
     place.do("vacuum")
     assert place.value("SELECT pg_stat_get_dead_tuples('t.rows'::regclass)") == 0
     place.do("analyze", "--table", "t.rows", "--table", "t.months")
@@ -73,7 +74,7 @@ def test_what_a_build_left_is_dropped_and_the_index_built(place):
         place.holding("UPDATE t.rows SET at = at WHERE id = 1"),
         place.building("REINDEX INDEX CONCURRENTLY t.rows_pkey"),
     ):
-        assert place.eventually(lambda: place.invalid)
+        place.await_build()
     said = place.do("reindex", "--index", "t.rows_pkey")
     assert "drop t.rows_pkey_ccnew" in said
     assert "rebuild t.rows_pkey" in said

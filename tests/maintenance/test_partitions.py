@@ -7,12 +7,15 @@ from datetime import date
 import psycopg
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
 from opsproof.maintenance import partitions
 from opsproof.maintenance.client import text
 from opsproof.maintenance.partitions import Months
-from tests.maintenance.conftest import killed, month, partition_of
+from tests.extent import moments
+from tests.killing import as_text, course_s
+from tests.maintenance.conftest import WORKS_WITHIN_S, killed_at, month, partition_of
 
 TODAY = date(2026, 11, 25)
 
@@ -346,23 +349,26 @@ def test_nobody_waits_behind_us_for_as_long_as_we_wait(place, months):
     with place.holding("UPDATE t.people SET id = id") as pid, place.connect(options="-c lock_timeout=5s") as other:
         process = place.begin("add_partitions", "--table", months, "--ahead", "1")
         said, reader = heard(process)
-        assert place.eventually(lambda: write(other) or is_told(said, pid), 60)
+        wait_until(lambda: write(other) or is_told(said, pid), "it tells whom it waits for", 60, process=process)
         for _ in range(40):
             write(other)
             assert process.poll() is None
             threading.Event().wait(0.05)
     assert process.wait(60) == 0
-    reader.join()
+    reader.join(WORKS_WITHIN_S)
     assert len(made(place)) == 2
 
 
-def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months):
-    for number in range(4):
-        process = place.begin("add_partitions", "--table", months, "--ahead", str(3 * number + 3))
-        threading.Event().wait(0.5 + 0.15 * number)
-        killed(process, everything=number % 2 == 0)
-        place.again("add_partitions", "--table", months, "--ahead", str(3 * number + 3))
-        assert len(made(place)) == 3 * number + 4
+@pytest.mark.kills
+def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months, note):
+    lasts_s = course_s(place.begin("add_partitions", "--table", months, "--ahead", "3"))
+    at = moments("add_partitions")
+    note(f"add_partitions killed at {as_text(at)} of {lasts_s:.2f} s")
+    for number, moment in enumerate(at, 2):
+        process = place.begin("add_partitions", "--table", months, "--ahead", str(3 * number))
+        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
+        place.again("add_partitions", "--table", months, "--ahead", str(3 * number))
+        assert len(made(place)) == 3 * number + 1
     assert (
         place.value(
             "SELECT count(*) FROM pg_class WHERE relname LIKE 'rows_2%' AND NOT relispartition AND relkind = 'r'"

@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import time
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.errors import StepFailed
 from opsproof.inventory import load
@@ -14,10 +14,11 @@ from opsproof.maintenance.client import Client
 from opsproof.maintenance.machine import Machine
 from opsproof.maintenance.rebuild import Builder
 from opsproof.maintenance.session import Session
-from tests.maintenance.conftest import READ, definition, interrupted, killed, left_by_a_killed_build, oid
+from tests.extent import moments
+from tests.killing import as_text, course_s
+from tests.maintenance.conftest import READ, definition, interrupted, killed_at, left_by_a_killed_build, oid
 
 VECTORS = "t.rows_vectors"
-MOMENTS = 3
 WRITE = "UPDATE t.rows SET at = at WHERE id = 'chk000001'"
 
 
@@ -45,23 +46,22 @@ def test_an_index_is_rebuilt_beside_itself(place, vectors):
 
 def test_an_index_that_a_cancelled_build_left_invalid_becomes_valid(place, table):
     with place.holding(WRITE), place.building("CREATE INDEX CONCURRENTLY half ON t.rows (at)"):
-        assert place.eventually(lambda: place.invalid == ["half"])
+        wait_until(lambda: place.invalid == ["half"], "the index is being built")
     assert not is_valid(place, "t.half")
     place.do("reindex", "--index", "t.half")
     assert is_valid(place, "t.half")
 
 
 def test_what_a_killed_build_left_is_dropped(place, vectors):
-    (left,) = left_by_a_killed_build(place, vectors)
-    assert left in ("rows_vectors_ccnew", "rows_vectors_ccold")
-    assert f"drop t.{left}, left by an interrupted build" in place.do("reindex")
+    assert left_by_a_killed_build(place, vectors) == ["rows_vectors_ccold"]
+    assert "drop t.rows_vectors_ccold, left by an interrupted build" in place.do("reindex")
     assert place.invalid == []
     assert is_valid(place, vectors)
 
 
 def test_what_somebody_builds_at_this_moment_is_left_alone(place, vectors):
     with place.holding(WRITE), place.building(f"REINDEX INDEX CONCURRENTLY {vectors}"):
-        assert place.eventually(lambda: place.invalid)
+        place.await_build()
         assert "nothing to do" in place.do("reindex")
         refused = place.run("reindex", "--apply", "--index", vectors)
         assert refused.returncode == 3
@@ -160,8 +160,8 @@ def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, ve
 def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_named(place, vectors):
     before = oid(place, vectors)
     with place.holding(WRITE) as pid:
-        process = place.begin("reindex", "--index", vectors, "--wait", "2s")
-        assert place.eventually(lambda: place.invalid)
+        process = place.begin("reindex", "--index", vectors, "--wait", "1s")
+        place.await_build(process)
         with place.connect(options="-c lock_timeout=1s") as other:
             other.execute("UPDATE t.rows SET at = at WHERE id = 'chk000002'")
             other.execute("SELECT count(*) FROM t.rows")
@@ -177,11 +177,10 @@ def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_
 def test_a_build_that_is_interrupted_leaves_nothing_invalid(place, vectors):
     with place.holding(READ):
         process = place.begin("reindex", "--index", vectors)
-        assert place.eventually(lambda: place.invalid)
-        time.sleep(0.3)
+        place.await_swap(process)
         interrupted(process)
         assert process.returncode == 4
-    assert place.eventually(lambda: not place.at_work)
+    wait_until(lambda: not place.at_work, "the session of the rebuild ends")
     assert place.invalid == [] or "drop" in place.again("reindex")
     assert is_valid(place, vectors)
 
@@ -189,7 +188,7 @@ def test_a_build_that_is_interrupted_leaves_nothing_invalid(place, vectors):
 def test_a_second_copy_is_refused(place, vectors):
     with place.holding(READ):
         process = place.begin("reindex", "--index", vectors)
-        assert place.eventually(lambda: place.invalid)
+        place.await_build(process)
         second = place.run("reindex", "--apply", "--index", vectors)
         assert second.returncode == 3
         assert "held by reindex" in second.stderr
@@ -197,17 +196,17 @@ def test_a_second_copy_is_refused(place, vectors):
     assert process.returncode == 0
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("option", [(), ("--retune",)], ids=["rebuild", "retune"])
-def test_a_kill_at_any_moment_is_swept_by_the_next_run(place, vectors, option):
+def test_a_kill_at_any_moment_is_swept_by_the_next_run(place, vectors, option, note):
     before = definition(place, vectors)
-    began = time.monotonic()
-    place.do("reindex", "--index", vectors, *option)
-    lasts = time.monotonic() - began
-    for number in range(MOMENTS):
+    lasts_s = course_s(place.begin("reindex", "--index", vectors, *option))
+    at = moments(f"reindex {' '.join(option)}")
+    note(f"reindex {' '.join(option)} killed at {as_text(at)} of {lasts_s:.2f} s")
+    for number, moment in enumerate(at):
         place.sql(f"DROP INDEX {vectors}; {before}")
         process = place.begin("reindex", "--index", vectors, *option)
-        time.sleep((number + 2) * lasts / (MOMENTS + 2))
-        killed(process, everything=number % 2 == 0)
+        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         assert definition(place, vectors) in (before, before.replace("200", "6"))
         assert is_valid(place, vectors)
         place.again("reindex", "--index", vectors, *option)
@@ -229,9 +228,12 @@ def test_a_replacement_that_was_built_is_not_built_again(place, vectors):
 def test_passwords_are_in_no_argument(place, vectors):
     process = place.begin("reindex", "--index", vectors)
     seen = []
-    while process.poll() is None:
+
+    def has_ended():
         seen.append(subprocess.check_output(["ps", "axww", "-o", "args"], text=True))
-        time.sleep(0.05)
+        return process.poll() is not None
+
+    wait_until(has_ended, "the rebuild ends", 60)
     process.communicate()
     assert any("opsproof_maintenance" in each for each in seen)
     assert not any(secret in each for each in seen for secret in place.secrets.all)

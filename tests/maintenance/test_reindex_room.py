@@ -108,7 +108,7 @@ def test_where_somebody_builds_nothing_else_waits(place, vectors, monkeypatch, m
     monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: {"t.rows_at": "", "t.more_pkey": ""})
     write = "UPDATE t.rows SET at = at WHERE id = 'chk000001'"
     with place.holding(write), place.building(f"REINDEX INDEX CONCURRENTLY {vectors}"):
-        assert place.eventually(lambda: place.invalid)
+        place.await_build()
         done = place.run("reindex", *more)
     assert "left out: t.rows_at has to wait: somebody builds an index of t.rows" in done.stdout
     assert done.returncode == (5 if more else 0)

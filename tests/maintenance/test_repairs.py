@@ -3,12 +3,12 @@
 import shlex
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from lab.waiting import wait_until
 from tests.maintenance.conftest import ROOT
 
 BROKEN = {
@@ -40,7 +40,7 @@ budget = "4s"
 @pytest.fixture
 def broken(place, table):
     """All of it at once."""
-    place.database = 'timeout = "5s"\nlarge_index = "1MB"\nlimits.transaction_idle = { must = "< 1s" }\n'
+    place.database = 'timeout = "5s"\nlarge_index = "1MB"\nlimits.transaction_idle = { must = "< 200ms" }\n'
     place.more = INVENTORY
     place.sql(
         "GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall;"
@@ -53,13 +53,14 @@ def broken(place, table):
     for statement in ("CREATE INDEX CONCURRENTLY half ON t.rows (at)", "REINDEX INDEX CONCURRENTLY t.rows_pkey"):
         before = len(place.invalid)
         with place.holding("UPDATE t.rows SET at = at WHERE id = 'chk000001'"), place.building(statement):
-            assert place.eventually(lambda count=before: len(place.invalid) > count)
+            wait_until(lambda count=before: len(place.invalid) > count, "the index is being built")
     for _ in range(3):
         place.sql("UPDATE t.rows SET at = at + 1")
     next_month = place.value("SELECT to_char((now() AT TIME ZONE 'UTC') + interval '1 month', 'YYYY_MM')")
     place.sql(f"DROP TABLE messages_{next_month}")
-    with place.holding("SELECT 1"):
-        time.sleep(1)
+    with place.holding("SELECT 1") as pid:
+        idle = f"SELECT clock_timestamp() - state_change > '200ms' FROM pg_stat_activity WHERE pid = {pid}"
+        wait_until(lambda: place.value(idle), "the transaction idles for too long")
         yield place
 
 

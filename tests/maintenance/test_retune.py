@@ -1,10 +1,10 @@
 """More lists stay where they find enough by the application's probes; else the index that did has its name again."""
 
-import time
-
 import pytest
 
-from tests.maintenance.conftest import declared, definition, killed, oid
+from tests.extent import moments
+from tests.killing import as_text, course_s
+from tests.maintenance.conftest import declared, definition, killed_at, oid
 
 BEARABLE, UNBEARABLE = ">= 1%", ">= 99.9%"
 LISTS = "CREATE INDEX {} ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = {})"
@@ -92,20 +92,20 @@ def test_what_had_the_name_before_a_kill_has_it_again_where_the_new_one_finds_to
     assert place.invalid == []
 
 
-@pytest.mark.parametrize("limit", [BEARABLE, UNBEARABLE], ids=["bearable", "unbearable"])
-def test_a_kill_at_any_moment_ends_with_one_of_the_two(place, few, limit):
+@pytest.mark.kills
+@pytest.mark.parametrize(("limit", "status"), [(BEARABLE, 0), (UNBEARABLE, 5)], ids=["bearable", "unbearable"])
+def test_a_kill_at_any_moment_ends_with_one_of_the_two(place, few, limit, status, note):
     declared(place, vector_recall=limit)
     before = definition(place, few)
-    began = time.monotonic()
-    place.run("reindex", "--apply", "--index", few, "--retune")
-    lasts = time.monotonic() - began
-    for number in range(4):
+    lasts_s = course_s(place.begin("reindex", "--index", few, "--retune"), statuses=[status])
+    at = moments(f"more lists, recall {limit}")
+    note(f"more lists, recall {limit}: killed at {as_text(at)} of {lasts_s:.2f} s")
+    for number, moment in enumerate(at):
         place.sql(f"DROP INDEX {few}; {before}")
         process = place.begin("reindex", "--index", few, "--retune")
-        time.sleep((number + 3) * lasts / 6)
-        killed(process, everything=number % 2 == 0)
+        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         assert definition(place, few) in (before, before.replace("'1'", "'6'"))
-        place.eventually(lambda: place.run("reindex", "--apply", "--index", few, "--retune").returncode != 3, 30)
+        assert place.once_free("reindex", "--index", few, "--retune").returncode == status
         assert place.invalid == []
         assert definition(place, few) == (before.replace("'1'", "'6'") if limit == BEARABLE else before)
 

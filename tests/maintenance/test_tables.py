@@ -1,11 +1,13 @@
 """Dead rows go and statistics come, of what the checks flag and of what is named; nobody waits for it."""
 
-import time
 from contextlib import closing
 
 import pytest
 
-from tests.maintenance.conftest import killed
+from lab.waiting import wait_until
+from tests.extent import moments
+from tests.killing import as_text, course_s
+from tests.maintenance.conftest import killed_at
 
 FEW = "UPDATE t.rows SET at = at + 1 WHERE id < 'chk000100'"
 ALL = "UPDATE t.rows SET at = at + 1"
@@ -16,7 +18,7 @@ def worn(place, table):
     """A table whose rows were updated time and again, while autovacuum left it alone."""
     for _ in range(3):
         place.sql(ALL)
-    assert place.eventually(lambda: dead(place) >= 18000)
+    wait_until(lambda: dead(place) >= 18000, "dead rows are counted")
     return table
 
 
@@ -123,7 +125,7 @@ def test_who_maintains_the_table_is_waited_for_and_named(place, table, action):
         assert refused.returncode == 4
         assert f"process {pid} (metachat, idle in transaction" in refused.stderr
         process = place.begin(action, "--table", table)
-        assert place.eventually(lambda: place.at_work)
+        wait_until(lambda: place.at_work, "it is at work", process=process)
         with place.connect(options="-c lock_timeout=500ms") as other:
             other.execute(FEW)
     _, said = process.communicate(timeout=30)
@@ -136,13 +138,14 @@ def test_a_locked_table_keeps_no_other_waiting(place, table, action):
     with place.holding("LOCK TABLE t.empty IN SHARE UPDATE EXCLUSIVE MODE"):
         done = place.run(action, "--apply", "--table", "t.empty", "--table", table, "--wait", "1s")
     assert done.returncode == 4
-    assert place.eventually(lambda: last(place, action, table) > 0)
+    wait_until(lambda: last(place, action, table) > 0, f"{action} of the other table is counted")
 
 
 def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
-    place.database = "limits.vacuum_held = { must = '< 500ms' }\n"
+    place.database = "limits.vacuum_held = { must = '< 200ms' }\n"
     with place.holding("SELECT pg_current_xact_id()") as pid:
-        time.sleep(0.6)
+        age = f"SELECT clock_timestamp() - xact_start > '200ms' FROM pg_stat_activity WHERE pid = {pid}"
+        wait_until(lambda: place.value(age), "the transaction is old enough")
         done = place.run("vacuum", "--apply", "--table", worn)
     assert done.returncode == 3
     assert f"dead rows cannot be removed: session pid {pid} metachat" in done.stderr
@@ -162,8 +165,8 @@ def test_it_is_refused_while_a_slot_needs_the_dead_rows(place, worn):
             numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
             standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
             standby.pgconn.flush()
-            assert place.eventually(lambda: place.value("SELECT xmin IS NOT NULL FROM pg_replication_slots"))
-        assert place.eventually(lambda: not place.value("SELECT active FROM pg_replication_slots"))
+            wait_until(lambda: place.value("SELECT xmin IS NOT NULL FROM pg_replication_slots"), "the slot needs rows")
+        wait_until(lambda: not place.value("SELECT active FROM pg_replication_slots"), "the standby is gone")
         place.sql(";".join(["BEGIN; SELECT pg_current_xact_id(); COMMIT"] * 9))
         done = place.run("vacuum", "--apply", "--table", worn)
         assert done.returncode == 3
@@ -200,13 +203,16 @@ def test_a_vacuum_that_could_remove_nothing_is_not_called_done(place, worn):
     assert "still to be vacuumed: t.rows" in done.stderr
 
 
-def test_a_kill_at_any_moment_loses_nothing(place, worn):
+@pytest.mark.kills
+def test_a_kill_at_any_moment_loses_nothing(place, worn, note):
     rows = place.value("SELECT count(*) FROM t.rows")
-    for number in range(3):
+    lasts_s = course_s(place.begin("vacuum", "--table", worn))
+    at = moments("vacuum")
+    note(f"vacuum killed at {as_text(at)} of {lasts_s:.2f} s")
+    for number, moment in enumerate(at):
         place.sql(ALL)
         process = place.begin("vacuum", "--table", worn)
-        time.sleep(0.4 + 0.15 * number)
-        killed(process, everything=number % 2 == 0)
+        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         place.again("vacuum", "--table", worn)
         assert dead(place) == 0
         assert place.value("SELECT count(*) FROM t.rows") == rows
@@ -277,8 +283,7 @@ def test_partitions_on_other_servers_are_no_tables_of_ours(place, table):
 )
 def test_tables_that_the_planner_does_not_know_are_analyzed(place, table, statement, flagged):
     place.sql(statement)
-    said = ""
-    assert place.eventually(lambda: f"analyze {flagged} " in place.run("analyze").stdout)
+    wait_until(lambda: f"analyze {flagged} " in place.run("analyze").stdout, "the changes are counted")
     said = place.do("analyze")
     assert f"analyze {flagged} " in said
     assert last(place, "analyze", flagged) > 0

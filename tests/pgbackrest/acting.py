@@ -1,15 +1,22 @@
-"""What the tests of drills and restores of clusters share: kills, and what is left."""
+"""Shared by the tests of cluster backups, drills and restores: kills and leftovers."""
 
 import os
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
+from lab import processes
+from lab.layout import REPOSITORY
+from lab.waiting import wait_until
+
+TRIES = 10
+STARTER = (REPOSITORY / "src" / "opsproof" / "gather.pl").read_text().partition("\n")[0]
+"""A part of the command line that starts an action's commands on the host."""
+
 
 def beside(site):
-    """The directories beside the one that serves, by what their names add to it, without the time."""
+    """The kinds of directories beside the data directory."""
     return sorted(path.name.split("_")[1] for path in site.home.glob("data_*Z"))
 
 
@@ -20,30 +27,45 @@ def bodies(site, count=3):
 
 
 def again(site, *words):
-    """An action, once the host is free: a command that goes on after its action keeps others out."""
-    deadline = time.monotonic() + 90
-    while (done := site.action(*words)).returncode == 3 and ("held by" in done.stderr or "runs already" in done.stderr):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return done
+    """The next action; waits for commands that outlive their action."""
+    return wait_until(lambda: _unless_held(site.action(*words)), "the host is free", 90, every_s=0.1)
+
+
+def _unless_held(done):
+    held = done.returncode == 3 and ("held by" in done.stderr or "runs already" in done.stderr)
+    return None if held else done
 
 
 def begun(site, *words):
-    """An action that runs."""
+    """A running action."""
     pipe = subprocess.PIPE
     return subprocess.Popen(site.action_words(*words), stdout=pipe, stderr=pipe, text=True)
 
 
-def wait_for(holds, process):
-    """Until something holds, or the process has ended."""
-    deadline = time.monotonic() + 60
-    while not holds() and (process is None or process.poll() is None):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+def met(process, holds, what):
+    """Whether a condition held while the action ran; False if the action completed first."""
+    found = False
+
+    def holds_or_ended():
+        nonlocal found
+        found = bool(holds())
+        return found or process.poll() == 0
+
+    wait_until(holds_or_ended, what, 60, process=process, every_s=0.005)
+    return found
+
+
+def in_time(attempt, afresh=lambda: None):
+    """Repeats an attempt until in time; `afresh` resets the site before the next attempt."""
+    for _ in range(TRIES):
+        if attempt():
+            return
+        afresh()
+    raise AssertionError(f"all {TRIES} attempts came too late")
 
 
 def programs(site, *words):
-    """The processes of this site's actions on the host whose command lines hold all of these words."""
+    """The site's processes on the host whose command lines contain all words."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -51,6 +73,12 @@ def programs(site, *words):
             if str(site.home) in line and all(word in line for word in words) and int(entry.parent.name) != os.getpid():
                 found.append(int(entry.parent.name))
     return found
+
+
+def is_busy(site):
+    """Whether a command of an action still runs, or is about to: the starter outlives a killed action."""
+    starting = any(STARTER in processes.command(pid) for pid in processes.pids())
+    return starting or programs(site, "perl") or "@opsproof-" in Path("/proc/net/unix").read_text()
 
 
 def kill(pids):
@@ -65,3 +93,50 @@ def is_served(site):
     with suppress(Exception):
         return site.sql("SELECT pg_is_in_recovery()") == "f"
     return False
+
+
+def forget(site):
+    """Deletes the inventory and the journal of a test."""
+    for path in (site.home / "inventory.toml", site.reports / "journal.jsonl"):
+        path.unlink(missing_ok=True)
+
+
+def between(site):
+    """A moment between two rows, both of them archived."""
+    moment = site.write("wanted")
+    site.write("unwanted")
+    site.archive()
+    return moment
+
+
+def marks(site):
+    """The marks that restores have written into their directories."""
+    return {path.read_text().split()[0] for path in site.home.glob("data*/opsproof.mark")}
+
+
+def killed(site, moment, holds, whom="action"):
+    """Kills a restore once a condition holds; False if the restore completed first.
+
+    On the host all programs are killed, the swap too.
+    """
+    with begun(site, "restore", "--to", moment, "--apply") as process:
+        if not met(process, holds, "the moment of the kill comes"):
+            return False
+        os.kill(process.pid, signal.SIGSTOP)
+        if whom == "host":
+            kill([pid for pid in programs(site, "perl") if pid != process.pid])
+        process.kill()
+        process.wait(60)
+    return True
+
+
+def comes_to_an_end(site, moment):
+    """Asserts that the next run completes, and that nothing is half swapped."""
+    done = again(site, "restore", "--to", moment, "--apply")
+    # Where the swap came to its end without its action, nothing was committed since that could be gone back from.
+    assert done.returncode == 0 or "nothing that is in the archive was committed later" in done.stderr, done.stderr
+    assert is_served(site)
+    assert bodies(site, 1) == ["wanted"]
+    assert set(beside(site)) == {"before"}
+    assert marks(site) == set()
+    return done

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.pgbackrest import Site, missing
+from tests.pgbackrest.acting import forget
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,5 @@ def made_site() -> Iterator[Site]:
 def site(made_site: Site) -> Iterator[Site]:
     """It, for one test."""
     yield made_site
-    for path in (made_site.home / "inventory.toml", made_site.reports / "journal.jsonl"):
-        path.unlink(missing_ok=True)
+    forget(made_site)
     made_site.reset()

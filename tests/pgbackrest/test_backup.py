@@ -9,12 +9,17 @@ import pytest
 
 from lab.pgbackrest import history
 from lab.pgbackrest.faults import backing_up, working
-from tests.pgbackrest.acting import again, begun, wait_for
+from lab.waiting import wait_until
+from tests import extent
+from tests.notes import show_rows
+from tests.pgbackrest.acting import again, begun, in_time, met
 from tests.pgbackrest.acting import kill as kill_all
 
 pytestmark = pytest.mark.pgbackrest
 
 DAY_S = 86400
+SOONER = 0.9
+ROWS: list[str] = []
 
 
 def labels(site):
@@ -107,7 +112,7 @@ def test_archiving_that_does_not_work_is_refused_before_anything_is_backed_up(si
     site.sql("SELECT pg_reload_conf()", "postgres")
     path = site.home / "pgbackrest.conf"
     kept = path.read_text()
-    path.write_text(kept.replace("archive-timeout=20\n", "archive-timeout=3\n"))
+    path.write_text(kept.replace("archive-timeout=20\n", "archive-timeout=0.5\n"))
     try:
         done = site.action("backup", "--apply")
     finally:
@@ -225,25 +230,60 @@ def test_verification_of_what_is_good_says_so_and_judges_the_age(site):
     assert site.action("verify_backup", "--set=x", "--apply").returncode == 2
 
 
-def kill_action(process, site):
-    process.kill()
+@pytest.fixture(scope="module")
+def matrix(request):
+    """Prints the kills."""
+    yield from show_rows(request, ROWS)
 
 
-def kill_pgbackrest(process, site):
-    kill_all(working(site))
+def started(site):
+    """A backup after pgBackRest has started."""
+    process = begun(site, "backup", "--apply")
+    wait_until(lambda: working(site), "pgBackRest works", 60, process=process, every_s=0.01)
+    return process
 
 
-@pytest.mark.parametrize(
-    ("kill", "moment_s"),
-    [(kill_action, 0.1), (kill_action, 1.2), (kill_pgbackrest, 0.0), (kill_pgbackrest, 1.0)],
-)
-def test_killed_at_any_moment_it_leaves_what_the_next_one_clears(site, kill, moment_s):
-    before = labels(site)
-    with begun(site, "backup", "--apply") as process:
-        wait_for(lambda: bool(working(site)), process)
+@pytest.fixture(scope="module")
+def course(made_site):
+    """The seconds from pgBackRest's start to the end of a backup."""
+    with started(made_site) as process:
+        began = time.monotonic()
+        _, said = process.communicate(timeout=60)
+        lasts_s = time.monotonic() - began
+    assert process.returncode == 0, said
+    made_site.reset()
+    return dict.fromkeys(["action", "pgbackrest"], lasts_s)
+
+
+def struck(site, whom, share, course):
+    """Kills a backup at a share of the course; False, and sooner next time, if too late."""
+
+    def strike():
+        running = [process.pid] if process.poll() is None else []
+        kill_all(pids := running if whom == "action" else working(site))
+        return pids
+
+    moment_s = share * course[whom]
+    with started(site) as process:
         time.sleep(moment_s)
-        kill(process, site)
+        hit = met(process, strike, "pgBackRest works")
         process.wait(60)
+    ROWS.append(f"{whom if hit else '-':12} {100 * share:3.0f} % {moment_s:5.2f} s")
+    course[whom] *= 1 if hit else SOONER
+    return hit
+
+
+def moments(whom):
+    """When to kill, as shares of the course."""
+    return extent.moments(f"stanza backup: {whom}")
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("number", range(extent.KILLS))
+@pytest.mark.parametrize("whom", ["action", "pgbackrest"])
+def test_killed_at_any_moment_it_leaves_what_the_next_one_clears(site, matrix, course, whom, number):
+    before = labels(site)
+    in_time(lambda: struck(site, whom, moments(whom)[number], course))
     done = again(site, "backup", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert set(before) < set(labels(site))

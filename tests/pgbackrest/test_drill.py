@@ -7,7 +7,7 @@ import pytest
 
 from lab import processes
 from opsproof.action import drills
-from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
+from tests.pgbackrest.acting import again, begun, beside, bodies, in_time, is_served, kill, met, programs
 
 pytestmark = pytest.mark.pgbackrest
 
@@ -125,19 +125,29 @@ def test_what_cannot_be_restored_is_said(site, words, status, said):
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("moment", ["restoring", "recovering", "reading", "removing"])
-def test_killed_at_any_moment_the_next_one_clears_what_is_left(site, moment):
-    until = {
-        "restoring": lambda: bool(list(site.home.glob("data_drill_*Z/base"))),
-        "recovering": lambda: bool(list(site.home.glob("data_drill_*Z.server/log"))),
-        "reading": lambda: bool(programs(site, "pg_amcheck")),
-        "removing": lambda: bool(programs(site, "rm -rf")),
-    }[moment]
+MOMENTS = {
+    "restoring": lambda site: list(site.home.glob("data_drill_*Z/base")),
+    "recovering": lambda site: list(site.home.glob("data_drill_*Z.server/log")),
+    "reading": lambda site: programs(site, "pg_amcheck"),
+    "removing": lambda site: programs(site, "rm -rf"),
+}
+
+
+def killed(site, moment):
+    """Whether a drill was killed at this moment."""
     with begun(site, "restore_drill", "--apply") as process:
-        wait_for(until, process)
+        if not met(process, lambda: MOMENTS[moment](site), moment):
+            return False
         kill(programs(site, "cluster.pl") if moment == "removing" else [])
         process.kill()
         process.wait(60)
+    return True
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_the_next_one_clears_what_is_left(site, moment):
+    in_time(lambda: killed(site, moment))
     done = again(site, "restore_drill", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert beside(site) == []
@@ -145,30 +155,26 @@ def test_killed_at_any_moment_the_next_one_clears_what_is_left(site, moment):
     assert programs(site, "data_drill_") == []
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("words", [["pgbackrest", "restore"], ["postgres", "-D"]])
 def test_a_server_and_a_restore_that_are_killed_on_the_host_are_found_and_cleared(site, words):
-    for _ in range(10):
-        hit, status, said = struck(site, *words)
-        assert beside(site) == []
-        if hit:
-            break
-    assert (hit, status) == (True, 5), said
+    in_time(lambda: struck(site, *words))
     assert bodies(site, 1) == ["shortly before diff"]
 
 
 def struck(site, program, word):
-    """Of a drill whose program was killed: whether that met any, the status that it ended with, and what it said."""
-    hit = []
+    """Whether a program of a drill was met and killed; the drill finds that, and leaves nothing either way."""
 
     def strike():
-        hit.extend(of_the_drill(site, program, word))
-        kill(hit)
-        return bool(hit)
+        kill(hit := of_the_drill(site, program, word))
+        return hit
 
     with begun(site, "restore_drill", "--apply") as process:
-        wait_for(strike, process)
+        hit = met(process, strike, program)
         said = process.communicate(timeout=60)[1]
-    return bool(hit), process.returncode, said
+    assert beside(site) == []
+    assert process.returncode == (5 if hit else 0), said
+    return hit
 
 
 def of_the_drill(site, program, word):

@@ -1,9 +1,13 @@
 """The weekly round on a cluster that is archived: good when all is well, and exactly as each fault says."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from lab.pgbackrest.faults import FAULTS
-from tests.proving import Proof, Rounds, agree, bad, expected, identity, surprising
+from tests.proving import Ground, Proof, Rounds, agree, bad, identity
+from tests.proving.results import keep
+from tests.proving.selection import planned
 
 pytestmark = pytest.mark.pgbackrest
 
@@ -16,21 +20,16 @@ def proof(made_site, request):
         done = made_site.action(action, "--apply")
         assert done.returncode == 0, done.stderr
     made_site.reset()
-    proof = Proof(Rounds(made_site.home / "inventory.toml", made_site.reports, marker=MARKER))
-    agree(bad(proof.rounds.run()), {}, "healthy")
+    rounds = Rounds(made_site.home / "inventory.toml", made_site.reports, marker=MARKER)
+    agree(bad(rounds.run()), {}, "healthy")
+    ground = Ground("pgbackrest", made_site, lambda _: nullcontext(), made_site.reset)
+    proof = Proof(ground, rounds, planned(request.session.items, request.path))
     yield proof
+    keep(proof, request.config)
+    proof.finish()
     (made_site.reports / "journal.jsonl").unlink()
-    proof.show(request.config)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=identity)
-def test_fault_changes_exactly_the_checks_it_names(proof, made_site, fault):
-    """What healing leaves over is too much in the next one's round, or in the last test's."""
-    with fault.breaks(made_site):
-        verdicts = proof.rounds.run()
-    proof.rows[fault.name] = bad(verdicts)
-    agree(surprising(verdicts, fault.expected, fault.may), expected(fault.expected, verdicts), "broken")
-
-
-def test_all_is_well_again(proof):
-    agree(bad(proof.rounds.run()), {}, "healed")
+def test_fault_changes_exactly_the_checks_it_names(proof, fault):
+    proof.of(fault.name)

@@ -1,26 +1,13 @@
-"""Restores to a moment: what was committed before it is there and nothing else; killed at any moment, one serves."""
+"""Restores to a moment: what was committed before it is there and nothing else; killed on the way, it is repeated."""
 
-import json
 import os
-import signal
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from opsproof.restore.moment import moment as read
-from tests.pgbackrest.acting import again, begun, beside, bodies, is_served, kill, programs, wait_for
+from tests.pgbackrest.acting import beside, between, bodies, comes_to_an_end, is_served, killed
 
 pytestmark = pytest.mark.pgbackrest
-
-
-def between(site):
-    """A moment between two rows, both of them archived."""
-    moment = site.write("wanted")
-    site.write("unwanted")
-    site.archive()
-    return moment
 
 
 @pytest.fixture
@@ -119,183 +106,10 @@ def test_without_commands_that_stop_and_start_nothing_is_begun(site, moment):
     assert "stop and start are missing: or restore with --into" in done.stderr
 
 
-def marks(site):
-    return {path.read_text().split()[0] for path in site.home.glob("data*/opsproof.mark")}
-
-
-def killed(site, moment, holds, whom="action"):
-    """A restore that is killed once something holds; of the host every program of it, the one that swaps among them."""
-    with begun(site, "restore", "--to", moment, "--apply") as process:
-        wait_for(holds, process)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGSTOP)
-        if whom == "host":
-            kill([pid for pid in programs(site, "perl") if pid != process.pid])
-        process.kill()
-        process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def proven(made_site):
-    """The moment of a restore that came as far as to be proven: the next run would go on with the swap."""
-    moment = next(filter(None, (proven_once(made_site) for _ in range(10))), None)
-    if moment is None:
-        pytest.fail(f"it came too far: {beside(made_site)}")
-    made_site.save("proven")
-    return moment
-
-
-def proven_once(site):
-    """The moment of a restore that was killed before its swap; None where the kill came too late for that."""
-    site.reset()
-    moment = between(site)
-    killed(site, moment, lambda: "verified" in marks(site))
-    wait_for(lambda: not programs(site, "perl"), None)
-    return moment if "verified" in marks(site) else None
-
-
-@pytest.fixture
-def proven_site(site, proven):
-    site.reset("proven")
-    return site
-
-
-def comes_to_an_end(site, moment):
-    """The next run does, and nothing stands half-way."""
-    done = again(site, "restore", "--to", moment, "--apply")
-    # Where the swap came to its end without its action, nothing was committed since that could be gone back from.
-    assert done.returncode == 0 or "nothing that is in the archive was committed later" in done.stderr, done.stderr
-    assert is_served(site)
-    assert bodies(site, 1) == ["wanted"]
-    assert set(beside(site)) == {"before"}
-    assert marks(site) == set()
-    return done
-
-
-def test_what_was_proven_is_not_restored_again(proven_site, proven):
-    done = comes_to_an_end(proven_site, proven)
-    assert "  1. stop the cluster, put" in done.stdout
-
-
-def test_what_was_proven_goes_where_another_moment_is_wanted(proven_site):
-    done = proven_site.action("restore", "--to", "2026-01-01 00:00:00+00")
-    assert done.returncode == 3
-    done = proven_site.action("restore")
-    assert "left of an earlier restore" in done.stdout
-
-
+@pytest.mark.kills
 @pytest.mark.parametrize("whom", ["action", "host"])
-@pytest.mark.parametrize("at", ["base", ".server/log"])
+@pytest.mark.parametrize("at", ["/base", ".server/log"])
 def test_killed_before_it_is_proven(site, moment, at, whom):
-    killed(
-        site, moment, lambda: bool(list(site.home.glob(f"data_restoring_*Z{'/' if at == 'base' else ''}{at}"))), whom
-    )
+    assert killed(site, moment, lambda: list(site.home.glob(f"data_restoring_*Z{at}")), whom)
     assert is_served(site)
     comes_to_an_end(site, moment)
-
-
-MOMENTS = {
-    "swapping": lambda site: "swapping" in marks(site),
-    "stopping": lambda site: bool(programs(site, "pg_ctl", "stop")),
-    "swapped": lambda site: bool(list(site.home.glob("data_before_*Z"))),
-    "starting": lambda site: bool(programs(site, "pg_ctl", "start")),
-}
-
-
-@pytest.mark.parametrize("at", MOMENTS)
-@pytest.mark.parametrize("whom", ["action", "host"])
-def test_killed_in_the_swap_one_of_them_can_start_and_the_next_run_comes_to_an_end(proven_site, proven, at, whom):
-    killed(proven_site, proven, lambda: MOMENTS[at](proven_site), whom)
-    proven_site.run("test", "-e", proven_site.data / "PG_VERSION")
-    comes_to_an_end(proven_site, proven)
-
-
-def exchanged(site, fresh, aside):
-    """The two have each other's names, and the old one is not yet called what it is to be called."""
-    site.run("mv", site.data, aside)
-    site.run("mv", fresh, site.data)
-    site.run("mv", aside, fresh)
-    return "swapping", site.data
-
-
-def halfway(site, fresh, aside):
-    """Where names cannot be exchanged: nothing has the name of the one that serves."""
-    site.run("mv", site.data, aside)
-    return "swapping", fresh
-
-
-def to_be_put_back(site, fresh, aside):
-    site.run("mv", site.data, aside)
-    site.run("mv", fresh, site.data)
-    return "returning", site.data
-
-
-def put_back(site, fresh, aside):
-    site.run("mv", fresh, aside)
-    return "returning", aside
-
-
-def put_back_halfway(site, fresh, aside):
-    site.run("mv", site.data, aside)
-    return "returning", fresh
-
-
-STATES = {
-    exchanged: "wanted",
-    halfway: "wanted",
-    **dict.fromkeys([to_be_put_back, put_back, put_back_halfway], "unwanted"),
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_from_each_state_that_a_kill_can_leave_the_next_run_finishes_or_takes_back(proven_site, proven, state):
-    (fresh,) = proven_site.home.glob("data_restoring_*Z")
-    proven_site.stop("fast")
-    said = (fresh / "opsproof.mark").read_text()
-    word, where = state(proven_site, fresh, fresh.with_name(fresh.name.replace("_restoring_", "_before_")))
-    (where / "opsproof.mark").write_text(said.replace("verified", word))
-    planned = proven_site.action("restore", "--drop-old")
-    assert "nothing to do" in planned.stdout
-    done = proven_site.action("restore", "--to", proven, "--apply")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert bodies(proven_site, 1) == [STATES[state]]
-    assert beside(proven_site) == ["before" if word == "swapping" else "restoring"]
-    assert marks(proven_site) == (set() if word == "swapping" else {"tried"})
-    assert proven_site.action("restore", "--drop-old", "--apply").returncode == 0
-    assert beside(proven_site) == []
-
-
-def test_the_platform_decides_and_what_served_before_is_put_back(proven_site, proven, tmp_path):
-    """It says that it is well while it finds the row that the restore takes away."""
-    with health(proven_site, "unwanted") as url:
-        inventory = proven_site.home / "inventory.toml"
-        endpoint = f'\n[hosts.stanza.endpoints.health]\nurl = "{url}"\nanswer = "health"\n'
-        proven_site.inventory(inventory, endpoint)
-        done = proven_site.action("restore", "--to", proven, "--apply", "--wait=1")
-    assert done.returncode == 4
-    assert "put back what served before, because health says that database is down" in done.stderr
-    assert bodies(proven_site, 1) == ["unwanted"]
-    assert (beside(proven_site), marks(proven_site)) == (["restoring"], {"tried"})
-    drilled = proven_site.action("restore_drill", "--apply")
-    assert (drilled.returncode, drilled.stderr) == (0, "")
-
-
-@contextmanager
-def health(site, wanted):
-    """An endpoint that is well while the last row is the one that is wanted."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self):
-            status = "up" if is_served(site) and bodies(site, 1) == [wanted] else "down"
-            said = {"status": "healthy" if status == "up" else "degraded", "services": {"database": status}}
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(said).encode())
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/health"
-        server.shutdown()

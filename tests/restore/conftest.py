@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,12 +16,11 @@ import requests
 
 from lab import Lab, lock, ports, processes
 from lab.layout import DEFAULT_HOME
+from lab.pm2 import APPS, MODULE
+from lab.waiting import wait_until
+from tests.few import keep_few, spare_disk
 
 ROOT = Path(__file__).parents[2]
-FEW = {
-    "chunks": "id >= 'chk001000'", "messages": "id >= 'msg00002000'", "api_logs": "id >= 'log00002000'",
-    "analytics_daily": "day < now() - interval '5 days'",
-}  # fmt: skip
 OLD, NEW = "old", "new"
 STARTERS = (f"{ROOT}/actions/restore", (ROOT / "src" / "opsproof" / "gather.pl").read_text().partition("\n")[0])
 """What is in the command lines of an action, and of what runs its commands on the host."""
@@ -108,19 +106,25 @@ class Place:
             return answer.json()["status"] == "healthy"
         return False
 
-    def eventually(self, holds, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not (found := holds()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return found
+    def becomes_healthy(self):
+        """Waits until the platform is healthy."""
+        return wait_until(self.is_healthy, "the platform is healthy")
 
     def clear(self):
         """Nothing stands beside the live database, and all of the lab works."""
         self.lab.faults()
-        self.eventually(lambda: not self.is_held())
-        self.lab.up()
+        wait_until(lambda: not self.is_held(), "the commands of actions end")
+        if not self.works():
+            self.lab.up()
         for name in self.databases:
             self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
+
+    def works(self):
+        """Whether all of PM2's processes run and the platform is healthy; PM2's own command is too slow."""
+        pids = self.lab._pm2._children()
+        names = [pair for pid in pids for pair in processes.environment(pid) if pair.startswith("name=")]
+        running = sorted(names) == sorted(f"name={each}" for each in (*APPS, MODULE))
+        return running and all(map(processes.makes_progress, [*pids, *self.lab._pm2.daemons()])) and self.is_healthy()
 
     @property
     def at_work(self):
@@ -130,8 +134,9 @@ class Place:
 
     def is_held(self):
         """Whether a command of an action still runs, or is about to: what starts it outlives who was killed."""
-        running = "\n".join(processes.command(pid) for pid in processes.pids())
-        return "@opsproof-" in Path("/proc/net/unix").read_text() or any(each in running for each in STARTERS)
+        running = [processes.command(pid) for pid in processes.pids()]
+        mine = [line for line in running if str(ROOT) in line and any(each in line for each in STARTERS)]
+        return bool(mine) or "@opsproof-" in Path("/proc/net/unix").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -145,10 +150,9 @@ def small_lab():
         )  # data as they are planted, whatever the last session left
         live.up()
         with live.connect() as connection:
-            for table, more in FEW.items():
-                connection.execute(f"DELETE FROM {table} WHERE {more}")
+            spare_disk(connection)
             connection.execute("DELETE FROM events WHERE type = 'after the backup'")
-            connection.execute("VACUUM FULL")
+            keep_few(connection)
         for path in (live.home / "backups").glob("*"):
             path.unlink()
         (live.home / "backups").mkdir(mode=0o700, exist_ok=True)

@@ -14,6 +14,7 @@ from opsproof.restore.archive import TAKEN_OVER_BEFORE, Archive, can_be_taken_ov
 from opsproof.restore.copy import Copy
 from opsproof.restore.server import Client
 from opsproof.shell import Answer
+from tests.restore.conftest import Place
 
 SERVER = {
     "version": "17.5", "version_num": 170005, "schema_sha256": "s", "grants_sha256": "g", "encoding": "UTF8",
@@ -115,16 +116,31 @@ def test_an_archive_without_a_manifest_needs_a_safe_client_and_a_word():
     archive.require_trust("pg_restore (PostgreSQL) 18.7", allowed=True)
 
 
-@pytest.fixture
-def made(place, backed_up):
-    """A database made of the backup, before it is compared."""
+def copied(place, backed_up, name):
+    """A database, not yet restored from the backup."""
     host = load(place.inventory).hosts["lab"]
     client, work = Client(host, host.backups["metachat"]), Work(host, lambda _: None)
     said = (place.backups / f"{backed_up}.manifest.json").read_text()
     read = manifest.read(said)
     archive = Archive(backed_up, f"{place.backups}/{read.dump.name}", read.dump.size_bytes, 1.0, read)
-    new = Copy(work, client, archive, copy.machine(work, client), "metachat_drill_20261125T000000Z", quiet=True)
+    return Copy(work, client, archive, copy.machine(work, client), name, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def template(small_lab, backed_up, tmp_path_factory):
+    """The name of a database restored from the backup; each test gets a copy."""
+    place = Place(small_lab, tmp_path_factory.mktemp("template"), small_lab.layout.bin)
+    new = copied(place, backed_up, "restored")
     new.make()
+    yield new.name
+    new.drop()
+
+
+@pytest.fixture
+def made(place, backed_up, template):
+    """A database made of the backup, before it is compared."""
+    new = copied(place, backed_up, "metachat_drill_20261125T000000Z")
+    place.sql(f'CREATE DATABASE "{new.name}" TEMPLATE "{template}"', "postgres")
     yield new
     new.drop()
 

@@ -3,6 +3,7 @@
 import pytest
 
 from opsproof.action import drills
+from tests.restore.conftest import Place
 
 
 def drill(place, *more):
@@ -10,6 +11,14 @@ def drill(place, *more):
     assert [name for name in place.databases if name.startswith("drill_")] == []
     assert place.serving == "old"
     return done
+
+
+@pytest.fixture(scope="module")
+def drilled(small_lab, backed_up, tmp_path_factory):
+    """A place, and a completed drill of a good backup."""
+    place = Place(small_lab, tmp_path_factory.mktemp("drilled"), small_lab.layout.bin)
+    place.write()
+    return place, drill(place)
 
 
 def test_a_plan_says_what_is_restored_and_changes_nothing(place, backed_up):
@@ -20,8 +29,8 @@ def test_a_plan_says_what_is_restored_and_changes_nothing(place, backed_up):
     assert place.databases == []
 
 
-def test_a_good_backup_passes_and_the_journal_keeps_what_was_measured(place, backed_up):
-    done = drill(place)
+def test_a_good_backup_passes_and_the_journal_keeps_what_was_measured(drilled, backed_up):
+    place, done = drilled
     assert (done.returncode, done.stderr) == (0, "")
     (entry,) = place.journal
     assert (entry["outcome"], entry["measured"]["set"]) == ("done", backed_up)
@@ -176,7 +185,7 @@ def test_what_cannot_be_checked_is_said_and_is_not_clean(place, script, tmp_path
     assert "pages and trees are not checked" in place.journal[0]["measured"]["not_checked"]
 
 
-def test_no_secret_is_in_what_is_said_or_kept(place):
-    done = drill(place)
+def test_no_secret_is_in_what_is_said_or_kept(drilled):
+    place, done = drilled
     kept = (place.folder / "reports" / "journal.jsonl").read_text()
     assert [each for each in place.lab.secrets if each in done.stdout + done.stderr + kept] == []

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.backup import offsite, shelf
 from opsproof.backup.offsite import Copy
 from opsproof.backup.progress import Told
@@ -38,13 +39,13 @@ def vault(tmp_path):
 
 
 class Elsewhere:
-    """A place with a copy of the backup, which can be damaged."""
+    """A target with a copy of the backup, to be damaged; the folder behind ssh is local."""
 
     def __init__(self, place, name, folder, target, recipient=""):
         self.folder = folder
         self.host = load(place.inventory).hosts["lab"]
         self.target, self.name = target, name
-        self.there = offsite.place(self.host, target)
+        self.there = offsite.place(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
         Copy(self.host, backup, shelf.Reading(name, text), self.there, Told("copied", 1, print)).make()
@@ -95,6 +96,11 @@ def of(*kinds):
 def fetched(place):
     """What lies in the folder of backups that is none."""
     return sorted(path.name for path in place.backups.iterdir() if path.name.endswith(".partial"))
+
+
+def has_fetched(place, size_bytes):
+    """Whether a partial file is larger than `size_bytes`."""
+    return any((place.backups / name).stat().st_size > size_bytes for name in fetched(place))
 
 
 @of("bucket", "ssh", "bucket, encrypted", "ssh, encrypted", "folder, encrypted")
@@ -276,12 +282,12 @@ def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsew
     send, end = halfway
     more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
     process = place.begin("restore", *more)
-    assert place.eventually(send)
-    assert place.eventually(lambda: fetched(place) and (place.backups / fetched(place)[0]).stat().st_size > 100_000)
+    wait_until(send, "the copy is read", process=process)
+    wait_until(lambda: has_fetched(place, 100_000), "a part is fetched", process=process)
     kill(process.pid) if encrypted else process.kill()
     process.communicate()
     end()
-    assert place.eventually(lambda: not place.is_held())
+    wait_until(lambda: not place.is_held(), "the commands of the action end")
     (left,) = fetched(place)
     assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)
     assert (place.serving, place.databases) == ("old", [])

@@ -1,8 +1,7 @@
-"""A drill or a restore that is killed, cut off or starved at any moment leaves one database serving, and a next run
-that comes to its end.
+"""A drill or restore killed, cut off or starved at any moment leaves one database serving; the next run completes.
 
-The moments are spread over the course that the action has on this machine, and each of them met one that ran. With
-OPSPROOF_KILLS=26 there are as many of each kind; without it, eight. What each left behind is printed.
+tests/extent.py says how many kills of each kind there are, and when. Each kill meets a running action, and the
+leftovers are printed.
 """
 
 import os
@@ -16,30 +15,30 @@ import psycopg
 import pytest
 
 from lab import processes
-from tests.sshd import running
+from lab.waiting import wait_until
+from tests import extent
+from tests.notes import show_rows
 
-KILLS = int(os.environ.get("OPSPROOF_KILLS", "8"))
-CUTS = max(2, KILLS // 5)
+pytestmark = pytest.mark.kills
+
+CUTS = 5 if extent.FULL else 1
 PLANNED, COMPARED = "plan of", "  2. done"
-"""What is printed when it begins, and before processes are stopped and names swapped."""
-SHORTER = 0.9
+"""The lines that an action prints before the first step, and before the swap."""
+SOONER, TRIES = 0.9, 12
 ROWS: list[str] = []
 LASTS_S: dict[tuple[str, str], float] = {}
-"""How long each action takes from such a line to its end."""
+"""The seconds from a line to the end of an action."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def matrix(request):
-    """Prints what each kill left behind, past the capture of output."""
-    yield
-    plugins = request.config.pluginmanager
-    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
-        plugins.getplugin("terminalreporter").write_line("\n" + "\n".join(ROWS))
+    """Prints the leftovers of each kill."""
+    yield from show_rows(request, ROWS)
 
 
 @dataclass
 class Course:
-    """An action from a line that it prints to its end."""
+    """An action from a printed line to the end."""
 
     place: object
     action: str
@@ -47,43 +46,54 @@ class Course:
 
     @property
     def lasts_s(self):
-        """How long it takes; the second time, as the first one has more to read from the disk."""
+        """The seconds of the course."""
         key = (self.action, self.since)
-        for _ in range(0 if key in LASTS_S else 2):
-            process, began = self._begun(), time.monotonic()
-            process.communicate()
-            assert process.returncode == 0
-            LASTS_S[key] = time.monotonic() - began
-            fresh(self.place)
+        if key not in LASTS_S:
+            self._measure()
         return LASTS_S[key]
+
+    def _measure(self):
+        process, printed = self.place.begin(self.action), {}
+        for line in process.stdout:
+            printed |= {each: time.monotonic() for each in (PLANNED, COMPARED) if line.startswith(each)}
+        ended, said = time.monotonic(), process.communicate()[1]
+        assert process.returncode == 0, said
+        LASTS_S.update({(self.action, each): ended - moment for each, moment in printed.items()})
+        fresh(self.place)
 
     def _begun(self):
         process = self.place.begin(self.action)
         assert any(line.startswith(self.since) for line in process.stdout)
         return process
 
-    def at(self, number, of):
-        """One that runs, at one of so many moments that are spread evenly; and when that is, for a reader."""
-        while True:
-            moment_s = number / of * self.lasts_s
-            process = self._begun() if number else self.place.begin(self.action)
-            time.sleep(moment_s)
-            if process.poll() is None:
-                return process, f"{100 * number / of:.0f} %, {moment_s:.2f} s"
-            process.communicate()
-            assert process.returncode == 0
-            LASTS_S[self.action, self.since] *= SHORTER
+    def at(self, share):
+        """A running action at a share of the course, and the moment for a reader; repeated sooner if too late.
+
+        Share 0 is before the action prints anything.
+        """
+        for _ in range(TRIES):
+            moment_s = share * self.lasts_s
+            process = self._begun() if share else self.place.begin(self.action)
+            began = time.monotonic()
+            try:
+                process.wait(moment_s)
+            except subprocess.TimeoutExpired:
+                return process, f"{100 * share:.0f} %, {moment_s:.2f} s"
+            LASTS_S[self.action, self.since] = SOONER * (time.monotonic() - began)
+            said = process.communicate()[1]
+            assert process.returncode == 0, said
             fresh(self.place)
+        raise AssertionError(f"{self.action}: all {TRIES} moments came too late")
 
 
 def fresh(place):
-    """The lab as it was before an action, with a row that the backup does not have."""
+    """Resets the lab, with a row that the backup lacks."""
     place.clear()
     place.write()
 
 
 def serves(place):
-    """The data that serve, or why none do; asked as the application asks."""
+    """The data that the application reads, or the error."""
     try:
         return place.serving
     except psycopg.OperationalError as error:
@@ -91,20 +101,19 @@ def serves(place):
 
 
 def again(place, action):
-    """The next run, once the host is free: a command that goes on after its action keeps others out."""
-    deadline = time.monotonic() + 60
-    while (done := place.run(action, "--apply")).returncode == 3 and "held by" in done.stderr:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return done
+    """The next run; waits for commands that outlive their action."""
+    return wait_until(lambda: unless_held(place.run(action, "--apply")), "the host is free", 60, every_s=0.1)
 
 
-def settled(place, patience_s=4):
-    """What is there once nothing of the killed run works any more."""
-    assert place.eventually(lambda: not place.is_held() and not place.at_work, 60)
+def unless_held(done):
+    return None if done.returncode == 3 and "held by" in done.stderr else done
+
+
+def settled(place):
+    """The state after the killed run's commands have ended."""
+    wait_until(lambda: not place.is_held() and not place.at_work, "the run's commands end", 60)
     assert [path.name for path in place.backups.iterdir() if path.name.startswith(".")] == []
-    left = place.databases
-    return serves(place), place.eventually(place.is_healthy, patience_s), left
+    return serves(place), place.is_healthy(), place.databases
 
 
 def row(action, when, what, found, done):
@@ -115,48 +124,69 @@ def row(action, when, what, found, done):
     ROWS.append(f"{action:13} {when:>20} {what:10} {data:6} {state:4} {beside:20} {' '.join(first)}")
 
 
-def killed(course, kill, number, what="everything"):
-    """What a run leaves behind that is killed, and that the next run comes to its end."""
-    process, when = course.at(number, KILLS)
+def killed(course, share, kill, what="everything"):
+    """The leftovers of a killed run; asserts that the next run completes."""
+    process, when = course.at(share)
     kill(process.pid) if what == "everything" else process.kill()
     process.communicate()
-    found = settled(course.place, 20 if course.action == "restore_drill" else 4)
+    found = settled(course.place)
+    if course.action == "restore_drill":
+        assert course.place.becomes_healthy()
     done = again(course.place, course.action)
     row(course.action, when if course.since == PLANNED else f"swap: {when}", what, found, done)
     assert done.returncode == 0, done.stderr
     return found
 
 
-def test_a_drill_that_is_killed_touches_nothing_and_is_swept_by_the_next(place, kill):
-    for number in range(KILLS):
-        found = killed(Course(place, "restore_drill"), kill, number, ("controller", "everything")[number % 2])
-        assert found[:2] == ("old", True)
-        assert place.databases == []
+def shares(what):
+    """When to kill `what`; the full proof also kills before the plan."""
+    return [0.0, *extent.moments(what)] if extent.FULL else extent.moments(what)
+
+
+def whom(number):
+    """Kills the action alone, or also the commands on the host."""
+    return ("controller", "everything")[number % 2]
+
+
+NUMBERS = range(extent.KILLS + extent.FULL)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_drill_that_is_killed_touches_nothing_and_is_swept_by_the_next(place, kill, number):
+    share = shares("drill")[number]
+    found = killed(Course(place, "restore_drill"), share, kill, whom(number))
+    assert found[0] == "old"
+    assert place.databases == []
 
 
 def held(place, found):
-    """What must hold after a kill, and after the run that follows it."""
+    """Asserts the state after a kill, and after the next run."""
     assert found[0] in ("old", "new", "closed")
     assert serves(place) == "new"
-    assert place.eventually(place.is_healthy)
+    assert place.becomes_healthy()
     assert {name.partition("_")[0] for name in place.databases} <= {"before"}
-    fresh(place)
 
 
-def test_a_restore_that_is_killed_leaves_one_of_both_serving(place, kill):
-    for number in range(KILLS):
-        held(place, killed(Course(place, "restore"), kill, number, ("controller", "everything")[number % 2]))
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_restore_that_is_killed_leaves_one_of_both_serving(place, kill, number):
+    held(place, killed(Course(place, "restore"), shares("restore")[number], kill, whom(number)))
 
 
-def test_a_restore_that_is_killed_within_the_swap_leaves_one_of_both_serving(place, kill):
-    for number in range(KILLS // 2):
-        held(place, killed(Course(place, "restore", COMPARED), kill, 2 * number + 1))
+@pytest.mark.parametrize("number", range(extent.KILLS))
+def test_a_restore_that_is_killed_within_the_swap_leaves_one_of_both_serving(place, kill, number):
+    held(place, killed(Course(place, "restore", COMPARED), extent.moments("swap")[number], kill))
+
+
+def cuts(what):
+    """When to cut `what` off: some of the moments of kills."""
+    moments = extent.moments(what)
+    return moments[:: len(moments) // CUTS] if extent.FULL else extent.sample(what, moments, CUTS)
 
 
 @pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
 def test_a_database_that_starts_again_meanwhile_is_no_loss(place, action, number):
-    process, when = Course(place, action).at(number + 1, CUTS + 1)
+    process, when = Course(place, action).at(cuts(f"{action}: database restart")[number])
     place.lab.stop_database()
     place.lab._server.start()
     said = process.communicate(timeout=120)[1]
@@ -170,7 +200,7 @@ def test_a_database_that_starts_again_meanwhile_is_no_loss(place, action, number
 
 
 def cut(server):
-    """Ends the server's side of every connection; what runs on the host does not hear of it."""
+    """Ends the server's side of every connection; commands on the host go on."""
     for pid in processes.pids():
         if processes.command(pid).startswith("sshd: ") and server in ancestors(pid):
             with suppress(ProcessLookupError):
@@ -188,20 +218,19 @@ def ancestors(pid):
 
 @pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_connection_that_is_cut_is_no_loss(place, action, number):
+def test_a_connection_that_is_cut_is_no_loss(place, sshd_server, action, number):
     course = Course(place, action)
     assert course.lasts_s
-    with running() as server:
-        place.transport = server.spec()
-        process, when = course.at(number + 1, CUTS + 1)
-        cut(int((server.folder / "sshd.pid").read_text()))
-        said = process.communicate(timeout=120)[1]
-        found = settled(place)
-        done = again(place, action)
-        row(action, f"{when}: {process.returncode}", "ssh cut", found, done)
-        assert process.returncode in (0, 4, 5, 6), said
-        assert found[0] in ("old", "new")
-        assert done.returncode == 0, done.stderr
+    place.transport = sshd_server.spec()
+    process, when = course.at(cuts(f"{action}: line cut")[number])
+    cut(int((sshd_server.folder / "sshd.pid").read_text()))
+    said = process.communicate(timeout=120)[1]
+    found = settled(place)
+    done = again(place, action)
+    row(action, f"{when}: {process.returncode}", "ssh cut", found, done)
+    assert process.returncode in (0, 4, 5, 6), said
+    assert found[0] in ("old", "new")
+    assert done.returncode == 0, done.stderr
 
 
 @contextmanager
@@ -240,14 +269,15 @@ def test_a_disk_that_becomes_full_is_no_loss(place, script, action):
         place.path = filling(place, disk, script)
         process = place.begin(action)
         said = process.communicate(timeout=120)[1]
-        found = settled(place, 20)
+        found = settled(place)
+        assert place.becomes_healthy()
         place.path = place.lab.layout.bin
         (disk / "ballast").unlink()
         done = again(place, action)
         row(action, f"run: {process.returncode}", "disk full", found, done)
         assert process.returncode in (4, 5), said
         assert "No space left on device" in said
-        assert found == ("old", True, [])
+        assert (found[0], found[2]) == ("old", [])
         assert done.returncode == 0, done.stderr
 
 

@@ -5,6 +5,8 @@ from contextlib import closing
 
 import pytest
 
+from lab.waiting import wait_until
+
 
 @pytest.fixture
 def emptied(place):
@@ -72,12 +74,12 @@ def test_what_belongs_to_the_database_itself_is_carried_over(place):
 
 def test_where_health_does_not_come_the_old_database_serves_again(place):
     place.lab.faults(health="degraded")
-    done = place.run("restore", "--apply", "--wait=15")
+    done = place.run("restore", "--apply", "--wait=4")
     assert done.returncode == 4
     assert "swapped back, because health says that database is down; metachat_restoring_" in done.stderr
     assert place.serving == "old"
     place.lab.faults()
-    assert place.eventually(place.is_healthy)
+    assert place.becomes_healthy()
     assert [name[:10] for name in place.databases] == ["restoring_"]
     planned = place.run("restore")  # it served for a while, and is not what was compared any more
     assert "1. drop metachat_restoring_" in planned.stdout
@@ -105,7 +107,7 @@ def test_a_database_that_is_gone_comes_back(place):
     done = place.run("restore", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert (place.serving, place.databases) == ("new", [])
-    assert place.eventually(place.is_healthy)
+    assert place.becomes_healthy()
 
 
 def test_whoever_holds_a_session_open_is_sent_away(place):
@@ -122,7 +124,7 @@ case $script in
 *"RENAME TO"*)
     printf '%s\\n' "$script" | sed '/^BEGIN/,$d' | {psql} "$@" || exit
     touch {folder}/closed
-    while ! [ -e {folder}/stopped ]; do sleep 0.05; done ;;
+    timeout 60 sh -c 'while ! [ -e {folder}/stopped ]; do sleep 0.05; done' ;;
 esac
 printf '%s\\n' "$script" | {psql} "$@" && exit
 status=$?
@@ -141,34 +143,52 @@ def half_a_swap(place, tmp_path, script):
 
 def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_closed(place, half_a_swap):
     process = place.begin("restore")
-    assert place.eventually((half_a_swap / "closed").exists, 60)
+    wait_until((half_a_swap / "closed").exists, "the swap has closed the databases", 60, process=process)
     place.lab.stop_database()
     (half_a_swap / "stopped").touch()
     refused = half_a_swap / "refused"
-    assert place.eventually(lambda: refused.exists() and refused.read_text().split() == ["2", "2"], 60)
+    wait_until(
+        lambda: refused.exists() and refused.read_text().split() == ["2", "2"],
+        "the swap and the way back are refused",
+        60,
+        process=process,
+    )
     place.lab._server.start()
     said = process.communicate(timeout=60)[1]
     assert (process.returncode, "the swap ended with status 2" in said) == (4, True)
     assert place.serving == "old"
-    assert place.eventually(place.is_healthy)
+    assert place.becomes_healthy()
     assert place.run("restore", "--apply").returncode == 0
     assert place.serving == "new"
 
 
-def test_what_the_server_still_makes_for_a_killed_run_is_waited_for_and_dropped(place):
+COUNTING_LOOKS = """\
+script=$(cat)
+case $script in *"'at_work'"*) echo >> {folder}/looks ;; esac
+printf '%s\\n' "$script" | exec {psql} "$@"
+"""
+
+
+def test_what_the_server_still_makes_for_a_killed_run_is_waited_for_and_dropped(place, tmp_path, script):
+    """The database is created after the next run has looked three times."""
+
     def made_late():
         with place.lab.connect(database="postgres", application_name="opsproof_restore") as session:
-            begun.set()
-            session.execute("SELECT pg_sleep(3)")
+            session.execute("SELECT pg_advisory_lock(1)")
             session.execute('CREATE DATABASE "metachat_restoring_20260101T000000Z"')
 
-    begun = threading.Event()
+    psql = COUNTING_LOOKS.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
+    place.path, looks = script(tmp_path / "psql", psql).parent, tmp_path / "looks"
     maker = threading.Thread(target=made_late)
-    maker.start()
-    assert begun.wait(10)
-    done = place.run("restore", "--apply")
+    with place.connect("postgres") as holder:
+        holder.execute("SELECT pg_advisory_lock(1)")
+        maker.start()
+        wait_until(lambda: place.at_work, "the killed run's session works")
+        process = place.begin("restore")
+        wait_until(lambda: looks.exists() and looks.stat().st_size >= 3, "the restore looks", process=process)
     maker.join()
-    assert (done.returncode, done.stderr, place.serving) == (0, "", "new")
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said, place.serving) == (0, "", "new")
     assert [name[:7] for name in place.databases] == ["before_"]
 
 
