@@ -1,0 +1,205 @@
+"""The proof: faults are broken together, and exactly the checks that they name change.
+
+The round under one batch also shows that the batch before it was healed. Where a round surprises, the lab is healed,
+a round names what is left of earlier faults, and then each fault of the batch is broken alone.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.fault import EVERYTHING, TIME, Fault
+from tests import timing
+from tests.proof_matrix.matrix import Row
+from tests.proving.batches import begins_series
+from tests.proving.names import agree, bad, expected, named, names_of, surprising, without
+from tests.proving.rounds import Rounds
+
+Faults = Sequence[Fault[Any]]
+RESETTING = {"pm2", EVERYTHING}
+"""What a fault touches whose healing may reset PM2's counters. Others leave the record: some faults change it."""
+AS_NAMED, SURPRISED = "as named", "surprised"
+
+
+@dataclass
+class Ground:
+    """The lab that a proof breaks, and how it is brought back.
+
+    `surroundings` restores what faults leave in logs and statistics; `recover` heals the lab where the healing of a
+    fault did not.
+    """
+
+    name: str
+    lab: Any
+    surroundings: Callable[[Faults], AbstractContextManager[None]]
+    recover: Callable[[], None]
+
+    def settle(self) -> None:
+        """Waits until the next round may judge."""
+        self.lab.settling.wait()
+
+
+@dataclass
+class Proof:
+    """Batches of faults, one after the other, and what each fault did."""
+
+    ground: Ground
+    rounds: Rounds
+    order: list[list[Fault[Any]]]
+    rows: list[Row] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    """By fault that was broken; empty where it did as it says."""
+    unhealed: list[str] = field(default_factory=list)
+    healed: list[Fault[Any]] = field(default_factory=list)
+    """The faults that were healed last, and that no round has followed yet."""
+    was_seen: bool = False
+    """Whether a round saw what was broken last."""
+
+    def of(self, name: str) -> None:
+        """Fails unless exactly what the fault of this name says changed while it was broken."""
+        if name not in self.problems:
+            self._break(next(batch for batch in self.order if name in {fault.name for fault in batch}))
+        assert not self.problems[name], self.problems[name]
+
+    def finish(self) -> None:
+        """Ends the last series; fails where the healing of any fault left something."""
+        self._end_series()
+        assert not self.unhealed, "; ".join(self.unhealed)
+
+    def _break(self, batch: Faults) -> None:
+        if begins_series(self.healed, batch):
+            self._end_series()
+        before, self.healed = self.healed, []
+        began = time.monotonic()
+        try:
+            verdicts = self._verdicts(batch)
+            self._judge(batch, before, verdicts)
+        except Exception as surprise:  # noqa: BLE001  whatever it is, the fault behind it is named
+            self._find_culprit(batch, before, str(surprise))
+            return
+        self.healed = list(batch)
+        share_s = (time.monotonic() - began) / len(batch)
+        for fault in batch:
+            self._note(fault, verdicts, share_s, alone=len(batch) == 1)
+
+    def _verdicts(self, batch: Faults) -> dict[str, str]:
+        """Those of a round while all of the batch is broken; it is healed afterwards."""
+        self.was_seen = False
+        with ExitStack() as broken:
+            with timing.part("breaking"):
+                broken.enter_context(self.ground.surroundings(batch))
+                for fault in batch:
+                    if TIME in fault.touches:
+                        self.ground.settle()
+                    broken.enter_context(fault.breaks(self.ground.lab))
+                self.ground.settle()
+            verdicts = self.rounds.run(next((fault.wrapper for fault in batch if fault.wrapper), ()))
+            self.was_seen = True
+            with timing.part("healing"):
+                broken.close()
+        if any(fault.touches & RESETTING for fault in batch):
+            self.rounds.forget("restarts")
+        return verdicts
+
+    def _judge(self, batch: Faults, before: Faults, verdicts: dict[str, str]) -> None:
+        names = _merged(*(fault.expected for fault in batch), *(fault.told for fault in before))
+        may = {name for fault in batch for name in fault.may}
+        wanted = _merged(*(expected(fault.expected, verdicts) for fault in batch), _told(before, verdicts))
+        agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
+
+    def _end_series(self) -> None:
+        """A healthy round; a second one where the first still tells of what was healed."""
+        last, self.healed = self.healed, []
+        if not last:
+            return
+        left = self._left(last)
+        if not left and any(fault.told for fault in last):
+            left = bad(self._round())
+        if left:
+            self._blame(last, left)
+            self._recover()
+
+    def _left(self, last: Faults) -> dict[str, str]:
+        """What a round on the healed lab shows beyond what is told once."""
+        verdicts = self._round()
+        return without(bad(verdicts), _told(last, verdicts))
+
+    def _round(self) -> dict[str, str]:
+        self.ground.settle()
+        return self.rounds.run()
+
+    def _find_culprit(self, batch: Faults, before: Faults, surprise: str) -> None:
+        """Names what earlier faults left, then breaks each fault of the batch alone, unless it was."""
+        if self.was_seen:
+            self.rounds.forget_last()
+        left = self._left([*before, *batch])  # without the last round, what was told in it is told again
+        of_others = left and not _naming(left, batch)
+        if of_others:
+            self._blame(before or batch, left)
+        self._recover()
+        names = " + ".join(fault.name for fault in batch)
+        if len(batch) == 1 and not of_others:
+            self._note(batch[0], {}, 0.0, f"{names}: {surprise}", alone=True)
+            return
+        self.rows.append(Row(self.ground.name, names, {}, frozenset(), 0.0, SURPRISED, surprise, alone=False))
+        for fault in batch:
+            self._alone(fault)
+
+    def _alone(self, fault: Fault[Any]) -> None:
+        began, verdicts = time.monotonic(), {}
+        known = len(self.unhealed)
+        try:
+            verdicts = self._verdicts([fault])
+            self._judge([fault], [], verdicts)
+            self.healed = [fault]
+            self._end_series()
+            problem = "; ".join(self.unhealed[known:])
+        except Exception as error:  # noqa: BLE001  the other faults of the batch are still to be broken
+            problem = f"{fault.name}: {error}"
+            self._recover()
+        self._note(fault, verdicts, time.monotonic() - began, problem, alone=True)
+
+    def _blame(self, faults: Faults, left: dict[str, str]) -> None:
+        """Those of the faults that name what is left; all of them where none does."""
+        sentences = {test: self.rounds.sentences.get(test) for test in left}
+        names = ", ".join(fault.name for fault in _naming(left, faults) or faults)
+        self.unhealed.append(f"healing of {names} left {left}: {sentences}")
+
+    def _recover(self) -> None:
+        self.ground.recover()
+        self.rounds.forget("restarts")
+        self._round()
+
+    def _note(
+        self, fault: Fault[Any], verdicts: dict[str, str], seconds: float, problem: str = "", *, alone: bool
+    ) -> None:
+        self.problems[fault.name] = problem
+        found = bad(verdicts)
+        names = names_of(fault)
+        changed = found if alone else {test: verdict for test, verdict in found.items() if named(test, names)}
+        outcome = SURPRISED if problem else AS_NAMED
+        self.rows.append(
+            Row(
+                self.ground.name, fault.name, changed, frozenset(fault.expected), seconds, outcome, problem, alone=alone
+            )
+        )
+
+
+def _naming(left: dict[str, str], faults: Faults) -> list[Fault[Any]]:
+    """The faults that name any of the tests."""
+    return [fault for fault in faults if any(named(test, names_of(fault)) for test in left)]
+
+
+def _merged(*verdicts: dict[str, str]) -> dict[str, str]:
+    return {name: verdict for each in verdicts for name, verdict in each.items()}
+
+
+def _told(faults: Faults, verdicts: dict[str, str]) -> dict[str, str]:
+    return _merged(*(expected(fault.told, verdicts) for fault in faults))
+
+
+def identity(fault: Fault[Any]) -> str:
+    """The name of a fault in the name of its test."""
+    return fault.name.replace(" ", "-")

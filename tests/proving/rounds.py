@@ -1,0 +1,80 @@
+"""Rounds of checks on a lab, as a user runs them."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests import timing
+from tests.proving.names import check
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Rounds:
+    """Rounds of the checks that `marker` selects, with one inventory; each must end within `timeout_s`."""
+
+    inventory: Path
+    reports: Path
+    timeout_s: float = 120
+    marker: str = "daily"
+    environment: dict[str, str] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    printed: str = ""
+
+    @property
+    def history(self) -> Path:
+        return self.reports / "history.sqlite"
+
+    def command(self, *options: str) -> list[str]:
+        words = [sys.executable, "-m", "pytest", "-q", "-m", self.marker]
+        return [*words, f"--inventory={self.inventory}", f"--reports={self.reports}", *options]
+
+    def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:
+        """The verdict of each check in a new round."""
+        with timing.part("rounds"):
+            done = subprocess.run(
+                [*wrapper, *self.command(*options)],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                capture_output=True,
+                text=True,
+                timeout=self.timeout_s,
+                check=False,
+            )
+        self.printed = done.stdout + done.stderr
+        assert done.returncode in (0, 1, 6), self.printed
+        verdicts = self._last("verdict")
+        assert done.returncode == exit_status(verdicts), self.printed
+        self.checks = sorted({check(test) for test in verdicts})
+        return verdicts
+
+    def forget(self, metric: str) -> None:
+        """Takes the readings of a counter out of the history: a fault made it start anew."""
+        with closing(sqlite3.connect(self.history)) as history, history:
+            history.execute("DELETE FROM samples WHERE metric = ?", (metric,))
+
+    def forget_last(self) -> None:
+        """Takes all readings of the last round out of the history: what they tell of will happen again."""
+        with closing(sqlite3.connect(self.history)) as history, history:
+            history.execute("DELETE FROM samples WHERE run = (SELECT max(id) FROM runs)")
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """What the last round says of each check."""
+        return self._last("sentence")
+
+    def _last(self, column: str) -> dict[str, str]:
+        with closing(sqlite3.connect(self.history)) as history:
+            query = f"SELECT test, {column} FROM verdicts WHERE run = (SELECT max(id) FROM runs)"
+            return dict(history.execute(query).fetchall())
+
+
+def exit_status(verdicts):
+    """Failed before unknown before everything holds."""
+    found = set(verdicts.values())
+    return 1 if "failed" in found else 6 if "unknown" in found else 0

@@ -1,0 +1,25 @@
+"""Which faults a session of pytest breaks, and in which order: batches are made of what was selected."""
+
+from tests.proving import IS_ROOT
+from tests.proving.batches import plan
+
+
+def arrange(items):
+    """Puts the tests of each proof into the order of its batches; all others stay where they are."""
+    for module in {item.path for item in items if _fault(item)}:
+        places = [number for number, item in enumerate(items) if item.path == module and _fault(item)]
+        tests = {_fault(items[number]).name: items[number] for number in places}
+        first = [fault.name for batch in planned(items, module) for fault in batch]
+        for number, name in zip(places, [*first, *(tests.keys() - set(first))], strict=True):
+            items[number] = tests[name]
+
+
+def planned(items, module):
+    """The batches of a proof's module, without what only root can break where we are not."""
+    faults = [_fault(item) for item in items if item.path == module and _fault(item)]
+    return plan([fault for fault in faults if IS_ROOT or not fault.root])
+
+
+def _fault(item):
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("fault") if callspec else None

@@ -1,0 +1,249 @@
+"""Batches of faults are drawn, complete and disjoint, and whatever a fault does beyond its names is told of it alone.
+
+The lab of these tests is a set of verdicts: what is proven here is which fault is named.
+"""
+
+from contextlib import contextmanager, nullcontext
+from itertools import combinations, pairwise
+
+import pytest
+
+from lab.docker.faults import FAULTS as DOCKER_FAULTS
+from lab.errors import LabError
+from lab.fault import EVERYTHING, Fault
+from lab.faults import FAULTS
+from lab.settling import Settling
+from tests import extent
+from tests.proving import Ground, Proof
+from tests.proving.batches import begins_series, compatible, plan, series
+from tests.proving.names import names_of, overlap
+
+TESTS = [f"test_{letter}[{place}]" for letter in "abcdefgh" for place in ("one", "two")]
+
+
+class World:
+    """A lab that is nothing but the verdicts that are not good."""
+
+    def __init__(self):
+        self.bad = {}
+        self.once = {}
+        self.settling = Settling()
+        self.rounds_run = 0
+        self.forgotten = 0
+        self.recovered = 0
+
+    def run(self, wrapper=()):
+        self.rounds_run += 1
+        verdicts = dict.fromkeys(TESTS, "passed") | self.once | self.bad
+        self.once = {}
+        self.sentences = {test: f"{test} is {verdict}" for test, verdict in verdicts.items()}
+        return verdicts
+
+    def forget(self, metric):
+        pass
+
+    def forget_last(self):
+        self.forgotten += 1
+
+    def recover(self):
+        self.recovered += 1
+        self.bad.clear()
+
+
+def fault(name, changes, *, does=None, leaves=None, told=None, **bounds):
+    """One that says what it changes, and does the same, or something else, and heals, or leaves something."""
+
+    @contextmanager
+    def breaks(world):
+        broken = changes if does is None else does
+        world.bad |= broken
+        yield
+        for test in broken:
+            world.bad.pop(test, None)
+        world.once |= told or {}
+        world.bad |= leaves or {}
+
+    may, touches = (frozenset(bounds.get(each, ())) for each in ("may", "touches"))
+    return Fault(name, breaks, changes, told or {}, may, (), root=False, touches=touches)
+
+
+def proven(*faults, order=None):
+    world = World()
+    ground = Ground("world", world, lambda _: nullcontext(), world.recover)
+    return Proof(ground, world, order or plan(faults))
+
+
+def problems(proof):
+    """What is said of each fault, and of healing, when all were proven."""
+    for batch in proof.order:
+        for each in batch:
+            try:
+                proof.of(each.name)
+            except AssertionError:
+                continue
+    try:
+        proof.finish()
+    except AssertionError as error:
+        return proof.problems | {"healing": str(error)}
+    return proof.problems
+
+
+A, B, C, D = (f"test_{letter}[one]" for letter in "abcd")
+GOOD = [fault(letter, {f"test_{letter}[one]": "failed"}) for letter in "abcd"]
+
+
+def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
+    proof = proven(*GOOD)
+    assert set(problems(proof).values()) == {""}
+    assert proof.ground.lab.rounds_run == (8 if extent.FULL else 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (fault("wrong", {A: "failed"}, does={}), "is wanted"),
+        (fault("wrong", {A: "failed"}, does={A: "warned"}), "warned"),
+        (fault("wrong", {A: "failed"}, does={A: "failed", "test_h[two]": "unknown"}), "test_h[two] is unknown"),
+        (fault("wrong", {A: "failed"}, may=("test_h",), does={A: "failed", "test_g[one]": "failed"}), "test_g[one]"),
+        (fault("wrong", {}, does={"test_h[one]": "failed"}), "test_h[one]"),
+    ],
+    ids=["changes nothing", "another verdict", "one check too many", "beyond what it may", "should change nothing"],
+)
+def test_a_fault_that_does_not_do_as_it_says_is_named_and_its_neighbours_are_not(wrong, word):
+    proof = proven(order=[[GOOD[1], wrong, GOOD[2]], [GOOD[3]]])
+    found = problems(proof)
+    assert [name for name, problem in found.items() if problem] == ["wrong"]
+    assert word in found["wrong"]
+    assert [row.fault for row in proof.rows if row.outcome == "surprised"] == ["b + wrong + c", "wrong"]
+
+
+def test_a_fault_that_does_not_heal_is_named_by_the_round_of_the_next_batch():
+    lasting = fault("lasting", {B: "failed"}, leaves={B: "failed"})
+    proof = proven(order=[[GOOD[0], lasting], [GOOD[2], GOOD[3]]])
+    found = problems(proof)
+    assert found["healing"].startswith("healing of lasting left")
+    assert not any(found[name] for name in "acd")
+    assert proof.ground.lab.recovered
+
+
+def test_a_fault_that_does_not_heal_is_named_at_the_end_of_a_series():
+    lasting = fault("lasting", {B: "failed"}, leaves={B: "failed"})
+    found = problems(proven(order=[[GOOD[0], lasting], [GOOD[1]]]))
+    assert found["healing"].startswith("healing of lasting left")
+    assert not found["b"]
+
+
+def test_a_fault_that_leaves_what_it_does_not_name_is_among_those_that_are_named():
+    lasting = fault("lasting", {B: "failed"}, leaves={"test_h[one]": "failed"})
+    found = problems(proven(order=[[GOOD[0], lasting], [GOOD[2]]]))
+    assert "lasting" in found["healing"]
+    assert not found["c"]
+
+
+def test_a_fault_alone_in_the_last_batch_that_does_not_heal_is_named():
+    found = problems(proven(order=[[fault("lasting", {B: "failed"}, leaves={B: "failed"})]]))
+    assert found["healing"].startswith("healing of lasting left")
+
+
+def test_a_fault_that_cannot_be_broken_is_named_and_the_others_are_proven():
+    @contextmanager
+    def breaks(world):
+        raise LabError("no such file")
+        yield
+
+    broken = Fault("impossible", breaks, {A: "failed"}, {}, frozenset(), (), root=False, touches=frozenset())
+    proof = proven(order=[[GOOD[1], broken], [GOOD[2]]])
+    found = problems(proof)
+    assert "no such file" in found["impossible"]
+    assert proof.ground.lab.forgotten == 0  # no round had seen anything
+    assert not any(found[name] for name in "bc")
+
+
+def test_a_fault_that_was_broken_alone_gets_no_second_try():
+    proof = proven(order=[[fault("wrong", {A: "failed"}, does={})], [GOOD[1]]])
+    found = problems(proof)
+    assert [name for name, problem in found.items() if problem] == ["wrong"]
+    assert proof.ground.lab.recovered == 1
+
+
+def test_a_fault_whose_healing_fails_is_named_itself():
+    @contextmanager
+    def breaks(world):
+        world.bad[A] = "failed"
+        yield
+        raise LabError("no way back")
+
+    lasting = Fault("lasting", breaks, {A: "failed"}, {}, frozenset(), (), root=False, touches=frozenset())
+    found = problems(proven(order=[[GOOD[1]], [lasting], [GOOD[2]]]))
+    assert "no way back" in found["lasting"]
+    assert (found["b"], found["c"], "healing" in found) == ("", "", False)
+
+
+def test_what_is_told_once_is_wanted_in_the_next_round_and_never_again():
+    telling = fault("telling", {A: "failed"}, told={"test_a[two]": "warned"})
+    assert set(problems(proven(order=[[telling], [GOOD[1]], [GOOD[2]]])).values()) == {""}
+    assert set(problems(proven(order=[[telling]])).values()) == {""}
+
+
+def test_faults_that_surprise_together_and_never_alone_are_told_without_being_blamed():
+    world = World()
+
+    @contextmanager
+    def breaks(world):
+        world.bad |= {A: "failed"} | ({"test_h[one]": "failed"} if B in world.bad else {})
+        yield
+        world.bad.clear()
+
+    near = Fault("near", breaks, {A: "failed"}, {}, frozenset(), (), root=False, touches=frozenset())
+    proof = Proof(Ground("world", world, lambda _: nullcontext(), world.recover), world, [[GOOD[1], near]])
+    assert set(problems(proof).values()) == {""}
+    assert [row.fault for row in proof.rows if row.outcome == "surprised"] == ["b + near"]
+
+
+@pytest.mark.parametrize("faults", [FAULTS, DOCKER_FAULTS], ids=["embedded", "docker"])
+@pytest.mark.parametrize("at_most", [1, 5])
+def test_every_fault_is_in_one_batch_with_others_that_share_nothing(faults, at_most):
+    order = plan(faults, at_most)
+    assert sorted(each.name for batch in order for each in batch) == sorted(each.name for each in faults)
+    assert all(len(batch) <= at_most for batch in order)
+    assert all(compatible(*pair) for batch in order for pair in combinations(batch, 2))
+
+
+def test_consecutive_batches_share_no_check_within_a_series():
+    order = plan(FAULTS, 5)
+    ends = [any(overlap(names_of(a), names_of(b)) for a in one for b in other) for one, other in pairwise(order)]
+    assert ends == [begins_series(*pair) for pair in pairwise(order)]
+    assert series(order) == 1 + sum(ends)
+
+
+def test_batches_save_rounds():
+    order = plan(FAULTS, 5)
+    assert len(order) + series(order) < len(FAULTS) / 2
+
+
+def test_another_tree_draws_other_batches(monkeypatch):
+    def drawn(seed):
+        monkeypatch.setattr(extent, "seed", lambda: seed)
+        return {frozenset(each.name for each in batch) for batch in plan(FAULTS, 5) if len(batch) > 1}
+
+    first, same, other = drawn("a tree"), drawn("a tree"), drawn("another")
+    assert first == same
+    assert len(first & other) < len(first) / 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        (fault("x", {A: "failed"}), fault("y", {"test_a[two]": "failed"}), True),
+        (fault("x", {A: "failed"}), fault("y", {"test_a": "failed"}), False),
+        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, may=("test_a",)), False),
+        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, told={A: "warned"}), False),
+        (fault("x", {A: "failed"}), fault("y", {"*": "unknown"}), False),
+        (fault("x", {A: "failed"}, touches=("disk",)), fault("y", {B: "failed"}, touches=("disk",)), False),
+        (fault("x", {A: "failed"}, touches=("disk",)), fault("y", {B: "failed"}, touches=("logs",)), True),
+        (fault("x", {A: "failed"}, touches=(EVERYTHING,)), fault("y", {B: "failed"}), False),
+        (fault("x", {}), fault("y", {}), True),
+    ],
+)
+def test_faults_go_together_where_no_check_and_no_surroundings_are_shared(one, other, together):
+    assert compatible(one, other) == compatible(other, one) == together
