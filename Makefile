@@ -4,8 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test test-docker check bench lab-up lab-down lab-purge lab-docker-up lab-docker-down lab-docker-purge \
-	lock schema clean
+.PHONY: demo test test-docker lint format quick check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
+	lab-docker-down lab-docker-purge lock schema clean
 
 demo: $(READY)  ## the daily round on a lab started for it
 	@$(LAB) demo
@@ -28,17 +28,32 @@ lab-docker-down: $(READY)  ## stop the docker lab, keep its data
 lab-docker-purge: $(READY)  ## stop the docker lab and remove its data, images and keys
 	@$(BIN)/python -m lab.docker down --purge
 
+test: $(READY)  ## the project's own tests, but for those that need Docker or pgBackRest
+	$(BIN)/python -m tests.parts test
+
 test-docker: $(READY)  ## the tests that need a Docker engine; without one they fail
-	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/pytest tests/docker
+	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/python -m tests.parts docker
 
-test: $(READY)  ## the project's own tests
-	$(BIN)/pytest tests
-
-check: $(READY)  ## everything that must hold before a change lands
+lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests
+
+format: $(READY)  ## write the code as ruff formats it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+quick: lint  ## style, types, and all tests without a lab
+	$(BIN)/pytest tests -q -n 2 -m "not lab and not docker and not pgbackrest and not kills"
+
+check: lint  ## everything that must hold before a change lands; what is not installed is skipped
+	$(BIN)/python -m tests.parts docker pgbackrest test
+
+proof: $(READY)  ## break one fault and heal it: make proof FAULT="open files"
+	$(BIN)/python -m tests.proving "$(FAULT)"
+
+proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted
+	$(BIN)/python -m tests.full
 
 bench: $(READY)  ## measure the figures of docs/performance.md
 	$(BIN)/python tests/benchmarks

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,18 +17,71 @@ import pytest
 
 from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
-from lab.testing import lab
+from lab.testing import lab, lab_tools
 from opsproof.database import Target
 from opsproof.inventory import Inventory, load
 from opsproof.nouns import Database
 from opsproof.shell import Answer
+from tests import extent, forks, isolation, timing
+from tests.estate import estate
+from tests.notes import note
+from tests.proving.selection import arrange
 from tests.s3 import s3, s3_server
+from tests.selection import mark_by_fixtures
 from tests.sshd import Sshd, running
 
-__all__ = ["lab", "s3", "s3_server"]
+__all__ = ["estate", "lab", "lab_tools", "note", "s3", "s3_server"]
+
+# Programs that tests start keep their bytecode: to compile opsproof takes longer than most of them run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 REPOSITORY = Path(__file__).parents[1]
 RECORDED = Path(__file__).parent / "recorded"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Counts what tests take, in this process and in workers."""
+    config.pluginmanager.register(timing.Recorder(is_worker=hasattr(config, "workerinput")))
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Deals out whole files: tests of one file may hold the same lock."""
+    from xdist.scheduler import LoadFileScheduling  # a run without workers needs none
+
+    return LoadFileScheduling(config, log)
+
+
+def pytest_report_header() -> str:
+    """How much is proven, and what was drawn."""
+    return f"proof: {'full' if extent.FULL else 'a sample'}, drawn for {extent.seed()} (OPSPROOF_SEED)"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a lab before anything is deselected by marker."""
+    mark_by_fixtures(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Puts the faults that were selected into the order of their batches."""
+    arrange(session.items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_mounts() -> None:
+    """Mounts end with the session, even a killed session; no test changes the machine's settings."""
+    if isolation.possible():
+        isolation.isolate()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_connections() -> Iterator[None]:
+    """Shared ssh connections lie where no other test run looks: its servers may have the same ports elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="run-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -154,22 +207,34 @@ Prove = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def prove() -> Prove:
-    """Runs pytest as a user does, with an inventory and a folder for its reports."""
+    """Runs pytest as a user does, with an inventory and a folder for its reports; forked, unless it starts afresh."""
 
-    def run(inventory: Path, *words: str, reports: Path | None = None, **environment: str) -> Outcome:
+    def run(
+        inventory: Path, *words: str, reports: Path | None = None, afresh: bool = False, **environment: str
+    ) -> Outcome:
         reports = reports or Path(tempfile.mkdtemp(dir=inventory.parent))
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", f"--inventory={inventory}", f"--reports={reports}", *words],
-            cwd=REPOSITORY,
-            env={**os.environ, "COLUMNS": "200", **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout + done.stderr, reports)
+        words = (f"--inventory={inventory}", f"--reports={reports}", *words)
+        start = _start_pytest if afresh else forks.run_pytest
+        with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as output:
+            environment = {**os.environ, "COLUMNS": "200", **environment}
+            status = start(words, REPOSITORY, environment, Path(output.name), 60)
+            return Outcome(status, output.read(), reports)
 
     return run
+
+
+def _start_pytest(words: Sequence[str], folder: Path, environment: dict[str, str], output: Path, limit_s: float) -> int:
+    """The same from its very start."""
+    with output.open("w") as file:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *words],
+            cwd=folder,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            timeout=limit_s,
+            check=False,
+        ).returncode
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.database import Result, Target, ask
 from opsproof.errors import DatabaseError
 
@@ -176,11 +177,8 @@ def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
     asking = threading.Thread(target=lambda: results.extend(ask(postgres.target(timeout="20s"), queries)))
     asking.start()
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
-        ended = False
-        while not ended:
-            ended = admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
-            ).fetchone()
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
+        wait_until(lambda: admin.execute(end).fetchone(), "the query runs")
     asking.join(timeout=20)
     assert results[0].rows == [[1]]
     assert "terminating connection" in results[1].error
@@ -191,10 +189,7 @@ def test_nothing_is_left_open(postgres):
     rows(postgres.target(), "SELECT 1")
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof'"
-        left = 1
-        while left:
-            left = admin.execute(query).fetchone()[0]
-    assert left == 0
+        wait_until(lambda: admin.execute(query).fetchone() == (0,), "the session ends")
 
 
 def test_an_empty_result_is_an_answer():

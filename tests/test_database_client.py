@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from lab.fault import wait_until
+from lab.waiting import wait_until
 from opsproof import database_client
 from opsproof.database_client import DatabaseClient
 

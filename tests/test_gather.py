@@ -3,11 +3,13 @@
 import os
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from lab import processes
+from lab.waiting import wait_until
 
 GATHERER = Path(__file__).parents[1] / "src" / "opsproof" / "gather.pl"
 CAP = 2**20
@@ -79,24 +81,24 @@ def test_an_answer_is_framed_as_the_command_left_it(words, framed):
     assert gather(job(*words)) == [framed]
 
 
-def test_a_timeout_ends_the_whole_process_group(tmp_path):
-    pids = tmp_path / "pids"
-    (framed,) = gather(shell(f"echo begun; sleep 60 & echo $! $$ > {pids}; sleep 60", seconds=3))
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """Two commands that the same timeout ends, and the file with the processes of the first."""
+    pids = tmp_path_factory.mktemp("late") / "pids"
+    scripts = (f"echo begun; sleep 60 & echo $! $$ > {pids}; sleep 60", "sleep 60 & echo done")
+    return *gather(*(shell(each, seconds=3) for each in scripts)), pids
+
+
+def test_a_timeout_ends_the_whole_process_group(late):
+    framed, _, pids = late
     assert framed == Framed(124, "timeout", b"begun\n", b"")
-    assert [pid for pid in map(int, pids.read_text().split()) if is_alive(pid)] == []
+    for pid in map(int, pids.read_text().split()):
+        await_end(pid)
 
 
-def is_alive(pid):
-    """Whether the process runs, within the moment that a killed one takes to end."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        if state == "Z":
-            return False
-        time.sleep(0.02)
-    return True
+def await_end(pid):
+    """Within the moment that a killed process takes to end."""
+    wait_until(lambda: not processes.is_alive(pid), f"process {pid} ends", 2)
 
 
 def test_a_command_that_ignores_every_signal_it_can_is_ended():
@@ -117,8 +119,8 @@ def test_output_of_exactly_the_cap_is_whole():
     assert (framed.status, framed.flag, len(framed.out)) == (0, "-", CAP)
 
 
-def test_a_child_in_the_background_does_not_outlast_the_timeout():
-    (framed,) = gather(shell("sleep 60 & echo done", seconds=3))
+def test_a_child_in_the_background_does_not_outlast_the_timeout(late):
+    _, framed, _ = late
     assert framed == Framed(124, "timeout", b"done\n", b"")
 
 
@@ -162,8 +164,7 @@ def test_an_ended_gatherer_takes_its_commands_along(tmp_path, ending):
     pid = tmp_path / "pid"
     words = arguments(shell(f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 60", seconds=60))
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    while not pid.exists():
-        time.sleep(0.01)
+    wait_until(pid.exists, "the command begins", process=process, every_s=0.01)
     process.send_signal(ending)
     assert process.wait(timeout=10) == 1
-    assert not is_alive(int(pid.read_text()))
+    await_end(int(pid.read_text()))

@@ -3,6 +3,7 @@
 import ast
 import statistics
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,21 @@ def within(folder):
     return [path for path in SOURCES if path.parent == PACKAGE / folder]
 
 
+@cache
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(text_of(path))
 
 
 def name(path):
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def imported(path):
     """Every module that a file names in an import, wherever it stands."""
     found = set()
@@ -55,6 +63,7 @@ def breaches(paths, *modules):
     return [f"{name(path)} imports {module}" for path in paths for module in modules if imports(path, module)]
 
 
+@cache
 def functions(path):
     """Each function with its length in lines, decorators left out."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -95,7 +104,7 @@ def test_what_reaches_out_has_one_home(module, homes):
 
 def test_html_is_written_in_the_report_alone():
     elsewhere = [path for path in SOURCES if path.parent != PACKAGE / "report"]
-    assert [name(path) for path in elsewhere if "</" in path.read_text(encoding="utf-8")] == []
+    assert [name(path) for path in elsewhere if "</" in text_of(path)] == []
 
 
 ABOVE_FACTS = [f"opsproof.{each}" for each in (
@@ -147,12 +156,12 @@ def test_nothing_imports_what_stands_above_it(paths, above):
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_a_module_is_at_most_400_lines(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert len(text_of(path).splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=name)
 def test_a_file_of_checks_is_at_most_80_lines(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
+    assert len(text_of(path).splitlines()) <= 80
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *CHECKS, *ACTIONS], ids=name)
@@ -190,7 +199,7 @@ def test_every_check_says_why_it_matters(path):
 
 
 def test_every_finding_of_a_month_has_evidence_and_a_remedy():
-    files = [path for path in CHECKS if "\npytestmark = pytest.mark.monthly\n" in path.read_text(encoding="utf-8")]
+    files = [path for path in CHECKS if "\npytestmark = pytest.mark.monthly\n" in text_of(path)]
     monthly = [node for path in files for _, node in public(tree(path))]
     checks = [node for node in monthly if node.name.startswith("test_")]
     bare = [each.name for each in checks if "evidence" not in {argument.arg for argument in each.args.args}]
@@ -201,7 +210,7 @@ def test_every_finding_of_a_month_has_evidence_and_a_remedy():
 
 @pytest.mark.parametrize("path", LOCKS, ids=name)
 def test_a_lock_file_names_no_registry(path):
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     assert "sha512-" in text or "--hash=sha256:" in text
     assert "resolved" not in text
     assert "index-url" not in text

@@ -1,11 +1,13 @@
 """The sudoers files permit what facts and actions run as other users, and nothing near it, as the real sudo judges."""
 
+import grp
+import itertools
 import os
+import pwd
 import re
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,13 +19,25 @@ from opsproof.facts.containers import TEMPLATE
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.shell import Command
+from tests import isolation
 
-TOOLS = ("sudo", "visudo", "useradd", "userdel")
+TOOLS = ("sudo", "visudo", "unshare", "setpriv")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 needs_sudo = pytest.mark.skipif(
-    os.geteuid() != 0 or bool(MISSING),
-    reason=f"not installed: {', '.join(MISSING)}" if MISSING else "only root can let a user use sudo",
+    bool(MISSING) or not isolation.possible(),
+    reason=f"not installed: {', '.join(MISSING)}" if MISSING else "only root may have mounts of its own",
 )
+TOOLS_SEEN = "/mnt"
+NAMESPACE = f"""
+set -e
+chmod 644 "$0/passwd" "$0/group"
+chmod 755 "$0/tools"
+for each in passwd group sudoers.d; do mount --bind "$0/$each" "/etc/$each"; done
+mount --bind "$0/tools" {TOOLS_SEEN}
+[ ! -d /run/sudo ] || mount -t tmpfs opsproof /run/sudo
+[ ! -e /dev/log ] || mount --bind /dev/null /dev/log
+exec "$@"
+"""
 CONTAINER = "meta-chat-postgres"
 DRILL = f"{CONTAINER}{SUFFIX}"
 IMAGE = "pgvector/pgvector:pg17"
@@ -83,40 +97,70 @@ def _stub(folder: Path, name: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.fixture(scope="module")
-def ask(every_rule) -> Asked:
-    """Runs a command as the files' user, one made for this, with tools that tell what they were given."""
-    login, owner = (f"opsproof-{secrets.token_hex(4)}" for _ in range(2))
-    folder = Path(tempfile.mkdtemp(prefix="opsproof-"))
-    folder.chmod(0o755)
+def _accounts(folder: Path, names: tuple[str, ...]) -> int:
+    """The machine's accounts with one more for each name, and the ID of the first."""
+    taken = {each.pw_uid for each in pwd.getpwall()} | {each.gr_gid for each in grp.getgrall()}
+    first = next(n for n in itertools.count(50_000) if not taken & set(range(n, n + len(names))))
+    numbered = list(enumerate(names, first))
+    users = "".join(f"{name}:*:{number}:{number}::/nonexistent:/bin/sh\n" for number, name in numbered)
+    groups = "".join(f"{name}:*:{number}:\n" for number, name in numbered)
+    (folder / "passwd").write_text(Path("/etc/passwd").read_text(encoding="utf-8") + users, encoding="utf-8")
+    (folder / "group").write_text(Path("/etc/group").read_text(encoding="utf-8") + groups, encoding="utf-8")
+    return first
+
+
+def _installed(folder: Path, rules: str, login: str, owner: str) -> None:
+    """The shipped rules for `login`, who gets tools that report their arguments."""
+    (folder / "sudoers.d").mkdir()
+    (folder / "tools").mkdir()
     for tool in ("docker", "perl", "sh"):
-        _stub(folder, tool)
-    rules = "".join(line for line in every_rule.splitlines(keepends=True) if not line.startswith("#"))
-    rules = re.sub(r"^ops ALL", f"{login} ALL", rules, flags=re.MULTILINE).replace("(deploy)", f"({owner})")
-    draft = folder / "sudoers"
-    draft.write_text(f"Defaults:{login} secure_path={folder}\n{rules.replace('/usr/bin', str(folder))}")
-    installed = Path("/etc/sudoers.d") / login
+        _stub(folder / "tools", tool)
+    lines = "".join(line for line in rules.splitlines(keepends=True) if not line.startswith("#"))
+    lines = re.sub(r"^ops ALL", f"{login} ALL", lines, flags=re.MULTILINE).replace("(deploy)", f"({owner})")
+    draft = folder / "sudoers.d" / "opsproof"
+    draft.write_text(f"Defaults:{login} secure_path={TOOLS_SEEN}\n{lines.replace('/usr/bin', TOOLS_SEEN)}")
+    draft.chmod(0o440)
+    subprocess.run(["visudo", "--check", "--quiet", f"--file={draft}"], check=True)
+
+
+@pytest.fixture(scope="module")
+def ask(every_rule, tmp_path_factory) -> Asked:
+    """Runs a command as the files' user in a mount namespace with accounts and rules of its own."""
+    login, owner = (f"opsproof-{secrets.token_hex(4)}" for _ in range(2))
+    folder = tmp_path_factory.mktemp("sudo")
+    number = _accounts(folder, (login, owner))
+    _installed(folder, every_rule, login, owner)
+    drop = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
+    prefix = ["unshare", "--mount", "sh", "-c", NAMESPACE, str(folder), *drop, "--"]
 
     def ask(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         named = [{"deploy": owner}.get(word, word) for word in words]
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **environment}
         return subprocess.run(
-            named, user=login, group=login, extra_groups=[], env=environment, cwd="/", stdin=subprocess.DEVNULL,
+            [*prefix, *named], env=environment, cwd="/", stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
 
-    try:
-        for name in (login, owner):
-            subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", name], check=True)
-        subprocess.run(["visudo", "--check", "--quiet", f"--file={draft}"], check=True)
-        shutil.copy(draft, installed)
-        installed.chmod(0o440)
-        yield ask
-    finally:
-        installed.unlink(missing_ok=True)
-        for name in (login, owner):
-            subprocess.run(["userdel", name], check=False, capture_output=True)
-        shutil.rmtree(folder)
+    return ask
+
+
+@needs_sudo
+def test_sudo_is_asked_without_a_change_of_the_machine(ask):
+    before = _settings()
+    login = ask("id", "-un").stdout.strip()
+    assert login.startswith("opsproof-")
+    assert ask("sudo", "-n", "-u", "deploy", "--", "perl").returncode == 0
+    assert ask("sudo", "-n", "-u", "root", "--", "perl").returncode == 1
+    assert login not in Path("/etc/passwd").read_text(encoding="utf-8")
+    assert [path for path in Path("/etc/sudoers.d").iterdir() if login in path.read_text(encoding="utf-8")] == []
+    assert _settings() == before
+
+
+def _settings() -> dict[Path, tuple[int, int]]:
+    """When each file of accounts, rules and sudo's own records changed, and its size."""
+    folders = [Path(each) for each in ("/etc/sudoers.d", "/run/sudo", "/var/lib/sudo")]
+    paths = [*Path("/etc").iterdir(), *(path for folder in folders for path in (folder, *folder.rglob("*")))]
+    return {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in paths if path.exists()}
 
 
 @needs_sudo

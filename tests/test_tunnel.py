@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from lab import processes
 from lab.postgres import SUPERUSER
+from lab.waiting import wait_until
 from opsproof import ssh, tunnel
 from opsproof.database import Target, ask
 from opsproof.database_client import DatabaseClient
@@ -41,13 +41,6 @@ def target(sshd, postgres, runtime, monkeypatch, tmp_path):
         return Target(**{**plain, "ssh": tuple(words), "runtime": str(runtime), **fields})
 
     return target
-
-
-def until(holds, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (found := holds()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
 
 
 def test_queries_travel_through_the_tunnel_and_nothing_is_left(target, runtime):
@@ -135,7 +128,7 @@ def client(target, runtime, postgres):
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
         request = {"number": 0, "database": target(timeout=60.0).__dict__, "queries": [query]}
         print(json.dumps(request), file=client.stdin, flush=True)
-        assert until(lambda: list(runtime.glob("tunnel-*/.s.*")))
+        wait_until(lambda: list(runtime.glob("tunnel-*/.s.*")), "the tunnel is open", process=client)
         yield client
         client.kill()
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
@@ -143,10 +136,10 @@ def client(target, runtime, postgres):
 
 
 def test_a_killed_client_leaves_no_tunnel(client, runtime):
-    assert until(lambda: _connections(runtime))
+    wait_until(lambda: _connections(runtime), "ssh is connected", process=client)
     os.kill(client.pid, signal.SIGKILL)
-    client.wait()
-    assert until(lambda: not _connections(runtime))
+    client.wait(timeout=10)
+    wait_until(lambda: not _connections(runtime), "ssh ends", 30)
     assert len(list(runtime.glob("tunnel-*"))) == 1
     tunnel.sweep(runtime)
     assert list(runtime.iterdir()) == []
@@ -225,17 +218,17 @@ def test_a_forward_of_the_users_own_that_fails_is_in_nobodys_way(target, sshd_se
 
 
 def test_the_time_of_an_answer_is_not_that_of_the_tunnel(target, tmp_path, script):
-    slow = script(tmp_path / "ssh", 'sleep 5; exec ssh "$@"')
+    slow = script(tmp_path / "ssh", 'sleep 3; exec ssh "$@"')
     asked = target()
     (result,) = ask(replace(asked, ssh=(str(slow), *asked.ssh[1:])), ["SELECT 1"])
     assert result.require() == [[1]]
-    assert 0 < result.elapsed_s < 5
+    assert 0 < result.elapsed_s < 3
 
 
 def test_a_client_that_nobody_listens_to_ends_whatever_a_database_owes(client, runtime):
     client.stdin.close()
     client.wait(timeout=30)
-    assert until(lambda: not _connections(runtime))
+    wait_until(lambda: not _connections(runtime), "ssh ends", 30)
 
 
 def test_a_program_that_is_missing_is_said_at_once(target):

@@ -18,6 +18,6 @@ def test_container_was_not_restarted(containers, container, increase, allowed):
 def test_container_was_not_out_of_memory(containers, container):
     """The kernel killed a process in it: give it more memory, or its server a smaller cache, and start it anew.
 
-    Docker says so until the next start by hand, also of a container that its policy has started since.
+    Docker says so until the container starts again; engine 20.10 says so until the next start by hand.
     """
     assert not containers[container].out_of_memory, f"{container} ran out of memory, and a process in it was killed"

@@ -1,0 +1,136 @@
+"""The tests in parts: each part is one process of pytest, two run side by side, each in namespaces of its own.
+
+`python -m tests.parts test` runs all that needs neither Docker nor root, `python -m tests.parts NAME ...` some parts.
+The lock of a host, which keeps two actions apart, and ports belong to a network namespace, and tests that kill look
+for processes: parts that share neither network nor processes cannot meet. Where no namespaces can be had, the parts
+run one after the other.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from queue import Empty, Queue
+
+from tests import timing
+
+ROOT = Path(__file__).parents[1]
+SIDE_BY_SIDE = 2
+ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
+AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
+NAMESPACES = ("unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the tests; those that must reach other machines, as the build of images does, share the network."""
+
+    name: str
+    words: tuple[str, ...]
+    shares_network: bool = False
+
+    def command(self) -> list[str]:
+        """Its process, in namespaces of its own where it may have them."""
+        pytest = [sys.executable, "-m", "pytest", *self.words]
+        return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
+
+
+FOLDERS = ("proof", "restore", "backup", "maintenance", "facts", "logfiles", "lab")
+"""Those of make test, the longest first."""
+APART = ("docker", "pgbackrest")
+REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
+PARTS = (
+    Part("docker", ("tests/docker",), shares_network=True),
+    Part("pgbackrest", ("tests/pgbackrest",)),
+    *(Part(each, (f"tests/{each}",)) for each in FOLDERS),
+    Part("units", ("tests", *REST)),
+)
+BY_NAME = {part.name: part for part in PARTS}
+TEST = (*FOLDERS, "units")
+
+
+@cache
+def can_isolate() -> bool:
+    """Whether a process may have namespaces of its own here."""
+    words = [*NAMESPACES, *ISOLATED, "true"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a part ended."""
+
+    part: Part
+    status: int
+    seconds: float
+
+
+def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lambda _: None) -> int:
+    """Runs the parts in their order, as many side by side as may; the worst exit status.
+
+    What each of them measures goes into a folder of its name in `times`.
+    """
+    if any(not part.shares_network for part in parts) and can_isolate():
+        subprocess.run([sys.executable, "-m", "tests.fetch"], cwd=ROOT, check=True)
+    left: Queue[Part] = Queue()
+    for part in parts:
+        left.put(part)
+    statuses: list[int] = []
+
+    def work() -> None:
+        while True:
+            try:
+                part = left.get_nowait()
+            except Empty:
+                return
+            result = _run(part, times / part.name)
+            ended(result)
+            statuses.append(result.status)
+
+    workers = [threading.Thread(target=work) for _ in range(SIDE_BY_SIDE if can_isolate() else 1)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    return max(statuses, default=5)
+
+
+def _run(part: Part, times: Path) -> Ended:
+    """Prints what a part prints, a line at a time, behind its name."""
+    times.mkdir(exist_ok=True)
+    began = time.monotonic()
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPSPROOF_TIMES": str(times)}
+    with subprocess.Popen(
+        part.command(), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sys.stdout.write(f"{part.name:>11} | {line}")
+            sys.stdout.flush()
+    return Ended(part, process.returncode, time.monotonic() - began)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs what the command line names, and closes with a summary unless somebody else will."""
+    parser = argparse.ArgumentParser(prog="python -m tests.parts", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="+", choices=["test", *BY_NAME], metavar="NAME", help="test, or a part")
+    names = [each for name in parser.parse_args(words).names for each in (TEST if name == "test" else (name,))]
+    chosen = [BY_NAME[name] for name in names]
+    if "OPSPROOF_TIMES" in os.environ:
+        return run(chosen, Path(os.environ["OPSPROOF_TIMES"]))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        status = run(chosen, Path(folder))
+        print("\n".join(timing.summary(timing.read(folder), time.monotonic() - began)))  # noqa: T201
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

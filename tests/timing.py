@@ -1,0 +1,131 @@
+"""Where the time of a test run goes: by part and by test, over all processes that have a share in it.
+
+Each process writes what it measured into the folder that OPSPROOF_TIMES names. `python -m tests.timing FOLDER`
+prints the table of parts, the slowest tests, and one closing line like pytest's own, which counts the tests of all
+processes; `python -m tests.timing FOLDER --add PART SECONDS` adds the time of a step that no test takes.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+SLOWEST = 20
+WIDTH = 80
+OUTCOMES = ("failed", "error", "passed", "skipped")
+SPENT: Counter[str] = Counter()
+"""Seconds by part, in this process."""
+_OPEN: list[list[float]] = []
+
+
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Counts the time of a block for a part; the time of a part within it counts for the inner part alone."""
+    began, inner = time.monotonic(), [0.0]
+    _OPEN.append(inner)
+    try:
+        yield
+    finally:
+        lasted = time.monotonic() - began
+        _OPEN.pop()
+        SPENT[name] += lasted - inner[0]
+        if _OPEN:
+            _OPEN[-1][0] += lasted
+
+
+def group(item: pytest.Item) -> str:
+    """The part that a test counts for: kills, or the folder of its file."""
+    if item.get_closest_marker("kills"):
+        return "kills"
+    inside = item.path.relative_to(Path(__file__).parent).parts
+    return f"tests of {inside[0]}" if len(inside) > 1 else "tests at the top level"
+
+
+class Recorder:
+    """A plugin of pytest that counts what tests take, and how they end."""
+
+    def __init__(self, *, is_worker: bool) -> None:
+        self.is_worker = is_worker
+        self.counts: Counter[str] = Counter()
+        self.tests: Counter[str] = Counter()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        """The time of a test with its fixtures, without that of the parts within it."""
+        with part(group(item)):
+            return (yield)
+
+    def pytest_runtest_logreport(self, report):
+        """The outcome and the duration of each test, where all of them are seen."""
+        self.tests[report.nodeid] += report.duration
+        if report.when == "call" or report.outcome != "passed":
+            is_error = report.failed and report.when != "call"
+            self.counts["error" if is_error else report.outcome] += 1
+
+    def pytest_sessionfinish(self):
+        """Leaves the figures of this process; a worker's tests are counted by its controller."""
+        seen = {} if self.is_worker else {"counts": self.counts, "tests": dict(self.tests.most_common(SLOWEST))}
+        write({"parts": SPENT, **seen})
+
+
+def write(record, folder=None):
+    """Puts what a process measured where the summary finds it; nowhere without a folder."""
+    folder = folder or os.environ.get("OPSPROOF_TIMES")
+    if folder:
+        (Path(folder) / f"{uuid.uuid4().hex}.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def read(folder):
+    """The sums over all records in a folder: seconds by part, tests by outcome, seconds by test."""
+    sums = {"parts": Counter(), "counts": Counter(), "tests": Counter()}
+    for path in Path(folder).rglob("*.json"):
+        for key, values in json.loads(path.read_text(encoding="utf-8")).items():
+            sums[key].update(values)
+    return sums
+
+
+def summary(sums, wall_s):
+    """The lines to print, the closing one last."""
+    total = sum(sums["parts"].values())
+    lines = ["", f"{'part':<32} {'seconds':>8}  share"]
+    lines += [f"{name:<32} {spent:8.1f}  {spent / total:5.1%}" for name, spent in sums["parts"].most_common()]
+    lines += [f"{'all parts':<32} {total:8.1f}", f"{'on the clock, side by side':<32} {wall_s:8.1f}", ""]
+    lines += [f"the slowest {SLOWEST} tests"]
+    lines += [f"{spent:8.1f}  {name}" for name, spent in sums["tests"].most_common(SLOWEST)]
+    return [*lines, "", closing(sums["counts"], wall_s)]
+
+
+def closing(counts, wall_s):
+    """One line like the one with which pytest ends."""
+    minutes, seconds = divmod(int(wall_s), 60)
+    said = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each]) or "no tests ran"
+    clock = f" ({minutes // 60}:{minutes % 60:02}:{seconds:02})" if wall_s >= 60 else ""
+    return f" {said} in {wall_s:.2f}s{clock} ".center(WIDTH, "=")
+
+
+def main(words=None):
+    """The exit status: 1 where a test failed, or none ran."""
+    parser = argparse.ArgumentParser(prog="python -m tests.timing", description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("--add", nargs=2, metavar=("PART", "SECONDS"))
+    parser.add_argument("--wall", type=float, default=0.0, help="seconds on the clock")
+    chosen = parser.parse_args(words)
+    if chosen.add:
+        write({"parts": {chosen.add[0]: float(chosen.add[1])}}, chosen.folder)
+        return 0
+    sums = read(chosen.folder)
+    print("\n".join(summary(sums, chosen.wall)))  # noqa: T201
+    counts = sums["counts"]
+    return int(bool(counts["failed"] or counts["error"] or not counts["passed"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
