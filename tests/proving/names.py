@@ -1,11 +1,8 @@
 """What a fault's names of checks mean for the verdicts of a round."""
 
+from tests.proof_matrix.matrix import check
+
 EVERY_CHECK = "*"
-
-
-def check(test):
-    """The name of a test without its parameter."""
-    return test.split("[", maxsplit=1)[0]
 
 
 def bad(verdicts):
