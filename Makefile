@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test test-docker lint format quick check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
+.PHONY: demo test test-docker lint format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
 	lab-docker-down lab-docker-purge lock schema clean
 
 demo: $(READY)  ## the daily round on a lab started for it
@@ -43,7 +43,10 @@ format: $(READY)  ## write the code as ruff formats it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-quick: lint  ## style, types, and all tests without a lab
+quick: $(READY)  ## style, types, and all tests without a lab
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint units
+
+units: $(READY)
 	$(BIN)/pytest tests -q -n 2 -m "not lab and not docker and not pgbackrest and not kills"
 
 check: lint  ## everything that must hold before a change lands; what is not installed is skipped

@@ -5,11 +5,10 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,27 +213,14 @@ def prove() -> Prove:
     ) -> Outcome:
         reports = reports or Path(tempfile.mkdtemp(dir=inventory.parent))
         words = (f"--inventory={inventory}", f"--reports={reports}", *words)
-        start = _start_pytest if afresh else forks.run_pytest
+        start = forks.start if afresh else forks.run_pytest
+        words = (sys.executable, "-m", "pytest", *words) if afresh else words
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as output:
             environment = {**os.environ, "COLUMNS": "200", **environment}
             status = start(words, REPOSITORY, environment, Path(output.name), 60)
             return Outcome(status, output.read(), reports)
 
     return run
-
-
-def _start_pytest(words: Sequence[str], folder: Path, environment: dict[str, str], output: Path, limit_s: float) -> int:
-    """The same from its very start."""
-    with output.open("w") as file:
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *words],
-            cwd=folder,
-            env=environment,
-            stdout=file,
-            stderr=file,
-            timeout=limit_s,
-            check=False,
-        ).returncode
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,14 @@ def run_pytest(words: Sequence[str], folder: Path, environment: Mapping[str, str
         process.join()
         raise TimeoutError(f"pytest {' '.join(words)}: not within {limit_s:g} s: {output.read_text()}")
     return process.exitcode
+
+
+def start(words: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path, limit_s: float) -> int:
+    """The exit status of a program that starts from nothing; what it prints goes into a file."""
+    with output.open("wb") as file:
+        return subprocess.run(
+            words, cwd=folder, env=environment, stdout=file, stderr=file, timeout=limit_s, check=False
+        ).returncode
 
 
 def _become_pytest(words: Sequence[str], folder: Path, environment: dict[str, str], output: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -92,7 +93,8 @@ def test_a_killed_run_leaves_no_tunnel(rounds, docker_lab):
     engine.run("pause", POSTGRES)  # so that the tunnel is in use for seconds
     try:
         environment = {**os.environ, **rounds.environment}
-        run = subprocess.Popen(rounds.command(), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        words = [sys.executable, "-m", "pytest", *rounds.words()]
+        run = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         sockets = runtime(rounds)
         wait_until(lambda: any(sockets.glob("tunnel-*/.s.PGSQL.5432")), "the tunnel opens", process=run)
         assert tunnels()
