@@ -38,7 +38,7 @@ class DropIndexes(Maintaining):
         found = _together(superfluous, {name: why for name, why in idle.items() if name in (wanted or idle)})
         if unknown := [each for each in wanted if each not in found]:
             raise InventoryError(f"--index: {', '.join(unknown)}: neither unused nor superfluous beside what stays")
-        said = self.session.ask("drops.sql", names=json.dumps(wanted or list(found)))
+        said = self.session.ask("drops", names=json.dumps(wanted or list(found)))
         either = _either(superfluous, idle)
         return [Step(_statement(each, found[each["name"]], either[each["name"]]), _nothing) for each in said]
 

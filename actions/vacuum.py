@@ -71,7 +71,7 @@ class Vacuum(TablesAction):
         ages = self.session.measure(TransactionAges())
         if not self._is_old(ages.transactions, ages.multixacts):
             return ""
-        others = self.session.ask("unfrozen.sql")
+        others = self.session.ask("unfrozen")
         old = [each["who"] for each in others if self._is_old(each["age"], each["multixacts"])]
         return "; ".join(old) or f"{self.session.client.name} learns of it by the next vacuum, of any --table"
 

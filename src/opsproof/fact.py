@@ -7,7 +7,6 @@ answers with something empty in place of what could not be measured.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from opsproof.database import Query, Result
@@ -104,11 +103,6 @@ class SqlNounFact(Fact, Generic[D, T], abstract=True):
     def query(self, name: str, noun: D) -> Query:
         """The query for the noun called `name`."""
         return [self.sql, *self.values(name, noun)]
-
-
-def sql_file(name: str) -> str:
-    """The query in the file of that name."""
-    return (Path(__file__).parent / "facts" / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class Measured(Mapping[str, T]):

@@ -12,11 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from opsproof import ssh
+from opsproof import scripts, ssh
 from opsproof.errors import CommandError, HostUnreachable, OutputError
 from opsproof.models import Host
 
@@ -108,7 +106,15 @@ def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
         HostUnreachable: the transport failed, or gave no answer in time.
     """
     nonce = secrets.token_hex(8)
-    arguments = ["perl", "-e", _gatherer(), nonce, str(STREAM_CAP_BYTES), ":".join(host.path), *_encode(commands)]
+    arguments = [
+        "perl",
+        "-e",
+        scripts.perl("gather"),
+        nonce,
+        str(STREAM_CAP_BYTES),
+        ":".join(host.path),
+        *_encode(commands),
+    ]
     limit_s = max(command.timeout_s for command in commands) + ssh.CONNECT_TIMEOUT_S + 5
     sent = time.time()
     stdout, stderr = _transport(host, arguments, limit_s)
@@ -349,8 +355,3 @@ def stop_all() -> None:
     for pid in tuple(_RUNNING):
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGTERM)
-
-
-@cache
-def _gatherer() -> str:
-    return Path(__file__).with_name("gather.pl").read_text(encoding="utf-8")

@@ -61,7 +61,7 @@ def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
         before = place.sql(query)
         host = load(place.inventory).hosts["vps"]
         way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
-        said = way.ask("drops.sql", names=json.dumps(["t.rows_some", "t.rows_late"]))
+        said = way.ask("drops", names=json.dumps(["t.rows_some", "t.rows_late"]))
         run(place, "\n".join(each["drop"] for each in said))
         assert len(place.sql(query)) == len(before) - 2
         run(place, "\n".join(each["back"] for each in said))

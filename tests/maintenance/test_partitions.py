@@ -8,10 +8,9 @@ import psycopg
 import pytest
 
 from lab.waiting import wait_until
+from opsproof import scripts
 from opsproof.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
-from opsproof.maintenance import partitions
-from opsproof.maintenance.client import text
 from opsproof.maintenance.partitions import Months
 from tests.extent import moments
 from tests.killing import as_text, course_s
@@ -295,7 +294,8 @@ def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, 
         "CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
         f"INSERT INTO t.rows SELECT n, 1, 5, '{month(place, -1)}' FROM generate_series(1, 100000) n"
     )
-    monkeypatch.setattr(partitions, "text", lambda name: text(name).replace("timeout = '1s'", "timeout = '1ms'"))
+    sql = scripts.sql
+    monkeypatch.setattr(scripts, "sql", lambda name: sql(name).replace("timeout = '1s'", "timeout = '1ms'"))
     words = ["--apply", "--table", months, "--ahead", "1"]
     done = place.run("add_partitions", *words)
     assert done.returncode == 4

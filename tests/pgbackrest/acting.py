@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import processes
-from lab.layout import REPOSITORY
 from lab.waiting import wait_until
+from opsproof import scripts
 
 TRIES = 10
-STARTER = (REPOSITORY / "src" / "opsproof" / "gather.pl").read_text().partition("\n")[0]
+STARTER = scripts.perl("gather").partition("\n")[0]
 """A part of the command line that starts an action's commands on the host."""
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from opsproof.restore.server import text
+from opsproof import scripts
 
 BLOCK = 2**18
 CONTENT = bytes(range(256)) * 20_000
@@ -31,7 +31,7 @@ def packed(file):
 
 
 def feed(path, checksum, unpack="", command=("cat",), **environment):
-    words = ["perl", "-e", text("feed.pl"), "--", path, checksum, unpack, TOKEN, *command]
+    words = ["perl", "-e", scripts.perl("restore/feed"), "--", path, checksum, unpack, TOKEN, *command]
     return subprocess.run(words, capture_output=True, check=False, env={**os.environ, **environment})
 
 
@@ -111,7 +111,7 @@ def load(tmp_path):
         for path in told.iterdir():
             path.unlink()
         source = ("archive", "") if received is None else (str(tmp_path / "folder"), TOKEN)
-        words = ["perl", "-e", text("load.pl"), "--", *source, str(jobs), str(deal), "dbname=fresh"]
+        words = ["perl", "-e", scripts.perl("restore/load"), "--", *source, str(jobs), str(deal), "dbname=fresh"]
         environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
         done = subprocess.run(
             words, input=received or b"", capture_output=True, check=False, env=environment, timeout=60
@@ -280,7 +280,7 @@ def test_what_is_loaded_is_what_was_dumped(place, program, tmp_path):
     place.sql(ODD, names[0])
     archive = tmp_path / "odd.dump"
     archive.write_bytes(program("pg_dump", "--format=custom", "-d", here))
-    program("perl", "-e", text("load.pl"), "--", str(archive), "", "3", "1", there)
+    program("perl", "-e", scripts.perl("restore/load"), "--", str(archive), "", "3", "1", there)
     assert place.sql(SAME, names[1]) == place.sql(SAME, names[0])
     schemas = [program("pg_dump", "--schema-only", "--restrict-key=a", "-d", each) for each in (here, there)]
     assert schemas[0] == schemas[1]

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
-from opsproof import shell
+from opsproof import scripts, shell
 from opsproof.errors import HostUnreachable, Refused
 from opsproof.models import Host
 from opsproof.shell import Command, argv
@@ -30,7 +28,7 @@ def held(host: Host, who: str) -> Iterator[None]:
         Refused: another action works there; says whose.
         HostUnreachable: the host gave no answer.
     """
-    with shell.attended(host, argv("perl", "-e", _holder(), "hold", who)) as said:
+    with shell.attended(host, argv("perl", "-e", scripts.perl("action/hold"), "hold", who)) as said:
         if said.startswith("busy "):
             raise Refused(f"{host.name} is held by {said.removeprefix('busy ')}: try again when that is done")
         if said != "held":
@@ -40,9 +38,4 @@ def held(host: Host, who: str) -> Iterator[None]:
 
 def stepwise(command: Command) -> Command:
     """`command`, keeping other actions out for as long as it runs."""
-    return replace(command, argv=("perl", "-e", _holder(), "step", *command.argv))
-
-
-@cache
-def _holder() -> str:
-    return Path(__file__).with_name("hold.pl").read_text(encoding="utf-8")
+    return replace(command, argv=("perl", "-e", scripts.perl("action/hold"), "step", *command.argv))

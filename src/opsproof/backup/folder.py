@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import BinaryIO
 
-from opsproof import shell
+from opsproof import scripts, shell
 from opsproof.errors import MeasurementError, OutputError
 from opsproof.models import Host
 from opsproof.shell import Answer, Command, argv
@@ -133,15 +131,10 @@ def _rank(name: str) -> int:
 
 
 def _program(folder: str, *words: str, timeout_s: float) -> Command:
-    return argv("perl", "-e", _text(), "--", folder, *words, timeout_s=timeout_s)
+    return argv("perl", "-e", scripts.perl("backup/place"), "--", folder, *words, timeout_s=timeout_s)
 
 
 def _sum_said(said: list[str], otherwise: str) -> str:
     if len(said) != 2:
         raise MeasurementError(otherwise)
     return said[0]
-
-
-@cache
-def _text() -> str:
-    return Path(__file__).with_name("place.pl").read_text(encoding="utf-8")

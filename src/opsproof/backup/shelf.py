@@ -4,10 +4,9 @@ import re
 from calendar import timegm
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from time import gmtime, strftime, strptime
 
+from opsproof import scripts
 from opsproof.backup import manifest
 from opsproof.backup.manifest import Manifest, ManifestError
 from opsproof.errors import Absent, CommandError, OutputError
@@ -215,7 +214,9 @@ def is_dated(set_name: str) -> bool:
 
 def look(backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = LOOK_TIMEOUT_S) -> Command:
     """The command that looks at a folder, and reads one set of it back: its name, "newest" or "none"."""
-    return argv("perl", "-e", _program(), "--", backup.folder, name, read, *client, timeout_s=timeout_s)
+    return argv(
+        "perl", "-e", scripts.perl("backup/look"), "--", backup.folder, name, read, *client, timeout_s=timeout_s
+    )
 
 
 def client(host: Host, backup: Backup) -> tuple[str, ...]:
@@ -223,11 +224,6 @@ def client(host: Host, backup: Backup) -> tuple[str, ...]:
     container = host.databases[backup.database].container
     sudo = ("sudo", "-n", "-u", host.docker_as, "--") if container and host.docker_as else ()
     return (*sudo, "docker", "exec", "-i", container) if container else ()
-
-
-@cache
-def _program() -> str:
-    return Path(__file__).with_name("look.pl").read_text(encoding="utf-8")
 
 
 def seen(answer: Answer, name: str, folder: str) -> Shelf:

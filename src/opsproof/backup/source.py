@@ -4,10 +4,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from opsproof import scripts
 from opsproof.backup import shelf
 from opsproof.database import as_role
 from opsproof.errors import CommandError, Refused
@@ -72,7 +71,7 @@ def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
         # It looks at the compression before it looks for a server, and there is none of this name.
         argv(*client, "pg_dump", "--format=custom", "--compress=zstd:1", "-d", "host=/nonexistent"),
         argv("zstd", "--version"),
-        argv(*client, *_PSQL, conninfo(host, backup), "-c", _text("rights.sql"), timeout_s=60),
+        argv(*client, *_PSQL, conninfo(host, backup), "-c", scripts.sql("backup/rights"), timeout_s=60),
     )
 
 
@@ -108,22 +107,17 @@ def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
     passwords = "with" if of.sees_passwords else "without"
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
     words = (backup.folder, set_name, of.compression, conninfo(host, backup), lock_ms, passwords)
-    scripts = (_text("contents.sql"), _text("rows.sql"))
-    program = ("perl", "-e", _text("dump.pl"), "--", *words, *scripts, *shelf.client(host, backup))
+    asked = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
+    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *asked, *shelf.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
 
 
 def watching(host: Host, backup: Backup, script: str) -> tuple[str, ...]:
     """The words of a command that asks the server how far a dump is; it waits for nobody's lock."""
     more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
-    return (*shelf.client(host, backup), *_PSQL, conninfo(host, backup, **more), "-c", _text(script))
+    return (*shelf.client(host, backup), *_PSQL, conninfo(host, backup, **more), "-c", scripts.sql(f"backup/{script}"))
 
 
 def contents() -> tuple[str, str]:
     """The queries of a manifest: one that tells what a database is, and one that makes those that count its rows."""
-    return _text("contents.sql"), _text("rows.sql")
-
-
-@cache
-def _text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return scripts.sql("backup/contents"), scripts.sql("backup/rows")

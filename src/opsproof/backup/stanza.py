@@ -6,10 +6,9 @@ https://pgbackrest.org/command.html#command-info.
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from opsproof import scripts
 from opsproof.backup import wal
 from opsproof.backup.wal import Archive, Run
 from opsproof.errors import Absent, MeasurementError
@@ -142,13 +141,8 @@ def in_repository(backup: Backup, *words: str) -> tuple[str, ...]:
 
 def look(backup: Backup, timeout_s: float = LOOK_TIMEOUT_S) -> Command:
     """The command that asks for a `Stanza`."""
-    words = ("perl", "-e", _program(), "--", backup.stanza, backup.folder, *in_repository(backup))
+    words = ("perl", "-e", scripts.perl("backup/stanza"), "--", backup.stanza, backup.folder, *in_repository(backup))
     return argv(*words, timeout_s=timeout_s)
-
-
-@cache
-def _program() -> str:
-    return Path(__file__).with_name("stanza.pl").read_text(encoding="utf-8")
 
 
 def seen(answer: Answer, backup: Backup) -> Stanza:

@@ -17,7 +17,7 @@ class Tables:
 
     def __init__(self, work: Work, backup: Backup) -> None:
         self._work, self._backup = work, backup
-        self._sizes = {int(table): float(size) for table, size in self._asked("sizes.sql")}
+        self._sizes = {int(table): float(size) for table, size in self._asked("sizes")}
         self._done = 0.0
 
     @property
@@ -31,7 +31,7 @@ class Tables:
         Raises:
             MeasurementError: the server gives no answer.
         """
-        shares = {int(table): float(share) for table, share in self._asked("read.sql")}
+        shares = {int(table): float(share) for table, share in self._asked("read")}
         before = 0.0
         for table, size in self._sizes.items():
             if table in shares:

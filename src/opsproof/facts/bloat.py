@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import Findings, granted
 from opsproof.identifiers import literal, qualified
 from opsproof.limits import Limit
@@ -113,7 +114,7 @@ class BloatEstimates(SqlFact[BloatSuspicion]):
     the measured figure decides then. What is smaller than the inventory's `large_table` or `large_index` is left out.
     """
 
-    sql = sql_file("bloat_estimates")
+    sql = scripts.sql("facts/bloat_estimates")
 
     def parse(self, result: Result, database: Database) -> BloatSuspicion:
         """No row is good: nothing is that large."""
@@ -180,8 +181,8 @@ class BloatMeasurements(SqlFact[BloatFigures]):
     """
 
     sql = (
-        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{sql_file('bloat_estimates')}) AS space\n"  # noqa: S608
-        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{sql_file('bloat_measurements')}"
+        f"WITH suspect AS MATERIALIZED (SELECT * FROM (\n{scripts.sql('facts/bloat_estimates')}) AS space\n"  # noqa: S608
+        f"WHERE estimate IS NULL OR estimate >= {SUSPECT:.0f})\n{scripts.sql('facts/bloat_measurements')}"
     )
 
     def parse(self, result: Result, database: Database) -> BloatFigures:

@@ -1,9 +1,8 @@
 """What Redis says of itself: https://redis.io/docs/latest/commands/info/."""
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
+from opsproof import scripts
 from opsproof.errors import Absent, MeasurementError
 from opsproof.fact import NounFact
 from opsproof.models import Host
@@ -75,7 +74,7 @@ class CacheStates(NounFact[Cache, CacheState]):
     def command(self, host: Host, name: str, noun: Cache) -> Command:
         """The login comes from a file on the host, so that it is in no process list."""
         words = (noun.address, str(noun.port), f"{noun.timeout:g}", noun.netrc)
-        return argv("perl", "-e", _script(), "--", *words, timeout_s=noun.timeout + 2)
+        return argv("perl", "-e", scripts.perl("facts/redis_info"), "--", *words, timeout_s=noun.timeout + 2)
 
     def parse(self, answer: Answer, name: str, noun: Cache) -> CacheState:
         """A cache that does not answer is a measurement; a refused login is none."""
@@ -111,9 +110,3 @@ def _matters(told: dict[str, str], status: str) -> bool:
 def _counter(told: dict[str, str], field: str, now: int) -> Counter:
     # The server takes its whole seconds of uptime from the same reading of its clock: the difference never jitters.
     return Counter(int(told[field]), now - int(told["uptime_in_seconds"]), now, reborn="Redis started again")
-
-
-@cache
-def _script() -> str:
-    """The Perl program that asks Redis."""
-    return Path(__file__).with_name("redis_info.pl").read_text(encoding="utf-8")

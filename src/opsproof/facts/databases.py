@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 
@@ -77,7 +78,7 @@ class DatabaseConnections(SqlFact[ConnectionUse]):
     https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-MAX-CONNECTIONS
     """
 
-    sql = sql_file("connections")
+    sql = scripts.sql("facts/connections")
 
     def parse(self, result: Result, database: Database) -> ConnectionUse:
         """At least the asking connection itself is counted."""

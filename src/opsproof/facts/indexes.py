@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import require_counting
 from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
@@ -56,7 +57,7 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
     https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY
     """
 
-    sql = sql_file("invalid_indexes")
+    sql = scripts.sql("facts/invalid_indexes")
 
     def parse(self, result: Result, database: Database) -> BrokenIndexes:
         """Both kinds apart, for each has a remedy of its own; who builds them now only some roles see."""
@@ -78,7 +79,7 @@ class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
     Either both have the same columns in the same order, or the first columns of a B-tree are all of another's.
     """
 
-    sql = sql_file("redundant_indexes")
+    sql = scripts.sql("facts/redundant_indexes")
 
     def parse(self, result: Result, database: Database) -> tuple[FoundIndex, ...]:
         """Each index once, however many make it superfluous."""
@@ -107,7 +108,7 @@ class Epoch:
 class StatisticsEpoch(SqlFact[Epoch]):
     """Since when the server counts what tables and indexes are used for: a crash loses it all."""
 
-    sql = sql_file("statistics_epoch")
+    sql = scripts.sql("facts/statistics_epoch")
 
     def parse(self, result: Result, database: Database) -> Epoch:
         """The later of the reset of this database's statistics and the loss of all."""
@@ -157,7 +158,7 @@ class UnusedIndexes(SqlFact[IdleIndexes]):
     earlier runs have seen. Parts of an index of a partitioned table cannot be dropped, and are left out.
     """
 
-    sql = sql_file("unused_indexes")
+    sql = scripts.sql("facts/unused_indexes")
 
     def parse(self, result: Result, database: Database) -> IdleIndexes:
         """Before PostgreSQL 16 only those that were never scanned are known."""
@@ -184,7 +185,7 @@ class UnindexedKey:
 class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
     """Foreign keys that no index serves, those of the largest tables first; of partitions each by itself."""
 
-    sql = sql_file("unindexed_foreign_keys")
+    sql = scripts.sql("facts/unindexed_foreign_keys")
 
     def parse(self, result: Result, database: Database) -> tuple[UnindexedKey, ...]:
         """What they are, with the size of the table that they are on."""
@@ -197,7 +198,7 @@ class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
 class TablesWithoutKey(SqlFact[tuple[FoundIndex, ...]]):
     """Tables without a primary key, but for those that extensions brought."""
 
-    sql = sql_file("tables_without_key")
+    sql = scripts.sql("facts/tables_without_key")
 
     def parse(self, result: Result, database: Database) -> tuple[FoundIndex, ...]:
         """The largest first."""
@@ -285,7 +286,7 @@ class TableScans(SqlFact[LargeTables]):
     page each. The 10,000 are PgHero's, for its missing indexes: https://github.com/ankane/pghero
     """
 
-    sql = sql_file("table_scans")
+    sql = scripts.sql("facts/table_scans")
 
     def parse(self, result: Result, database: Database) -> LargeTables:
         """Each with its counters."""

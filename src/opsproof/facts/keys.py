@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import SHOWN, Findings, reference
 from opsproof.nouns import Database
 from opsproof.samples import Counter
@@ -94,7 +95,7 @@ class KeyRanges(SqlFact[DatabaseKeys]):
     Left out are those that begin anew when they end, and those of bigint for nothing narrower.
     """
 
-    sql = sql_file("key_ranges")
+    sql = scripts.sql("facts/key_ranges")
 
     def parse(self, result: Result, database: Database) -> DatabaseKeys:
         """No row is good: no sequence can come to its end."""

@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
+from opsproof import scripts
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
 from opsproof.models import Host
@@ -71,8 +70,6 @@ class LogReports(NounFact[Log, LogReport]):
         )
 
 
-@cache
 def scanner() -> str:
     """The Perl program that counts a log on its host; its two files are one program in this order only."""
-    folder = Path(__file__).parent
-    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("log_files.pl", "log_scan.pl"))
+    return scripts.perl("facts/log_files", "facts/log_scan")

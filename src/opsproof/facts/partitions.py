@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import Measured, SqlFact, sql_file
+from opsproof.fact import Measured, SqlFact
 from opsproof.nouns import Database
 
 _BOUND = r"(MINVALUE|MAXVALUE|'[^']+')[^)]*"
@@ -156,7 +157,7 @@ def _moment(text: str, partition: Partition) -> datetime:
 class Partitions(SqlFact[Measured[PartitionedTable]]):
     """Every partitioned table of a database, by schema and name; one that is not there is Absent."""
 
-    sql = sql_file("partitions")
+    sql = scripts.sql("facts/partitions")
 
     def parse(self, result: Result, database: Database) -> Measured[PartitionedTable]:
         """Partitions of partitions are left out: what their parent takes is what counts."""

@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from opsproof import scripts
 from opsproof.errors import Absent
 from opsproof.fact import ShellFact
 from opsproof.models import Host
@@ -137,7 +136,13 @@ class Processes(ShellFact[ProcessList]):
     def command(self, host: Host) -> Command:
         """Selects the fields on the host: PM2's own list holds every secret of every process."""
         assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
-        return argv("perl", "-e", _script(), host.pm2.home, user=host.run_as)
+        return argv(
+            "perl",
+            "-e",
+            scripts.perl("facts/json_text", "facts/pm2_daemon", "facts/pm2_list"),
+            host.pm2.home,
+            user=host.run_as,
+        )
 
     def parse(self, answer: Answer, host: Host) -> ProcessList:
         """The list, with ages by the host's own clock."""
@@ -173,10 +178,3 @@ def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> Process:
 
 def _shape(entry: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(entry[key]) for key in ("name", "script", "folder", "arguments", "mode"))
-
-
-@cache
-def _script() -> str:
-    """The Perl program that asks PM2; its files are one program in this order only."""
-    names = ("json_text.pl", "pm2_daemon.pl", "pm2_list.pl")
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import inf
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
 from opsproof.nouns import Database
@@ -32,7 +33,7 @@ class Slot:
 class ReplicationSlots(SqlFact[tuple[Slot, ...]]):
     """Replication slots that outlive their session; those that a primary keeps in step are its own matter."""
 
-    sql = sql_file("replication_slots")
+    sql = scripts.sql("facts/replication_slots")
 
     def parse(self, result: Result, database: Database) -> tuple[Slot, ...]:
         """Those that nobody uses first."""
@@ -82,7 +83,7 @@ class Standbys(SqlFact[Receivers]):
     fifteen on, the age of its last word counts, as long as it is behind. What applies nothing says nothing in between.
     """
 
-    sql = sql_file("standbys")
+    sql = scripts.sql("facts/standbys")
 
     def parse(self, result: Result, database: Database) -> Receivers:
         """Absent where a declared one is not connected."""
@@ -132,7 +133,7 @@ class Archiver:
 class WalArchiver(SqlFact[Archiver]):
     """The archiver of the whole server."""
 
-    sql = sql_file("archiver")
+    sql = scripts.sql("facts/archiver")
 
     def parse(self, result: Result, database: Database) -> Archiver:
         """Its state, by its own counters."""

@@ -2,10 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from opsproof import scripts
 from opsproof.errors import Absent
 from opsproof.fact import NounFact, ShellFact
 from opsproof.models import Host
@@ -129,7 +128,9 @@ class FolderSizes(NounFact[LogFolder, Folder]):
 
     def command(self, host: Host, name: str, noun: LogFolder) -> Command:
         """All of the folder."""
-        return argv("perl", "-e", _script("folder_sizes"), "--", name, timeout_s=READING_TIMEOUT_S, user=host.run_as)
+        return argv(
+            "perl", "-e", scripts.perl("facts/folder_sizes"), "--", name, timeout_s=READING_TIMEOUT_S, user=host.run_as
+        )
 
     def parse(self, answer: Answer, name: str, noun: LogFolder) -> Folder:
         """The sizes."""
@@ -142,7 +143,7 @@ class Pm2LogSizes(ShellFact[Folder]):
     def command(self, host: Host) -> Command:
         """Nothing else of PM2_HOME, where modules lie too."""
         assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
-        words = ("perl", "-e", _script("folder_sizes"), "--", host.pm2.home, *OWN_LOGS)
+        words = ("perl", "-e", scripts.perl("facts/folder_sizes"), "--", host.pm2.home, *OWN_LOGS)
         return argv(*words, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, host: Host) -> Folder:
@@ -165,7 +166,14 @@ class RotationSettings(NounFact[Rotation, list[str]]):
     def command(self, host: Host, name: str, noun: Rotation) -> Command:
         """Leaves the settings of other modules on the host: they hold secrets."""
         assert host.pm2 is not None, "a rotation is declared with a PM2 alone"
-        return argv("perl", "-e", _script("json_text", "rotation_settings"), "--", host.pm2.home, user=host.run_as)
+        return argv(
+            "perl",
+            "-e",
+            scripts.perl("facts/json_text", "facts/rotation_settings"),
+            "--",
+            host.pm2.home,
+            user=host.run_as,
+        )
 
     def parse(self, answer: Answer, name: str, noun: Rotation) -> list[str]:
         """The differences; PM2 keeps texts, numbers and truths, and whoever sets one gets a text."""
@@ -177,12 +185,6 @@ class RotationSettings(NounFact[Rotation, list[str]]):
         return [f"{key} is {found.get(key, 'not set')}, not {value}" for key, value in wrong]
 
 
-@cache
 def reader() -> str:
     """The Perl program that reads a log's rotated files; its two files are one program in this order only."""
-    return _script("log_files", "rotated_files")
-
-
-@cache
-def _script(*names: str) -> str:
-    return "".join(Path(__file__).with_name(f"{name}.pl").read_text(encoding="utf-8") for name in names)
+    return scripts.perl("facts/log_files", "facts/rotated_files")

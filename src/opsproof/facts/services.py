@@ -1,8 +1,6 @@
 """The services of the host's own system: units of systemd, logins over ssh."""
 
-from functools import cache
-from pathlib import Path
-
+from opsproof import scripts
 from opsproof.errors import Absent, OutputError
 from opsproof.fact import NounFact
 from opsproof.models import Host
@@ -38,7 +36,7 @@ class SshGreetings(NounFact[Sshd, str]):
 
     def command(self, host: Host, name: str, noun: Sshd) -> Command:
         """A greeting and no login: it costs the server one connection and needs no key."""
-        return argv("perl", "-e", _script(), "--", noun.address, str(noun.port))
+        return argv("perl", "-e", scripts.perl("facts/ssh_greeting"), "--", noun.address, str(noun.port))
 
     def parse(self, answer: Answer, name: str, noun: Sshd) -> str:
         """The greeting; a server that has none is absent."""
@@ -48,8 +46,3 @@ class SshGreetings(NounFact[Sshd, str]):
         if said != "absent" or not rest:
             raise OutputError(f"the ssh probe says {answer.stdout[:80]!r}")
         raise Absent(f"no login on port {noun.port}: {rest}")
-
-
-@cache
-def _script() -> str:
-    return Path(__file__).with_name("ssh_greeting.pl").read_text(encoding="utf-8")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.nouns import Database
 from opsproof.quantities import show
 
@@ -21,8 +22,8 @@ BLIND = "the role sees no sessions but its own: grant it pg_monitor"
 
 
 def _with_words(name: str) -> str:
-    words = sql_file("session_words").strip().replace("{tellable}", TELLABLE)
-    return sql_file(name).replace("{words}", words)
+    words = scripts.sql("facts/session_words").strip().replace("{tellable}", TELLABLE)
+    return scripts.sql(f"facts/{name}").replace("{words}", words)
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class PreparedTransactions(SqlFact[tuple[str, ...]]):
     https://www.postgresql.org/docs/current/sql-prepare-transaction.html
     """
 
-    sql = sql_file("prepared_transactions")
+    sql = scripts.sql("facts/prepared_transactions")
 
     def parse(self, result: Result, database: Database) -> tuple[str, ...]:
         """The oldest first."""

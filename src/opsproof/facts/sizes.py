@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import OutputError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import reference
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -62,7 +63,7 @@ class LargestRelations:
 class RelationSizes(SqlFact[LargestRelations]):
     """Sizes of the tables and indexes that were the largest when they were last vacuumed or analyzed."""
 
-    sql = sql_file("relation_sizes")
+    sql = scripts.sql("facts/relation_sizes")
 
     def parse(self, result: Result, database: Database) -> LargestRelations:
         """The tables of the system at least are there."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.sessions import BLIND
 from opsproof.nouns import Database
 from opsproof.quantities import show
@@ -26,7 +27,7 @@ Readings = Mapping[str, list[Counter]]
 class StatementExtension(SqlFact[str]):
     """The release of pg_stat_statements in the database."""
 
-    sql = sql_file("statement_extension")
+    sql = scripts.sql("facts/statement_extension")
 
     def parse(self, result: Result, database: Database) -> str:
         """Absent where nothing is recorded: the extension is not there, or the server was started without it."""
@@ -43,7 +44,7 @@ class StatementExtension(SqlFact[str]):
 class StatementEvictions(SqlFact[Counter]):
     """How often pg_stat_statements dropped the statements that were called least, because it was full."""
 
-    sql = sql_file("statement_evictions")
+    sql = scripts.sql("facts/statement_evictions")
 
     def parse(self, result: Result, database: Database) -> Counter:
         """The counter; where nothing is tracked, nothing is evicted either."""
@@ -145,7 +146,7 @@ class Statements(SqlFact[StatementList]):
     catalogs.
     """
 
-    sql = sql_file("statements")
+    sql = scripts.sql("facts/statements")
 
     def parse(self, result: Result, database: Database) -> StatementList:
         """Statements by their text without values; of what is not normalised, by its first word."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import require_counting
 from opsproof.limits import AtLeast, Estimate
 from opsproof.nouns import Database
@@ -88,7 +89,7 @@ class Traffic:
 class DatabaseTraffic(SqlFact[Traffic]):
     """The counters of pg_stat_database."""
 
-    sql = sql_file("database_counters")
+    sql = scripts.sql("facts/database_counters")
 
     def parse(self, result: Result, database: Database) -> Traffic:
         """Each counter since the statistics began."""

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import Findings, granted
 from opsproof.facts.indexes import Epoch
 from opsproof.facts.sessions import BLIND
@@ -209,7 +210,7 @@ class TableUpkeep(SqlFact[DatabaseUpkeep]):
     https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
     """
 
-    sql = sql_file("table_upkeep")
+    sql = scripts.sql("facts/table_upkeep")
 
     def parse(self, result: Result, database: Database) -> DatabaseUpkeep:
         """No row is good: it means that nothing is to be said of any table."""
@@ -328,7 +329,7 @@ class Horizon:
 class VacuumHorizons(SqlFact[Horizon]):
     """Sessions, prepared transactions, slots and standbys that keep VACUUM from removing dead rows."""
 
-    sql = sql_file("vacuum_holds")
+    sql = scripts.sql("facts/vacuum_holds")
 
     def parse(self, result: Result, database: Database) -> Horizon:
         """One row without a kind says that nothing is held."""

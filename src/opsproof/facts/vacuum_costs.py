@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opsproof import scripts
 from opsproof.database import Result
 from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact, sql_file
+from opsproof.fact import SqlFact
 from opsproof.facts.findings import SHOWN, require_counting
 from opsproof.facts.sessions import BLIND
 from opsproof.limits import Estimate
@@ -83,7 +84,7 @@ class VacuumCosts(SqlFact[DatabaseVacuums]):
     https://www.postgresql.org/docs/18/monitoring-stats.html#MONITORING-PG-STAT-ALL-TABLES-VIEW
     """
 
-    sql = sql_file("vacuum_costs")
+    sql = scripts.sql("facts/vacuum_costs")
 
     def parse(self, result: Result, database: Database) -> DatabaseVacuums:
         """One row without a table says that none was vacuumed."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from statistics import fmean
 
-from opsproof import builds
+from opsproof import builds, scripts
 from opsproof.database import Result
 from opsproof.errors import Absent, MeasurementError, OutputError
-from opsproof.fact import SqlNounFact, sql_file
+from opsproof.fact import SqlNounFact
 from opsproof.facts.findings import require_counting
 from opsproof.intervals import clustered
 from opsproof.limits import Estimate
@@ -119,7 +119,7 @@ class VectorIndexes(SqlNounFact[VectorIndex, VectorIndexState]):
     """Each declared vector index, as the catalogs and the statistics describe it."""
 
     noun = "vector_index"
-    sql = sql_file("vector_index")
+    sql = scripts.sql("facts/vector_index")
 
     def values(self, name: str, noun: VectorIndex) -> list[str]:
         """Schema, table and index."""
@@ -207,7 +207,7 @@ class VectorRecalls(SqlNounFact[VectorIndex, Recall]):
     """
 
     noun = "vector_index"
-    sql = sql_file("vector_recall")
+    sql = scripts.sql("facts/vector_recall")
 
     def values(self, name: str, noun: VectorIndex) -> list[str]:
         """Where to look, and what the application asks."""

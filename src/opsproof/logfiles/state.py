@@ -3,11 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from opsproof import facts
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.errors import InventoryError, OutputError
 from opsproof.models import Host
@@ -161,10 +160,7 @@ def _rotated(entry: dict[str, Any], stem: str) -> Rotated:
     return Rotated(path, entry["bytes"], float(entry["modified"]), entry["packed"], writers)
 
 
-@cache
 def _script(program: str) -> str:
     """One program of its parts, in this order only."""
-    ours, shared = Path(__file__).parent, Path(facts.__file__).parent
-    daemon = [shared / "pm2_daemon.pl"] if program == "rotate" else []
-    parts = [shared / "json_text.pl", *daemon, ours / "writers.pl", ours / f"{program}.pl"]
-    return "".join(part.read_text(encoding="utf-8") for part in parts)
+    daemon = ["facts/pm2_daemon"] if program == "rotate" else []
+    return scripts.perl("facts/json_text", *daemon, "logfiles/writers", f"logfiles/{program}")

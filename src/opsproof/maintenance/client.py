@@ -3,8 +3,6 @@
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from opsproof.database import Result, as_role, is_local
@@ -141,9 +139,3 @@ class _Row(dict[str, Any]):
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
         self.columns = [value for _, value in pairs]
-
-
-@cache
-def text(name: str) -> str:
-    """A script of this folder."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -113,7 +113,7 @@ def every(session: Session, names: Iterable[str]) -> list[Index]:
         InventoryError: one is not there, or several may be meant.
         MeasurementError: they cannot be seen.
     """
-    parts = session.ask_by_name("indexes.sql", names)
+    parts = session.ask_by_name("indexes", names)
     if missing := [name for part in parts for name in part["missing"] if not _PASSING.search(name)]:
         raise InventoryError(f"no index of {session.client.name} is called {', '.join(missing)}")
     return list({each["oid"]: Index(**each) for part in parts for each in part["indexes"]}.values())

@@ -8,9 +8,9 @@ from datetime import date
 from itertools import product
 from typing import Any
 
+from opsproof import scripts
 from opsproof.errors import Absent, InventoryError, Refused, StepFailed
 from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
-from opsproof.maintenance.client import text
 from opsproof.maintenance.session import LOCK_S, Session
 
 TOO_LARGE = (
@@ -88,7 +88,7 @@ def look(session: Session, ahead: Mapping[str, int]) -> list[Months]:
         InventoryError: one is not there, or not partitioned by ranges of one column of times.
         MeasurementError: they cannot be seen.
     """
-    found, known = session.measure(Partitions()), session.ask("partitions.sql", names=json.dumps(list(ahead)))
+    found, known = session.measure(Partitions()), session.ask("partitions", names=json.dumps(list(ahead)))
     details = {f"{each['schema']}.{each['name']}": each for each in known}
     return [_months(session, name, count, details, found) for name, count in ahead.items()]
 
@@ -118,7 +118,7 @@ def require_empty_default(session: Session, table: Months) -> None:
     """
     for month in table.missing if table.default else ():
         values = {"default": table.default, "column": table.column, **_bounds(month)}
-        if session.ask("default_rows.sql", **values):
+        if session.ask("default_rows", **values):
             raise Refused(
                 f"{table.default} holds rows of {month:%Y-%m}: move them elsewhere first, and back afterwards"
             )
@@ -131,7 +131,7 @@ def require_copyable(session: Session, table: Months) -> None:
         Refused: why.
         MeasurementError: that cannot be seen.
     """
-    if found := session.ask("obstacles.sql", sibling=table.sibling):
+    if found := session.ask("obstacles", sibling=table.sibling):
         raise Refused("; ".join(found))
 
 
@@ -143,7 +143,7 @@ def add(session: Session, table: Months, month: date) -> None:
     """
     name = table.name_of(month)
     values = {"parent": table.name, "sibling": table.sibling, **_bounds(month)}
-    script, settings = text("add_partition.sql"), {"lock_timeout": f"{LOCK_S}s"}
+    script, settings = scripts.sql("maintenance/add_partition"), {"lock_timeout": f"{LOCK_S}s"}
     late = TOO_LARGE.format(table.default) if table.default else ""
     try:
         session.do(f"make {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
@@ -161,7 +161,7 @@ def lacking(session: Session, table: Months, month: date) -> str:
     newest, name = table.newest, table.name_of(month)
     if newest is None:
         return ""
-    found = session.ask("lacking.sql", schema=table.schema, name=name, sibling=table.sibling)
+    found = session.ask("lacking", schema=table.schema, name=name, sibling=table.sibling)
     return f"{table.schema}.{name} lacks what {newest.name} has: {'; '.join(found)}" if found else ""
 
 

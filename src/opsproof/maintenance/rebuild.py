@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from opsproof import scripts
 from opsproof.errors import InventoryError, OpsproofError, StepFailed
 from opsproof.maintenance import indexes
-from opsproof.maintenance.client import text
 from opsproof.maintenance.indexes import RETIRED, RETUNE, Index
 from opsproof.maintenance.machine import Machine
 from opsproof.maintenance.room import Room
@@ -54,7 +54,7 @@ class Builder:
             StepFailed: there is none.
         """
         values = {"oid": str(index.oid), "replacement": replacement(index), "lists": str(index.ideal_lists)}
-        self._build(index, text("retune_build.sql"), "build the replacement of", **values)
+        self._build(index, scripts.sql("maintenance/retune_build"), "build the replacement of", **values)
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
         settings = {"lock_timeout": self._patience, **self.settings(index)}
@@ -86,7 +86,7 @@ class Builder:
 
     def _exchange(self, index: Index, other: str, prefix: str) -> None:
         values = {"oid": str(index.oid), "other": other, "prefix": prefix}
-        script, settings = text("retune_swap.sql"), {"lock_timeout": f"{LOCK_S}s"}
+        script, settings = scripts.sql("maintenance/retune_swap"), {"lock_timeout": f"{LOCK_S}s"}
         self.session.do(f"swap {index}", script, settings, schema=index.schema, name=index.name, **values)
 
     def exchanged(self, name: str) -> tuple[Index, Index | None]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.patience import patiently
 from opsproof.backup import progress as course
@@ -22,7 +23,6 @@ from opsproof.maintenance.client import (
     remarks,
     require,
     result,
-    text,
     told,
 )
 from opsproof.nouns import InDatabase
@@ -98,7 +98,7 @@ class Session:
         Raises:
             MeasurementError: it does not tell.
         """
-        return Server(**self.ask("server.sql"))
+        return Server(**self.ask("server"))
 
     def ask(self, script: str, **values: str) -> Any:
         """What one of our scripts, which changes nothing, tells as JSON.
@@ -106,7 +106,9 @@ class Session:
         Raises:
             MeasurementError: it tells nothing.
         """
-        (answer,) = self.work.ask(self.client.sql(text(script), application=APPLICATION, **values))
+        (answer,) = self.work.ask(
+            self.client.sql(scripts.sql(f"maintenance/{script}"), application=APPLICATION, **values)
+        )
         return told(answer)
 
     def ask_by_name(self, script: str, names: Iterable[str]) -> list[Any]:
@@ -178,7 +180,7 @@ class Session:
 
     def _holders(self, values: dict[str, str]) -> str:
         with suppress(MeasurementError):
-            return ", ".join(self.ask("holders.sql", schema=values["schema"], relation=values["name"]))
+            return ", ".join(self.ask("holders", schema=values["schema"], relation=values["name"]))
         return ""
 
     def _watched(self, what: str, command: Command) -> tuple[Answer, str]:
@@ -187,7 +189,7 @@ class Session:
         waits = [""]
 
         def reached() -> progress.Reached:
-            (answer,) = self.work.ask(self.client.sql(text("progress.sql"), application=APPLICATION))
+            (answer,) = self.work.ask(self.client.sql(scripts.sql("maintenance/progress"), application=APPLICATION))
             now = progress.reached(require(answer))
             waits[0] = now.waits_for or waits[0]
             return now
@@ -208,7 +210,7 @@ class Session:
     def end_own(self) -> None:
         """Ends what the server still does for us, as far as that can be reached."""
         with suppress(OpsproofError):
-            (answer,) = self.work.ask(self.client.sql(text("end_own.sql"), application=APPLICATION))
+            (answer,) = self.work.ask(self.client.sql(scripts.sql("maintenance/end_own"), application=APPLICATION))
             require(answer)
 
 

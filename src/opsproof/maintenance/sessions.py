@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from opsproof import scripts
 from opsproof.errors import StepFailed
 from opsproof.facts.sessions import TELLABLE
-from opsproof.maintenance.client import text, told
+from opsproof.maintenance.client import told
 from opsproof.maintenance.session import Session, until
 from opsproof.quantities import show
 
@@ -52,7 +53,7 @@ def look(session: Session, patience: Patience) -> list[Connection]:
     """
     bounds = {"idle": patience.idle_s, "in_transaction": patience.in_transaction_s, "active": patience.active_s}
     values = {name: "NULL" if bound is None else f"{bound:f}" for name, bound in bounds.items()}
-    return [Connection(**each) for each in session.ask("sessions.sql", tellable=TELLABLE, **values)]
+    return [Connection(**each) for each in session.ask("sessions", tellable=TELLABLE, **values)]
 
 
 def denial(connection: Connection, user: str) -> str:
@@ -68,7 +69,7 @@ def is_there(session: Session, connection: Connection) -> bool:
     Raises:
         MeasurementError: that cannot be seen.
     """
-    return bool(session.ask("signal.sql", **_identity(connection), signal="none"))
+    return bool(session.ask("signal", **_identity(connection), signal="none"))
 
 
 def end(session: Session, connection: Connection, grace_s: float) -> None:
@@ -87,7 +88,7 @@ def end(session: Session, connection: Connection, grace_s: float) -> None:
 
 
 def _signal(session: Session, connection: Connection, signal: str) -> None:
-    script = session.client.sql(text("signal.sql"), **_identity(connection), signal=signal)
+    script = session.client.sql(scripts.sql("maintenance/signal"), **_identity(connection), signal=signal)
     told(session.work.do(script, "psql"))
 
 

@@ -81,9 +81,9 @@ def look(session: Session, names: Iterable[str] | Literal["users", "all"]) -> Ta
         MeasurementError: they cannot be seen.
     """
     if isinstance(names, str):
-        parts = [session.ask("tables.sql", names=json.dumps(names))]
+        parts = [session.ask("tables", names=json.dumps(names))]
     else:
-        parts = session.ask_by_name("tables.sql", names)
+        parts = session.ask_by_name("tables", names)
     if missing := [name for part in parts for name in part["missing"]]:
         raise InventoryError(f"no table of {session.client.name} is called {_few(missing)}")
     found = {(each["schema"], each["name"]): Table(**each) for part in parts for each in part["tables"]}

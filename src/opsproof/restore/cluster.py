@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.backup import stanza
 from opsproof.backup.stanza import Stanza
 from opsproof.nouns import Backup
-from opsproof.restore.server import FEED, PSQL, text
+from opsproof.restore.server import FEED, PSQL
 from opsproof.shell import Answer, Command, argv, labelled
 
 MAINTENANCE = "template1"
@@ -166,7 +167,9 @@ class Keeper:
 
     def command(self, *words: str, timeout_s: float = 60.0) -> Command:
         """One of the verbs of cluster.pl, with its words."""
-        return argv("perl", "-e", text("cluster.pl"), "--", *words, timeout_s=timeout_s, user=self.backup.run_as)
+        return argv(
+            "perl", "-e", scripts.perl("restore/cluster"), "--", *words, timeout_s=timeout_s, user=self.backup.run_as
+        )
 
     def do(self, *words: str, timeout_s: float = 60.0) -> None:
         """Does it.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.lock import stepwise
 from opsproof.action.room import MARGIN, require_room
@@ -15,7 +16,7 @@ from opsproof.quantities import show
 from opsproof.restore import contents
 from opsproof.restore.archive import Archive
 from opsproof.restore.contents import Findings
-from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server, text
+from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server
 from opsproof.shell import Answer, Command, argv
 
 MOST_JOBS = 8
@@ -160,7 +161,7 @@ class Copy:
             raise StepFailed("nothing says with which encoding and locale the database was made")
         keys = ("owner", "encoding", "collate", "ctype", "provider", "locale")
         values = {key: traits[key] or "" for key in keys}
-        self.do("create.sql", fresh=self.name, live=self.client.live, **values)
+        self.do("create", fresh=self.name, live=self.client.live, **values)
 
     def _restore(self) -> None:
         """Several sessions read a file, no pipe and no packed one: where it lies, or where it is put for them."""
@@ -177,14 +178,14 @@ class Copy:
     def _feed(self, token: str, *command: str) -> None:
         """Compares the archive with its checksum, and feeds it to a command; without one, that is all."""
         about = (self.archive.path, self.archive.sha256, self.archive.unpack, token)
-        words = ("perl", "-e", text("feed.pl"), "--", *about)
+        words = ("perl", "-e", scripts.perl("restore/feed"), "--", *about)
         self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")
 
     def _loading(self, source: str, token: str) -> Command:
         """The command that loads the archive; rows are dealt out only of one that is ours, as pg_dump wrote it."""
         deal = self.archive.manifest is not None and self.machine.jobs > 1
         words = (source, token, str(self.machine.jobs), str(int(deal)), self._target)
-        return self.client.program("perl", "-e", text("load.pl"), "--", *words)
+        return self.client.program("perl", "-e", scripts.perl("restore/load"), "--", *words)
 
     def _staged(self) -> None:
         """In a container without perl."""
@@ -225,7 +226,7 @@ class Copy:
             MeasurementError: it cannot be told, or there are no statistics.
         """
         timeout_s, digest, count = self.client.backup.timeout, *contents.questions(self.client, self.name)
-        server, sound = self.work.ask(digest, self.client.sql(text("soundness.sql"), self.name, timeout_s))
+        server, sound = self.work.ask(digest, self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s))
         analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if spare else []
         check = self._amcheck() if spare else self._amcheck("--install-missing")
         counted, checked, *analyzed = self.work.ask(count, check, *analyze)
@@ -259,7 +260,7 @@ class Copy:
         Raises:
             StepFailed: it may still be there.
         """
-        self.do("drop.sql", name=self.name)
+        self.do("drop", name=self.name)
 
     def do(self, script: str, **values: str) -> None:
         """Runs one of our scripts, which changes the server.
@@ -267,7 +268,7 @@ class Copy:
         Raises:
             StepFailed: it did not end well.
         """
-        self.work.do(self.client.sql(text(script), timeout_s=300, **values), f"psql ({script})")
+        self.work.do(self.client.sql(scripts.sql(f"restore/{script}"), timeout_s=300, **values), f"psql ({script}.sql)")
 
 
 def _in_one_line(command: Command) -> tuple[str, ...]:
@@ -281,4 +282,4 @@ def drop_all(work: Work, client: Client, names: list[str]) -> None:
         StepFailed: one of them may still be there.
     """
     for name in names:
-        work.do(client.sql(text("drop.sql"), timeout_s=300, name=name), f"psql (drop {name})")
+        work.do(client.sql(scripts.sql("restore/drop"), timeout_s=300, name=name), f"psql (drop {name})")

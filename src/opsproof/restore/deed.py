@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from opsproof import scripts
 from opsproof.action import Step
 from opsproof.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.quantities import show
 from opsproof.restore import contents, switch
 from opsproof.restore.copy import Copy, drop_all
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, Mark, Server, Standing, text
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, Mark, Server, Standing
 
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring
@@ -109,7 +110,7 @@ class Deed:
                 self.work.say(f"     {each}")
             if findings.flaws:
                 raise StepFailed(f"{self.copy.archive.name} is not good: {'; '.join(findings.flaws)}")
-        self.copy.do("mark.sql", name=self.copy.name, mark=f"{VERIFIED} {self.copy.archive.name}")
+        self.copy.do("mark", name=self.copy.name, mark=f"{VERIFIED} {self.copy.archive.name}")
 
     def _naming(self) -> list[Step]:
         return [Step(f"call it {self.options.into}", self._name)]
@@ -117,7 +118,7 @@ class Deed:
     def _name(self) -> None:
         assert self.copy is not None
         self._carry_over()
-        self.copy.do("swap.sql", live=self.options.into, incoming=self.copy.name, aside="", mark="")
+        self.copy.do("swap", live=self.options.into, incoming=self.copy.name, aside="", mark="")
 
     def _swapping(self) -> list[Step]:
         assert self.copy is not None
@@ -138,10 +139,10 @@ class Deed:
         """Owner, privileges and settings of the database that serves; where none does, those of any new one."""
         assert self.copy is not None
         if self.server.serving is None:
-            self.copy.do("open.sql", fresh=self.copy.name)
+            self.copy.do("open", fresh=self.copy.name)
             return
         values = {"fresh": self.copy.name, "live": self.server.live}
-        command = self.client.sql(text("carry_over.sql"), timeout_s=60, **values)
+        command = self.client.sql(scripts.sql("restore/carry_over"), timeout_s=60, **values)
         if self.work.do(command, "psql (carry_over.sql)").stdout.strip() != "true":
             raise StepFailed(f"{self.copy.name} did not get all privileges and settings of {self.server.live}")
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from opsproof import scripts
 from opsproof.action import Step
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import progress, source, wal
@@ -17,7 +18,6 @@ from opsproof.restore import contents
 from opsproof.restore.cluster import SOCKET_BYTES, Cluster, Keeper, Status, log_end
 from opsproof.restore.contents import Findings
 from opsproof.restore.moment import Moment
-from opsproof.restore.server import text
 from opsproof.shell import Command
 
 EVERY_S = 0.25
@@ -226,7 +226,7 @@ class Restored:
         for database in self.databases():
             counted, sound = self.keeper.work.ask(
                 self.keeper.sql(self.path, counting, database, timeout_s),
-                self.keeper.sql(self.path, text("soundness.sql"), database, timeout_s),
+                self.keeper.sql(self.path, scripts.sql("restore/soundness"), database, timeout_s),
             )
             rows += sum(contents.tables(counted).values())
             findings.add(contents.soundness(sound))

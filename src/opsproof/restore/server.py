@@ -4,10 +4,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
+from opsproof import scripts
 from opsproof.backup import shelf
 from opsproof.database import as_role, name_of
 from opsproof.facts.containers import Containers, ContainerState
@@ -153,7 +152,7 @@ class Client:
 
     def server(self) -> Command:
         """The question for a `Server`."""
-        return self.sql(text("databases.sql"), live=self.live)
+        return self.sql(scripts.sql("restore/databases"), live=self.live)
 
 
 def server(answer: Answer, live: str) -> Server:
@@ -175,10 +174,4 @@ def _standing(said: dict[str, Any]) -> Standing:
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:
     """One command that runs others one after another, each in its way."""
     words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
-    return argv("perl", "-e", text("in_turn.pl"), "--", mark, *words, timeout_s=timeout_s)
-
-
-@cache
-def text(name: str) -> str:
-    """A program or a script of this folder."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return argv("perl", "-e", scripts.perl("restore/in_turn"), "--", mark, *words, timeout_s=timeout_s)

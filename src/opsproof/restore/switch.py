@@ -6,17 +6,15 @@ happens to the connection or to this process, and the time in which nobody is se
 
 import secrets
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 
-from opsproof import facts
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.patience import patiently
 from opsproof.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
 from opsproof.nouns import Endpoint
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn, text
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn
 from opsproof.shell import Answer, Command, argv
 
 TIMEOUT_S = 240.0
@@ -51,9 +49,9 @@ class Switch:
             StepFailed: that did not work; the one that served still does, as far as can be told.
         """
         mark = f"{SWAPPED} {made_of}"
-        after: list[Turn] = [("try", self._sql("mark.sql", name=aside, mark=f"{REPLACED} {made_of}"))]
+        after: list[Turn] = [("try", self._sql("mark", name=aside, mark=f"{REPLACED} {made_of}"))]
         turns: list[Turn] = [
-            ("try", self._sql("mark.sql", name=incoming, mark=f"{SWAPPING} {made_of}")),
+            ("try", self._sql("mark", name=incoming, mark=f"{SWAPPING} {made_of}")),
             *self._around(self._swap(incoming, aside, mark)),
             *(after if serving else []),
         ]
@@ -73,13 +71,13 @@ class Switch:
         Raises:
             StepFailed: that did not work.
         """
-        marks = [self._sql("mark.sql", name=each, mark=f"{REPLACED} {made_of[each]}") for each in names]
-        turns: list[Turn] = [("insist", self._sql("allow.sql", name=self.client.live)), *self.turns("start")]
+        marks = [self._sql("mark", name=each, mark=f"{REPLACED} {made_of[each]}") for each in names]
+        turns: list[Turn] = [("insist", self._sql("allow", name=self.client.live)), *self.turns("start")]
         self._do([*turns, *(("try", each) for each in marks)], "the end of the swap")
 
     def _around(self, swap: Command) -> list[Turn]:
         stop: list[Turn] = [("try", command) for _, command in self.turns("stop")]
-        allow = self._sql("allow.sql", name=self.client.live)
+        allow = self._sql("allow", name=self.client.live)
         return [*stop, ("try", swap), ("insist", allow), *self.turns("start")]
 
     def turns(self, verb: str) -> list[Turn]:
@@ -91,10 +89,10 @@ class Switch:
         return [("always", argv(*words, user=host.run_as))]
 
     def _swap(self, incoming: str, aside: str, mark: str) -> Command:
-        return self._sql("swap.sql", live=self.client.live, incoming=incoming, aside=aside, mark=mark)
+        return self._sql("swap", live=self.client.live, incoming=incoming, aside=aside, mark=mark)
 
     def _sql(self, script: str, **values: str) -> Command:
-        return self.client.sql(text(script), timeout_s=TIMEOUT_S, **values)
+        return self.client.sql(scripts.sql(f"restore/{script}"), timeout_s=TIMEOUT_S, **values)
 
     def _do(self, turns: list[Turn], what: str) -> None:
         self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), what)
@@ -161,9 +159,6 @@ def _down(fact: Responses, answer: Answer, name: str, endpoint: Endpoint) -> fro
     return frozenset(said.down) if said.down or said.status == "healthy" else frozenset({said.status})
 
 
-@cache
 def _setter() -> str:
     """The Perl program that stops and starts; its files are one program in this order only."""
-    folder = Path(facts.__file__).parent
-    parts = [folder / "json_text.pl", folder / "pm2_daemon.pl", Path(__file__).with_name("pm2_set.pl")]
-    return "".join(each.read_text(encoding="utf-8") for each in parts)
+    return scripts.perl("facts/json_text", "facts/pm2_daemon", "restore/pm2_set")

@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from opsproof import scripts
 from opsproof.action import Work
 from opsproof.errors import Refused, StepFailed
 from opsproof.restore.archive import Archive, require_sum
 from opsproof.restore.copy import HAS_PERL, Copy, Machine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
-from opsproof.restore.server import Client, Server, text
+from opsproof.restore.server import Client, Server
 from opsproof.shell import Answer, argv
 
 SUFFIX = "-drill"
@@ -202,7 +203,7 @@ class Throwaway:
         require_sum(self.work, path, roles.sha256, 120)
         psql = self.client.program("psql", "-Xq", "-d", self.client.conninfo("postgres"), "-f", "-").argv
         said = self.work.do(
-            argv("perl", "-e", text("feed.pl"), "--", path, "", "", "", *psql, timeout_s=120), "psql"
+            argv("perl", "-e", scripts.perl("restore/feed"), "--", path, "", "", "", *psql, timeout_s=120), "psql"
         ).stderr
         wrong = [each for each in _ERROR.findall(said) if each != f'role "{self.client.user}" already exists']
         if wrong:
