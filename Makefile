@@ -70,7 +70,7 @@ LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-h
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 schema: $(READY)  ## write the JSON Schema of inventories
-	$(BIN)/python -m opsproof.inventory > inventory/schema.json
+	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -13,7 +13,7 @@ from datetime import date
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
+from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.maintenance import partitions
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.partitions import Months

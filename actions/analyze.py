@@ -7,9 +7,9 @@ import sys
 from functools import partial
 
 from opsproof.action import Step, main
+from opsproof.core.units import show
 from opsproof.facts.vacuum import TableUpkeep
 from opsproof.maintenance.upkeep import TablesAction
-from opsproof.quantities import show
 
 
 class Analyze(TablesAction):

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from opsproof import action
 from opsproof.action import Step
-from opsproof.errors import NotRepaired
+from opsproof.core.errors import NotRepaired
+from opsproof.inventory.resources import Log
 from opsproof.logfiles import state
 from opsproof.logfiles.state import Logs
 from opsproof.logfiles.steps import empty, remove
-from opsproof.nouns import Log
 
 
 class CleanLogs(action.Action):

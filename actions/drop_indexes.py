@@ -11,9 +11,9 @@ from collections import defaultdict
 from typing import Any
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError
+from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes
-from opsproof.history import History
+from opsproof.history.store import History
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.tables import in_full
 

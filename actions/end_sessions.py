@@ -13,7 +13,7 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, NotRepaired
+from opsproof.core.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining, duration
 from opsproof.maintenance.sessions import Connection, Patience

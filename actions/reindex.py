@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from opsproof.action import Step, main
-from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
-from opsproof.history import History
-from opsproof.limits import Measurement
+from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
+from opsproof.core.limits import Measurement
+from opsproof.core.units import show
+from opsproof.history.store import History
 from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.flagged import Reasons
@@ -23,7 +24,6 @@ from opsproof.maintenance.machine import machine, outlook
 from opsproof.maintenance.rebuild import Builder, replacement
 from opsproof.maintenance.room import Room
 from opsproof.maintenance.tables import in_full
-from opsproof.quantities import show
 
 NEAR = 0.1
 """A number of lists that differs from the ideal one by no more than this share is as good."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import MeasurementError, NotRepaired, Refused, StepFailed
-from opsproof.quantities import show
+from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
+from opsproof.core.units import show
 from opsproof.restore import throwaway
 from opsproof.restore.archive import Archive
 from opsproof.restore.base import Restoring

@@ -10,11 +10,11 @@ from argparse import ArgumentParser
 
 from opsproof import action
 from opsproof.action import Step
-from opsproof.errors import NotRepaired, Refused
+from opsproof.core.errors import NotRepaired, Refused
+from opsproof.core.units import show
 from opsproof.logfiles import state
 from opsproof.logfiles.state import Logs
 from opsproof.logfiles.steps import compress, has_room, is_full, remove, rotate
-from opsproof.quantities import show
 
 
 class RotateLogs(action.Action):

@@ -11,14 +11,14 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.errors import NotRepaired, Refused
+from opsproof.core.errors import NotRepaired, Refused
+from opsproof.core.units import show
 from opsproof.facts.indexes import StatisticsEpoch
 from opsproof.facts.vacuum import Hold, TableUpkeep, TransactionAges, VacuumHorizons
 from opsproof.maintenance import tables
 from opsproof.maintenance.machine import machine
 from opsproof.maintenance.tables import Table
 from opsproof.maintenance.upkeep import TablesAction
-from opsproof.quantities import show
 
 
 class Vacuum(TablesAction):

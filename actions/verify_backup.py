@@ -14,10 +14,10 @@ from functools import partial
 from opsproof.action import Step, main
 from opsproof.backup import stanza_deed
 from opsproof.backup.deed import DeclaredBackups
-from opsproof.backup.manifest import ManifestError
-from opsproof.backup.shelf import Reading
-from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired
-from opsproof.quantities import show
+from opsproof.backup_store.dump_folder import Reading
+from opsproof.backup_store.manifest import ManifestError
+from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired
+from opsproof.core.units import show
 
 
 class VerifyBackup(DeclaredBackups):

@@ -17,10 +17,10 @@ import pytest
 from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
 from lab.testing import lab, lab_tools
-from opsproof.database import Target
-from opsproof.inventory import Inventory, load
-from opsproof.nouns import Database
-from opsproof.shell import Answer
+from opsproof.inventory.load import Inventory, load
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Target
+from opsproof.transport.shell import Answer
 from tests import extent, forks, isolation, timing
 from tests.estate import estate
 from tests.notes import note

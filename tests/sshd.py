@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab import ports
 from lab.waiting import wait_until
-from opsproof import ssh
+from opsproof.transport import ssh
 from tests import isolation
 
 SSHD_CONFIG = """\

@@ -2,9 +2,9 @@ from math import inf
 
 import pytest
 
-from opsproof.builds import age_s, bracket, grown_since
-from opsproof.limits import Estimate
-from opsproof.samples import Counter
+from opsproof.core.build_times import age_s, bracket, grown_since
+from opsproof.core.counters import Counter
+from opsproof.core.limits import Estimate
 
 NOW = 1000.0
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.database import Result, Target, ask
-from opsproof.errors import DatabaseError
+from opsproof.core.errors import DatabaseError
+from opsproof.postgres.connection import Result, Target, ask
 
 
 def rows(database, *queries):

@@ -1,6 +1,6 @@
 import pytest
 
-from opsproof.distribution import HostScheduling, shares
+from opsproof.round.workers import HostScheduling, shares
 
 HOSTS = ["vps", "vps-00", "vps-00-b", "db"]
 

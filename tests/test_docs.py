@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from lab.postgres import SUPERUSER
-from opsproof import judging, models, nouns, plugin
-from opsproof.errors import InventoryError
-from opsproof.history import History
-from opsproof.inventory import load
-from opsproof.limits import Measurement
-from opsproof.metrics import METRICS
-from opsproof.models import NOUNS
-from opsproof.quantities import UNITS
-from opsproof.verdicts import ORDER, Verdict
+from opsproof import plugin
+from opsproof.core.errors import InventoryError
+from opsproof.core.limits import Measurement
+from opsproof.core.metrics import METRICS
+from opsproof.core.units import UNITS
+from opsproof.core.verdicts import ORDER, Verdict
+from opsproof.history.store import History
+from opsproof.inventory import hosts, resources
+from opsproof.inventory.hosts import NOUNS
+from opsproof.inventory.load import load
+from opsproof.round import judging
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -86,33 +88,33 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
 @pytest.mark.parametrize(
     ("heading", "model"),
     [
-        ("Top level", models.File),
-        ("Limits", nouns.Rule),
-        ("Waivers", models.Waiver),
-        ("`pm2`", nouns.Pm2),
-        ("`clock`", nouns.Clock),
-        ("`logs`", nouns.Log),
-        ("`rotation`", nouns.Rotation),
-        ("`endpoints`", nouns.Endpoint),
-        ("`mounts`", nouns.Mount),
-        ("`databases`", nouns.Database),
-        ("`partitioned`", nouns.Partitioned),
-        ("`vector_indexes`", nouns.VectorIndex),
-        ("`backups`", nouns.Backup),
-        ("`broker`", nouns.Broker),
-        ("`queues`", nouns.Queue),
-        ("`caches`", nouns.Cache),
-        ("`sshd`", nouns.Sshd),
+        ("Top level", hosts.File),
+        ("Limits", resources.Rule),
+        ("Waivers", hosts.Waiver),
+        ("`pm2`", resources.Pm2),
+        ("`clock`", resources.Clock),
+        ("`logs`", resources.Log),
+        ("`rotation`", resources.Rotation),
+        ("`endpoints`", resources.Endpoint),
+        ("`mounts`", resources.Mount),
+        ("`databases`", resources.Database),
+        ("`partitioned`", resources.Partitioned),
+        ("`vector_indexes`", resources.VectorIndex),
+        ("`backups`", resources.Backup),
+        ("`broker`", resources.Broker),
+        ("`queues`", resources.Queue),
+        ("`caches`", resources.Cache),
+        ("`sshd`", resources.Sshd),
     ],
 )
 def test_a_table_is_described_key_by_key(heading, model):
-    keys = set(model.model_fields) - ({"limits"} if issubclass(model, nouns.Noun) else set())
+    keys = set(model.model_fields) - ({"limits"} if issubclass(model, resources.Noun) else set())
     assert set(first_column(section(INVENTORY, heading))) - {"key"} == keys
 
 
 def test_a_host_is_described_key_by_key():
     tables = set(NOUNS.values())
-    keys = set(models.Host.model_fields) - tables
+    keys = set(hosts.Host.model_fields) - tables
     assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
     assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
 

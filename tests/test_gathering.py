@@ -3,12 +3,12 @@ import os
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import Absent, HostUnreachable, InventoryError, MeasurementError, OutputError
-from opsproof.gathering import Gathering, Recording, read, write
-from opsproof.inventory import Inventory, load
-from opsproof.models import Host
-from opsproof.shell import Answer
+from opsproof.core.errors import Absent, HostUnreachable, InventoryError, MeasurementError, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.load import Inventory, load
+from opsproof.postgres.connection import Result
+from opsproof.round.gathering import Gathering, Recording, read, write
+from opsproof.transport.shell import Answer
 
 
 def host(**fields):

@@ -5,11 +5,11 @@ from contextlib import closing
 
 import pytest
 
-from opsproof import history as module
-from opsproof.history import History, Streak
-from opsproof.limits import Measurement
-from opsproof.samples import Counter
-from opsproof.verdicts import Sample, Verdict
+from opsproof.core.counters import Counter
+from opsproof.core.limits import Measurement
+from opsproof.core.verdicts import Sample, Verdict
+from opsproof.history import store as module
+from opsproof.history.store import History, Streak
 
 TEST = "test_disk_has_room[vps-/]"
 
@@ -195,8 +195,8 @@ def test_a_locked_history_is_said(history, monkeypatch):
 WRITER = """
 import sys
 from pathlib import Path
-from opsproof.history import History
-from opsproof.verdicts import Verdict
+from opsproof.history.store import History
+from opsproof.core.verdicts import Verdict
 history = History(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.read(1)

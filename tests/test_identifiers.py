@@ -1,6 +1,6 @@
 import pytest
 
-from opsproof.identifiers import identifier, literal, qualified
+from opsproof.postgres.quoting import identifier, literal, qualified
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from opsproof.intervals import clustered, wilson
+from opsproof.core.intervals import clustered, wilson
 
 
 @pytest.mark.parametrize(

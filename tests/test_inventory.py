@@ -3,9 +3,9 @@ import tomllib
 
 import pytest
 
-from opsproof.errors import InventoryError
-from opsproof.inventory import load, schema
-from opsproof.models import NOUNS
+from opsproof.core.errors import InventoryError
+from opsproof.inventory.hosts import NOUNS
+from opsproof.inventory.load import load, schema
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
 DATABASE = HOST + "[hosts.vps.databases.db]\n"
@@ -236,7 +236,7 @@ def test_a_noun_may_mean_some_of_a_table(production, noun, names):
 
 def test_the_committed_schema_is_that_of_the_models(repository):
     assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), (
-        "run: python -m opsproof.inventory > inventory/schema.json"
+        "run: python -m opsproof.inventory.load > inventory/schema.json"
     )
 
 

@@ -3,6 +3,7 @@
 import ast
 import statistics
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -84,18 +85,18 @@ def test_a_check_imports_pytest_alone(path):
 @pytest.mark.parametrize(
     ("module", "homes"),
     [
-        ("testinfra", ["shell", "ssh"]),
-        ("subprocess", ["shell", "database_client", "tunnel"]),
-        ("psycopg", ["database"]),
+        ("testinfra", ["transport/shell", "transport/ssh"]),
+        ("subprocess", ["transport/shell", "postgres/worker", "transport/tunnel"]),
+        ("psycopg", ["postgres/connection"]),
         ("boto3", ["backup/s3"]),
         ("botocore", ["backup/s3"]),
         ("pyrage", ["backup/encryption"]),
-        ("sqlite3", ["history"]),
-        ("jinja2", ["report/page"]),
-        ("markupsafe", ["report/page"]),
+        ("sqlite3", ["history/store"]),
+        ("jinja2", ["round/report/page"]),
+        ("markupsafe", ["round/report/page"]),
         ("pytest_html", []),
-        ("xdist", ["distribution"]),
-        ("tomllib", ["inventory"]),
+        ("xdist", ["round/workers"]),
+        ("tomllib", ["inventory/load"]),
     ],
 )
 def test_what_reaches_out_has_one_home(module, homes):
@@ -103,55 +104,74 @@ def test_what_reaches_out_has_one_home(module, homes):
 
 
 def test_html_is_written_in_the_report_alone():
-    elsewhere = [path for path in SOURCES if path.parent != PACKAGE / "report"]
+    elsewhere = [path for path in SOURCES if path.parent != PACKAGE / "round" / "report"]
     assert [name(path) for path in elsewhere if "</" in text_of(path)] == []
 
 
-ABOVE_FACTS = [f"opsproof.{each}" for each in (
-    "plugin", "run", "report", "history", "judging", "fixtures", "gathering", "terminal", "verdicts", "inventory",
-    "action", "remedies",
-)]  # fmt: skip
+LAYERS = (
+    {"core"},
+    {"inventory"},
+    {"transport"},
+    {"postgres", "history"},
+    {"backup_store"},
+    {"facts"},
+    {"action"},
+    {"backup"},
+    {"restore", "maintenance", "logfiles"},
+    {"round"},
+    {"plugin"},
+)
+"""The folders of the package from the lowest to the highest."""
+LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in folders}
+
+
+def folder(path):
+    """The folder of the package that a module belongs to; itself, where it stands beside the folders."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def ours(path):
+    """The modules of the package that a module imports, by path."""
+    found = {
+        each.removeprefix("opsproof.").replace(".", "/") for each in imported(path) if each.startswith("opsproof.")
+    }
+    return [other for other in of(*found) if other != path]
+
+
+def test_every_folder_has_a_layer():
+    assert {folder(path) for path in SOURCES} == {*LEVEL, "__init__"}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if folder(path) in LEVEL], ids=name)
+def test_a_module_imports_its_own_folder_and_lower_layers(path):
+    other = [each for each in ours(path) if folder(each) in LEVEL and folder(each) != folder(path)]
+    assert [name(each) for each in other if LEVEL[folder(each)] >= LEVEL[folder(path)]] == []
+
+
+def test_imports_form_no_circle():
+    graph = {path: ours(path) for path in SOURCES}
+    with suppress(StopIteration):
+        while graph:  # a module that imports none of the rest is part of no circle
+            free = next(path for path, others in graph.items() if not any(each in graph for each in others))
+            del graph[free]
+    assert sorted(map(name, graph)) == []
 
 
 @pytest.mark.parametrize(
-    ("paths", "above"),
+    ("paths", "modules"),
     [
-        (within("facts"), [*ABOVE_FACTS, "pytest", "opsproof.database_client"]),
-        (
-            of("backup/manifest", "backup/shelf", "backup/retention", "backup/stanza", "backup/wal"),
-            [*ABOVE_FACTS, "opsproof.facts", "opsproof.backup.deed", "opsproof.backup.offsite"],
-        ),
-        (of("shell", "ssh", "tunnel", "passfile", "database", "fact"), ABOVE_FACTS),
-        (
-            of("quantities", "limits", "samples", "metrics", "errors", "models", "nouns"),
-            [*ABOVE_FACTS, "opsproof.facts", "opsproof.shell"],
-        ),
-        (of("errors", "quantities", "metrics"), ["opsproof.limits", "opsproof.models", "pytest"]),
-        (of("gathering", "history", "inventory"), ["opsproof.plugin", "opsproof.run", "opsproof.report", "pytest"]),
-        (
-            [path for path in SOURCES if path not in of("plugin")],
-            ["opsproof.plugin", "opsproof.report", "opsproof.terminal"],
-        ),
+        ([path for path in SOURCES if folder(path) not in {"round", "plugin"}], ["pytest"]),
+        (within("facts"), ["opsproof.postgres.worker"]),
+        ([path for path in SOURCES if folder(path) != "plugin"], ["opsproof.round.report", "opsproof.round.terminal"]),
         (SOURCES, ["checks", "actions", "lab", "tests"]),
         (CHECKS, ["actions", "lab", "tests", "opsproof"]),
-        (ACTIONS, ["checks", "lab", "tests", "opsproof.plugin", "opsproof.run"]),
+        (ACTIONS, ["checks", "lab", "tests", "opsproof.plugin", "opsproof.round"]),
     ],
-    ids=[
-        "facts",
-        "backups as they lie",
-        "shell and database",
-        "words",
-        "foundations",
-        "gathering",
-        "all but the plugin",
-        "package",
-        "checks",
-        "actions",
-    ],
+    ids=["pytest", "facts", "report and terminal", "package", "checks", "actions"],
 )
-def test_nothing_imports_what_stands_above_it(paths, above):
-    inside = [path for path in paths if "opsproof.report" not in above or path.parent != PACKAGE / "report"]
-    assert breaches(inside, *above) == []
+def test_some_modules_are_not_imported_everywhere(paths, modules):
+    inside = [path for path in paths if path.parent != PACKAGE / "round" / "report"]
+    assert breaches(inside, *modules) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -1,7 +1,7 @@
 import pytest
 
-from opsproof.errors import InventoryError, MeasurementError
-from opsproof.limits import Allowed, Bound, Estimate, Limit, OneOf, parse_rule
+from opsproof.core.errors import InventoryError, MeasurementError
+from opsproof.core.limits import Allowed, Bound, Estimate, Limit, OneOf, parse_rule
 
 
 def limit(must=None, should=None, metric="disk used", unit="percent", subject=" on /"):

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.gathering import Recording, write
-from opsproof.history import History
-from opsproof.verdicts import Sample, Verdict
+from opsproof.core.verdicts import Sample, Verdict
+from opsproof.history.store import History
+from opsproof.postgres.connection import Result
+from opsproof.round.gathering import Recording, write
 
 COUNTING = [[0, 1_000_000, 1, True]]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from opsproof.passfile import password
+from opsproof.postgres.passfile import password
 
 WANTED = ("127.0.0.1", "5432", "metachat", "monitor")
 

@@ -334,7 +334,7 @@ def test_a_noun_with_an_at_sign_keeps_its_whole_name(estate, prove, own_checks):
 COUNTING = """
 import pytest
 
-from opsproof.samples import Counter
+from opsproof.core.counters import Counter
 
 def test_own(host, increase, allowed):
     limit = allowed.restarts

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from opsproof.fact import NounFact, ShellFact
 from opsproof.facts import REGISTRY
+from opsproof.facts.base import NounFact, ShellFact
 from opsproof.facts.containers import TEMPLATE
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
-from opsproof.shell import Command
+from opsproof.transport.shell import Command
 from tests import isolation
 
 TOOLS = ("sudo", "visudo", "unshare", "setpriv")

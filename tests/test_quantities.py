@@ -1,6 +1,6 @@
 import pytest
 
-from opsproof.quantities import UNITS, parse, show
+from opsproof.core.units import UNITS, parse, show
 
 
 @pytest.mark.parametrize(

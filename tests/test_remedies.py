@@ -7,8 +7,8 @@ import sys
 import pytest
 
 PLUGIN = """
-from opsproof.remedies import remedy
-from opsproof.run import RUN
+from opsproof.round.remedies import remedy
+from opsproof.round.run import RUN
 
 
 def pytest_collection_finish(session):

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.gathering import Recording, write
-from opsproof.shell import Answer
+from opsproof.postgres.connection import Result
+from opsproof.round.gathering import Recording, write
+from opsproof.transport.shell import Answer
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",

@@ -1,7 +1,7 @@
 import pytest
 
-from opsproof.limits import AtLeast, Estimate
-from opsproof.samples import Counter, increase, increase_since
+from opsproof.core.counters import Counter, increase, increase_since
+from opsproof.core.limits import AtLeast, Estimate
 
 DAY = 86_400.0
 NOW = 100 * DAY

@@ -5,10 +5,10 @@ import testinfra
 from testinfra.backend.local import LocalBackend
 
 from lab.waiting import wait_until
-from opsproof import ssh
-from opsproof.errors import CommandError, HostUnreachable, MeasurementError, OutputError
-from opsproof.models import Host
-from opsproof.shell import Answer, argv, run
+from opsproof.core.errors import CommandError, HostUnreachable, MeasurementError, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.transport import ssh
+from opsproof.transport.shell import Answer, argv, run
 
 
 def host(transport="local://", **fields):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from opsproof import ssh
-from opsproof.errors import DatabaseError, HostUnreachable
-from opsproof.models import Host
-from opsproof.nouns import Database
-from opsproof.shell import argv, run
+from opsproof.core.errors import DatabaseError, HostUnreachable
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Database
+from opsproof.transport import ssh
+from opsproof.transport.shell import argv, run
 
 
 def host(transport):

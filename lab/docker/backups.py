@@ -14,8 +14,8 @@ from lab.docker.layout import BACKUPS, ELSEWHERE, VPS
 from lab.errors import LabError
 from lab.layout import REPOSITORY
 from opsproof.action import drills
-from opsproof.backup import shelf
-from opsproof.errors import Absent, MeasurementError
+from opsproof.backup_store import dump_folder
+from opsproof.core.errors import Absent, MeasurementError
 
 if TYPE_CHECKING:
     from lab.docker.stack import DockerLab
@@ -45,7 +45,7 @@ def prepare(lab: "DockerLab") -> None:
 def are_fresh(lab: "DockerLab") -> bool:
     """Whether there is a backup of this day, the week before it, and no other."""
     found = sets(lab)
-    return len(found) == DAYS + 1 and time.time() - shelf.began(found[-1]) < LAST_S
+    return len(found) == DAYS + 1 and time.time() - dump_folder.began(found[-1]) < LAST_S
 
 
 def practise(lab: "DockerLab", reports: Path, others: Path | None = None) -> None:
@@ -97,7 +97,7 @@ def newest(lab: "DockerLab") -> str:
 
 def clone(lab: "DockerLab", source: str, began: float) -> str:
     """The name of one more backup with the same content, as if it had begun at another time."""
-    name = shelf.called(NAME, began)
+    name = dump_folder.called(NAME, began)
     text = sealed(renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
     lab.ops("sh", "-ec", _CLONE, "sh", BACKUPS, source, name, text=text)
     return name

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
-from opsproof.database_client import DatabaseClient
-from opsproof.errors import InventoryError
+from opsproof.core.errors import InventoryError
+from opsproof.postgres.worker import DatabaseClient
 
 if TYPE_CHECKING:
-    from opsproof.run import Run
+    from opsproof.round.run import Run
 
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register_fixtures(config: pytest.Config) -> None:
-    from opsproof import fixtures
+    from opsproof.round import fixtures
 
     config.pluginmanager.register(fixtures.FactFixtures(), "opsproof-facts")
 
@@ -71,15 +71,15 @@ def _register_fixtures(config: pytest.Config) -> None:
 def _register_run(config: pytest.Config) -> None:
     _require_folders(config)
     client = DatabaseClient() if _asks(config) else None
-    from opsproof import course
-    from opsproof.run import RUN
+    from opsproof.round import collection
+    from opsproof.round.run import RUN
 
     _register_fixtures(config)
     run = config.stash[RUN] = _run(config, client)
     config.pluginmanager.register(run, "opsproof-run")
-    config.pluginmanager.register(course, "opsproof-course")
+    config.pluginmanager.register(collection, "opsproof-course")
     if not run.is_worker and not config.option.collectonly:
-        from opsproof import report, terminal
+        from opsproof.round import report, terminal
 
         report.prepare(config, run)
         config.pluginmanager.register(terminal.Terminal(config, run), "opsproof-terminal")
@@ -103,7 +103,7 @@ def _asks(config: pytest.Config) -> bool:
 
 
 def _run(config: pytest.Config, client: DatabaseClient | None) -> "Run":
-    from opsproof.run import Run
+    from opsproof.round.run import Run
 
     try:
         return Run(config, client)

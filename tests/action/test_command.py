@@ -15,8 +15,8 @@ from tests.killing import await_plan, once_free
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys
 from opsproof import action
-from opsproof.errors import InventoryError, MeasurementError, Refused
-from opsproof.shell import argv
+from opsproof.core.errors import InventoryError, MeasurementError, Refused
+from opsproof.transport.shell import argv
 
 class Make(action.Action):
     name = "make"

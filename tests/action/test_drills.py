@@ -4,7 +4,7 @@ import pytest
 
 from opsproof.action.drills import ACTION, last
 from opsproof.action.journal import Entry, append
-from opsproof.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError
 
 
 def drilled(path, outcome="done", age_s=0.0, action=ACTION, host="vps", **measured):

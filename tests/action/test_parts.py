@@ -4,8 +4,8 @@ import pytest
 
 from opsproof.action import Action, Step, Work
 from opsproof.action.command import Course, _apply
-from opsproof.errors import NotRepaired, OpsproofError, StepFailed
-from opsproof.models import Host
+from opsproof.core.errors import NotRepaired, OpsproofError, StepFailed
+from opsproof.inventory.hosts import Host
 
 
 def applied(steps, failing):

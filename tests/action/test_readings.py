@@ -4,7 +4,7 @@ import pytest
 
 from opsproof.action.journal import Entry, append
 from opsproof.action.readings import last, noted
-from opsproof.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError
 
 
 def read(path, *backups, flaws=(), age_s=0.0, **of):

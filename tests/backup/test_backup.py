@@ -10,7 +10,8 @@ import pytest
 
 from lab import processes
 from lab.waiting import wait_until
-from opsproof.backup import manifest, shelf, source
+from opsproof.backup import source
+from opsproof.backup_store import dump_folder, manifest
 
 
 def read(site, name):
@@ -169,7 +170,7 @@ def aged(site, *days):
     source_set, now = site.sets[-1], time.time()
     made = []
     for age in days:
-        name = shelf.called("metachat", now - age * 86400)
+        name = dump_folder.called("metachat", now - age * 86400)
         for path in site.files(source_set):
             content = path.read_bytes()
             renamed = content.replace(source_set.encode(), name.encode()) if path.suffix == ".json" else content

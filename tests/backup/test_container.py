@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsproof.backup import manifest
+from opsproof.backup_store import manifest
 
 DOCKER = """\
 #!/bin/sh

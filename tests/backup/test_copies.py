@@ -11,9 +11,9 @@ from opsproof.backup import folder, offsite
 from opsproof.backup.folder import Folder
 from opsproof.backup.offsite import Copies
 from opsproof.backup.s3 import PART_BYTES, Bucket, part_bytes
-from opsproof.errors import MeasurementError
-from opsproof.models import Host
-from opsproof.shell import run
+from opsproof.core.errors import MeasurementError
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import run
 from tests.s3 import PAGE
 
 OLD, NEW = "db_20261124T020000Z", "db_20261125T020000Z"

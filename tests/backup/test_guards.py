@@ -8,9 +8,10 @@ import time
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.backup import shelf, source
-from opsproof.inventory import load
-from opsproof.shell import run
+from opsproof.backup import source
+from opsproof.backup_store import dump_folder
+from opsproof.inventory.load import load
+from opsproof.transport.shell import run
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
     victim.write_text("mine")
     (said,) = [source.source(run(host, source.questions(host, backup)))]
     for suffix in ("globals.sql", "dump.zst", "manifest.json"):
-        name = shelf.called("metachat", 1795572900)
+        name = dump_folder.called("metachat", 1795572900)
         link = site.folder / f"{name}.{suffix}.partial"
         link.symlink_to(victim)
         (answer,) = run(host, (source.dumping(host, backup, name, said),))
@@ -93,7 +94,7 @@ def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
 
 def moved(site, name, seconds):
     """The set, as if it had been made so many seconds later."""
-    other = shelf.called("metachat", shelf.began(name) + seconds)
+    other = dump_folder.called("metachat", dump_folder.began(name) + seconds)
     for path in site.files(name):
         path.write_bytes(
             path.read_bytes().replace(name.encode(), other.encode()) if path.suffix == ".json" else path.read_bytes()
@@ -110,7 +111,7 @@ def test_a_set_from_the_future_is_not_the_newest_and_stays(small_site, small_mad
     (new,) = {*small_site.sets} - {ahead}
     assert new < ahead
     assert f"1. read {new} back" in small_site.run(action="verify_backup").stdout
-    wait_until(lambda: time.time() - shelf.began(new) > 2, "the second for which it is kept is over")
+    wait_until(lambda: time.time() - dump_folder.began(new) > 2, "the second for which it is kept is over")
     assert small_site.run("--apply", inventory=small_site.inventory(keep="1s", keep_least=1)).returncode == 0
     assert ahead in small_site.sets
     assert (len(small_site.sets), small_site.leftovers, small_site.flaws()) == (2, [], [])

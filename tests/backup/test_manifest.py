@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from opsproof.backup.manifest import File, ManifestError, read
+from opsproof.backup_store.manifest import File, ManifestError, read
 
 SAID = {
     "format": 1,

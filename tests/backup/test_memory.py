@@ -17,11 +17,11 @@ import io, re, runpy, sys
 from opsproof.backup import offsite
 from opsproof.backup.encryption import decrypted, identities
 from opsproof.backup.folder import Folder
-from opsproof.backup.manifest import File, Manifest
+from opsproof.backup_store.manifest import File, Manifest
 from opsproof.backup.progress import Told
-from opsproof.backup.shelf import Reading
-from opsproof.models import Host
-from opsproof.nouns import Backup
+from opsproof.backup_store.dump_folder import Reading
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
 from pathlib import Path
 
 for action in ("backup", "restore"):  # everything that they load counts

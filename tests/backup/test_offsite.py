@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from opsproof.backup import manifest, offsite
+from opsproof.backup import offsite
 from opsproof.backup.encryption import encrypted
 from opsproof.backup.s3 import Bucket
-from opsproof.errors import MeasurementError
+from opsproof.backup_store import manifest
+from opsproof.core.errors import MeasurementError
 
 pyrage = pytest.importorskip("pyrage")
 
@@ -96,7 +97,7 @@ def test_what_a_copy_lacks_is_told(small_made, elsewhere):
 
 
 def host(transport="local://"):
-    from opsproof.models import Host
+    from opsproof.inventory.hosts import Host
 
     return Host.model_validate({"transport": transport}).placed("vps", ())
 

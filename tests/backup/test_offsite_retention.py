@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from opsproof.backup import offsite, shelf
-from opsproof.models import Host
+from opsproof.backup import offsite
+from opsproof.backup_store import dump_folder
+from opsproof.inventory.hosts import Host
 
 SUFFIXES = ("dump", "globals.sql", "manifest.json")
 
@@ -44,7 +45,7 @@ def place(target):
 
 def copied(target, *days):
     """Copies in a place of sets that were made so many days ago."""
-    there, names = place(target), [shelf.called("metachat", time.time() - age * 86400) for age in days]
+    there, names = place(target), [dump_folder.called("metachat", time.time() - age * 86400) for age in days]
     for name in names:
         files = {f"{name}.{suffix}": suffix.encode() for suffix in SUFFIXES}
         lines = [f"{hashlib.sha256(content).hexdigest()}  {each}\n" for each, content in files.items()]

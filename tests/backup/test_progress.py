@@ -8,8 +8,8 @@ from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.backup import progress
 from opsproof.backup.tables import Tables
-from opsproof.errors import MeasurementError, StepFailed
-from opsproof.inventory import load
+from opsproof.core.errors import MeasurementError, StepFailed
+from opsproof.inventory.load import load
 from tests.watching import bars_in, lines_of, makes_sense, shown_by, told_in
 
 

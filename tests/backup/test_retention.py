@@ -2,9 +2,9 @@ import calendar
 
 import pytest
 
-from opsproof.backup.retention import expendable
-from opsproof.backup.shelf import began, called
-from opsproof.nouns import Backup
+from opsproof.backup_store.dump_folder import began, called
+from opsproof.backup_store.retention import expendable
+from opsproof.inventory.resources import Backup
 
 NOW = calendar.timegm((2026, 11, 25, 3, 0, 0))
 DAY = 86400

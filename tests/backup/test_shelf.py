@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from opsproof.backup import shelf
-from opsproof.backup.manifest import ManifestError
-from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.backup_store import dump_folder
+from opsproof.backup_store.manifest import ManifestError
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.backups import Backups, BackupState
-from opsproof.models import Host
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Answer, run
 
 HOST = Host.model_validate({"transport": "local://"}).placed("vps", ())
 SETS = ("db_20261123T020000Z", "db_20261124T020000Z")
@@ -55,7 +55,7 @@ def look(folder, tmp_path_factory):
         tool.chmod(0o755)
         host = HOST.model_copy(update={"path": [str(bin_folder)]}).placed("vps", ())
         backup = declared(folder)
-        return shelf.seen(run(host, (shelf.look(backup, "db", read, ()),))[0], "db", str(folder))
+        return dump_folder.seen(run(host, (dump_folder.look(backup, "db", read, ()),))[0], "db", str(folder))
 
     return look
 
@@ -95,7 +95,7 @@ def test_what_is_from_the_future_is_not_the_newest(look, folder):
     seen = look()
     assert (seen.sets, seen.newest, seen.reading.name) == ([ahead, *SETS], SETS[1], SETS[1])
     assert seen.leftovers == []
-    assert seen.fresh_name == shelf.called("db", seen.now)
+    assert seen.fresh_name == dump_folder.called("db", seen.now)
     with pytest.raises(OutputError, match=f"{ahead} is from the future"):
         seen.age(ahead)
     for name in SETS:
@@ -108,10 +108,10 @@ def test_what_is_from_the_future_is_not_the_newest(look, folder):
 
 
 def test_a_new_one_stands_behind_all_others_where_the_clock_was_set_back_a_little(look, folder):
-    soon = shelf.called("db", time.time() + 1000)
+    soon = dump_folder.called("db", time.time() + 1000)
     for path in folder.glob(f"{SETS[1]}.*"):
         put(folder / path.name.replace(SETS[1], soon), path.read_bytes())
-    assert look().fresh_name == shelf.called("db", shelf.began(soon) + 1)
+    assert look().fresh_name == dump_folder.called("db", dump_folder.began(soon) + 1)
 
 
 def test_a_name_that_is_no_time_is_no_set(look, folder):
@@ -220,7 +220,7 @@ def test_a_named_set_is_read_or_none(look):
 
 def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
     def ask(path):
-        return shelf.seen(run(HOST, (shelf.look(declared(path), "db", "newest", ()),))[0], "db", str(path))
+        return dump_folder.seen(run(HOST, (dump_folder.look(declared(path), "db", "newest", ()),))[0], "db", str(path))
 
     with pytest.raises(Absent, match="is declared, but there is no such folder"):
         ask(tmp_path / "nowhere")
@@ -231,7 +231,7 @@ def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
 
 def test_an_answer_cut_short_is_none():
     with pytest.raises(OutputError, match="cut short"):
-        shelf.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
+        dump_folder.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
 
 
 def test_size_is_compared_with_the_median_of_the_seven_before():
@@ -260,4 +260,4 @@ def test_the_client_of_a_container_is_reached_as_docker_is():
             "databases": {"d": {"dsn": "dbname=d", "container": "pg"}},
         }
     )
-    assert shelf.client(host, declared("/b")) == ("sudo", "-n", "-u", "root", "--", "docker", "exec", "-i", "pg")
+    assert dump_folder.client(host, declared("/b")) == ("sudo", "-n", "-u", "root", "--", "docker", "exec", "-i", "pg")

@@ -2,11 +2,12 @@
 
 import pytest
 
-from opsproof.backup import expiry, stanza, verification
-from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.backup import expiry, verification
+from opsproof.backup_store import pgbackrest
+from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.facts.backups import StanzaState
-from opsproof.nouns import Backup
-from opsproof.shell import Answer
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Answer
 
 DECLARED = Backup(database="metachat", engine="pgbackrest", stanza="metachat", run_as="postgres", folder="/srv/repo")
 NOW = 1795620000.0
@@ -15,7 +16,7 @@ FIRST, NEWEST = "20261125-141231F", "20261125-143018F_20261125-143910D"
 
 @pytest.fixture
 def seen(recorded):
-    return lambda name="pgbackrest_stanza.txt": stanza.seen(recorded(name, now=NOW), DECLARED)
+    return lambda name="pgbackrest_stanza.txt": pgbackrest.seen(recorded(name, now=NOW), DECLARED)
 
 
 def test_backups_are_read_with_their_sizes_and_times(seen):
@@ -76,23 +77,25 @@ def test_a_backup_at_work_is_no_leftover(seen):
 
 def test_what_was_left_and_what_is_lost_are_told_apart(recorded):
     text = recorded("pgbackrest_stanza.txt").stdout
-    left = stanza.seen(Answer(0, text.replace(f"folder {FIRST}\n", "folder 20261125-150000F\n", 1), now=NOW), DECLARED)
+    left = pgbackrest.seen(
+        Answer(0, text.replace(f"folder {FIRST}\n", "folder 20261125-150000F\n", 1), now=NOW), DECLARED
+    )
     assert left.interrupted == ["20261125-150000F"]
     assert left.flaws(left.backups[1]) == [f"{FIRST} is in the list of backups, and not in the repository"]
     assert left.flaws(left.newest) == []
-    damaged = stanza.seen(Answer(0, text.replace('"error":false', '"error":true'), now=NOW), DECLARED)
+    damaged = pgbackrest.seen(Answer(0, text.replace('"error":false', '"error":true'), now=NOW), DECLARED)
     assert damaged.flaws(damaged.newest) == [f"{NEWEST} holds pages whose checksums were wrong in the cluster"]
 
 
 @pytest.mark.parametrize("cut", [1, 4, 400])
 def test_what_was_cut_short_is_unknown(recorded, cut):
     with pytest.raises(OutputError, match="cut short"):
-        stanza.seen(Answer(0, recorded("pgbackrest_stanza.txt").stdout[:-cut]), DECLARED)
+        pgbackrest.seen(Answer(0, recorded("pgbackrest_stanza.txt").stdout[:-cut]), DECLARED)
 
 
 def test_a_size_that_newer_versions_do_not_tell_is_that_of_the_cluster(recorded):
     text = recorded("pgbackrest_stanza.txt").stdout.replace('"size":2866928},"size":23639840', '},"size":23639840')
-    found = stanza.seen(Answer(0, text.replace('"delta":182043,}', '"delta":182043}'), now=NOW), DECLARED)
+    found = pgbackrest.seen(Answer(0, text.replace('"delta":182043,}', '"delta":182043}'), now=NOW), DECLARED)
     assert found.newest.size_bytes == 23639840
 
 

@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
-from opsproof.backup import expiry, stanza, verification
-from opsproof.models import Host
-from opsproof.shell import run
+from opsproof.backup import expiry, verification
+from opsproof.backup_store import pgbackrest
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import run
 
 
 @pytest.fixture
@@ -26,20 +27,20 @@ def asked(declared, tmp_path, script):
     """What the program on the host asks pgBackRest for, told by one that writes it down."""
     script(tmp_path / "bin" / "pgbackrest", f'echo "pgbackrest $*" >> {tmp_path}/asked; echo "{{}}"')
     host = Host(transport="local://", path=[str(tmp_path / "bin")])
-    (answer,) = run(host, (stanza.look(declared.model_copy(update={"run_as": "", "folder": ""})),))
+    (answer,) = run(host, (pgbackrest.look(declared.model_copy(update={"run_as": "", "folder": ""})),))
     assert answer.status == 0, answer.stderr
     return (tmp_path / "asked").read_text().splitlines()
 
 
 def test_each_command_is_permitted_and_no_other(declared, permitted, tmp_path, script):
     made = [
-        stanza.in_repository(declared, "--type", kind, "--no-expire-auto", "backup")
+        pgbackrest.in_repository(declared, "--type", kind, "--no-expire-auto", "backup")
         for kind in ("full", "diff", "incr")
     ]
     others = [
         each.argv for each in (verification.verifying(declared), expiry.trial(declared), expiry.expiring(declared))
     ]
-    said = [" ".join(words[5:]) for words in (*made, *others, stanza.pgbackrest(declared, "check"))]
+    said = [" ".join(words[5:]) for words in (*made, *others, pgbackrest.pgbackrest(declared, "check"))]
     assert sorted([*said, *asked(declared, tmp_path, script)]) == sorted(permitted)
 
 

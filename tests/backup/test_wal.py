@@ -2,8 +2,8 @@
 
 import pytest
 
-from opsproof.backup import wal
-from opsproof.backup.wal import Archive, Run
+from opsproof.backup_store import wal
+from opsproof.backup_store.wal import Archive, Run
 
 MIB = 2**20
 

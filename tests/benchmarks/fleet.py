@@ -9,7 +9,7 @@ from statistics import median
 from bench import Bench
 from measure import Row, Spent, row
 
-from opsproof import ssh
+from opsproof.transport import ssh
 from tests import sshd
 
 SIZES = (1, 10, 50)

@@ -12,8 +12,8 @@ import testinfra
 from bench import Bench
 from measure import Row, alternate, row
 
-from opsproof import gathering
-from opsproof.inventory import load
+from opsproof.inventory.load import load
+from opsproof.round import gathering
 from tests import sshd
 
 LEAST_VERDICTS = 60

@@ -24,9 +24,9 @@ from lab import node
 from lab import postgres as lab_postgres
 from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
-from opsproof.database import Result, Target, ask
-from opsproof.fact import SqlFact
-from opsproof.nouns import Database
+from opsproof.facts.base import SqlFact
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result, Target, ask
 from tests.conftest import REPOSITORY, _free_port
 from tests.extent import RELEASES
 

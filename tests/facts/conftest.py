@@ -16,9 +16,9 @@ import pytest
 
 from opsproof.facts.logs import scanner
 from opsproof.facts.processes import Processes, ProcessList
-from opsproof.models import Host
-from opsproof.shell import Answer
-from opsproof.shell import run as run_on
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import Answer
+from opsproof.transport.shell import run as run_on
 from tests.facts.clusters import any_cluster, cluster, table
 from tests.facts.pm2 import Daemon, entry, said
 from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan

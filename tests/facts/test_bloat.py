@@ -2,11 +2,11 @@
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import DatabaseError, MeasurementError
+from opsproof.core.errors import DatabaseError, MeasurementError
+from opsproof.core.limits import Limit, parse_rule
 from opsproof.facts.bloat import BloatEstimates, BloatFigures, BloatMeasurements, Space
-from opsproof.limits import Limit, parse_rule
-from opsproof.nouns import Database
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 POINTS = 10
 NUMBERS = "SELECT n AS id, md5(n::text) AS note, now() AS at FROM generate_series(1, {}) n"

@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, MeasurementError
+from opsproof.core.counters import Counter, increase_since
+from opsproof.core.errors import Absent, CommandError, MeasurementError
 from opsproof.facts.caches import CacheStates
-from opsproof.models import Host
-from opsproof.nouns import Cache
-from opsproof.samples import Counter, increase_since
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Cache
+from opsproof.transport.shell import Answer, run
 
 SECRET = "hunter2"
 TOLD = {

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, MeasurementError
+from opsproof.core.counters import increase_since
+from opsproof.core.errors import Absent, CommandError, MeasurementError
+from opsproof.core.limits import AtLeast, Estimate
 from opsproof.facts.containers import CACHED_LOG_BYTES, FIELDS, TEMPLATE, Containers
-from opsproof.limits import AtLeast, Estimate
-from opsproof.models import Host
-from opsproof.nouns import Container
-from opsproof.samples import increase_since
-from opsproof.shell import Answer
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Container
+from opsproof.transport.shell import Answer
 
 NOW = 1_795_600_500
 HEALTHY = {

@@ -3,9 +3,9 @@ from contextlib import ExitStack
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.database import Result, ask
-from opsproof.errors import DatabaseError, MeasurementError, OutputError
+from opsproof.core.errors import DatabaseError, MeasurementError, OutputError
 from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory
+from opsproof.postgres.connection import Result, ask
 
 
 def test_a_real_server_receives_and_counts_its_clients(postgres):

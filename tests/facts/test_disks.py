@@ -1,8 +1,8 @@
 import pytest
 
-from opsproof.errors import Absent
+from opsproof.core.errors import Absent
 from opsproof.facts.disks import Disk, Disks
-from opsproof.nouns import Mount
+from opsproof.inventory.resources import Mount
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_file_system_without_room_is_full(answer_of_df):
 
 @pytest.fixture
 def answer_of_df():
-    from opsproof.shell import Answer
+    from opsproof.transport.shell import Answer
 
     head = "Mounted on Used Avail Inodes IUsed\n"
     return lambda line: Disks().parse(Answer(0, f"{head}{line}\n"), "/", Mount())

@@ -3,11 +3,11 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.endpoints import Health, Response, Responses
-from opsproof.models import Host
-from opsproof.nouns import Endpoint
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Endpoint
+from opsproof.transport.shell import Answer, run
 from tests.pages import served
 
 ENDPOINT = Endpoint(url="http://127.0.0.1:3000/health", timeout="5s")

@@ -3,8 +3,9 @@
 import pytest
 
 from lab.postgres import SUPERUSER, leave_invalid
-from opsproof.database import Result, ask
-from opsproof.errors import MeasurementError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import Estimate
 from opsproof.facts.indexes import (
     Epoch,
     FoundIndex,
@@ -20,8 +21,7 @@ from opsproof.facts.indexes import (
     UnindexedForeignKeys,
     UnusedIndexes,
 )
-from opsproof.limits import Estimate
-from opsproof.samples import Counter
+from opsproof.postgres.connection import Result, ask
 
 DAY = 86400.0
 

@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError
 from opsproof.facts.keys import KeyRange, KeyRanges
-from opsproof.samples import Counter
+from opsproof.postgres.connection import Result
 
 DAY = 86400.0
 

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.logs import DEFAULT_WINDOW_S, LogReports
-from opsproof.models import Host
-from opsproof.nouns import Log
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Log
+from opsproof.transport.shell import Answer, run
 
 LOG = Log(path="/logs/api-out.log", format="json")
 

@@ -1,10 +1,10 @@
 import pytest
 
-from opsproof.errors import CommandError, OutputError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import CommandError, OutputError
 from opsproof.facts.machine import ClockDifference, ClockSynchronised, Load, Memory, MemoryUse, OomKills, Reboot
-from opsproof.nouns import Clock
-from opsproof.samples import Counter
-from opsproof.shell import Answer
+from opsproof.inventory.resources import Clock
+from opsproof.transport.shell import Answer
 
 
 def test_memory_is_what_the_kernel_says_is_available(recorded):

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.facts.partitions import Partition, PartitionedTable, Partitions
 
 

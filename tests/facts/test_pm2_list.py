@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from opsproof.errors import CommandError
+from opsproof.core.errors import CommandError
 from opsproof.facts.processes import Processes
 from tests.facts.pm2 import entry, frame
 

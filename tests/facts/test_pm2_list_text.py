@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from opsproof.errors import CommandError
+from opsproof.core.errors import CommandError
 from opsproof.facts.processes import Processes
-from opsproof.models import Host
-from opsproof.shell import run
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import run
 from tests.facts.pm2 import entry, frame, said
 
 

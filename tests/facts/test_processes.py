@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from opsproof.errors import Absent
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent
 from opsproof.facts.processes import Processes
-from opsproof.samples import Counter
-from opsproof.shell import Answer
+from opsproof.transport.shell import Answer
 
 
 @pytest.fixture

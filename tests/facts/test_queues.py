@@ -4,11 +4,11 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.queues import BrokerReception, Queues
-from opsproof.models import Host
-from opsproof.samples import Counter
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import Answer, run
 from tests.pages import served
 
 LOST = "tenant.ten00026.channel.webchat.inbound.queue"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import NounFact, ShellFact, SqlFact, SqlNounFact
+from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts import REGISTRY
-from opsproof.gathering import Gathering, Recording, write
-from opsproof.shell import Answer
+from opsproof.facts.base import NounFact, ShellFact, SqlFact, SqlNounFact
+from opsproof.postgres.connection import Result
+from opsproof.round.gathering import Gathering, Recording, write
+from opsproof.transport.shell import Answer
 
 IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, (SqlFact, SqlNounFact)))
 ON_HOSTS = sorted(set(REGISTRY) - set(IN_DATABASES))

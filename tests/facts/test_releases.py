@@ -2,10 +2,10 @@
 
 import pytest
 
-from opsproof.database import ask
-from opsproof.fact import SqlFact
 from opsproof.facts import REGISTRY
-from opsproof.nouns import Database
+from opsproof.facts.base import SqlFact
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import ask
 
 FACTS = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, SqlFact))
 

@@ -6,11 +6,11 @@ import pytest
 
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
-from opsproof.database import Result, ask
-from opsproof.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.limits import Estimate
 from opsproof.facts.replication import Archiver, Receivers, ReplicationSlots, Slot, Standby, Standbys, WalArchiver
-from opsproof.limits import Estimate
-from opsproof.nouns import Database
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result, ask
 from tests.facts.clusters import has
 
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.rotation import FolderSizes, Pm2LogSizes, RotatedFiles, RotationSettings
-from opsproof.models import Host
-from opsproof.nouns import Log, LogFolder, Pm2, Rotation
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Log, LogFolder, Pm2, Rotation
+from opsproof.transport.shell import Answer, run
 
 HOUR, DAY = 3600, 86400
 

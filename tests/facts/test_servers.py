@@ -5,13 +5,13 @@ import psycopg
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.facts.releases import releases
 from opsproof.facts.servers import DatabaseExtensions, DatabaseRoles, DatabaseServer, DatabaseServers
 from opsproof.facts.sizes import RelationSize, RelationSizes
-from opsproof.nouns import Database
-from opsproof.samples import Counter
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 25, tzinfo=UTC).timestamp()

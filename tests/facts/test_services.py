@@ -3,11 +3,11 @@ import threading
 
 import pytest
 
-from opsproof.errors import Absent, CommandError, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.services import FailedUnits, SshGreetings
-from opsproof.models import Host
-from opsproof.nouns import Sshd, Systemd
-from opsproof.shell import Answer, run
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Sshd, Systemd
+from opsproof.transport.shell import Answer, run
 
 RUNNING = "init.scope loaded active running System and Service Manager\n"
 HOST = Host(transport="local://").placed("vps", ())

@@ -7,8 +7,7 @@ import pytest
 
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
-from opsproof.database import Result, ask
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
 from opsproof.facts.sessions import (
     BlockedSessions,
     LockQueue,
@@ -18,6 +17,7 @@ from opsproof.facts.sessions import (
     Transactions,
     Waiter,
 )
+from opsproof.postgres.connection import Result, ask
 
 ACTIVE = "state = 'active' AND wait_event = 'PgSleep'"
 WAITS = "wait_event_type = 'Lock'"

@@ -2,8 +2,8 @@ import pytest
 
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
-from opsproof.database import Result, ask
-from opsproof.errors import Absent, DatabaseError, MeasurementError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, DatabaseError, MeasurementError
 from opsproof.facts.statements import (
     Statement,
     StatementEvictions,
@@ -11,7 +11,7 @@ from opsproof.facts.statements import (
     StatementList,
     Statements,
 )
-from opsproof.samples import Counter
+from opsproof.postgres.connection import Result, ask
 
 
 @pytest.fixture

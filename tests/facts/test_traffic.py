@@ -1,10 +1,10 @@
 import pytest
 
-from opsproof.database import Result, ask
-from opsproof.errors import MeasurementError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import Estimate
 from opsproof.facts.traffic import NAMES, DatabaseTraffic, Traffic
-from opsproof.limits import Estimate
-from opsproof.samples import Counter
+from opsproof.postgres.connection import Result, ask
 
 HOUR = 3600.0
 

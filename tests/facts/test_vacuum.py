@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import Estimate
 from opsproof.facts.bloat import BloatEstimates
 from opsproof.facts.indexes import Epoch
 from opsproof.facts.sizes import RelationSizes
 from opsproof.facts.vacuum import DatabaseUpkeep, TableUpkeep, Upkeep
-from opsproof.limits import Estimate
 
 NUMBERS = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
 MADE = f"CREATE TABLE t WITH (autovacuum_enabled = off) AS {NUMBERS.format(40000)}"

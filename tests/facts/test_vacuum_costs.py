@@ -5,10 +5,10 @@ import time
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError
 from opsproof.facts.vacuum_costs import VacuumCost, VacuumCosts
-from opsproof.samples import Counter
+from opsproof.postgres.connection import Result
 
 MADE = "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT n AS id FROM generate_series(1, 40000) n"
 

@@ -3,9 +3,9 @@ from contextlib import closing
 
 import pytest
 
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
+from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.facts.vacuum import Hold, TransactionAges, VacuumHorizons
+from opsproof.postgres.connection import Result
 from tests.facts.clusters import has
 
 

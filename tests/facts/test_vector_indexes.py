@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from lab.postgres import SUPERUSER
-from opsproof.database import Result, ask
-from opsproof.errors import Absent, MeasurementError, OutputError
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, MeasurementError, OutputError
+from opsproof.core.limits import Estimate
 from opsproof.facts.vector_indexes import Recall, VectorIndexes, VectorIndexState, VectorRecalls
-from opsproof.limits import Estimate
-from opsproof.nouns import VectorIndex
-from opsproof.samples import Counter
+from opsproof.inventory.resources import VectorIndex
+from opsproof.postgres.connection import Result, ask
 from tests.facts.databases import as_monitor
 
 NAME = "items_embedding_idx"

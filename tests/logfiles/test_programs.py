@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from opsproof.inventory.hosts import Host
 from opsproof.logfiles.state import command
-from opsproof.models import Host
-from opsproof.shell import run
+from opsproof.transport.shell import run
 
 HOST = Host(transport="local://").placed("vps", ())
 NAME = "app__2026-11-25_00-00-00.log"

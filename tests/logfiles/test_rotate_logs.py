@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.quantities import show
+from opsproof.core.units import show
 from tests.extent import FULL
 from tests.killing import await_plan, ending
 from tests.logfiles.platform import running

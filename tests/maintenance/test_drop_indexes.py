@@ -6,7 +6,7 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.action import Work
-from opsproof.inventory import load
+from opsproof.inventory.load import load
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import Session
 
@@ -151,8 +151,8 @@ def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(p
 
 def remember(place):
     """An earlier round has seen the transactions that there were by then."""
-    from opsproof.history import History
-    from opsproof.verdicts import Sample, Verdict
+    from opsproof.core.verdicts import Sample, Verdict
+    from opsproof.history.store import History
 
     now, number = place.sql(
         "SELECT extract(epoch FROM clock_timestamp())::float8, pg_snapshot_xmax(pg_current_snapshot())::text::bigint"

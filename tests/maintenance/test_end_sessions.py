@@ -7,7 +7,7 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.action import Work
-from opsproof.inventory import load
+from opsproof.inventory.load import load
 from opsproof.maintenance import sessions
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import Session

@@ -7,7 +7,7 @@ import pytest
 from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.machine import Machine, machine
 from opsproof.maintenance.session import Server
-from opsproof.shell import Answer
+from opsproof.transport.shell import Answer
 
 MIB, GIB = 2**20, 2**30
 SERVER = Server(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from lab.waiting import wait_until
-from opsproof import scripts
-from opsproof.errors import Refused
+from opsproof.core import scripts
+from opsproof.core.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
 from opsproof.maintenance.partitions import Months
 from tests.extent import moments

@@ -7,8 +7,8 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.action import Work
-from opsproof.errors import StepFailed
-from opsproof.inventory import load
+from opsproof.core.errors import StepFailed
+from opsproof.inventory.load import load
 from opsproof.maintenance import indexes
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.machine import Machine

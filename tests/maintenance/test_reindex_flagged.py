@@ -117,7 +117,7 @@ def test_what_others_left_on_other_tables_is_no_hindrance_for_a_named_index(poor
 
 
 def test_without_a_limit_for_the_proof_nothing_is_begun(place, vectors, monkeypatch):
-    monkeypatch.setattr("opsproof.models.Host.limit", lambda *_: None)
+    monkeypatch.setattr("opsproof.inventory.hosts.Host.limit", lambda *_: None)
     declared(place)
     before = oid(place, vectors)
     done = place.run("reindex", "--apply", "--index", vectors)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lab import processes
 from lab.waiting import wait_until
-from opsproof import scripts
+from opsproof.core import scripts
 
 TRIES = 10
-STARTER = scripts.perl("gather").partition("\n")[0]
+STARTER = scripts.perl("transport/gather").partition("\n")[0]
 """A part of the command line that starts an action's commands on the host."""
 
 

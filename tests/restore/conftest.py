@@ -18,12 +18,12 @@ from lab import Lab, lock, ports, processes
 from lab.layout import DEFAULT_HOME
 from lab.pm2 import APPS, MODULE
 from lab.waiting import wait_until
-from opsproof import scripts
+from opsproof.core import scripts
 from tests.few import keep_few, spare_disk
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = "old", "new"
-STARTERS = (f"{ROOT}/actions/restore", scripts.perl("gather").partition("\n")[0])
+STARTERS = (f"{ROOT}/actions/restore", scripts.perl("transport/gather").partition("\n")[0])
 """What is in the command lines of an action, and of what runs its commands on the host."""
 
 

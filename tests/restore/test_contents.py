@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from opsproof.action import Work
-from opsproof.backup import manifest
-from opsproof.backup.manifest import Manifest
-from opsproof.errors import OutputError, Refused
-from opsproof.inventory import load
+from opsproof.backup_store import manifest
+from opsproof.backup_store.manifest import Manifest
+from opsproof.core.errors import OutputError, Refused
+from opsproof.inventory.load import load
 from opsproof.restore import contents, copy
 from opsproof.restore.archive import TAKEN_OVER_BEFORE, Archive, can_be_taken_over
 from opsproof.restore.copy import Copy
 from opsproof.restore.server import Client
-from opsproof.shell import Answer
+from opsproof.transport.shell import Answer
 from tests.restore.conftest import Place
 
 SERVER = {

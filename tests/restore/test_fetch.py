@@ -9,10 +9,11 @@ from contextlib import suppress
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.backup import offsite, shelf
+from opsproof.backup import offsite
 from opsproof.backup.offsite import Copy
 from opsproof.backup.progress import Told
-from opsproof.inventory import load
+from opsproof.backup_store import dump_folder
+from opsproof.inventory.load import load
 
 pyrage = pytest.importorskip("pyrage")
 DUMP = r"\.dump(\.zst)?(\.age)?$"
@@ -48,7 +49,7 @@ class Elsewhere:
         self.there = offsite.place(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
-        Copy(self.host, backup, shelf.Reading(name, text), self.there, Told("copied", 1, print)).make()
+        Copy(self.host, backup, dump_folder.Reading(name, text), self.there, Told("copied", 1, print)).make()
 
     @property
     def names(self):

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from opsproof import scripts
+from opsproof.core import scripts
 
 BLOCK = 2**18
 CONTENT = bytes(range(256)) * 20_000

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from opsproof import shell
 from opsproof.action.lock import stepwise
-from opsproof.errors import MeasurementError, NotRepaired, StepFailed
-from opsproof.models import Host
-from opsproof.shell import Answer, Command
+from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.inventory.hosts import Host
+from opsproof.transport import shell
+from opsproof.transport.shell import Answer, Command
 
 Say = Callable[[str], None]
 

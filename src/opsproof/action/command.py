@@ -27,9 +27,9 @@ from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.action import journal
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
-from opsproof.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
-from opsproof.inventory import Inventory, load
-from opsproof.models import Host
+from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.load import Inventory, load
 
 EXITS: dict[type[OpsproofError], tuple[str, int]] = {
     InventoryError: ("usage", 2),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opsproof.action.journal import entries, unreadable
-from opsproof.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError
 
 ACTION = "restore_drill"
 

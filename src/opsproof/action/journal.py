@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from opsproof import scripts, shell
-from opsproof.errors import HostUnreachable, Refused
-from opsproof.models import Host
-from opsproof.shell import Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import HostUnreachable, Refused
+from opsproof.inventory.hosts import Host
+from opsproof.transport import shell
+from opsproof.transport.shell import Command, argv
 
 
 def whoami(action: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opsproof.action.journal import entries, unreadable
-from opsproof.errors import Absent
+from opsproof.core.errors import Absent
 
 ACTIONS = ("backup", "verify_backup")
 KEY = "read_back"

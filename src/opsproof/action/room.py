@@ -1,7 +1,7 @@
 """Whether there is room for what is to be made, before anything of it is."""
 
-from opsproof.errors import Refused
-from opsproof.quantities import show
+from opsproof.core.errors import Refused
+from opsproof.core.units import show
 
 MARGIN = 1.2
 """Room for so many times the expected size must be free."""

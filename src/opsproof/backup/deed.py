@@ -7,14 +7,15 @@ from functools import cached_property
 from typing import Any
 
 from opsproof.action import Action, room
-from opsproof.backup import manifest, progress, shelf, source
+from opsproof.backup import progress, source
 from opsproof.backup.folder import removals
-from opsproof.backup.manifest import ManifestError
-from opsproof.backup.retention import expendable
-from opsproof.backup.shelf import Reading, Shelf
 from opsproof.backup.tables import Tables
 from opsproof.backup.target import Target
-from opsproof.errors import (
+from opsproof.backup_store import dump_folder, manifest
+from opsproof.backup_store.dump_folder import Reading, Shelf
+from opsproof.backup_store.manifest import ManifestError
+from opsproof.backup_store.retention import expendable
+from opsproof.core.errors import (
     Absent,
     InventoryError,
     MeasurementError,
@@ -24,9 +25,9 @@ from opsproof.errors import (
     Refused,
     StepFailed,
 )
-from opsproof.nouns import Backup
-from opsproof.quantities import show
-from opsproof.shell import argv
+from opsproof.core.units import show
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import argv
 
 
 class DeclaredBackups(Action):
@@ -48,16 +49,18 @@ class DeclaredBackups(Action):
             raise InventoryError(known if declared else f"hosts.{self.host.name} declares no backups")
         return declared if wanted is None else [wanted]
 
-    def shelf(self, name: str, read: str = "none", timeout_s: float = shelf.LOOK_TIMEOUT_S) -> Shelf:
+    def shelf(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> Shelf:
         """What lies in the folder of the backup called `name`, with one set read back.
 
         Raises:
             MeasurementError: it cannot be told; also where there is no folder.
         """
         backup = self.host.backups[name]
-        (answer,) = self.work.ask(shelf.look(backup, name, read, shelf.client(self.host, backup), timeout_s))
+        (answer,) = self.work.ask(
+            dump_folder.look(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
+        )
         try:
-            return shelf.seen(answer, name, backup.folder)
+            return dump_folder.seen(answer, name, backup.folder)
         except Absent as error:
             raise MeasurementError(f"{error}: make it, for the login user alone") from error
 
@@ -184,7 +187,7 @@ class Deed:
 
     def prune(self) -> None:
         """Lets go what need not be kept, once as many as must be kept are proven to be sound."""
-        staying = shelf.in_order({*self.shelf.sets, self.set} - {*self.expendable}, self.shelf.now)
+        staying = dump_folder.in_order({*self.shelf.sets, self.set} - {*self.expendable}, self.shelf.now)
         for each in staying[-self.backup.keep_least :]:
             self._require_sound(each)
         self._remove([each.name for name in self.expendable for each in self.shelf.files(name)])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from opsproof.errors import InventoryError, MeasurementError
+from opsproof.core.errors import InventoryError, MeasurementError
 
 IDENTITY_BYTES = 2**16
 

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from opsproof.backup.stanza import Stanza, in_repository
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.backup_store.pgbackrest import Stanza, in_repository
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Answer, Command, argv
 
 _EXPIRES = re.compile(r"remove expired backup (\S+)$", re.MULTILINE)
 

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from opsproof import scripts, shell
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.models import Host
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.transport import shell
+from opsproof.transport.shell import Answer, Command, argv
 
 TRANSFER_TIMEOUT_S = 6 * 3600.0
 AT_A_TIME = 200

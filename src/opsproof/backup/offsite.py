@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 from opsproof.backup import progress
 from opsproof.backup.encryption import encrypted
 from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
-from opsproof.backup.manifest import File
 from opsproof.backup.progress import Paced
 from opsproof.backup.s3 import Bucket
-from opsproof.backup.shelf import Reading, in_order, is_dated
-from opsproof.errors import MeasurementError
-from opsproof.models import Host
-from opsproof.nouns import Backup
+from opsproof.backup_store.dump_folder import Reading, in_order, is_dated
+from opsproof.backup_store.manifest import File
+from opsproof.core.errors import MeasurementError
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
 
 READ_BACK_TIMEOUT_S = 120.0
 STALE_S = 86400.0

@@ -18,9 +18,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from opsproof import shell
-from opsproof.errors import MeasurementError
-from opsproof.quantities import show
+from opsproof.core.errors import MeasurementError
+from opsproof.core.units import show
+from opsproof.transport import shell
 
 EVERY_S = 1.0
 LINE_EVERY_S = 30.0

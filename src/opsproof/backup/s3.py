@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
 
 PART_BYTES = 5 * 2**20
 """The least part of an upload that S3 takes; one is in memory at a time, and grows with what is uploaded."""

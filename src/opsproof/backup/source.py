@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof import scripts
-from opsproof.backup import shelf
-from opsproof.database import as_role
-from opsproof.errors import CommandError, Refused
-from opsproof.models import Host
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.backup_store import dump_folder
+from opsproof.core import scripts
+from opsproof.core.errors import CommandError, Refused
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
+from opsproof.postgres.connection import as_role
+from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_backup"
 """The name of our sessions, by which the next backup ends what an interrupted one left in a container."""
@@ -65,7 +65,7 @@ def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
 
 def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
     """What the host is asked for a `Source`; nothing is changed."""
-    client = shelf.client(host, backup)
+    client = dump_folder.client(host, backup)
     return (
         argv(*client, "pg_dump", "--version"),
         # It looks at the compression before it looks for a server, and there is none of this name.
@@ -108,14 +108,20 @@ def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
     words = (backup.folder, set_name, of.compression, conninfo(host, backup), lock_ms, passwords)
     asked = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
-    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *asked, *shelf.client(host, backup))
+    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *asked, *dump_folder.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
 
 
 def watching(host: Host, backup: Backup, script: str) -> tuple[str, ...]:
     """The words of a command that asks the server how far a dump is; it waits for nobody's lock."""
     more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
-    return (*shelf.client(host, backup), *_PSQL, conninfo(host, backup, **more), "-c", scripts.sql(f"backup/{script}"))
+    return (
+        *dump_folder.client(host, backup),
+        *_PSQL,
+        conninfo(host, backup, **more),
+        "-c",
+        scripts.sql(f"backup/{script}"),
+    )
 
 
 def contents() -> tuple[str, str]:

@@ -2,13 +2,14 @@
 
 from opsproof.action import Action, Step, Work, readings
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import expiry, progress, stanza, verification
+from opsproof.backup import expiry, progress, verification
 from opsproof.backup.expiry import Expiry
-from opsproof.backup.stanza import Made, Stanza
-from opsproof.errors import Absent, MeasurementError, NotRepaired, Refused, StepFailed
-from opsproof.nouns import Backup
-from opsproof.quantities import show
-from opsproof.shell import Command, argv
+from opsproof.backup_store import pgbackrest
+from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.core.errors import Absent, MeasurementError, NotRepaired, Refused, StepFailed
+from opsproof.core.units import show
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Command, argv
 
 EARLY_S = 2 * 3600.0
 """A full backup may come so much before it is due: one that is made every night is never made late."""
@@ -21,9 +22,9 @@ def looked(work: Work, backup: Backup) -> Stanza:
     Raises:
         MeasurementError: it cannot be told; also where there is no such stanza.
     """
-    (answer,) = work.ask(stanza.look(backup))
+    (answer,) = work.ask(pgbackrest.look(backup))
     try:
-        return stanza.seen(answer, backup)
+        return pgbackrest.seen(answer, backup)
     except Absent as error:
         raise MeasurementError(f"{error}: make it with pgbackrest stanza-create") from error
 
@@ -94,13 +95,13 @@ class Deed:
             raise Refused(f"a backup of stanza {self.backup.stanza} runs already")
         if self.stanza.free_bytes is not None:
             require_room(self.backup.folder, self.stanza.free_bytes, MARGIN * self.expected_bytes)
-        (answer,) = self.work.ask(argv(*stanza.pgbackrest(self.backup, "check"), timeout_s=CHECK_TIMEOUT_S))
+        (answer,) = self.work.ask(argv(*pgbackrest.pgbackrest(self.backup, "check"), timeout_s=CHECK_TIMEOUT_S))
         if answer.status or answer.flag != "-":
             raise Refused(f"pgbackrest check: {_first_error(answer.stdout + answer.stderr)}")
 
     def _back_up(self) -> None:
         words = ("--type", self.kind, "--no-expire-auto", "backup")
-        command = argv(*stanza.in_repository(self.backup, *words), timeout_s=self.backup.timeout)
+        command = argv(*pgbackrest.in_repository(self.backup, *words), timeout_s=self.backup.timeout)
         quiet = self.action.options.json
         with progress.telling("backed up", self._whole_bytes(), self.work.say, quiet=quiet) as tell:
             progress.watched(lambda: self._do(command), self._done_bytes, tell)

@@ -2,9 +2,9 @@
 
 from opsproof.action import Work
 from opsproof.backup import source
-from opsproof.errors import OutputError
-from opsproof.nouns import Backup
-from opsproof.shell import argv
+from opsproof.core.errors import OutputError
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import argv
 
 
 class Tables:

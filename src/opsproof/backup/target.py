@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from opsproof.action import Step
 from opsproof.backup import offsite, progress
 from opsproof.backup.offsite import Copies
-from opsproof.backup.retention import expendable
-from opsproof.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.backup_store.retention import expendable
+from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 
 if TYPE_CHECKING:
     from opsproof.backup.deed import Deed

@@ -8,10 +8,10 @@ line counts here, and each backup that is known must be among them.
 import re
 from collections.abc import Iterable
 
-from opsproof.backup.stanza import Stanza, in_repository
-from opsproof.errors import OutputError
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.backup_store.pgbackrest import Stanza, in_repository
+from opsproof.core.errors import OutputError
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Answer, Command, argv
 
 _STATUS = re.compile(r"^status: (\w+)$", re.MULTILINE)
 _BACKUP = re.compile(r"^ +backup: (\S+), status: ([^,]+), total files checked: (\d+), total valid files: (\d+)$")

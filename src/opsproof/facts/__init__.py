@@ -1,6 +1,5 @@
 """Facts, one module per subject."""
 
-from opsproof.fact import REGISTRY
 from opsproof.facts import (
     archiving,
     backups,
@@ -29,6 +28,7 @@ from opsproof.facts import (
     vacuum_costs,
     vector_indexes,
 )
+from opsproof.facts.base import REGISTRY
 
 __all__ = [
     "REGISTRY",

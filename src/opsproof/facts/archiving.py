@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from opsproof.database import Result
-from opsproof.errors import Absent
-from opsproof.fact import SqlFact
-from opsproof.nouns import Database
+from opsproof.core.errors import Absent
+from opsproof.facts.base import SqlFact
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from opsproof.backup import shelf, stanza
-from opsproof.backup.manifest import ManifestError
-from opsproof.backup.retention import expendable
-from opsproof.backup.shelf import Reading, Shelf
-from opsproof.backup.stanza import Stanza
-from opsproof.errors import Absent
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command
+from opsproof.backup_store import dump_folder, pgbackrest
+from opsproof.backup_store.dump_folder import Reading, Shelf
+from opsproof.backup_store.manifest import ManifestError
+from opsproof.backup_store.pgbackrest import Stanza
+from opsproof.backup_store.retention import expendable
+from opsproof.core.errors import Absent
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
+from opsproof.transport.shell import Answer, Command
 
 COMPARED = 7
 """The backups before the newest one that its size is compared with."""
@@ -168,11 +168,11 @@ class Backups(NounFact[Backup, BackupState | StanzaState]):
     def command(self, host: Host, name: str, noun: Backup) -> Command:
         """A look at the folder, or at the stanza; pg_restore is the container's where the server runs in one."""
         if noun.engine == "pgbackrest":
-            return stanza.look(noun)
-        return shelf.look(noun, name, "newest", shelf.client(host, noun))
+            return pgbackrest.look(noun)
+        return dump_folder.look(noun, name, "newest", dump_folder.client(host, noun))
 
     def parse(self, answer: Answer, name: str, noun: Backup) -> BackupState | StanzaState:
         """The state; a folder or a stanza that is not there holds no backups."""
         if noun.engine == "pgbackrest":
-            return StanzaState(stanza.seen(answer, noun))
-        return BackupState(shelf.seen(answer, name, noun.folder), noun)
+            return StanzaState(pgbackrest.seen(answer, noun))
+        return BackupState(dump_folder.seen(answer, name, noun.folder), noun)

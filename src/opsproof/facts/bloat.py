@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import Limit
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import Findings, granted
-from opsproof.identifiers import literal, qualified
-from opsproof.limits import Limit
-from opsproof.nouns import Database
-from opsproof.quantities import show
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
+from opsproof.postgres.quoting import literal, qualified
 
 SUSPECT = 30.0
 """Estimates from so much on, in percent, are not trusted to say how much: ten points under what warns."""

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Cache
-from opsproof.samples import Counter
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Cache
+from opsproof.transport.shell import Answer, Command, argv
 
 _SAVES = {
     "rdb_last_bgsave_status": "the last save failed",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Container
-from opsproof.samples import Counter
-from opsproof.shell import Answer, Command, argv
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Container
+from opsproof.transport.shell import Answer, Command, argv
 
 FIELDS = (
     "name", "created", "restarts", "image", "status", "started", "exit_code", "out_of_memory", "health", "policy",

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from opsproof.shell import Answer, Command, argv
+from opsproof.transport.shell import Answer, Command, argv
 
 _WORDS = ("curl", "--disable", "--noproxy", "*", "--silent", "--show-error", "--globoff")
 _FIGURES = "\\n%{http_code} %{time_total} %{redirect_url}"

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.facts.base import SqlFact
 from opsproof.facts.sessions import BLIND
-from opsproof.nouns import Database
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)

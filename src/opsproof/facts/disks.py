@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from opsproof.errors import Absent
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Mount
-from opsproof.shell import Answer, Command, argv
+from opsproof.core.errors import Absent
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Mount
+from opsproof.transport.shell import Answer, Command, argv
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from opsproof.errors import Absent, OutputError
-from opsproof.fact import NounFact
+from opsproof.core.errors import Absent, OutputError
 from opsproof.facts import curl
-from opsproof.models import Host
-from opsproof.nouns import Endpoint
-from opsproof.shell import Answer, Command
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Endpoint
+from opsproof.transport.shell import Answer, Command
 
 FIGURES = ("memory", "process")
 """What stands among the services of a health answer and is none."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from opsproof.database import Result
-from opsproof.errors import DatabaseError, MeasurementError
-from opsproof.samples import Counter
+from opsproof.core.counters import Counter
+from opsproof.core.errors import DatabaseError, MeasurementError
+from opsproof.postgres.connection import Result
 
 T = TypeVar("T")
 SHOWN = 10

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter, growths, within
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import require_counting
 from opsproof.facts.sessions import BLIND
-from opsproof.limits import Estimate
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import Counter, growths, within
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 DAY_S = 86400.0
 UNATTACHED = (

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter
+from opsproof.core.errors import MeasurementError
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import SHOWN, Findings, reference
-from opsproof.nouns import Database
-from opsproof.samples import Counter
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 FAR_S = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 AGAIN = "SELECT schemaname, sequencename, last_value, max_value FROM pg_sequences ORDER BY last_value DESC NULLS LAST"

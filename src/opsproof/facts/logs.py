@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.errors import Absent, OutputError
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Log
-from opsproof.quantities import show
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import Absent, OutputError
+from opsproof.core.units import show
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Log
+from opsproof.transport.shell import Answer, Command, argv
 
 DEFAULT_WINDOW_S = 86400.0
 SCAN_TIMEOUT_S = 60.0

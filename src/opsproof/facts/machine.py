@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from opsproof.errors import OutputError
-from opsproof.fact import NounFact, ShellFact
-from opsproof.models import Host
-from opsproof.nouns import Clock
-from opsproof.samples import Counter
-from opsproof.shell import Answer, Command, argv
+from opsproof.core.counters import Counter
+from opsproof.core.errors import OutputError
+from opsproof.facts.base import NounFact, ShellFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Clock
+from opsproof.transport.shell import Answer, Command, argv
 
 
 @dataclass(frozen=True)

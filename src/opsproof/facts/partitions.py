@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import Measured, SqlFact
-from opsproof.nouns import Database
+from opsproof.core import scripts
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.facts.base import Measured, SqlFact
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 _BOUND = r"(MINVALUE|MAXVALUE|'[^']+')[^)]*"
 _RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \({_BOUND}\)")

@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from opsproof import scripts
-from opsproof.errors import Absent
-from opsproof.fact import ShellFact
-from opsproof.models import Host
-from opsproof.samples import Counter
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent
+from opsproof.facts.base import ShellFact
+from opsproof.inventory.hosts import Host
+from opsproof.transport.shell import Answer, Command, argv
 
 BROKEN = ("errored", "stopped", "waiting restart")
 """PM2's words for what was meant to run and does not."""

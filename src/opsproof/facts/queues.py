@@ -10,13 +10,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-from opsproof.errors import Absent, MeasurementError, OutputError
-from opsproof.fact import ShellFact
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.facts import curl
-from opsproof.models import Host
-from opsproof.nouns import Broker
-from opsproof.samples import Counter
-from opsproof.shell import Answer, Command
+from opsproof.facts.base import ShellFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Broker
+from opsproof.transport.shell import Answer, Command
 
 RUNNING = ("running", "idle", "flow", "syncing")
 """RabbitMQ's words for a queue whose counts can be believed: one that does not run keeps its last ones."""

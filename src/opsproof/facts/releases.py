@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from math import inf
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.limits import Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.sessions import BLIND
-from opsproof.limits import Estimate
-from opsproof.nouns import Database
-from opsproof.quantities import show
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)

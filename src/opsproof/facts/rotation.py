@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof import scripts
-from opsproof.errors import Absent
-from opsproof.fact import NounFact, ShellFact
-from opsproof.models import Host
-from opsproof.nouns import Log, LogFolder, Rotation
-from opsproof.quantities import show
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import Absent
+from opsproof.core.units import show
+from opsproof.facts.base import NounFact, ShellFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Log, LogFolder, Rotation
+from opsproof.transport.shell import Answer, Command, argv
 
 READING_TIMEOUT_S = 30.0
 OWN_LOGS = ("pm2.log", "agent.log", "logs")

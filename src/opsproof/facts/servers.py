@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.releases import Release, Releases, releases
-from opsproof.nouns import Database
-from opsproof.quantities import show
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)

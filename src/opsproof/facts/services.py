@@ -1,11 +1,11 @@
 """The services of the host's own system: units of systemd, logins over ssh."""
 
-from opsproof import scripts
-from opsproof.errors import Absent, OutputError
-from opsproof.fact import NounFact
-from opsproof.models import Host
-from opsproof.nouns import Sshd, Systemd
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import Absent, OutputError
+from opsproof.facts.base import NounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Sshd, Systemd
+from opsproof.transport.shell import Answer, Command, argv
 
 CONTROL = "init.scope"
 """The unit that always runs where systemd does: a list without it is no list."""

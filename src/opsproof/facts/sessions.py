@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
-from opsproof.nouns import Database
-from opsproof.quantities import show
+from opsproof.core import scripts
+from opsproof.core.errors import MeasurementError
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 WORKING_S = 60.0

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import OutputError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter
+from opsproof.core.errors import OutputError
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import reference
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import Counter
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)

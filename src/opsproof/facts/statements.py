@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import Absent, MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import PUNCTUALITY, Counter, goes_on
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.sessions import BLIND
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import PUNCTUALITY, Counter, goes_on
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 OFTEN = 20
 """A mean of fewer calls says little."""

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter, Growth, growths, increase_since, within
+from opsproof.core.errors import MeasurementError
+from opsproof.core.limits import AtLeast, Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import require_counting
-from opsproof.limits import AtLeast, Estimate
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import Counter, Growth, growths, increase_since, within
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 BLOCKS, TRANSACTIONS = 1_000_000, 1000
 """With less than this since the last run a share of it says little: a server that started anew reads all once."""

@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter, goes_on
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.core.limits import Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import Findings, granted
 from opsproof.facts.indexes import Epoch
 from opsproof.facts.sessions import BLIND
-from opsproof.limits import Estimate
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import Counter, goes_on
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 DEAD_AGAIN = "SELECT relname, n_live_tup, n_dead_tup, last_autovacuum FROM pg_stat_all_tables ORDER BY n_dead_tup DESC"
 VACUUMED_AGAIN = "SELECT relname, last_vacuum, last_autovacuum FROM pg_stat_all_tables WHERE n_dead_tup > 0"

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof import scripts
-from opsproof.database import Result
-from opsproof.errors import MeasurementError, OutputError
-from opsproof.fact import SqlFact
+from opsproof.core import scripts
+from opsproof.core.counters import Counter, growths, within
+from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.core.limits import Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import SHOWN, require_counting
 from opsproof.facts.sessions import BLIND
-from opsproof.limits import Estimate
-from opsproof.nouns import Database
-from opsproof.quantities import show
-from opsproof.samples import Counter, growths, within
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result
 
 AGAIN = "SELECT pid, relid::regclass, phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum"
 Readings = Mapping[str, list[Counter]]

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from statistics import fmean
 
-from opsproof import builds, scripts
-from opsproof.database import Result
-from opsproof.errors import Absent, MeasurementError, OutputError
-from opsproof.fact import SqlNounFact
+from opsproof.core import build_times, scripts
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, MeasurementError, OutputError
+from opsproof.core.intervals import clustered
+from opsproof.core.limits import Estimate
+from opsproof.core.units import show
+from opsproof.facts.base import SqlNounFact
 from opsproof.facts.findings import require_counting
-from opsproof.intervals import clustered
-from opsproof.limits import Estimate
-from opsproof.nouns import VectorIndex
-from opsproof.quantities import show
-from opsproof.samples import Counter
+from opsproof.inventory.resources import VectorIndex
+from opsproof.postgres.connection import Result
 
 FEW_ROWS = 1000
 """With fewer rows than this, reading them all is as good as any index, and the planner knows."""
@@ -73,12 +73,12 @@ class VectorIndexState:
 
     def age_s(self, earlier: Readings) -> Estimate:
         """Seconds since the last build, by what `earlier` runs saw."""
-        return builds.age_s(self.readings[BUILD], earlier[BUILD])
+        return build_times.age_s(self.readings[BUILD], earlier[BUILD])
 
     def new_rows(self, earlier: Readings) -> Estimate:
         """Percentage of the rows that came after the last build, by what `earlier` runs saw."""
-        moments = builds.bracket(self.readings[BUILD], earlier[BUILD])
-        grown = builds.grown_since(self.inserted, earlier[INSERTED], *moments)
+        moments = build_times.bracket(self.readings[BUILD], earlier[BUILD])
+        grown = build_times.grown_since(self.inserted, earlier[INSERTED], *moments)
         low, high = (min(100.0, 100 * each / max(self.rows, 1)) for each in grown)
         return Estimate(low, high, "no run tells how many rows there were when it was built")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from opsproof import scripts
 from opsproof.action import Work
-from opsproof.errors import InventoryError, OutputError
-from opsproof.models import Host
-from opsproof.nouns import Log
-from opsproof.shell import Answer, Command, argv
+from opsproof.core import scripts
+from opsproof.core.errors import InventoryError, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Log
+from opsproof.transport.shell import Answer, Command, argv
 
 LOOKING_TIMEOUT_S = 60.0
 DEFAULT_LIMIT_S = 7 * 86400.0

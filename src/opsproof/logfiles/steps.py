@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from opsproof.action import Step, Work
+from opsproof.core.units import show
+from opsproof.inventory.resources import Log
 from opsproof.logfiles.state import LogState, Rotated, command, look, pm2_home
-from opsproof.nouns import Log
-from opsproof.quantities import show
 
 CHANGING_TIMEOUT_S = 60.0
 COMPRESSED_BYTES_A_SECOND = 2_000_000

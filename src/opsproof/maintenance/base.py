@@ -4,14 +4,14 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import cached_property
 from typing import ClassVar
 
-from opsproof import quantities
 from opsproof.action import Action, Step, Work
 from opsproof.action.patience import patiently
-from opsproof.errors import InventoryError, MeasurementError, NotRepaired, Refused
-from opsproof.limits import Estimate, Limit
+from opsproof.core import units
+from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
+from opsproof.core.limits import Estimate, Limit
+from opsproof.inventory.resources import Noun
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.session import PAUSE_S, Server, Session
-from opsproof.nouns import Noun
 
 WAIT_S = 300.0
 CUT_OFF_S = 5.0
@@ -142,6 +142,6 @@ class Maintaining(Action):
 def duration(text: str) -> float:
     """A duration of the command line, in seconds."""
     try:
-        return quantities.parse(text, "seconds")
+        return units.parse(text, "seconds")
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error

@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from opsproof.database import Result, as_role, is_local
-from opsproof.errors import CommandError, InventoryError, MeasurementError, OutputError
-from opsproof.models import Host
-from opsproof.nouns import Database
-from opsproof.shell import Answer, Command, argv
+from opsproof.core.errors import CommandError, InventoryError, MeasurementError, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Result, as_role, is_local
+from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_maintenance"
 """The name of our sessions, by which a run finds what an interrupted one left at work in the server."""

@@ -1,13 +1,13 @@
 """The indexes that the monthly checks flag, by the same facts and the limits of the inventory."""
 
-from opsproof.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.limits import Estimate, Measurement
 from opsproof.facts.bloat import BloatEstimates, BloatMeasurements
 from opsproof.facts.indexes import InvalidIndexes
 from opsproof.facts.vector_indexes import VectorIndexes, VectorIndexState, VectorRecalls
-from opsproof.history import History
-from opsproof.limits import Estimate, Measurement
+from opsproof.history.store import History
+from opsproof.inventory.resources import VectorIndex
 from opsproof.maintenance.base import Maintaining
-from opsproof.nouns import VectorIndex
 
 Reasons = dict[str, str]
 """Why an index is to be rebuilt, by its whole name."""

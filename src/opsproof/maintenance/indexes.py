@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from opsproof.errors import InventoryError
+from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import InvalidIndexes
 from opsproof.facts.vector_indexes import FEW_ROWS, ideal_lists
 from opsproof.maintenance.session import Session

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from opsproof.action import Work
+from opsproof.core.units import show
 from opsproof.maintenance.client import Client
 from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.session import Server
-from opsproof.quantities import show
-from opsproof.shell import Answer, Command, argv
+from opsproof.transport.shell import Answer, Command, argv
 
 SHARE = 4
 """The part of what is available that one build may take: a quarter."""

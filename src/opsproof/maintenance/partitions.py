@@ -8,8 +8,8 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-from opsproof import scripts
-from opsproof.errors import Absent, InventoryError, Refused, StepFailed
+from opsproof.core import scripts
+from opsproof.core.errors import Absent, InventoryError, Refused, StepFailed
 from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
 from opsproof.maintenance.session import LOCK_S, Session
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from opsproof import scripts
-from opsproof.errors import InventoryError, OpsproofError, StepFailed
+from opsproof.core import scripts
+from opsproof.core.errors import InventoryError, OpsproofError, StepFailed
 from opsproof.maintenance import indexes
 from opsproof.maintenance.indexes import RETIRED, RETUNE, Index
 from opsproof.maintenance.machine import Machine

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from opsproof.errors import MeasurementError
+from opsproof.core.errors import MeasurementError
+from opsproof.core.units import show
 from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.machine import free, room
 from opsproof.maintenance.session import Server, Session
-from opsproof.quantities import show
 
 MARGIN = 1.2
 """Room for so many times what is written must be free."""

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.patience import patiently
 from opsproof.backup import progress as course
-from opsproof.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
-from opsproof.fact import SqlFact, SqlNounFact
+from opsproof.core import scripts
+from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
+from opsproof.core.units import show
+from opsproof.facts.base import SqlFact, SqlNounFact
+from opsproof.inventory.resources import InDatabase
 from opsproof.maintenance import progress
 from opsproof.maintenance.client import (
     APPLICATION,
@@ -25,9 +27,7 @@ from opsproof.maintenance.client import (
     result,
     told,
 )
-from opsproof.nouns import InDatabase
-from opsproof.quantities import show
-from opsproof.shell import Answer, Command
+from opsproof.transport.shell import Answer, Command
 
 _ROWS = "SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM (\n{}\n) AS found"
 T = TypeVar("T")

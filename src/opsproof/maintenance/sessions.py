@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from opsproof import scripts
-from opsproof.errors import StepFailed
+from opsproof.core import scripts
+from opsproof.core.errors import StepFailed
+from opsproof.core.units import show
 from opsproof.facts.sessions import TELLABLE
 from opsproof.maintenance.client import told
 from opsproof.maintenance.session import Session, until
-from opsproof.quantities import show
 
 TERMINATED_WITHIN_S = 10.0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from opsproof.errors import InventoryError
+from opsproof.core.errors import InventoryError
 from opsproof.maintenance.session import Session
 
 

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import ClassVar, Literal
 
 from opsproof.action import Step
-from opsproof.errors import NotRepaired, Refused
+from opsproof.core.errors import NotRepaired, Refused
 from opsproof.maintenance import tables
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.session import until

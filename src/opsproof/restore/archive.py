@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from opsproof.action import Work
-from opsproof.backup import manifest, shelf
-from opsproof.backup.manifest import Manifest, ManifestError
-from opsproof.errors import InventoryError, OutputError, Refused, StepFailed
-from opsproof.shell import argv
+from opsproof.backup_store import dump_folder, manifest
+from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.core.errors import InventoryError, OutputError, Refused, StepFailed
+from opsproof.transport.shell import argv
 
 TAKEN_OVER_BEFORE = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
 """The first minor version of each major one whose pg_restore a crafted archive cannot make run code: CVE-2026-116314.
@@ -111,7 +111,7 @@ def of_set(work: Work, folder: str, name: str) -> Archive:
         raise Refused(f"{name}: {error}") from error
     if said.name != name or "/" in said.dump.name:
         raise Refused(f"{name}: the manifest is that of {said.name}")
-    age = answer.now - shelf.began(name)
+    age = answer.now - dump_folder.began(name)
     return Archive(name, f"{folder}/{said.dump.name}", said.dump.size_bytes, age, said)
 
 

@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from opsproof import nouns
 from opsproof.action import Step
 from opsproof.action.patience import patiently
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import offsite, shelf
+from opsproof.backup import offsite
 from opsproof.backup.deed import DeclaredBackups
 from opsproof.backup.offsite import Copies
-from opsproof.backup.stanza import Made, Stanza
 from opsproof.backup.stanza_deed import looked
-from opsproof.errors import Absent, InventoryError, MeasurementError, NotRepaired, Refused
-from opsproof.nouns import Backup
-from opsproof.quantities import show
+from opsproof.backup_store import dump_folder
+from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired, Refused
+from opsproof.core.units import show
+from opsproof.inventory import resources
+from opsproof.inventory.resources import Backup
 from opsproof.restore import archive, cluster, copy
 from opsproof.restore.archive import Archive
 from opsproof.restore.cluster import Keeper
@@ -27,7 +28,7 @@ from opsproof.restore.fetch import Fetch
 from opsproof.restore.moment import Moment, moment
 from opsproof.restore.restored import Restored
 from opsproof.restore.server import Client, Kind
-from opsproof.shell import argv
+from opsproof.transport.shell import argv
 
 STAMP = "%Y%m%dT%H%M%SZ"
 CUT_OFF_S, PAUSE_S = 10.0, 0.2
@@ -123,7 +124,7 @@ class Restoring(DeclaredBackups):
         copies = Copies({}, now)
         if self.options.target:
             copies = offsite.copies(offsite.place(self.host, target), self.backup_name, now)
-        sets = shelf.in_order({*lying, *copies.sets}, now)
+        sets = dump_folder.in_order({*lying, *copies.sets}, now)
         name = archive.choose(sets, self.options.set, self.backup_name, target)
         if name in lying:
             return archive.of_set(self.work, target, name)
@@ -132,7 +133,7 @@ class Restoring(DeclaredBackups):
 
     def _target(self) -> str:
         try:
-            return nouns.target(self.options.target or self.backup.folder)
+            return resources.target(self.options.target or self.backup.folder)
         except ValueError as error:
             raise InventoryError(f"--from: {error}") from error
 
@@ -141,9 +142,9 @@ class Restoring(DeclaredBackups):
         if "://" in target:
             return [], self.work.ask(argv("true"))[0].now
         backup = self.backup.model_copy(update={"folder": target})
-        (answer,) = self.work.ask(shelf.look(backup, self.backup_name, "none", ()))
+        (answer,) = self.work.ask(dump_folder.look(backup, self.backup_name, "none", ()))
         try:
-            return shelf.seen(answer, self.backup_name, target).sets, answer.now
+            return dump_folder.seen(answer, self.backup_name, target).sets, answer.now
         except Absent as error:
             raise MeasurementError(str(error)) from error
 

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from opsproof import scripts
 from opsproof.action import Work
-from opsproof.backup import stanza
-from opsproof.backup.stanza import Stanza
-from opsproof.nouns import Backup
+from opsproof.backup_store import pgbackrest
+from opsproof.backup_store.pgbackrest import Stanza
+from opsproof.core import scripts
+from opsproof.inventory.resources import Backup
 from opsproof.restore.server import FEED, PSQL
-from opsproof.shell import Answer, Command, argv, labelled
+from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MAINTENANCE = "template1"
 PORT = "5432"
@@ -199,7 +199,7 @@ class Keeper:
 
     def pgbackrest(self, *words: str) -> tuple[str, ...]:
         """The words of a command of pgBackRest for the repository, for whoever is its user already."""
-        return stanza.in_repository(self.backup.model_copy(update={"run_as": ""}), *words)
+        return pgbackrest.in_repository(self.backup.model_copy(update={"run_as": ""}), *words)
 
     def fetching(self, path: str) -> str:
         """The setting by which a server gets the log for a directory from the archive."""

@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from opsproof.action import Step
-from opsproof.errors import InventoryError, NotRepaired, OpsproofError, Refused, StepFailed
-from opsproof.nouns import PATH, Backup
-from opsproof.quantities import show
+from opsproof.core.errors import InventoryError, NotRepaired, OpsproofError, Refused, StepFailed
+from opsproof.core.units import show
+from opsproof.inventory.resources import PATH, Backup
 from opsproof.restore import switch
 from opsproof.restore.cluster import RETURNING, SWAPPING, TRIED, VERIFIED, Beside, Cluster, Keeper, Kind, Mark
 from opsproof.restore.restored import Restored, removing
 from opsproof.restore.server import in_turn
 from opsproof.restore.switch import Turn
-from opsproof.shell import Command
+from opsproof.transport.shell import Command
 
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from opsproof.action import Step
-from opsproof.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 from opsproof.restore.contents import Findings
 from opsproof.restore.restored import removing
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsproof.backup import source
-from opsproof.backup.manifest import Manifest
-from opsproof.errors import OutputError
+from opsproof.backup_store.manifest import Manifest
+from opsproof.core.errors import OutputError
 from opsproof.restore.server import Client
-from opsproof.shell import Answer, Command
+from opsproof.transport.shell import Answer, Command
 
 Tables = dict[tuple[str, str], int]
 SHOWN = 5

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.lock import stepwise
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import progress
-from opsproof.errors import Refused, StepFailed
-from opsproof.quantities import show
+from opsproof.core import scripts
+from opsproof.core.errors import Refused, StepFailed
+from opsproof.core.units import show
 from opsproof.restore import contents
 from opsproof.restore.archive import Archive
 from opsproof.restore.contents import Findings
 from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server
-from opsproof.shell import Answer, Command, argv
+from opsproof.transport.shell import Answer, Command, argv
 
 MOST_JOBS = 8
 MEMORY_SHARE = 8

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from opsproof import scripts
 from opsproof.action import Step
-from opsproof.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
-from opsproof.quantities import show
+from opsproof.core import scripts
+from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
+from opsproof.core.units import show
 from opsproof.restore import contents, switch
 from opsproof.restore.copy import Copy, drop_all
 from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, Mark, Server, Standing

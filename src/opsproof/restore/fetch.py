@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from opsproof.action import Work
-from opsproof.backup import manifest, offsite, progress
+from opsproof.backup import offsite, progress
 from opsproof.backup.encryption import decrypted, identities
 from opsproof.backup.folder import Folder
-from opsproof.backup.manifest import Manifest, ManifestError
 from opsproof.backup.offsite import ENCRYPTED, LIST, Copies, Counted, require_same
-from opsproof.backup.shelf import began
-from opsproof.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
-from opsproof.nouns import Backup
+from opsproof.backup_store import manifest
+from opsproof.backup_store.dump_folder import began
+from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
+from opsproof.inventory.resources import Backup
 from opsproof.restore.archive import Archive
-from opsproof.shell import argv
+from opsproof.transport.shell import argv
 
 SMALL_BYTES = 4 * 2**20
 """A list or a manifest that is larger is none."""

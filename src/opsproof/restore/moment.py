@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from opsproof.errors import InventoryError
+from opsproof.core.errors import InventoryError
 
 EXAMPLE = "2026-11-25 14:00:00+00"
 

@@ -5,20 +5,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opsproof import scripts
 from opsproof.action import Step
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import progress, source, wal
-from opsproof.backup.stanza import Made, Stanza
-from opsproof.database import name_of
-from opsproof.errors import Refused, StepFailed
-from opsproof.models import Host
-from opsproof.quantities import show
+from opsproof.backup import progress, source
+from opsproof.backup_store import wal
+from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.core import scripts
+from opsproof.core.errors import Refused, StepFailed
+from opsproof.core.units import show
+from opsproof.inventory.hosts import Host
+from opsproof.postgres.connection import name_of
 from opsproof.restore import contents
 from opsproof.restore.cluster import SOCKET_BYTES, Cluster, Keeper, Status, log_end
 from opsproof.restore.contents import Findings
 from opsproof.restore.moment import Moment
-from opsproof.shell import Command
+from opsproof.transport.shell import Command
 
 EVERY_S = 0.25
 GRACE_S = 5.0

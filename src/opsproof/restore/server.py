@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opsproof import scripts
-from opsproof.backup import shelf
-from opsproof.database import as_role, name_of
+from opsproof.backup_store import dump_folder
+from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
-from opsproof.models import Host
-from opsproof.nouns import Backup
-from opsproof.shell import Answer, Command, argv
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
+from opsproof.postgres.connection import as_role, name_of
+from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"
 MAINTENANCE = "postgres"
@@ -117,7 +117,7 @@ class Client:
 
     def program(self, *words: str, timeout_s: float = 60.0) -> Command:
         """One of the programs, or another that runs where they do."""
-        return argv(*shelf.client(self.host, self.backup), *words, timeout_s=timeout_s)
+        return argv(*dump_folder.client(self.host, self.backup), *words, timeout_s=timeout_s)
 
     def conninfo(self, database: str, **more: str) -> str:
         """How the programs reach a database: no password is in it.

@@ -7,15 +7,15 @@ happens to the connection or to this process, and the time in which nobody is se
 import secrets
 from dataclasses import dataclass, field
 
-from opsproof import scripts
 from opsproof.action import Work
 from opsproof.action.patience import patiently
-from opsproof.errors import Absent, OpsproofError
+from opsproof.core import scripts
+from opsproof.core.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
-from opsproof.nouns import Endpoint
+from opsproof.inventory.resources import Endpoint
 from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn
-from opsproof.shell import Answer, Command, argv
+from opsproof.transport.shell import Answer, Command, argv
 
 TIMEOUT_S = 240.0
 EVERY_S = 0.1

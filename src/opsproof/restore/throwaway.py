@@ -9,14 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from opsproof import scripts
 from opsproof.action import Work
-from opsproof.errors import Refused, StepFailed
+from opsproof.core import scripts
+from opsproof.core.errors import Refused, StepFailed
 from opsproof.restore.archive import Archive, require_sum
 from opsproof.restore.copy import HAS_PERL, Copy, Machine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
 from opsproof.restore.server import Client, Server
-from opsproof.shell import Answer, argv
+from opsproof.transport.shell import Answer, argv
 
 SUFFIX = "-drill"
 LASTS_S = 86400

@@ -1,0 +1,35 @@
+"""Which backups may go: all are kept for a while, then one a week, then one a month, and never too few."""
+
+from collections.abc import Callable, Iterable
+from time import gmtime, strftime
+
+from opsproof.backup_store.dump_folder import began, is_ahead
+from opsproof.inventory.resources import Backup
+
+
+def expendable(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
+    """The backups among `sets` that need not be kept at `now`, in seconds since 1970; oldest first.
+
+    Of a week or a month that lies wholly beyond `keep`, the newest backup stays. Those from the future stay as well,
+    and none goes because of them.
+    """
+    known = sorted((each for each in sets if not is_ahead(each, now)), key=began, reverse=True)
+    old = [each for each in known[backup.keep_least :] if now - began(each) > backup.keep]
+    kept = {*_newest(old, backup.keep_weekly, _week), *_newest(old, backup.keep_monthly, _month)}
+    return [each for each in reversed(old) if each not in kept]
+
+
+def _newest(sets: list[str], periods: int, period: Callable[[str], str]) -> list[str]:
+    """The newest of each of the last `periods` that have any; `sets` come newest first."""
+    found: dict[str, str] = {}
+    for each in sets:
+        found.setdefault(period(each), each)
+    return list(found.values())[:periods]
+
+
+def _week(set_name: str) -> str:
+    return strftime("%G-%V", gmtime(began(set_name)))
+
+
+def _month(set_name: str) -> str:
+    return strftime("%Y-%m", gmtime(began(set_name)))

@@ -1,0 +1,1 @@
+"""Words that every part shares: units, metrics, limits, verdicts, errors."""

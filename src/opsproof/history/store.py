@@ -1,0 +1,140 @@
+"""The history: every run's verdicts, measured values and counter samples, in one SQLite file.
+
+It never stops a run: what cannot be read or written is said in `complaints`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from opsproof.core.counters import Counter
+from opsproof.core.verdicts import Verdict
+
+BUSY_TIMEOUT_S = 2.0
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS runs (
+        id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS verdicts (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
+        verdict TEXT NOT NULL, sentence TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS measurements (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
+        metric TEXT NOT NULL, value NUMERIC NOT NULL, unit TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS samples (
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, noun TEXT NOT NULL, metric TEXT NOT NULL,
+        value REAL NOT NULL, born REAL NOT NULL, taken REAL NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS verdicts_by_test ON verdicts (host, test, run);
+    CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, noun, metric, taken);
+"""
+
+
+@dataclass(frozen=True)
+class Streak:
+    """For how many runs, and since when, a check has not been good without a break."""
+
+    runs: int
+    since: float
+
+
+@dataclass
+class History:
+    """The file at `path`; `complaints` says what of it could not be used."""
+
+    path: Path
+    complaints: list[str] = field(default_factory=list)
+
+    def samples(self, host: str, noun: str, metric: str, since: float) -> list[Counter]:
+        """Samples of a counter taken since `since`, and the newest one before that."""
+        query = """
+            SELECT value, born, taken FROM samples
+             WHERE host = ? AND noun = ? AND metric = ? AND taken >= coalesce(
+                   (SELECT max(taken) FROM samples WHERE host = ?1 AND noun = ?2 AND metric = ?3 AND taken < ?4), ?4)
+        """
+        return [Counter(*row) for row in self._read(query, (host, noun, metric, since))]
+
+    def last_sample(self, host: str, noun: str, metric: str) -> Counter | None:
+        """The newest sample of a counter, of whatever run; None where there is none."""
+        query = "SELECT value, born, taken FROM samples WHERE host = ? AND noun = ? AND metric = ? ORDER BY taken DESC"
+        return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, noun, metric))), None)
+
+    def readings(self, host: str, noun: str, names: Collection[str]) -> dict[str, list[Counter]]:
+        """Every sample under each of `names`, the oldest first."""
+        query = """
+            SELECT metric, value, born, taken FROM samples
+             WHERE host = ? AND noun = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
+        """
+        found: dict[str, list[Counter]] = {name: [] for name in names}
+        for name, *reading in self._read(query, (host, noun, json.dumps(list(names)))):
+            found[name].append(Counter(*reading))
+        return found
+
+    def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
+        """The verdict of each test in the last run of the same round; empty when there was none."""
+        query = """
+            SELECT test, verdict FROM verdicts
+             WHERE run = (SELECT max(id) FROM runs WHERE inventory = ? AND cadence = ?)
+        """
+        return dict(self._read(query, (inventory, cadence)))
+
+    def streak(self, host: str, test: str) -> Streak | None:
+        """How long the test was failed or unknown up to the run before this one; None if it was good."""
+        query = """
+            SELECT verdict, started FROM verdicts JOIN runs ON runs.id = run
+             WHERE host = ? AND test = ? ORDER BY runs.id DESC LIMIT 1000
+        """
+        rows = self._read(query, (host, test))
+        bad = list(takewhile(lambda row: row[0] in ("failed", "unknown"), rows))
+        return Streak(len(bad), bad[-1][1]) if bad else None
+
+    def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
+        if self.complaints or not self.path.exists():
+            return []
+        with self._complaining("cannot be read"), self._open("ro") as connection:
+            return connection.execute(query, values).fetchall()
+        return []
+
+    def add(self, started: float, inventory: str, cadence: str, verdicts: Iterable[Verdict]) -> None:
+        """Puts a run on record, whole or not at all."""
+        with self._complaining("this run is not on record"), self._open("rwc") as connection, connection:
+            connection.executescript(_SCHEMA)
+            row = (started, inventory, cadence)
+            run = connection.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, ?, ?)", row).lastrowid
+            for verdict in verdicts:
+                _insert(connection, run, verdict)
+
+    @contextmanager
+    def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+            yield connection
+
+    @contextmanager
+    def _complaining(self, consequence: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            complaint = f"history {self.path}: {error}: {consequence}"
+            if complaint not in self.complaints:
+                self.complaints.append(complaint)
+
+
+def _insert(connection: sqlite3.Connection, run: int | None, verdict: Verdict) -> None:
+    test = (run, verdict.host, verdict.test)
+    connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", (*test, verdict.verdict, verdict.sentence))
+    connection.executemany(
+        "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?)",
+        [(*test, each.metric, each.value, each.unit) for each in verdict.measurements],
+    )
+    connection.executemany(
+        "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(run, verdict.host, verdict.noun, each.metric, each.value, each.born, each.taken) for each in verdict.samples],
+    )

@@ -1,0 +1,97 @@
+"""The inventory: which hosts there are, what each is declared to run, which limits hold.
+
+Written in TOML. Whatever is declared is checked; what is not declared is not.
+"""
+
+import difflib
+import json
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opsproof.core.errors import InventoryError
+from opsproof.inventory.hosts import File, Host, Waiver
+from opsproof.inventory.resources import LimitTable
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts by name, and the waivers, of one file."""
+
+    path: Path
+    hosts: dict[str, Host]
+    waivers: tuple[Waiver, ...] = ()
+
+
+@cache
+def load(path: Path) -> Inventory:
+    """The inventory in the file `path`.
+
+    Raises:
+        InventoryError: the file is missing or wrong; names file, table and key.
+    """
+    file = _validated(path)
+    tables = (file.limits, *_inherited(path, file, (path.resolve(),)))
+    hosts = {name: host.placed(name, tables) for name, host in file.hosts.items()}
+    return Inventory(path, hosts, tuple(file.waivers))
+
+
+def _inherited(path: Path, file: File, heirs: tuple[Path, ...]) -> list[LimitTable]:
+    if not file.extends:
+        return []
+    base = (path.parent / file.extends).resolve()
+    if base in heirs:
+        raise InventoryError(f"{path}: top level: extends: {base} extends this file in turn")
+    found = _validated(base)
+    return [found.limits, *_inherited(base, found, (*heirs, base))]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InventoryError(f"{path}: {(error.strerror or str(error)).lower()}: give --inventory=FILE") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InventoryError(f"{path}: not TOML: {error}") from error
+
+
+def _validated(path: Path) -> File:
+    try:
+        return File.model_validate(_document(path))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise InventoryError("\n".join(f"{path}: {_line(detail)}" for detail in details)) from error
+
+
+def _line(detail: Any) -> str:
+    *table, key = [str(part) for part in detail["loc"] if part not in ("str", "list[str]")]
+    where = ".".join(table) or "top level"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key!r}{_suggestion(key)}"
+    if detail["type"] == "missing":
+        return f"{where}: {key} is missing"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {key}: {message[:1].lower()}{message[1:]}"
+
+
+def _suggestion(key: str) -> str:
+    known: Any = File.model_json_schema()
+    names = set(known["properties"])
+    for definition in known["$defs"].values():
+        names |= set(definition.get("properties", {}))
+    close = difflib.get_close_matches(key, names, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def schema() -> str:
+    """The JSON Schema of an inventory file, for editors."""
+    return json.dumps(File.model_json_schema(mode="validation"), indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

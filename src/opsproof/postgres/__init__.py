@@ -1,0 +1,1 @@
+"""How queries reach a database."""

@@ -1,0 +1,1 @@
+"""One run of checks, from its collection to its report."""

@@ -1,0 +1,89 @@
+"""The course of a run of checks: what is collected, planned and asked, and how the run ends."""
+
+import pytest
+
+from opsproof.facts import REGISTRY
+from opsproof.inventory.hosts import NOUNS
+from opsproof.round.judging import UNKNOWN_EXIT
+from opsproof.round.run import RUN
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Gives a test that names a noun, or a fact, one case for each that the inventory declares."""
+    run = metafunc.config.stash[RUN]
+    if "host" not in metafunc.fixturenames:
+        return
+    nouns = [noun for noun in NOUNS if noun in metafunc.fixturenames]
+    if len(nouns) > 1:
+        raise pytest.UsageError(f"{metafunc.function.__name__} names two nouns: {', '.join(nouns)}")
+    if nouns:
+        cases = [(host, name) for host in run.inventory.hosts.values() for name in host.nouns(nouns[0])]
+        ids = ["-".join(filter(None, (host.name, name))) for host, name in cases]
+        metafunc.parametrize(("host", nouns[0]), [(h.name, n) for h, n in cases], indirect=["host"], ids=ids)
+    else:
+        metafunc.parametrize("host", list(run.inventory.hosts), indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects checks of things that no host declares."""
+    undeclared = [item for item in items if not _is_declared(item)]
+    if undeclared:
+        config.hook.pytest_deselected(items=undeclared)
+        items[:] = [item for item in items if _is_declared(item)]
+
+
+def _is_declared(item: pytest.Item) -> bool:
+    return isinstance(_host_of(item), str | None)
+
+
+def _host_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("host") if callspec else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Plans which facts to ask of which host, from what the selected tests name."""
+    run = session.config.stash[RUN]
+    for item in session.items:
+        host = _host_of(item)
+        for name in getattr(item, "fixturenames", ()):
+            if host is not None and name in REGISTRY:
+                run.want(host, name, item.callspec.params)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Asks all hosts at once; a worker of xdist asks each when it gets its checks."""
+    if not session.testsfailed:
+        session.config.stash[RUN].start_gathering()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Lets a worker of xdist ask all its hosts when the first of its checks begins."""
+    run, host = item.config.stash[RUN], _host_of(item)
+    if run.is_worker and host is not None:
+        run.start_share(host)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Deals out whole hosts to xdist's workers."""
+    from opsproof.round.workers import HostScheduling  # a run without workers needs none
+
+    return HostScheduling(config, log, list(config.stash[RUN].inventory.hosts))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Exit 6 when nothing failed, but something is unknown."""
+    run = session.config.stash[RUN]
+    if run.is_worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return
+    counts = run.tally()
+    failed = counts["failed"] or (session.config.option.strict_warnings and counts["warned"])
+    if failed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    elif counts["unknown"]:
+        session.exitstatus = UNKNOWN_EXIT

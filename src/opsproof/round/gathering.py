@@ -1,0 +1,260 @@
+"""Gathering: all facts of all hosts that a run needs, each host in one round trip.
+
+Hosts are asked at the same time, and so are a host's databases while its commands run.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from opsproof.core.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
+from opsproof.facts import REGISTRY
+from opsproof.facts.base import Fact, Measured, NounFact, ShellFact, SqlFact, SqlNounFact
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.load import Inventory
+from opsproof.inventory.resources import Database
+from opsproof.postgres.connection import Query, Result, Target
+from opsproof.postgres.worker import DatabaseClient
+from opsproof.transport import shell, ssh
+from opsproof.transport.shell import Answer, Command
+
+A = TypeVar("A", Answer, Result)
+HOSTS_AT_ONCE = 32
+Key = tuple[str, str]
+"""The name of a fact, and of the noun it is asked of (empty for a fact of the host)."""
+
+
+@dataclass
+class Recording:
+    """The raw answers of one host; `unreachable` says why there are none."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    unreachable: str = ""
+    round_trips: dict[str, int] = field(default_factory=lambda: {"shell": 0, "sql": 0})
+
+
+def _label(key: Key) -> str:
+    return f"{key[0]} {key[1]}".strip()
+
+
+def gather(host: Host, keys: Iterable[Key], client: DatabaseClient | None) -> Recording:
+    """Asks `host` for the facts `keys`: one round trip for all commands, one for each database."""
+    recording = Recording()
+    wanted = sorted(keys)
+    waiting = _ask_databases(host, wanted, client) if client else {}
+    _run_commands(host, wanted, recording)
+    for labels, wait in waiting.items():
+        recording.round_trips["sql"] += 1
+        recording.results |= dict(zip(labels, wait(), strict=True))
+    return recording
+
+
+def _run_commands(host: Host, keys: list[Key], recording: Recording) -> None:
+    commands = {key: command for key in keys if (command := _command(host, key)) is not None}
+    if not commands:
+        return
+    recording.round_trips["shell"] += 1
+    try:
+        answers = shell.run(host, tuple(commands.values()))
+    except MeasurementError as error:
+        recording.unreachable = str(error)
+        return
+    recording.answers = {_label(key): answer for key, answer in zip(commands, answers, strict=True)}
+
+
+def _command(host: Host, key: Key) -> Command | None:
+    fact = REGISTRY[key[0]]()
+    if isinstance(fact, ShellFact):
+        return fact.command(host)
+    if isinstance(fact, NounFact):
+        return fact.command(host, key[1], host.nouns(fact.noun)[key[1]])
+    return None
+
+
+def _ask_databases(
+    host: Host, keys: list[Key], client: DatabaseClient
+) -> dict[tuple[str, ...], Callable[[], list[Result]]]:
+    waiting = {}
+    for name, database in host.databases.items():
+        asked = {key: query for key in keys if (query := _query(host, key, name)) is not None}
+        # The shortest query goes first: the time of its answer is the time of a connection.
+        ordered = sorted(asked, key=lambda key: len("".join(asked[key])))
+        if ordered:
+            queries = [asked[key] for key in ordered]
+            waiting[tuple(_label(key) for key in ordered)] = _asked(host, database, queries, client)
+    return waiting
+
+
+def _query(host: Host, key: Key, database: str) -> Query | None:
+    """What `key` asks of that database, if it is of it."""
+    fact = REGISTRY[key[0]]()
+    if isinstance(fact, SqlFact) and key[1] == database:
+        return fact.sql
+    if isinstance(fact, SqlNounFact):
+        noun = host.nouns(fact.noun)[key[1]]
+        return fact.query(key[1], noun) if noun.database == database else None  # type: ignore[attr-defined]
+    return None
+
+
+def _asked(host: Host, database: Database, queries: list[Query], client: DatabaseClient) -> Callable[[], list[Result]]:
+    try:
+        words = ssh.route(host, database)
+        target = Target(database.dsn, database.password_env, database.timeout, database.password_file)
+        if words:
+            target = replace(target, ssh=tuple(words), runtime=str(ssh.runtime_folder()))
+    except MeasurementError as error:
+        why = str(error)
+        return lambda: [Result(error=why)] * len(queries)
+    return client.submit(target, queries)
+
+
+class Gathering:
+    """The recordings of a run, asked for once and at the same time, or read from a file."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        plan: dict[str, set[Key]],
+        saved: Path | None = None,
+        client: DatabaseClient | None = None,
+    ) -> None:
+        self._inventory = inventory
+        self._plan = plan
+        self._saved = read(saved) if saved else None
+        self._pool = ThreadPoolExecutor(HOSTS_AT_ONCE)
+        self._running: dict[str, Future[Recording]] = {}
+        self._values: dict[tuple[str, str], Any] = {}
+        self._client = client
+
+    def close(self) -> None:
+        """Ends all asking, also what nobody waits for any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        shell.stop_all()
+        if self._client is not None:
+            self._client.close()
+
+    def start(self, names: Iterable[str]) -> None:
+        """Asks these hosts of the plan, without waiting; those asked before are left alone."""
+        if self._saved is None:
+            for name in names:
+                self._begin(name)
+
+    def _begin(self, name: str) -> Future[Recording]:
+        if name not in self._running:
+            host = self._inventory.hosts[name]
+            if self._client is None and host.databases:
+                self._client = DatabaseClient()
+            self._running[name] = self._pool.submit(gather, host, self._plan[name], self._client)
+        return self._running[name]
+
+    def recording(self, name: str) -> Recording:
+        """The recording of the host called `name`; waits for it.
+
+        Raises:
+            MeasurementError: saved facts were given, and this host is not among them.
+        """
+        if self._saved is None:
+            return self._begin(name).result()
+        if name not in self._saved:
+            raise MeasurementError(f"{name}: the saved facts hold nothing of it")
+        return self._saved[name]
+
+    def done(self) -> dict[str, Recording]:
+        """Every recording there is by now, by host."""
+        return {
+            name: future.result() for name, future in self._running.items() if future.done() and not future.exception()
+        }
+
+    def value(self, fact_name: str, host_name: str) -> Any:
+        """The parsed fact; for a fact of nouns, a `Measured` of those in the plan.
+
+        Raises:
+            MeasurementError: it was not measured.
+        """
+        key = (fact_name, host_name)
+        if key not in self._values:
+            nouns = [noun for name, noun in sorted(self._plan[host_name]) if name == fact_name]
+            parsed = {
+                noun: _parsed(self._inventory.hosts[host_name], (fact_name, noun), self.recording(host_name))
+                for noun in nouns
+            }
+            self._values[key] = Measured(parsed) if REGISTRY[fact_name].noun else parsed[""]
+        value = self._values[key]
+        if isinstance(value, OpsproofError):
+            raise value
+        return value
+
+
+def _parsed(host: Host, key: Key, recording: Recording) -> Any:
+    """The fact's value, or the error that stands in its place."""
+    fact = REGISTRY[key[0]]()
+    try:
+        return _parse(fact, host, key, recording)
+    except HostUnreachable as error:
+        return error
+    except OpsproofError as error:
+        where = f"{host.name}, {key[1]}" if key[1] and key[1] not in str(error) else host.name
+        return type(error)(f"{where}: {error}")
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        return OutputError(f"{host.name}, {_label(key)} cannot be read: {type(error).__name__} {error}")
+
+
+def _parse(fact: Fact, host: Host, key: Key, recording: Recording) -> Any:
+    if isinstance(fact, SqlFact):
+        return fact.parse(_recorded(recording.results, key), host.databases[key[1]])
+    if isinstance(fact, SqlNounFact):
+        return fact.parse(_recorded(recording.results, key), host.nouns(fact.noun)[key[1]])
+    if recording.unreachable:
+        raise HostUnreachable(recording.unreachable)
+    answer = _recorded(recording.answers, key)
+    if isinstance(fact, ShellFact):
+        return fact.parse(answer, host)
+    assert isinstance(fact, NounFact)
+    return fact.parse(answer, key[1], host.nouns(fact.noun)[key[1]])
+
+
+def _recorded(answers: dict[str, A], key: Key) -> A:
+    if _label(key) not in answers:
+        raise MeasurementError(f"{key[0]} is not among the saved facts")
+    return answers[_label(key)]
+
+
+def dump(recordings: dict[str, Recording]) -> str:
+    """`recordings` as JSON."""
+    return json.dumps({name: asdict(recording) for name, recording in recordings.items()}, indent=1)
+
+
+def load(hosts: dict[str, dict[str, Any]]) -> dict[str, Recording]:
+    """The recordings in JSON already parsed."""
+    return {name: _recording(dict(fields)) for name, fields in hosts.items()}
+
+
+def write(path: Path, recordings: dict[str, Recording]) -> None:
+    """Saves `recordings` so that they can be judged again without their hosts; owner-only, it holds log lines."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(dump(recordings), encoding="utf-8")
+    draft.replace(path)
+
+
+def read(path: Path) -> dict[str, Recording]:
+    """The recordings that `write` saved.
+
+    Raises:
+        InventoryError: the file is missing or holds something else.
+    """
+    try:
+        return load(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise InventoryError(f"{path}: no saved facts: {error}") from error
+
+
+def _recording(fields: dict[str, Any]) -> Recording:
+    answers = {label: Answer(**answer) for label, answer in fields.pop("answers").items()}
+    results = {label: Result(**result) for label, result in fields.pop("results").items()}
+    return Recording(answers, results, **fields)

@@ -1,0 +1,109 @@
+"""From what happened in a test to a verdict in one sentence."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsproof.core.errors import Absent, InventoryError, MeasurementError
+from opsproof.core.limits import Measurement
+from opsproof.core.verdicts import Evidence, Verdict
+from opsproof.inventory.hosts import Waiver, noun_in
+from opsproof.inventory.load import Inventory
+from opsproof.round.remedies import remedy
+
+VERDICT = "opsproof_verdict"
+"""The attribute of a pytest report that holds the verdict in built-in types."""
+UNKNOWN_EXIT = 6
+"""pytest's exit status when nothing failed and something is unknown."""
+EXPIRY_NOTICE_DAYS = 14
+_RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
+
+
+def record(item: pytest.Item) -> Verdict:
+    """What is on record of the check `item` so far."""
+    if _RECORD not in item.stash:
+        params = item.callspec.params  # type: ignore[attr-defined]
+        item.stash[_RECORD] = Verdict(item.name, params["host"], noun_in(params)[1])
+    return item.stash[_RECORD]
+
+
+def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, inventory: Inventory) -> None:
+    """Puts the verdict of `item` on its `report`, whose text becomes one sentence and the remedy."""
+    if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
+        return
+    verdict = record(item)
+    verdict.advice = _advice(item)
+    if call.excinfo is None:
+        _judge_returned(verdict)
+    else:
+        _judge_raised(verdict, call.excinfo, report)
+    _waive(verdict, inventory.waivers, report)
+    if verdict.verdict in ("failed", "warned"):
+        verdict.remedy = remedy(item, inventory.hosts, verdict.repaired_with)
+    setattr(report, VERDICT, verdict.to_plain())
+    item.user_properties.extend(_properties(verdict))
+
+
+def _judge_returned(verdict: Verdict) -> None:
+    worst = next((each for each in verdict.measurements if each.verdict == "warned"), None)
+    verdict.verdict = "warned" if worst else "passed"
+    verdict.sentence = worst.sentence if worst else "; ".join(each.sentence for each in verdict.measurements)
+
+
+def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException], report: Any) -> None:
+    error = excinfo.value
+    if isinstance(error, (AssertionError, Absent)):
+        verdict.verdict, verdict.sentence = "failed", _failure(verdict, error)
+    elif isinstance(error, (MeasurementError, InventoryError)):
+        verdict.verdict, verdict.sentence = "unknown", str(error)
+    else:
+        verdict.verdict, verdict.sentence = "unknown", f"the check itself broke: {type(error).__name__}: {error}"
+        verdict.evidence.append(Evidence("traceback", _frames(excinfo)))
+    report.longrepr = verdict.sentence
+
+
+def _frames(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[str, ...]:
+    """Where it broke, without pytest's own frames; the innermost last."""
+    ours = [entry for entry in excinfo.traceback if not {"_pytest", "pluggy"} & set(Path(entry.path).parts)]
+    return tuple(f"{entry.path}:{entry.lineno + 1}: {str(entry.statement).strip()}" for entry in ours)
+
+
+def _failure(verdict: Verdict, error: BaseException) -> str:
+    broken = [each.sentence for each in verdict.measurements if each.verdict == "failed"]
+    if broken:
+        return broken[0]
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].removeprefix("assert ")
+
+
+def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
+    waiver = next((each for each in waivers if f"{each.check}[{each.on}]" == verdict.test), None)
+    if waiver is None or verdict.verdict != "failed":
+        return
+    days_left = (waiver.expires - datetime.datetime.now(tz=datetime.UTC).date()).days
+    if days_left < 0:
+        verdict.sentence += f" (the waiver of {waiver.owner} expired on {waiver.expires})"
+    elif waiver.ceiling is not None and not _under(verdict.measurements, waiver.ceiling):
+        verdict.sentence += f" (not under the ceiling of the waiver of {waiver.owner})"
+    else:
+        verdict.verdict = "warned" if days_left < EXPIRY_NOTICE_DAYS else "waived"
+        verdict.sentence += f" (waived until {waiver.expires} by {waiver.owner}: {waiver.reason})"
+        report.outcome, report.longrepr = "passed", None
+
+
+def _under(measurements: list[Measurement], ceiling: float) -> bool:
+    values = [each.value for each in measurements]
+    return bool(values) and all(not isinstance(value, str) and value <= ceiling for value in values)
+
+
+def _advice(item: pytest.Item) -> str:
+    text: str = getattr(item.function, "__doc__", None) or ""  # type: ignore[attr-defined]
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
+
+
+def _properties(verdict: Verdict) -> list[tuple[str, str]]:
+    said = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
+    measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
+    return [(name, value) for name, value in said + measured if value]

@@ -1,0 +1,26 @@
+"""The report of a run: one self-contained HTML file and JUnit XML."""
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsproof.round.report.page import Page
+
+if TYPE_CHECKING:
+    from opsproof.round.run import Run
+
+
+def prepare(config: pytest.Config, run: "Run") -> None:
+    """Points pytest's own report writers at the reports folder, and extends the page they make."""
+    folder = config.option.reports
+    folder.mkdir(parents=True, exist_ok=True)
+    moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S.%f")[:-3]
+    stem = folder / f"{moment}_{''.join(c if c.isalnum() else '-' for c in run.cadence)}"
+    options: Any = config.option
+    options.htmlpath = options.htmlpath or f"{stem}.html"
+    options.xmlpath = options.xmlpath or f"{stem}.xml"
+    options.self_contained_html = True
+    options.css.append(str(Path(__file__).with_name("report.css")))
+    config.pluginmanager.register(Page(config, run), "opsproof-page")

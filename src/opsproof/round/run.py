@@ -1,0 +1,130 @@
+"""One run of checks: its inventory, plan, answers and verdicts."""
+
+import gc
+import json
+import time
+from typing import Any
+
+import pytest
+
+from opsproof.core.verdicts import Verdict, from_plain, tally
+from opsproof.facts import REGISTRY
+from opsproof.history.store import History
+from opsproof.inventory.hosts import NOUNS, noun_in
+from opsproof.inventory.load import load as load_inventory
+from opsproof.postgres.worker import DatabaseClient
+from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
+from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, judge
+
+RUN: pytest.StashKey["Run"] = pytest.StashKey()
+_LETTERS = {"failed": "F", "unknown": "?", "warned": "w", "waived": "-", "passed": "."}
+_COLOURS = {"failed": "red", "unknown": "purple", "warned": "yellow", "waived": "yellow", "passed": "green"}
+
+
+class Run:
+    """A run's state; the part of the plugin that sees every check.
+
+    With a `client` for databases, this process is the one that asks.
+
+    Raises:
+        InventoryError: the inventory, or the file of saved facts, cannot be used.
+    """
+
+    def __init__(self, config: pytest.Config, client: DatabaseClient | None) -> None:
+        self.config = config
+        self.started = time.time()
+        self.is_worker = hasattr(config, "workerinput")
+        self.verdicts: list[Verdict] = []
+        self.history = History(config.option.reports / "history.sqlite")
+        self.round_trips = {"shell": 0, "sql": 0}
+        self.inventory = load_inventory(config.option.inventory)
+        self._plan: dict[str, set[Key]] = {}
+        self._recordings: dict[str, Recording] = {}
+        self._asks = client is not None
+        self.gathering = Gathering(self.inventory, self._plan, config.option.facts, client)
+
+    @property
+    def cadence(self) -> str:
+        """What was selected, as typed after -m, or "selected" for a narrower choice of checks."""
+        narrowed = self.config.option.keyword or self.config.args_source is pytest.Config.ArgsSource.ARGS
+        return "selected" if narrowed else str(self.config.option.markexpr)
+
+    def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
+        """Puts a fact of a host into the plan: of the noun that a test's `params` name, or else of all."""
+        asked, (given, name) = REGISTRY[fact].noun, noun_in(params)
+        every = self.inventory.hosts[host].nouns(asked) if asked else [""]
+        wanted = [name] if given and asked and NOUNS[given] == NOUNS[asked] else every
+        self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
+
+    def pytest_unconfigure(self) -> None:
+        """Ends the process that asks databases."""
+        self.gathering.close()
+        gc.freeze()  # the process ends: what it holds need not be looked through once more
+
+    def start_gathering(self) -> None:
+        """Asks every host at the same time, unless the checks are dealt out to other processes."""
+        if self._asks:
+            self.gathering.start(self._plan)
+
+    def start_share(self, host: str) -> None:
+        """In a worker of xdist, asks all hosts of the share that `host` belongs to at the same time."""
+        from opsproof.round.workers import shares
+
+        workers = self.config.workerinput["workercount"]  # type: ignore[attr-defined]
+        share = next(share for share in shares(list(self.inventory.hosts), workers) if host in share)
+        self.gathering.start(each for each in share if each in self._plan)
+
+    def tally(self) -> dict[str, int]:
+        """How many verdicts there are of each kind."""
+        return tally(self.verdicts)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Turns what pytest saw into a verdict."""
+        outcome = yield
+        report = outcome.get_result()
+        if report.when == "call" or (report.when == "setup" and call.excinfo):
+            judge(item, call, report, self.inventory)
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Shows verdicts in place of pytest's outcomes."""
+        plain = getattr(report, VERDICT, None)
+        if plain is None:
+            return None
+        verdict = plain["verdict"]
+        return verdict, _LETTERS[verdict], (verdict.upper(), {_COLOURS[verdict]: True})
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Collects verdicts, also those of xdist's workers."""
+        if not self.is_worker and (plain := getattr(report, VERDICT, None)) is not None:
+            self.verdicts.append(from_plain(plain))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Takes over what was gathered here, or hands it to the controller of this worker."""
+        if self.config.option.collectonly:
+            return
+        if self.is_worker:
+            self.config.workeroutput["opsproof"] = dump(self.gathering.done())  # type: ignore[attr-defined]
+        else:
+            self._take(self.gathering.done())
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes over what a worker gathered."""
+        if text := getattr(node, "workeroutput", {}).get("opsproof"):
+            self._take(load(json.loads(text)))
+
+    def _take(self, recordings: dict[str, Recording]) -> None:
+        self._recordings |= recordings
+        for recording in recordings.values():
+            for kind, count in recording.round_trips.items():
+                self.round_trips[kind] += count
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, exitstatus: int) -> None:
+        """Keeps facts where asked to, and puts a whole run on record once the report has told what changed."""
+        if self.config.option.save_facts and self._recordings:
+            write(self.config.option.save_facts, self._recordings)
+        broke_off = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
+        if self.verdicts and not self.config.option.facts and not broke_off:
+            self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)

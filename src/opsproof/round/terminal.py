@@ -1,0 +1,63 @@
+"""What a run says on the terminal: each finding in one sentence, with its remedy."""
+
+import re
+from typing import Any
+
+import pytest
+
+from opsproof.core.verdicts import Verdict, findings
+from opsproof.round.run import Run
+
+EVIDENCE_LINES = 6
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Terminal:
+    """The header and the closing summary of a run of checks."""
+
+    def __init__(self, config: pytest.Config, run: Run) -> None:
+        self._config = config
+        self._run = run
+
+    def pytest_report_header(self) -> str:
+        """Names the inventory."""
+        return f"inventory: {self._config.option.inventory}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """From here on every finding is one sentence; what breaks before is shown as pytest does."""
+        if session.testsfailed:
+            return
+        self._config.option.tbstyle = "no"
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The findings, the worst first, and where the report is."""
+        terminalreporter.reportchars = ""
+        found = findings(self._run.verdicts)
+        if found:
+            terminalreporter.section("findings")
+        for group in found:
+            _write(terminalreporter, group)
+        trips = self._run.round_trips
+        if any(trips.values()):
+            terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
+        for complaint in self._run.history.complaints:
+            terminalreporter.write_line(f"{complaint}", yellow=True)
+
+
+def _write(terminal: Any, group: list[Verdict]) -> None:
+    first = group[0]
+    colour = {"failed": "red", "unknown": "purple"}.get(first.verdict, "yellow")
+    terminal.write(f"{first.verdict.upper():8}", **{colour: True, "bold": True})
+    terminal.write(f"{_plain(first.sentence)}\n")
+    for verdict in group:
+        terminal.write_line(f"{'':8}{_plain(verdict.test)}", light=True)
+        for line in [line for each in verdict.evidence for line in each.lines][:EVIDENCE_LINES]:
+            terminal.write_line(f"{'':10}{_plain(line)}", light=True)
+        if verdict.remedy:
+            terminal.write_line(f"{'':8}next: {_plain(verdict.remedy)}")
+
+
+def _plain(text: str) -> str:
+    """`text` without what would steer a terminal: names and log lines come from hosts."""
+    return _CONTROL.sub("\ufffd", text)

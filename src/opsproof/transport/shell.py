@@ -1,0 +1,358 @@
+"""Commands on a host, over any transport that testinfra knows; the only module that runs any."""
+
+import io
+import os
+import secrets
+import select
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import IO, Any, BinaryIO, cast
+
+from opsproof.core import scripts
+from opsproof.core.errors import CommandError, HostUnreachable, OutputError
+from opsproof.inventory.hosts import Host
+from opsproof.transport import ssh
+
+STREAM_CAP_BYTES = 4 * 2**20
+STOP_PATIENCE_S = 1
+STOP_EVERY_S = 0.01
+COMPLAINT_BYTES = 4096
+PART_BYTES = 2**18
+_RUNNING: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program and its arguments, never seen by a shell; `user` is who runs it, if not the login user."""
+
+    argv: tuple[str, ...]
+    timeout_s: float = 10.0
+    user: str = ""
+
+    def words(self) -> tuple[str, ...]:
+        """The arguments as they are run, with sudo in front where another user runs them."""
+        return ("sudo", "-n", "-u", self.user, "--", *self.argv) if self.user else self.argv
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind.
+
+    `now` is the host's clock at the start, between `sent` and `received` of this machine's clock;
+    all in seconds since 1970.
+    """
+
+    status: int
+    stdout: str
+    stderr: str = ""
+    flag: str = "-"
+    elapsed_s: float = 0.0
+    now: float = 0.0
+    sent: float = 0.0
+    received: float = 0.0
+
+    def require(self, tool: str, *statuses: int) -> "Answer":
+        """This answer, if `tool` ran to its end with one of `statuses` (0 when none is given).
+
+        Raises:
+            CommandError: it is missing, timed out, was refused or failed.
+            OutputError: it printed without end.
+        """
+        if self.flag == "truncated":
+            raise OutputError(f"{tool} printed more than {STREAM_CAP_BYTES >> 20} MiB")
+        if self.flag == "timeout":
+            raise CommandError(f"{tool} gave no answer within {self.elapsed_s:.0f} s")
+        if self.status not in (statuses or (0,)):
+            raise CommandError(f"{tool} {self._failure()}")
+        return self
+
+    def _failure(self) -> str:
+        last = self.stderr.strip().splitlines()[-1:] or ["no message"]
+        if self.status == 127:
+            return f"is not there: {last[0]}"
+        return f"ended with status {self.status}: {last[0][:300]}"
+
+
+def argv(*words: str, timeout_s: float = 10.0, user: str = "") -> Command:
+    """A command from its words."""
+    return Command(words, timeout_s, user)
+
+
+def labelled(printed: str, what: str) -> dict[str, list[str]]:
+    """What a program `printed` in lines of a label, a space and a text: the texts by label. The last line is "end".
+
+    Raises:
+        OutputError: the last line lacks.
+    """
+    lines = printed.split("\n")
+    if lines[-2:] != ["end", ""]:
+        raise OutputError(f"{what} was cut short")
+    said: dict[str, list[str]] = {}
+    for line in lines[:-2]:
+        label, _, rest = line.partition(" ")
+        said.setdefault(label, []).append(rest)
+    return said
+
+
+def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
+    """The answers to `commands`, run at the same time on `host` in one round trip, each within its timeout.
+
+    Raises:
+        HostUnreachable: the transport failed, or gave no answer in time.
+    """
+    nonce = secrets.token_hex(8)
+    arguments = [
+        "perl",
+        "-e",
+        scripts.perl("transport/gather"),
+        nonce,
+        str(STREAM_CAP_BYTES),
+        ":".join(host.path),
+        *_encode(commands),
+    ]
+    limit_s = max(command.timeout_s for command in commands) + ssh.CONNECT_TIMEOUT_S + 5
+    sent = time.time()
+    stdout, stderr = _transport(host, arguments, limit_s)
+    return [replace(answer, sent=sent, received=time.time()) for answer in _decode(host, nonce, stdout, stderr)]
+
+
+def _encode(commands: tuple[Command, ...]) -> list[str]:
+    words = [word for command in commands for word in command.words()]
+    pool = sorted({word for word in words if len(word) > 100 and words.count(word) > 1})
+    jobs = [
+        f"{command.timeout_s:g}:" + ",".join(_token(word, pool) for word in command.words()) for command in commands
+    ]
+    return [str(len(pool)), *pool, *jobs]
+
+
+def _token(word: str, pool: list[str]) -> str:
+    return f"@{pool.index(word)}" if word in pool else word.encode().hex()
+
+
+def _decode(host: Host, nonce: str, printed: bytes, complaint: str) -> list[Answer]:
+    head, found, rest = printed.partition(b"opsproof " + nonce.encode() + b" ")
+    if not found or not rest.endswith(b"end " + nonce.encode() + b"\n"):
+        raise HostUnreachable(f"{host.name}: {_reason(complaint or head.decode(errors='replace'))}")
+    epoch, _, rest = rest.partition(b"\n")
+    try:
+        return _frames(float(epoch), rest)
+    except ValueError as error:
+        raise HostUnreachable(f"{host.name}: the connection lost a part of the answer") from error
+
+
+def _frames(epoch: float, rest: bytes) -> list[Answer]:
+    answers = []
+    while not rest.startswith(b"end "):
+        line, _, rest = rest.partition(b"\n")
+        status, took, flag, out, err = line.split()
+        sizes = int(out), int(out) + int(err)
+        stdout, stderr = (part.decode(errors="replace") for part in (rest[: sizes[0]], rest[sizes[0] : sizes[1]]))
+        answers.append(Answer(int(status), stdout, stderr, flag.decode(), int(took) / 100, epoch))
+        rest = rest[sizes[1] :]
+    return answers
+
+
+def _reason(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "the connection ended without an answer"
+
+
+def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes, str]:
+    import testinfra  # a run judged from saved facts needs no transport
+
+    try:
+        target: Any = testinfra.get_host(ssh.specification(host.transport))
+        target.backend.run_local = _bounded(target.backend, limit_s)
+        result = target.run(" ".join(["%s"] * len(arguments)), *arguments)
+    except subprocess.TimeoutExpired:
+        raise HostUnreachable(f"{host.name}: no answer from {host.transport} within {limit_s:.0f} s") from None
+    except Exception as error:  # testinfra's transports raise whatever their libraries do
+        raise HostUnreachable(f"{host.name}: {_failed_transport(error)}") from error
+    return result.stdout_bytes, result.stderr_bytes.decode(errors="replace")
+
+
+def _failed_transport(error: Exception) -> str:
+    result = error.args[0] if error.args else error
+    stderr = getattr(result, "stderr_bytes", None)
+    return _reason(stderr.decode(errors="replace") if stderr is not None else str(error))
+
+
+def _bounded(backend: Any, limit_s: float) -> Any:
+    def run_local(command: str, *args: str) -> Any:
+        line = backend.quote(command, *args)
+        status, stdout, stderr = _within(limit_s, "/bin/sh", "-c", line)  # testinfra's own has no timeout
+        return backend.result(status, line.encode(), stdout, stderr)
+
+    return run_local
+
+
+def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
+    """Exit status and output of a program that is killed, with all that it started, after `limit_s`."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        _RUNNING.add(process.pid)
+        try:
+            stdout, stderr = process.communicate(timeout=limit_s)
+        except BaseException:
+            _stop(process)
+            raise
+        finally:
+            _RUNNING.discard(process.pid)
+    return process.returncode, stdout, stderr
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    # Asked first: the gatherer then ends the commands that it runs in groups of their own.
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        _await_end_of_group(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_PATIENCE_S)
+
+
+def _await_end_of_group(process: "subprocess.Popen[bytes]") -> None:
+    """Waits a moment for all of them: a shell ends sooner than the gatherer that it waits for.
+
+    Raises:
+        ProcessLookupError: nobody is left.
+    """
+    deadline = time.monotonic() + STOP_PATIENCE_S
+    while time.monotonic() < deadline:
+        process.poll()
+        os.killpg(process.pid, 0)
+        time.sleep(STOP_EVERY_S)
+
+
+@contextmanager
+def attended(host: Host, command: Command) -> Iterator[str]:
+    """The first line that `command` prints; it runs on for as long as its standard input is held open here.
+
+    Raises:
+        HostUnreachable: it printed none in time, or the transport cannot hold an input open.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        _attending(host, command), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        try:
+            yield _first_line(host, process, command.timeout_s + ssh.CONNECT_TIMEOUT_S)
+        finally:
+            process.kill()
+
+
+@dataclass(frozen=True)
+class Piped:
+    """A command that runs: what it writes, of whatever length, and why it failed, once it has."""
+
+    host: str
+    process: "subprocess.Popen[bytes]"
+    stdout: BinaryIO
+    complaint: bytearray
+    listener: threading.Thread
+
+    def send(self, content: BinaryIO) -> None:
+        """Gives it all of `content` to read, and then no more.
+
+        Raises:
+            CommandError: it ended before it had read everything.
+        """
+        stdin = cast("io.FileIO", self.process.stdin)
+        try:
+            while part := content.read(PART_BYTES):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[stdin.write(rest) :]
+        except BrokenPipeError as error:
+            self.require("the command")
+            raise CommandError(f"{self.host}: the command did not read everything") from error
+        stdin.close()
+
+    def require(self, tool: str) -> None:
+        """Waits for its end.
+
+        Raises:
+            CommandError: it failed, was ended, or is not there.
+        """
+        self.stdout.close()
+        self.process.wait()
+        self.blame(tool)
+
+    def blame(self, tool: str) -> None:
+        """Where it has ended by itself, or does so in a moment, and not well: that is the reason for what came of it.
+
+        Raises:
+            CommandError: it failed, was ended, or is not there.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_PATIENCE_S)
+        if status := self.process.returncode:
+            self.listener.join(STOP_PATIENCE_S)
+            how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+            said = self.complaint.decode(errors="replace").strip() or "no message"
+            raise CommandError(f"{self.host}: {tool} {how}: {_reason(said)}")
+
+
+@contextmanager
+def piped(host: Host, command: Command) -> Iterator[Piped]:
+    """The running `command`; ended with its use, or when its time is over.
+
+    Raises:
+        HostUnreachable: the transport has no pipes.
+    """
+    words, pipe, complaint = _attending(host, command), subprocess.PIPE, bytearray()
+    # Without a buffer of Python's own in front of it, nothing is left to be flushed into a pipe that is broken.
+    with (
+        subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process,
+        io.BufferedReader(cast("io.FileIO", process.stdout), PART_BYTES) as stdout,
+    ):
+        listener = threading.Thread(target=_listen, args=(process.stderr, complaint), daemon=True)
+        clock = threading.Timer(command.timeout_s, process.kill)
+        clock.daemon = True
+        listener.start()
+        clock.start()
+        try:
+            yield Piped(host.name, process, stdout, complaint, listener)
+        finally:
+            clock.cancel()
+            process.kill()
+            listener.join(STOP_PATIENCE_S)
+
+
+def _listen(stream: IO[bytes], complaint: bytearray) -> None:
+    with suppress(ValueError, OSError):  # it was closed with the command
+        while part := stream.read(COMPLAINT_BYTES):
+            complaint += part
+            del complaint[:-COMPLAINT_BYTES]
+
+
+def _attending(host: Host, command: Command) -> list[str]:
+    kind = host.transport.partition("://")[0]
+    if kind == "local":
+        return list(command.words())
+    if kind != "ssh":
+        raise HostUnreachable(f"{host.name}: {kind}:// cannot be held for an action: use ssh:// or local://")
+    return [*ssh.words(host.transport), shlex.join(command.words())]
+
+
+def _first_line(host: Host, process: "subprocess.Popen[bytes]", limit_s: float) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not select.select([process.stdout], [], [], limit_s)[0]:
+        raise HostUnreachable(f"{host.name}: no answer from {host.transport} within {limit_s:.0f} s")
+    line = process.stdout.readline().decode(errors="replace").rstrip("\n")
+    if not line:
+        raise HostUnreachable(f"{host.name}: {_reason(process.stderr.read().decode(errors='replace'))}")
+    return line
+
+
+def stop_all() -> None:
+    """Ends what is still being asked of any host, so that an interrupted run need not wait for it."""
+    for pid in tuple(_RUNNING):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGTERM)
