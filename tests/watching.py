@@ -10,7 +10,7 @@ import termios
 
 OFTEN = """\
 import runpy, sys
-from opsproof.backup import progress
+from opsproof.action import progress
 progress.EVERY_S = progress.LINE_EVERY_S = 0.05
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

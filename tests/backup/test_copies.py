@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from opsproof.backup import folder, offsite
-from opsproof.backup.folder import Folder
-from opsproof.backup.offsite import Copies
-from opsproof.backup.s3 import PART_BYTES, Bucket, part_bytes
+from opsproof.backup_store import folder, off_site
+from opsproof.backup_store.folder import Folder
+from opsproof.backup_store.off_site import Copies
+from opsproof.backup_store.s3 import PART_BYTES, Bucket, part_bytes
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import run
@@ -34,7 +34,7 @@ def there(request, host, tmp_path):
     if request.param == "folder":
         return Folder(host, str(tmp_path))
     sshd = request.getfixturevalue("sshd")
-    return offsite.place(host, sshd.replace("?", f"{tmp_path}?", 1))
+    return off_site.place(host, sshd.replace("?", f"{tmp_path}?", 1))
 
 
 def put(there, name, content=b"x"):
@@ -51,11 +51,11 @@ def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
         "db_x.sha256",
     ):
         put(there, each)
-    found = offsite.copies(there, "db", NOW)
+    found = off_site.copies(there, "db", NOW)
     assert found.sets == [NEW]
     assert set(found.files([NEW])) == {f"{NEW}{part}" for part in PARTS}
     assert found.stale == []
-    monkeypatch.setattr(offsite, "STALE_S", -10.0)
+    monkeypatch.setattr(off_site, "STALE_S", -10.0)
     assert found.stale == [f"{OLD}.dump"]
     with there.read(f"{NEW}.sha256") as content:
         assert content.read() == b"x"
@@ -145,13 +145,13 @@ def test_an_upload_that_a_killed_run_left_is_swept(s3):
         s3.create_multipart_upload(Bucket="copies", Key=f"p/{name}")
     there = Bucket("copies", "p")
     put(there, f"{NEW}.sha256")
-    stale = offsite.copies(there, "db", NOW).stale
+    stale = off_site.copies(there, "db", NOW).stale
     assert stale == [f"{OLD}.dump.partial", f"{NEW}.dump.partial"]
     there.remove(stale)
     assert [each["Key"] for each in s3.list_multipart_uploads(Bucket="copies")["Uploads"]] == [
         "p/db-2_20261125T020000Z.dump"
     ]
-    assert offsite.copies(there, "db", NOW).sets == [NEW]
+    assert off_site.copies(there, "db", NOW).sets == [NEW]
 
 
 def test_a_bucket_of_many_copies_is_listed_whole(s3):

@@ -14,11 +14,11 @@ MOST_MB, GROWTH_MB = 100, 4
 """The limit of a copy and the way back, and of the difference between small and large."""
 PROGRAM = """
 import io, re, runpy, sys
-from opsproof.backup import offsite
-from opsproof.backup.encryption import decrypted, identities
-from opsproof.backup.folder import Folder
+from opsproof.backup_store import off_site
+from opsproof.backup_store.encryption import decrypted, identities
+from opsproof.backup_store.folder import Folder
 from opsproof.backup_store.manifest import File, Manifest
-from opsproof.backup.progress import Told
+from opsproof.action.progress import Told
 from opsproof.backup_store.dump_folder import Reading
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
@@ -36,10 +36,10 @@ class Made(Reading):
         size = Path(folder, f"{self.name}.dump").stat().st_size
         return Manifest(self.name, 0, 0, {"dump": File(f"{self.name}.dump", size, sha256)}, {}, {}, {})
 
-there = offsite.place(host, target)
+there = off_site.place(host, target)
 for each in sums:
     sha256, name = each.split("=")
-    offsite.Copy(host, backup, Made(name, "{}"), there, Told("copied", 1, lambda line: None)).make()
+    copying.Copy(host, backup, Made(name, "{}"), there, Told("copied", 1, lambda line: None)).make()
     with there.read(f"{name}.dump.age") as sealed, decrypted(sealed, identities(Path(identity))) as plain:
         assert Folder(host, folder).put("back", plain) == sha256
     print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from opsproof.backup import offsite
-from opsproof.backup_store import dump_folder
+from opsproof.backup_store import dump_folder, off_site
 from opsproof.inventory.hosts import Host
 
 SUFFIXES = ("dump", "globals.sql", "manifest.json")
@@ -40,7 +39,7 @@ def target(request, elsewhere):
 def place(target):
     """The folder behind ssh is local."""
     where = urlsplit(target).path if target.startswith("ssh://") else target
-    return offsite.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
+    return off_site.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
 
 
 def copied(target, *days):
@@ -56,7 +55,7 @@ def copied(target, *days):
 
 
 def sets(target):
-    return offsite.copies(place(target), "metachat", time.time()).sets
+    return off_site.copies(place(target), "metachat", time.time()).sets
 
 
 def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, target):

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.action import Work
-from opsproof.backup import progress
+from opsproof.action import Work, progress
 from opsproof.backup.tables import Tables
 from opsproof.core.errors import MeasurementError, StepFailed
 from opsproof.inventory.load import load

@@ -9,10 +9,9 @@ from contextlib import suppress
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.backup import offsite
-from opsproof.backup.offsite import Copy
-from opsproof.backup.progress import Told
-from opsproof.backup_store import dump_folder
+from opsproof.action.progress import Told
+from opsproof.backup_store import dump_folder, off_site
+from opsproof.backup_store.off_site import Copy
 from opsproof.inventory.load import load
 
 pyrage = pytest.importorskip("pyrage")
@@ -46,7 +45,7 @@ class Elsewhere:
         self.folder = folder
         self.host = load(place.inventory).hosts["lab"]
         self.target, self.name = target, name
-        self.there = offsite.place(self.host, target if target.startswith("s3:") else str(folder))
+        self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
         Copy(self.host, backup, dump_folder.Reading(name, text), self.there, Told("copied", 1, print)).make()

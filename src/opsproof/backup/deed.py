@@ -6,13 +6,13 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from opsproof.action import Action, room
-from opsproof.backup import progress, source
-from opsproof.backup.folder import removals
+from opsproof.action import Action, progress, room
+from opsproof.backup import source
 from opsproof.backup.tables import Tables
 from opsproof.backup.target import Target
 from opsproof.backup_store import dump_folder, manifest
 from opsproof.backup_store.dump_folder import Reading, Shelf
+from opsproof.backup_store.folder import removals
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import (
@@ -138,8 +138,8 @@ class Deed:
         """
         command = source.dumping(self.host, self.backup, self.set, self.source)
         total, done = self._meter()
-        with progress.telling("dumped", total, self.work.say, quiet=self.action.options.json) as tell:
-            progress.watched(lambda: self._do(command), done, tell)
+        with progress.reporting_bytes("dumped", total, self.work.say, quiet=self.action.options.json) as report:
+            progress.watch(lambda: self._do(command), done, report)
         self.made = self._require_sound(self.set)
         self.action.measured |= {"backup": self.name, "set": self.set}
 

@@ -1,8 +1,8 @@
 """What is done for one declared backup by pgBackRest: backed up, read back, let go."""
 
-from opsproof.action import Action, Step, Work, readings
+from opsproof.action import Action, Step, Work, progress, readings
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import expiry, progress, verification
+from opsproof.backup import expiry, verification
 from opsproof.backup.expiry import Expiry
 from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Made, Stanza
@@ -103,8 +103,8 @@ class Deed:
         words = ("--type", self.kind, "--no-expire-auto", "backup")
         command = argv(*pgbackrest.in_repository(self.backup, *words), timeout_s=self.backup.timeout)
         quiet = self.action.options.json
-        with progress.telling("backed up", self._whole_bytes(), self.work.say, quiet=quiet) as tell:
-            progress.watched(lambda: self._do(command), self._done_bytes, tell)
+        with progress.reporting_bytes("backed up", self._whole_bytes(), self.work.say, quiet=quiet) as report:
+            progress.watch(lambda: self._do(command), self._done_bytes, report)
         self.made = self._new()
 
     def _whole_bytes(self) -> float:

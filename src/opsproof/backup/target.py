@@ -3,9 +3,10 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opsproof.action import Step
-from opsproof.backup import offsite, progress
-from opsproof.backup.offsite import Copies
+from opsproof.action import Step, progress
+from opsproof.backup import copying
+from opsproof.backup_store import off_site
+from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 
@@ -19,7 +20,7 @@ class Target:
     def __init__(self, deed: "Deed", address: str) -> None:
         self.deed, self.address = deed, address
         self.backup = deed.backup
-        self.there = offsite.place(deed.host, address, self.backup.timeout)
+        self.there = off_site.place(deed.host, address, self.backup.timeout)
         self.seen: Copies | None = None
         self.silence = ""
         try:
@@ -28,7 +29,7 @@ class Target:
             self.silence = str(error)
 
     def _look(self) -> Copies:
-        return offsite.copies(self.there, self.deed.name, self.deed.shelf.now)
+        return off_site.copies(self.there, self.deed.name, self.deed.shelf.now)
 
     def _expendable(self, seen: Copies) -> list[str]:
         if self.backup.off_site_keep == "all":
@@ -60,8 +61,8 @@ class Target:
     def _copy(self) -> None:
         size = self.deed.made.manifest.size_bytes
         options = {"quiet": self.deed.action.options.json}
-        with progress.telling("copied", size, self.deed.work.say, **options) as tell:
-            copy = offsite.Copy(self.deed.host, self.backup, self.deed.made, self.there, tell)
+        with progress.reporting_bytes("copied", size, self.deed.work.say, **options) as report:
+            copy = copying.Copy(self.deed.host, self.backup, self.deed.made, self.there, report)
             try:
                 copy.make()
             except MeasurementError as error:

@@ -1,15 +1,14 @@
 """How far a statement has come on the server, by PostgreSQL's own progress views."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from opsproof.backup.progress import EVERY_S, LINE_EVERY_S, Paced, Say
+from opsproof.action import progress
 
 SOON_S = 0.25
 """How often it is asked at first: whom a statement waits for must be seen within the half second that some may wait."""
@@ -38,56 +37,21 @@ def reached(printed: str) -> Reached:
     return Reached(said["phase"], float(said["done"] or 0), float(said["total"] or 0), said["waits_for"] or "")
 
 
-@dataclass
-class Told:
-    """Progress in lines, for where nobody watches: one at most every half a minute."""
-
-    what: str
-    say: Say
-    last: float
-
-    @property
-    def every_s(self) -> float:
-        """As often as people look, and at first more often."""
-        return _pace(self.last)
-
-    def __call__(self, done: Reached) -> None:
-        """Tells what was reached, if it is time to."""
-        if done.phase and time.monotonic() - self.last >= LINE_EVERY_S:
-            self.last = time.monotonic()
-            self.say(f"     {self.what}: {done}")
-
-
-@dataclass
-class Bar:
-    """Progress on a terminal."""
-
-    what: str
-    progress: Progress
-    task: TaskID
-    began: float
-
-    @property
-    def every_s(self) -> float:
-        """As often as people look, and at first more often."""
-        return _pace(self.began)
-
-    def __call__(self, done: Reached) -> None:
-        """Tells what was reached."""
-        said = f"{self.what}: {done}" if done.phase else self.what
-        self.progress.update(self.task, description=said, total=done.total or None, completed=done.done)
-
-
 @contextmanager
-def telling(what: str, say: Say, *, quiet: bool) -> Iterator[Paced[Reached]]:
-    """A function that is told what was reached: a bar on a terminal, else lines."""
-    if quiet or not sys.stdout.isatty():
-        yield Told(what, say, time.monotonic())
-        return
+def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.Report[Reached]]:
+    """A report on the phases of a statement."""
+    began = time.monotonic()
+
+    def pace() -> float:
+        return SOON_S if time.monotonic() - began < progress.BAR_EVERY_S else progress.BAR_EVERY_S
+
+    def fields(now: Reached) -> dict[str, object]:
+        text = f"{what}: {now}" if now.phase else what
+        return {"description": text, "total": now.total or None, "completed": now.done}
+
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as bar:
-        yield Bar(what, bar, bar.add_task(what, total=None), time.monotonic())
-
-
-def _pace(since: float) -> float:
-    return SOON_S if time.monotonic() - since < EVERY_S else EVERY_S
+    look = progress.Look[Reached](
+        lambda now: f"     {what}: {now}" if now.phase else "", fields, columns, line_pace=pace, bar_pace=pace
+    )
+    with progress.reporting(what, look, say, quiet=quiet) as report:
+        yield report

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from opsproof.action import Work
 from opsproof.action.patience import patiently
-from opsproof.backup import progress as course
+from opsproof.action.progress import watch
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
@@ -195,8 +195,8 @@ class Session:
             return now
 
         try:
-            with progress.telling(what, self.work.say, quiet=self.quiet) as tell:
-                course.watched(lambda: answers.append(self.work.attempt(command)), reached, tell)
+            with progress.reporting_phases(what, self.work.say, quiet=self.quiet) as report:
+                watch(lambda: answers.append(self.work.attempt(command)), reached, report)
         except MeasurementError as error:
             self.end_own()
             raise StepFailed(f"{what}: {error}") from error

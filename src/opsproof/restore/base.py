@@ -10,11 +10,10 @@ from pathlib import Path
 from opsproof.action import Step
 from opsproof.action.patience import patiently
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import offsite
 from opsproof.backup.deed import DeclaredBackups
-from opsproof.backup.offsite import Copies
 from opsproof.backup.stanza_deed import looked
-from opsproof.backup_store import dump_folder
+from opsproof.backup_store import dump_folder, off_site
+from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.pgbackrest import Made, Stanza
 from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.core.units import show
@@ -123,7 +122,7 @@ class Restoring(DeclaredBackups):
         lying, now = self._lying(target)
         copies = Copies({}, now)
         if self.options.target:
-            copies = offsite.copies(offsite.place(self.host, target), self.backup_name, now)
+            copies = off_site.copies(off_site.place(self.host, target), self.backup_name, now)
         sets = dump_folder.in_order({*lying, *copies.sets}, now)
         name = archive.choose(sets, self.options.set, self.backup_name, target)
         if name in lying:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from opsproof.action import Work
+from opsproof.action import Work, progress
 from opsproof.action.lock import stepwise
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import progress
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
@@ -149,8 +148,8 @@ class Copy:
         """
         started = time.monotonic()
         self._create()
-        with progress.telling("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as tell:
-            progress.watched(self._restore, self._size, tell)
+        with progress.reporting_bytes("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as report:
+            progress.watch(self._restore, self._size, report)
         self.restore_s = time.monotonic() - started
 
     def _create(self) -> None:

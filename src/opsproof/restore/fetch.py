@@ -14,14 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from opsproof.action import Work
-from opsproof.backup import offsite, progress
-from opsproof.backup.encryption import decrypted, identities
-from opsproof.backup.folder import Folder
-from opsproof.backup.offsite import ENCRYPTED, LIST, Copies, Counted, require_same
-from opsproof.backup_store import manifest
+from opsproof.action import Work, progress
+from opsproof.backup_store import manifest, off_site
 from opsproof.backup_store.dump_folder import began
+from opsproof.backup_store.encryption import decrypted, identities
+from opsproof.backup_store.folder import Folder
 from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, Counted, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
 from opsproof.inventory.resources import Backup
 from opsproof.restore.archive import Archive
@@ -37,7 +36,7 @@ class Fetch:
 
     def __init__(self, work: Work, backup: Backup, address: str, copies: Copies, identity: Path | None) -> None:
         self.work, self.backup, self.address, self.copies = work, backup, address, copies
-        self._there = offsite.place(work.host, address, backup.timeout)
+        self._there = off_site.place(work.host, address, backup.timeout)
         self._here = Folder(work.host, backup.folder, backup.timeout)
         self._identity = identity
         self._sums: dict[str, str] = {}
@@ -114,19 +113,19 @@ class Fetch:
         """
         size = self.said.dump.size_bytes
         try:
-            with progress.telling("fetched", size, self.work.say, quiet=quiet) as tell:
-                self._bring(tell)
+            with progress.reporting_bytes("fetched", size, self.work.say, quiet=quiet) as report:
+                self._bring(report)
         except BaseException as error:
             self.remove()
             if isinstance(error, MeasurementError):
                 raise StepFailed(f"{self.said.name} cannot be fetched from {self.address}: {error}") from error
             raise
 
-    def _bring(self, tell: progress.Tell) -> None:
+    def _bring(self, report: progress.Report[float]) -> None:
         for file in (self.said.dump, self.said.globals):
             called = self._called(file.name)
             with self._there.read(called) as content:
-                read = Counted(content, tell)
+                read = Counted(content, report)
                 with self._opened(called, cast("BinaryIO", read)) as plain:
                     found = self._here.put(file.name, plain)
             require_same(read.sum.hexdigest(), self._sums[called], called)

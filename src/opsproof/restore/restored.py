@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opsproof.action import Step
+from opsproof.action import Step, progress
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import progress, source
+from opsproof.backup import source
 from opsproof.backup_store import wal
 from opsproof.backup_store.pgbackrest import Made, Stanza
 from opsproof.core import scripts
@@ -98,8 +98,10 @@ class Restored:
         spaces = ("--tablespace-map-all", f"{self.path}.tablespaces")
         words = ("--set", self.made.label, "--pg1-path", self.path, *to, *along, *spaces, *more, "restore")
         command = self.keeper.command("run", *self.keeper.pgbackrest(*words), timeout_s=self.keeper.backup.timeout)
-        with progress.telling("restored", self.made.database_bytes, self.keeper.work.say, quiet=self.quiet) as tell:
-            progress.watched(lambda: self._do(command), self.size_bytes, tell)
+        with progress.reporting_bytes(
+            "restored", self.made.database_bytes, self.keeper.work.say, quiet=self.quiet
+        ) as report:
+            progress.watch(lambda: self._do(command), self.size_bytes, report)
 
     def _do(self, command: Command) -> None:
         self.keeper.work.do(command, "pgbackrest")

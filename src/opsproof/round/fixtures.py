@@ -119,14 +119,14 @@ class FactFixtures:
     @pytest.fixture
     def copies_lacking(self, request: pytest.FixtureRequest, host: Host) -> Callable[[str], list[str]]:
         """What the copies of a set lack, a line for each target; each is asked when it is called."""
-        from opsproof.backup import offsite  # a round without backups needs none of it
+        from opsproof.backup_store import off_site  # a round without backups needs none of it
 
         backup, saved = host.backups[record(request.node).noun], request.config.option.facts
 
         def lacking(set_name: str) -> list[str]:
             if saved:
                 raise MeasurementError("copies elsewhere are not among the saved facts")
-            found = {each: offsite.lacking(host, each, set_name) for each in backup.off_site}
+            found = {each: off_site.lacking(host, each, set_name) for each in backup.off_site}
             return [f"{target}: {what}" for target, what in found.items() if what]
 
         return lacking

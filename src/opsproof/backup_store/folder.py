@@ -132,7 +132,7 @@ def _rank(name: str) -> int:
 
 
 def _program(folder: str, *words: str, timeout_s: float) -> Command:
-    return argv("perl", "-e", scripts.perl("backup/place"), "--", folder, *words, timeout_s=timeout_s)
+    return argv("perl", "-e", scripts.perl("backup_store/place"), "--", folder, *words, timeout_s=timeout_s)
 
 
 def _sum_said(said: list[str], otherwise: str) -> str:

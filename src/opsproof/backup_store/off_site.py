@@ -8,22 +8,17 @@ last one is `SET.sha256`, in the form of sha256sum, whose presence is what makes
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
-from opsproof.backup import progress
-from opsproof.backup.encryption import encrypted
-from opsproof.backup.folder import TRANSFER_TIMEOUT_S, Folder
-from opsproof.backup.progress import Paced
-from opsproof.backup.s3 import Bucket
-from opsproof.backup_store.dump_folder import Reading, in_order, is_dated
-from opsproof.backup_store.manifest import File
+from opsproof.backup_store.dump_folder import in_order, is_dated
+from opsproof.backup_store.folder import TRANSFER_TIMEOUT_S, Folder
+from opsproof.backup_store.s3 import Bucket
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 
 READ_BACK_TIMEOUT_S = 120.0
 STALE_S = 86400.0
@@ -122,72 +117,6 @@ class Counted(io.RawIOBase):
         self.done += len(part)
         self.told(self.done)
         return part
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A copy of a set of a host that is to be made in a place; `tell` is told how many bytes are done."""
-
-    host: Host
-    backup: Backup
-    reading: Reading
-    there: Place
-    tell: Paced[float]
-
-    def make(self) -> None:
-        """Makes it, and reads it back.
-
-        Raises:
-            MeasurementError: there is no copy, or it is another one than what was to be copied.
-        """
-        manifest, name = self.reading.manifest, self.reading.name
-        text = self.reading.text.encode()
-        own = File(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
-        lines: list[str] = []
-        done = 0
-        for file in (*manifest.files.values(), own):
-            lines.append(self._copied(file, done))
-            done += file.size_bytes
-        self._put_list(f"{name}{LIST}", "".join(lines).encode())
-
-    def _put_list(self, name: str, content: bytes) -> None:
-        found = self.there.put(name, io.BytesIO(content), len(content))
-        require_same(found, hashlib.sha256(content).hexdigest(), name)
-        self.there.commit(name)
-
-    def _copied(self, file: File, before: int) -> str:
-        """Copies one file, after `before` bytes of others; its line in the list of the copy."""
-        here, name = Folder(self.host, self.backup.folder, self.backup.timeout), file.name
-        if isinstance(self.there, Folder) and self.there.host is self.host and not self.backup.age_recipient:
-            require_same(self._put_own(self.there, f"{here.path}/{name}", name, before), file.sha256, name)
-            self.there.commit(name)
-            return f"{file.sha256}  {name}\n"
-        copied = f"{name}{ENCRYPTED}" if self.backup.age_recipient else name
-        with here.read(name) as content:
-            plain = Counted(content, lambda done: self.tell(before + done))
-            with _sealed(plain, self.backup.age_recipient) as sealed:
-                sent = Counted(sealed)
-                found = self.there.put(copied, cast("BinaryIO", sent), file.size_bytes)
-        require_same(plain.sum.hexdigest(), file.sha256, name)
-        require_same(found, sent.sum.hexdigest(), copied)
-        self.there.commit(copied)
-        return f"{found}  {copied}\n"
-
-    def _put_own(self, there: Folder, path: str, name: str, before: int) -> str:
-        found: list[str] = []
-        progress.watched(
-            lambda: found.append(there.put_own(name, path)),
-            lambda: before + there.size(f"{name}.partial"),
-            self.tell,
-        )
-        return found[0]
-
-
-@contextmanager
-def _sealed(plain: Counted, recipient: str) -> Iterator[BinaryIO]:
-    content = cast("BinaryIO", plain)
-    with encrypted(content, recipient) if recipient else nullcontext(content) as sealed:
-        yield sealed
 
 
 def require_same(found: str, wanted: str, name: str) -> None:
