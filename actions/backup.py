@@ -13,7 +13,7 @@ from argparse import ArgumentParser
 
 from opsproof.action import Step, main
 from opsproof.backup import stanza_deed
-from opsproof.backup.deed import DeclaredBackups, Deed, require_room
+from opsproof.backup.deed import BackupJob, DeclaredBackups, require_room
 
 
 class BackUp(DeclaredBackups):
@@ -29,8 +29,10 @@ class BackUp(DeclaredBackups):
     def plan(self) -> list[Step]:
         """For each backup: sweep, dump, copy, and only then let old ones go. One that fails stops no other."""
         engines = {name: self.host.backups[name].engine for name in self.chosen}
-        self.stanzas = [stanza_deed.Deed(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
-        self.deeds = [Deed(self, name) for name, engine in engines.items() if engine == "pg_dump"]
+        self.stanzas = [
+            stanza_deed.ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"
+        ]
+        self.deeds = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
         targets = [target for deed in self.deeds for target in deed.targets]
         return [
             *(step for deed in self.deeds for step in self._dumping(deed)),
@@ -40,14 +42,14 @@ class BackUp(DeclaredBackups):
             *(step for deed in self.deeds for step in self._pruning(deed)),
         ]
 
-    def _dumping(self, deed: Deed) -> list[Step]:
+    def _dumping(self, deed: BackupJob) -> list[Step]:
         steps = [Step(f"make {deed.set} {deed.outlook}", deed.dump, (deed.name,))]
         if deed.leftovers:
             title = f"remove what is left of interrupted backups: {deed.leftovers}"
             steps.insert(0, Step(title, deed.sweep, (deed.name,)))
         return steps
 
-    def _pruning(self, deed: Deed) -> list[Step]:
+    def _pruning(self, deed: BackupJob) -> list[Step]:
         if not deed.expendable:
             return []
         return [Step(f"let go what need not be kept: {', '.join(deed.expendable)}", deed.prune, (deed.name,))]

@@ -41,7 +41,7 @@ class EndSessions(Maintaining):
 
     def plan(self) -> list[Step]:
         """The oldest first; what is left alone is said."""
-        self.require_sight()
+        self.require_pg_monitor()
         if self.server.silent:
             self.not_judge(f"sessions whose track_activities is off: {self.server.silent}")
         given = Patience(self.options.idle, self.options.in_transaction, self.options.running)

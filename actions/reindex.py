@@ -22,7 +22,7 @@ from opsproof.maintenance.flagged import Reasons
 from opsproof.maintenance.indexes import Index, Indexes
 from opsproof.maintenance.machine import machine, outlook
 from opsproof.maintenance.rebuild import Builder, replacement
-from opsproof.maintenance.room import Room
+from opsproof.maintenance.room import DiskSpace
 from opsproof.maintenance.tables import in_full
 
 NEAR = 0.1
@@ -50,13 +50,13 @@ class Reindex(Maintaining):
 
     def plan(self) -> list[Step]:
         """What is left of earlier builds goes first."""
-        self.require_sight()
+        self.require_pg_monitor()
         self.reasons = self._reasons()
         self.found = self._possible(indexes.look(self.session, self.reasons))
         needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
         self.built = [each.name for each in self.found.left if each.valid and each.name in needed]
         swept = [each for each in self.found.left if each.name not in self.built]
-        self.room = Room(self.session, self.server, swept)
+        self.room = DiskSpace(self.session, self.server, swept)
         self.before: dict[str, Measurement | None] = {}
         if not self.options.index:
             ready = tuple(each for each in self.found.chosen if self._is_possible(each, self._obstacle(each)))
@@ -99,7 +99,7 @@ class Reindex(Maintaining):
         if not self.options.retune or (index.lists or 0) >= index.ideal_lists or str(index) in self.before:
             return ""
         try:
-            self.before[str(index)] = flagged.bearing(self, str(index))
+            self.before[str(index)] = flagged.recall_measurement(self, str(index))
         except MeasurementError as error:
             return f"gets no more lists, as nobody could tell what they find: {error}"
         return ""
@@ -154,7 +154,7 @@ class Reindex(Maintaining):
             return
         more = before.heir is not None and (heir.lists or 0) > (before.lists or 0)
         found = self.before.get(name)
-        if more and not (found and found.verdict == "failed") and (why := flagged.unbearable(self, name)):
+        if more and not (found and found.verdict == "failed") and (why := flagged.recall_failure(self, name)):
             self.builder.take_back(heir, before)
             raise NotRepaired(f"{name} has its {before.lists} lists again: with {heir.lists}, {why}")
         self.builder.drop(before)

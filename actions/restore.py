@@ -16,7 +16,7 @@ from argparse import ArgumentParser
 from opsproof.action import Step, main
 from opsproof.restore.base import Restoring
 from opsproof.restore.cluster_deed import ClusterDeed
-from opsproof.restore.deed import Deed
+from opsproof.restore.deed import RestoreJob
 
 
 class Restore(Restoring):
@@ -47,7 +47,7 @@ class Restore(Restoring):
 
     def plan(self) -> list[Step]:
         """What the state of the server asks for: to drop, to finish, to go on, or to restore from the beginning."""
-        self.deed = ClusterDeed(self) if self.archived else Deed(self)
+        self.deed = ClusterDeed(self) if self.archived else RestoreJob(self)
         if self.options.drop_old:
             return self.deed.dropping()
         return self.deed.finishing() or self.deed.restoring()

@@ -16,10 +16,10 @@ from opsproof.action import Step, main
 from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import throwaway
-from opsproof.restore.archive import Archive
+from opsproof.restore.archive import DumpArchive
 from opsproof.restore.base import Restoring
 from opsproof.restore.cluster_drill import ClusterDrill
-from opsproof.restore.contents import Findings
+from opsproof.restore.contents import ContentFindings
 
 
 class RestoreDrill(Restoring):
@@ -38,7 +38,7 @@ class RestoreDrill(Restoring):
         self.place = throwaway.place(self.work, self.client, archive)
         self.client = self.place.client
         self.copy_ = self.copy("drill", self.place.machine, archive)
-        self.findings = Findings()
+        self.findings = ContentFindings()
         self.left = self.place.left()
         self.measured |= {"set": archive.name}
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
@@ -53,7 +53,7 @@ class RestoreDrill(Restoring):
             steps.insert(0, sweep)
         return steps
 
-    def _archive(self) -> Archive:
+    def _archive(self) -> DumpArchive:
         """A backup that cannot be believed is one that the drill has found to be none."""
         try:
             return self.archive()

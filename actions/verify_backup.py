@@ -14,7 +14,7 @@ from functools import partial
 from opsproof.action import Step, main
 from opsproof.backup import stanza_deed
 from opsproof.backup.deed import DeclaredBackups
-from opsproof.backup_store.dump_folder import Reading
+from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired
 from opsproof.core.units import show
@@ -74,7 +74,7 @@ class VerifyBackup(DeclaredBackups):
     def _verify(self, name: str, set_name: str) -> None:
         backup = self.host.backups[name]
         shelf = self.shelf(name, set_name, backup.timeout)
-        reading = shelf.reading or Reading(set_name)
+        reading = shelf.reading or DumpReading(set_name)
         found = [*shelf.exposed(set_name), *reading.flaws()]
         try:
             found += [f"{each} is not in it" for each in reading.lacks(*backup.tables)]

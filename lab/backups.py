@@ -112,7 +112,7 @@ def drill(set_name: str, outcome: str, age_s: float, restore_s: float) -> Drill:
 def put_on_record(path: Path, host: str, drill: Drill) -> None:
     """Writes into a journal that a backup was restored for practice."""
     how = (drill.outcome, drill.message, drill.began, drill.restore_s, drill.measured)
-    journal.append(path, journal.Entry(ACTION, host, ["--apply"], ["restore"], *how))
+    journal.append(path, journal.JournalEntry(ACTION, host, ["--apply"], ["restore"], *how))
 
 
 def forget_drills(path: Path) -> None:

@@ -18,8 +18,8 @@ TIME = "time"
 class Fault(Generic[LabT]):
     """A way to break a lab; the checks named must change to the given verdicts, and no others may change.
 
-    `told` are verdicts of the first round after healing, for what is told once: that a container
-    started again. `may` names checks on which the fault also bears, but not for sure at every moment.
+    `reported_once` are verdicts of the first round after healing, for what is reported once: that a container
+    was restarted. `may_change` names checks on which the fault also bears, but not for sure at every moment.
     `wrapper` is a command in front of the round, for what can be changed for one process tree alone.
     `touches` names the surroundings that the fault disturbs, such as a log folder: two faults that touch the
     same are never broken together.
@@ -28,8 +28,8 @@ class Fault(Generic[LabT]):
     name: str
     breaks: Callable[[LabT], AbstractContextManager[None]]
     expected: dict[str, str]
-    told: dict[str, str]
-    may: frozenset[str]
+    reported_once: dict[str, str]
+    may_change: frozenset[str]
     wrapper: tuple[str, ...]
     root: bool
     touches: frozenset[str]
@@ -46,8 +46,8 @@ class Registry(Generic[LabT]):
     def fault(
         self,
         *,
-        may: Checks = (),
-        told: Mapping[str, Checks] | None = None,
+        may_change: Checks = (),
+        reported_once: Mapping[str, Checks] | None = None,
         wrapper: tuple[str, ...] = (),
         root: bool = False,
         touches: Checks = (),
@@ -62,10 +62,12 @@ class Registry(Generic[LabT]):
 
         def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
             name = breaking.__name__.replace("_", " ")
-            expected, afterwards = _by_check(verdicts), _by_check(told or {})
+            expected, afterwards = _by_check(verdicts), _by_check(reported_once or {})
             made = _healing(breaking)
             surroundings = frozenset((*touches, *self.touches)) | ({"wrapper"} if wrapper else set())
-            self.faults.append(Fault(name, made, expected, afterwards, frozenset(may), wrapper, root, surroundings))
+            self.faults.append(
+                Fault(name, made, expected, afterwards, frozenset(may_change), wrapper, root, surroundings)
+            )
             return breaking
 
         return declare

@@ -19,7 +19,7 @@ from lab.postgres import SUPERUSER, Server
 from lab.testing import lab, lab_tools
 from opsproof.inventory.load import Inventory, load
 from opsproof.inventory.resources import Database
-from opsproof.postgres.connection import Target
+from opsproof.postgres.connection import DatabaseTarget
 from opsproof.transport.shell import Answer
 from tests import extent, forks, isolation, timing
 from tests.estate import estate
@@ -107,7 +107,7 @@ def production() -> Inventory:
 
 @pytest.fixture(scope="session")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
-    """The first example of the documents, which declares every noun there is: production has not all of them."""
+    """The first example of the documents, which declares every resource there is: production has not all of them."""
     folder = tmp_path_factory.mktemp("everything")
     shutil.copy(REPOSITORY / "inventory" / "metachat.toml", folder)
     text = (REPOSITORY / "docs" / "inventory.md").read_text(encoding="utf-8")
@@ -151,10 +151,10 @@ class Postgres:
         dsn = f"host=127.0.0.1 port={self.server.port} dbname=postgres user={SUPERUSER}"
         return Database.model_validate({"dsn": dsn, "password_env": "TEST_PASSWORD", **fields})
 
-    def target(self, **fields: object) -> Target:
+    def target(self, **fields: object) -> DatabaseTarget:
         """Its database postgres, as the process that asks is told of it."""
         database = self.database(**fields)
-        return Target(database.dsn, database.password_env, database.timeout, database.password_file)
+        return DatabaseTarget(database.dsn, database.password_env, database.timeout, database.password_file)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.core.errors import DatabaseError
-from opsproof.postgres.connection import Result, Target, ask
+from opsproof.postgres.connection import DatabaseTarget, Result, ask
 
 
 def rows(database, *queries):
@@ -157,7 +157,7 @@ def test_where_nothing_listens_is_a_refusal_in_one_line(free_port):
 
 
 def _database(port):
-    return Target(f"host=127.0.0.1 port={port} user=nobody", "", 5.0)
+    return DatabaseTarget(f"host=127.0.0.1 port={port} user=nobody", "", 5.0)
 
 
 def test_a_server_without_free_slots_is_a_refusal(postgres):

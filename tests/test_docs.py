@@ -18,7 +18,7 @@ from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
 from opsproof.inventory import hosts, resources
-from opsproof.inventory.hosts import NOUNS
+from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
 
@@ -88,7 +88,7 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
 @pytest.mark.parametrize(
     ("heading", "model"),
     [
-        ("Top level", hosts.File),
+        ("Top level", hosts.InventoryFile),
         ("Limits", resources.Rule),
         ("Waivers", hosts.Waiver),
         ("`pm2`", resources.Pm2),
@@ -108,12 +108,12 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
     ],
 )
 def test_a_table_is_described_key_by_key(heading, model):
-    keys = set(model.model_fields) - ({"limits"} if issubclass(model, resources.Noun) else set())
+    keys = set(model.model_fields) - ({"limits"} if issubclass(model, resources.Resource) else set())
     assert set(first_column(section(INVENTORY, heading))) - {"key"} == keys
 
 
 def test_a_host_is_described_key_by_key():
-    tables = set(NOUNS.values())
+    tables = set(RESOURCES.values())
     keys = set(hosts.Host.model_fields) - tables
     assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
     assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
@@ -121,7 +121,7 @@ def test_a_host_is_described_key_by_key():
 
 def test_every_argument_that_names_a_noun_is_listed():
     listed = re.findall(r"`([^`]+)`", section(INVENTORY, "What runs on a host"))
-    assert set(NOUNS) <= set(listed)
+    assert set(RESOURCES) <= set(listed)
 
 
 def test_a_unit_is_described_with_its_suffixes():
@@ -267,7 +267,7 @@ def test_a_complete_example_can_be_loaded(written, example):
 
 def test_the_first_example_declares_every_noun_there_is(written):
     inventory = load(written(COMPLETE[0]))
-    assert [noun for noun in NOUNS if not inventory.hosts["vps-01"].nouns(noun)] == []
+    assert [resource for resource in RESOURCES if not inventory.hosts["vps-01"].resources(resource)] == []
     assert inventory.waivers
 
 

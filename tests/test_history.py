@@ -72,11 +72,11 @@ def test_samples_reach_back_to_the_newest_before_the_span(history, since, taken)
 
 
 @pytest.mark.parametrize(
-    ("host", "noun", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
+    ("host", "resource", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
 )
-def test_samples_of_others_are_left_out(history, host, noun, metric):
+def test_samples_of_others_are_left_out(history, host, resource, metric):
     history.add(10, "lab.toml", "daily", [sample(1, 10)])
-    assert history.samples(host, noun, metric, 0) == []
+    assert history.samples(host, resource, metric, 0) == []
     assert history.samples("vps", "/", "restarts", 0) == [Counter(1, 0, 10)]
 
 
@@ -91,11 +91,11 @@ def test_the_last_sample_is_the_newest_of_whatever_round(history):
 
 
 @pytest.mark.parametrize(
-    ("host", "noun", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
+    ("host", "resource", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
 )
-def test_the_last_sample_of_others_is_left_out(history, host, noun, metric):
+def test_the_last_sample_of_others_is_left_out(history, host, resource, metric):
     history.add(10, "lab.toml", "daily", [sample(1, 10)])
-    assert history.last_sample(host, noun, metric) is None
+    assert history.last_sample(host, resource, metric) is None
 
 
 def test_readings_by_name_are_in_the_order_of_their_time(history):

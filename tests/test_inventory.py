@@ -4,7 +4,7 @@ import tomllib
 import pytest
 
 from opsproof.core.errors import InventoryError
-from opsproof.inventory.hosts import NOUNS
+from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load, schema
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
@@ -187,7 +187,7 @@ PLAIN_MOUNT = '[hosts.vps.mounts]\n"/" = {}\n'
         (FILE_LIMIT + HOST + PLAIN_MOUNT, "< 30 %"),
         (HOST + PLAIN_MOUNT, "< 40 %"),
     ],
-    ids=["noun", "host", "file", "extended"],
+    ids=["resource", "host", "file", "extended"],
 )
 def test_the_closest_limit_holds(write, text, text_of_limit):
     write('[limits]\ndisk_used = { must = "< 40%" }\n[hosts.other]\ntransport = "local://"\n', "base.toml")
@@ -211,15 +211,15 @@ def test_the_committed_inventories_can_be_loaded(repository, name):
     assert str(host.limit("restarts")) == "< 5"
 
 
-@pytest.mark.parametrize("noun", NOUNS)
-def test_production_declares_every_noun_but_those_of_pgbackrest(production, noun):
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_production_declares_every_noun_but_those_of_pgbackrest(production, resource):
     """Its server runs in a container."""
-    declared = any(host.nouns(noun) for host in production.hosts.values())
-    assert declared != (noun in ("archived_backup", "archived_database"))
+    declared = any(host.resources(resource) for host in production.hosts.values())
+    assert declared != (resource in ("archived_backup", "archived_database"))
 
 
 @pytest.mark.parametrize(
-    ("noun", "names"),
+    ("resource", "names"),
     [
         ("broker", [""]),
         ("queue", ["inbound", "dead-letters"]),
@@ -230,8 +230,8 @@ def test_production_declares_every_noun_but_those_of_pgbackrest(production, noun
         ("archived_backup", []),
     ],
 )
-def test_a_noun_may_mean_some_of_a_table(production, noun, names):
-    assert list(production.hosts["vps-00"].nouns(noun)) == names
+def test_a_noun_may_mean_some_of_a_table(production, resource, names):
+    assert list(production.hosts["vps-00"].resources(resource)) == names
 
 
 def test_the_committed_schema_is_that_of_the_models(repository):

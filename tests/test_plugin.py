@@ -320,7 +320,7 @@ def test_a_plain_assertion_says_its_own_message(estate, prove, own_checks):
 def test_a_check_that_names_two_nouns_is_a_usage_error(estate, prove, own_checks, gathers):
     found = prove(estate(calm=120), *own_checks("def test_own(disks, mount, process):\n    pass"))
     assert found.status != 0
-    assert "test_own names two nouns: process, mount" in found.text
+    assert "test_own names two resources: process, mount" in found.text
     assert gathers("calm") == 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from opsproof.facts import REGISTRY
-from opsproof.facts.base import NounFact, ShellFact
+from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.facts.containers import TEMPLATE
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
@@ -65,8 +65,8 @@ def borrowed(production) -> list[Command]:
     for fact in (kind() for kind in REGISTRY.values()):
         if isinstance(fact, ShellFact):
             commands.append(fact.command(host))
-        elif isinstance(fact, NounFact):
-            commands += [fact.command(host, *item) for item in host.nouns(fact.noun).items()]
+        elif isinstance(fact, ResourceFact):
+            commands += [fact.command(host, *item) for item in host.resources(fact.resource).items()]
     return [command for command in commands if command.user]
 
 

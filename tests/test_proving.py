@@ -50,7 +50,7 @@ class World:
         self.bad.clear()
 
 
-def fault(name, changes, *, does=None, leaves=None, told=None, **bounds):
+def fault(name, changes, *, does=None, leaves=None, reported_once=None, **bounds):
     """One that says what it changes, and does the same, or something else, and heals, or leaves something."""
 
     @contextmanager
@@ -60,11 +60,11 @@ def fault(name, changes, *, does=None, leaves=None, told=None, **bounds):
         yield
         for test in broken:
             world.bad.pop(test, None)
-        world.once |= told or {}
+        world.once |= reported_once or {}
         world.bad |= leaves or {}
 
-    may, touches = (frozenset(bounds.get(each, ())) for each in ("may", "touches"))
-    return Fault(name, breaks, changes, told or {}, may, (), root=False, touches=touches)
+    may, touches = (frozenset(bounds.get(each, ())) for each in ("may_change", "touches"))
+    return Fault(name, breaks, changes, reported_once or {}, may, (), root=False, touches=touches)
 
 
 def proven(*faults, order=None):
@@ -104,7 +104,10 @@ def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
         (fault("wrong", {A: "failed"}, does={}), "is wanted"),
         (fault("wrong", {A: "failed"}, does={A: "warned"}), "warned"),
         (fault("wrong", {A: "failed"}, does={A: "failed", "test_h[two]": "unknown"}), "test_h[two] is unknown"),
-        (fault("wrong", {A: "failed"}, may=("test_h",), does={A: "failed", "test_g[one]": "failed"}), "test_g[one]"),
+        (
+            fault("wrong", {A: "failed"}, may_change=("test_h",), does={A: "failed", "test_g[one]": "failed"}),
+            "test_g[one]",
+        ),
         (fault("wrong", {}, does={"test_h[one]": "failed"}), "test_h[one]"),
     ],
     ids=["changes nothing", "another verdict", "one check too many", "beyond what it may", "should change nothing"],
@@ -180,7 +183,7 @@ def test_a_fault_whose_healing_fails_is_named_itself():
 
 
 def test_what_is_told_once_is_wanted_in_the_next_round_and_never_again():
-    telling = fault("telling", {A: "failed"}, told={"test_a[two]": "warned"})
+    telling = fault("telling", {A: "failed"}, reported_once={"test_a[two]": "warned"})
     assert set(problems(proven(order=[[telling], [GOOD[1]], [GOOD[2]]])).values()) == {""}
     assert set(problems(proven(order=[[telling]])).values()) == {""}
 
@@ -236,8 +239,8 @@ def test_another_tree_draws_other_batches(monkeypatch):
     [
         (fault("x", {A: "failed"}), fault("y", {"test_a[two]": "failed"}), True),
         (fault("x", {A: "failed"}), fault("y", {"test_a": "failed"}), False),
-        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, may=("test_a",)), False),
-        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, told={A: "warned"}), False),
+        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, may_change=("test_a",)), False),
+        (fault("x", {A: "failed"}), fault("y", {B: "failed"}, reported_once={A: "warned"}), False),
         (fault("x", {A: "failed"}), fault("y", {"*": "unknown"}), False),
         (fault("x", {A: "failed"}, touches=("disk",)), fault("y", {B: "failed"}, touches=("disk",)), False),
         (fault("x", {A: "failed"}, touches=("disk",)), fault("y", {B: "failed"}, touches=("logs",)), True),

@@ -16,7 +16,7 @@ from lab import processes
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
 from opsproof.inventory.hosts import Host
-from opsproof.postgres.connection import Target, ask
+from opsproof.postgres.connection import DatabaseTarget, ask
 from opsproof.postgres.worker import DatabaseClient
 from opsproof.round.gathering import gather
 from opsproof.transport import ssh, tunnel
@@ -38,7 +38,7 @@ def target(sshd, postgres, runtime, monkeypatch, tmp_path):
         host = Host(transport=fields.pop("transport", sshd)).placed("vps", ())
         words = ssh.route(host, postgres.database())
         plain = {"dsn": postgres.database().dsn, "password_env": "TEST_PASSWORD", "timeout": 5.0}
-        return Target(**{**plain, "ssh": tuple(words), "runtime": str(runtime), **fields})
+        return DatabaseTarget(**{**plain, "ssh": tuple(words), "runtime": str(runtime), **fields})
 
     return target
 

@@ -62,7 +62,7 @@ REFUSED = (
 LOGGED = ("test_errors_are_few", "test_log_is_written")
 
 
-@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=LOGGED, touches=(EVERYTHING,))
+@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform calls itself degraded with HTTP 200."""
     lab.stop_database()
@@ -70,7 +70,13 @@ def database_down(lab: Lab) -> Iterator[None]:
     lab.up()
 
 
-@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may=(*LOGGED, "test_answer_is_quick"), touches=(EVERYTHING,))
+@fault(
+    failed=REFUSED,
+    warned=DEGRADED,
+    unknown=UNREACHED,
+    may_change=(*LOGGED, "test_answer_is_quick"),
+    touches=(EVERYTHING,),
+)
 def database_frozen(lab: Lab) -> Iterator[None]:
     """Every process of the server is halted: connections are taken by the kernel, and nobody answers."""
     pids = lab.database_pids()
@@ -86,7 +92,7 @@ def database_frozen(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(f"test_database_accepts_connections[{DATABASE}]",),
     unknown=UNREACHED,
-    may=(*LOGGED, *REFUSED, *DEGRADED),
+    may_change=(*LOGGED, *REFUSED, *DEGRADED),
     touches=(EVERYTHING,),
 )
 def connection_slots_used_up(lab: Lab) -> Iterator[None]:
@@ -115,7 +121,7 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_query_is_answered_quickly[{DATABASE}]",),
-    may=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED),
+    may_change=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED),
     touches=(EVERYTHING,),
 )
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:

@@ -56,7 +56,7 @@ def inodes_used_up(lab: Lab) -> Iterator[None]:
 @fault(
     failed=("test_mount_is_mounted[DISK]",),
     root=True,
-    may=("test_disk_has_room[DISK]", "test_inodes_are_left[DISK]"),
+    may_change=("test_disk_has_room[DISK]", "test_inodes_are_left[DISK]"),
     touches=("disk",),
 )
 def disk_not_mounted(lab: Lab) -> Iterator[None]:

@@ -63,7 +63,7 @@ def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    may=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
+    may_change=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
     touches=("webhooks", "snapshots", TIME),
 )
 def index_build_running(lab: Lab) -> Iterator[None]:
@@ -98,7 +98,9 @@ def index_begins_another(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX events_tenant_idx")
 
 
-@fault(warned=("test_indexes_are_used",), may=("test_errors_are_few", "test_log_is_written"), touches=(EVERYTHING,))
+@fault(
+    warned=("test_indexes_are_used",), may_change=("test_errors_are_few", "test_log_is_written"), touches=(EVERYTHING,)
+)
 def index_never_used(lab: Lab) -> Iterator[None]:
     """Nobody has asked for events by type in a month: the server's statistics and our record are dated back.
 

@@ -30,7 +30,7 @@ def settle(lab: Lab) -> None:
 
 @fault(
     failed=(f"test_process_is_online[{WORKER}]", f"test_process_has_settled[{WORKER}]", "test_no_process_is_broken"),
-    may=("test_log_is_written",),
+    may_change=("test_log_is_written",),
     touches=("pm2",),
 )
 def process_stopped(lab: Lab) -> Iterator[None]:
@@ -72,7 +72,7 @@ def process_killed(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(f"test_restarts_are_rare[{WORKER}]",),
     warned=(f"test_process_has_settled[{WORKER}]",),
-    may=(
+    may_change=(
         f"test_process_is_online[{WORKER}]",
         "test_no_process_is_broken",
         f"test_errors_are_few[{WORKER[:-7]}worker-error]",
@@ -127,7 +127,7 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
         "test_rotation_is_installed",
         *EVERY_PROCESS,
     ),
-    may=EVERY_ANSWER,
+    may_change=EVERY_ANSWER,
     touches=(EVERYTHING,),
 )
 def daemon_gone(lab: Lab) -> Iterator[None]:

@@ -47,7 +47,7 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
     shutil.rmtree(folder)
 
 
-@fault(failed=("test_log_is_archived",), may=LOGGED, touches=(EVERYTHING,))
+@fault(failed=("test_log_is_archived",), may_change=LOGGED, touches=(EVERYTHING,))
 def archiving_fails(lab: Lab) -> Iterator[None]:
     """The log shall be archived, and the command for it has failed for hours."""
     with lab.connect() as admin:

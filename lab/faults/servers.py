@@ -69,7 +69,7 @@ def next_month_without_partition(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",),
-    may=(f"test_statistics_are_fresh[{DATABASE}]",),
+    may_change=(f"test_statistics_are_fresh[{DATABASE}]",),
     touches=("messages",),
 )
 def past_month_detached(lab: Lab) -> Iterator[None]:
@@ -95,7 +95,7 @@ def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(f"test_pages_have_checksums[{DATABASE}]",),
     unknown=(f"test_no_page_is_damaged[{DATABASE}]",),
-    may=RESTARTED,
+    may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
 def checksums_off(lab: Lab) -> Iterator[None]:

@@ -28,7 +28,7 @@ def transaction_left_open(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_no_transaction_runs_long",), may=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
+@fault(failed=("test_no_transaction_runs_long",), may_change=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
 def query_without_end(lab: Lab) -> Iterator[None]:
     """A query that nobody waits for any more."""
     with lab.connect() as session:
@@ -41,7 +41,7 @@ def query_without_end(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
-    may=SNAPSHOT,
+    may_change=SNAPSHOT,
     touches=("webhooks", "snapshots", TIME),
 )
 def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:

@@ -12,7 +12,7 @@ SCATTERED = "DELETE FROM archive WHERE hashint4(id) & 15 < 11"
 """Eleven rows of sixteen, here and there: no page is left empty."""
 
 
-@fault(failed=(TABLES,), may=KEYLESS, touches=("archive", "snapshots"))
+@fault(failed=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
 def table_bloated(lab: Lab) -> Iterator[None]:
     """Most rows were deleted and vacuumed: their room stays with the table."""
     made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"
@@ -20,7 +20,7 @@ def table_bloated(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(TABLES,), may=KEYLESS, touches=("archive", "snapshots"))
+@fault(failed=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
 def toast_bloated(lab: Lab) -> Iterator[None]:
     """What is large in a row lies in a table of its own, of which ANALYZE knows nothing."""
     made = "CREATE TABLE archive (id integer, text text)"
@@ -30,7 +30,7 @@ def toast_bloated(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(TABLES, INDEXES), may=KEYLESS, touches=("archive", "snapshots"))
+@fault(failed=(TABLES, INDEXES), may_change=KEYLESS, touches=("archive", "snapshots"))
 def index_bloated(lab: Lab) -> Iterator[None]:
     """Most keys were deleted at random: the pages of the index are nearly empty, and none is free."""
     made = f"CREATE TABLE archive AS {ROW.format(150000)}"
@@ -39,7 +39,7 @@ def index_bloated(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=(TABLES,), may=KEYLESS, touches=("archive", "snapshots"))
+@fault(unknown=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
 def bloat_that_nobody_measures(lab: Lab) -> Iterator[None]:
     """A table is suspected, and pgstattuple is not installed."""
     made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"

@@ -9,7 +9,7 @@ import psycopg
 from lab import Lab
 from lab.fault import EVERYTHING
 from lab.faults.fault import fault
-from lab.sight import sight
+from lab.recording import record_round
 
 OF_STATEMENTS = ("test_no_statement_is_dropped", "test_statements_are_quick", "test_no_statement_has_slowed_down")
 CHECKS = (
@@ -32,7 +32,7 @@ def statements_not_recorded(lab: Lab) -> Iterator[None]:
         admin.execute("CREATE EXTENSION pg_stat_statements")
 
 
-@fault(warned=("test_no_statement_is_dropped",), may=LOGGED, touches=(EVERYTHING,))
+@fault(warned=("test_no_statement_is_dropped",), may_change=LOGGED, touches=(EVERYTHING,))
 def statements_dropped(lab: Lab) -> Iterator[None]:
     """There is room for a hundred statements, and three hundred are different."""
     with lab.connect() as admin:
@@ -46,7 +46,7 @@ def statements_dropped(lab: Lab) -> Iterator[None]:
         admin.execute("ALTER SYSTEM RESET pg_stat_statements.max")
     lab.stop_database()
     lab.up()
-    sight(lab, "checks/statements/test_statements.py")  # some were still dropped after the round
+    record_round(lab, "checks/statements/test_statements.py")  # some were still dropped after the round
 
 
 @fault(failed=("test_statements_are_quick",), touches=("statements",))
@@ -65,11 +65,11 @@ def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> No
     admin.execute(f"SELECT pg_stat_statements_reset(queryid => s.queryid) FROM ({query}) s".encode())
 
 
-@fault(failed=("test_no_statement_has_slowed_down",), may=LOGGED, touches=("statements",))
+@fault(failed=("test_no_statement_has_slowed_down",), may_change=LOGGED, touches=("statements",))
 def statement_slowed_down(lab: Lab) -> Iterator[None]:
     """Since somebody changed the policy of channels, reading them takes a hundred times as long."""
     _read_channels(lab, 40)
-    sight(lab, "checks/statements/test_statements.py")
+    record_round(lab, "checks/statements/test_statements.py")
     with lab.connect() as admin:
         policy = (
             "ALTER POLICY tenant_isolation ON channels USING (\"tenantId\" = current_setting('app.tenant_id', true){})"
@@ -91,7 +91,7 @@ def _read_channels(lab: Lab, times: int) -> None:
 
 @fault(
     failed=("test_blocks_are_found_in_memory",),
-    may=("test_no_statement_has_slowed_down",),
+    may_change=("test_no_statement_has_slowed_down",),
     touches=("extra", "snapshots"),
 )
 def blocks_read_from_disk(lab: Lab) -> Iterator[None]:

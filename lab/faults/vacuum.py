@@ -55,7 +55,7 @@ def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
         LEFT_OUT,
     ),
     unknown=(VACUUMED,),
-    may=KEYLESS,
+    may_change=KEYLESS,
     touches=("ledger",),
 )
 def update_storm(lab: Lab) -> Iterator[None]:
@@ -68,7 +68,7 @@ def update_storm(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(f"test_dead_rows_are_few[{DATABASE}]", f"test_statistics_are_fresh[{DATABASE}]", LEFT_OUT),
     unknown=(VACUUMED,),
-    may=KEYLESS,
+    may_change=KEYLESS,
     touches=("ledger",),
 )
 def rows_deleted(lab: Lab) -> Iterator[None]:
@@ -78,7 +78,7 @@ def rows_deleted(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(VACUUMED, LEFT_OUT), may=KEYLESS, touches=("ledger", "snapshots", TIME))
+@fault(failed=(VACUUMED, LEFT_OUT), may_change=KEYLESS, touches=("ledger", "snapshots", TIME))
 def vacuum_stays_away(lab: Lab) -> Iterator[None]:
     """A table was vacuumed once, has enough dead rows since, and waits longer than the lab allows."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(4000)}"
@@ -87,7 +87,7 @@ def vacuum_stays_away(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]", LEFT_OUT), may=KEYLESS, touches=("ledger",))
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]", LEFT_OUT), may_change=KEYLESS, touches=("ledger",))
 def table_never_analyzed(lab: Lab) -> Iterator[None]:
     """A table was filled, and autovacuum is told to leave its statistics alone."""
     options = "autovacuum_analyze_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1"
@@ -96,7 +96,7 @@ def table_never_analyzed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may=KEYLESS, touches=("ledger",))
+@fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may_change=KEYLESS, touches=("ledger",))
 def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
     """The partitions have statistics, and the table as a whole has none: autovacuum never makes them."""
     parent = "CREATE TABLE ledger (id integer, note text) PARTITION BY RANGE (id)"
@@ -113,7 +113,7 @@ def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
         f"test_statistics_are_fresh[{DATABASE}]",
         "test_rows_have_not_outgrown_the_index",
     ),
-    may=(*KEYLESS, *COUNTED),
+    may_change=(*KEYLESS, *COUNTED),
     touches=("ledger", "chunks", "snapshots"),
 )
 def counters_lost(lab: Lab) -> Iterator[None]:
@@ -176,7 +176,7 @@ def snapshot_kept(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_no_replica_keeps_dead_rows_for_long[{DATABASE}]", "test_replication_slots_are_used"),
-    may=RESTARTED,
+    may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
 def standby_gone(lab: Lab) -> Iterator[None]:
@@ -215,7 +215,7 @@ def _await_slot(lab: Lab) -> None:
         f"test_transaction_ids_are_far_from_running_out[{DATABASE}]",
         f"test_multixacts_are_far_from_running_out[{DATABASE}]",
     ),
-    may=RESTARTED,
+    may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
 def transaction_ids_running_out(lab: Lab) -> Iterator[None]:

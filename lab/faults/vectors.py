@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lab import Lab, vectors
 from lab.faults.fault import fault
-from lab.sight import sight
+from lab.recording import record_round
 
 OF_THE_INDEX = (
     "test_vector_index_is_valid",
@@ -22,7 +22,7 @@ GROWN = "test_rows_have_not_outgrown_the_index"
 @fault(
     failed=(*OF_THE_INDEX, "test_vector_index_is_used"),
     unknown=("test_nearest_neighbours_are_found",),
-    may=("test_large_tables_are_read_by_index",),
+    may_change=("test_large_tables_are_read_by_index",),
     touches=("chunks",),
 )
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
@@ -42,17 +42,17 @@ def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     vectors.build(lab)
 
 
-@fault(failed=(GROWN,), may=("test_nearest_neighbours_are_found",), touches=("chunks", "snapshots"))
+@fault(failed=(GROWN,), may_change=("test_nearest_neighbours_are_found",), touches=("chunks", "snapshots"))
 def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     """A run saw it with a tenth of the rows; the others came afterwards."""
     with vectors.few(lab, "id < 'chk002000'"):
         vectors.build(lab)
-        sight(lab, "checks/indexes/test_vector_indexes.py")
+        record_round(lab, "checks/indexes/test_vector_indexes.py")
     yield
     vectors.build(lab)
 
 
-@fault(failed=("test_lists_suit_the_rows",), may=("test_nearest_neighbours_are_found",), touches=("chunks",))
+@fault(failed=("test_lists_suit_the_rows",), may_change=("test_nearest_neighbours_are_found",), touches=("chunks",))
 def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
     """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
     vectors.build(lab, lists=300)
@@ -63,7 +63,7 @@ def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
 @fault(
     failed=("test_vector_index_is_used",),
     unknown=("test_nearest_neighbours_are_found",),
-    may=("test_large_tables_are_read_by_index",),
+    may_change=("test_large_tables_are_read_by_index",),
     touches=("chunks",),
 )
 def vector_index_not_used(lab: Lab) -> Iterator[None]:

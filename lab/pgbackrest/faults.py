@@ -75,7 +75,7 @@ def pgbackrest_misconfigured(site: Site) -> Iterator[None]:
 
 @fault(
     failed=(*OF_THE_NEWEST, "test_backups_are_enough", "test_any_moment_can_be_restored"),
-    may=("test_archive_gets_what_is_written",),
+    may_change=("test_archive_gets_what_is_written",),
 )
 def no_backup(site: Site) -> Iterator[None]:
     """The stanza was made, and nobody backed up."""
@@ -133,7 +133,7 @@ def _flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-@fault(failed=("test_backup_is_what_it_was",), may=("test_backups_were_read_back",))
+@fault(failed=("test_backup_is_what_it_was",), may_change=("test_backups_were_read_back",))
 def files_of_a_backup_gone(site: Site) -> Iterator[None]:
     """The folder of the full backup, without which the newest is none."""
     folder = site.repo / "backup" / "metachat" / _newest(site).partition("_")[0]

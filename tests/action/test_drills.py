@@ -3,14 +3,15 @@ import time
 import pytest
 
 from opsproof.action.drills import ACTION, last
-from opsproof.action.journal import Entry, append
+from opsproof.action.journal import JournalEntry, append
 from opsproof.core.errors import Absent, MeasurementError
 
 
 def drilled(path, outcome="done", age_s=0.0, action=ACTION, host="vps", **measured):
     began = time.time() - age_s
     append(
-        path, Entry(action, host, [], [], outcome, f"it is {outcome}", began, 1.0, {"backup": "metachat", **measured})
+        path,
+        JournalEntry(action, host, [], [], outcome, f"it is {outcome}", began, 1.0, {"backup": "metachat", **measured}),
     )
 
 

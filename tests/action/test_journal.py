@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from opsproof.action.journal import Entry, append
+from opsproof.action.journal import JournalEntry, append
 
 
 def entry(number=0, message="done"):
-    return Entry("make", "vps", ["--apply"], [f"step {number}"], "done", message, 0.0, 1.23456)
+    return JournalEntry("make", "vps", ["--apply"], [f"step {number}"], "done", message, 0.0, 1.23456)
 
 
 def test_an_entry_is_a_line_that_says_who_did_what_and_how_it_ended(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from opsproof.action import Action, Step, Work
-from opsproof.action.command import Course, _apply
+from opsproof.action.command import ActionRun, _apply
 from opsproof.core.errors import NotRepaired, OpsproofError, StepFailed
 from opsproof.inventory.hosts import Host
 
@@ -27,7 +27,7 @@ def applied(steps, failing):
         return Step(title, do, part)
 
     action = Stepwise(Work(Host.model_validate({"transport": "local://"}).placed("vps", ()), said.append), None)
-    course = Course(Stepwise, "vps")
+    course = ActionRun(Stepwise, "vps")
     try:
         _apply(action, [step(*each) for each in steps], course)
     except OpsproofError as error:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from opsproof.action.journal import Entry, append
+from opsproof.action.journal import JournalEntry, append
 from opsproof.action.readings import last, noted
 from opsproof.core.errors import Absent, MeasurementError
 
@@ -11,7 +11,7 @@ def read(path, *backups, flaws=(), age_s=0.0, **of):
     measured, of = {}, {"action": "verify_backup", "host": "vps", **of}
     for each in backups:
         noted(measured, each, list(flaws))
-    append(path, Entry(of["action"], of["host"], [], [], "done", "", time.time() - age_s, 1.0, measured))
+    append(path, JournalEntry(of["action"], of["host"], [], [], "done", "", time.time() - age_s, 1.0, measured))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from opsproof.backup_store import folder, off_site
-from opsproof.backup_store.folder import Folder
+from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.s3 import PART_BYTES, Bucket, part_bytes
 from opsproof.core.errors import MeasurementError
@@ -32,7 +32,7 @@ def there(request, host, tmp_path):
         request.getfixturevalue("s3")
         return Bucket("copies", "/some/where/" if "prefix" in request.param else "")
     if request.param == "folder":
-        return Folder(host, str(tmp_path))
+        return HostFolder(host, str(tmp_path))
     sshd = request.getfixturevalue("sshd")
     return off_site.place(host, sshd.replace("?", f"{tmp_path}?", 1))
 
@@ -99,7 +99,7 @@ def test_many_files_go_in_several_commands(host, tmp_path):
 
 
 def test_a_link_that_lies_in_the_way_is_not_followed(host, tmp_path):
-    there, victim = Folder(host, str(tmp_path / "copies")), tmp_path / "victim"
+    there, victim = HostFolder(host, str(tmp_path / "copies")), tmp_path / "victim"
     (tmp_path / "copies").mkdir()
     victim.write_text("mine")
     for name in (f"{NEW}.dump", f"{NEW}.dump.partial"):
@@ -176,14 +176,14 @@ def test_an_upload_of_whatever_length_is_whole(s3, parts):
 
 def test_a_place_that_stops_answering_is_given_up(host, tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer that never comes
-    there = Folder(host, str(tmp_path), 0.5)
+    there = HostFolder(host, str(tmp_path), 0.5)
     with pytest.raises(MeasurementError, match="cat was ended by signal 9"), there.read("pipe") as content:
         content.read()
 
 
 def test_what_a_place_says_to_a_failure_is_told(host, tmp_path):
     with pytest.raises(MeasurementError, match="nowhere: No such file"):
-        Folder(host, str(tmp_path / "nowhere")).put("name", io.BytesIO(b"x" * 1_000_000))
+        HostFolder(host, str(tmp_path / "nowhere")).put("name", io.BytesIO(b"x" * 1_000_000))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
@@ -191,6 +191,6 @@ def test_a_place_that_is_full_says_so(host, tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=True)
     try:
         with pytest.raises(MeasurementError, match="No space left on device"):
-            Folder(host, str(tmp_path)).put("name", io.BytesIO(b"x" * 9_000_000))
+            HostFolder(host, str(tmp_path)).put("name", io.BytesIO(b"x" * 9_000_000))
     finally:
         subprocess.run(["umount", tmp_path], check=True)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from opsproof.backup_store.manifest import File, ManifestError, read
+from opsproof.backup_store.manifest import ManifestError, ManifestFile, read
 
 SAID = {
     "format": 1,
@@ -27,7 +27,7 @@ def sealed(said):
 
 def test_a_manifest_says_what_it_said():
     said = read(sealed(SAID))
-    assert said.dump == File("a.dump", 123, "0" * 64)
+    assert said.dump == ManifestFile("a.dump", 123, "0" * 64)
     assert (said.size_bytes, said.wrapped) == (130, False)
     assert said.tables == {("public", "chunks"): 20000}
     assert read(sealed({**SAID, "tools": {"compression": "wrapped"}})).wrapped

@@ -16,10 +16,10 @@ PROGRAM = """
 import io, re, runpy, sys
 from opsproof.backup_store import off_site
 from opsproof.backup_store.encryption import decrypted, identities
-from opsproof.backup_store.folder import Folder
-from opsproof.backup_store.manifest import File, Manifest
+from opsproof.backup_store.folder import HostFolder
+from opsproof.backup_store.manifest import ManifestFile, Manifest
 from opsproof.action.progress import Told
-from opsproof.backup_store.dump_folder import Reading
+from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from pathlib import Path
@@ -30,18 +30,18 @@ folder, recipient, identity, target, *sums = sys.argv[1:]
 host = Host.model_validate({"transport": "local://"}).placed("vps", ())
 backup = Backup.model_validate({"database": "d", "folder": folder, "user": "u", "age_recipient": recipient})
 
-class Made(Reading):
+class Made(DumpReading):
     @property
     def manifest(self):
         size = Path(folder, f"{self.name}.dump").stat().st_size
-        return Manifest(self.name, 0, 0, {"dump": File(f"{self.name}.dump", size, sha256)}, {}, {}, {})
+        return Manifest(self.name, 0, 0, {"dump": ManifestFile(f"{self.name}.dump", size, sha256)}, {}, {}, {})
 
 there = off_site.place(host, target)
 for each in sums:
     sha256, name = each.split("=")
     copying.Copy(host, backup, Made(name, "{}"), there, Told("copied", 1, lambda line: None)).make()
     with there.read(f"{name}.dump.age") as sealed, decrypted(sealed, identities(Path(identity))) as plain:
-        assert Folder(host, folder).put("back", plain) == sha256
+        assert HostFolder(host, folder).put("back", plain) == sha256
     print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 

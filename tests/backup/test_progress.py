@@ -6,7 +6,7 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.action import Work, progress
-from opsproof.backup.tables import Tables
+from opsproof.backup.tables import DumpProgress
 from opsproof.core.errors import MeasurementError, StepFailed
 from opsproof.inventory.load import load
 from tests.watching import bars_in, lines_of, makes_sense, shown_by, told_in
@@ -88,7 +88,7 @@ def test_a_table_counts_by_its_share_and_those_before_it_as_a_whole(site, script
     for answer in answers:
         script(tool, f"printf '{answer}'")
         if not said:
-            tables = Tables(Work(host.placed("vps", ()), print), host.backups["metachat"])
+            tables = DumpProgress(Work(host.placed("vps", ()), print), host.backups["metachat"])
         said.append(tables.read_bytes() if said else tables.total_bytes)
     assert said == [1510, 250, 1000, 1000, 1250, 1250, 1510, 1510]
     script(tool, "echo no such view >&2; exit 1")

@@ -3,13 +3,13 @@
 import pytest
 
 from opsproof.backup_store import wal
-from opsproof.backup_store.wal import Archive, Run
+from opsproof.backup_store.wal import SegmentRun, WalArchive
 
 MIB = 2**20
 
 
 def run(timeline, first, last=None):
-    return Run(timeline, first, first if last is None else last)
+    return SegmentRun(timeline, first, first if last is None else last)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ SPANS = [run(1, 10, 11), run(1, 20), run(1, 30, 31)]
     ],
 )  # fmt: skip
 def test_what_lacks_is_told_from_what_was_let_go(runs, spans, missing, since):
-    archive = Archive(runs, spans)
+    archive = WalArchive(runs, spans)
     assert archive.missing() == missing
     assert archive.whole_since() == since

@@ -70,7 +70,7 @@ def _commands(bench: Bench, inventory: Path) -> list[str]:
 def _lines(inventory: Path, facts: Path) -> list[str]:
     (host,) = load(inventory).hosts.values()
     (saved,) = json.loads(facts.read_text(encoding="utf-8")).values()
-    keys = [(name, noun) for name, _, noun in (label.partition(" ") for label in saved["answers"])]
+    keys = [(name, resource) for name, _, resource in (label.partition(" ") for label in saved["answers"])]
     commands = [command for key in keys if (command := gathering._command(host, key))]
     search_path = f"PATH={shlex.quote(':'.join(host.path))}:$PATH"
     return [f"{search_path} {shlex.join(command.words())}" for command in commands]

@@ -26,7 +26,7 @@ from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
 from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
-from opsproof.postgres.connection import Result, Target, ask
+from opsproof.postgres.connection import DatabaseTarget, Result, ask
 from tests.conftest import REPOSITORY, _free_port
 from tests.extent import RELEASES
 
@@ -95,9 +95,9 @@ class Cluster:
         if statements and not counted:
             time.sleep(COLLECTED_S)
 
-    def target(self) -> Target:
+    def target(self) -> DatabaseTarget:
         dsn = f"host=127.0.0.1 port={self.server.port} dbname=facts user=opsproof_monitor"
-        return Target(dsn, "TEST_MONITOR", 10.0)
+        return DatabaseTarget(dsn, "TEST_MONITOR", 10.0)
 
     def results(self, *facts: type[SqlFact[Any]]) -> list[Result]:
         return ask(self.target(), [each.sql for each in facts])

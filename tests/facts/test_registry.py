@@ -4,27 +4,27 @@ import pytest
 
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts import REGISTRY
-from opsproof.facts.base import NounFact, ShellFact, SqlFact, SqlNounFact
+from opsproof.facts.base import ResourceFact, ShellFact, SqlFact, SqlResourceFact
 from opsproof.postgres.connection import Result
 from opsproof.round.gathering import Gathering, Recording, write
 from opsproof.transport.shell import Answer
 
-IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, (SqlFact, SqlNounFact)))
+IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, (SqlFact, SqlResourceFact)))
 ON_HOSTS = sorted(set(REGISTRY) - set(IN_DATABASES))
 
 
 @pytest.fixture
 def measured(everything, tmp_path):
-    """The value of a fact of a host, or of its first noun, from one raw answer."""
+    """The value of a fact of a host, or of its first resource, from one raw answer."""
 
     def measured(fact, answer):
         (host,) = everything.hosts.values()
-        noun = next(iter(host.nouns(REGISTRY[fact].noun))) if REGISTRY[fact].noun else ""
+        resource = next(iter(host.resources(REGISTRY[fact].resource))) if REGISTRY[fact].resource else ""
         kind = "results" if isinstance(answer, Result) else "answers"
-        write(tmp_path / "facts.json", {host.name: Recording(**{kind: {f"{fact} {noun}".strip(): answer}})})
-        gathering = Gathering(everything, {host.name: {(fact, noun)}}, tmp_path / "facts.json")
+        write(tmp_path / "facts.json", {host.name: Recording(**{kind: {f"{fact} {resource}".strip(): answer}})})
+        gathering = Gathering(everything, {host.name: {(fact, resource)}}, tmp_path / "facts.json")
         value = gathering.value(fact, host.name)
-        return value[noun] if REGISTRY[fact].noun else value
+        return value[resource] if REGISTRY[fact].resource else value
 
     return measured
 
@@ -87,15 +87,15 @@ def test_what_a_database_does_not_answer_is_never_an_empty_fact(measured, fact, 
 def test_a_fact_says_what_its_value_means(fact):
     assert REGISTRY[fact].__doc__.splitlines()[0].endswith(".")
     assert fact == fact.lower()
-    assert issubclass(REGISTRY[fact], (ShellFact, NounFact, SqlFact, SqlNounFact))
+    assert issubclass(REGISTRY[fact], (ShellFact, ResourceFact, SqlFact, SqlResourceFact))
 
 
 @pytest.mark.parametrize("fact", ON_HOSTS)
 def test_a_command_is_known_before_anything_runs_and_ends_in_time(everything, fact):
     (host,) = everything.hosts.values()
     each = REGISTRY[fact]()
-    nouns = host.nouns(each.noun) if each.noun else {}
-    commands = [each.command(host, *item) for item in nouns.items()] if each.noun else [each.command(host)]
+    resources = host.resources(each.resource) if each.resource else {}
+    commands = [each.command(host, *item) for item in resources.items()] if each.resource else [each.command(host)]
     for command in commands:
         assert 0 < command.timeout_s <= 120
         assert all(isinstance(word, str) for word in command.argv)

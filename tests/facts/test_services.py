@@ -49,9 +49,9 @@ def test_a_host_without_systemd_has_no_list(recorded):
 @pytest.fixture
 def greet():
     def greet(port):
-        noun = Sshd(port=port)
-        (answer,) = run(HOST, (SshGreetings().command(HOST, "", noun),))
-        return SshGreetings().parse(answer, "", noun)
+        resource = Sshd(port=port)
+        (answer,) = run(HOST, (SshGreetings().command(HOST, "", resource),))
+        return SshGreetings().parse(answer, "", resource)
 
     return greet
 

@@ -11,9 +11,9 @@ from opsproof.core.errors import MeasurementError
 from opsproof.facts.sessions import (
     BlockedSessions,
     LockQueue,
+    OpenTransaction,
     OpenTransactions,
     PreparedTransactions,
-    Session,
     Transactions,
     Waiter,
 )
@@ -183,7 +183,7 @@ def test_waiters_in_a_ring_are_told_once():
 def test_a_transaction_at_work_between_two_statements_runs():
     def of(state, state_s, **fields):
         usual = {"pid": 1, "role": "r", "application": "", "transaction_s": 900.0, "waits": False, "exempt": False}
-        return Session(**{**usual, **fields}, state=state, state_s=state_s, words="SELECT")
+        return OpenTransaction(**{**usual, **fields}, state=state, state_s=state_s, words="SELECT")
 
     pausing, resting = of("idle in transaction", 0.1), of("idle in transaction", 90.0)
     waiting, dumping = of("active", 1.0, waits=True), of("active", 1.0, exempt=True)

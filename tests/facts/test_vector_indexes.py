@@ -65,9 +65,9 @@ def measure(items, postgres, monkeypatch):
     """The recall that the monitor is told."""
 
     def measure(name=NAME, **fields):
-        noun = declared(**{"budget": "4s", **fields})
-        (result,) = ask(as_monitor(postgres, monkeypatch), [VectorRecalls().query(name, noun)])
-        return VectorRecalls().parse(result, noun)
+        resource = declared(**{"budget": "4s", **fields})
+        (result,) = ask(as_monitor(postgres, monkeypatch), [VectorRecalls().query(name, resource)])
+        return VectorRecalls().parse(result, resource)
 
     return measure
 
@@ -173,13 +173,13 @@ def test_the_monitor_sees_no_row(items, postgres, monkeypatch, query):
 
 
 def test_without_the_function_nothing_is_known(postgres):
-    noun = declared()
+    resource = declared()
     (result,) = ask(
         postgres.target(dsn=postgres.target().dsn.replace("=postgres", "=template1")),
-        [VectorRecalls().query(NAME, noun)],
+        [VectorRecalls().query(NAME, resource)],
     )
     with pytest.raises(MeasurementError, match=r"run docs/privileges/recall\.sql in the database"):
-        VectorRecalls().parse(result, noun)
+        VectorRecalls().parse(result, resource)
 
 
 def answer(**fields):
@@ -222,9 +222,9 @@ def test_the_evidence_says_how_much_was_looked_at():
 @pytest.fixture
 def state(items, postgres):
     def state(name=NAME, **fields):
-        noun = declared(**fields)
-        (result,) = ask(postgres.target(), [VectorIndexes().query(name, noun)])
-        return VectorIndexes().parse(result, noun)
+        resource = declared(**fields)
+        (result,) = ask(postgres.target(), [VectorIndexes().query(name, resource)])
+        return VectorIndexes().parse(result, resource)
 
     return state
 

@@ -7,8 +7,8 @@ import pytest
 from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.inventory.load import load
-from opsproof.maintenance.client import Client
-from opsproof.maintenance.session import Session
+from opsproof.maintenance.client import MaintenanceClient
+from opsproof.maintenance.session import MaintenanceSession
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
         )
         before = place.sql(query)
         host = load(place.inventory).hosts["vps"]
-        way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+        way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
         said = way.ask("drops", names=json.dumps(["t.rows_some", "t.rows_late"]))
         run(place, "\n".join(each["drop"] for each in said))
         assert len(place.sql(query)) == len(before) - 2

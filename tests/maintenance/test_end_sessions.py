@@ -9,8 +9,8 @@ from lab.waiting import wait_until
 from opsproof.action import Work
 from opsproof.inventory.load import load
 from opsproof.maintenance import sessions
-from opsproof.maintenance.client import Client
-from opsproof.maintenance.session import Session
+from opsproof.maintenance.client import MaintenanceClient
+from opsproof.maintenance.session import MaintenanceSession
 from tests.maintenance.conftest import WORKS_WITHIN_S
 
 SLOT = "SELECT pg_create_physical_replication_slot('live', true, true)"
@@ -184,7 +184,7 @@ def test_who_does_something_else_meanwhile_is_left_alone(place, other):
     session = other("BEGIN", "SELECT 1")
 
     host = load(place.inventory).hosts["vps"]
-    way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+    way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
     (found,) = [each for each in sessions.look(way, sessions.Patience(None, 0, None)) if each.pid == session.pid]
     session.connection.execute("SELECT 2")
     sessions.end(way, found, 0.1)

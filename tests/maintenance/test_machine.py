@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from opsproof.maintenance.indexes import Index
-from opsproof.maintenance.machine import Machine, machine
-from opsproof.maintenance.session import Server
+from opsproof.maintenance.machine import MachineResources, machine
+from opsproof.maintenance.session import MaintenanceServer
 from opsproof.transport.shell import Answer
 
 MIB, GIB = 2**20, 2**30
-SERVER = Server(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])
+SERVER = MaintenanceServer(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])
 IVFFLAT = Index(
     1, "public", "vectors", "public", "rows", "ivfflat", 8, 9, 20000.0, True, True, False, False, 100, 1024, None,
     False, None, False, "owner", True,
@@ -27,14 +27,14 @@ def settings(index, machine):
 @pytest.mark.parametrize(
     ("index", "machine", "expected"),
     [
-        (IVFFLAT, Machine(4, 8 * GIB, 4 * GIB), (2 * GIB, 3)),
-        (IVFFLAT, Machine(4, 8 * GIB, 64 * MIB), (2 * GIB, 3)),
-        (replace(IVFFLAT, lists=20000), Machine(4, 8 * GIB, 64 * MIB), (2 * GIB, 0)),
-        (HNSW, Machine(4, 8 * GIB, 4 * GIB), (2 * GIB, 3)),
-        (HNSW, Machine(4, 8 * GIB, 64 * MIB), (2 * GIB, 0)),
-        (BTREE, Machine(1, 100 * MIB, 64 * MIB), (64 * MIB, 2)),
-        (BTREE, Machine(64, 1000 * GIB, 64 * MIB), (8 * GIB, 8)),
-        (BTREE, Machine(2, 8 * GIB, 0), (2 * GIB, 0)),
+        (IVFFLAT, MachineResources(4, 8 * GIB, 4 * GIB), (2 * GIB, 3)),
+        (IVFFLAT, MachineResources(4, 8 * GIB, 64 * MIB), (2 * GIB, 3)),
+        (replace(IVFFLAT, lists=20000), MachineResources(4, 8 * GIB, 64 * MIB), (2 * GIB, 0)),
+        (HNSW, MachineResources(4, 8 * GIB, 4 * GIB), (2 * GIB, 3)),
+        (HNSW, MachineResources(4, 8 * GIB, 64 * MIB), (2 * GIB, 0)),
+        (BTREE, MachineResources(1, 100 * MIB, 64 * MIB), (64 * MIB, 2)),
+        (BTREE, MachineResources(64, 1000 * GIB, 64 * MIB), (8 * GIB, 8)),
+        (BTREE, MachineResources(2, 8 * GIB, 0), (2 * GIB, 0)),
     ],
     ids=[
         "a quarter, all processors but one", "a container's shared memory holds the centres", "it does not",
@@ -46,13 +46,13 @@ def test_a_build_takes_what_there_is(index, machine, expected):
 
 
 def test_vectors_beside_their_table_are_read_by_several():
-    spare = Machine(4, 8 * GIB, 4 * GIB)
+    spare = MachineResources(4, 8 * GIB, 4 * GIB)
     assert spare.settings(IVFFLAT, SERVER)["min_parallel_table_scan_size"] == "0"
     assert "min_parallel_table_scan_size" not in spare.settings(BTREE, SERVER)
 
 
 def test_on_a_machine_that_is_not_seen_the_server_decides():
-    assert Machine().settings(IVFFLAT, SERVER) == {}
+    assert MachineResources().settings(IVFFLAT, SERVER) == {}
 
 
 class Questions:
@@ -91,8 +91,8 @@ class Way:
     ids=["on the host", "without a limit", "with a limit", "with one of the older kind"],
 )
 def test_a_containers_limit_is_the_machines(way, limits, available):
-    assert machine(Questions(*limits), way) == Machine(4, available, 64 * MIB)
+    assert machine(Questions(*limits), way) == MachineResources(4, available, 64 * MIB)
 
 
 def test_another_machine_is_not_measured():
-    assert machine(Questions(), Way("", sees=False)) == Machine()
+    assert machine(Questions(), Way("", sees=False)) == MachineResources()

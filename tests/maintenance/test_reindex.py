@@ -10,10 +10,10 @@ from opsproof.action import Work
 from opsproof.core.errors import StepFailed
 from opsproof.inventory.load import load
 from opsproof.maintenance import indexes
-from opsproof.maintenance.client import Client
-from opsproof.maintenance.machine import Machine
+from opsproof.maintenance.client import MaintenanceClient
+from opsproof.maintenance.machine import MachineResources
 from opsproof.maintenance.rebuild import Builder
-from opsproof.maintenance.session import Session
+from opsproof.maintenance.session import MaintenanceSession
 from tests.extent import moments
 from tests.killing import as_text, course_s
 from tests.maintenance.conftest import READ, definition, interrupted, killed_at, left_by_a_killed_build, oid
@@ -87,11 +87,11 @@ def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
 
 def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
     host = load(place.inventory).hosts["vps"]
-    way = Session(Work(host, print), Client(host, "metachat"), 1.0, quiet=True)
+    way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
     (index,) = indexes.look(way, ["t.rows_vectors"]).chosen
     place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
     with pytest.raises(StepFailed, match="the index is another one meanwhile"):
-        Builder(way, way.server(), Machine()).swap(index)
+        Builder(way, way.server(), MachineResources()).swap(index)
 
 
 def test_a_condition_stays_when_lists_change(place, table):

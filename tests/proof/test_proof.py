@@ -120,7 +120,9 @@ def _placed(fault, lab):
     """The fault with the parameter of the small disk in its place."""
     disk = f"[lab-{disks.disk(lab)}]"
     names = {name.replace("[DISK]", disk): verdict for name, verdict in fault.expected.items()}
-    return replace(fault, expected=names, may=frozenset(name.replace("[DISK]", disk) for name in fault.may))
+    return replace(
+        fault, expected=names, may_change=frozenset(name.replace("[DISK]", disk) for name in fault.may_change)
+    )
 
 
 @pytest.mark.lab

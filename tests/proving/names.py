@@ -15,9 +15,11 @@ def named(test, names):
     return next((name for name in (test, check(test), EVERY_CHECK) if name in names), None)
 
 
-def surprising(verdicts, names, may=()):
+def surprising(verdicts, names, may_change=()):
     """What is not good, without that which only may be so."""
-    return {test: verdict for test, verdict in bad(verdicts).items() if named(test, names) or not named(test, may)}
+    return {
+        test: verdict for test, verdict in bad(verdicts).items() if named(test, names) or not named(test, may_change)
+    }
 
 
 def expected(names, tests):
@@ -29,7 +31,7 @@ def expected(names, tests):
 
 def names_of(fault):
     """Every name by which a fault says what changes, may change or is told after it."""
-    return {*fault.expected, *fault.may, *fault.told}
+    return {*fault.expected, *fault.may_change, *fault.reported_once}
 
 
 def overlap(one, other):

@@ -104,8 +104,8 @@ class Proof:
         return verdicts
 
     def _judge(self, batch: Faults, before: Faults, verdicts: dict[str, str]) -> None:
-        names = _merged(*(fault.expected for fault in batch), *(fault.told for fault in before))
-        may = {name for fault in batch for name in fault.may}
+        names = _merged(*(fault.expected for fault in batch), *(fault.reported_once for fault in before))
+        may = {name for fault in batch for name in fault.may_change}
         wanted = _merged(*(expected(fault.expected, verdicts) for fault in batch), _told(before, verdicts))
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
 
@@ -115,7 +115,7 @@ class Proof:
         if not last:
             return
         left = self._left(last)
-        if not left and any(fault.told for fault in last):
+        if not left and any(fault.reported_once for fault in last):
             left = bad(self._round())
         if left:
             self._blame(last, left)
@@ -197,7 +197,7 @@ def _merged(*verdicts: dict[str, str]) -> dict[str, str]:
 
 
 def _told(faults: Faults, verdicts: dict[str, str]) -> dict[str, str]:
-    return _merged(*(expected(fault.told, verdicts) for fault in faults))
+    return _merged(*(expected(fault.reported_once, verdicts) for fault in faults))
 
 
 def identity(fault: Fault[Any]) -> str:

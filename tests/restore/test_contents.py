@@ -10,9 +10,9 @@ from opsproof.backup_store.manifest import Manifest
 from opsproof.core.errors import OutputError, Refused
 from opsproof.inventory.load import load
 from opsproof.restore import contents, copy
-from opsproof.restore.archive import TAKEN_OVER_BEFORE, Archive, can_be_taken_over
-from opsproof.restore.copy import Copy
-from opsproof.restore.server import Client
+from opsproof.restore.archive import TAKEN_OVER_BEFORE, DumpArchive, can_be_taken_over
+from opsproof.restore.copy import RestoredDatabase
+from opsproof.restore.server import RestoreClient
 from opsproof.transport.shell import Answer
 from tests.restore.conftest import Place
 
@@ -109,7 +109,7 @@ def test_a_client_without_a_version_is_not_measured():
 
 
 def test_an_archive_without_a_manifest_needs_a_safe_client_and_a_word():
-    archive = Archive("a", "/a.dump", 1, 1.0)
+    archive = DumpArchive("a", "/a.dump", 1, 1.0)
     for client, allowed, said in (("18.6", True, "CVE-2026-116314"), ("18.7", False, "--untrusted")):
         with pytest.raises(Refused, match=said):
             archive.require_trust(f"pg_restore (PostgreSQL) {client}", allowed=allowed)
@@ -119,11 +119,11 @@ def test_an_archive_without_a_manifest_needs_a_safe_client_and_a_word():
 def copied(place, backed_up, name):
     """A database, not yet restored from the backup."""
     host = load(place.inventory).hosts["lab"]
-    client, work = Client(host, host.backups["metachat"]), Work(host, lambda _: None)
+    client, work = RestoreClient(host, host.backups["metachat"]), Work(host, lambda _: None)
     said = (place.backups / f"{backed_up}.manifest.json").read_text()
     read = manifest.read(said)
-    archive = Archive(backed_up, f"{place.backups}/{read.dump.name}", read.dump.size_bytes, 1.0, read)
-    return Copy(work, client, archive, copy.machine(work, client), name, quiet=True)
+    archive = DumpArchive(backed_up, f"{place.backups}/{read.dump.name}", read.dump.size_bytes, 1.0, read)
+    return RestoredDatabase(work, client, archive, copy.machine(work, client), name, quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def made(place, backed_up, template):
 
 
 def test_a_sound_copy_has_no_flaw(made):
-    assert made.findings(spare=False) == contents.Findings()
+    assert made.findings(spare=False) == contents.ContentFindings()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Elsewhere:
         self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
-        Copy(self.host, backup, dump_folder.Reading(name, text), self.there, Told("copied", 1, print)).make()
+        Copy(self.host, backup, dump_folder.DumpReading(name, text), self.there, Told("copied", 1, print)).make()
 
     @property
     def names(self):

@@ -188,7 +188,7 @@ def copy_missing(lab: DockerLab) -> Iterator[None]:
 
 @fault(
     unknown=("test_backup_is_off_site",),
-    told={"passed": ("test_sshd_takes_logins",)},  # the next round logs in anew
+    reported_once={"passed": ("test_sshd_takes_logins",)},  # the next round logs in anew
     touches=(COPIES, "sshd"),
 )
 def other_place_locked(lab: DockerLab) -> Iterator[None]:

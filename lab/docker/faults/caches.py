@@ -36,7 +36,7 @@ def redis(lab: DockerLab, *words: str) -> str:
 @fault(
     failed=(*of(REDIS, "test_container_runs", "test_container_is_healthy"), *REFUSED),
     unknown=of(REDIS, *CACHE_REPORT),
-    told=REDIS_STARTED,
+    reported_once=REDIS_STARTED,
     touches=("redis",),
 )
 def redis_stopped(lab: DockerLab) -> Iterator[None]:
@@ -51,7 +51,7 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=REFUSED,
     unknown=of(REDIS, *CACHE_REPORT),
-    may=of(REDIS, "test_container_is_healthy"),
+    may_change=of(REDIS, "test_container_is_healthy"),
     touches=("redis",),
 )
 def redis_hung(lab: DockerLab) -> Iterator[None]:
@@ -135,7 +135,7 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=(*REFUSED, *of(REDIS, "test_container_is_healthy")),
     unknown=of(REDIS, *CACHE_REPORT),
-    told={"failed": of(REDIS, "test_no_client_was_rejected")},
+    reported_once={"failed": of(REDIS, "test_no_client_was_rejected")},
     touches=("redis",),
 )
 def connections_used_up(lab: DockerLab) -> Iterator[None]:

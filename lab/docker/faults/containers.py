@@ -39,7 +39,7 @@ API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
-    told=POSTGRES_STARTED,
+    reported_once=POSTGRES_STARTED,
     touches=OUTAGE,
 )
 def database_container_stopped(lab: DockerLab) -> Iterator[None]:
@@ -59,7 +59,7 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
-    may=("test_answer_is_quick",),
+    may_change=("test_answer_is_quick",),
     touches=OUTAGE,
 )
 def database_container_paused(lab: DockerLab) -> Iterator[None]:

@@ -74,7 +74,7 @@ def memory_unbounded(lab: DockerLab) -> Iterator[None]:
         *of(REDIS, "test_container_was_not_out_of_memory", "test_container_was_not_restarted"),
     ),
     warned=CACHE_COUNTERS,
-    told=REDIS_STARTED,
+    reported_once=REDIS_STARTED,
     touches=("redis",),
 )
 def killed_for_memory(lab: DockerLab) -> Iterator[None]:

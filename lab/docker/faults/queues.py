@@ -32,7 +32,7 @@ UNCONSUMED = of("inbound", "test_queues_are_consumed")
     failed=("test_broker_answers", *of(RABBITMQ, "test_container_runs", "test_container_is_healthy")),
     warned=DEGRADED,
     unknown=("test_no_alarm_is_raised", *QUEUE_LIST),
-    told=RABBITMQ_STARTED,
+    reported_once=RABBITMQ_STARTED,
     touches=("rabbitmq",),
 )
 def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:

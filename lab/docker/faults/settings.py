@@ -23,7 +23,9 @@ def no_restart_policy(lab: DockerLab) -> Iterator[None]:
     engine.run("update", "--restart=unless-stopped", RABBITMQ)
 
 
-@fault(failed=of(REDIS, "test_container_is_healthy"), warned=REDIS_ANEW, told=REDIS_STARTED, touches=("redis",))
+@fault(
+    failed=of(REDIS, "test_container_is_healthy"), warned=REDIS_ANEW, reported_once=REDIS_STARTED, touches=("redis",)
+)
 def no_health_check(lab: DockerLab) -> Iterator[None]:
     """Nobody asks whether it answers."""
     with remade(lab, REDIS, health=("--no-healthcheck",)):
@@ -33,7 +35,7 @@ def no_health_check(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=of(POSTGRES, "test_ports_are_on_loopback_only"),
     warned=POSTGRES_ANEW,
-    told=POSTGRES_STARTED,
+    reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
 def published_to_everybody(lab: DockerLab) -> Iterator[None]:
@@ -45,7 +47,7 @@ def published_to_everybody(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=of(POSTGRES, "test_container_logs_are_capped"),
     warned=POSTGRES_ANEW,
-    told=POSTGRES_STARTED,
+    reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
 def logs_not_capped(lab: DockerLab) -> Iterator[None]:
@@ -54,14 +56,19 @@ def logs_not_capped(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of(REDIS, "test_memory_is_limited"), warned=REDIS_ANEW, told=REDIS_STARTED, touches=("redis",))
+@fault(failed=of(REDIS, "test_memory_is_limited"), warned=REDIS_ANEW, reported_once=REDIS_STARTED, touches=("redis",))
 def memory_not_limited(lab: DockerLab) -> Iterator[None]:
     """It may take all memory of the host."""
     with remade(lab, REDIS, "--memory=0"):
         yield
 
 
-@fault(failed=of(POSTGRES, "test_image_is_pinned"), warned=POSTGRES_ANEW, told=POSTGRES_STARTED, touches=("postgres",))
+@fault(
+    failed=of(POSTGRES, "test_image_is_pinned"),
+    warned=POSTGRES_ANEW,
+    reported_once=POSTGRES_STARTED,
+    touches=("postgres",),
+)
 def image_not_pinned(lab: DockerLab) -> Iterator[None]:
     """The tag is latest, which is another image tomorrow."""
     image = lab.container(POSTGRES).image

@@ -105,9 +105,9 @@ EVERY_BACKUP = (
 )
 
 
-def of(noun: str, *checks: str) -> tuple[str, ...]:
-    """The checks of one noun of the server."""
-    return tuple(f"{check}[vps-{noun}]" for check in checks)
+def of(resource: str, *checks: str) -> tuple[str, ...]:
+    """The checks of one resource of the server."""
+    return tuple(f"{check}[vps-{resource}]" for check in checks)
 
 
 THROUGH_API = (*of("health", *ANSWERS), *of("public", *ANSWERS))

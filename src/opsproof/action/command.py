@@ -48,7 +48,7 @@ HINTS = {
 
 
 @dataclass
-class Course:
+class ActionRun:
     """How an action went so far."""
 
     action: type[Action]
@@ -71,7 +71,7 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     console = Console(markup=False, highlight=False, soft_wrap=True, quiet=options.json)
-    course = Course(action, options.host or "")
+    course = ActionRun(action, options.host or "")
     if not action.applies:
         course.message = "nothing was changed: it is for a person to decide"
     try:
@@ -124,7 +124,7 @@ def _host(inventory: Inventory, name: str | None) -> Host:
     return inventory.hosts[name]
 
 
-def _run(action: Action, course: Course) -> None:
+def _run(action: Action, course: ActionRun) -> None:
     with held(action.host, whoami(action.name)) if action.options.apply else nullcontext():
         steps = action.plan()
         course.plan = [step.title for step in steps]
@@ -144,7 +144,7 @@ def _confirm(action: Action) -> None:
         raise Refused("not confirmed")
 
 
-def _apply(action: Action, steps: list[Step], course: Course) -> None:
+def _apply(action: Action, steps: list[Step], course: ActionRun) -> None:
     course.outcome = "begun"
     failed: list[tuple[Step, OpsproofError]] = []
     for number, step in enumerate(steps, 1):
@@ -183,13 +183,13 @@ def _do(step: Step) -> None:
         raise StepFailed(str(error)) from error
 
 
-def _fail(course: Course, error: OpsproofError) -> None:
+def _fail(course: ActionRun, error: OpsproofError) -> None:
     outcome, status = next((EXITS[kind] for kind in EXITS if isinstance(error, kind)), ("failed", 4))
     hint = HINTS.get(outcome, "")
     course.end(outcome, f"{error}{f': {hint}' if hint else ''}", status)
 
 
-def _conclude(course: Course, options: argparse.Namespace, words: list[str] | None) -> None:
+def _conclude(course: ActionRun, options: argparse.Namespace, words: list[str] | None) -> None:
     if options.apply and course.outcome != "usage":
         _write_down(course, options, sys.argv[1:] if words is None else words)
     if options.json:
@@ -202,9 +202,9 @@ def _conclude(course: Course, options: argparse.Namespace, words: list[str] | No
         stream.write(f"{course.action.name}: {course.message}\n")
 
 
-def _write_down(course: Course, options: argparse.Namespace, words: list[str]) -> None:
+def _write_down(course: ActionRun, options: argparse.Namespace, words: list[str]) -> None:
     duration_s = time.time() - course.began
-    entry = journal.Entry(
+    entry = journal.JournalEntry(
         course.action.name,
         course.host,
         words,

@@ -13,7 +13,7 @@ from opsproof.core.errors import MeasurementError
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One action that was applied; `began` in seconds since 1970, `outcome` a word, `message` a sentence.
 
     `measured` is what the action learned that is worth keeping, under names with units.
@@ -36,7 +36,7 @@ class Entry:
         return json.dumps({"time": when, **asdict(self), "duration_s": round(self.duration_s, 3)}) + "\n"
 
 
-def append(path: Path, entry: Entry) -> None:
+def append(path: Path, entry: JournalEntry) -> None:
     """Adds `entry` to the journal at `path`, whole or not at all, also while others do.
 
     Raises:

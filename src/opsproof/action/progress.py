@@ -30,7 +30,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Report(Protocol[T_contra]):
+class ProgressReport(Protocol[T_contra]):
     """Shows how far a command is. It is called every `every_s` seconds, because each measurement has a cost."""
 
     @property
@@ -93,7 +93,9 @@ class Look(Generic[T]):
 
 
 @contextmanager
-def reporting(what: str, look: Look[T], say: Say, *, quiet: bool, total: float | None = None) -> Iterator[Report[T]]:
+def reporting(
+    what: str, look: Look[T], say: Say, *, quiet: bool, total: float | None = None
+) -> Iterator[ProgressReport[T]]:
     """A report on the command called `what`: a bar on a terminal, lines elsewhere or where `quiet`."""
     if quiet or not sys.stdout.isatty():
         yield ProgressLines(say, look.line, look.line_pace)
@@ -103,7 +105,7 @@ def reporting(what: str, look: Look[T], say: Say, *, quiet: bool, total: float |
 
 
 @contextmanager
-def reporting_bytes(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[Report[float]]:
+def reporting_bytes(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[ProgressReport[float]]:
     """A report on how many of about `total` bytes are done."""
     columns = (
         TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
@@ -117,7 +119,7 @@ def reporting_bytes(what: str, total: float, say: Say, *, quiet: bool) -> Iterat
         yield report
 
 
-def watch(work: Callable[[], None], reached: Callable[[], T], report: Report[T]) -> None:
+def watch(work: Callable[[], None], reached: Callable[[], T], report: ProgressReport[T]) -> None:
     """Does `work` and reports what it has `reached` until it ends; an interruption ends the work.
 
     Raises:

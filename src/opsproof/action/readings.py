@@ -17,7 +17,7 @@ KEY = "read_back"
 
 
 @dataclass(frozen=True)
-class Reading:
+class RepositoryReading:
     """A repository that was read back: when, in seconds since 1970, and what was wrong with it, if anything was."""
 
     began: float
@@ -37,7 +37,7 @@ def noted(measured: dict[str, float | str], backup: str, flaws: list[str]) -> No
         measured[f"flaws_of_{backup}"] = "; ".join(flaws)
 
 
-def last(journal: Path, host: str, backup: str) -> Reading:
+def last(journal: Path, host: str, backup: str) -> RepositoryReading:
     """The last time that the repository of a declared backup was read back.
 
     Raises:
@@ -51,7 +51,7 @@ def last(journal: Path, host: str, backup: str) -> Reading:
         raise unreadable(journal, error) from error
     if not fields:
         raise Absent(f"that {backup} was read back is not in the journal {journal}")
-    return Reading(*fields[-1])
+    return RepositoryReading(*fields[-1])
 
 
 def _is_of(entry: dict[str, Any], host: str, backup: str) -> bool:

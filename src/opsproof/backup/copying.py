@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from opsproof.action import progress
-from opsproof.backup_store.dump_folder import Reading
+from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.encryption import encrypted
-from opsproof.backup_store.folder import Folder
-from opsproof.backup_store.manifest import File
-from opsproof.backup_store.off_site import ENCRYPTED, LIST, Counted, Place, require_same
+from opsproof.backup_store.folder import HostFolder
+from opsproof.backup_store.manifest import ManifestFile
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, Counted, require_same
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyJob:
     """A copy of a set of a host that is to be made in a place; `report` is told how many bytes are done."""
 
     host: Host
     backup: Backup
-    reading: Reading
-    there: Place
-    report: progress.Report[float]
+    reading: DumpReading
+    there: CopyStore
+    report: progress.ProgressReport[float]
 
     def make(self) -> None:
         """Makes it, and reads it back.
@@ -35,7 +35,7 @@ class Copy:
         """
         manifest, name = self.reading.manifest, self.reading.name
         text = self.reading.text.encode()
-        own = File(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
+        own = ManifestFile(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
         lines: list[str] = []
         done = 0
         for file in (*manifest.files.values(), own):
@@ -48,10 +48,10 @@ class Copy:
         require_same(found, hashlib.sha256(content).hexdigest(), name)
         self.there.commit(name)
 
-    def _copied(self, file: File, before: int) -> str:
+    def _copied(self, file: ManifestFile, before: int) -> str:
         """Copies one file, after `before` bytes of others; its line in the list of the copy."""
-        here, name = Folder(self.host, self.backup.folder, self.backup.timeout), file.name
-        if isinstance(self.there, Folder) and self.there.host is self.host and not self.backup.age_recipient:
+        here, name = HostFolder(self.host, self.backup.folder, self.backup.timeout), file.name
+        if isinstance(self.there, HostFolder) and self.there.host is self.host and not self.backup.age_recipient:
             require_same(self._put_own(self.there, f"{here.path}/{name}", name, before), file.sha256, name)
             self.there.commit(name)
             return f"{file.sha256}  {name}\n"
@@ -66,7 +66,7 @@ class Copy:
         self.there.commit(copied)
         return f"{found}  {copied}\n"
 
-    def _put_own(self, there: Folder, path: str, name: str, before: int) -> str:
+    def _put_own(self, there: HostFolder, path: str, name: str, before: int) -> str:
         found: list[str] = []
         progress.watch(
             lambda: found.append(there.put_own(name, path)),

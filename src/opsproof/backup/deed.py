@@ -8,10 +8,10 @@ from typing import Any
 
 from opsproof.action import Action, progress, room
 from opsproof.backup import source
-from opsproof.backup.tables import Tables
-from opsproof.backup.target import Target
+from opsproof.backup.tables import DumpProgress
+from opsproof.backup.target import CopyTarget
 from opsproof.backup_store import dump_folder, manifest
-from opsproof.backup_store.dump_folder import Reading, Shelf
+from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
 from opsproof.backup_store.folder import removals
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.retention import expendable
@@ -49,7 +49,7 @@ class DeclaredBackups(Action):
             raise InventoryError(known if declared else f"hosts.{self.host.name} declares no backups")
         return declared if wanted is None else [wanted]
 
-    def shelf(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> Shelf:
+    def shelf(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> DumpFolder:
         """What lies in the folder of the backup called `name`, with one set read back.
 
         Raises:
@@ -65,7 +65,7 @@ class DeclaredBackups(Action):
             raise MeasurementError(f"{error}: make it, for the login user alone") from error
 
 
-class Deed:
+class BackupJob:
     """The backup of one database that is to be made now."""
 
     def __init__(self, action: DeclaredBackups, name: str) -> None:
@@ -75,10 +75,10 @@ class Deed:
         self.shelf = action.shelf(name)
         self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
         self.set = self.shelf.fresh_name
-        self.made = Reading(self.set)
+        self.made = DumpReading(self.set)
         self.now = min(self.shelf.now, time.time())
         """The older of both clocks, the host's and ours: one that is ahead would let go of what is young."""
-        self.targets = [Target(self, each) for each in self.backup.off_site]
+        self.targets = [CopyTarget(self, each) for each in self.backup.off_site]
 
     @cached_property
     def expected_bytes(self) -> int:
@@ -153,7 +153,7 @@ class Deed:
         """
         if not self.shelf.sets:
             with suppress(MeasurementError):
-                tables = Tables(self.work, self.backup)
+                tables = DumpProgress(self.work, self.backup)
                 return tables.total_bytes, tables.read_bytes
         return float(self.expected_bytes), self._written
 
@@ -165,16 +165,16 @@ class Deed:
             raise OutputError(f"nothing of {self.set} is there yet")
         return sum(sizes)
 
-    def reading(self, set_name: str) -> Reading:
+    def reading(self, set_name: str) -> DumpReading:
         """A set, read back from the disk.
 
         Raises:
             MeasurementError: it cannot be.
         """
         found = self.action.shelf(self.name, set_name, self.backup.timeout).reading
-        return found or Reading(set_name)
+        return found or DumpReading(set_name)
 
-    def _require_sound(self, set_name: str) -> Reading:
+    def _require_sound(self, set_name: str) -> DumpReading:
         """A set, read back: a StepFailed unless it is what its manifest says, and lists every table."""
         try:
             reading = self.reading(set_name)
@@ -208,7 +208,7 @@ class Deed:
             target.prove()
 
 
-def require_room(deeds: list[Deed]) -> None:
+def require_room(deeds: list[BackupJob]) -> None:
     """Says no to dumps that do not all have room.
 
     Raises:

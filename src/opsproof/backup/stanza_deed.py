@@ -29,7 +29,7 @@ def looked(work: Work, backup: Backup) -> Stanza:
         raise MeasurementError(f"{error}: make it with pgbackrest stanza-create") from error
 
 
-class Deed:
+class ClusterBackupJob:
     """One backup of a cluster that is to be made now."""
 
     def __init__(self, action: Action, name: str) -> None:

@@ -7,7 +7,7 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import argv
 
 
-class Tables:
+class DumpProgress:
     """The tables of a database, in pg_dump's order, and how much of them it has read.
 
     It reads one after another, by schema and name, as its sources say: DOTypeNameCompare in

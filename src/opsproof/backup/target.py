@@ -11,13 +11,13 @@ from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 
 if TYPE_CHECKING:
-    from opsproof.backup.deed import Deed
+    from opsproof.backup.deed import BackupJob
 
 
-class Target:
+class CopyTarget:
     """A place that copies of a new backup go to; one that gives no answer yet keeps no backup from being made."""
 
-    def __init__(self, deed: "Deed", address: str) -> None:
+    def __init__(self, deed: "BackupJob", address: str) -> None:
         self.deed, self.address = deed, address
         self.backup = deed.backup
         self.there = off_site.place(deed.host, address, self.backup.timeout)
@@ -62,7 +62,7 @@ class Target:
         size = self.deed.made.manifest.size_bytes
         options = {"quiet": self.deed.action.options.json}
         with progress.reporting_bytes("copied", size, self.deed.work.say, **options) as report:
-            copy = copying.Copy(self.deed.host, self.backup, self.deed.made, self.there, report)
+            copy = copying.CopyJob(self.deed.host, self.backup, self.deed.made, self.there, report)
             try:
                 copy.make()
             except MeasurementError as error:

@@ -25,7 +25,7 @@ _SUFFIX = re.compile(r"\.(dump|dump\.zst|globals\.sql|manifest\.json)(\.partial)
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """A file as it lies there; `modified` in seconds since 1970, by the host's clock."""
 
     name: str
@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Reading:
+class DumpReading:
     """One set as it was read back: its manifest's text, its files' checksums, what pg_restore lists."""
 
     name: str
@@ -95,7 +95,7 @@ def _listed(table: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class DumpFolder:
     """A folder of backups; `me` is who looked, `now` the host's clock in seconds since 1970.
 
     `folder` is it itself; what `device` is the same for lies on the same file system.
@@ -105,10 +105,10 @@ class Shelf:
     me: str
     now: float
     free_bytes: int
-    entries: dict[str, Entry]
-    folder: Entry
+    entries: dict[str, FolderEntry]
+    folder: FolderEntry
     device: str
-    reading: Reading | None = None
+    reading: DumpReading | None = None
 
     @property
     def sets(self) -> list[str]:
@@ -134,17 +134,17 @@ class Shelf:
         return called(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
 
     @property
-    def leftovers(self) -> list[Entry]:
+    def leftovers(self) -> list[FolderEntry]:
         """Files of backups that did not come to their end, or went halfway."""
         whole = set(self.sets)
         return [each for each in self.entries.values() if each.name.endswith(".partial") or set_of(each) not in whole]
 
     @property
-    def stale(self) -> list[Entry]:
+    def stale(self) -> list[FolderEntry]:
         """The leftovers that no backup is at work on."""
         return [each for each in self.leftovers if self.now - each.modified > STALE_S]
 
-    def files(self, name: str) -> list[Entry]:
+    def files(self, name: str) -> list[FolderEntry]:
         """The files of a set."""
         return [each for each in self.entries.values() if set_of(each) == name and not each.name.endswith(".partial")]
 
@@ -178,7 +178,7 @@ class Shelf:
         return f"{self.folder.name} belongs to {self.folder.owner} and has mode {self.folder.mode}"
 
 
-def set_of(entry: Entry) -> str:
+def set_of(entry: FolderEntry) -> str:
     """The name of the set that a file belongs to."""
     return _SUFFIX.sub("", entry.name)
 
@@ -226,7 +226,7 @@ def client(host: Host, backup: Backup) -> tuple[str, ...]:
     return (*sudo, "docker", "exec", "-i", container) if container else ()
 
 
-def seen(answer: Answer, name: str, folder: str) -> Shelf:
+def seen(answer: Answer, name: str, folder: str) -> DumpFolder:
     """The shelf that an answer to `look` tells of.
 
     Raises:
@@ -239,27 +239,27 @@ def seen(answer: Answer, name: str, folder: str) -> Shelf:
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
     (me,), (free,), (place,) = said["me"], said["free"], said["folder"]
     device, mode, owner = place.split(" ", 2)
-    return Shelf(
+    return DumpFolder(
         name,
         me,
         answer.now,
         int(free),
         {each.name: each for each in entries if is_dated(set_of(each))},
-        Entry(folder, 0, mode, owner, 0.0),
+        FolderEntry(folder, 0, mode, owner, 0.0),
         device,
         _reading(said),
     )
 
 
-def _entry(size: str, mode: str, owner: str, modified: str, name: str) -> Entry:
-    return Entry(name, int(size), mode, owner, float(modified))
+def _entry(size: str, mode: str, owner: str, modified: str, name: str) -> FolderEntry:
+    return FolderEntry(name, int(size), mode, owner, float(modified))
 
 
-def _reading(said: dict[str, list[str]]) -> Reading | None:
+def _reading(said: dict[str, list[str]]) -> DumpReading | None:
     if "read" not in said:
         return None
     (set_name,) = said["read"]
     sums = {name: sha256 for sha256, name in (line.split(" ", 1) for line in said.get("sum", []))}
     text = "\n".join([*said.get("manifest:", []), ""]) if "manifest:" in said else ""
     refusal = next(iter(said.get("unlisted", [])), None)
-    return Reading(set_name, text, sums, tuple(said.get("listed:", [])), refusal)
+    return DumpReading(set_name, text, sums, tuple(said.get("listed:", [])), refusal)

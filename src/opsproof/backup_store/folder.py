@@ -17,7 +17,7 @@ AT_A_TIME = 200
 
 
 @dataclass(frozen=True)
-class Folder:
+class HostFolder:
     """A folder of a host; `timeout_s` is of one file that goes to it or comes from it."""
 
     host: Host

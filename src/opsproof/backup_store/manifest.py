@@ -37,7 +37,7 @@ class ManifestError(OpsproofError):
 
 
 @dataclass(frozen=True)
-class File:
+class ManifestFile:
     """A file of a backup, as it was when the backup was made."""
 
     name: str
@@ -52,18 +52,18 @@ class Manifest:
     name: str
     began: float
     duration_s: float
-    files: dict[str, File]
+    files: dict[str, ManifestFile]
     tables: dict[tuple[str, str], int]
     server: dict[str, Any]
     tools: dict[str, str]
 
     @property
-    def dump(self) -> File:
+    def dump(self) -> ManifestFile:
         """The archive."""
         return self.files["dump"]
 
     @property
-    def globals(self) -> File:
+    def globals(self) -> ManifestFile:
         """Roles, their memberships and settings."""
         return self.files["globals"]
 
@@ -102,7 +102,9 @@ def _manifest(said: dict[str, Any]) -> Manifest:
         name=str(said["name"]),
         began=float(said["began"]),
         duration_s=float(said["duration_s"]),
-        files={each: File(file["name"], int(file["bytes"]), file["sha256"]) for each, file in said["files"].items()},
+        files={
+            each: ManifestFile(file["name"], int(file["bytes"]), file["sha256"]) for each, file in said["files"].items()
+        },
         tables={(schema, table): int(rows) for schema, table, rows in said["tables"]},
         server=dict(said["server"]),
         tools=dict(said["tools"]),

@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from opsproof.backup_store.dump_folder import in_order, is_dated
-from opsproof.backup_store.folder import TRANSFER_TIMEOUT_S, Folder
+from opsproof.backup_store.folder import TRANSFER_TIMEOUT_S, HostFolder
 from opsproof.backup_store.s3 import Bucket
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
@@ -28,7 +28,7 @@ LIST = ".sha256"
 _FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256)(\.partial)?"
 
 
-class Place(Protocol):
+class CopyStore(Protocol):
     """Where copies lie."""
 
     def put(self, name: str, content: BinaryIO, size_bytes: int) -> str:
@@ -50,16 +50,16 @@ class Place(Protocol):
         """What is missing of a set; empty where nothing is."""
 
 
-def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> Place:
+def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
     """Where a target of off_site is."""
     if "://" not in target:
-        return Folder(host, target, timeout_s)
+        return HostFolder(host, target, timeout_s)
     parts = urlsplit(target)
     if parts.scheme == "s3":
         return Bucket(parts.netloc, parts.path)
     remote = f"ssh://{parts.netloc}{f'?{parts.query}' if parts.query else ''}"
     there = Host.model_validate({"transport": remote}).placed(parts.hostname or target, ())
-    return Folder(there, parts.path, timeout_s)
+    return HostFolder(there, parts.path, timeout_s)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Copies:
         return [each for each in self.ages if each.partition(".")[0] in sets]
 
 
-def copies(there: Place, name: str, now: float) -> Copies:
+def copies(there: CopyStore, name: str, now: float) -> Copies:
     """The copies of the declared backup called `name`, at `now` of the clock that its sets are called after.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsproof.backup_store import wal
-from opsproof.backup_store.wal import Archive, Run
+from opsproof.backup_store.wal import SegmentRun, WalArchive
 from opsproof.core import scripts
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.inventory.resources import Backup
@@ -38,7 +38,7 @@ class Made:
     database_bytes: int
     damaged: bool
     needs: tuple[str, ...]
-    span: Run
+    span: SegmentRun
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Stanza:
     system_id: int
     backups: tuple[Made, ...]
     segment_bytes: int
-    archive: Archive
+    archive: WalArchive
     log_came: float | None
     running: bool
     done_bytes: int | None
@@ -96,7 +96,7 @@ class Stanza:
         """Segments of the log that should be in the archive, and are not: a word for each row of them."""
         return [self._called(gap) for gap in self.archive.missing()]
 
-    def _called(self, gap: Run) -> str:
+    def _called(self, gap: SegmentRun) -> str:
         first, last = (wal.name(gap.timeline, place, self.segment_bytes) for place in (gap.first, gap.last))
         return first if first == last else f"{first} to {last}"
 
@@ -194,7 +194,7 @@ def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Sta
         system_id=int(database["system-id"]),
         backups=backups,
         segment_bytes=size,
-        archive=Archive(wal.joined(_run(row, size) for row in rows), current),
+        archive=WalArchive(wal.joined(_run(row, size) for row in rows), current),
         log_came=max((float(row[4]) for row in rows), default=None),
         running=bool(lock["held"]),
         done_bytes=lock.get("size-cplt"),
@@ -217,10 +217,10 @@ def _made(said: dict[str, Any], size: int) -> Made:
         database_bytes=int(said["info"]["size"]),
         damaged=bool(said["error"]),
         needs=tuple(said["reference"] or ()),
-        span=Run(wal.timeline_of(last), wal.place(first, size), wal.place(last, size)),
+        span=SegmentRun(wal.timeline_of(last), wal.place(first, size), wal.place(last, size)),
     )
 
 
-def _run(row: list[str], size: int) -> Run:
+def _run(row: list[str], size: int) -> SegmentRun:
     _, start, first, last, _ = row
-    return Run(wal.timeline_of(start), wal.place(start + first, size), wal.place(start + last, size))
+    return SegmentRun(wal.timeline_of(start), wal.place(start + first, size), wal.place(start + last, size))

@@ -16,7 +16,7 @@ _PER_LOG = 2**32
 
 
 @dataclass(frozen=True, order=True)
-class Run:
+class SegmentRun:
     """Segments of one timeline that follow one another, both ends included."""
 
     timeline: int
@@ -64,24 +64,24 @@ def size_of(known: Iterable[tuple[str, str]]) -> int:
     raise ValueError(f"no size of segments fits {pairs}")
 
 
-def joined(runs: Iterable[Run]) -> list[Run]:
+def joined(runs: Iterable[SegmentRun]) -> list[SegmentRun]:
     """The same segments in as few runs as can be, in their order."""
-    found: list[Run] = []
+    found: list[SegmentRun] = []
     for run in sorted(runs):
         before = found[-1] if found else None
         if before and before.timeline == run.timeline and run.first <= before.last + 1:
-            found[-1] = Run(run.timeline, before.first, max(before.last, run.last))
+            found[-1] = SegmentRun(run.timeline, before.first, max(before.last, run.last))
         else:
             found.append(run)
     return found
 
 
 @dataclass(frozen=True)
-class Archive:
+class WalArchive:
     """The `runs` that are there, joined, and what each backup needs of the log, oldest backup first."""
 
-    runs: list[Run]
-    spans: list[Run]
+    runs: list[SegmentRun]
+    spans: list[SegmentRun]
 
     @property
     def begin(self) -> int:
@@ -98,7 +98,7 @@ class Archive:
     def _any(self, timeline: int, first: int, last: int) -> bool:
         return any(run.timeline == timeline and run.first <= last and run.last >= first for run in self.runs)
 
-    def missing(self) -> list[Run]:
+    def missing(self) -> list[SegmentRun]:
         """The segments that should be there and are not."""
         if not self.spans:
             return []
@@ -107,10 +107,10 @@ class Archive:
         ]
         return joined([*of_older, *self._since(self.spans[self.begin])])
 
-    def _since(self, start: Run) -> list[Run]:
+    def _since(self, start: SegmentRun) -> list[SegmentRun]:
         spans = self.spans[self.begin :]
         timelines = sorted({run.timeline for run in (*self.runs, *spans) if run.timeline >= start.timeline})
-        found: list[Run] = []
+        found: list[SegmentRun] = []
         reached = start.first - 1
         for timeline in timelines:
             ends = [run for run in (*self.runs, *spans) if run.timeline == timeline]
@@ -120,13 +120,13 @@ class Archive:
             reached = max(reached, last)
         return found
 
-    def _gaps(self, timeline: int, first: int, last: int) -> list[Run]:
+    def _gaps(self, timeline: int, first: int, last: int) -> list[SegmentRun]:
         gaps = []
         for run in (run for run in self.runs if run.timeline == timeline and run.last >= first):
             if run.first > first and first <= last:
-                gaps.append(Run(timeline, first, min(run.first - 1, last)))
+                gaps.append(SegmentRun(timeline, first, min(run.first - 1, last)))
             first = max(first, run.last + 1)
-        return [*gaps, Run(timeline, first, last)] if first <= last else gaps
+        return [*gaps, SegmentRun(timeline, first, last)] if first <= last else gaps
 
     def whole_since(self) -> int | None:
         """The number of the oldest backup from which any later moment can be reached; None where there is none."""

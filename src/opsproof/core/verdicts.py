@@ -32,14 +32,14 @@ class Evidence:
 class Verdict:
     """One check of one host, and what it found.
 
-    `test` is the check with its parameter, `noun` the parameter without the host, `sentence` what
+    `test` is the check with its parameter, `resource` the parameter without the host, `sentence` what
     was found in one line, `advice` why it matters, `remedy` the command that repairs it, with the words
     `repaired_with` at its end.
     """
 
     test: str
     host: str
-    noun: str
+    resource: str
     verdict: str = "passed"
     sentence: str = ""
     advice: str = ""

@@ -38,7 +38,7 @@ class Archiving(SqlFact[ArchivingState]):
     https://www.postgresql.org/docs/current/continuous-archiving.html
     """
 
-    noun = "archived_database"
+    resource = "archived_database"
     sql = """
         SELECT current_setting('archive_mode'),
                extract(epoch FROM current_setting('archive_timeout')::interval)::float,

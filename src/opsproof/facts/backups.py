@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from opsproof.backup_store import dump_folder, pgbackrest
-from opsproof.backup_store.dump_folder import Reading, Shelf
+from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import Absent
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command
@@ -38,7 +38,7 @@ def room(free_bytes: int | None, size_bytes: int) -> float:
 class BackupState:
     """The dumps of one database; sizes in bytes, ages in seconds. What there is none of is Absent."""
 
-    shelf: Shelf
+    shelf: DumpFolder
     declared: Backup
 
     @property
@@ -71,8 +71,8 @@ class BackupState:
         return len(self.shelf.sets)
 
     @property
-    def _reading(self) -> Reading:
-        return self.shelf.reading or Reading(self.newest)
+    def _reading(self) -> DumpReading:
+        return self.shelf.reading or DumpReading(self.newest)
 
     @property
     def flaws(self) -> list[str]:
@@ -160,19 +160,19 @@ class StanzaState:
         return room(self.stanza.free_bytes, self.size_bytes)
 
 
-class Backups(NounFact[Backup, BackupState | StanzaState]):
+class Backups(ResourceFact[Backup, BackupState | StanzaState]):
     """What there is of each declared backup; the newest dump is read back, all of it."""
 
-    noun = "backup"
+    resource = "backup"
 
-    def command(self, host: Host, name: str, noun: Backup) -> Command:
+    def command(self, host: Host, name: str, resource: Backup) -> Command:
         """A look at the folder, or at the stanza; pg_restore is the container's where the server runs in one."""
-        if noun.engine == "pgbackrest":
-            return pgbackrest.look(noun)
-        return dump_folder.look(noun, name, "newest", dump_folder.client(host, noun))
+        if resource.engine == "pgbackrest":
+            return pgbackrest.look(resource)
+        return dump_folder.look(resource, name, "newest", dump_folder.client(host, resource))
 
-    def parse(self, answer: Answer, name: str, noun: Backup) -> BackupState | StanzaState:
+    def parse(self, answer: Answer, name: str, resource: Backup) -> BackupState | StanzaState:
         """The state; a folder or a stanza that is not there holds no backups."""
-        if noun.engine == "pgbackrest":
-            return StanzaState(pgbackrest.seen(answer, noun))
-        return BackupState(dump_folder.seen(answer, name, noun.folder), noun)
+        if resource.engine == "pgbackrest":
+            return StanzaState(pgbackrest.seen(answer, resource))
+        return BackupState(dump_folder.seen(answer, name, resource.folder), resource)

@@ -11,12 +11,12 @@ from typing import ClassVar, Generic, TypeVar
 
 from opsproof.core.errors import Absent, MeasurementError, OpsproofError
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Database, InDatabase, Noun
+from opsproof.inventory.resources import Database, InDatabase, Resource
 from opsproof.postgres.connection import Query, Result
 from opsproof.transport.shell import Answer, Command
 
 T = TypeVar("T")
-N = TypeVar("N", bound=Noun)
+N = TypeVar("N", bound=Resource)
 D = TypeVar("D", bound=InDatabase)
 
 REGISTRY: dict[str, type["Fact"]] = {}
@@ -27,7 +27,7 @@ class Fact(ABC):
     """Base of all facts; the fixture's name is the class's, in snake case."""
 
     name: ClassVar[str]
-    noun: ClassVar[str] = ""
+    resource: ClassVar[str] = ""
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
         super().__init_subclass__()
@@ -52,16 +52,16 @@ class ShellFact(Fact, Generic[T], abstract=True):
         """
 
 
-class NounFact(Fact, Generic[N, T], abstract=True):
-    """A fact of each declared noun, measured by one command for each."""
+class ResourceFact(Fact, Generic[N, T], abstract=True):
+    """A fact of each declared resource, measured by one command for each."""
 
     @abstractmethod
-    def command(self, host: Host, name: str, noun: N) -> Command:
-        """The command to run on `host` for the noun called `name`."""
+    def command(self, host: Host, name: str, resource: N) -> Command:
+        """The command to run on `host` for the resource called `name`."""
 
     @abstractmethod
-    def parse(self, answer: Answer, name: str, noun: N) -> T:
-        """The value that `answer` tells of the noun called `name`.
+    def parse(self, answer: Answer, name: str, resource: N) -> T:
+        """The value that `answer` tells of the resource called `name`.
 
         Raises:
             MeasurementError: it tells none.
@@ -71,7 +71,7 @@ class NounFact(Fact, Generic[N, T], abstract=True):
 class SqlFact(Fact, Generic[T], abstract=True):
     """A fact of each declared database, measured by one read-only query of JSON types."""
 
-    noun = "database"
+    resource = "database"
     sql: ClassVar[str]
 
     @abstractmethod
@@ -83,30 +83,30 @@ class SqlFact(Fact, Generic[T], abstract=True):
         """
 
 
-class SqlNounFact(Fact, Generic[D, T], abstract=True):
+class SqlResourceFact(Fact, Generic[D, T], abstract=True):
     """A fact of each declared thing in a database, measured by one read-only query of JSON types for each."""
 
     sql: ClassVar[str]
 
     @abstractmethod
-    def values(self, name: str, noun: D) -> list[str]:
-        """The texts that stand for $1, $2 and so on in the query for the noun called `name`."""
+    def values(self, name: str, resource: D) -> list[str]:
+        """The texts that stand for $1, $2 and so on in the query for the resource called `name`."""
 
     @abstractmethod
-    def parse(self, result: Result, noun: D) -> T:
+    def parse(self, result: Result, resource: D) -> T:
         """The value that the rows of `result` tell.
 
         Raises:
             MeasurementError: they tell none.
         """
 
-    def query(self, name: str, noun: D) -> Query:
-        """The query for the noun called `name`."""
-        return [self.sql, *self.values(name, noun)]
+    def query(self, name: str, resource: D) -> Query:
+        """The query for the resource called `name`."""
+        return [self.sql, *self.values(name, resource)]
 
 
 class Measured(Mapping[str, T]):
-    """Values by the name of a declared noun: what is not there raises instead of being left out."""
+    """Values by the name of a declared resource: what is not there raises instead of being left out."""
 
     def __init__(self, values: Mapping[str, T | OpsproofError], missing: str = "is declared, but not there") -> None:
         self._values = values

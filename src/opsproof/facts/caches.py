@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, MeasurementError
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Cache
 from opsproof.transport.shell import Answer, Command, argv
@@ -19,7 +19,7 @@ _SAVES = {
 
 
 @dataclass(frozen=True)
-class Report:
+class RedisInfo:
     """What a Redis server tells; sizes in bytes, times in seconds.
 
     `policy` is what happens when memory is full. `save_age_s` is the age of the last save, 0 where
@@ -52,10 +52,10 @@ class CacheState:
     """How a cache receives a client: `silence` is empty where it serves, else says why it does not."""
 
     silence: str
-    told: Report | None = None
+    told: RedisInfo | None = None
 
     @property
-    def report(self) -> Report:
+    def report(self) -> RedisInfo:
         """What it tells of itself.
 
         Raises:
@@ -66,26 +66,26 @@ class CacheState:
         return self.told
 
 
-class CacheStates(NounFact[Cache, CacheState]):
+class CacheStates(ResourceFact[Cache, CacheState]):
     """Whether each declared cache answers, and what it tells of itself."""
 
-    noun = "cache"
+    resource = "cache"
 
-    def command(self, host: Host, name: str, noun: Cache) -> Command:
+    def command(self, host: Host, name: str, resource: Cache) -> Command:
         """The login comes from a file on the host, so that it is in no process list."""
-        words = (noun.address, str(noun.port), f"{noun.timeout:g}", noun.netrc)
-        return argv("perl", "-e", scripts.perl("facts/redis_info"), "--", *words, timeout_s=noun.timeout + 2)
+        words = (resource.address, str(resource.port), f"{resource.timeout:g}", resource.netrc)
+        return argv("perl", "-e", scripts.perl("facts/redis_info"), "--", *words, timeout_s=resource.timeout + 2)
 
-    def parse(self, answer: Answer, name: str, noun: Cache) -> CacheState:
+    def parse(self, answer: Answer, name: str, resource: Cache) -> CacheState:
         """A cache that does not answer is a measurement; a refused login is none."""
         lines = answer.require("the question to Redis").stdout.splitlines()
         told = dict(line.split(":", 1) for line in lines)
         return CacheState(told["silence"]) if "silence" in told else CacheState("", _report(told))
 
 
-def _report(told: dict[str, str]) -> Report:
+def _report(told: dict[str, str]) -> RedisInfo:
     now = int(told["time"])
-    return Report(
+    return RedisInfo(
         memory_bytes=int(told["used_memory"]),
         max_memory_bytes=int(told["maxmemory"]),
         policy=told["maxmemory_policy"],

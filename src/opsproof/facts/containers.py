@@ -10,7 +10,7 @@ from typing import Any
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, MeasurementError
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Container
 from opsproof.transport.shell import Answer, Command, argv
@@ -89,17 +89,17 @@ class ContainerState:
         return "@" in self.image or re.match(r"[a-z]{0,2}\d", tag, re.IGNORECASE) is not None
 
 
-class Containers(NounFact[Container, ContainerState]):
+class Containers(ResourceFact[Container, ContainerState]):
     """State and settings of each declared container, running or not."""
 
-    noun = "container"
+    resource = "container"
 
-    def command(self, host: Host, name: str, noun: Container) -> Command:
+    def command(self, host: Host, name: str, resource: Container) -> Command:
         """One inspection for each: docker ps leaves out what is stopped."""
         words = ("docker", "inspect", "--type", "container", "--format", TEMPLATE, "--", name)
         return argv(*words, user=host.docker_as)
 
-    def parse(self, answer: Answer, name: str, noun: Container) -> ContainerState:
+    def parse(self, answer: Answer, name: str, resource: Container) -> ContainerState:
         """The state; Docker finds a container by the beginning of its identifier too, which is another one."""
         unknown = Absent(f"{name} is declared, but Docker does not know it")
         if answer.status == 1 and _NO_SUCH.search(answer.stderr):

@@ -25,7 +25,7 @@ _DOUBT = re.compile(r"^curl: \(60\) (?:SSL certificate problem|SSL): (.+)", re.M
 
 
 @dataclass(frozen=True)
-class Page:
+class HttpResponse:
     """What a server answered: HTTP status, time in seconds, body, and where it redirects to, if it does."""
 
     status: int
@@ -46,7 +46,7 @@ def silence(answer: Answer, timeout_s: float) -> str:
     return _SILENCES.get(answer.status, "").format(timeout=timeout_s) + (f": {doubt[1]}" if doubt else "")
 
 
-def page(answer: Answer) -> Page:
+def page(answer: Answer) -> HttpResponse:
     """What the server answered.
 
     Raises:
@@ -55,4 +55,4 @@ def page(answer: Answer) -> Page:
     """
     body, _, figures = answer.require("curl").stdout.rpartition("\n")
     status, elapsed_s, *location = figures.split(maxsplit=2)
-    return Page(int(status), float(elapsed_s), body, "".join(location))
+    return HttpResponse(int(status), float(elapsed_s), body, "".join(location))

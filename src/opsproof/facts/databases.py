@@ -11,7 +11,7 @@ from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)
-class Reception:
+class PingResult:
     """How a database receives a client: `refusal` is empty when it accepted; time in seconds."""
 
     refusal: str
@@ -29,16 +29,16 @@ class Reception:
         return self.elapsed_s
 
 
-class DatabaseReceptions(SqlFact[Reception]):
+class DatabaseReceptions(SqlFact[PingResult]):
     """A connection and the smallest query."""
 
     sql = "SELECT 1"
 
-    def parse(self, result: Result, database: Database) -> Reception:
+    def parse(self, result: Result, database: Database) -> PingResult:
         """A refusal is a measurement; a wrong password or name is none."""
         if not result.refusal and result.require() != [[1]]:
             raise OutputError(f"SELECT 1 is answered with {result.rows}")
-        return Reception(result.refusal, result.elapsed_s)
+        return PingResult(result.refusal, result.elapsed_s)
 
 
 @dataclass(frozen=True)

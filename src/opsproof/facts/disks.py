@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from opsproof.core.errors import Absent
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Mount
 from opsproof.transport.shell import Answer, Command, argv
@@ -19,16 +19,16 @@ class Disk:
     free_bytes: int
 
 
-class Disks(NounFact[Mount, Disk]):
+class Disks(ResourceFact[Mount, Disk]):
     """Space and inodes of the file system of each declared mount."""
 
-    noun = "mount"
+    resource = "mount"
 
-    def command(self, host: Host, name: str, noun: Mount) -> Command:
+    def command(self, host: Host, name: str, resource: Mount) -> Command:
         """One df for each mount, so that a dead network mount silences itself alone."""
         return argv("df", "--block-size=1", "--output=target,used,avail,itotal,iused", "--", name)
 
-    def parse(self, answer: Answer, name: str, noun: Mount) -> Disk:
+    def parse(self, answer: Answer, name: str, resource: Mount) -> Disk:
         """The figures; a file system without a fixed number of inodes uses 0 % of them."""
         if answer.status == 1 and "No such file or directory" in answer.stderr:
             raise Absent(f"{name} is declared, but there is no such path")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from opsproof.core.errors import Absent, OutputError
 from opsproof.facts import curl
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Endpoint
 from opsproof.transport.shell import Answer, Command
@@ -64,19 +64,19 @@ def _is_up(state: Any) -> bool:
     return bool((state.get("status") if isinstance(state, dict) else state) == "up")
 
 
-class Responses(NounFact[Endpoint, Response]):
+class Responses(ResourceFact[Endpoint, Response]):
     """The answer of each declared endpoint to one GET."""
 
-    noun = "endpoint"
+    resource = "endpoint"
 
-    def command(self, host: Host, name: str, noun: Endpoint) -> Command:
+    def command(self, host: Host, name: str, resource: Endpoint) -> Command:
         """One request that follows no redirect; a hung endpoint costs its timeout once."""
-        headers = [word for key, value in noun.headers.items() for word in ("--header", f"{key}: {value}")]
-        return curl.get(noun.url, noun.timeout, *headers)
+        headers = [word for key, value in resource.headers.items() for word in ("--header", f"{key}: {value}")]
+        return curl.get(resource.url, resource.timeout, *headers)
 
-    def parse(self, answer: Answer, name: str, noun: Endpoint) -> Response:
+    def parse(self, answer: Answer, name: str, resource: Endpoint) -> Response:
         """The response; an endpoint that does not give one is absent."""
-        if silence := curl.silence(answer, noun.timeout):
-            raise Absent(f"{noun.url}: {silence}")
+        if silence := curl.silence(answer, resource.timeout):
+            raise Absent(f"{resource.url}: {silence}")
         page = curl.page(answer)
-        return Response(noun.url, page.status, page.elapsed_s, page.body, page.location)
+        return Response(resource.url, page.status, page.elapsed_s, page.body, page.location)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from opsproof.core import scripts
 from opsproof.core.errors import Absent, OutputError
 from opsproof.core.units import show
-from opsproof.facts.base import NounFact
+from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Log
 from opsproof.transport.shell import Answer, Command, argv
@@ -40,26 +40,28 @@ class LogReport:
         return [reach, *(f"{count} x {message}" for message, count in self.commonest)]
 
 
-class LogReports(NounFact[Log, LogReport]):
+class LogReports(ResourceFact[Log, LogReport]):
     """Errors in each declared log, counted on the host."""
 
-    noun = "log"
+    resource = "log"
 
-    def command(self, host: Host, name: str, noun: Log) -> Command:
+    def command(self, host: Host, name: str, resource: Log) -> Command:
         """The window is the time span of the limit on errors."""
-        limit = host.limit("log_errors", noun)
+        limit = host.limit("log_errors", resource)
         window_s = (limit and limit.over) or DEFAULT_WINDOW_S
-        words = ("perl", "-e", scanner(), "--", noun.path, noun.format, f"{window_s:.0f}")
+        words = ("perl", "-e", scanner(), "--", resource.path, resource.format, f"{window_s:.0f}")
         return argv(*words, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
 
-    def parse(self, answer: Answer, name: str, noun: Log) -> LogReport:
+    def parse(self, answer: Answer, name: str, resource: Log) -> LogReport:
         """The report; lines of which none can be read are not counted as no errors."""
         if answer.status == 2 and "No such file" in answer.stderr:
-            raise Absent(f"{noun.path} is declared, but there is no such file")
+            raise Absent(f"{resource.path} is declared, but there is no such file")
         found = json.loads(answer.require("the log scanner").stdout)
         if found["recognized"] < found["lines"] * READABLE:
             unread = found["lines"] - found["recognized"]
-            raise OutputError(f"{unread} of {found['lines']} lines of {noun.path} are no {noun.format} log lines")
+            raise OutputError(
+                f"{unread} of {found['lines']} lines of {resource.path} are no {resource.format} log lines"
+            )
         return LogReport(
             errors=found["errors"],
             client_errors=found["client_errors"],

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import OutputError
-from opsproof.facts.base import NounFact, ShellFact
+from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Clock
 from opsproof.transport.shell import Answer, Command, argv
@@ -92,20 +92,20 @@ class ClockDifference(ShellFact[float]):
         return max(0.0, answer.sent - time, time - answer.received)
 
 
-class ClockSynchronised(NounFact[Clock, bool]):
+class ClockSynchronised(ResourceFact[Clock, bool]):
     """Whether the declared service says that the clock follows its sources."""
 
-    noun = "clock"
+    resource = "clock"
 
-    def command(self, host: Host, name: str, noun: Clock) -> Command:
+    def command(self, host: Host, name: str, resource: Clock) -> Command:
         """Asks systemd-timedated or chronyd."""
-        if noun.service == "chrony":
+        if resource.service == "chrony":
             return argv("chronyc", "-c", "tracking")
         return argv("timedatectl", "show", "--property=NTPSynchronized", "--value")
 
-    def parse(self, answer: Answer, name: str, noun: Clock) -> bool:
+    def parse(self, answer: Answer, name: str, resource: Clock) -> bool:
         """True when it follows them now."""
-        text = answer.require(noun.service).stdout.strip()
-        if noun.service == "chrony":
+        text = answer.require(resource.service).stdout.strip()
+        if resource.service == "chrony":
             return text.split(",")[13] == "Normal"
         return {"yes": True, "no": False}[text]

@@ -16,7 +16,7 @@ BROKEN = ("errored", "stopped", "waiting restart")
 
 
 @dataclass(frozen=True)
-class Process:
+class ProcessState:
     """One process or module in PM2's list; sizes in bytes, times in seconds.
 
     `uptime_s` is the time since the last start, or None unless it is online: a stopped process
@@ -51,10 +51,10 @@ class ProcessList:
 
     version: str | None
     tool_version: str
-    processes: tuple[Process, ...]
+    processes: tuple[ProcessState, ...]
     saved: tuple[tuple[str, ...], ...] | None
 
-    def __getitem__(self, name: str) -> Process:
+    def __getitem__(self, name: str) -> ProcessState:
         """The process called `name`; of a cluster, the worst of its instances in each respect.
 
         Raises:
@@ -104,7 +104,7 @@ class ProcessList:
         return lost + extra + counts
 
 
-def _worst(instances: list[Process]) -> Process:
+def _worst(instances: list[ProcessState]) -> ProcessState:
     """All instances of a cluster as one: the largest, the youngest, and the restarts of all together."""
     stopped = next((each for each in instances if each.status != "online"), instances[0])
     uptimes = [each.uptime_s for each in instances]
@@ -156,9 +156,9 @@ class Processes(ShellFact[ProcessList]):
         )
 
 
-def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> Process:
+def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> ProcessState:
     online = entry["status"] == "online"
-    return Process(
+    return ProcessState(
         name=entry["name"],
         status=entry["status"],
         pid=entry["pid"],

@@ -47,7 +47,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Reception:
+class BrokerReply:
     """How the broker receives a question: `silence` is empty where it answers, else says why it does not."""
 
     silence: str
@@ -71,22 +71,22 @@ class Reception:
         return [alarm for node in self.nodes if node.running for alarm in node.alarms]
 
 
-class BrokerReception(ShellFact[Reception]):
+class BrokerReception(ShellFact[BrokerReply]):
     """Whether the broker answers, and what its nodes are short of."""
 
     def command(self, host: Host) -> Command:
         """All nodes of the cluster that the broker belongs to."""
         return _get(host, "nodes?columns=name,running,mem_alarm,disk_free_alarm")
 
-    def parse(self, answer: Answer, host: Host) -> Reception:
+    def parse(self, answer: Answer, host: Host) -> BrokerReply:
         """A broker that does not answer is a measurement; a refused login is none."""
         try:
             nodes = _read(answer, _broker(host))
         except _SilentError as error:
-            return Reception(str(error))
+            return BrokerReply(str(error))
         if not nodes:
             raise OutputError("the broker lists no node, not even the one that answers")
-        return Reception("", tuple(_node(entry) for entry in nodes))
+        return BrokerReply("", tuple(_node(entry) for entry in nodes))
 
 
 def _node(entry: dict[str, Any]) -> Node:

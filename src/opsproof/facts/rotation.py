@@ -7,7 +7,7 @@ from typing import Any
 from opsproof.core import scripts
 from opsproof.core.errors import Absent
 from opsproof.core.units import show
-from opsproof.facts.base import NounFact, ShellFact
+from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Log, LogFolder, Rotation
 from opsproof.transport.shell import Answer, Command, argv
@@ -62,19 +62,19 @@ def _line(file: RotatedFile) -> str:
     return f"{file.ending}: {show(file.size_bytes, 'bytes')}, {show(file.age_s, 'seconds')} old, {state}"
 
 
-class RotatedFiles(NounFact[Log, RotatedLog]):
+class RotatedFiles(ResourceFact[Log, RotatedLog]):
     """The files that each declared log was rotated into, by their names, first bytes and times."""
 
-    noun = "log"
+    resource = "log"
 
-    def command(self, host: Host, name: str, noun: Log) -> Command:
+    def command(self, host: Host, name: str, resource: Log) -> Command:
         """Looks beside the current file, and into the oldest one for its first line."""
-        return argv("perl", "-e", reader(), "--", noun.path, timeout_s=READING_TIMEOUT_S, user=host.run_as)
+        return argv("perl", "-e", reader(), "--", resource.path, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
-    def parse(self, answer: Answer, name: str, noun: Log) -> RotatedLog:
+    def parse(self, answer: Answer, name: str, resource: Log) -> RotatedLog:
         """The files; a log whose folder is not there is not there either."""
         if answer.status == 2 and "No such file" in answer.stderr:
-            raise Absent(f"{noun.path} is declared, but there is no such folder")
+            raise Absent(f"{resource.path} is declared, but there is no such folder")
         found = json.loads(answer.require("the reader of rotated files").stdout)
         now = found["now"]
         files = tuple(_file(each, now) for each in found["rotated"])
@@ -104,7 +104,7 @@ def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: floa
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderSize:
     """What a folder's files take, and the largest of them with their sizes."""
 
     size_bytes: int
@@ -121,23 +121,23 @@ class Folder:
         return [f"{show(size, 'bytes')} {path}" for path, size in self.largest]
 
 
-class FolderSizes(NounFact[LogFolder, Folder]):
+class FolderSizes(ResourceFact[LogFolder, FolderSize]):
     """Size and largest files of each declared folder of logs, with all folders in it."""
 
-    noun = "log_folder"
+    resource = "log_folder"
 
-    def command(self, host: Host, name: str, noun: LogFolder) -> Command:
+    def command(self, host: Host, name: str, resource: LogFolder) -> Command:
         """All of the folder."""
         return argv(
             "perl", "-e", scripts.perl("facts/folder_sizes"), "--", name, timeout_s=READING_TIMEOUT_S, user=host.run_as
         )
 
-    def parse(self, answer: Answer, name: str, noun: LogFolder) -> Folder:
+    def parse(self, answer: Answer, name: str, resource: LogFolder) -> FolderSize:
         """The sizes."""
         return _folder(answer, f"{name} is declared, but there is no such folder")
 
 
-class Pm2LogSizes(ShellFact[Folder]):
+class Pm2LogSizes(ShellFact[FolderSize]):
     """The logs that PM2 and its modules write for themselves, in PM2_HOME."""
 
     def command(self, host: Host) -> Command:
@@ -146,24 +146,24 @@ class Pm2LogSizes(ShellFact[Folder]):
         words = ("perl", "-e", scripts.perl("facts/folder_sizes"), "--", host.pm2.home, *OWN_LOGS)
         return argv(*words, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
-    def parse(self, answer: Answer, host: Host) -> Folder:
+    def parse(self, answer: Answer, host: Host) -> FolderSize:
         """The sizes."""
         return _folder(answer, "PM2_HOME is declared, but there is no such folder")
 
 
-def _folder(answer: Answer, absent: str) -> Folder:
+def _folder(answer: Answer, absent: str) -> FolderSize:
     if answer.status == 2 and "No such file" in answer.stderr:
         raise Absent(absent)
     found = json.loads(answer.require("the reader of folders").stdout)
-    return Folder(found["bytes"], tuple((each["path"], each["bytes"]) for each in found["largest"]))
+    return FolderSize(found["bytes"], tuple((each["path"], each["bytes"]) for each in found["largest"]))
 
 
-class RotationSettings(NounFact[Rotation, list[str]]):
+class RotationSettings(ResourceFact[Rotation, list[str]]):
     """How the settings of pm2-logrotate, as PM2 keeps them, differ from what is declared, a line for each."""
 
-    noun = "rotation"
+    resource = "rotation"
 
-    def command(self, host: Host, name: str, noun: Rotation) -> Command:
+    def command(self, host: Host, name: str, resource: Rotation) -> Command:
         """Leaves the settings of other modules on the host: they hold secrets."""
         assert host.pm2 is not None, "a rotation is declared with a PM2 alone"
         return argv(
@@ -175,13 +175,13 @@ class RotationSettings(NounFact[Rotation, list[str]]):
             user=host.run_as,
         )
 
-    def parse(self, answer: Answer, name: str, noun: Rotation) -> list[str]:
+    def parse(self, answer: Answer, name: str, resource: Rotation) -> list[str]:
         """The differences; PM2 keeps texts, numbers and truths, and whoever sets one gets a text."""
         if answer.status == 3:
             raise Absent("PM2 has no settings of pm2-logrotate: it is not installed")
         settings = json.loads(answer.require("the reader of PM2's settings").stdout)["settings"]
         found = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
-        wrong = [(key, value) for key, value in noun.settings.items() if found.get(key) != value]
+        wrong = [(key, value) for key, value in resource.settings.items() if found.get(key) != value]
         return [f"{key} is {found.get(key, 'not set')}, not {value}" for key, value in wrong]
 
 

@@ -27,7 +27,7 @@ def _with_words(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Session:
+class OpenTransaction:
     """A session with an open transaction; times in seconds.
 
     `state_s` is how long its state has lasted, `words` its statement without any value. One is `exempt` that dumps or
@@ -59,21 +59,21 @@ class Session:
 class Transactions:
     """Every session with an open transaction, the oldest first."""
 
-    sessions: tuple[Session, ...]
+    sessions: tuple[OpenTransaction, ...]
 
     @property
-    def idle(self) -> list[Session]:
+    def idle(self) -> list[OpenTransaction]:
         """Those whose client does nothing, the longest first."""
         idle = [each for each in self.sessions if each.is_idle and not each.exempt]
         return sorted(idle, key=lambda each: -each.state_s)
 
     @property
-    def running(self) -> list[Session]:
+    def running(self) -> list[OpenTransaction]:
         """Those at work, and not for a lock; the oldest first."""
         return [each for each in self.sessions if not (each.exempt or each.waits) and not _rests(each)]
 
 
-def _rests(session: Session) -> bool:
+def _rests(session: OpenTransaction) -> bool:
     return session.is_idle and session.state_s >= WORKING_S
 
 
@@ -92,9 +92,9 @@ class OpenTransactions(SqlFact[Transactions]):
         return Transactions(tuple(_session(row) for row in rows if row[0] is not None))
 
 
-def _session(row: list[object]) -> Session:
+def _session(row: list[object]) -> OpenTransaction:
     pid, role, application, state, transaction_s, state_s, waits, exempt, words, *_ = row
-    return Session(
+    return OpenTransaction(
         int(str(pid)),
         str(role),
         str(application or ""),

@@ -92,8 +92,8 @@ class Upkeep:
 
 
 @dataclass(frozen=True)
-class Tables(Findings[Upkeep]):
-    """Tables that the same is to be said of."""
+class DueTables(Findings[Upkeep]):
+    """DueTables that the same is to be said of."""
 
     @property
     def tables(self) -> list[str]:
@@ -111,9 +111,9 @@ class DatabaseUpkeep:
         return [each for each in self.tables if flag in each.flags]
 
     @property
-    def dead(self) -> Tables:
-        """Tables with 10,000 dead rows or more, for which autovacuum should have come already."""
-        return Tables(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
+    def dead(self) -> DueTables:
+        """DueTables with 10,000 dead rows or more, for which autovacuum should have come already."""
+        return DueTables(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
 
     @property
     def dead_share(self) -> float:
@@ -126,12 +126,12 @@ class DatabaseUpkeep:
         return max((100 * each.dead / max(each.vacuum_at, 1) for each in self.dead.rows), default=0.0)
 
     @property
-    def overdue(self) -> Tables:
-        """Tables that autovacuum had to come to: those first that were never vacuumed, then the longest ago."""
+    def overdue(self) -> DueTables:
+        """DueTables that autovacuum had to come to: those first that were never vacuumed, then the longest ago."""
         due = sorted(
             self._flagged("due"), key=lambda each: -(math.inf if each.vacuum_age_s is None else each.vacuum_age_s)
         )
-        return Tables(tuple(due), VACUUMED_AGAIN)
+        return DueTables(tuple(due), VACUUMED_AGAIN)
 
     def vacuum_readings(self, epoch: Epoch) -> dict[str, Counter]:
         """Those of them that were never vacuumed, for later runs."""
@@ -145,20 +145,20 @@ class DatabaseUpkeep:
         return low if low == high else Estimate(low, high, why)
 
     @property
-    def left_out(self) -> Tables:
-        """Tables with autovacuum_enabled = off, and those out of its reach."""
+    def left_out(self) -> DueTables:
+        """DueTables with autovacuum_enabled = off, and those out of its reach."""
         found = dict.fromkeys((*self._flagged("left out"), *self._flagged("out of reach")))
-        return Tables(tuple(found), OPTIONS_AGAIN)
+        return DueTables(tuple(found), OPTIONS_AGAIN)
 
     @property
-    def out_of_reach(self) -> Tables:
-        """Tables with a threshold over ten million and over ten times their rows, which is as good as off."""
-        return Tables(tuple(self._flagged("out of reach")), OPTIONS_AGAIN)
+    def out_of_reach(self) -> DueTables:
+        """DueTables with a threshold over ten million and over ten times their rows, which is as good as off."""
+        return DueTables(tuple(self._flagged("out of reach")), OPTIONS_AGAIN)
 
     @property
-    def stale(self) -> Tables:
-        """Tables with 10,000 changed rows for which an ANALYZE should have come; partitioned ones by their size."""
-        return Tables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
+    def stale(self) -> DueTables:
+        """DueTables with 10,000 changed rows for which an ANALYZE should have come; partitioned ones by their size."""
+        return DueTables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
 
     @property
     def changed_share(self) -> float:
@@ -166,9 +166,9 @@ class DatabaseUpkeep:
         return max((each.changed_share for each in self.stale.rows), default=0.0)
 
     @property
-    def unanalyzed(self) -> Tables:
-        """Tables of 1,000 rows or of 1 MiB, partitioned ones among them, that the planner knows nothing of."""
-        return Tables((*self._flagged("unanalyzed"), *self._flagged("awaited")), CHANGED_AGAIN)
+    def unanalyzed(self) -> DueTables:
+        """DueTables of 1,000 rows or of 1 MiB, partitioned ones among them, that the planner knows nothing of."""
+        return DueTables((*self._flagged("unanalyzed"), *self._flagged("awaited")), CHANGED_AGAIN)
 
     def analyze_readings(self, epoch: Epoch) -> dict[str, Counter]:
         """Those of them that autovacuum is on its way to, for later runs."""
@@ -187,7 +187,7 @@ class DatabaseUpkeep:
 
     @property
     def uncounted(self) -> list[Upkeep]:
-        """Tables whose counters are gone."""
+        """DueTables whose counters are gone."""
         return self._flagged("uncounted")
 
     def require_counted(self, *, toast: bool = True) -> None:

@@ -11,7 +11,7 @@ from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.core.intervals import clustered
 from opsproof.core.limits import Estimate
 from opsproof.core.units import show
-from opsproof.facts.base import SqlNounFact
+from opsproof.facts.base import SqlResourceFact
 from opsproof.facts.findings import require_counting
 from opsproof.inventory.resources import VectorIndex
 from opsproof.postgres.connection import Result
@@ -115,21 +115,21 @@ class VectorIndexState:
         return 100 * self.build_bytes / self.maintenance_bytes
 
 
-class VectorIndexes(SqlNounFact[VectorIndex, VectorIndexState]):
+class VectorIndexes(SqlResourceFact[VectorIndex, VectorIndexState]):
     """Each declared vector index, as the catalogs and the statistics describe it."""
 
-    noun = "vector_index"
+    resource = "vector_index"
     sql = scripts.sql("facts/vector_index")
 
-    def values(self, name: str, noun: VectorIndex) -> list[str]:
+    def values(self, name: str, resource: VectorIndex) -> list[str]:
         """Schema, table and index."""
-        return [*noun.table.split("."), name]
+        return [*resource.table.split("."), name]
 
-    def parse(self, result: Result, noun: VectorIndex) -> VectorIndexState:
+    def parse(self, result: Result, resource: VectorIndex) -> VectorIndexState:
         """The state of the one index there is of that name on that table."""
         rows = result.require()
         if not rows:
-            raise Absent(f"{noun.table} has no vector index of the declared name")
+            raise Absent(f"{resource.table} has no vector index of the declared name")
         ((name, method, valid, build, lists, size, dimensions, kind, *more),) = rows
         count, inserted, since, now, memory, extension, library, counting = more
         require_counting(counting)
@@ -200,35 +200,35 @@ class Recall:
         return self.interval[0]
 
 
-class VectorRecalls(SqlNounFact[VectorIndex, Recall]):
+class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
     """Recall of each declared vector index, by comparison with every row for a sample of rows.
 
     A function in the database does it, which docs/privileges/recall.sql makes: the monitor reads no row.
     """
 
-    noun = "vector_index"
+    resource = "vector_index"
     sql = scripts.sql("facts/vector_recall")
 
-    def values(self, name: str, noun: VectorIndex) -> list[str]:
+    def values(self, name: str, resource: VectorIndex) -> list[str]:
         """Where to look, and what the application asks."""
-        query = [noun.column, noun.operator, str(noun.neighbours), *noun.setting, noun.filter]
-        return [*noun.table.split("."), name, *query, str(noun.sample), str(noun.budget)]
+        query = [resource.column, resource.operator, str(resource.neighbours), *resource.setting, resource.filter]
+        return [*resource.table.split("."), name, *query, str(resource.sample), str(resource.budget)]
 
-    def parse(self, result: Result, noun: VectorIndex) -> Recall:
+    def parse(self, result: Result, resource: VectorIndex) -> Recall:
         """The share of each sampled row; without the function, nothing is known."""
         if "opsproof" in result.error:
             raise MeasurementError(f"{result.error}: run docs/privileges/recall.sql in the database")
         ((found,),) = result.require()
         if found["rows"] < FEW_ROWS:
-            raise MeasurementError(f"{noun.table} holds about {found['rows']:.0f} rows: too few to tell")
+            raise MeasurementError(f"{resource.table} holds about {found['rows']:.0f} rows: too few to tell")
         if found["indexes"] is None:
-            raise MeasurementError(f"no row of {noun.table} that was looked at has a value in {noun.column}")
+            raise MeasurementError(f"no row of {resource.table} that was looked at has a value in {resource.column}")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
             raise OutputError(f"more neighbours were found than there are: {pairs[:5]}")
         return Recall(
             tuple(hit / there for hit, there in pairs if there),
-            noun.neighbours,
+            resource.neighbours,
             tuple(found["indexes"]),
             tuple(found["compared_by"]),
         )

@@ -29,11 +29,11 @@ _SCHEMA = """
         metric TEXT NOT NULL, value NUMERIC NOT NULL, unit TEXT NOT NULL
     );
     CREATE TABLE IF NOT EXISTS samples (
-        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, noun TEXT NOT NULL, metric TEXT NOT NULL,
+        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
         value REAL NOT NULL, born REAL NOT NULL, taken REAL NOT NULL
     );
     CREATE INDEX IF NOT EXISTS verdicts_by_test ON verdicts (host, test, run);
-    CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, noun, metric, taken);
+    CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, resource, metric, taken);
 """
 
 
@@ -52,28 +52,31 @@ class History:
     path: Path
     complaints: list[str] = field(default_factory=list)
 
-    def samples(self, host: str, noun: str, metric: str, since: float) -> list[Counter]:
+    def samples(self, host: str, resource: str, metric: str, since: float) -> list[Counter]:
         """Samples of a counter taken since `since`, and the newest one before that."""
         query = """
             SELECT value, born, taken FROM samples
-             WHERE host = ? AND noun = ? AND metric = ? AND taken >= coalesce(
-                   (SELECT max(taken) FROM samples WHERE host = ?1 AND noun = ?2 AND metric = ?3 AND taken < ?4), ?4)
+             WHERE host = ? AND resource = ? AND metric = ? AND taken >= coalesce(
+                   (SELECT max(taken) FROM samples
+                     WHERE host = ?1 AND resource = ?2 AND metric = ?3 AND taken < ?4), ?4)
         """
-        return [Counter(*row) for row in self._read(query, (host, noun, metric, since))]
+        return [Counter(*row) for row in self._read(query, (host, resource, metric, since))]
 
-    def last_sample(self, host: str, noun: str, metric: str) -> Counter | None:
+    def last_sample(self, host: str, resource: str, metric: str) -> Counter | None:
         """The newest sample of a counter, of whatever run; None where there is none."""
-        query = "SELECT value, born, taken FROM samples WHERE host = ? AND noun = ? AND metric = ? ORDER BY taken DESC"
-        return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, noun, metric))), None)
+        query = (
+            "SELECT value, born, taken FROM samples WHERE host = ? AND resource = ? AND metric = ? ORDER BY taken DESC"
+        )
+        return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, resource, metric))), None)
 
-    def readings(self, host: str, noun: str, names: Collection[str]) -> dict[str, list[Counter]]:
+    def readings(self, host: str, resource: str, names: Collection[str]) -> dict[str, list[Counter]]:
         """Every sample under each of `names`, the oldest first."""
         query = """
             SELECT metric, value, born, taken FROM samples
-             WHERE host = ? AND noun = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
+             WHERE host = ? AND resource = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
         """
         found: dict[str, list[Counter]] = {name: [] for name in names}
-        for name, *reading in self._read(query, (host, noun, json.dumps(list(names)))):
+        for name, *reading in self._read(query, (host, resource, json.dumps(list(names)))):
             found[name].append(Counter(*reading))
         return found
 
@@ -136,5 +139,8 @@ def _insert(connection: sqlite3.Connection, run: int | None, verdict: Verdict) -
     )
     connection.executemany(
         "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(run, verdict.host, verdict.noun, each.metric, each.value, each.born, each.taken) for each in verdict.samples],
+        [
+            (run, verdict.host, verdict.resource, each.metric, each.value, each.born, each.taken)
+            for each in verdict.samples
+        ],
     )

@@ -21,11 +21,11 @@ from opsproof.inventory.resources import (
     LogFolder,
     Model,
     Mount,
-    Noun,
     Partitioned,
     Pm2,
     Process,
     Queue,
+    Resource,
     Rotation,
     Sshd,
     Systemd,
@@ -127,25 +127,25 @@ class Host(Model):
         self._name, self._inherited = name, inherited
         return self
 
-    def nouns(self, noun: str) -> dict[str, Noun]:
-        """What is declared of `noun`, by name; where a host has at most one, it stands under ``""``."""
-        declared = getattr(self, NOUNS[noun])
+    def resources(self, resource: str) -> dict[str, Resource]:
+        """What is declared of `resource`, by name; where a host has at most one, it stands under ``""``."""
+        declared = getattr(self, RESOURCES[resource])
         if declared is None:
             return {}
-        if isinstance(declared, Noun):
+        if isinstance(declared, Resource):
             return {"": declared}
-        return {name: each for name, each in declared.items() if NARROWED.get(noun, _always)(each)}
+        return {name: each for name, each in declared.items() if SELECTORS.get(resource, _always)(each)}
 
-    def limit(self, metric: str, noun: Noun | None = None) -> Limit | None:
-        """The limit of `metric` for `noun`, else for the host, else for all hosts of its inventory."""
-        for table in (noun.limits if noun else None, self.limits, *self._inherited):
+    def limit(self, metric: str, resource: Resource | None = None) -> Limit | None:
+        """The limit of `metric` for `resource`, else for the host, else for all hosts of its inventory."""
+        for table in (resource.limits if resource else None, self.limits, *self._inherited):
             found = getattr(table, metric, None)
             if found is not None:
                 return found.limit(METRICS[metric])  # type: ignore[no-any-return]
         return None
 
 
-NOUNS: dict[str, str] = {
+RESOURCES: dict[str, str] = {
     "pm2": "pm2",
     "clock": "clock",
     "process": "processes",
@@ -177,10 +177,10 @@ NOUNS: dict[str, str] = {
     "sshd": "sshd",
     "systemd": "systemd",
 }
-"""The test argument of each noun, and the inventory's table that declares it."""
+"""The test argument of each resource, and the inventory's table that declares it."""
 
 
-NARROWED: dict[str, Callable[[Any], bool]] = {
+SELECTORS: dict[str, Callable[[Any], bool]] = {
     "health_endpoint": lambda endpoint: endpoint.answer == "health",
     "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
@@ -194,16 +194,16 @@ NARROWED: dict[str, Callable[[Any], bool]] = {
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }
-"""Which of a table's entries a noun means, where it does not mean all."""
+"""Which of a table's entries a resource means, where it does not mean all."""
 
 
 def _always(_: object) -> bool:
     return True
 
 
-def noun_in(params: dict[str, str]) -> tuple[str, str]:
-    """The noun and its name that a test's parameters hold; two empty words where they hold none."""
-    return next(((noun, params[noun]) for noun in NOUNS if noun in params), ("", ""))
+def resource_in(params: dict[str, str]) -> tuple[str, str]:
+    """The resource and its name that a test's parameters hold; two empty words where they hold none."""
+    return next(((resource, params[resource]) for resource in RESOURCES if resource in params), ("", ""))
 
 
 class Waiver(Model):
@@ -217,7 +217,7 @@ class Waiver(Model):
     ceiling: float | None = Field(None, description="a measured value over it fails all the same, in the metric's unit")
 
 
-class File(Model):
+class InventoryFile(Model):
     """A whole inventory file."""
 
     extends: str = Field("", description="an inventory beside this one, whose limits hold where none is given here")

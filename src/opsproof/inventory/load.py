@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from opsproof.core.errors import InventoryError
-from opsproof.inventory.hosts import File, Host, Waiver
+from opsproof.inventory.hosts import Host, InventoryFile, Waiver
 from opsproof.inventory.resources import LimitTable
 
 
@@ -41,7 +41,7 @@ def load(path: Path) -> Inventory:
     return Inventory(path, hosts, tuple(file.waivers))
 
 
-def _inherited(path: Path, file: File, heirs: tuple[Path, ...]) -> list[LimitTable]:
+def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list[LimitTable]:
     if not file.extends:
         return []
     base = (path.parent / file.extends).resolve()
@@ -60,9 +60,9 @@ def _document(path: Path) -> dict[str, Any]:
         raise InventoryError(f"{path}: not TOML: {error}") from error
 
 
-def _validated(path: Path) -> File:
+def _validated(path: Path) -> InventoryFile:
     try:
-        return File.model_validate(_document(path))
+        return InventoryFile.model_validate(_document(path))
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise InventoryError("\n".join(f"{path}: {_line(detail)}" for detail in details)) from error
@@ -80,7 +80,7 @@ def _line(detail: Any) -> str:
 
 
 def _suggestion(key: str) -> str:
-    known: Any = File.model_json_schema()
+    known: Any = InventoryFile.model_json_schema()
     names = set(known["properties"])
     for definition in known["$defs"].values():
         names |= set(definition.get("properties", {}))
@@ -90,7 +90,7 @@ def _suggestion(key: str) -> str:
 
 def schema() -> str:
     """The JSON Schema of an inventory file, for editors."""
-    return json.dumps(File.model_json_schema(mode="validation"), indent=2, sort_keys=True) + "\n"
+    return json.dumps(InventoryFile.model_json_schema(mode="validation"), indent=2, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be declared to be on a host: the nouns, and the limits that each may carry."""
+"""What can be declared to be on a host: the resources, and the limits that each may carry."""
 
 import re
 from typing import Annotated, Literal
@@ -76,34 +76,34 @@ LimitTable = create_model(  # type: ignore[call-overload]  # one optional key fo
 )
 
 
-class Noun(Model):
+class Resource(Model):
     """Something declared to be on a host; its own limits come before the host's."""
 
     limits: LimitTable = Field(default_factory=LimitTable)
 
 
-class Pm2(Noun):
+class Pm2(Resource):
     """The PM2 daemon of one user."""
 
     home: str = Field(description="PM2_HOME, for example /home/deploy/.pm2")
 
 
-class Process(Noun):
+class Process(Resource):
     """A process or module that PM2 keeps running, by its PM2 name."""
 
 
-class Log(Noun):
+class Log(Resource):
     """A log file; its rotated files, name__date.log and .log.gz, are found beside it."""
 
     path: str
     format: Literal["json", "text"] = Field(description="json: one JSON object a line; text: stderr of Node")
 
 
-class LogFolder(Noun):
+class LogFolder(Resource):
     """A folder of logs, by its path."""
 
 
-class Rotation(Noun):
+class Rotation(Resource):
     """The settings of pm2-logrotate, as they must be."""
 
     max_size: str = Field("10M", description="of a log before it is rotated ahead of its time")
@@ -123,7 +123,7 @@ class Rotation(Noun):
         }
 
 
-class Endpoint(Noun):
+class Endpoint(Resource):
     """An address that is asked with one GET from the host itself."""
 
     url: str = Field(pattern=r"^https?://")
@@ -143,13 +143,13 @@ class Endpoint(Noun):
         return self
 
 
-class Mount(Noun):
+class Mount(Resource):
     """A file system, by the path where it is mounted."""
 
     mountpoint: bool = Field(True, description="false: a folder, judged by the file system that holds it")
 
 
-class Database(Noun):
+class Database(Resource):
     """A PostgreSQL database, read by a monitoring role."""
 
     dsn: str = Field(description="libpq connection string, without a password")
@@ -182,7 +182,7 @@ class Database(Noun):
         return self
 
 
-class Partitioned(Noun):
+class Partitioned(Resource):
     """A table with a partition for each month, which somebody has to make in time."""
 
     database: str = Field(description="the declared database")
@@ -206,7 +206,7 @@ _OF_ENGINE = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS, 
 """For each engine the keys that are only the other's, and those that it needs."""
 
 
-class Backup(Noun):
+class Backup(Resource):
     """Backups of one database: dumps in a folder of the login user, or those of a pgBackRest stanza."""
 
     database: str = Field(description="the declared database")
@@ -280,7 +280,7 @@ def target(text: str) -> str:
     return text
 
 
-class InDatabase(Noun):
+class InDatabase(Resource):
     """Something in a declared database."""
 
     database: str = Field(description="the declared database")
@@ -326,17 +326,17 @@ def userinfo(uri: str) -> str:
     return authority.rpartition("@")[0]
 
 
-class Clock(Noun):
+class Clock(Resource):
     """The time synchronisation that runs on the host."""
 
     service: Literal["timedatectl", "chrony"]
 
 
-class Container(Noun):
+class Container(Resource):
     """A container of the host's Docker engine, by its name."""
 
 
-class Broker(Noun):
+class Broker(Resource):
     """The RabbitMQ of a host, asked over its management API from the host itself."""
 
     url: str = Field("http://127.0.0.1:15672", pattern=r"^https?://", description="of the management API")
@@ -351,7 +351,7 @@ class Broker(Noun):
         return self
 
 
-class Queue(Noun):
+class Queue(Resource):
     """Queues of the broker, by a pattern of their names: they are made at run time, for each tenant."""
 
     pattern: str = Field(min_length=1, description="as in a shell: * for any text, ? for any character")
@@ -360,7 +360,7 @@ class Queue(Noun):
     )
 
 
-class Cache(Noun):
+class Cache(Resource):
     """A Redis server, asked from the host itself."""
 
     address: str = Field("127.0.0.1", description="as the host sees it")
@@ -369,12 +369,12 @@ class Cache(Noun):
     timeout: Duration = Field(5.0, description="after which the server counts as hung")
 
 
-class Sshd(Noun):
+class Sshd(Resource):
     """The ssh server of the host: it must take new logins, whatever connection a round still has."""
 
     address: str = Field("127.0.0.1", description="as the host sees it")
     port: int = Field(22, gt=0, lt=65536)
 
 
-class Systemd(Noun):
+class Systemd(Resource):
     """The service manager of the host."""

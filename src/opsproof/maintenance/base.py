@@ -9,9 +9,9 @@ from opsproof.action.patience import patiently
 from opsproof.core import units
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.core.limits import Estimate, Limit
-from opsproof.inventory.resources import Noun
-from opsproof.maintenance.client import Client
-from opsproof.maintenance.session import PAUSE_S, Server, Session
+from opsproof.inventory.resources import Resource
+from opsproof.maintenance.client import MaintenanceClient
+from opsproof.maintenance.session import PAUSE_S, MaintenanceServer, MaintenanceSession
 
 WAIT_S = 300.0
 CUT_OFF_S = 5.0
@@ -43,7 +43,7 @@ class Maintaining(Action):
             )
 
     @cached_property
-    def session(self) -> Session:
+    def session(self) -> MaintenanceSession:
         """The way to the database.
 
         Raises:
@@ -53,12 +53,12 @@ class Maintaining(Action):
         if wanted not in ((None, *declared) if len(declared) == 1 else declared):
             known = f"--database: {'say one' if wanted is None else f'{wanted!r} is none'} of {', '.join(declared)}"
             raise InventoryError(known if declared else f"hosts.{self.host.name} declares no databases")
-        client = Client(self.host, wanted or declared[0])
+        client = MaintenanceClient(self.host, wanted or declared[0])
         assert client.user
-        return Session(self.work, client, self.options.wait, self.options.json)
+        return MaintenanceSession(self.work, client, self.options.wait, self.options.json)
 
     @cached_property
-    def server(self) -> Server:
+    def server(self) -> MaintenanceServer:
         """The server as it was when the action began; for a run that was killed just before, it waits a moment.
 
         Raises:
@@ -66,30 +66,30 @@ class Maintaining(Action):
         """
         return patiently(self.session.server, lambda found: not found.at_work, CUT_OFF_S, PAUSE_S)
 
-    def require_sight(self) -> None:
+    def require_pg_monitor(self) -> None:
         """Says that nothing can be said where the server hides from the role what others do.
 
         Raises:
             MeasurementError: it does.
         """
-        self.server.require_sight(self.session.client.user)
+        self.server.require_pg_monitor(self.session.client.user)
 
-    def is_off(self, metric: str, value: float | Estimate, noun: Noun | None = None) -> bool:
+    def is_off(self, metric: str, value: float | Estimate, resource: Resource | None = None) -> bool:
         """Whether the check of that metric would fail or warn at a value, by the limit of the inventory.
 
         Raises:
             InventoryError: there is no limit.
             MeasurementError: both may be, within a range.
         """
-        return self.limit(metric, noun).judge(value).verdict != "passed"
+        return self.limit(metric, resource).judge(value).verdict != "passed"
 
-    def limit(self, metric: str, noun: Noun | None = None) -> Limit:
+    def limit(self, metric: str, resource: Resource | None = None) -> Limit:
         """The limit of a metric for a thing in the database, or for that itself.
 
         Raises:
             InventoryError: there is none.
         """
-        found = self.host.limit(metric, noun or self.session.client.database)
+        found = self.host.limit(metric, resource or self.session.client.database)
         if found is None:
             raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
         return found

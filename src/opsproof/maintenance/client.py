@@ -30,7 +30,7 @@ _NO_ERROR = ("00", "01")
 
 
 @dataclass(frozen=True)
-class Client:
+class MaintenanceClient:
     """The programs for one declared database, by its name in the inventory."""
 
     host: Host

@@ -137,7 +137,7 @@ def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> flo
     return found
 
 
-def bearing(action: Maintaining, index: str) -> Measurement | None:
+def recall_measurement(action: Maintaining, index: str) -> Measurement | None:
     """What the limit of recall says of an index; None of one that is not declared, or that no query goes through.
 
     Raises:
@@ -151,7 +151,7 @@ def bearing(action: Maintaining, index: str) -> Measurement | None:
     return None
 
 
-def unbearable(action: Maintaining, index: str) -> str:
+def recall_failure(action: Maintaining, index: str) -> str:
     """What is to be said against an index that has become another one; nothing where its recall fails no limit.
 
     Raises:

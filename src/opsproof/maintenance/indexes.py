@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import InvalidIndexes
 from opsproof.facts.vector_indexes import FEW_ROWS, ideal_lists
-from opsproof.maintenance.session import Session
+from opsproof.maintenance.session import MaintenanceSession
 
 RETUNE, RETIRED = "opsproof_retune_", "opsproof_retired_"
 """An index with better lists until it takes the place of another one, and that one after it, by the other's number."""
@@ -93,7 +93,7 @@ class Indexes:
     left: tuple[Index, ...]
 
 
-def look(session: Session, names: Iterable[str]) -> Indexes:
+def look(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
     """The indexes called `names`, in full, and what interrupted builds have left anywhere in the database.
 
     Raises:
@@ -106,7 +106,7 @@ def look(session: Session, names: Iterable[str]) -> Indexes:
     return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))
 
 
-def every(session: Session, names: Iterable[str]) -> list[Index]:
+def every(session: MaintenanceSession, names: Iterable[str]) -> list[Index]:
     """The indexes called `names`, in full, and all that have a name of ours.
 
     Raises:

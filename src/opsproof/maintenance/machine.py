@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from opsproof.action import Work
 from opsproof.core.units import show
-from opsproof.maintenance.client import Client
+from opsproof.maintenance.client import MaintenanceClient
 from opsproof.maintenance.indexes import Index
-from opsproof.maintenance.session import Server
+from opsproof.maintenance.session import MaintenanceServer
 from opsproof.transport.shell import Answer, Command, argv
 
 SHARE = 4
@@ -20,7 +20,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineResources:
     """Processors, and bytes of memory available and of shared memory free; none where the server is not seen."""
 
     processors: int = 0
@@ -31,7 +31,7 @@ class Machine:
         """Whether processes can share so much memory."""
         return size_bytes <= SHARED_SHARE * self.shared_bytes
 
-    def settings(self, index: Index, server: Server) -> dict[str, str]:
+    def settings(self, index: Index, server: MaintenanceServer) -> dict[str, str]:
         """The settings of a session that builds `index`: not less than the server has, but perhaps no workers.
 
         Workers share memory in /dev/shm, of which a container has 64 MB unless somebody thought of it: where it is not
@@ -64,28 +64,28 @@ def outlook(settings: dict[str, str]) -> str:
     return f"{memory} of memory, {settings['max_parallel_maintenance_workers']} workers"
 
 
-def machine(work: Work, client: Client) -> Machine:
+def machine(work: Work, client: MaintenanceClient) -> MachineResources:
     """The machine as it is now; nothing of it where the server is on another one than its client.
 
     Raises:
         MeasurementError: it does not tell.
     """
     if not client.sees_server:
-        return Machine()
+        return MachineResources()
     questions = [argv("nproc"), argv("cat", "/proc/meminfo"), room(client, "/dev/shm")]  # noqa: S108
     questions += [client.program("cat", path) for path in _LIMITS] if client.database.container else []
     nproc, memory, shared, *limits = work.ask(*questions)
     lines = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
     available = int(lines["MemAvailable"].split()[0]) * 1024
     bounds = [int(each.stdout) // 2 for each in limits if each.stdout.strip().isdigit()]
-    return Machine(
+    return MachineResources(
         processors=int(nproc.require("nproc").stdout),
         available_bytes=min([available, *bounds]),
         shared_bytes=free(shared),
     )
 
 
-def room(client: Client, folder: str) -> Command:
+def room(client: MaintenanceClient, folder: str) -> Command:
     """Tells how many bytes are free where the server keeps a folder."""
     return client.program("df", "--block-size=1", "--output=avail", "--", folder)
 

@@ -11,7 +11,7 @@ from typing import Any
 from opsproof.core import scripts
 from opsproof.core.errors import Absent, InventoryError, Refused, StepFailed
 from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partitions
-from opsproof.maintenance.session import LOCK_S, Session
+from opsproof.maintenance.session import LOCK_S, MaintenanceSession
 
 TOO_LARGE = (
     "{} cannot be locked and looked through within a second, for which others wait: move rows out of it, or give it a"
@@ -81,7 +81,7 @@ def after(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
-def look(session: Session, ahead: Mapping[str, int]) -> list[Months]:
+def look(session: MaintenanceSession, ahead: Mapping[str, int]) -> list[Months]:
     """The partitioned tables that `ahead` names in full, each with the months it lacks up to so many after this one.
 
     Raises:
@@ -94,7 +94,7 @@ def look(session: Session, ahead: Mapping[str, int]) -> list[Months]:
 
 
 def _months(
-    session: Session,
+    session: MaintenanceSession,
     name: str,
     ahead: int,
     details: Mapping[str, dict[str, Any]],
@@ -109,7 +109,7 @@ def _months(
     return Months(found=table, missing=tuple(table.unmade(ahead)), **said)
 
 
-def require_empty_default(session: Session, table: Months) -> None:
+def require_empty_default(session: MaintenanceSession, table: Months) -> None:
     """Says no where the default partition holds rows of a missing month: none can be made for it then.
 
     Raises:
@@ -124,7 +124,7 @@ def require_empty_default(session: Session, table: Months) -> None:
             )
 
 
-def require_copyable(session: Session, table: Months) -> None:
+def require_copyable(session: MaintenanceSession, table: Months) -> None:
     """Says no where none can be made like the newest partition.
 
     Raises:
@@ -135,7 +135,7 @@ def require_copyable(session: Session, table: Months) -> None:
         raise Refused("; ".join(found))
 
 
-def add(session: Session, table: Months, month: date) -> None:
+def add(session: MaintenanceSession, table: Months, month: date) -> None:
     """Makes the partition of a month, unless an earlier run does: one that is killed leaves the server at work.
 
     Raises:
@@ -152,7 +152,7 @@ def add(session: Session, table: Months, month: date) -> None:
             raise
 
 
-def lacking(session: Session, table: Months, month: date) -> str:
+def lacking(session: MaintenanceSession, table: Months, month: date) -> str:
     """What the newest partition has of its own and the one of a month, made like it, has not; empty where it has all.
 
     Raises:

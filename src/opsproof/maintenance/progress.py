@@ -38,7 +38,7 @@ def reached(printed: str) -> Reached:
 
 
 @contextmanager
-def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.Report[Reached]]:
+def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
     """A report on the phases of a statement."""
     began = time.monotonic()
 

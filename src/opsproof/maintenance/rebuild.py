@@ -6,9 +6,9 @@ from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, OpsproofError, StepFailed
 from opsproof.maintenance import indexes
 from opsproof.maintenance.indexes import RETIRED, RETUNE, Index
-from opsproof.maintenance.machine import Machine
-from opsproof.maintenance.room import Room
-from opsproof.maintenance.session import LOCK_S, Server, Session
+from opsproof.maintenance.machine import MachineResources
+from opsproof.maintenance.room import DiskSpace
+from opsproof.maintenance.session import LOCK_S, MaintenanceServer, MaintenanceSession
 
 SWEEP_S = 3.0
 """How long cleaning up after a failure waits for others; the next run does it where that is not enough."""
@@ -18,9 +18,9 @@ SWEEP_S = 3.0
 class Builder:
     """The way to build indexes of one database on a machine."""
 
-    session: Session
-    server: Server
-    machine: Machine
+    session: MaintenanceSession
+    server: MaintenanceServer
+    machine: MachineResources
 
     def settings(self, index: Index) -> dict[str, str]:
         """Of the session that builds an index."""
@@ -30,7 +30,7 @@ class Builder:
     def _patience(self) -> str:
         return f"{max(1, self.session.wait_s * 1000):.0f}ms"
 
-    def lack(self, index: Index, room: Room) -> str:
+    def lack(self, index: Index, room: DiskSpace) -> str:
         """Where there is no room to build it, and to sort what does not fit into memory; empty where there is.
 
         Raises:
@@ -58,7 +58,9 @@ class Builder:
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
         settings = {"lock_timeout": self._patience, **self.settings(index)}
-        if lack := self.lack(index, Room(self.session, self.server)):  # what was to be dropped first may still be there
+        if lack := self.lack(
+            index, DiskSpace(self.session, self.server)
+        ):  # what was to be dropped first may still be there
             raise StepFailed(f"{index} {lack}")
         try:
             self.session.do(f"{verb} {index}", script, settings, schema=index.schema, name=index.name, **values)

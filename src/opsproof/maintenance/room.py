@@ -8,15 +8,15 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.units import show
 from opsproof.maintenance.indexes import Index
 from opsproof.maintenance.machine import free, room
-from opsproof.maintenance.session import Server, Session
+from opsproof.maintenance.session import MaintenanceServer, MaintenanceSession
 
 MARGIN = 1.2
-"""Room for so many times what is written must be free."""
+"""DiskSpace for so many times what is written must be free."""
 _HIDDEN = "Permission denied"
 
 
 @dataclass(frozen=True)
-class Disk:
+class FreeSpace:
     """A file system, by its number, and the bytes that are free on it."""
 
     number: str
@@ -24,15 +24,15 @@ class Disk:
 
 
 @dataclass
-class Room:
+class DiskSpace:
     """What is free on the disks of a server, each looked at once, and what indexes that are `dropped` first leave."""
 
-    session: Session
-    server: Server
+    session: MaintenanceSession
+    server: MaintenanceServer
     dropped: Iterable[Index] = ()
     assumed: str = ""
     """What is taken to be so of the log, and cannot be seen."""
-    _seen: dict[str, Disk] = field(default_factory=dict)
+    _seen: dict[str, FreeSpace] = field(default_factory=dict)
 
     def lack(self, index: Index, sorted_bytes: int) -> str:
         """Where there is no room for a second one of an index, sorted on the way, and its log; empty where there is.
@@ -48,20 +48,20 @@ class Room:
             return self._missing(place, beside + index.expected_bytes, "to be built, with its log")
         return self._missing(place, beside, "to be built") or self._missing(log, index.expected_bytes, "for its log")
 
-    def _missing(self, disk: Disk, written_bytes: int, why: str) -> str:
+    def _missing(self, disk: FreeSpace, written_bytes: int, why: str) -> str:
         needed, there = MARGIN * written_bytes, disk.free_bytes + self._freed(disk)
         if there >= needed:
             return ""
         return f"needs {show(needed, 'bytes')} {why}, and {show(there, 'bytes')} are free"
 
-    def _freed(self, disk: Disk) -> int:
+    def _freed(self, disk: FreeSpace) -> int:
         freed = 0
         for each in self.dropped:
             with suppress(MeasurementError):
                 freed += each.bytes * (self._disk(each.folder or self.server.folder).number == disk.number)
         return freed
 
-    def _log(self) -> Disk:
+    def _log(self) -> FreeSpace:
         """Of the log, which may be a link to another disk; of the data, where nobody may look."""
         if self.server.folder is None:
             return self._disk(None)
@@ -74,12 +74,12 @@ class Room:
         self.assumed = f"{folder} cannot be looked into: the log is taken to lie on the disk of the data"
         return self._seen.setdefault(folder, self._disk(self.server.folder))
 
-    def _disk(self, folder: str | None) -> Disk:
+    def _disk(self, folder: str | None) -> FreeSpace:
         client = self.session.client
         if not client.sees_server or folder is None:
             raise MeasurementError(f"the disk of {client.name} cannot be seen from {client.host.name}")
         if folder not in self._seen:
             number = client.program("stat", "--dereference", "--format=%d", "--", folder)
             which, left = self.session.work.ask(number, room(client, folder))
-            self._seen[folder] = Disk(which.require("stat").stdout.strip(), free(left))
+            self._seen[folder] = FreeSpace(which.require("stat").stdout.strip(), free(left))
         return self._seen[folder]

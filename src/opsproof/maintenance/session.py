@@ -13,14 +13,14 @@ from opsproof.action.progress import watch
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.facts.base import SqlFact, SqlNounFact
+from opsproof.facts.base import SqlFact, SqlResourceFact
 from opsproof.inventory.resources import InDatabase
 from opsproof.maintenance import progress
 from opsproof.maintenance.client import (
     APPLICATION,
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
-    Client,
+    MaintenanceClient,
     failure,
     remarks,
     require,
@@ -42,7 +42,7 @@ NAMES = 400
 
 
 @dataclass(frozen=True)
-class Server:
+class MaintenanceServer:
     """The server, and what the maintenance role may: see server.sql.
 
     `silent` sessions do not tell what they do; those `at_work` are our own that run already.
@@ -58,7 +58,7 @@ class Server:
     silent: int
     at_work: list[dict[str, Any]]
 
-    def require_sight(self, user: str) -> None:
+    def require_pg_monitor(self, user: str) -> None:
         """Says that nothing can be said where the role does not see what others do.
 
         Raises:
@@ -84,21 +84,21 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Session:
+class MaintenanceSession:
     """The way to one database for an action; `wait_s` is how long it waits for locks and for others' transactions."""
 
     work: Work
-    client: Client
+    client: MaintenanceClient
     wait_s: float
     quiet: bool
 
-    def server(self) -> Server:
+    def server(self) -> MaintenanceServer:
         """The server as it is now.
 
         Raises:
             MeasurementError: it does not tell.
         """
-        return Server(**self.ask("server"))
+        return MaintenanceServer(**self.ask("server"))
 
     def ask(self, script: str, **values: str) -> Any:
         """What one of our scripts, which changes nothing, tells as JSON.
@@ -134,18 +134,18 @@ class Session:
         (answer,) = self.work.ask(self.client.sql(f"SET jit = off;\n{_ROWS.format(fact.sql)};"))
         return fact.parse(result(answer), self.client.database)
 
-    def measure_of(self, fact: SqlNounFact[D, T], name: str, noun: D) -> T:
+    def measure_of(self, fact: SqlResourceFact[D, T], name: str, resource: D) -> T:
         """A fact of a declared thing in the database, in the same way.
 
         Raises:
             Absent: it is not there.
             MeasurementError: it was not measured.
         """
-        values = {f"value_{number}": value for number, value in enumerate(fact.values(name, noun))}
+        values = {f"value_{number}": value for number, value in enumerate(fact.values(name, resource))}
         places = ", ".join(f":'{each}'" for each in values)
         script = f"SET jit = off;\nPREPARE fact AS {_ROWS.format(fact.sql)};\nEXECUTE fact({places});"
         (answer,) = self.work.ask(self.client.sql(script, **values))
-        return fact.parse(result(answer), noun)
+        return fact.parse(result(answer), resource)
 
     def do(
         self, what: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str

@@ -7,7 +7,7 @@ from opsproof.core.errors import StepFailed
 from opsproof.core.units import show
 from opsproof.facts.sessions import TELLABLE
 from opsproof.maintenance.client import told
-from opsproof.maintenance.session import Session, until
+from opsproof.maintenance.session import MaintenanceSession, until
 
 TERMINATED_WITHIN_S = 10.0
 
@@ -45,7 +45,7 @@ class Patience:
     active_s: float | None
 
 
-def look(session: Session, patience: Patience) -> list[Connection]:
+def look(session: MaintenanceSession, patience: Patience) -> list[Connection]:
     """The sessions of the database that have been as they are for longer than that, the oldest first.
 
     Raises:
@@ -63,7 +63,7 @@ def denial(connection: Connection, user: str) -> str:
     return f"{user} may not end sessions of {connection.user}: GRANT pg_signal_backend, or be a superuser"
 
 
-def is_there(session: Session, connection: Connection) -> bool:
+def is_there(session: MaintenanceSession, connection: Connection) -> bool:
     """Whether it still is what it was.
 
     Raises:
@@ -72,7 +72,7 @@ def is_there(session: Session, connection: Connection) -> bool:
     return bool(session.ask("signal", **_identity(connection), signal="none"))
 
 
-def end(session: Session, connection: Connection, grace_s: float) -> None:
+def end(session: MaintenanceSession, connection: Connection, grace_s: float) -> None:
     """Cancels what it does, and ends it where it goes on for `grace_s` seconds; leaves it alone if it moved on.
 
     Raises:
@@ -87,7 +87,7 @@ def end(session: Session, connection: Connection, grace_s: float) -> None:
         raise StepFailed(f"process {connection.pid} does not end")
 
 
-def _signal(session: Session, connection: Connection, signal: str) -> None:
+def _signal(session: MaintenanceSession, connection: Connection, signal: str) -> None:
     script = session.client.sql(scripts.sql("maintenance/signal"), **_identity(connection), signal=signal)
     told(session.work.do(script, "psql"))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from opsproof.core.errors import InventoryError
-from opsproof.maintenance.session import Session
+from opsproof.maintenance.session import MaintenanceSession
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Tables:
+class MaintainedTables:
     """Tables as they are at the moment `now`: those that hold rows, and partitioned ones that were asked for."""
 
     every: tuple[Table, ...]
@@ -54,7 +54,7 @@ class Tables:
         return [each for each in self.every if each.root]
 
     @property
-    def permitted(self) -> "Tables":
+    def permitted(self) -> "MaintainedTables":
         """Those of them that the role may maintain."""
         return replace(self, every=tuple(each for each in self.every if each.may))
 
@@ -73,7 +73,7 @@ def in_full(word: str) -> str:
     return word if "." in word else f"public.{word}"
 
 
-def look(session: Session, names: Iterable[str] | Literal["users", "all"]) -> Tables:
+def look(session: MaintenanceSession, names: Iterable[str] | Literal["users", "all"]) -> MaintainedTables:
     """The tables called `names`, in full, as they are now; or those of users, or those of the server too.
 
     Raises:
@@ -87,7 +87,7 @@ def look(session: Session, names: Iterable[str] | Literal["users", "all"]) -> Ta
     if missing := [name for part in parts for name in part["missing"]]:
         raise InventoryError(f"no table of {session.client.name} is called {_few(missing)}")
     found = {(each["schema"], each["name"]): Table(**each) for part in parts for each in part["tables"]}
-    return Tables(tuple(found.values()), float(parts[0]["now"]))
+    return MaintainedTables(tuple(found.values()), float(parts[0]["now"]))
 
 
 def _few(names: list[str]) -> str:

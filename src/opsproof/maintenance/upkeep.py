@@ -9,7 +9,7 @@ from opsproof.core.errors import NotRepaired, Refused
 from opsproof.maintenance import tables
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.session import until
-from opsproof.maintenance.tables import Table, Tables
+from opsproof.maintenance.tables import MaintainedTables, Table
 
 QUEUE_S = 3
 """Longer than deadlock_timeout, after which the server sends away an autovacuum that is in the way."""
@@ -21,7 +21,7 @@ class TablesAction(Maintaining):
     """An action on the tables that the checks flag, on those of the command line, or on all."""
 
     name = ""
-    found: Tables
+    found: MaintainedTables
     mark: ClassVar[Literal["vacuumed", "analyzed"]]
     """By which time of a table it is known that it was done."""
 
@@ -40,14 +40,14 @@ class TablesAction(Maintaining):
             MeasurementError: they would be unknown.
         """
 
-    def choose(self) -> Tables:
+    def choose(self) -> MaintainedTables:
         """The tables that it is about, as they are now; of those that nobody named, what the role may maintain.
 
         Raises:
             InventoryError: one of the command line is not there.
             MeasurementError: they cannot be seen.
         """
-        self.require_sight()
+        self.require_pg_monitor()
         names = map(tables.in_full, self.options.table or ())
         found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
         denied = found.denied(self.session.client.user)

@@ -38,7 +38,7 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True)
-class Target:
+class DatabaseTarget:
     """A database as it is named to the process that asks.
 
     `ssh` is the command line of the tunnel that leads to where it is seen from, or empty; `runtime`
@@ -77,7 +77,7 @@ class Result:
         return self.rows
 
 
-def ask(target: Target, queries: Sequence[Query]) -> list[Result]:
+def ask(target: DatabaseTarget, queries: Sequence[Query]) -> list[Result]:
     """The results of `queries`, in their order, sent together over one connection; times are without a tunnel's."""
     try:
         with _reached(target) as (parameters, password, tunnel):
@@ -87,7 +87,11 @@ def ask(target: Target, queries: Sequence[Query]) -> list[Result]:
 
 
 def _asked(
-    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None, queries: Sequence[Query]
+    target: DatabaseTarget,
+    parameters: dict[str, Any],
+    password: str | None,
+    tunnel: Tunnel | None,
+    queries: Sequence[Query],
 ) -> list[Result]:
     started = time.monotonic()
     try:
@@ -134,7 +138,7 @@ def name_of(dsn: str) -> str:
 
 
 @contextmanager
-def _reached(target: Target) -> Iterator[tuple[dict[str, Any], str | None, Tunnel | None]]:
+def _reached(target: DatabaseTarget) -> Iterator[tuple[dict[str, Any], str | None, Tunnel | None]]:
     """The parameters and the password of a connection from here, through a tunnel where one is needed."""
     parameters = _parsed(target.dsn)
     if not target.ssh:
@@ -178,7 +182,7 @@ def _listed(parameters: dict[str, Any], port: int) -> str | None:
 
 
 def _connect(
-    target: Target, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None = None
+    target: DatabaseTarget, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None = None
 ) -> "psycopg.Connection[Any]":
     import psycopg  # slow to import, and a run without databases needs none
 
@@ -199,7 +203,7 @@ def _complaint(error: Exception, parameters: dict[str, Any], tunnel: Tunnel | No
     return tunnel.refusal() or str(error).replace(here, f"on port {parameters['port']} of the host")
 
 
-def _session(target: Target, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
+def _session(target: DatabaseTarget, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
     """The parameters of a session that can harm nothing."""
     settings = {
         "default_transaction_read_only": "on",
@@ -215,7 +219,7 @@ def _session(target: Target, parameters: dict[str, Any], password: str | None) -
     return {**parameters, **ours, **({"password": password} if password else {})}
 
 
-def _password(target: Target) -> str | None:
+def _password(target: DatabaseTarget) -> str | None:
     if not target.password_env:
         return None
     if target.password_env not in os.environ:
@@ -262,7 +266,7 @@ def _one_line(message: str) -> str:
     return "; ".join(lines[:3])[:300] or "the server gave no reason"
 
 
-def _answers(target: Target, queries: Sequence[Query]) -> list[Result]:
+def _answers(target: DatabaseTarget, queries: Sequence[Query]) -> list[Result]:
     """As `ask`, and whatever goes wrong: an answer that never comes would be waited for."""
     try:
         return ask(target, queries)
@@ -279,7 +283,7 @@ def serve() -> None:
     lock = threading.Lock()
 
     def answer(request: dict[str, Any]) -> None:
-        results = _answers(Target(**request["database"]), request["queries"])
+        results = _answers(DatabaseTarget(**request["database"]), request["queries"])
         text = json.dumps({"number": request["number"], "results": [asdict(each) for each in results]}, default=str)
         with lock:
             sys.stdout.write(text + "\n")

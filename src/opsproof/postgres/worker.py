@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from opsproof.postgres.connection import Query, Result, Target
+from opsproof.postgres.connection import DatabaseTarget, Query, Result
 from opsproof.transport.tunnel import OPENED_WITHIN_S
 
 GRACE_S = 5.0
@@ -38,7 +38,7 @@ class DatabaseClient:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def submit(self, target: Target, queries: Sequence[Query]) -> Callable[[], list[Result]]:
+    def submit(self, target: DatabaseTarget, queries: Sequence[Query]) -> Callable[[], list[Result]]:
         """Asks, and gives a function that waits for the results of `queries`, in their order.
 
         None takes longer than the database's timeouts together, and that of its tunnel.
@@ -55,7 +55,7 @@ class DatabaseClient:
 
         return wait
 
-    def _send(self, target: Target, queries: Sequence[Query]) -> "Future[Rows]":
+    def _send(self, target: DatabaseTarget, queries: Sequence[Query]) -> "Future[Rows]":
         future: Future[Rows] = Future()
         with self._lock:
             self._waiting[number := len(self._waiting)] = future

@@ -21,7 +21,7 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True)
-class Archive:
+class DumpArchive:
     """A file that pg_restore reads once `unpack` has unpacked it, with its manifest if it has one of ours.
 
     `age_s` is in seconds, by the host's clock.
@@ -97,7 +97,7 @@ def choose(sets: list[str], wanted: str, backup_name: str, where: str) -> str:
     return wanted or sets[-1]
 
 
-def of_set(work: Work, folder: str, name: str) -> Archive:
+def of_set(work: Work, folder: str, name: str) -> DumpArchive:
     """The archive of a backup that lies in a folder of the host.
 
     Raises:
@@ -112,10 +112,10 @@ def of_set(work: Work, folder: str, name: str) -> Archive:
     if said.name != name or "/" in said.dump.name:
         raise Refused(f"{name}: the manifest is that of {said.name}")
     age = answer.now - dump_folder.began(name)
-    return Archive(name, f"{folder}/{said.dump.name}", said.dump.size_bytes, age, said)
+    return DumpArchive(name, f"{folder}/{said.dump.name}", said.dump.size_bytes, age, said)
 
 
-def of_file(work: Work, path: str) -> Archive:
+def of_file(work: Work, path: str) -> DumpArchive:
     """The archive that any file is.
 
     Raises:
@@ -123,7 +123,7 @@ def of_file(work: Work, path: str) -> Archive:
     """
     (answer,) = work.ask(argv("stat", "-L", "-c", "%s %Y", "--", path))
     size, modified = answer.require(path).stdout.split()
-    return Archive(PurePosixPath(path).name, path, int(size), answer.now - float(modified))
+    return DumpArchive(PurePosixPath(path).name, path, int(size), answer.now - float(modified))
 
 
 def require_sum(work: Work, path: str, sha256: str, timeout_s: float) -> None:

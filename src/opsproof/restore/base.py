@@ -20,13 +20,13 @@ from opsproof.core.units import show
 from opsproof.inventory import resources
 from opsproof.inventory.resources import Backup
 from opsproof.restore import archive, cluster, copy
-from opsproof.restore.archive import Archive
-from opsproof.restore.cluster import Keeper
-from opsproof.restore.copy import Copy, Machine
+from opsproof.restore.archive import DumpArchive
+from opsproof.restore.cluster import ClusterFiles
+from opsproof.restore.copy import RestoredDatabase, RestoreMachine
 from opsproof.restore.fetch import Fetch
 from opsproof.restore.moment import Moment, moment
-from opsproof.restore.restored import Restored
-from opsproof.restore.server import Client, Kind
+from opsproof.restore.restored import RestoredCluster
+from opsproof.restore.server import Kind, RestoreClient
 from opsproof.transport.shell import argv
 
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -94,11 +94,11 @@ class Restoring(DeclaredBackups):
         return archived
 
     @cached_property
-    def client(self) -> Client:
+    def client(self) -> RestoreClient:
         """PostgreSQL's programs for it."""
-        return Client(self.host, self.backup)
+        return RestoreClient(self.host, self.backup)
 
-    def machine(self) -> Machine:
+    def machine(self) -> RestoreMachine:
         """The host and the server as they are now; what a run that was killed just before began there, ends first.
 
         Raises:
@@ -108,7 +108,7 @@ class Restoring(DeclaredBackups):
             lambda: copy.machine(self.work, self.client), lambda found: not found.server.at_work, CUT_OFF_S, PAUSE_S
         )
 
-    def archive(self) -> Archive:
+    def archive(self) -> DumpArchive:
         """What is to be restored.
 
         Raises:
@@ -147,7 +147,7 @@ class Restoring(DeclaredBackups):
         except Absent as error:
             raise MeasurementError(str(error)) from error
 
-    def fetching(self, of: Archive) -> list[Step]:
+    def fetching(self, of: DumpArchive) -> list[Step]:
         """The step that puts the archive on the host, where it lies elsewhere."""
         if self.fetch is None:
             return []
@@ -169,12 +169,12 @@ class Restoring(DeclaredBackups):
             if self.fetch is not None:
                 self.fetch.remove()
 
-    def copy(self, kind: Kind, machine: Machine, of: Archive) -> Copy:
+    def copy(self, kind: Kind, machine: RestoreMachine, of: DumpArchive) -> RestoredDatabase:
         """The database that is to be made; its name holds the time."""
         name = f"{self.client.live}_{kind}_{time.strftime(STAMP, time.gmtime())}"
-        return Copy(self.work, self.client, of, machine, name, self.options.json)
+        return RestoredDatabase(self.work, self.client, of, machine, name, self.options.json)
 
-    def guard_copy(self, of: Copy) -> None:
+    def guard_copy(self, of: RestoredDatabase) -> None:
         """Says no to an archive that must not be read, and to a restore that would not come to its end.
 
         Raises:
@@ -209,7 +209,7 @@ class Restoring(DeclaredBackups):
         backup = self.archived_backup
         return f"{backup.scratch}/{backup.stanza}" if backup.scratch else backup.data
 
-    def restored(self, kind: cluster.Kind, prefix: str) -> Restored:
+    def restored(self, kind: cluster.Kind, prefix: str) -> RestoredCluster:
         """The cluster that is to be made of the backup, at a path that begins with `prefix`.
 
         Raises:
@@ -219,11 +219,11 @@ class Restoring(DeclaredBackups):
         """
         target, backup = moment(self.options.to), self.archived_backup
         found = looked(self.work, backup)
-        keeper = Keeper(self.work, backup, found.version)
+        keeper = ClusterFiles(self.work, backup, found.version)
         made = self._chosen(found, target)
         self.measured |= {"backup": self.backup_name, "set": made.label} | ({"to": target.shown} if target else {})
         path = f"{prefix}_{kind}_{time.strftime(STAMP, time.gmtime())}"
-        return Restored(keeper, self.host, found, keeper.look(prefix), made, target, path, self.options.json)
+        return RestoredCluster(keeper, self.host, found, keeper.look(prefix), made, target, path, self.options.json)
 
     def _chosen(self, found: Stanza, target: Moment | None) -> Made:
         wanted = [each for each in found.backups if self.options.set in ("", each.label)]

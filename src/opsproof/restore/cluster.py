@@ -7,7 +7,7 @@
     /var/lib/postgresql/15/main_restoring_20261125T021500Z   of a restore, until it takes the other's place
     /var/lib/postgresql/15/main_before_20261125T021500Z      the one that served before, kept until it is dropped
 
-How far a restore has come is written down in the directory itself (`Mark`), and goes with it where it is renamed: the
+A `ClusterMark` in the directory itself says how far a restore has come, and stays with it under its next name: the
 next run reads off the host what a killed one left. All is done by programs that run as the owner of the directories.
 """
 
@@ -41,7 +41,7 @@ TRIED = "tried"
 
 
 @dataclass(frozen=True)
-class Mark:
+class ClusterMark:
     """How far a restore has come: a word, its time as it stands in names, the backup, and the moment or nothing."""
 
     word: str = ""
@@ -53,20 +53,20 @@ class Mark:
         return f"{self.word} {self.stamp} {self.label} {self.moment}".strip()
 
 
-def mark(said: str) -> Mark:
+def mark(said: str) -> ClusterMark:
     """The mark that a text is."""
-    return Mark(*[*said.split(" ", 3), "", "", "", ""][:4])
+    return ClusterMark(*[*said.split(" ", 3), "", "", "", ""][:4])
 
 
 @dataclass(frozen=True)
-class Beside:
+class SiblingDirectory:
     """A directory beside the one that serves; `state` as in `Cluster`, the size known of what served before alone."""
 
     kind: str
     state: str
     size_bytes: int
     path: str
-    mark: Mark = Mark()
+    mark: ClusterMark = ClusterMark()
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Cluster:
     tablespaces: int
     system_id: int | None
     timeline: int | None
-    mark: Mark
-    others: tuple[Beside, ...]
+    mark: ClusterMark
+    others: tuple[SiblingDirectory, ...]
     free_bytes: int
     scratch_bytes: int
 
-    def beside(self, kind: Kind) -> list[Beside]:
+    def beside(self, kind: Kind) -> list[SiblingDirectory]:
         """What is beside it of a kind, oldest first."""
         return [each for each in self.others if each.kind == kind]
 
@@ -113,9 +113,9 @@ def seen(answer: Answer) -> Cluster:
     )
 
 
-def _beside(line: str, marks: dict[str, str]) -> Beside:
+def _beside(line: str, marks: dict[str, str]) -> SiblingDirectory:
     kind, state, size, path = line.split(" ", 3)
-    return Beside(kind, state, int(size), path, mark(marks.get(path, "")))
+    return SiblingDirectory(kind, state, int(size), path, mark(marks.get(path, "")))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def status(answer: Answer) -> Status:
 
 
 @dataclass(frozen=True)
-class Keeper:
+class ClusterFiles:
     """The programs that work with the directories of one declared backup, as their owner."""
 
     work: Work

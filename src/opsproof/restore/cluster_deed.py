@@ -12,8 +12,18 @@ from opsproof.core.errors import InventoryError, NotRepaired, OpsproofError, Ref
 from opsproof.core.units import show
 from opsproof.inventory.resources import PATH, Backup
 from opsproof.restore import switch
-from opsproof.restore.cluster import RETURNING, SWAPPING, TRIED, VERIFIED, Beside, Cluster, Keeper, Kind, Mark
-from opsproof.restore.restored import Restored, removing
+from opsproof.restore.cluster import (
+    RETURNING,
+    SWAPPING,
+    TRIED,
+    VERIFIED,
+    Cluster,
+    ClusterFiles,
+    ClusterMark,
+    Kind,
+    SiblingDirectory,
+)
+from opsproof.restore.restored import RestoredCluster, removing
 from opsproof.restore.server import in_turn
 from opsproof.restore.switch import Turn
 from opsproof.transport.shell import Command
@@ -33,7 +43,7 @@ class ClusterDeed:
         self.backup: Backup = action.archived_backup
         self.data = self.backup.data
         self.prefix: str = self.options.into or self.data
-        self.keeper = Keeper(self.work, self.backup)
+        self.keeper = ClusterFiles(self.work, self.backup)
         self.cluster: Cluster = self.keeper.look(self.prefix)
         self.resumed = False
         if self.options.into:
@@ -46,11 +56,11 @@ class ClusterDeed:
             raise InventoryError(f"--into: {path} is there already")
 
     @cached_property
-    def restored(self) -> Restored:
+    def restored(self) -> RestoredCluster:
         """The new directory; what it needs of the repository is asked when it is needed."""
         return self.action.restored("restoring", self.prefix)
 
-    def _beside(self, kind: Kind) -> list[Beside]:
+    def _beside(self, kind: Kind) -> list[SiblingDirectory]:
         """Those beside the one that this restore is to make or replace: no others are touched."""
         return [each for each in self.cluster.beside(kind) if each.path.startswith(f"{self.prefix}_{kind}_")]
 
@@ -58,14 +68,14 @@ class ClusterDeed:
         """Removes what earlier restores have put aside; not while a swap has not come to its end."""
         return [] if self._begun() else [self._dropping(each) for each in self._old()]
 
-    def _old(self) -> list[Beside]:
+    def _old(self) -> list[SiblingDirectory]:
         tried = [each for each in self._beside("restoring") if each.mark.word == TRIED]
         return [each for each in (*self._beside("before"), *tried) if each.state == "down"]
 
-    def _dropping(self, old: Beside) -> Step:
+    def _dropping(self, old: SiblingDirectory) -> Step:
         return removing(self.keeper, old.path, f" ({show(old.size_bytes, 'bytes')})" if old.size_bytes else "")
 
-    def _begun(self) -> Mark | None:
+    def _begun(self) -> ClusterMark | None:
         """The mark of a swap that was interrupted once the directories had been swapped, there or back."""
         if self.cluster.mark.word in (SWAPPING, RETURNING):
             return self.cluster.mark
@@ -96,18 +106,18 @@ class ClusterDeed:
         look = [] if fresh else [Step("start a server on it that archives nothing, look at its catalogs", self._verify)]
         return [*self._taking_back(fresh), *made, *look, *(self._naming() if self.options.into else self._swapping())]
 
-    def _wanted(self, word: str, path: str) -> Mark:
+    def _wanted(self, word: str, path: str) -> ClusterMark:
         moment = self.restored.moment.shown if self.restored.moment else ""
-        return Mark(word, path.rpartition("_")[2], self.restored.made.label, moment)
+        return ClusterMark(word, path.rpartition("_")[2], self.restored.made.label, moment)
 
-    def _resumable(self) -> Beside | None:
+    def _resumable(self) -> SiblingDirectory | None:
         ready = self._beside("restoring")
         found = [
             each for each in ready if each.mark in [self._wanted(word, each.path) for word in (VERIFIED, SWAPPING)]
         ]
         return found[-1] if found and not self.options.into else None
 
-    def _taking_back(self, fresh: Beside | None) -> list[Step]:
+    def _taking_back(self, fresh: SiblingDirectory | None) -> list[Step]:
         left = [each for each in self._beside("restoring") if each is not fresh]
         steps = [removing(self.keeper, each.path, ", left of an earlier restore") for each in left]
         if fresh is None and any(each.mark.word == SWAPPING for each in left):
@@ -179,13 +189,13 @@ class ClusterDeed:
                 f"backups.{self.action.backup_name}: stop and start are missing: or restore with --into"
             )
 
-    def _aside(self, mark: Mark) -> str:
+    def _aside(self, mark: ClusterMark) -> str:
         return f"{self.data}_before_{mark.stamp}"
 
-    def _fresh(self, mark: Mark) -> str:
+    def _fresh(self, mark: ClusterMark) -> str:
         return f"{self.data}_restoring_{mark.stamp}"
 
-    def _swap(self, mark: Mark) -> None:
+    def _swap(self, mark: ClusterMark) -> None:
         """Stopping, swapping and starting are one command on the host: nothing that is lost comes in between."""
         fresh, aside = self._fresh(mark), self._aside(mark)
         turns: list[Turn] = [
@@ -198,7 +208,7 @@ class ClusterDeed:
         except StepFailed as error:
             raise self._undo(mark, error) from error
 
-    def _undo(self, mark: Mark, error: StepFailed) -> StepFailed:
+    def _undo(self, mark: ClusterMark, error: StepFailed) -> StepFailed:
         """Puts back what served before, where the restored cluster has its place and does not serve."""
         now = self.keeper.look(self.prefix)
         if now.mark != mark or self._aside(mark) not in [each.path for each in now.others]:
@@ -222,7 +232,7 @@ class ClusterDeed:
     def _up(self) -> Command:
         return self.keeper.command("up", self.data, f"{self.options.up:g}")
 
-    def _forth(self, mark: Mark) -> None:
+    def _forth(self, mark: ClusterMark) -> None:
         fresh, aside = self._fresh(mark), self._aside(mark)
         there = self.cluster.state != "none"
         place = ("rename", fresh, aside) if there else ("rename", fresh, self.data)
@@ -233,11 +243,11 @@ class ClusterDeed:
         ]
         self._do(turns, "the end of the swap")
 
-    def _back(self, mark: Mark) -> None:
+    def _back(self, mark: ClusterMark) -> None:
         """Puts back what served before; also where that was interrupted."""
         fresh, aside = self._fresh(mark), self._aside(mark)
-        returning = Mark(RETURNING, mark.stamp, mark.label, mark.moment)
-        tried = Mark(TRIED, mark.stamp, mark.label, mark.moment)
+        returning = ClusterMark(RETURNING, mark.stamp, mark.label, mark.moment)
+        tried = ClusterMark(TRIED, mark.stamp, mark.label, mark.moment)
         now = self.keeper.look(self.prefix)
         if now.mark.stamp == mark.stamp:
             swap = self._around(self.keeper.command("swap", self.data, aside, fresh))
@@ -250,7 +260,7 @@ class ClusterDeed:
     def _do(self, turns: list[Turn], what: str) -> None:
         self.work.do(in_turn(turns, secrets.token_hex(8), STOP_S + self.options.up), what)
 
-    def _waiting(self, mark: Mark) -> list[Step]:
+    def _waiting(self, mark: ClusterMark) -> list[Step]:
         """Waits for health where something says it; where it does not come, what was put aside serves again."""
         if not self.switch.down or not self.options.wait:
             return []
@@ -258,7 +268,7 @@ class ClusterDeed:
         title = f"wait {self.options.wait:g} s for {names}, and put back what served before unless it comes"
         return [Step(title, lambda: self._await_health(mark))]
 
-    def _await_health(self, mark: Mark) -> None:
+    def _await_health(self, mark: ClusterMark) -> None:
         if not (illness := self.switch.illness(self.options.wait)):
             return
         if self._aside(mark) not in [each.path for each in self.keeper.look(self.prefix).others]:

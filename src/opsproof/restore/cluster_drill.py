@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from opsproof.action import Step
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
-from opsproof.restore.contents import Findings
+from opsproof.restore.contents import ContentFindings
 from opsproof.restore.restored import removing
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ class ClusterDrill:
 
     def __init__(self, action: "Restoring") -> None:
         self.action, self.work = action, action.work
-        self.findings = Findings()
+        self.findings = ContentFindings()
         self.restored = action.restored("drill", action.scratch)
         self.left = [each.path for each in self.restored.cluster.beside("drill")]
 

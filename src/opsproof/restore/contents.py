@@ -7,7 +7,7 @@ from typing import Any
 from opsproof.backup import source
 from opsproof.backup_store.manifest import Manifest
 from opsproof.core.errors import OutputError
-from opsproof.restore.server import Client
+from opsproof.restore.server import RestoreClient
 from opsproof.transport.shell import Answer, Command
 
 Tables = dict[tuple[str, str], int]
@@ -24,19 +24,19 @@ _NOT_ASKED = "is not used"
 
 
 @dataclass
-class Findings:
+class ContentFindings:
     """What is wrong with a restored database, and what could not be looked at: a sentence each."""
 
     flaws: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
 
-    def add(self, other: "Findings") -> None:
+    def add(self, other: "ContentFindings") -> None:
         """Takes another's sentences over."""
         self.flaws += other.flaws
         self.unseen += other.unseen
 
 
-def questions(client: Client, database: str) -> tuple[Command, Command]:
+def questions(client: RestoreClient, database: str) -> tuple[Command, Command]:
     """What tells of a database with its schema's digest, and what counts the rows of its tables."""
     server, rows = source.contents()
     scripts = (f"{SETTINGS}\n{server};", f"{SETTINGS}\n{rows}\n\\gexec")
@@ -69,7 +69,7 @@ def tables(answer: Answer) -> Tables:
         raise OutputError(f"psql does not tell how many rows there are: {error}") from error
 
 
-def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> Findings:
+def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> ContentFindings:
     """What differs between a manifest and what was told of the restored database."""
     names = sorted({*manifest.tables, *tables})
     rows = [_difference(name, manifest.tables.get(name), tables.get(name)) for name in names]
@@ -79,9 +79,9 @@ def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> Find
     others = [said for key, said in _SAME.items() if server.get(key) != manifest.server.get(key)]
     same_major = int(server["version_num"]) // 10000 == int(manifest.server["version_num"]) // 10000
     if same_major:
-        return Findings([*flaws, *others])
+        return ContentFindings([*flaws, *others])
     unseen = f"the schema is not compared: it is of {manifest.server['version']}, and this server {server['version']}"
-    return Findings(flaws, [unseen])
+    return ContentFindings(flaws, [unseen])
 
 
 def _difference(name: tuple[str, str], wanted: int | None, found: int | None) -> str:
@@ -93,13 +93,13 @@ def _difference(name: tuple[str, str], wanted: int | None, found: int | None) ->
     return f"{called} has {found} rows, and had {wanted}" if found != wanted else ""
 
 
-def soundness(answer: Answer) -> Findings:
+def soundness(answer: Answer) -> ContentFindings:
     """What an answer to soundness.sql tells.
 
     Raises:
         MeasurementError: it does not tell it.
     """
-    findings = Findings()
+    findings = ContentFindings()
     *lines, end = answer.require("psql").stdout.splitlines() or [""]
     if end != '["end"]':
         raise OutputError("psql did not tell of all indexes")
@@ -116,18 +116,18 @@ def soundness(answer: Answer) -> Findings:
     return findings
 
 
-def amcheck(answer: Answer) -> Findings:
+def amcheck(answer: Answer) -> ContentFindings:
     """What pg_amcheck found: nothing with status 0, something with 2; else it could not look.
 
     https://www.postgresql.org/docs/current/app-pgamcheck.html
     """
     if answer.status == 0 and answer.flag == "-":
-        return Findings()
+        return ContentFindings()
     lines = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     if answer.status == 2:
-        return Findings([f"pg_amcheck: {lines[0][:200] if lines else 'corruption'}"])
+        return ContentFindings([f"pg_amcheck: {lines[0][:200] if lines else 'corruption'}"])
     reason = lines[-1][:200] if lines else f"status {answer.status}"
-    return Findings([], [f"pages and trees are not checked: {reason}"])
+    return ContentFindings([], [f"pages and trees are not checked: {reason}"])
 
 
 def lost(then: Tables, now: Tables) -> str:

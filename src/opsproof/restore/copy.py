@@ -13,9 +13,9 @@ from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import contents
-from opsproof.restore.archive import Archive
-from opsproof.restore.contents import Findings
-from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, Client, Server, server
+from opsproof.restore.archive import DumpArchive
+from opsproof.restore.contents import ContentFindings
+from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, server
 from opsproof.transport.shell import Answer, Command, argv
 
 MOST_JOBS = 8
@@ -38,7 +38,7 @@ HAS_PERL = ("perl", "-e", "print 1")
 
 
 @dataclass(frozen=True)
-class Machine:
+class RestoreMachine:
     """What the host and its client give a restore: processors, memory, pg_restore's version, the server as it is.
 
     `perl` is whether there is one where the client's programs run: a container may have none.
@@ -48,7 +48,7 @@ class Machine:
     memory_mb: int
     version: str
     perl: bool
-    server: Server
+    server: RestoreServer
     free_bytes: int
     staging_bytes: int
     """Free where the archive is put for several sessions to read it, in a container."""
@@ -64,7 +64,7 @@ class Machine:
         return max(LEAST_MEMORY_MB, min(MOST_MEMORY_MB, self.memory_mb // MEMORY_SHARE // self.jobs))
 
 
-def machine(work: Work, client: Client) -> Machine:
+def machine(work: Work, client: RestoreClient) -> RestoreMachine:
     """The machine as it is now; what a container may take of its memory is all there is for a server in it.
 
     Raises:
@@ -78,7 +78,7 @@ def machine(work: Work, client: Client) -> Machine:
     (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", *folders))
     free = [int(each) for each in room.require("df").stdout.split()[1:]]
     limits = [limit >> 20 for each in inspected if (limit := client.inspected(each).memory_bytes)]
-    return Machine(
+    return RestoreMachine(
         processors=int(nproc.require("nproc").stdout),
         memory_mb=min([available_mb(memory), *limits]),
         version=version.require("pg_restore --version").stdout.strip(),
@@ -96,13 +96,13 @@ def available_mb(answer: Answer) -> int:
 
 
 @dataclass
-class Copy:
+class RestoredDatabase:
     """A database called `name` that is made of an archive; `restore_s` is how long that took, once it is done."""
 
     work: Work
-    client: Client
-    archive: Archive
-    machine: Machine
+    client: RestoreClient
+    archive: DumpArchive
+    machine: RestoreMachine
     name: str
     quiet: bool = False
     restore_s: float = 0.0
@@ -216,7 +216,7 @@ class Copy:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
         return float(answer.require("psql").stdout)
 
-    def findings(self, *, spare: bool) -> Findings:
+    def findings(self, *, spare: bool) -> ContentFindings:
         """What is wrong with it. One to `spare` gets the planner's statistics meanwhile, which no archive holds.
 
         Into one that is thrown away anyway goes amcheck, if it lacks that: after its schema was digested.
@@ -240,9 +240,9 @@ class Copy:
         words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)
         return self.client.program(*words, self.client.conninfo(self.name), timeout_s=self.client.backup.timeout)
 
-    def _compared(self, server: dict[str, Any], tables: contents.Tables) -> Findings:
+    def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
         if self.archive.manifest is None:
-            return Findings([], ["rows and schema are not compared: there is no manifest"])
+            return ContentFindings([], ["rows and schema are not compared: there is no manifest"])
         return contents.compared(self.archive.manifest, server, tables)
 
     def size_bytes(self) -> int:
@@ -274,7 +274,7 @@ def _in_one_line(command: Command) -> tuple[str, ...]:
     return ("sh", "-c", _ONE_LINE, *command.argv)
 
 
-def drop_all(work: Work, client: Client, names: list[str]) -> None:
+def drop_all(work: Work, client: RestoreClient, names: list[str]) -> None:
     """Drops databases that earlier runs left.
 
     Raises:

@@ -9,22 +9,22 @@ from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import contents, switch
-from opsproof.restore.copy import Copy, drop_all
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, Mark, Server, Standing
+from opsproof.restore.copy import RestoredDatabase, drop_all
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, DatabaseMark, RestoreServer, Standing
 
 if TYPE_CHECKING:
     from opsproof.restore.base import Restoring
 
 
-class Deed:
+class RestoreJob:
     """One restore: what is left of others, the new database, the swap."""
 
     def __init__(self, action: "Restoring") -> None:
         self.action, self.options = action, action.options
         self.work, self.client = action.work, action.client
         self.machine = action.machine()
-        self.server: Server = self.machine.server
-        self.copy: Copy | None = None
+        self.server: RestoreServer = self.machine.server
+        self.copy: RestoredDatabase | None = None
         self.resumed = False
         if self.options.into is not None and self.options.into in (self.server.live, *self.server.databases):
             raise InventoryError(f"--into: {self.options.into} is there already")
@@ -62,7 +62,7 @@ class Deed:
         return [*self._taking_back(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
 
     def _resumable(self, wanted: str) -> Standing | None:
-        ready = [Mark(word, wanted) for word in (VERIFIED, SWAPPING)]
+        ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING)]
         return next((each for each in reversed(self.server.beside("restoring")) if each.mark in ready), None)
 
     def _taking_back(self, fresh: Standing | None) -> list[Step]:
@@ -193,7 +193,7 @@ class Deed:
 
 
 @contextmanager
-def undone(copy: Copy) -> Iterator[None]:
+def undone(copy: RestoredDatabase) -> Iterator[None]:
     """Drops a new database where what is done with it fails.
 
     Raises:

@@ -18,12 +18,12 @@ from opsproof.action import Work, progress
 from opsproof.backup_store import manifest, off_site
 from opsproof.backup_store.dump_folder import began
 from opsproof.backup_store.encryption import decrypted, identities
-from opsproof.backup_store.folder import Folder
+from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import Manifest, ManifestError
 from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, Counted, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
 from opsproof.inventory.resources import Backup
-from opsproof.restore.archive import Archive
+from opsproof.restore.archive import DumpArchive
 from opsproof.transport.shell import argv
 
 SMALL_BYTES = 4 * 2**20
@@ -37,11 +37,11 @@ class Fetch:
     def __init__(self, work: Work, backup: Backup, address: str, copies: Copies, identity: Path | None) -> None:
         self.work, self.backup, self.address, self.copies = work, backup, address, copies
         self._there = off_site.place(work.host, address, backup.timeout)
-        self._here = Folder(work.host, backup.folder, backup.timeout)
+        self._here = HostFolder(work.host, backup.folder, backup.timeout)
         self._identity = identity
         self._sums: dict[str, str] = {}
 
-    def archive(self, name: str) -> Archive:
+    def archive(self, name: str) -> DumpArchive:
         """The archive of the copy called `name`, as it will lie on the host.
 
         Raises:
@@ -52,7 +52,7 @@ class Fetch:
         self._sums = self._listed(name)
         self.said = self._manifest(name)
         path = f"{self.backup.folder}/{self.said.dump.name}.partial"
-        return Archive(name, path, self.said.dump.size_bytes, self.copies.now - began(name), self.said)
+        return DumpArchive(name, path, self.said.dump.size_bytes, self.copies.now - began(name), self.said)
 
     def _listed(self, name: str) -> dict[str, str]:
         """The checksums of a copy's files, by what they are called there."""
@@ -121,7 +121,7 @@ class Fetch:
                 raise StepFailed(f"{self.said.name} cannot be fetched from {self.address}: {error}") from error
             raise
 
-    def _bring(self, report: progress.Report[float]) -> None:
+    def _bring(self, report: progress.ProgressReport[float]) -> None:
         for file in (self.said.dump, self.said.globals):
             called = self._called(file.name)
             with self._there.read(called) as content:

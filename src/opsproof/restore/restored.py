@@ -16,8 +16,8 @@ from opsproof.core.units import show
 from opsproof.inventory.hosts import Host
 from opsproof.postgres.connection import name_of
 from opsproof.restore import contents
-from opsproof.restore.cluster import SOCKET_BYTES, Cluster, Keeper, Status, log_end
-from opsproof.restore.contents import Findings
+from opsproof.restore.cluster import SOCKET_BYTES, Cluster, ClusterFiles, Status, log_end
+from opsproof.restore.contents import ContentFindings
 from opsproof.restore.moment import Moment
 from opsproof.transport.shell import Command
 
@@ -41,13 +41,13 @@ SELECT '["end"]';
 
 
 @dataclass
-class Restored:
+class RestoredCluster:
     """The directory `path` that a backup is restored into, up to a moment or to the end of the log.
 
     `restore_s` is how long that took, the recovery with it, once it is done; `commit` the last one that it holds.
     """
 
-    keeper: Keeper
+    keeper: ClusterFiles
     host: Host
     stanza: Stanza
     cluster: Cluster
@@ -205,25 +205,25 @@ class Restored:
         names = set(answer.require("psql").stdout.splitlines())
         return [f"{each} is not in it" for each in backup.tables if each not in names]
 
-    def glance(self) -> Findings:
+    def glance(self) -> ContentFindings:
         """What is wrong with it by what its catalogs say; nothing can be written in it.
 
         Raises:
             MeasurementError: it cannot be told.
         """
-        findings = Findings([*self.shortfall(), *self.lacks()])
+        findings = ContentFindings([*self.shortfall(), *self.lacks()])
         for database in self.databases():
             (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _INVALID, database))
             findings.add(contents.soundness(answer))
         return findings
 
-    def findings(self) -> tuple[Findings, int]:
+    def findings(self) -> tuple[ContentFindings, int]:
         """What is wrong with it by reading all of it, and how many rows it holds.
 
         Raises:
             MeasurementError: it cannot be told.
         """
-        findings, rows = Findings([*self.shortfall(), *self.lacks()]), 0
+        findings, rows = ContentFindings([*self.shortfall(), *self.lacks()]), 0
         timeout_s = self.keeper.backup.timeout
         counting = f"{contents.SETTINGS}\n{source.contents()[1]}\n\\gexec"
         for database in self.databases():
@@ -246,6 +246,6 @@ class Restored:
         self.keeper.do("remove", self.path, timeout_s=600)
 
 
-def removing(keeper: Keeper, path: str, why: str) -> Step:
+def removing(keeper: ClusterFiles, path: str, why: str) -> Step:
     """The step that removes a directory, with the server that may run on it."""
     return Step(f"remove {path}{why}", lambda: keeper.do("remove", path, timeout_s=600))

@@ -32,7 +32,7 @@ Way = Literal["try", "always", "insist"]
 
 
 @dataclass(frozen=True)
-class Mark:
+class DatabaseMark:
     """How far a restore has come with a database: a word, and the archive that it was made of, or gave way to."""
 
     word: str = ""
@@ -58,12 +58,12 @@ class Standing:
     name: str
     size_bytes: int
     open: bool
-    mark: Mark
+    mark: DatabaseMark
     traits: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Server:
+class RestoreServer:
     """A server with the database called `live`, if it has that, and what restores have left beside it.
 
     `folder` is where its data lie, or would; `prepared` the transactions that stand prepared in it; `at_work` the
@@ -94,7 +94,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Client:
+class RestoreClient:
     """PostgreSQL's programs for one backup, as they run on the host or in the database's container."""
 
     host: Host
@@ -151,11 +151,11 @@ class Client:
         return Containers().parse(answer, self.container, self.host.containers[self.container])
 
     def server(self) -> Command:
-        """The question for a `Server`."""
+        """The question for a `RestoreServer`."""
         return self.sql(scripts.sql("restore/databases"), live=self.live)
 
 
-def server(answer: Answer, live: str) -> Server:
+def server(answer: Answer, live: str) -> RestoreServer:
     """The server that an answer tells of.
 
     Raises:
@@ -163,12 +163,12 @@ def server(answer: Answer, live: str) -> Server:
     """
     said = json.loads(answer.require("psql").stdout)
     found = [_standing(each) for each in said.pop("databases")]
-    return Server(live=live, databases={each.name: each for each in found}, **said)
+    return RestoreServer(live=live, databases={each.name: each for each in found}, **said)
 
 
 def _standing(said: dict[str, Any]) -> Standing:
     word, _, archive = (said.pop("mark") or "").partition(" ")
-    return Standing(said.pop("name"), int(said.pop("bytes")), bool(said.pop("open")), Mark(word, archive), said)
+    return Standing(said.pop("name"), int(said.pop("bytes")), bool(said.pop("open")), DatabaseMark(word, archive), said)
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:

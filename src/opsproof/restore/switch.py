@@ -14,7 +14,7 @@ from opsproof.core.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
 from opsproof.inventory.resources import Endpoint
-from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, Client, Way, in_turn
+from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, RestoreClient, Way, in_turn
 from opsproof.transport.shell import Answer, Command, argv
 
 TIMEOUT_S = 240.0
@@ -33,7 +33,7 @@ class Switch:
     """
 
     work: Work
-    client: Client
+    client: RestoreClient
     processes: tuple[str, ...]
     down: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class Switch:
         return ""
 
 
-def switch(work: Work, client: Client) -> Switch:
+def switch(work: Work, client: RestoreClient) -> Switch:
     """The switch as the host is now; without processes where no PM2 daemon runs.
 
     Raises:
@@ -141,7 +141,7 @@ def health(work: Work) -> dict[str, frozenset[str] | None]:
     Raises:
         HostUnreachable: the host gave no answer.
     """
-    declared = work.host.nouns("health_endpoint")
+    declared = work.host.resources("health_endpoint")
     endpoints = {name: each for name, each in declared.items() if isinstance(each, Endpoint)}
     if not endpoints:
         return {}

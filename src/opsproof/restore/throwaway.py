@@ -12,10 +12,10 @@ from typing import Protocol
 from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
-from opsproof.restore.archive import Archive, require_sum
-from opsproof.restore.copy import HAS_PERL, Copy, Machine, available_mb, drop_all
+from opsproof.restore.archive import DumpArchive, require_sum
+from opsproof.restore.copy import HAS_PERL, RestoredDatabase, RestoreMachine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
-from opsproof.restore.server import Client, Server
+from opsproof.restore.server import RestoreClient, RestoreServer
 from opsproof.transport.shell import Answer, argv
 
 SUFFIX = "-drill"
@@ -65,16 +65,16 @@ def starting(name: str, image: str) -> tuple[str, ...]:
     )
 
 
-class Place(Protocol):
+class DrillPlace(Protocol):
     """Where a drill restores: with what client, and on what machine."""
 
-    client: Client
-    machine: Machine
+    client: RestoreClient
+    machine: RestoreMachine
 
-    def where(self, copy: Copy) -> str:
+    def where(self, copy: RestoredDatabase) -> str:
         """What the plan says of it."""
 
-    def made(self, copy: Copy) -> str:
+    def made(self, copy: RestoredDatabase) -> str:
         """What must be dropped after the drill."""
 
     def left(self) -> list[str]:
@@ -83,7 +83,7 @@ class Place(Protocol):
     def begin(self) -> None:
         """Makes it ready."""
 
-    def fill(self, archive: Archive) -> None:
+    def fill(self, archive: DumpArchive) -> None:
         """Restores there what a database needs of its server."""
 
     def drop(self, names: list[str]) -> None:
@@ -91,18 +91,18 @@ class Place(Protocol):
 
 
 @dataclass
-class Beside:
+class ServingServer:
     """The server of the database that serves: what is restored stands beside it."""
 
     work: Work
-    client: Client
-    machine: Machine
+    client: RestoreClient
+    machine: RestoreMachine
 
-    def where(self, copy: Copy) -> str:
+    def where(self, copy: RestoredDatabase) -> str:
         """As which database, and how much room there is."""
         return f"as {copy.name}: {copy.outlook}"
 
-    def made(self, copy: Copy) -> str:
+    def made(self, copy: RestoredDatabase) -> str:
         """The database."""
         return copy.name
 
@@ -117,7 +117,7 @@ class Beside:
     def begin(self) -> None:
         """There is nothing to be made ready."""
 
-    def fill(self, archive: Archive) -> None:
+    def fill(self, archive: DumpArchive) -> None:
         """The server has its roles."""
 
     def drop(self, names: list[str]) -> None:
@@ -134,8 +134,8 @@ class Throwaway:
     """A container of the image `image` with an empty server in it; `client` has the programs in there."""
 
     work: Work
-    client: Client
-    machine: Machine
+    client: RestoreClient
+    machine: RestoreMachine
     image: str
 
     @property
@@ -143,11 +143,11 @@ class Throwaway:
         """What the container is called."""
         return self.client.container
 
-    def where(self, copy: Copy) -> str:
+    def where(self, copy: RestoredDatabase) -> str:
         """In which container, and how much room there is."""
         return f"with its roles in {self.name}, a container of {self.image} without network: {copy.outlook}"
 
-    def made(self, copy: Copy) -> str:
+    def made(self, copy: RestoredDatabase) -> str:
         """The container, with all that is in it."""
         del copy
         return self.name
@@ -192,7 +192,7 @@ class Throwaway:
         command = argv("docker", *words, user=self.work.host.docker_as)
         self.work.do(argv(*command.words(), timeout_s=120), f"docker {words[0]}")
 
-    def fill(self, archive: Archive) -> None:
+    def fill(self, archive: DumpArchive) -> None:
         """Restores roles, their memberships and settings; one of them the server was made with.
 
         Raises:
@@ -210,7 +210,7 @@ class Throwaway:
             raise StepFailed(f"{roles.name} cannot be restored: {wrong[0]}")
 
 
-def place(work: Work, client: Client, archive: Archive) -> Place:
+def place(work: Work, client: RestoreClient, archive: DumpArchive) -> DrillPlace:
     """Where a drill restores `archive`, as the inventory declares it.
 
     Raises:
@@ -218,7 +218,7 @@ def place(work: Work, client: Client, archive: Archive) -> Place:
         Refused: no roles belong to the archive.
     """
     if client.backup.drill == "database":
-        return Beside(work, client, on_server(work, client))
+        return ServingServer(work, client, on_server(work, client))
     if archive.manifest is None:
         raise Refused(
             f'{archive.name} has no manifest, and so no roles for an empty server: drill = "database" takes it'
@@ -230,23 +230,23 @@ def place(work: Work, client: Client, archive: Archive) -> Place:
     return Throwaway(work, _inside(client, superuser), _expected(client.live, *measured), image)
 
 
-def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answer) -> Machine:
+def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answer) -> RestoreMachine:
     """The machine with the server that will be made: an empty one of our own, where Docker keeps containers."""
     free_bytes = int(room.require("df").stdout.split()[-1])
-    return Machine(
+    return RestoreMachine(
         processors=int(nproc.require("nproc").stdout),
         memory_mb=available_mb(memory),
         version="",
         perl=perl.stdout == "1",
-        server=Server(live, superuser=True, version_num=0, folder="/", prepared=0, at_work=0, databases={}),
+        server=RestoreServer(live, superuser=True, version_num=0, folder="/", prepared=0, at_work=0, databases={}),
         free_bytes=free_bytes,
         staging_bytes=free_bytes,
     )
 
 
-def _inside(client: Client, superuser: str) -> Client:
+def _inside(client: RestoreClient, superuser: str) -> RestoreClient:
     """The same programs in the container that is thrown away, as the role that its server is made with."""
     name = client.backup.database
     database = client.host.databases[name].model_copy(update={"container": f"{client.container}{SUFFIX}"})
     host = client.host.model_copy(update={"databases": {**client.host.databases, name: database}})
-    return Client(host, client.backup.model_copy(update={"user": superuser, "restore_user": superuser}))
+    return RestoreClient(host, client.backup.model_copy(update={"user": superuser, "restore_user": superuser}))

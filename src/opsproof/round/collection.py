@@ -3,23 +3,23 @@
 import pytest
 
 from opsproof.facts import REGISTRY
-from opsproof.inventory.hosts import NOUNS
+from opsproof.inventory.hosts import RESOURCES
 from opsproof.round.judging import UNKNOWN_EXIT
 from opsproof.round.run import RUN
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives a test that names a noun, or a fact, one case for each that the inventory declares."""
+    """Gives a test that names a resource, or a fact, one case for each that the inventory declares."""
     run = metafunc.config.stash[RUN]
     if "host" not in metafunc.fixturenames:
         return
-    nouns = [noun for noun in NOUNS if noun in metafunc.fixturenames]
-    if len(nouns) > 1:
-        raise pytest.UsageError(f"{metafunc.function.__name__} names two nouns: {', '.join(nouns)}")
-    if nouns:
-        cases = [(host, name) for host in run.inventory.hosts.values() for name in host.nouns(nouns[0])]
+    resources = [resource for resource in RESOURCES if resource in metafunc.fixturenames]
+    if len(resources) > 1:
+        raise pytest.UsageError(f"{metafunc.function.__name__} names two resources: {', '.join(resources)}")
+    if resources:
+        cases = [(host, name) for host in run.inventory.hosts.values() for name in host.resources(resources[0])]
         ids = ["-".join(filter(None, (host.name, name))) for host, name in cases]
-        metafunc.parametrize(("host", nouns[0]), [(h.name, n) for h, n in cases], indirect=["host"], ids=ids)
+        metafunc.parametrize(("host", resources[0]), [(h.name, n) for h, n in cases], indirect=["host"], ids=ids)
     else:
         metafunc.parametrize("host", list(run.inventory.hosts), indirect=True)
 

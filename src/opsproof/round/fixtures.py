@@ -11,22 +11,22 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.core.verdicts import Evidence, Sample
 from opsproof.facts import REGISTRY
-from opsproof.inventory.hosts import NOUNS, Host, noun_in
+from opsproof.inventory.hosts import RESOURCES, Host, resource_in
 from opsproof.postgres.quoting import identifier, qualified
 from opsproof.round.judging import record
 from opsproof.round.run import RUN
 
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
-    from opsproof.action.readings import Reading
+    from opsproof.action.readings import RepositoryReading
 
 
 def _fact_fixture(name: str) -> Any:
     def fact(self: "FactFixtures", request: pytest.FixtureRequest, host: Host) -> Any:
         del self
         value = request.config.stash[RUN].gathering.value(name, host.name)
-        given, called = noun_in(request.node.callspec.params)
-        if given and NOUNS[given] == NOUNS.get(REGISTRY[name].noun):
+        given, called = resource_in(request.node.callspec.params)
+        if given and RESOURCES[given] == RESOURCES.get(REGISTRY[name].resource):
             # What was not measured is an error of the set-up, never a failure of the check.
             value.require(called)
         return value
@@ -45,12 +45,14 @@ class FactFixtures:
 
     @pytest.fixture
     def allowed(self, request: pytest.FixtureRequest, host: Host) -> Allowed:
-        """The limits of this host, or of the noun of this test where it has its own."""
+        """The limits of this host, or of the resource of this test where it has its own."""
         verdict = record(request.node)
-        given, called = noun_in(request.node.callspec.params)
-        noun = host.nouns(given)[called] if given else None
-        subject = f" {'on' if verdict.noun.startswith('/') else 'of'} {verdict.noun}" if verdict.noun else ""
-        return Allowed(lambda metric: host.limit(metric, noun), subject, verdict.measurements.append)
+        given, called = resource_in(request.node.callspec.params)
+        resource = host.resources(given)[called] if given else None
+        subject = (
+            f" {'on' if verdict.resource.startswith('/') else 'of'} {verdict.resource}" if verdict.resource else ""
+        )
+        return Allowed(lambda metric: host.limit(metric, resource), subject, verdict.measurements.append)
 
     @pytest.fixture
     def evidence(self, request: pytest.FixtureRequest) -> Callable[[str, Iterable[str]], None]:
@@ -67,8 +69,8 @@ class FactFixtures:
             metric = limit.metric
             verdict.samples.append(Sample(metric, counter.value, counter.born, counter.now))
             if limit.over is None:
-                return increase_since(counter, history.last_sample(verdict.host, verdict.noun, metric))
-            samples = history.samples(verdict.host, verdict.noun, metric, counter.now - limit.over)
+                return increase_since(counter, history.last_sample(verdict.host, verdict.resource, metric))
+            samples = history.samples(verdict.host, verdict.resource, metric, counter.now - limit.over)
             return increase_of(counter, samples, limit.over)
 
         return measure
@@ -80,7 +82,7 @@ class FactFixtures:
 
         def remember(readings: dict[str, Counter]) -> dict[str, list[Counter]]:
             verdict.samples += [Sample(name, each.value, each.born, each.now) for name, each in readings.items()]
-            return history.readings(verdict.host, verdict.noun, readings)
+            return history.readings(verdict.host, verdict.resource, readings)
 
         return remember
 
@@ -105,15 +107,15 @@ class FactFixtures:
         """The last restore of this test's backup for practice, by the journal of actions."""
         from opsproof.action import drills  # a round without backups needs none of it
 
-        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).noun
+        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).resource
         return lambda: drills.last(journal, host.name, name)
 
     @pytest.fixture
-    def last_reading(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Reading"]:
+    def last_reading(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "RepositoryReading"]:
         """The last time that all of this test's repository was read back, by the journal of actions."""
         from opsproof.action import readings  # a round without backups needs none of it
 
-        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).noun
+        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).resource
         return lambda: readings.last(journal, host.name, name)
 
     @pytest.fixture
@@ -121,7 +123,7 @@ class FactFixtures:
         """What the copies of a set lack, a line for each target; each is asked when it is called."""
         from opsproof.backup_store import off_site  # a round without backups needs none of it
 
-        backup, saved = host.backups[record(request.node).noun], request.config.option.facts
+        backup, saved = host.backups[record(request.node).resource], request.config.option.facts
 
         def lacking(set_name: str) -> list[str]:
             if saved:

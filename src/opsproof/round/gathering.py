@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from opsproof.core.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
 from opsproof.facts import REGISTRY
-from opsproof.facts.base import Fact, Measured, NounFact, ShellFact, SqlFact, SqlNounFact
+from opsproof.facts.base import Fact, Measured, ResourceFact, ShellFact, SqlFact, SqlResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.load import Inventory
 from opsproof.inventory.resources import Database
-from opsproof.postgres.connection import Query, Result, Target
+from opsproof.postgres.connection import DatabaseTarget, Query, Result
 from opsproof.postgres.worker import DatabaseClient
 from opsproof.transport import shell, ssh
 from opsproof.transport.shell import Answer, Command
@@ -25,7 +25,7 @@ from opsproof.transport.shell import Answer, Command
 A = TypeVar("A", Answer, Result)
 HOSTS_AT_ONCE = 32
 Key = tuple[str, str]
-"""The name of a fact, and of the noun it is asked of (empty for a fact of the host)."""
+"""The name of a fact, and of the resource it is asked of (empty for a fact of the host)."""
 
 
 @dataclass
@@ -71,8 +71,8 @@ def _command(host: Host, key: Key) -> Command | None:
     fact = REGISTRY[key[0]]()
     if isinstance(fact, ShellFact):
         return fact.command(host)
-    if isinstance(fact, NounFact):
-        return fact.command(host, key[1], host.nouns(fact.noun)[key[1]])
+    if isinstance(fact, ResourceFact):
+        return fact.command(host, key[1], host.resources(fact.resource)[key[1]])
     return None
 
 
@@ -95,16 +95,16 @@ def _query(host: Host, key: Key, database: str) -> Query | None:
     fact = REGISTRY[key[0]]()
     if isinstance(fact, SqlFact) and key[1] == database:
         return fact.sql
-    if isinstance(fact, SqlNounFact):
-        noun = host.nouns(fact.noun)[key[1]]
-        return fact.query(key[1], noun) if noun.database == database else None  # type: ignore[attr-defined]
+    if isinstance(fact, SqlResourceFact):
+        resource = host.resources(fact.resource)[key[1]]
+        return fact.query(key[1], resource) if resource.database == database else None  # type: ignore[attr-defined]
     return None
 
 
 def _asked(host: Host, database: Database, queries: list[Query], client: DatabaseClient) -> Callable[[], list[Result]]:
     try:
         words = ssh.route(host, database)
-        target = Target(database.dsn, database.password_env, database.timeout, database.password_file)
+        target = DatabaseTarget(database.dsn, database.password_env, database.timeout, database.password_file)
         if words:
             target = replace(target, ssh=tuple(words), runtime=str(ssh.runtime_folder()))
     except MeasurementError as error:
@@ -171,19 +171,19 @@ class Gathering:
         }
 
     def value(self, fact_name: str, host_name: str) -> Any:
-        """The parsed fact; for a fact of nouns, a `Measured` of those in the plan.
+        """The parsed fact; for a fact of resources, a `Measured` of those in the plan.
 
         Raises:
             MeasurementError: it was not measured.
         """
         key = (fact_name, host_name)
         if key not in self._values:
-            nouns = [noun for name, noun in sorted(self._plan[host_name]) if name == fact_name]
+            resources = [resource for name, resource in sorted(self._plan[host_name]) if name == fact_name]
             parsed = {
-                noun: _parsed(self._inventory.hosts[host_name], (fact_name, noun), self.recording(host_name))
-                for noun in nouns
+                resource: _parsed(self._inventory.hosts[host_name], (fact_name, resource), self.recording(host_name))
+                for resource in resources
             }
-            self._values[key] = Measured(parsed) if REGISTRY[fact_name].noun else parsed[""]
+            self._values[key] = Measured(parsed) if REGISTRY[fact_name].resource else parsed[""]
         value = self._values[key]
         if isinstance(value, OpsproofError):
             raise value
@@ -207,15 +207,15 @@ def _parsed(host: Host, key: Key, recording: Recording) -> Any:
 def _parse(fact: Fact, host: Host, key: Key, recording: Recording) -> Any:
     if isinstance(fact, SqlFact):
         return fact.parse(_recorded(recording.results, key), host.databases[key[1]])
-    if isinstance(fact, SqlNounFact):
-        return fact.parse(_recorded(recording.results, key), host.nouns(fact.noun)[key[1]])
+    if isinstance(fact, SqlResourceFact):
+        return fact.parse(_recorded(recording.results, key), host.resources(fact.resource)[key[1]])
     if recording.unreachable:
         raise HostUnreachable(recording.unreachable)
     answer = _recorded(recording.answers, key)
     if isinstance(fact, ShellFact):
         return fact.parse(answer, host)
-    assert isinstance(fact, NounFact)
-    return fact.parse(answer, key[1], host.nouns(fact.noun)[key[1]])
+    assert isinstance(fact, ResourceFact)
+    return fact.parse(answer, key[1], host.resources(fact.resource)[key[1]])
 
 
 def _recorded(answers: dict[str, A], key: Key) -> A:

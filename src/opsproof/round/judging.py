@@ -9,7 +9,7 @@ import pytest
 from opsproof.core.errors import Absent, InventoryError, MeasurementError
 from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Evidence, Verdict
-from opsproof.inventory.hosts import Waiver, noun_in
+from opsproof.inventory.hosts import Waiver, resource_in
 from opsproof.inventory.load import Inventory
 from opsproof.round.remedies import remedy
 
@@ -25,7 +25,7 @@ def record(item: pytest.Item) -> Verdict:
     """What is on record of the check `item` so far."""
     if _RECORD not in item.stash:
         params = item.callspec.params  # type: ignore[attr-defined]
-        item.stash[_RECORD] = Verdict(item.name, params["host"], noun_in(params)[1])
+        item.stash[_RECORD] = Verdict(item.name, params["host"], resource_in(params)[1])
     return item.stash[_RECORD]
 
 

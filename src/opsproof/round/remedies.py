@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
-from opsproof.inventory.hosts import Host, noun_in
+from opsproof.inventory.hosts import Host, resource_in
 from opsproof.inventory.resources import Database, InDatabase
 
 
@@ -44,8 +44,8 @@ def _psql(host: Host, params: dict[str, str]) -> list[str]:
     """The client, led to the database that `params` are about, in the container that its server runs in."""
     from opsproof.postgres.connection import name_of  # what is never shown needs none of it
 
-    noun, name = noun_in(params)
-    about = host.nouns(noun)[name]
+    resource, name = resource_in(params)
+    about = host.resources(resource)[name]
     database = about if isinstance(about, Database) else host.databases[cast("InDatabase", about).database]
     words = ["psql", f"--dbname={name_of(database.dsn)}"]
     if not database.container:

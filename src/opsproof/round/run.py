@@ -10,7 +10,7 @@ import pytest
 from opsproof.core.verdicts import Verdict, from_plain, tally
 from opsproof.facts import REGISTRY
 from opsproof.history.store import History
-from opsproof.inventory.hosts import NOUNS, noun_in
+from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
 from opsproof.postgres.worker import DatabaseClient
 from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
@@ -50,10 +50,10 @@ class Run:
         return "selected" if narrowed else str(self.config.option.markexpr)
 
     def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
-        """Puts a fact of a host into the plan: of the noun that a test's `params` name, or else of all."""
-        asked, (given, name) = REGISTRY[fact].noun, noun_in(params)
-        every = self.inventory.hosts[host].nouns(asked) if asked else [""]
-        wanted = [name] if given and asked and NOUNS[given] == NOUNS[asked] else every
+        """Puts a fact of a host into the plan: of the resource that a test's `params` name, or else of all."""
+        asked, (given, name) = REGISTRY[fact].resource, resource_in(params)
+        every = self.inventory.hosts[host].resources(asked) if asked else [""]
+        wanted = [name] if given and asked and RESOURCES[given] == RESOURCES[asked] else every
         self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
 
     def pytest_unconfigure(self) -> None:

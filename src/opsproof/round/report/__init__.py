@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opsproof.round.report.page import Page
+from opsproof.round.report.page import ReportPage
 
 if TYPE_CHECKING:
     from opsproof.round.run import Run
@@ -23,4 +23,4 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     options.xmlpath = options.xmlpath or f"{stem}.xml"
     options.self_contained_html = True
     options.css.append(str(Path(__file__).with_name("report.css")))
-    config.pluginmanager.register(Page(config, run), "opsproof-page")
+    config.pluginmanager.register(ReportPage(config, run), "opsproof-page")

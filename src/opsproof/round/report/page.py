@@ -25,7 +25,7 @@ CARRIERS = {"failed": "Failed", "unknown": "Error", "warned": "XFailed", "waived
 """The outcome of pytest-html under which each verdict travels."""
 
 
-class Page:
+class ReportPage:
     """Hooks of pytest-html for one run."""
 
     def __init__(self, config: pytest.Config, run: "Run") -> None:

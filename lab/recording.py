@@ -9,9 +9,9 @@ from lab.instance import Lab
 from lab.layout import REPOSITORY
 
 
-def sight(lab: Lab, checks: str) -> None:
+def record_round(lab: Lab, checks: str) -> None:
     """One round of a file of checks, on record with those of the proof; LabError where it breaks off."""
-    inventory = lab.inventory(lab.home / "sight.toml")
+    inventory = lab.inventory(lab.home / "record.toml")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", checks, f"--inventory={inventory}", f"--reports={lab.layout.reports}"],
         cwd=REPOSITORY,
