@@ -92,8 +92,8 @@ class Vacuum(TablesAction):
         self.workers = self._workers()
 
     def _is_long(self, hold: Hold, transactions: int) -> bool:
-        held = hold.since_s is not None and self.is_off("vacuum_held", hold.since_s)
-        return held or (hold.kind in ("slot", "standby") and self.is_off("replica_held", transactions))
+        held = hold.since_s is not None and self.is_off("vacuum_horizon_age", hold.since_s)
+        return held or (hold.kind in ("slot", "standby") and self.is_off("replica_horizon_age", transactions))
 
     def prove(self, steps: list[Step]) -> None:
         """Also that nothing else keeps transactions too old."""

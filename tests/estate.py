@@ -9,7 +9,7 @@ inodes_used = { must = "< 80%" }
 memory_available = { must = "> 0%" }
 swap_used = { must = "< 101%" }
 load_per_core = { must = "< 10000" }
-clock_difference = { must = "< 1h" }
+clock_offset = { must = "< 1h" }
 """
 
 

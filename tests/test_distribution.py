@@ -29,13 +29,13 @@ def unit():
 @pytest.mark.parametrize(
     ("test", "host"),
     [
-        ("test_load_is_bearable[vps]", "vps"),
-        ("test_disk_has_room[vps-/]", "vps"),
-        ("test_disk_has_room[vps-00-/data]", "vps-00"),
-        ("test_disk_has_room[vps-00-b-/data[1]]", "vps-00-b"),
-        ("test_disk_has_room[vps-00]", "vps-00"),
+        ("test_load_is_within_limit[vps]", "vps"),
+        ("test_disk_has_free_space[vps-/]", "vps"),
+        ("test_disk_has_free_space[vps-00-/data]", "vps-00"),
+        ("test_disk_has_free_space[vps-00-b-/data[1]]", "vps-00-b"),
+        ("test_disk_has_free_space[vps-00]", "vps-00"),
         ("test_process_is_online[db-meta-chat-api]", "db"),
-        ("test_disk_has_room[other-/]", "checks/disks/test_disks.py::test_disk_has_room[other-/]"),
+        ("test_disk_has_free_space[other-/]", "checks/disks/test_disks.py::test_disk_has_free_space[other-/]"),
         ("test_of_no_host", "checks/disks/test_disks.py::test_of_no_host"),
     ],
 )

@@ -11,7 +11,7 @@ from opsproof.core.verdicts import Sample, Verdict
 from opsproof.history import store as module
 from opsproof.history.store import History, Streak
 
-TEST = "test_disk_has_room[vps-/]"
+TEST = "test_disk_has_free_space[vps-/]"
 
 
 @pytest.fixture

@@ -48,13 +48,13 @@ def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove, 
     assert told["test_indexes_are_valid[vps-db]"].endswith(
         f" actions/reindex.py {where} --apply --index shop.one --index shop.two"
     )
-    assert found.verdicts["test_no_index_is_superfluous[vps-db]"] == "warned"
-    assert told["test_no_index_is_superfluous[vps-db]"].endswith(f" actions/drop_indexes.py {where} --index shop.spare")
-    assert told["test_no_index_is_left_over[vps-db]"] is None
+    assert found.verdicts["test_no_index_is_redundant[vps-db]"] == "warned"
+    assert told["test_no_index_is_redundant[vps-db]"].endswith(f" actions/drop_indexes.py {where} --index shop.spare")
+    assert told["test_no_interrupted_index_build_remains[vps-db]"] is None
 
 
 def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove, tmp_path):
-    path, table = inventory(), "test_large_tables_are_read_by_index[vps-db]"
+    path, table = inventory(), "test_large_tables_use_index_scans[vps-db]"
     admin.execute("INSERT INTO shop.t SELECT n, n FROM generate_series(1, 12000) n; SELECT pg_stat_force_next_flush()")
     admin.execute("VACUUM ANALYZE shop.t")
     for number in range(30):
@@ -70,10 +70,10 @@ def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove
 @pytest.mark.parametrize(
     ("more", "test", "verdict"),
     [
-        ("", "test_standbys_keep_up[vps-db]", "passed"),
-        ('standbys = ["far", "near"]', "test_standbys_keep_up[vps-db]", "failed"),
-        ("", "test_log_is_archived[vps-db]", "passed"),
-        ("archived = true", "test_log_is_archived[vps-db]", "failed"),
+        ("", "test_standby_lag_is_within_limit[vps-db]", "passed"),
+        ('standbys = ["far", "near"]', "test_standby_lag_is_within_limit[vps-db]", "failed"),
+        ("", "test_wal_archiving_succeeds[vps-db]", "passed"),
+        ("archived = true", "test_wal_archiving_succeeds[vps-db]", "failed"),
     ],
 )
 def test_what_is_declared_to_take_the_log_must_do_so(inventory, prove, more, test, verdict):

@@ -45,7 +45,7 @@ def upkeep(table, dead, *flags, toast=False):
 def test_the_remedy_names_the_tables_that_were_found(said):
     rows = [upkeep("public.a", 90_000, "dead"), upkeep("public.b", 50_000, "dead"), upkeep("public.c", 1, "left out")]
     rows.append(upkeep("public.a", 60_000, "dead", toast=True))
-    found, outcome = said("test_dead_rows_are_few", table_upkeep=rows)
+    found, outcome = said("test_dead_rows_are_within_limit", table_upkeep=rows)
     assert found["verdict"] == "failed"
     assert found["sentence"] == "dead rows 47.4 % of metachat is over the limit of 20 %"
     options = "--host vps-00 --database metachat --apply --table public.a --table public.b"
@@ -68,12 +68,12 @@ def test_the_remedy_names_the_tables_that_were_found(said):
     ],
 )
 def test_lost_counters_and_no_answer_are_unknown(said, rows, verdict):
-    assert said("test_dead_rows_are_few", table_upkeep=rows)[0]["verdict"] == verdict
+    assert said("test_dead_rows_are_within_limit", table_upkeep=rows)[0]["verdict"] == verdict
 
 
 def test_twice_what_brings_autovacuum_warns(said):
     row = ["public.a", False, 10_000_000, 300_000, 100_050, 0, 1, None, 7, ["dead"]]
-    found, _ = said("test_dead_rows_are_few", table_upkeep=[row])
+    found, _ = said("test_dead_rows_are_within_limit", table_upkeep=[row])
     assert found["verdict"] == "warned"
     assert found["sentence"] == "dead rows waiting 299.9 % of metachat is over the limit of 200 %"
 
@@ -90,7 +90,7 @@ def test_a_table_that_was_never_vacuumed_may_wait_since_the_statistics_began(sai
 
 @pytest.mark.parametrize(
     "check",
-    ["dead_rows_are_few", "tables_are_vacuumed", "statistics_are_fresh", "every_table_is_analyzed"],
+    ["dead_rows_are_within_limit", "tables_are_vacuumed", "statistics_are_current", "every_table_is_analyzed"],
 )
 def test_nothing_passes_where_nothing_is_counted(said, check):
     found, _ = said(f"test_{check}", table_upkeep=[], statistics_epoch=[[0, 1_000_000, 1, False]])
@@ -108,7 +108,7 @@ def test_a_table_that_may_be_fresh_is_not_called_forgotten(said, flags, verdict)
 
 def test_a_threshold_out_of_reach_is_reset(said):
     rows = [upkeep("public.a", 0, "left out"), upkeep("public.b", 0, "out of reach")]
-    found, outcome = said("test_no_table_is_left_to_itself", table_upkeep=rows)
+    found, outcome = said("test_autovacuum_is_enabled_for_every_table", table_upkeep=rows)
     assert found["sentence"] == "autovacuum is off for public.a, public.b"
     assert 'ALTER TABLE "public"."a" RESET (autovacuum_enabled, toast.autovacuum_enabled)' in found["remedy"]
     assert 'ALTER TABLE "public"."b" RESET (autovacuum_vacuum_threshold, ' in found["remedy"]
@@ -137,7 +137,7 @@ def test_what_an_earlier_round_found_waiting_waits_since_then(said, tmp_path, ch
 @pytest.mark.parametrize(("toast", "verdict"), [(True, "passed"), (False, "unknown")])
 def test_no_statistics_are_of_toast(said, toast, verdict):
     rows = [upkeep("public.a", 0, "uncounted", toast=toast)]
-    assert said("test_statistics_are_fresh", table_upkeep=rows)[0]["verdict"] == verdict
+    assert said("test_statistics_are_current", table_upkeep=rows)[0]["verdict"] == verdict
 
 
 def test_only_what_can_be_rebuilt_is_named_to_the_action(said):
@@ -207,7 +207,7 @@ def test_a_missing_partition_is_made_by_the_action(said):
         True,
         "2026-11-25",
     ]
-    _, outcome = said("test_coming_partitions_are_there", partitions=[row])
+    _, outcome = said("test_future_partitions_exist", partitions=[row])
     found = {each["sentence"]: each for each in outcome.properties.values()}
     failed = found["public.messages has no partition for 2026-12"]
     assert failed["remedy"].endswith("--apply --database metachat --table public.messages")
@@ -216,6 +216,6 @@ def test_a_missing_partition_is_made_by_the_action(said):
 
 def test_a_sequence_is_told_with_its_column(said):
     row = ["public.orders_id_seq", "orders.id", True, 1.9e9, 2147483647.0, 88.5, 1.8e9]
-    found, outcome = said("test_keys_are_left", key_ranges=[row])
+    found, outcome = said("test_key_values_are_available", key_ranges=[row])
     assert found["sentence"] == "keys used 88.5 % of metachat is over the limit of 80 %"
     assert "public.orders_id_seq in orders.id: 1900000000 of 2147483647, 88.5 %" in outcome.text

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 DISKS = "checks/disks"
-ROOM = "test_disk_has_room[{}-/data]"
+ROOM = "test_disk_has_free_space[{}-/data]"
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ EVERY_VERDICT = {
     ROOM.format("warm"): "warned",
     ROOM.format("full"): "failed",
     ROOM.format("mute"): "unknown",
-    "test_inodes_are_left[calm-/data]": "passed",
-    "test_inodes_are_left[warm-/data]": "passed",
-    "test_inodes_are_left[full-/data]": "passed",
-    "test_inodes_are_left[mute-/data]": "unknown",
+    "test_inodes_are_available[calm-/data]": "passed",
+    "test_inodes_are_available[warm-/data]": "passed",
+    "test_inodes_are_available[full-/data]": "passed",
+    "test_inodes_are_available[mute-/data]": "unknown",
     "test_mount_is_mounted[calm-/data]": "passed",
     "test_mount_is_mounted[warm-/data]": "passed",
     "test_mount_is_mounted[full-/data]": "passed",
@@ -65,7 +65,7 @@ def test_each_finding_is_one_sentence_with_its_remedy(estate, prove, gathers):
     assert sorted(counts.split(", ")) == ["1 failed", "1 warned", "3 unknown", "7 passed"]
     for line in (
         "FAILED  disk used 83.1 % on /data is over the limit of 80 %",
-        "        test_disk_has_room[full-/data]",
+        "        test_disk_has_free_space[full-/data]",
         "        next: on full: du --one-file-system --max-depth=2 --human-readable /data",
         "WARNED  disk used 75 % on /data is over the limit of 70 %",
         "round trips: 4 to hosts, 0 to databases",
@@ -123,7 +123,7 @@ def test_a_check_that_is_not_there_contacts_nothing(estate, prove, gathers):
 def test_listing_checks_contacts_nothing_and_leaves_nothing(estate, prove, gathers):
     found = prove(estate(calm=120), DISKS, "--collect-only", "-q")
     assert found.status == 0
-    assert "checks/disks/test_disks.py::test_disk_has_room[calm-/data]" in found.text
+    assert "checks/disks/test_disks.py::test_disk_has_free_space[calm-/data]" in found.text
     assert (gathers("calm"), list(found.reports.iterdir())) == (0, [])
 
 
@@ -137,7 +137,9 @@ def test_only_what_the_selected_checks_need_is_asked(estate, prove, tmp_path, ga
 def test_a_single_check_asks_for_its_own_noun_alone(estate, prove, tmp_path):
     saved = tmp_path / "facts.json"
     more = 'mounts."/other" = {}\n'
-    prove(estate(more, calm=120), f"{DISKS}/test_disks.py::test_disk_has_room[calm-/data]", f"--save-facts={saved}")
+    prove(
+        estate(more, calm=120), f"{DISKS}/test_disks.py::test_disk_has_free_space[calm-/data]", f"--save-facts={saved}"
+    )
     assert list(json.loads(saved.read_text())["calm"]["answers"]) == ["disks /data"]
 
 
@@ -230,7 +232,7 @@ def waiver(days, ceiling="", on="full-/data"):
     expires = today() + datetime.timedelta(days=days)
     return f"""
 [[waivers]]
-check = "test_disk_has_room"
+check = "test_disk_has_free_space"
 on = "{on}"
 owner = "ana"
 reason = "a bigger disk is ordered"
@@ -254,7 +256,7 @@ WAIVED = {
 def test_a_waiver_holds_until_it_expires_or_is_exceeded(estate, prove):
     waivers = [waiver(**{"on": f"{name}-/data", **fields}) for name, (fields, _, _) in WAIVED.items()]
     path = estate("".join(waivers), **dict.fromkeys(WAIVED, 831))
-    found = prove(path, DISKS, "-k", "room")
+    found = prove(path, DISKS, "-k", "disk_has_free_space")
     assert found.verdicts == {ROOM.format(name): verdict for name, (_, verdict, _) in WAIVED.items()}
     for name, (_, _, said) in WAIVED.items():
         assert said in found.properties[ROOM.format(name)]["sentence"]

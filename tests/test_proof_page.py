@@ -13,7 +13,11 @@ from tests.proof_matrix import page
 from tests.proof_matrix.matrix import Row, read, text, write
 
 ROOT = Path(__file__).parents[1]
-CHECKS = {"test_disk_has_room": "disks", "test_inodes_are_left": "disks", "test_load_is_bearable": "machine"}
+CHECKS = {
+    "test_disk_has_free_space": "disks",
+    "test_inodes_are_available": "disks",
+    "test_load_is_within_limit": "machine",
+}
 HOSTILE = "</script><img src=x onerror=\"alert('1')\">{{ 7 * 7 }}&lt;"
 
 
@@ -23,10 +27,10 @@ def row(fault="disk full", lab="embedded", **changed):
     return Row(lab, fault, tests, frozenset(changed), 2.5, "as named", "", alone=False)
 
 
-FULL = row(test_disk_has_room="failed")
-FILLING = row("disk filling", test_disk_has_room="warned", test_inodes_are_left="warned")
+FULL = row(test_disk_has_free_space="failed")
+FILLING = row("disk filling", test_disk_has_free_space="warned", test_inodes_are_available="warned")
 GONE = replace(row("host gone", "docker", **dict.fromkeys(CHECKS, "unknown")), named=frozenset("*"))
-MISSING = "test_inodes_are_left[lab-/data]"
+MISSING = "test_inodes_are_available[lab-/data]"
 SURPRISING = replace(row("inodes used up"), outcome="surprised", note="nothing was seen", named=frozenset([MISSING]))
 
 
@@ -64,7 +68,7 @@ def test_rows_come_back_as_they_were_written(tmp_path):
 
 
 def test_the_newest_row_of_a_fault_counts(tmp_path):
-    old, other, new = row(test_disk_has_room="failed"), row(lab="docker"), row(test_disk_has_room="warned")
+    old, other, new = row(test_disk_has_free_space="failed"), row(lab="docker"), row(test_disk_has_free_space="warned")
     write(tmp_path / "a.jsonl", [new, other])
     write(tmp_path / "b.jsonl", [old])
     assert read([tmp_path / "a.jsonl", tmp_path / "b.jsonl"]) == [other, new]
@@ -123,13 +127,13 @@ def test_the_page_shows_first_how_many_checks_failed():
 
 def test_the_page_names_each_check_that_no_fault_made_fail():
     assert page.unseen([FULL, FILLING, GONE], CHECKS) == {
-        "test_inodes_are_left": ["unknown", "warned"],
-        "test_load_is_bearable": ["unknown"],
+        "test_inodes_are_available": ["unknown", "warned"],
+        "test_load_is_within_limit": ["unknown"],
     }
-    assert page.unseen([FULL], CHECKS)["test_load_is_bearable"] == []
+    assert page.unseen([FULL], CHECKS)["test_load_is_within_limit"] == []
     said = shown(FULL, FILLING, GONE).text.partition("Checks that no fault made fail")[2].partition("Faults:")[0]
-    assert "load is bearable" in said
-    assert "disk has room" not in said
+    assert "load is within limit" in said
+    assert "disk has free space" not in said
 
 
 def test_faults_stand_by_lab_and_subject():
@@ -141,7 +145,7 @@ def test_faults_stand_by_lab_and_subject():
 
 def test_checks_stand_with_the_faults_that_changed_them():
     groups = {group.subject: dict(group.rows) for group in page.subjects([FULL, FILLING, GONE], CHECKS)}
-    chips = groups["disks"]["test_disk_has_room"]
+    chips = groups["disks"]["test_disk_has_free_space"]
     assert [(chip.label, chip.verdict) for chip in chips] == [
         ("disk full", "failed"),
         ("host gone", "unknown"),
@@ -150,7 +154,9 @@ def test_checks_stand_with_the_faults_that_changed_them():
 
 
 def test_a_fault_of_two_labs_is_shown_with_its_lab():
-    (group,) = page.subjects([FULL, row(lab="docker", test_disk_has_room="failed")], {"test_disk_has_room": "disks"})
+    (group,) = page.subjects(
+        [FULL, row(lab="docker", test_disk_has_free_space="failed")], {"test_disk_has_free_space": "disks"}
+    )
     assert [chip.label for chip in group.rows[0][1]] == ["disk full (docker)", "disk full (embedded)"]
 
 
@@ -164,7 +170,7 @@ def test_a_surprise_stands_above_with_its_note_and_what_is_missing():
 
 
 def test_a_change_that_is_not_named_is_marked():
-    found = shown(replace(row(test_disk_has_room="failed", test_inodes_are_left="warned"), named=FULL.named))
+    found = shown(replace(row(test_disk_has_free_space="failed", test_inodes_are_available="warned"), named=FULL.named))
     assert "chip warned allowed" in [attrs.get("class") for _, attrs in found.elements]
     assert "chip failed allowed" not in [attrs.get("class") for _, attrs in found.elements if "title" in attrs]
 
@@ -200,7 +206,7 @@ def test_the_page_stays_small_with_130_checks_and_250_faults():
 
 def test_the_suite_is_read_off_the_checks():
     found = page.suite()
-    assert found["test_disk_has_room"] == "disks"
+    assert found["test_disk_has_free_space"] == "disks"
     assert len(found) > 100
 
 

@@ -66,7 +66,7 @@ def report(prove, tmp_path_factory):
     refused = Result(refusal=HOSTILE["end"])
     write(folder / "facts.json", {"vps": Recording(answers(), {"database_receptions db": refused})})
     checks = ["checks/processes", "checks/logs", "checks/disks", "checks/databases"]
-    words = ["-k", "online or saved or errors_are_few or disk or inodes or accepts", f"--facts={folder}/facts.json"]
+    words = ["-k", "online or saved or log_errors or disk or inodes or accepts", f"--facts={folder}/facts.json"]
     return prove(folder / "inventory.toml", *checks, *words)
 
 
@@ -161,25 +161,25 @@ def test_a_finding_says_value_limit_and_remedy(page):
 def test_a_row_of_the_table_says_verdict_value_and_limit(report):
     (blob,) = re.findall(r'data-jsonblob="([^"]*)"', report.html)
     rows = json.loads(html.unescape(blob))["tests"]
-    (row,) = [row for name, rows in rows.items() for row in rows if "test_disk_has_room" in name]
+    (row,) = [row for name, rows in rows.items() for row in rows if "test_disk_has_free_space" in name]
     cells = ["".join(Page(cell).texts) for cell in row["resultsTableRow"]]
     assert [cell for cell in cells if cell.strip()] == [
         "Failed",
         "failed",
-        "test_disk_has_room[vps-/data]",
+        "test_disk_has_free_space[vps-/data]",
         "83.1 %",
         "< 80 %",
     ]
 
 
 def test_the_junit_file_says_verdict_value_limit_and_remedy(report):
-    assert report.properties["test_disk_has_room[vps-/data]"] == {
+    assert report.properties["test_disk_has_free_space[vps-/data]"] == {
         "verdict": "failed",
         "sentence": "disk used 83.1 % on /data is over the limit of 80 %",
         "remedy": "on vps: du --one-file-system --max-depth=2 --human-readable /data",
         "disk used": "83.1 percent (limit < 80 %)",
     }
-    assert report.properties["test_inodes_are_left[vps-/data]"]["inodes used"] == "10.0 percent (limit < 80 %)"
+    assert report.properties["test_inodes_are_available[vps-/data]"]["inodes used"] == "10.0 percent (limit < 80 %)"
 
 
 def test_the_junit_file_counts_failures_as_such(report):
@@ -209,5 +209,5 @@ def test_what_changed_since_the_last_run_stands_first(prove, tmp_path, script):
         found = prove(path, "checks/disks", reports=tmp_path / "reports")
     newest = max(found.reports.glob("*.html"), key=lambda each: each.stat().st_mtime_ns)
     said = " ".join("".join(Page(newest.read_text()).texts).split())
-    assert "failed, was passed: test_disk_has_room[vps-/data]" in said
+    assert "failed, was passed: test_disk_has_free_space[vps-/data]" in said
     assert said.index("was passed") < said.index("Findings") < said.index("All checks")

@@ -11,7 +11,7 @@ import termios
 OFTEN = """\
 import runpy, sys
 from opsproof.action import progress
-progress.EVERY_S = progress.LINE_EVERY_S = 0.05
+progress.BAR_EVERY_S = progress.LINE_EVERY_S = 0.05
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

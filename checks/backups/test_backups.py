@@ -6,7 +6,7 @@ pytestmark = pytest.mark.weekly
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
-def test_backup_is_fresh(backups, backup, allowed):
+def test_backup_is_recent(backups, backup, allowed):
     """What was written since the newest backup is lost with the disk: look at cron's mail first."""
     assert backups[backup].age_s in allowed.backup_age
 
@@ -23,7 +23,7 @@ def test_backup_size_is_steady(backups, backup, allowed):
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
-def test_backup_is_what_it_was(backups, backup, evidence):
+def test_backup_checksums_match(backups, backup, evidence):
     """Disks and people change files: only a checksum notices before a restore does."""
     flaws = backups[backup].flaws
     evidence(f"of {backups[backup].newest}", flaws)
@@ -46,25 +46,25 @@ def test_backup_is_private(backups, dumped_backup, evidence):
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
-def test_no_backup_was_interrupted(backups, backup, allowed, evidence):
+def test_no_partial_backup_remains(backups, backup, allowed, evidence):
     """A backup did not come to its end: the next one removes what it left."""
     evidence("files without a manifest", backups[backup].stale)
-    assert len(backups[backup].stale) in allowed.backup_leftovers
+    assert len(backups[backup].stale) in allowed.partial_backups
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{dumped_backup}", "--apply")
-def test_old_backups_are_let_go(backups, dumped_backup, allowed, evidence):
+def test_expired_backups_are_pruned(backups, dumped_backup, allowed, evidence):
     """They fill the disk, and hold what should have been forgotten."""
     evidence("need not be kept", backups[dumped_backup].overdue)
-    assert len(backups[dumped_backup].overdue) in allowed.backups_overdue
+    assert len(backups[dumped_backup].overdue) in allowed.expired_backups
 
 
-def test_backups_are_enough(backups, backup, allowed):
+def test_backup_count_is_sufficient(backups, backup, allowed):
     """A fault that is noticed late needs a backup from before it."""
-    assert backups[backup].kept in allowed.backups_kept
+    assert backups[backup].kept in allowed.backup_count
 
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "/")
-def test_next_backup_has_room(backups, local_backup, allowed):
+def test_disk_has_room_for_next_backup(backups, local_backup, allowed):
     """The next backup is refused when there is less than it needs."""
     assert backups[local_backup].room in allowed.backup_room

@@ -6,14 +6,14 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 @pytest.mark.remedy("redis-cli", "ping")
-def test_cache_answers(cache_states, cache):
+def test_cache_responds(cache_states, cache):
     """When Redis hangs, the platform's own health answer does too."""
     silence = cache_states[cache].silence
     assert not silence, f"{cache} does not answer: {silence}"
 
 
 @pytest.mark.remedy("redis-cli", "--memkeys")
-def test_cache_memory_is_spare(cache_states, cache, allowed, evidence):
+def test_cache_memory_is_within_limit(cache_states, cache, allowed, evidence):
     """At its limit Redis refuses writes or drops keys, as its policy says."""
     report = cache_states[cache].report
     evidence("memory", [f"policy {report.policy}"])

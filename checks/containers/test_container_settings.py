@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.postdeploy]
 
 
 @pytest.mark.remedy("docker", "update", "--restart", "unless-stopped", "{container}")
-def test_container_restarts_by_itself(containers, container):
+def test_restart_policy_is_set(containers, container):
     """After a crash or a reboot it stays down until somebody starts it."""
     policy = containers[container].restart_policy
     assert policy in ("always", "unless-stopped"), f"{container} has restart policy {policy}"
@@ -22,7 +22,7 @@ def test_ports_are_on_loopback_only(containers, container):
     assert not exposed, f"{container} is open to other machines: {'; '.join(exposed)}"
 
 
-def test_container_logs_are_capped(containers, container, allowed):
+def test_container_logs_are_limited(containers, container, allowed):
     """Docker keeps what a container prints, by default without end: set max-size and max-file, and make it anew."""
     state = containers[container]
     assert state.log_bytes < float("inf"), (
@@ -32,7 +32,7 @@ def test_container_logs_are_capped(containers, container, allowed):
 
 
 @pytest.mark.remedy("docker", "stats", "--no-stream", "{container}")
-def test_memory_is_limited(containers, container):
+def test_container_memory_is_limited(containers, container):
     """Without a limit of its own it takes the host's memory, and the kernel kills whatever is largest."""
     assert containers[container].memory_bytes, f"{container} has no memory limit"
 

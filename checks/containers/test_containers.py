@@ -6,7 +6,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 @pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}")
-def test_container_runs(containers, container, allowed, evidence):
+def test_container_is_running(containers, container, allowed, evidence):
     """Its last lines say why it ended; start it when the cause is gone."""
     evidence("exit code of its last life", [str(containers[container].exit_code)])
     assert containers[container].status in allowed.container_status

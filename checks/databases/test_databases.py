@@ -13,13 +13,13 @@ def test_database_accepts_connections(database_receptions, database):
     assert not refusal, f"{database} accepts no connection: {refusal}"
 
 
-def test_query_is_answered_quickly(database_receptions, database, allowed):
+def test_query_time_is_within_limit(database_receptions, database, allowed):
     """The smallest query, connection included: more is waiting, not work."""
     assert database_receptions[database].answer_s in allowed.query_time
 
 
 @pytest.mark.monthly
-def test_connections_are_left(database_connections, database, allowed, evidence):
+def test_connections_are_available(database_connections, database, allowed, evidence):
     """When none is left, the API answers errors; look for sessions idle in transaction."""
     use = database_connections[database]
     evidence("connections by limit and by state", use.evidence)

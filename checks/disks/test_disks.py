@@ -9,13 +9,13 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
 
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "{mount}")
-def test_disk_has_room(disks, mount, allowed):
+def test_disk_has_free_space(disks, mount, allowed):
     """Find what grew, then prune rotated logs and old backups first."""
     assert disks[mount].used in allowed.disk_used
 
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--inodes", "{mount}")
-def test_inodes_are_left(disks, mount, allowed):
+def test_inodes_are_available(disks, mount, allowed):
     """Many small files: look at session and cache folders first."""
     assert disks[mount].inodes_used in allowed.inodes_used
 

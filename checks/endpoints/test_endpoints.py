@@ -8,12 +8,12 @@ import pytest
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
-def test_endpoint_answers(responses, endpoint, allowed):
+def test_endpoint_responds(responses, endpoint, allowed):
     """No answer, or a refusal, reaches users as well."""
     assert responses[endpoint].status in allowed.http_status
 
 
-def test_answer_is_quick(responses, endpoint, allowed):
+def test_response_time_is_within_limit(responses, endpoint, allowed):
     """A slow health answer waits for a service that is down."""
     assert responses[endpoint].elapsed_s in allowed.response_time
 

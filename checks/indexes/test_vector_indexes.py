@@ -21,7 +21,7 @@ def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, e
 
 
 @pytest.mark.remedy("reindex.py", "--retune", "--apply")
-def test_lists_suit_the_rows(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
+def test_ivfflat_lists_match_row_count(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
     """Too few lists are long ones to read; too many split neighbours between them."""
     state = vector_indexes[ivfflat_index]
     repair_with("--database", [host.vector_indexes[ivfflat_index].database])
@@ -31,7 +31,7 @@ def test_lists_suit_the_rows(vector_indexes, ivfflat_index, host, allowed, evide
 
 
 @REBUILD
-def test_rows_have_not_outgrown_the_index(
+def test_new_rows_since_index_build_are_within_limit(
     vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with
 ):
     """IVFFlat divides space by the rows it was built on: those that came later may lie anywhere."""
@@ -43,9 +43,7 @@ def test_rows_have_not_outgrown_the_index(
 
 
 @REBUILD
-def test_vector_index_is_rebuilt_monthly(
-    vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with
-):
+def test_vector_index_is_recent(vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with):
     """The runbook has it rebuilt on the first Sunday of a month."""
     state = vector_indexes[vector_index]
     repair_with("--database", [host.vector_indexes[vector_index].database])
@@ -55,7 +53,7 @@ def test_vector_index_is_rebuilt_monthly(
 
 
 @pytest.mark.remedy("psql", "-c", "ALTER EXTENSION vector UPDATE")
-def test_vector_release_has_no_known_fault(vector_indexes, vector_index, allowed, evidence):
+def test_pgvector_release_has_no_known_fault(vector_indexes, vector_index, allowed, evidence):
     """Install the current package, then ALTER EXTENSION vector UPDATE; indexes of HNSW are to be rebuilt."""
     state = vector_indexes[vector_index]
     evidence("pgvector", [f"release {state.library} on the server, {state.extension} in the database"])
@@ -63,7 +61,7 @@ def test_vector_release_has_no_known_fault(vector_indexes, vector_index, allowed
 
 
 @pytest.mark.remedy("psql")
-def test_next_build_fits_into_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
+def test_vector_index_build_fits_in_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
     """IVFFlat fails to build without it, HNSW takes many times as long; shm_size of a container must follow."""
     state = vector_indexes[vector_index]
     evidence("memory", [f"{state.build_bytes / 2**20:.1f} MiB of {state.maintenance_bytes / 2**20:.0f} MiB"])

@@ -16,7 +16,7 @@ def test_vector_index_is_used(vector_recalls, vector_index, host, evidence, repa
 
 
 @pytest.mark.remedy("reindex.py", "--apply")
-def test_nearest_neighbours_are_found(vector_recalls, vector_index, host, allowed, evidence, repair_with):
+def test_vector_recall_is_within_limit(vector_recalls, vector_index, host, allowed, evidence, repair_with):
     """What is not found is missing from the platform's answers: rebuild on today's rows, or look through more of it."""
     recall, declared = vector_recalls[vector_index], host.vector_indexes[vector_index]
     repair_with("--database", [declared.database])

@@ -7,7 +7,7 @@ AGAIN = r"\d+ {}"
 
 
 @pytest.mark.remedy("add_partitions.py", "--apply")
-def test_coming_partitions_are_there(partitions, partitioned, host, evidence, repair_with):
+def test_future_partitions_exist(partitions, partitioned, host, evidence, repair_with):
     """On the first of the month inserts fail, or fill the default partition: nothing makes new ones by itself."""
     declared = host.partitioned[partitioned]
     missing = partitions[declared.database][declared.table].missing(declared.ahead)
@@ -18,7 +18,7 @@ def test_coming_partitions_are_there(partitions, partitioned, host, evidence, re
 
 
 @pytest.mark.remedy("add_partitions.py", "--apply")
-def test_no_partition_is_missing_between(partitions, partitioned, host, evidence, repair_with):
+def test_partitions_have_no_gap(partitions, partitioned, host, evidence, repair_with):
     """Rows of that time cannot come in late, and those that were there are gone: look for a detached table."""
     declared = host.partitioned[partitioned]
     holes = partitions[declared.database][declared.table].holes()

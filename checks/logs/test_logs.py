@@ -9,23 +9,23 @@ import pytest
 pytestmark = [pytest.mark.daily, pytest.mark.postdeploy]
 
 
-def test_errors_are_few(log_reports, log, allowed, evidence):
+def test_log_errors_are_within_limit(log_reports, log, allowed, evidence):
     """Start with the commonest message below."""
     evidence("commonest messages", log_reports[log].evidence)
     assert log_reports[log].errors in allowed.log_errors
 
 
-def test_client_errors_are_ordinary(log_reports, log, allowed):
+def test_client_errors_are_within_limit(log_reports, log, allowed):
     """A burst of 4xx is a broken client, a scanner or a removed route."""
     assert log_reports[log].client_errors in allowed.client_errors
 
 
-def test_nothing_is_fatal(log_reports, log, allowed):
+def test_log_has_no_fatal_errors(log_reports, log, allowed):
     """A FATAL line is the last one of a process: look what came before it."""
     assert log_reports[log].fatals in allowed.log_fatals
 
 
 @pytest.mark.remedy("pm2", "reloadLogs")
-def test_log_is_written(log_reports, log, allowed):
+def test_log_is_active(log_reports, log, allowed):
     """A silent log hides errors: the process hangs, or writes to a file that was moved away."""
     assert log_reports[log].silence_s in allowed.log_silence

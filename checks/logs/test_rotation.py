@@ -29,7 +29,7 @@ def test_log_is_rotated(rotated_files, log, allowed, evidence):
 
 
 @pytest.mark.remedy("pm2", "conf", "pm2-logrotate")
-def test_rotated_files_reach_back(rotated_files, log, allowed, evidence):
+def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
     """pm2-logrotate keeps a number of files: on busy days, when it rotates by size, that is less than a week."""
     evidence("rotated files", rotated_files[log].evidence)
     assert rotated_files[log].covers_s in allowed.rotated_history
@@ -46,4 +46,4 @@ def test_old_rotated_files_are_removed(rotated_files, log, allowed, evidence):
 def test_rotated_files_are_compressed(rotated_files, log, allowed, evidence):
     """Compressed they take a tenth; the settings say what is wanted, the files what is done."""
     evidence("rotated files", rotated_files[log].evidence)
-    assert len(rotated_files[log].plain) in allowed.rotated_plain
+    assert len(rotated_files[log].plain) in allowed.rotated_uncompressed

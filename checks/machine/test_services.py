@@ -13,6 +13,6 @@ def test_no_unit_has_failed(failed_units, systemd, evidence):
 
 
 @pytest.mark.remedy("sshd", "-t")
-def test_sshd_takes_logins(ssh_greetings, sshd):
+def test_sshd_accepts_connections(ssh_greetings, sshd):
     """An open session outlives its server: keep one until a new login works."""
     assert ssh_greetings[sshd]

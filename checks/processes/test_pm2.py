@@ -6,7 +6,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 @pytest.mark.remedy("pm2", "resurrect")
-def test_daemon_runs(processes, pm2):
+def test_pm2_daemon_is_running(processes, pm2):
     """Without its daemon nothing restarts what crashes, and its processes are orphans."""
     assert processes.running_version
 
@@ -19,14 +19,14 @@ def test_no_process_is_broken(processes, pm2, evidence):
 
 
 @pytest.mark.remedy("pm2", "save")
-def test_saved_list_matches_what_runs(processes, pm2, evidence):
+def test_pm2_saved_list_matches_processes(processes, pm2, evidence):
     """A reboot resurrects the saved list, nothing else."""
     evidence("differences", processes.unsaved)
     assert not processes.unsaved, "; ".join(processes.unsaved)
 
 
 @pytest.mark.remedy("pm2", "update")
-def test_daemon_and_tool_are_one_version(processes, pm2):
+def test_pm2_daemon_and_cli_versions_match(processes, pm2):
     """An upgraded tool talks to the old daemon until it is updated; they misunderstand each other."""
     running, tool = processes.running_version, processes.tool_version
     assert running == tool, f"the PM2 daemon is version {running}, the tool {tool}"

@@ -15,17 +15,17 @@ def test_process_is_online(processes, process, allowed):
 
 
 @pytest.mark.remedy("pm2", "describe", "{process}")
-def test_restarts_are_rare(processes, process, increase, allowed):
+def test_process_restarts_are_within_limit(processes, process, increase, allowed):
     """Each restart loses requests in flight; find the cause in the error log of that minute."""
     assert increase(processes[process].restarts, allowed.restarts) in allowed.restarts
 
 
 @pytest.mark.remedy("pm2", "restart", "{process}")
-def test_memory_is_bounded(processes, process, allowed):
+def test_process_memory_is_within_limit(processes, process, allowed):
     """PM2 kills a process at its memory limit, so growth ends in a restart under load."""
     assert processes[process].memory_bytes in allowed.process_memory
 
 
-def test_process_has_settled(processes, process, allowed):
+def test_process_uptime_is_within_limit(processes, process, allowed):
     """A young process was restarted or deployed a moment ago: look again later."""
     assert processes[process].uptime in allowed.process_uptime

@@ -12,7 +12,7 @@ MESSAGES = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "messages_re
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "status")
-def test_broker_answers(broker_reception, broker):
+def test_broker_responds(broker_reception, broker):
     """Without it no message of a customer reaches the worker."""
     assert not broker_reception.complaint, broker_reception.complaint
 
@@ -31,13 +31,13 @@ def test_every_queue_is_declared(queues, broker, evidence):
 
 
 @CONSUMERS
-def test_queue_pattern_matches(queues, queue):
+def test_queue_pattern_matches_a_queue(queues, queue):
     """A pattern without queues proves nothing: the worker makes them, or names them differently now."""
     assert queues[queue].names
 
 
 @CONSUMERS
-def test_queues_are_consumed(queues, work_queue, allowed, evidence):
+def test_queues_have_consumers(queues, work_queue, allowed, evidence):
     """After RabbitMQ started again, restart the worker: it does not reconnect."""
     unconsumed = queues[work_queue].unconsumed
     evidence(f"{len(unconsumed)} of {len(queues[work_queue].names)} queues have no consumer", unconsumed[:10])
@@ -45,7 +45,7 @@ def test_queues_are_consumed(queues, work_queue, allowed, evidence):
 
 
 @MESSAGES
-def test_messages_do_not_pile_up(queues, work_queue, allowed, evidence):
+def test_ready_messages_are_within_limit(queues, work_queue, allowed, evidence):
     """Customers wait for what lies here: the worker is too slow, or stuck on one message."""
     ready = queues[work_queue].ready
     evidence("longest queues", ready.top)
@@ -61,7 +61,7 @@ def test_messages_are_acknowledged(queues, work_queue, allowed, evidence):
 
 
 @MESSAGES
-def test_dead_letters_are_few(queues, dead_letter_queue, allowed, evidence):
+def test_dead_letters_are_within_limit(queues, dead_letter_queue, allowed, evidence):
     """Nobody consumes what could not be processed: look at the oldest, then publish again or purge."""
     messages = queues[dead_letter_queue].messages
     evidence("most dead letters", messages.top)
@@ -69,7 +69,7 @@ def test_dead_letters_are_few(queues, dead_letter_queue, allowed, evidence):
 
 
 @MESSAGES
-def test_dead_letters_do_not_grow(queues, dead_letter_queue, increase, allowed, evidence):
+def test_no_new_dead_letters_arrive(queues, dead_letter_queue, increase, allowed, evidence):
     """Each is a message that a customer waits for: the worker's log says why it was given up."""
     evidence("most dead letters", queues[dead_letter_queue].messages.top)
     assert increase(queues[dead_letter_queue].growth, allowed.dead_letters_new) in allowed.dead_letters_new

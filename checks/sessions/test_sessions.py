@@ -10,7 +10,7 @@ AGAIN = "look again: SELECT pid, state, xact_start, query FROM pg_stat_activity 
 
 
 @END
-def test_no_transaction_idles(open_transactions, database, allowed, evidence):
+def test_no_session_is_idle_in_transaction(open_transactions, database, allowed, evidence):
     """Its locks stay, and no row that died since it began can be cleaned up: the client forgot to commit."""
     idle = open_transactions[database].idle
     evidence("idle in transaction", [*map(str, idle[:SHOWN]), AGAIN])
@@ -18,7 +18,7 @@ def test_no_transaction_idles(open_transactions, database, allowed, evidence):
 
 
 @END
-def test_no_transaction_runs_long(open_transactions, database, allowed, evidence):
+def test_transaction_time_is_within_limit(open_transactions, database, allowed, evidence):
     """A query that nobody waits for any more, or a report that belongs elsewhere; dumps and maintenance are exempt."""
     running = open_transactions[database].running
     evidence("running transactions", [*map(str, running[:SHOWN]), AGAIN])
@@ -26,18 +26,18 @@ def test_no_transaction_runs_long(open_transactions, database, allowed, evidence
 
 
 @END
-def test_nobody_waits_for_a_lock(blocked_sessions, database, allowed, evidence):
+def test_lock_wait_is_within_limit(blocked_sessions, database, allowed, evidence):
     """End the first in the queue, not those behind it."""
     queue = blocked_sessions[database]
     evidence(
         "who waits for whom",
         [*queue.tree[:SHOWN], "look again: SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity"],
     )
-    assert queue.longest_s in allowed.lock_waited
+    assert queue.longest_s in allowed.lock_wait_time
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT gid, prepared, owner FROM pg_prepared_xacts")
-def test_no_transaction_stays_prepared(prepared_transactions, database, allowed, evidence):
+def test_no_prepared_transaction_remains(prepared_transactions, database, allowed, evidence):
     """Nobody will end it: COMMIT PREPARED or ROLLBACK PREPARED, once you know what it was."""
     found = prepared_transactions[database]
     evidence("prepared transactions", found[:SHOWN])

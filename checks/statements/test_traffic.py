@@ -7,17 +7,17 @@ COUNTERS = pytest.mark.remedy("psql", "-c", "SELECT * FROM pg_stat_database WHER
 
 
 @COUNTERS
-def test_blocks_are_found_in_memory(database_traffic, database, allowed, evidence, remembered):
+def test_cache_hit_ratio_is_within_limit(database_traffic, database, allowed, evidence, remembered):
     """What is not in shared buffers is read from the disk; with too little traffic it is not judged."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
     evidence("blocks", traffic.evidence(earlier, "blocks found in memory", "blocks read"))
     hits = traffic.hits(earlier)
-    assert hits is None or hits in allowed.blocks_in_memory
+    assert hits is None or hits in allowed.cache_hit_ratio
 
 
 @pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_temp_files = '10MB'", "-c", "SELECT pg_reload_conf()")
-def test_temporary_files_are_small(database_traffic, database, allowed, evidence, remembered):
+def test_temporary_bytes_are_within_limit(database_traffic, database, allowed, evidence, remembered):
     """Sorting and hashing that exceed work_mem go by way of the disk: log_temp_files names the queries."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
@@ -26,7 +26,7 @@ def test_temporary_files_are_small(database_traffic, database, allowed, evidence
 
 
 @pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_lock_waits = on", "-c", "SELECT pg_reload_conf()")
-def test_no_deadlock_happened(database_traffic, database, allowed, evidence, remembered):
+def test_deadlocks_are_within_limit(database_traffic, database, allowed, evidence, remembered):
     """In each somebody's work was thrown away: the server's log has both statements."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
@@ -36,7 +36,7 @@ def test_no_deadlock_happened(database_traffic, database, allowed, evidence, rem
 
 
 @COUNTERS
-def test_transactions_are_committed(database_traffic, database, allowed, evidence, remembered):
+def test_rollbacks_are_within_limit(database_traffic, database, allowed, evidence, remembered):
     """Who rolls back has failed at something: the server's log says at what; too few are not judged."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)

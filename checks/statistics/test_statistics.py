@@ -7,7 +7,7 @@ pytestmark = pytest.mark.monthly
 
 @pytest.mark.usefixtures("statistics_epoch")  # unknown where nothing is counted
 @pytest.mark.remedy("analyze.py", "--database", "{database}", "--apply")
-def test_statistics_are_fresh(table_upkeep, database, allowed, evidence, repair_with):
+def test_statistics_are_current(table_upkeep, database, allowed, evidence, repair_with):
     """Plans are made for rows that are not there any more: autovacuum analyzes at a tenth, and did not."""
     found = table_upkeep[database]
     evidence("tables that changed much", found.stale.lines)

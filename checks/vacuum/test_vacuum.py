@@ -10,7 +10,7 @@ LIMITS += [f"toast.{each}" for each in LIMITS] + ["autovacuum_analyze_threshold"
 
 @pytest.mark.usefixtures("statistics_epoch")  # unknown where nothing is counted
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
-def test_dead_rows_are_few(table_upkeep, database, allowed, evidence, repair_with):
+def test_dead_rows_are_within_limit(table_upkeep, database, allowed, evidence, repair_with):
     """They slow every query down and make tables grow: autovacuum does not keep up, or does not come."""
     found = table_upkeep[database]
     evidence("tables with many dead rows", found.dead.lines)
@@ -32,7 +32,7 @@ def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, 
 
 
 @pytest.mark.remedy("psql")
-def test_autovacuum_is_on(database_servers, database, evidence, repair_with, repair_with_sql):
+def test_autovacuum_is_enabled(database_servers, database, evidence, repair_with, repair_with_sql):
     """Without it, or without the counters that it goes by, nothing removes dead rows: set it on and reload."""
     off = database_servers[database].off("autovacuum", "track_counts")
     evidence("switched off", [f"again: SHOW {each}" for each in off])
@@ -42,7 +42,7 @@ def test_autovacuum_is_on(database_servers, database, evidence, repair_with, rep
 
 
 @pytest.mark.remedy("psql")
-def test_no_table_is_left_to_itself(table_upkeep, database, evidence, repair_with_sql):
+def test_autovacuum_is_enabled_for_every_table(table_upkeep, database, evidence, repair_with_sql):
     """Somebody meant to switch autovacuum on again, or gave it a threshold that the table never reaches: RESET it."""
     found = table_upkeep[database]
     evidence("tables without autovacuum", found.left_out.lines)
@@ -52,28 +52,28 @@ def test_no_table_is_left_to_itself(table_upkeep, database, evidence, repair_wit
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
-def test_transaction_ids_are_far_from_running_out(transaction_ages, database, allowed, evidence):
+def test_transaction_ids_are_far_from_wraparound(transaction_ages, database, allowed, evidence):
     """The server refuses to write when they do, about 2.1 billion on; of another database, vacuumdb --freeze NAME."""
     evidence("the oldest", transaction_ages[database].found.lines)
     assert transaction_ages[database].transactions in allowed.transaction_age
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
-def test_multixacts_are_far_from_running_out(transaction_ages, database, allowed, evidence):
+def test_multixacts_are_far_from_wraparound(transaction_ages, database, allowed, evidence):
     """They number the locks that several transactions share, and run out as transaction IDs do."""
     evidence("the oldest", transaction_ages[database].found.lines)
     assert transaction_ages[database].multixacts in allowed.multixact_age
 
 
 @pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
-def test_nothing_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
+def test_vacuum_horizon_is_recent(vacuum_horizons, database, allowed, evidence):
     """VACUUM removes nothing that an open transaction may still see: end it, or ROLLBACK PREPARED, or drop the slot."""
     evidence("what needs old rows", vacuum_horizons[database].found.lines)
-    assert vacuum_horizons[database].held_s in allowed.vacuum_held
+    assert vacuum_horizons[database].held_s in allowed.vacuum_horizon_age
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT slot_name, active, xmin, catalog_xmin FROM pg_replication_slots")
-def test_no_replica_keeps_dead_rows_for_long(vacuum_horizons, database, allowed, evidence):
+def test_replica_horizon_is_recent(vacuum_horizons, database, allowed, evidence):
     """A slot whose consumer is gone keeps dead rows, and the log, for ever: SELECT pg_drop_replication_slot(...)."""
     evidence("what needs old rows", vacuum_horizons[database].found.lines)
-    assert vacuum_horizons[database].replica_transactions in allowed.replica_held
+    assert vacuum_horizons[database].replica_transactions in allowed.replica_horizon_age

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.monthly
 @pytest.mark.remedy(
     "psql", "-c", "SELECT name, setting FROM pg_settings WHERE name ~ 'vacuum_cost|autovacuum_(max_workers|work_mem)'"
 )
-def test_vacuums_come_to_their_end(vacuum_costs, database, allowed, evidence, remembered):
+def test_vacuum_time_is_within_limit(vacuum_costs, database, allowed, evidence, remembered):
     """It pauses after so much work, to spare the disk: with too little of it a large table is never done."""
     costs = vacuum_costs[database]
     earlier = remembered(costs.readings)

@@ -17,20 +17,20 @@ from lab.faults.fault import fault
 
 B = "lab-metachat"
 OF_THE_NEWEST = (
-    "test_backup_is_fresh",
+    "test_backup_is_recent",
     "test_backup_is_large_enough",
     "test_backup_size_is_steady",
-    "test_backup_is_what_it_was",
+    "test_backup_checksums_match",
     "test_backup_holds_every_table",
-    "test_next_backup_has_room",
-    "test_backup_is_off_site",
+    "test_disk_has_room_for_next_backup",
+    "test_off_site_copy_is_complete",
 )
 EVERY = (
     *OF_THE_NEWEST,
-    "test_backups_are_enough",
+    "test_backup_count_is_sufficient",
     "test_backup_is_private",
-    "test_no_backup_was_interrupted",
-    "test_old_backups_are_let_go",
+    "test_no_partial_backup_remains",
+    "test_expired_backups_are_pruned",
 )
 
 
@@ -63,21 +63,21 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
     (lab.home / "aside").rename(lab.layout.backups)
 
 
-@fault(failed=(*OF_THE_NEWEST, "test_backups_are_enough"), touches=("backups",))
+@fault(failed=(*OF_THE_NEWEST, "test_backup_count_is_sufficient"), touches=("backups",))
 def no_backup(lab: Lab) -> Iterator[None]:
     """The folder is there, and empty."""
     with _aside(lab, backups.sets(lab)):
         yield
 
 
-@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"), touches=("backups",))
+@fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=("backups",))
 def backup_two_days_old(lab: Lab) -> Iterator[None]:
     """Cron has not run since; and the one before was never copied."""
     with _aside(lab, backups.sets(lab)[-2:]):
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
@@ -85,7 +85,7 @@ def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """In the middle, where pg_restore would not look for its list; it is not given the archive."""
     path = backups.dump(lab, backups.newest(lab))
@@ -95,7 +95,7 @@ def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_what_it_was", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def manifest_edited(lab: Lab) -> Iterator[None]:
     """Somebody made the count of rows agree."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
@@ -105,7 +105,7 @@ def manifest_edited(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(
-        "test_backup_is_what_it_was",
+        "test_backup_checksums_match",
         "test_backup_holds_every_table",
         "test_backup_is_large_enough",
         "test_backup_size_is_steady",
@@ -183,7 +183,7 @@ def backup_folder_for_all(lab: Lab) -> Iterator[None]:
     lab.layout.backups.chmod(0o700)
 
 
-@fault(failed=("test_no_backup_was_interrupted",), touches=("backups",))
+@fault(failed=("test_no_partial_backup_remains",), touches=("backups",))
 def partial_left(lab: Lab) -> Iterator[None]:
     """The machine went down in the middle, two hours ago."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
@@ -202,7 +202,7 @@ def backup_at_work(lab: Lab) -> Iterator[None]:
     path.unlink()
 
 
-@fault(failed=("test_old_backups_are_let_go",), touches=("backups",))
+@fault(failed=("test_expired_backups_are_pruned",), touches=("backups",))
 def old_backups_kept(lab: Lab) -> Iterator[None]:
     """Nobody has let go of anything since a month and more."""
     names = [backups.clone(lab, backups.newest(lab), time.time() - age * DAY_S) for age in (40, 41)]
@@ -211,21 +211,21 @@ def old_backups_kept(lab: Lab) -> Iterator[None]:
         path.unlink()
 
 
-@fault(failed=("test_backups_are_enough",), touches=("backups",))
+@fault(failed=("test_backup_count_is_sufficient",), touches=("backups",))
 def too_few_backups(lab: Lab) -> Iterator[None]:
     """Two are left."""
     with _aside(lab, backups.sets(lab)[:-2]):
         yield
 
 
-@fault(warned=("test_backups_are_enough",), touches=("backups",))
+@fault(warned=("test_backup_count_is_sufficient",), touches=("backups",))
 def few_backups(lab: Lab) -> Iterator[None]:
     """Four are left."""
     with _aside(lab, backups.sets(lab)[:-4]):
         yield
 
 
-@fault(failed=("test_next_backup_has_room",), root=True, touches=("backups",))
+@fault(failed=("test_disk_has_room_for_next_backup",), root=True, touches=("backups",))
 def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     """The folder lies on a file system that holds these backups and hardly more."""
     kept, folder = lab.home / "aside", lab.layout.backups
@@ -239,7 +239,7 @@ def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     kept.rename(folder)
 
 
-@fault(failed=("test_backup_is_off_site",), touches=("backups",))
+@fault(failed=("test_off_site_copy_is_complete",), touches=("backups",))
 def copy_missing(lab: Lab) -> Iterator[None]:
     """The other place is there, and empty."""
     kept = lab.home / "aside"
@@ -250,7 +250,7 @@ def copy_missing(lab: Lab) -> Iterator[None]:
     kept.rename(lab.layout.elsewhere)
 
 
-@fault(failed=("test_backup_is_off_site",), touches=("backups",))
+@fault(failed=("test_off_site_copy_is_complete",), touches=("backups",))
 def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """The copy went bad where nobody looks."""
     (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
@@ -270,7 +270,7 @@ def _journal(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough"),
+    failed=("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit"),
     touches=("journal",),
 )
 def restore_never_practised(lab: Lab) -> Iterator[None]:
@@ -280,7 +280,7 @@ def restore_never_practised(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_was_practised",), touches=("journal",))
+@fault(failed=("test_restore_drill_is_recent",), touches=("journal",))
 def drill_long_ago(lab: Lab) -> Iterator[None]:
     """Forty days have gone by."""
     with _journal(lab):
@@ -289,7 +289,7 @@ def drill_long_ago(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_last_drill_went_well",), touches=("journal",))
+@fault(failed=("test_last_restore_drill_succeeded",), touches=("journal",))
 def drill_failed(lab: Lab) -> Iterator[None]:
     """What came back was not what the manifest says."""
     with _journal(lab):
@@ -297,7 +297,7 @@ def drill_failed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_is_quick_enough",), touches=("journal",))
+@fault(failed=("test_restore_time_is_within_limit",), touches=("journal",))
 def drill_slow(lab: Lab) -> Iterator[None]:
     """It took two hours."""
     with _journal(lab):
@@ -305,7 +305,7 @@ def drill_slow(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=(f"test_database_is_not_too_large[{B}]", f"test_largest_table_can_be_maintained[{B}]"))
+@fault(warned=(f"test_database_size_is_within_limit[{B}]", f"test_largest_table_can_be_maintained[{B}]"))
 def database_grown(lab: Lab) -> Iterator[None]:
     """A table that nobody prunes."""
     with lab.connect() as admin:

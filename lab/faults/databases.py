@@ -15,36 +15,36 @@ from lab.waiting import wait_until
 
 DATABASE = "lab-metachat"
 UNREACHED = (
-    f"test_query_is_answered_quickly[{DATABASE}]",
-    f"test_connections_are_left[{DATABASE}]",
-    f"test_database_is_not_too_large[{DATABASE}]",
+    f"test_query_time_is_within_limit[{DATABASE}]",
+    f"test_connections_are_available[{DATABASE}]",
+    f"test_database_size_is_within_limit[{DATABASE}]",
     *(check for each in (indexes, replication, sessions, statements, vectors) for check in each.CHECKS),
-    "test_autovacuum_is_on",
-    "test_coming_partitions_are_there",
-    "test_dead_rows_are_few",
+    "test_autovacuum_is_enabled",
+    "test_future_partitions_exist",
+    "test_dead_rows_are_within_limit",
     "test_default_partition_is_empty",
     "test_every_table_is_analyzed",
     "test_expiring_passwords_are_declared",
     "test_extensions_are_up_to_date",
     "test_indexes_are_not_bloated",
-    "test_keys_are_left",
+    "test_key_values_are_available",
     "test_largest_table_can_be_maintained",
-    "test_multixacts_are_far_from_running_out",
-    "test_no_page_is_damaged",
-    "test_no_partition_is_missing_between",
-    "test_no_replica_keeps_dead_rows_for_long",
-    "test_no_setting_waits_for_a_restart",
-    "test_no_table_is_left_to_itself",
-    "test_nothing_keeps_dead_rows_for_long",
-    "test_vacuums_come_to_their_end",
-    "test_pages_have_checksums",
+    "test_multixacts_are_far_from_wraparound",
+    "test_no_checksum_failure_is_counted",
+    "test_partitions_have_no_gap",
+    "test_replica_horizon_is_recent",
+    "test_no_setting_is_pending_restart",
+    "test_autovacuum_is_enabled_for_every_table",
+    "test_vacuum_horizon_is_recent",
+    "test_vacuum_time_is_within_limit",
+    "test_data_checksums_are_enabled",
     "test_passwords_do_not_expire_soon",
     "test_security_fixes_are_installed",
-    "test_statistics_are_fresh",
+    "test_statistics_are_current",
     "test_superusers_are_declared",
     "test_tables_are_not_bloated",
     "test_tables_are_vacuumed",
-    "test_transaction_ids_are_far_from_running_out",
+    "test_transaction_ids_are_far_from_wraparound",
     "test_version_is_supported",
     "test_writes_are_durable",
 )
@@ -55,11 +55,11 @@ DEGRADED = (
 )
 REFUSED = (
     f"test_database_accepts_connections[{DATABASE}]",
-    "test_endpoint_answers[lab-api-health]",
-    "test_endpoint_answers[lab-ready]",
+    "test_endpoint_responds[lab-api-health]",
+    "test_endpoint_responds[lab-ready]",
     "test_platform_is_healthy[lab-api-health]",
 )
-LOGGED = ("test_errors_are_few", "test_log_is_written")
+LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
 @fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
@@ -74,7 +74,7 @@ def database_down(lab: Lab) -> Iterator[None]:
     failed=REFUSED,
     warned=DEGRADED,
     unknown=UNREACHED,
-    may_change=(*LOGGED, "test_answer_is_quick"),
+    may_change=(*LOGGED, "test_response_time_is_within_limit"),
     touches=(EVERYTHING,),
 )
 def database_frozen(lab: Lab) -> Iterator[None]:
@@ -104,7 +104,7 @@ def connection_slots_used_up(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=(f"test_connections_are_left[{DATABASE}]",), touches=("connections",))
+@fault(warned=(f"test_connections_are_available[{DATABASE}]",), touches=("connections",))
 def connections_running_out(lab: Lab) -> Iterator[None]:
     """Five of six connections are in use."""
     with ExitStack() as held:
@@ -120,8 +120,8 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_query_is_answered_quickly[{DATABASE}]",),
-    may_change=("test_answer_is_quick", *LOGGED, *REFUSED, *DEGRADED),
+    failed=(f"test_query_time_is_within_limit[{DATABASE}]",),
+    may_change=("test_response_time_is_within_limit", *LOGGED, *REFUSED, *DEGRADED),
     touches=(EVERYTHING,),
 )
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:

@@ -24,7 +24,7 @@ def unmount(lab: Lab) -> None:
     subprocess.run(["umount", disk(lab)], check=True)
 
 
-@fault(failed=("test_disk_has_room[DISK]",), root=True, touches=("disk",))
+@fault(failed=("test_disk_has_free_space[DISK]",), root=True, touches=("disk",))
 def disk_full(lab: Lab) -> Iterator[None]:
     """Nine tenths of the bytes are in use."""
     ballast = disk(lab) / "ballast"
@@ -33,7 +33,7 @@ def disk_full(lab: Lab) -> Iterator[None]:
     ballast.unlink()
 
 
-@fault(warned=("test_disk_has_room[DISK]",), root=True, touches=("disk",))
+@fault(warned=("test_disk_has_free_space[DISK]",), root=True, touches=("disk",))
 def disk_filling(lab: Lab) -> Iterator[None]:
     """Three quarters of the bytes are in use."""
     ballast = disk(lab) / "ballast"
@@ -42,7 +42,7 @@ def disk_filling(lab: Lab) -> Iterator[None]:
     ballast.unlink()
 
 
-@fault(failed=("test_inodes_are_left[DISK]",), root=True, touches=("disk",))
+@fault(failed=("test_inodes_are_available[DISK]",), root=True, touches=("disk",))
 def inodes_used_up(lab: Lab) -> Iterator[None]:
     """Many empty files."""
     files = [disk(lab) / f"session-{number}" for number in range(60)]
@@ -56,7 +56,7 @@ def inodes_used_up(lab: Lab) -> Iterator[None]:
 @fault(
     failed=("test_mount_is_mounted[DISK]",),
     root=True,
-    may_change=("test_disk_has_room[DISK]", "test_inodes_are_left[DISK]"),
+    may_change=("test_disk_has_free_space[DISK]", "test_inodes_are_available[DISK]"),
     touches=("disk",),
 )
 def disk_not_mounted(lab: Lab) -> Iterator[None]:

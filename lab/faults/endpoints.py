@@ -6,7 +6,12 @@ from lab import Lab
 from lab.faults.fault import fault
 
 HEALTH = "lab-health"
-EVERY_ANSWER = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
+EVERY_ANSWER = (
+    "test_endpoint_responds",
+    "test_response_time_is_within_limit",
+    "test_platform_is_healthy",
+    "test_services_are_up",
+)
 
 
 def _on_health(*checks: str) -> tuple[str, ...]:
@@ -38,7 +43,7 @@ def health_hangs(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=_on_health("test_endpoint_answers"),
+    failed=_on_health("test_endpoint_responds"),
     unknown=_on_health("test_platform_is_healthy", "test_services_are_up"),
     touches=("switches",),
 )
@@ -58,7 +63,7 @@ def health_is_a_web_page(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_endpoint_answers[lab-api-health]", "test_platform_is_healthy[lab-api-health]"),
+    failed=("test_endpoint_responds[lab-api-health]", "test_platform_is_healthy[lab-api-health]"),
     touches=("switches",),
 )
 def api_health_unhealthy(lab: Lab) -> Iterator[None]:
@@ -68,7 +73,7 @@ def api_health_unhealthy(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_answers[lab-live]",), touches=("switches",))
+@fault(failed=("test_endpoint_responds[lab-live]",), touches=("switches",))
 def not_alive(lab: Lab) -> Iterator[None]:
     """The liveness probe says 503."""
     lab.faults(live=False)
@@ -76,7 +81,7 @@ def not_alive(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_answers[lab-ready]",), touches=("switches",))
+@fault(failed=("test_endpoint_responds[lab-ready]",), touches=("switches",))
 def not_ready(lab: Lab) -> Iterator[None]:
     """The readiness probe says 503."""
     lab.faults(ready=False)

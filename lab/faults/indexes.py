@@ -14,12 +14,12 @@ from lab.waiting import wait_until
 
 CHECKS = (
     "test_indexes_are_valid",
-    "test_no_index_is_left_over",
-    "test_no_index_is_superfluous",
+    "test_no_interrupted_index_build_remains",
+    "test_no_index_is_redundant",
     "test_indexes_are_used",
     "test_foreign_keys_are_indexed",
     "test_tables_have_a_primary_key",
-    "test_large_tables_are_read_by_index",
+    "test_large_tables_use_index_scans",
 )
 MONTH_S = 31 * 86400
 _EPOCH_2000 = 946684800
@@ -54,7 +54,7 @@ def index_build_cancelled(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX webhooks_url_idx")
 
 
-@fault(failed=("test_no_index_is_left_over",), touches=("webhooks", "snapshots"))
+@fault(failed=("test_no_interrupted_index_build_remains",), touches=("webhooks", "snapshots"))
 def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
     """REINDEX CONCURRENTLY was cancelled while it waited: its new index stays beside the old one."""
     with _cut_off(lab, "REINDEX INDEX CONCURRENTLY webhooks_pkey"), lab.connect() as admin:
@@ -63,7 +63,11 @@ def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    may_change=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
+    may_change=(
+        "test_no_session_is_idle_in_transaction",
+        "test_transaction_time_is_within_limit",
+        "test_lock_wait_is_within_limit",
+    ),
     touches=("webhooks", "snapshots", TIME),
 )
 def index_build_running(lab: Lab) -> Iterator[None]:
@@ -80,7 +84,7 @@ def index_build_running(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX webhooks_url_idx")
 
 
-@fault(warned=("test_no_index_is_superfluous",))
+@fault(warned=("test_no_index_is_redundant",))
 def index_twice(lab: Lab) -> Iterator[None]:
     """Two migrations made the same index under two names."""
     with lab.connect() as admin:
@@ -89,7 +93,7 @@ def index_twice(lab: Lab) -> Iterator[None]:
         admin.execute("DROP INDEX events_again_idx")
 
 
-@fault(warned=("test_no_index_is_superfluous",))
+@fault(warned=("test_no_index_is_redundant",))
 def index_begins_another(lab: Lab) -> Iterator[None]:
     """An index on the first column of a longer one."""
     with lab.connect() as admin:
@@ -99,7 +103,9 @@ def index_begins_another(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    warned=("test_indexes_are_used",), may_change=("test_errors_are_few", "test_log_is_written"), touches=(EVERYTHING,)
+    warned=("test_indexes_are_used",),
+    may_change=("test_log_errors_are_within_limit", "test_log_is_active"),
+    touches=(EVERYTHING,),
 )
 def index_never_used(lab: Lab) -> Iterator[None]:
     """Nobody has asked for events by type in a month: the server's statistics and our record are dated back.
@@ -161,7 +167,7 @@ def table_without_primary_key(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_large_tables_are_read_by_index",), touches=("extra",))
+@fault(failed=("test_large_tables_use_index_scans",), touches=("extra",))
 def large_table_read_whole(lab: Lab) -> Iterator[None]:
     """A query by a column without an index, asked often."""
     with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):

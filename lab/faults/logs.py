@@ -35,7 +35,7 @@ def _failures(count: int, age: timedelta, status: int) -> list[str]:
     ]
 
 
-@fault(failed=(f"test_errors_are_few[{API}]",), touches=("logs",))
+@fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
 def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
     """Twenty errors of the server's own."""
     with _appended(lab.layout.logs / "api-out.log", _failures(20, timedelta(minutes=5), 500)):
@@ -59,14 +59,14 @@ def burst_of_client_errors(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=(f"test_client_errors_are_ordinary[{API}]",), touches=("logs",))
+@fault(warned=(f"test_client_errors_are_within_limit[{API}]",), touches=("logs",))
 def flood_of_client_errors(lab: Lab) -> Iterator[None]:
     """A scanner, or a route that is gone."""
     with _appended(lab.layout.logs / "api-out.log", _failures(1200, timedelta(minutes=5), 404)):
         yield
 
 
-@fault(failed=(f"test_nothing_is_fatal[{API}]",), touches=("logs",))
+@fault(failed=(f"test_log_has_no_fatal_errors[{API}]",), touches=("logs",))
 def fatal_line(lab: Lab) -> Iterator[None]:
     """The last line of a process."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -74,7 +74,7 @@ def fatal_line(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_errors_are_few[lab-worker-error]",), touches=("logs",))
+@fault(failed=("test_log_errors_are_within_limit[lab-worker-error]",), touches=("logs",))
 def crashes_on_stderr(lab: Lab) -> Iterator[None]:
     """Twelve stack traces, each line of them with its own date."""
     start = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
@@ -85,7 +85,7 @@ def crashes_on_stderr(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(warned=("test_log_is_written[lab-worker-out]",), touches=("logs", "pm2", "switches"))
+@fault(warned=("test_log_is_active[lab-worker-out]",), touches=("logs", "pm2", "switches"))
 def silent_log(lab: Lab) -> Iterator[None]:
     """The worker runs, and has written nothing for two hours."""
     path = lab.layout.logs / "worker-out.log"
@@ -99,14 +99,14 @@ def silent_log(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_rotated_files_reach_back[{API}]",),
+    failed=(f"test_rotated_files_cover_retention[{API}]",),
     unknown=tuple(
         f"{check}[{API}]"
         for check in (
-            "test_errors_are_few",
-            "test_client_errors_are_ordinary",
-            "test_nothing_is_fatal",
-            "test_log_is_written",
+            "test_log_errors_are_within_limit",
+            "test_client_errors_are_within_limit",
+            "test_log_has_no_fatal_errors",
+            "test_log_is_active",
         )
     ),
     touches=("logs", "switches"),
@@ -130,10 +130,10 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
     failed=tuple(
         f"{check}[lab-worker-error]"
         for check in (
-            "test_errors_are_few",
-            "test_client_errors_are_ordinary",
-            "test_nothing_is_fatal",
-            "test_log_is_written",
+            "test_log_errors_are_within_limit",
+            "test_client_errors_are_within_limit",
+            "test_log_has_no_fatal_errors",
+            "test_log_is_active",
         )
     ),
     touches=("logs",),

@@ -30,7 +30,7 @@ def memory_used_up(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_swap_is_spare",),
+    failed=("test_swap_use_is_within_limit",),
     wrapper=_seen("/proc/meminfo", _MEMINFO.format(available=4000000, swap=50000)),
     root=True,
 )
@@ -40,7 +40,9 @@ def swap_used_up(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_load_is_bearable",), wrapper=_seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"), root=True
+    failed=("test_load_is_within_limit",),
+    wrapper=_seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"),
+    root=True,
 )
 def load_unbearable(lab: Lab) -> Iterator[None]:
     """Hundreds of processes wait for each processor."""
@@ -53,7 +55,7 @@ def clock_not_synchronised(lab: Lab) -> Iterator[None]:
     yield from _stub(lab, "timedatectl", "echo no")
 
 
-@fault(failed=("test_clock_agrees_with_ours",), touches=("clock",))
+@fault(failed=("test_clock_offset_is_within_limit",), touches=("clock",))
 def clock_an_hour_ahead(lab: Lab) -> Iterator[None]:
     """Somebody set local time as UTC."""
     yield from _stub(lab, "date", 'exec /bin/date --date="+1 hour" "$@"')

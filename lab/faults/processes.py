@@ -17,9 +17,9 @@ from lab.waiting import wait_until
 WORKER = "lab-meta-chat-worker"
 EVERY_PROCESS = (
     "test_process_is_online",
-    "test_restarts_are_rare",
-    "test_memory_is_bounded",
-    "test_process_has_settled",
+    "test_process_restarts_are_within_limit",
+    "test_process_memory_is_within_limit",
+    "test_process_uptime_is_within_limit",
 )
 
 
@@ -29,8 +29,12 @@ def settle(lab: Lab) -> None:
 
 
 @fault(
-    failed=(f"test_process_is_online[{WORKER}]", f"test_process_has_settled[{WORKER}]", "test_no_process_is_broken"),
-    may_change=("test_log_is_written",),
+    failed=(
+        f"test_process_is_online[{WORKER}]",
+        f"test_process_uptime_is_within_limit[{WORKER}]",
+        "test_no_process_is_broken",
+    ),
+    may_change=("test_log_is_active",),
     touches=("pm2",),
 )
 def process_stopped(lab: Lab) -> Iterator[None]:
@@ -44,10 +48,10 @@ def process_stopped(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(
         f"test_process_is_online[{WORKER}]",
-        f"test_process_has_settled[{WORKER}]",
-        f"test_restarts_are_rare[{WORKER}]",
-        f"test_memory_is_bounded[{WORKER}]",
-        "test_saved_list_matches_what_runs",
+        f"test_process_uptime_is_within_limit[{WORKER}]",
+        f"test_process_restarts_are_within_limit[{WORKER}]",
+        f"test_process_memory_is_within_limit[{WORKER}]",
+        "test_pm2_saved_list_matches_processes",
     ),
     touches=("pm2",),
 )
@@ -59,7 +63,7 @@ def process_deleted(lab: Lab) -> Iterator[None]:
     settle(lab)
 
 
-@fault(warned=(f"test_process_has_settled[{WORKER}]",), touches=("pm2", TIME))
+@fault(warned=(f"test_process_uptime_is_within_limit[{WORKER}]",), touches=("pm2", TIME))
 def process_killed(lab: Lab) -> Iterator[None]:
     """The worker was killed, and PM2 started it again a moment ago."""
     before = _pid(lab)
@@ -70,12 +74,12 @@ def process_killed(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_restarts_are_rare[{WORKER}]",),
-    warned=(f"test_process_has_settled[{WORKER}]",),
+    failed=(f"test_process_restarts_are_within_limit[{WORKER}]",),
+    warned=(f"test_process_uptime_is_within_limit[{WORKER}]",),
     may_change=(
         f"test_process_is_online[{WORKER}]",
         "test_no_process_is_broken",
-        f"test_errors_are_few[{WORKER[:-7]}worker-error]",
+        f"test_log_errors_are_within_limit[{WORKER[:-7]}worker-error]",
     ),
     touches=("pm2", TIME),
 )
@@ -90,7 +94,7 @@ def crash_loop(lab: Lab) -> Iterator[None]:
     settle(lab)
 
 
-@fault(warned=(f"test_memory_is_bounded[{WORKER}]",), touches=("pm2", "switches"))
+@fault(warned=(f"test_process_memory_is_within_limit[{WORKER}]",), touches=("pm2", "switches"))
 def memory_hog(lab: Lab) -> Iterator[None]:
     """The worker holds 380 MB more than it needs: under PM2's own limit, over ours."""
     lab.faults(hog_mb=380)
@@ -105,7 +109,7 @@ def memory_hog(lab: Lab) -> Iterator[None]:
 @fault(
     failed=(
         "test_process_is_online[lab-pm2-logrotate]",
-        "test_process_has_settled[lab-pm2-logrotate]",
+        "test_process_uptime_is_within_limit[lab-pm2-logrotate]",
         "test_no_process_is_broken",
     ),
     touches=("pm2",),
@@ -120,10 +124,10 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(
-        "test_daemon_runs",
+        "test_pm2_daemon_is_running",
         "test_no_process_is_broken",
-        "test_saved_list_matches_what_runs",
-        "test_daemon_and_tool_are_one_version",
+        "test_pm2_saved_list_matches_processes",
+        "test_pm2_daemon_and_cli_versions_match",
         "test_rotation_is_installed",
         *EVERY_PROCESS,
     ),
@@ -142,10 +146,10 @@ def daemon_gone(lab: Lab) -> Iterator[None]:
 
 @fault(
     unknown=(
-        "test_daemon_runs",
+        "test_pm2_daemon_is_running",
         "test_no_process_is_broken",
-        "test_saved_list_matches_what_runs",
-        "test_daemon_and_tool_are_one_version",
+        "test_pm2_saved_list_matches_processes",
+        "test_pm2_daemon_and_cli_versions_match",
         "test_rotation_is_installed",
         *EVERY_PROCESS,
     ),
@@ -159,7 +163,7 @@ def daemon_frozen(lab: Lab) -> Iterator[None]:
     os.kill(pid, signal.SIGCONT)
 
 
-@fault(failed=("test_no_process_is_broken", "test_saved_list_matches_what_runs"), touches=("pm2",))
+@fault(failed=("test_no_process_is_broken", "test_pm2_saved_list_matches_processes"), touches=("pm2",))
 def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     """Somebody's experiment crashed until PM2 gave up; the inventory does not know of it."""
     script = lab.layout.app / "experiment.js"
@@ -171,7 +175,7 @@ def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     script.unlink()
 
 
-@fault(failed=("test_saved_list_matches_what_runs",), touches=("pm2",))
+@fault(failed=("test_pm2_saved_list_matches_processes",), touches=("pm2",))
 def saved_list_stale(lab: Lab) -> Iterator[None]:
     """The worker was added after the last `pm2 save`."""
     path = lab.layout.pm2 / "dump.pm2"
@@ -181,7 +185,7 @@ def saved_list_stale(lab: Lab) -> Iterator[None]:
     path.write_text(saved)
 
 
-@fault(failed=("test_daemon_and_tool_are_one_version",), touches=("pm2",))
+@fault(failed=("test_pm2_daemon_and_cli_versions_match",), touches=("pm2",))
 def pm2_upgraded_without_update(lab: Lab) -> Iterator[None]:
     """The tool is of a newer version than the daemon."""
     link = lab.layout.bin / "pm2"

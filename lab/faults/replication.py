@@ -14,11 +14,11 @@ from lab.faults.fault import fault
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
 
-CHECKS = ("test_replication_slots_are_used", "test_standbys_keep_up", "test_log_is_archived")
-LOGGED = ("test_errors_are_few", "test_log_is_written")
+CHECKS = ("test_replication_slots_are_active", "test_standby_lag_is_within_limit", "test_wal_archiving_succeeds")
+LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
-@fault(failed=("test_replication_slots_are_used",))
+@fault(failed=("test_replication_slots_are_active",))
 def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
     """A standby was taken away, and its slot was not."""
     with lab.connect() as admin:
@@ -27,7 +27,7 @@ def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
         admin.execute("SELECT pg_drop_replication_slot('forgotten')")
 
 
-@fault(warned=("test_standbys_keep_up",), touches=("webhooks", TIME))
+@fault(warned=("test_standby_lag_is_within_limit",), touches=("webhooks", TIME))
 def standby_hangs(lab: Lab) -> Iterator[None]:
     """A receiver of the log is halted: its connection stays, and its last word was that all is well."""
     folder = lab.home / "received"
@@ -47,7 +47,7 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
     shutil.rmtree(folder)
 
 
-@fault(failed=("test_log_is_archived",), may_change=LOGGED, touches=(EVERYTHING,))
+@fault(failed=("test_wal_archiving_succeeds",), may_change=LOGGED, touches=(EVERYTHING,))
 def archiving_fails(lab: Lab) -> Iterator[None]:
     """The log shall be archived, and the command for it has failed for hours."""
     with lab.connect() as admin:

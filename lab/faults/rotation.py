@@ -106,7 +106,7 @@ def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
         current.write_text(current.read_text().replace(first, ""))
 
 
-@fault(failed=(f"test_rotated_files_reach_back[{API}]",), touches=("logs",))
+@fault(failed=(f"test_rotated_files_cover_retention[{API}]",), touches=("logs",))
 def rotated_files_of_two_days_alone(lab: Lab) -> Iterator[None]:
     """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
     with _without(_files(lab)[:-2]):
@@ -134,21 +134,21 @@ def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_no_log_file_is_large",))
+@fault(failed=("test_log_file_size_is_within_limit",))
 def log_file_large(lab: Lab) -> Iterator[None]:
     """One file of 101 MB."""
     with _sparse(lab.layout.logs, 1, 101 * MEGABYTE):
         yield
 
 
-@fault(failed=("test_log_folder_is_small",))
+@fault(failed=("test_log_folder_size_is_within_limit",))
 def log_folder_large(lab: Lab) -> Iterator[None]:
     """Many files of 99 MB."""
     with _sparse(lab.layout.logs, 55, 99 * MEGABYTE):
         yield
 
 
-@fault(failed=("test_logs_of_pm2_itself_are_small",))
+@fault(failed=("test_pm2_own_log_size_is_within_limit",))
 def pm2_log_large(lab: Lab) -> Iterator[None]:
     """A module has written 101 MB into PM2's own folder of logs."""
     with _sparse(lab.layout.pm2 / "logs", 1, 101 * MEGABYTE):

@@ -15,7 +15,7 @@ from lab.faults.vacuum import DATABASE, RESTARTED, setting, table
 from lab.layout import REPOSITORY
 
 RELEASES = REPOSITORY / "src" / "opsproof" / "facts" / "postgres_releases.json"
-KEYS = f"test_keys_are_left[{DATABASE}]"
+KEYS = f"test_key_values_are_available[{DATABASE}]"
 MESSAGES = "lab-messages"
 
 
@@ -55,7 +55,7 @@ def _month(ahead: int) -> tuple[datetime, datetime]:
     return start, end
 
 
-@fault(failed=(f"test_coming_partitions_are_there[{MESSAGES}]",), touches=("messages",))
+@fault(failed=(f"test_future_partitions_exist[{MESSAGES}]",), touches=("messages",))
 def next_month_without_partition(lab: Lab) -> Iterator[None]:
     """Nobody made the partition for next month."""
     start, end = _month(1)
@@ -68,8 +68,8 @@ def next_month_without_partition(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_no_partition_is_missing_between[{MESSAGES}]",),
-    may_change=(f"test_statistics_are_fresh[{DATABASE}]",),
+    failed=(f"test_partitions_have_no_gap[{MESSAGES}]",),
+    may_change=(f"test_statistics_are_current[{DATABASE}]",),
     touches=("messages",),
 )
 def past_month_detached(lab: Lab) -> Iterator[None]:
@@ -93,8 +93,8 @@ def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=(f"test_pages_have_checksums[{DATABASE}]",),
-    unknown=(f"test_no_page_is_damaged[{DATABASE}]",),
+    failed=(f"test_data_checksums_are_enabled[{DATABASE}]",),
+    unknown=(f"test_no_checksum_failure_is_counted[{DATABASE}]",),
     may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
@@ -109,7 +109,7 @@ def checksums_off(lab: Lab) -> Iterator[None]:
     lab.up()
 
 
-@fault(failed=(f"test_no_page_is_damaged[{DATABASE}]",))
+@fault(failed=(f"test_no_checksum_failure_is_counted[{DATABASE}]",))
 def page_damaged(lab: Lab) -> Iterator[None]:
     """The disk changed a byte of a page, in another database of the server, and somebody read it."""
     with lab.connect() as admin:
@@ -143,7 +143,7 @@ def fsync_off(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(f"test_no_setting_waits_for_a_restart[{DATABASE}]",))
+@fault(failed=(f"test_no_setting_is_pending_restart[{DATABASE}]",))
 def restart_pending(lab: Lab) -> Iterator[None]:
     """More connections were configured, which only a restart makes."""
     with setting(lab, "max_connections", "60"):

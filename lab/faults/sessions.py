@@ -7,18 +7,21 @@ from lab.fault import TIME
 from lab.faults.fault import fault
 
 CHECKS = (
-    "test_no_transaction_idles",
-    "test_no_transaction_runs_long",
-    "test_nobody_waits_for_a_lock",
-    "test_no_transaction_stays_prepared",
+    "test_no_session_is_idle_in_transaction",
+    "test_transaction_time_is_within_limit",
+    "test_lock_wait_is_within_limit",
+    "test_no_prepared_transaction_remains",
 )
-SNAPSHOT = ("test_nothing_keeps_dead_rows_for_long",)
+SNAPSHOT = ("test_vacuum_horizon_is_recent",)
 LONG_S = 6
 """Over the limits of inventory/lab.toml; an idle transaction of less than a minute counts as one at work too."""
 TOUCH = b"UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'"
 
 
-@fault(failed=("test_no_transaction_idles", "test_no_transaction_runs_long"), touches=("webhooks", "snapshots", TIME))
+@fault(
+    failed=("test_no_session_is_idle_in_transaction", "test_transaction_time_is_within_limit"),
+    touches=("webhooks", "snapshots", TIME),
+)
 def transaction_left_open(lab: Lab) -> Iterator[None]:
     """A client began a transaction, and forgot it."""
     with lab.connect() as session:
@@ -28,7 +31,7 @@ def transaction_left_open(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_no_transaction_runs_long",), may_change=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
+@fault(failed=("test_transaction_time_is_within_limit",), may_change=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
 def query_without_end(lab: Lab) -> Iterator[None]:
     """A query that nobody waits for any more."""
     with lab.connect() as session:
@@ -40,7 +43,11 @@ def query_without_end(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_no_transaction_idles", "test_no_transaction_runs_long", "test_nobody_waits_for_a_lock"),
+    failed=(
+        "test_no_session_is_idle_in_transaction",
+        "test_transaction_time_is_within_limit",
+        "test_lock_wait_is_within_limit",
+    ),
     may_change=SNAPSHOT,
     touches=("webhooks", "snapshots", TIME),
 )
@@ -58,7 +65,7 @@ def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
             waiting.close()
 
 
-@fault(failed=("test_no_transaction_stays_prepared",), touches=("webhooks", "snapshots", TIME))
+@fault(failed=("test_no_prepared_transaction_remains",), touches=("webhooks", "snapshots", TIME))
 def transaction_prepared(lab: Lab) -> Iterator[None]:
     """A transaction manager died between the two phases."""
     with lab.connect() as session:

@@ -11,19 +11,23 @@ from lab.fault import EVERYTHING
 from lab.faults.fault import fault
 from lab.recording import record_round
 
-OF_STATEMENTS = ("test_no_statement_is_dropped", "test_statements_are_quick", "test_no_statement_has_slowed_down")
-CHECKS = (
-    "test_statements_are_recorded",
-    *OF_STATEMENTS,
-    "test_blocks_are_found_in_memory",
-    "test_temporary_files_are_small",
-    "test_no_deadlock_happened",
-    "test_transactions_are_committed",
+OF_STATEMENTS = (
+    "test_pg_stat_statements_evicts_nothing",
+    "test_statement_time_is_within_limit",
+    "test_no_statement_has_slowed_down",
 )
-LOGGED = ("test_errors_are_few", "test_log_is_written")
+CHECKS = (
+    "test_pg_stat_statements_is_enabled",
+    *OF_STATEMENTS,
+    "test_cache_hit_ratio_is_within_limit",
+    "test_temporary_bytes_are_within_limit",
+    "test_deadlocks_are_within_limit",
+    "test_rollbacks_are_within_limit",
+)
+LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
-@fault(failed=("test_statements_are_recorded",), unknown=OF_STATEMENTS, touches=("statements",))
+@fault(failed=("test_pg_stat_statements_is_enabled",), unknown=OF_STATEMENTS, touches=("statements",))
 def statements_not_recorded(lab: Lab) -> Iterator[None]:
     """The extension did not come along with the data."""
     with lab.connect() as admin:
@@ -32,8 +36,8 @@ def statements_not_recorded(lab: Lab) -> Iterator[None]:
         admin.execute("CREATE EXTENSION pg_stat_statements")
 
 
-@fault(warned=("test_no_statement_is_dropped",), may_change=LOGGED, touches=(EVERYTHING,))
-def statements_dropped(lab: Lab) -> Iterator[None]:
+@fault(warned=("test_pg_stat_statements_evicts_nothing",), may_change=LOGGED, touches=(EVERYTHING,))
+def statements_evicted(lab: Lab) -> Iterator[None]:
     """There is room for a hundred statements, and three hundred are different."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET pg_stat_statements.max = 100")
@@ -49,7 +53,7 @@ def statements_dropped(lab: Lab) -> Iterator[None]:
     record_round(lab, "checks/statements/test_statements.py")  # some were still dropped after the round
 
 
-@fault(failed=("test_statements_are_quick",), touches=("statements",))
+@fault(failed=("test_statement_time_is_within_limit",), touches=("statements",))
 def statement_slow(lab: Lab) -> Iterator[None]:
     """A statement takes 150 ms, and is asked again and again."""
     with lab.connect() as admin:
@@ -90,7 +94,7 @@ def _read_channels(lab: Lab, times: int) -> None:
 
 
 @fault(
-    failed=("test_blocks_are_found_in_memory",),
+    failed=("test_cache_hit_ratio_is_within_limit",),
     may_change=("test_no_statement_has_slowed_down",),
     touches=("extra", "snapshots"),
 )
@@ -108,7 +112,7 @@ def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
     yield
 
 
-@fault(warned=("test_temporary_files_are_small",))
+@fault(warned=("test_temporary_bytes_are_within_limit",))
 def temporary_files(lab: Lab) -> Iterator[None]:
     """A query keeps more than its memory holds, by a thousand times and more."""
     with lab.connect() as admin:
@@ -117,7 +121,7 @@ def temporary_files(lab: Lab) -> Iterator[None]:
     yield
 
 
-@fault(warned=("test_no_deadlock_happened",), touches=("statements", "webhooks"))
+@fault(warned=("test_deadlocks_are_within_limit",), touches=("statements", "webhooks"))
 def deadlock(lab: Lab) -> Iterator[None]:
     """Two transactions want what the other one has."""
     _meet(lab)
@@ -148,7 +152,7 @@ def _meet(lab: Lab) -> None:
             session.execute("ROLLBACK")
 
 
-@fault(failed=("test_no_deadlock_happened",), touches=("statements", "webhooks"))
+@fault(failed=("test_deadlocks_are_within_limit",), touches=("statements", "webhooks"))
 def deadlocks_again_and_again(lab: Lab) -> Iterator[None]:
     """More than five in an hour."""
     with lab.connect() as admin:
@@ -164,7 +168,7 @@ def _try(session: psycopg.Connection[tuple[object, ...]], statement: str, row: s
         session.execute(statement.encode(), (row,))
 
 
-@fault(failed=("test_transactions_are_committed",))
+@fault(failed=("test_rollbacks_are_within_limit",))
 def transactions_rolled_back(lab: Lab) -> Iterator[None]:
     """Somebody's job fails at every row."""
     with lab.connect() as session:

@@ -8,21 +8,21 @@ from lab.recording import record_round
 
 OF_THE_INDEX = (
     "test_vector_index_is_valid",
-    "test_lists_suit_the_rows",
-    "test_rows_have_not_outgrown_the_index",
-    "test_vector_index_is_rebuilt_monthly",
-    "test_vector_release_has_no_known_fault",
-    "test_next_build_fits_into_memory",
+    "test_ivfflat_lists_match_row_count",
+    "test_new_rows_since_index_build_are_within_limit",
+    "test_vector_index_is_recent",
+    "test_pgvector_release_has_no_known_fault",
+    "test_vector_index_build_fits_in_memory",
 )
-OF_THE_QUERY = ("test_vector_index_is_used", "test_nearest_neighbours_are_found")
+OF_THE_QUERY = ("test_vector_index_is_used", "test_vector_recall_is_within_limit")
 CHECKS = (*OF_THE_INDEX, *OF_THE_QUERY)
-GROWN = "test_rows_have_not_outgrown_the_index"
+GROWN = "test_new_rows_since_index_build_are_within_limit"
 
 
 @fault(
     failed=(*OF_THE_INDEX, "test_vector_index_is_used"),
-    unknown=("test_nearest_neighbours_are_found",),
-    may_change=("test_large_tables_are_read_by_index",),
+    unknown=("test_vector_recall_is_within_limit",),
+    may_change=("test_large_tables_use_index_scans",),
     touches=("chunks",),
 )
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
@@ -33,7 +33,7 @@ def vector_index_dropped(lab: Lab) -> Iterator[None]:
         vectors.build(lab)
 
 
-@fault(failed=("test_nearest_neighbours_are_found",), unknown=(GROWN,), touches=("chunks", "snapshots"))
+@fault(failed=("test_vector_recall_is_within_limit",), unknown=(GROWN,), touches=("chunks", "snapshots"))
 def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     """Built when 200 chunks of one kind were there; 20,000 came afterwards, before any run saw it."""
     with vectors.few(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
@@ -42,7 +42,7 @@ def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     vectors.build(lab)
 
 
-@fault(failed=(GROWN,), may_change=("test_nearest_neighbours_are_found",), touches=("chunks", "snapshots"))
+@fault(failed=(GROWN,), may_change=("test_vector_recall_is_within_limit",), touches=("chunks", "snapshots"))
 def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     """A run saw it with a tenth of the rows; the others came afterwards."""
     with vectors.few(lab, "id < 'chk002000'"):
@@ -52,7 +52,11 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     vectors.build(lab)
 
 
-@fault(failed=("test_lists_suit_the_rows",), may_change=("test_nearest_neighbours_are_found",), touches=("chunks",))
+@fault(
+    failed=("test_ivfflat_lists_match_row_count",),
+    may_change=("test_vector_recall_is_within_limit",),
+    touches=("chunks",),
+)
 def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
     """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
     vectors.build(lab, lists=300)
@@ -62,8 +66,8 @@ def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=("test_vector_index_is_used",),
-    unknown=("test_nearest_neighbours_are_found",),
-    may_change=("test_large_tables_are_read_by_index",),
+    unknown=("test_vector_recall_is_within_limit",),
+    may_change=("test_large_tables_use_index_scans",),
     touches=("chunks",),
 )
 def vector_index_not_used(lab: Lab) -> Iterator[None]:
@@ -74,7 +78,7 @@ def vector_index_not_used(lab: Lab) -> Iterator[None]:
         admin.execute("ALTER DATABASE metachat RESET enable_indexscan")
 
 
-@fault(failed=("test_vector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
+@fault(failed=("test_pgvector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
 def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
     """The server's files are of a release with a buffer overflow, by their control file."""
     folder = lab.server.data / "other" / "extension"
@@ -95,7 +99,7 @@ def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
     folder.parent.rmdir()
 
 
-@fault(failed=("test_next_build_fits_into_memory",))
+@fault(failed=("test_vector_index_build_fits_in_memory",))
 def memory_too_small_to_build(lab: Lab) -> Iterator[None]:
     """The next rebuilding of the index would fail."""
     with lab.connect() as admin:

@@ -20,14 +20,14 @@ FAULTS = _REGISTRY.faults
 fault = _REGISTRY.fault
 
 OF_THE_NEWEST = (
-    "test_backup_is_fresh",
+    "test_backup_is_recent",
     "test_backup_is_large_enough",
     "test_backup_size_is_steady",
-    "test_backup_is_what_it_was",
-    "test_next_backup_has_room",
+    "test_backup_checksums_match",
+    "test_disk_has_room_for_next_backup",
 )
-OF_THE_ARCHIVE = ("test_archive_has_no_gap", "test_any_moment_can_be_restored", "test_archive_gets_what_is_written")
-EVERY = (*OF_THE_NEWEST, *OF_THE_ARCHIVE, "test_no_backup_was_interrupted", "test_backups_are_enough")
+OF_THE_ARCHIVE = ("test_wal_archive_has_no_gap", "test_recovery_window_reaches_back", "test_wal_archive_is_recent")
+EVERY = (*OF_THE_NEWEST, *OF_THE_ARCHIVE, "test_no_partial_backup_remains", "test_backup_count_is_sufficient")
 
 
 def _segments(site: Site) -> list[Path]:
@@ -74,8 +74,8 @@ def pgbackrest_misconfigured(site: Site) -> Iterator[None]:
 
 
 @fault(
-    failed=(*OF_THE_NEWEST, "test_backups_are_enough", "test_any_moment_can_be_restored"),
-    may_change=("test_archive_gets_what_is_written",),
+    failed=(*OF_THE_NEWEST, "test_backup_count_is_sufficient", "test_recovery_window_reaches_back"),
+    may_change=("test_wal_archive_is_recent",),
 )
 def no_backup(site: Site) -> Iterator[None]:
     """The stanza was made, and nobody backed up."""
@@ -87,7 +87,7 @@ def no_backup(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_backup_is_fresh",))
+@fault(failed=("test_backup_is_recent",))
 def backup_two_days_old(site: Site) -> Iterator[None]:
     """Cron has not run since."""
     history.age(site, [86400.0 * days for days in (4, 3, 2)])
@@ -95,7 +95,7 @@ def backup_two_days_old(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_backups_are_enough", "test_any_moment_can_be_restored"))
+@fault(failed=("test_backup_count_is_sufficient", "test_recovery_window_reaches_back"))
 def one_backup_is_left(site: Site) -> Iterator[None]:
     """Somebody made room."""
     site.pgbackrest("--type", "full", "backup")
@@ -115,7 +115,7 @@ def database_gone(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_backup_is_what_it_was",))
+@fault(failed=("test_backup_checksums_match",))
 def page_damaged(site: Site) -> Iterator[None]:
     """A page of the cluster has another checksum: pgBackRest backs it up, warns and ends well."""
     path = site.data / site.sql("SELECT pg_relation_filepath('messages')")
@@ -133,7 +133,7 @@ def _flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-@fault(failed=("test_backup_is_what_it_was",), may_change=("test_backups_were_read_back",))
+@fault(failed=("test_backup_checksums_match",), may_change=("test_repository_verification_is_recent",))
 def files_of_a_backup_gone(site: Site) -> Iterator[None]:
     """The folder of the full backup, without which the newest is none."""
     folder = site.repo / "backup" / "metachat" / _newest(site).partition("_")[0]
@@ -142,7 +142,7 @@ def files_of_a_backup_gone(site: Site) -> Iterator[None]:
     site.run("mv", site.home / "aside", folder)
 
 
-@fault(failed=("test_backups_were_read_back",))
+@fault(failed=("test_repository_verification_is_recent",))
 def file_with_a_flipped_bit(site: Site) -> Iterator[None]:
     """In the full backup; it is read back, and the journal tells."""
     path = _of(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
@@ -159,14 +159,14 @@ def _verify(site: Site, status: int) -> None:
         raise LabError(f"verify_backup ends with {done.returncode}: {done.stderr}")
 
 
-@fault(failed=("test_backups_were_read_back",))
+@fault(failed=("test_repository_verification_is_recent",))
 def never_read_back(site: Site) -> Iterator[None]:
     """The journal knows nothing of it."""
     with _journal(site, lambda: history.forget(site, "verify_backup", "backup")):
         yield
 
 
-@fault(failed=("test_backups_were_read_back", "test_restore_was_practised"))
+@fault(failed=("test_repository_verification_is_recent", "test_restore_drill_is_recent"))
 def nothing_done_for_long(site: Site) -> Iterator[None]:
     """Neither read back nor restored in forty days."""
     with _journal(site, lambda: history.put_back(site.reports / "journal.jsonl", 40 * 86400.0)):
@@ -183,7 +183,7 @@ def _journal(site: Site, change: Callable[[], None]) -> Iterator[None]:
     path.write_text(text)
 
 
-@fault(failed=("test_no_backup_was_interrupted",))
+@fault(failed=("test_no_partial_backup_remains",))
 def backup_interrupted(site: Site) -> Iterator[None]:
     """It was killed in the middle."""
     with backing_up(site) as backup:
@@ -218,7 +218,7 @@ def working(site: Site) -> list[int]:
     return [pid for pid, words in found.items() if words[0].endswith("pgbackrest") and "archive-push" not in words]
 
 
-@fault(failed=("test_archive_has_no_gap",))
+@fault(failed=("test_wal_archive_has_no_gap",))
 def old_log_has_a_gap(site: Site) -> Iterator[None]:
     """Between the two older backups: those that are newer still bring all back that was committed after them."""
     _segments(site)[6].unlink()
@@ -226,7 +226,7 @@ def old_log_has_a_gap(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_archive_has_no_gap", "test_any_moment_can_be_restored"))
+@fault(failed=("test_wal_archive_has_no_gap", "test_recovery_window_reaches_back"))
 def newest_log_has_a_gap(site: Site) -> Iterator[None]:
     """What was written since the newest backup cannot be reached."""
     archived = []
@@ -238,7 +238,7 @@ def newest_log_has_a_gap(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_archive_gets_what_is_written",))
+@fault(failed=("test_wal_archive_is_recent",))
 def nothing_archived_for_days(site: Site) -> Iterator[None]:
     """A command that says it archives, and does not."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/true'", "postgres")
@@ -249,7 +249,7 @@ def nothing_archived_for_days(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_finished_log_is_archived",))
+@fault(failed=("test_finished_segments_are_archived",))
 def archive_refuses(site: Site) -> Iterator[None]:
     """The archive takes nothing since two hours."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/false'", "postgres")
@@ -264,7 +264,7 @@ def archive_refuses(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_finished_log_is_archived",))
+@fault(failed=("test_finished_segments_are_archived",))
 def archiving_switched_off(site: Site) -> Iterator[None]:
     """Somebody needed the disk's time."""
     site.sql("ALTER SYSTEM SET archive_mode = off", "postgres")
@@ -274,7 +274,7 @@ def archiving_switched_off(site: Site) -> Iterator[None]:
     site.reset()
 
 
-@fault(failed=("test_quiet_log_is_archived_too",))
+@fault(failed=("test_archive_timeout_is_set",))
 def quiet_log_waits_for_ever(site: Site) -> Iterator[None]:
     """archive_timeout is what PostgreSQL comes with."""
     site.sql("ALTER SYSTEM SET archive_timeout = 0", "postgres")

@@ -18,7 +18,8 @@ from opsproof.backup_store import off_site
 from opsproof.backup_store.encryption import decrypted, identities
 from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import ManifestFile, Manifest
-from opsproof.action.progress import Told
+from opsproof.action.progress import reporting_bytes
+from opsproof.backup.copying import CopyJob
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
@@ -39,7 +40,8 @@ class Made(DumpReading):
 there = off_site.place(host, target)
 for each in sums:
     sha256, name = each.split("=")
-    copying.Copy(host, backup, Made(name, "{}"), there, Told("copied", 1, lambda line: None)).make()
+    with reporting_bytes("copied", 1, lambda line: None, quiet=True) as report:
+        CopyJob(host, backup, Made(name, "{}"), there, report).make()
     with there.read(f"{name}.dump.age") as sealed, decrypted(sealed, identities(Path(identity))) as plain:
         assert HostFolder(host, folder).put("back", plain) == sha256
     print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -50,9 +50,9 @@ def test_dead_rows_are_found_and_vacuumed(site, monthly):
     site.sql("VACUUM (ANALYZE) ledger")
     site.sql("DELETE FROM ledger WHERE id % 2 = 0")
     try:
-        assert bad(monthly.run()).get("test_dead_rows_are_few[vps-metachat]") == "failed", monthly.printed
+        assert bad(monthly.run()).get("test_dead_rows_are_within_limit[vps-metachat]") == "failed", monthly.printed
         assert "vacuum public.ledger" in done(site, "vacuum")
-        assert "test_dead_rows_are_few[vps-metachat]" not in bad(monthly.run())
+        assert "test_dead_rows_are_within_limit[vps-metachat]" not in bad(monthly.run())
     finally:
         site.sql("DROP TABLE ledger")
 
@@ -61,7 +61,7 @@ def test_a_missing_month_is_found_and_made(site, monthly):
     name = site.sql(f"SELECT to_char({NEXT_MONTH}, '\"messages_\"YYYY_MM')")
     site.sql(f"DROP TABLE {name}")
     try:
-        agree(bad(monthly.run()), {"test_coming_partitions_are_there[vps-messages]": "failed"}, "dropped")
+        agree(bad(monthly.run()), {"test_future_partitions_exist[vps-messages]": "failed"}, "dropped")
     finally:
         said = done(site, "add_partitions")
     assert name in said

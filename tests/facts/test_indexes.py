@@ -306,7 +306,7 @@ def test_a_table_is_read_whole_as_often_as_its_rows_were_read(admin, found):
     tables = found(TableScans)
     (scans,) = tables.scanned({name: [] for name in tables.readings})
     assert (scans.name, scans.rows, scans.whole, scans.by_index) == ("shop.t", 20000, 30, 10)
-    assert scans.index_use == 25
+    assert scans.index_scans == 25
     assert str(scans) == "shop.t: 20000 rows, 30 times from end to end, 10 by an index"
 
 
@@ -348,18 +348,18 @@ def test_counters_that_began_anew_count_from_there():
     earlier = {"rows read t": [Counter(9e9, -5.0, 99 * DAY)], "index scans t": [Counter(9000, -5.0, 99 * DAY)]}
     anew = ScannedTable("t", 20000, Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY))
     assert judged(anew, earlier) == [(20, 7)]
-    assert LargeTables((anew,)).index_use(earlier) == pytest.approx(100 * 7 / 27)
+    assert LargeTables((anew,)).index_scans(earlier) == pytest.approx(100 * 7 / 27)
 
 
 def test_counters_that_may_have_gone_on_say_so():
     earlier = {"rows read t": [Counter(3e5, -5.0, 99 * DAY)], "index scans t": [Counter(6, -5.0, 99 * DAY)]}
     read, by_index = Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY)
-    use = LargeTables((ScannedTable("t", 20000, read, by_index),)).index_use(earlier)
+    use = LargeTables((ScannedTable("t", 20000, read, by_index),)).index_scans(earlier)
     assert (use.low, use.high) == (pytest.approx(100 * 7 / 27), 100)
 
 
 def test_no_large_table_is_read_whole():
-    assert LargeTables(()).index_use({}) == 100
+    assert LargeTables(()).index_scans({}) == 100
 
 
 def test_a_table_that_nobody_counts_is_not_judged():

@@ -27,7 +27,7 @@ def test_a_real_server_tells_its_version_and_settings(cluster):
         assert found.version == connection.info.server_version
     assert found.off("autovacuum", "track_counts", "full_page_writes", "data_checksums") == []
     assert found.off("fsync") == ["fsync"]
-    assert (found.pending, found.damaged_pages) == ((), 0)
+    assert (found.pending, found.checksum_failures) == ((), 0)
     assert abs(found.now - datetime.now(UTC).timestamp()) < 60
 
 
@@ -60,15 +60,15 @@ def test_a_flipped_bit_is_a_damaged_page(cluster):
         with cluster.connect("damaged") as session, pytest.raises(psycopg.errors.DataCorrupted):
             session.execute("SELECT * FROM page")
         found = cluster.value(DatabaseServers)
-        assert (found.damaged, found.damaged_pages) == ({"damaged": 1}, 1)
+        assert (found.damaged, found.checksum_failures) == ({"damaged": 1}, 1)
     finally:
         cluster.run("DROP DATABASE damaged WITH (FORCE)", database="postgres")
-    assert cluster.value(DatabaseServers).damaged_pages == 0
+    assert cluster.value(DatabaseServers).checksum_failures == 0
 
 
 def test_pages_without_checksums_are_not_counted_as_sound():
     with pytest.raises(MeasurementError, match="no checksums"):
-        _ = server(settings={"data_checksums": "off"}).damaged_pages
+        _ = server(settings={"data_checksums": "off"}).checksum_failures
 
 
 def test_a_setting_that_is_not_shown_is_not_on():

@@ -142,7 +142,7 @@ def test_a_locked_table_keeps_no_other_waiting(place, table, action):
 
 
 def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
-    place.database = "limits.vacuum_held = { must = '< 200ms' }\n"
+    place.database = "limits.vacuum_horizon_age = { must = '< 200ms' }\n"
     with place.holding("SELECT pg_current_xact_id()") as pid:
         age = f"SELECT clock_timestamp() - xact_start > '200ms' FROM pg_stat_activity WHERE pid = {pid}"
         wait_until(lambda: place.value(age), "the transaction is old enough")
@@ -154,7 +154,7 @@ def test_it_is_refused_while_a_transaction_needs_the_dead_rows(place, worn):
 
 def test_it_is_refused_while_a_slot_needs_the_dead_rows(place, worn):
     """A standby has told what it needs, and is gone."""
-    place.database = "limits.replica_held = { must = '< 5' }\n"
+    place.database = "limits.replica_horizon_age = { must = '< 5' }\n"
     place.sql("SELECT pg_create_physical_replication_slot('forgotten', true)")
     try:
         ((xid, start),) = place.sql(
@@ -176,7 +176,7 @@ def test_it_is_refused_while_a_slot_needs_the_dead_rows(place, worn):
 
 
 def test_a_slot_that_needs_the_catalogs_alone_is_no_hindrance_elsewhere(place, worn):
-    place.database = "limits.replica_held = { must = '< 5' }\n"
+    place.database = "limits.replica_horizon_age = { must = '< 5' }\n"
     place.server.data.joinpath("lab.conf").open("a").write("wal_level = logical\n")
     place.server._run("pg_ctl", "restart", "-D", str(place.server.data), "-l", str(place.server.log), "-w", "--silent")
     try:

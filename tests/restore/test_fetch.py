@@ -9,9 +9,9 @@ from contextlib import suppress
 import pytest
 
 from lab.waiting import wait_until
-from opsproof.action.progress import Told
+from opsproof.action.progress import reporting_bytes
 from opsproof.backup_store import dump_folder, off_site
-from opsproof.backup_store.off_site import Copy
+from opsproof.backup.copying import CopyJob
 from opsproof.inventory.load import load
 
 pyrage = pytest.importorskip("pyrage")
@@ -48,7 +48,9 @@ class Elsewhere:
         self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
-        Copy(self.host, backup, dump_folder.DumpReading(name, text), self.there, Told("copied", 1, print)).make()
+        reading = dump_folder.DumpReading(name, text)
+        with reporting_bytes("copied", 1, print, quiet=True) as report:
+            CopyJob(self.host, backup, reading, self.there, report).make()
 
     @property
     def names(self):

@@ -55,14 +55,14 @@ def backup_folder_gone(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=(*OF_NEWEST_BACKUP, "test_backups_are_enough"), touches=BACKUPS_ALL)
+@fault(failed=(*OF_NEWEST_BACKUP, "test_backup_count_is_sufficient"), touches=BACKUPS_ALL)
 def no_backup(lab: DockerLab) -> Iterator[None]:
     """The folder is there, and empty."""
     with _aside(lab, backups.sets(lab)):
         yield
 
 
-@fault(failed=("test_backup_is_fresh", "test_backup_is_off_site"), touches=BACKUPS_ALL)
+@fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=BACKUPS_ALL)
 def backup_two_days_old(lab: DockerLab) -> Iterator[None]:
     """Cron has not run since; and the one before was never copied."""
     with _aside(lab, backups.sets(lab)[-2:]):
@@ -137,7 +137,7 @@ def backup_readable_by_others(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'chmod 0600 "$1"', path)
 
 
-@fault(failed=("test_no_backup_was_interrupted",), touches=(LIST,))
+@fault(failed=("test_no_partial_backup_remains",), touches=(LIST,))
 def partial_left(lab: DockerLab) -> Iterator[None]:
     """The machine went down in the middle, two hours ago."""
     path = "metachat_20260101T000000Z.dump.partial"
@@ -146,7 +146,7 @@ def partial_left(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'rm "$1"', path)
 
 
-@fault(failed=("test_old_backups_are_let_go",), touches=(LIST,))
+@fault(failed=("test_expired_backups_are_pruned",), touches=(LIST,))
 def old_backups_kept(lab: DockerLab) -> Iterator[None]:
     """Nobody has let go of anything since a month and more."""
     name = backups.clone(lab, backups.newest(lab), time.time() - 40 * DAY_S)
@@ -154,14 +154,14 @@ def old_backups_kept(lab: DockerLab) -> Iterator[None]:
     _shell(lab, 'rm -- "$1".*', name)
 
 
-@fault(failed=("test_backups_are_enough",), touches=BACKUPS_ALL)
+@fault(failed=("test_backup_count_is_sufficient",), touches=BACKUPS_ALL)
 def too_few_backups(lab: DockerLab) -> Iterator[None]:
     """Two are left."""
     with _aside(lab, backups.sets(lab)[:-2]):
         yield
 
 
-@fault(failed=("test_next_backup_has_room",), touches=BACKUPS_ALL)
+@fault(failed=("test_disk_has_room_for_next_backup",), touches=BACKUPS_ALL)
 def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
     """The folder lies on a file system that holds these backups and hardly more."""
     mount = f"mount -t tmpfs -o size=72m,mode=0700 opsproof {BACKUPS}"
@@ -171,7 +171,7 @@ def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
     lab.root("rm", "-r", ASIDE)
 
 
-@fault(failed=("test_backup_is_off_site",), touches=(COPIES,))
+@fault(failed=("test_off_site_copy_is_complete",), touches=(COPIES,))
 def copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
     """The copy went bad where nobody looks."""
     path = f"{ELSEWHERE}/{backups.newest(lab)}.dump"
@@ -179,7 +179,7 @@ def copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_backup_is_off_site",), touches=(COPIES,))
+@fault(failed=("test_off_site_copy_is_complete",), touches=(COPIES,))
 def copy_missing(lab: DockerLab) -> Iterator[None]:
     """Somebody tidied up in the other place."""
     with moved(lab, f"{ELSEWHERE}/{backups.newest(lab)}.sha256"):
@@ -187,8 +187,8 @@ def copy_missing(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    unknown=("test_backup_is_off_site",),
-    reported_once={"passed": ("test_sshd_takes_logins",)},  # the next round logs in anew
+    unknown=("test_off_site_copy_is_complete",),
+    reported_once={"passed": ("test_sshd_accepts_connections",)},  # the next round logs in anew
     touches=(COPIES, "sshd"),
 )
 def other_place_locked(lab: DockerLab) -> Iterator[None]:
@@ -232,7 +232,7 @@ def drill_long_ago_failed_and_was_slow(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(warned=("test_database_is_not_too_large",), touches=("postgres",))
+@fault(warned=("test_database_size_is_within_limit",), touches=("postgres",))
 def database_grown(lab: DockerLab) -> Iterator[None]:
     """A table that nobody prunes."""
     with lab.connect() as admin:

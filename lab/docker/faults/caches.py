@@ -25,7 +25,7 @@ from lab.waiting import wait_until
 
 AGE = Path(__file__).with_name("age.pl")
 CLIENT = ("sh", "-c", 'REDISCLI_AUTH=$REDIS_PASSWORD exec redis-cli "$@"', "redis-cli")
-REFUSED = (*of(REDIS, "test_cache_answers"), *THROUGH_API)
+REFUSED = (*of(REDIS, "test_cache_responds"), *THROUGH_API)
 
 
 def redis(lab: DockerLab, *words: str) -> str:
@@ -34,7 +34,7 @@ def redis(lab: DockerLab, *words: str) -> str:
 
 
 @fault(
-    failed=(*of(REDIS, "test_container_runs", "test_container_is_healthy"), *REFUSED),
+    failed=(*of(REDIS, "test_container_is_running", "test_container_is_healthy"), *REFUSED),
     unknown=of(REDIS, *CACHE_REPORT),
     reported_once=REDIS_STARTED,
     touches=("redis",),
@@ -170,7 +170,7 @@ def _connection() -> socket.socket:
     return socket.create_connection((HOST, REDIS_PORT), timeout=3)
 
 
-@fault(unknown=(*of(REDIS, "test_cache_answers"), *of(REDIS, *CACHE_REPORT)))
+@fault(unknown=(*of(REDIS, "test_cache_responds"), *of(REDIS, *CACHE_REPORT)))
 def monitor_of_redis_locked_out(lab: DockerLab) -> Iterator[None]:
     """The monitor's password was changed on the server and not in its file: that says nothing of Redis."""
     with written(lab, f"{MONITOR_FOLDER}/redis.netrc", NETRC.format("not-this-one")):

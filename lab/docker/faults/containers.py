@@ -28,7 +28,7 @@ HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
 OUTAGE = ("postgres", "redis", "rabbitmq", "logs")
 """Nothing that takes long is broken with it: both processes log an error every few seconds."""
-API_HEALTH = of("api-health", "test_endpoint_answers", "test_platform_is_healthy")
+API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_healthy")
 
 
 @fault(
@@ -59,7 +59,7 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     ),
     warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
-    may_change=("test_answer_is_quick",),
+    may_change=("test_response_time_is_within_limit",),
     touches=OUTAGE,
 )
 def database_container_paused(lab: DockerLab) -> Iterator[None]:
@@ -89,7 +89,7 @@ def container_restarted(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    failed=(*of(REDIS, *CONTAINER_CHECKS, "test_cache_answers"), *THROUGH_API),
+    failed=(*of(REDIS, *CONTAINER_CHECKS, "test_cache_responds"), *THROUGH_API),
     unknown=of(REDIS, *CACHE_REPORT),
     touches=("redis",),
 )

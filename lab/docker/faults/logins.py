@@ -37,7 +37,7 @@ def _end_sessions(lab: DockerLab) -> None:
     lab.root("sh", "-c", "pkill -KILL -u ops -x sshd || true")
 
 
-@fault(failed=("test_sshd_takes_logins",), unknown=DATABASE, touches=("sshd",))
+@fault(failed=("test_sshd_accepts_connections",), unknown=DATABASE, touches=("sshd",))
 def sshd_stopped(lab: DockerLab) -> Iterator[None]:
     """Whoever is in stays in: an earlier round's connection still works, and the database needs a new one."""
     lab.root("systemctl", "stop", "ssh")

@@ -39,14 +39,14 @@ def _filled(lab: DockerLab, share: float) -> Iterator[None]:
         redis(lab, "EVAL", CLEAR, "0")
 
 
-@fault(warned=of(REDIS, "test_cache_memory_is_spare"), touches=("redis",))
+@fault(warned=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def cache_filling(lab: DockerLab) -> Iterator[None]:
     """More than four fifths of its memory are in use."""
     with _filled(lab, 0.85):
         yield
 
 
-@fault(failed=of(REDIS, "test_cache_memory_is_spare"), touches=("redis",))
+@fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def cache_full(lab: DockerLab) -> Iterator[None]:
     """More than nine tenths of its memory are in use."""
     with _filled(lab, 0.93):
@@ -61,7 +61,7 @@ def keys_evicted(lab: DockerLab) -> Iterator[None]:
     yield
 
 
-@fault(failed=of(REDIS, "test_cache_memory_is_spare"), touches=("redis",))
+@fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def memory_unbounded(lab: DockerLab) -> Iterator[None]:
     """Without maxmemory it grows until the kernel kills it."""
     with configured(lab, "maxmemory", "0"):
@@ -70,7 +70,7 @@ def memory_unbounded(lab: DockerLab) -> Iterator[None]:
 
 @fault(
     failed=(
-        "test_nothing_was_killed_for_memory",
+        "test_no_process_was_killed_for_memory",
         *of(REDIS, "test_container_was_not_out_of_memory", "test_container_was_not_restarted"),
     ),
     warned=CACHE_COUNTERS,

@@ -19,8 +19,8 @@ DAEMON = "/home/deploy/.pm2/pm2.pid"
 
 @fault(
     failed=(
-        *of(WORKER, "test_process_is_online", "test_process_has_settled"),
-        *of("inbound", "test_queues_are_consumed"),
+        *of(WORKER, "test_process_is_online", "test_process_uptime_is_within_limit"),
+        *of("inbound", "test_queues_have_consumers"),
         "test_no_process_is_broken",
     ),
     touches=("rabbitmq",),
@@ -55,7 +55,7 @@ def health_unhealthy(lab: DockerLab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=of("api-out", "test_errors_are_few"), touches=("logs",))
+@fault(failed=of("api-out", "test_log_errors_are_within_limit"), touches=("logs",))
 def error_burst(lab: DockerLab) -> Iterator[None]:
     """Twenty errors of the server's own in its log."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -66,8 +66,11 @@ def error_burst(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    warned=tuple(f"test_restarts_are_rare[vps-{name}]" for name in PROCESSES),
-    may_change=("test_process_has_settled", "test_queues_are_consumed"),  # consumers are counted some seconds late
+    warned=tuple(f"test_process_restarts_are_within_limit[vps-{name}]" for name in PROCESSES),
+    may_change=(
+        "test_process_uptime_is_within_limit",
+        "test_queues_have_consumers",
+    ),  # consumers are counted some seconds late
     touches=("pm2", "settings of pm2", "rabbitmq"),
 )
 def daemon_killed(lab: DockerLab) -> Iterator[None]:

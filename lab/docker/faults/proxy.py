@@ -22,7 +22,9 @@ SIGN = (
 @fault(
     failed=(
         *PUBLIC,
-        *of("plain-http", "test_endpoint_answers", "test_answer_is_quick", "test_http_redirects_to_https"),
+        *of(
+            "plain-http", "test_endpoint_responds", "test_response_time_is_within_limit", "test_http_redirects_to_https"
+        ),
     ),
     touches=("proxy",),
 )
@@ -47,7 +49,7 @@ def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of("plain-http", "test_endpoint_answers", "test_http_redirects_to_https"), touches=("proxy",))
+@fault(failed=of("plain-http", "test_endpoint_responds", "test_http_redirects_to_https"), touches=("proxy",))
 def http_not_redirected(lab: DockerLab) -> Iterator[None]:
     """Plain HTTP is served, passwords and all."""
     with _configured(lab, REDIRECT, 'respond "Welcome" 200'):

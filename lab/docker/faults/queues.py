@@ -25,11 +25,11 @@ DEAD = tuple(f"{name}.dead-letter" for name in QUEUES)
 AT_ONCE = "--time=0"
 """It is killed: it takes seconds to end when it is asked."""
 CLOSE_ALL = 'rabbit_networking:close_connections(rabbit_networking:connections(), "proof")'
-UNCONSUMED = of("inbound", "test_queues_are_consumed")
+UNCONSUMED = of("inbound", "test_queues_have_consumers")
 
 
 @fault(
-    failed=("test_broker_answers", *of(RABBITMQ, "test_container_runs", "test_container_is_healthy")),
+    failed=("test_broker_responds", *of(RABBITMQ, "test_container_is_running", "test_container_is_healthy")),
     warned=DEGRADED,
     unknown=("test_no_alarm_is_raised", *QUEUE_LIST),
     reported_once=RABBITMQ_STARTED,
@@ -76,14 +76,14 @@ def consumers_dropped(lab: DockerLab) -> Iterator[None]:
         await_count(lab, QUEUES[-1], "messages_ready", 0)
 
 
-@fault(failed=of("inbound", "test_messages_do_not_pile_up"), touches=("rabbitmq",))
+@fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_flooded(lab: DockerLab) -> Iterator[None]:
     """A consumer is stuck on one message, and 6,000 wait behind it."""
     with held(lab, OWN, 1, 6001):
         yield
 
 
-@fault(warned=of("inbound", "test_messages_do_not_pile_up"), touches=("rabbitmq",))
+@fault(warned=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
     with held(lab, OWN, 1, 1501):
@@ -98,15 +98,18 @@ def messages_not_confirmed(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(warned=of("dead-letters", "test_dead_letters_do_not_grow"), touches=("rabbitmq", "switches", "logs"))
+@fault(warned=of("dead-letters", "test_no_new_dead_letters_arrive"), touches=("rabbitmq", "switches", "logs"))
 def some_dead_letters(lab: DockerLab) -> Iterator[None]:
     """The worker gave up three messages since the last run."""
     yield from _rejected(lab, 3)
 
 
 @fault(
-    failed=(*of("dead-letters", "test_dead_letters_are_few"), *of("worker-out", "test_errors_are_few")),
-    warned=of("dead-letters", "test_dead_letters_do_not_grow"),
+    failed=(
+        *of("dead-letters", "test_dead_letters_are_within_limit"),
+        *of("worker-out", "test_log_errors_are_within_limit"),
+    ),
+    warned=of("dead-letters", "test_no_new_dead_letters_arrive"),
     touches=("rabbitmq", "switches", "logs"),
 )
 def many_dead_letters(lab: DockerLab) -> Iterator[None]:
@@ -175,7 +178,7 @@ def queues_deleted(lab: DockerLab) -> Iterator[None]:
     await_consumers(lab, len(QUEUES))
 
 
-@fault(unknown=("test_broker_answers", "test_no_alarm_is_raised", *QUEUE_LIST))
+@fault(unknown=("test_broker_responds", "test_no_alarm_is_raised", *QUEUE_LIST))
 def monitor_of_rabbitmq_locked_out(lab: DockerLab) -> Iterator[None]:
     """The monitor's password was changed on the server and not in its file: that says nothing of RabbitMQ."""
     with written(lab, f"{MONITOR_FOLDER}/rabbitmq.netrc", NETRC.format("not-this-one")):

@@ -18,7 +18,12 @@ pm2.connect(() => modules.launchModules(pm2, () => process.exit()));
 """
 """What PM2 does with its modules when its daemon starts."""
 LAST_DAYS = "find logs -name 'api-out__*' -newermt '50 hours ago'"
-PROCESS = ("test_process_is_online", "test_restarts_are_rare", "test_memory_is_bounded", "test_process_has_settled")
+PROCESS = (
+    "test_process_is_online",
+    "test_process_restarts_are_within_limit",
+    "test_process_memory_is_within_limit",
+    "test_process_uptime_is_within_limit",
+)
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of("api-out", "test_rotated_files_reach_back"), touches=("logs",))
+@fault(failed=of("api-out", "test_rotated_files_cover_retention"), touches=("logs",))
 def rotated_files_of_two_days_alone(lab: DockerLab) -> Iterator[None]:
     """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
     with _without(lab, "ls logs/api-out__* | head -n -2"):
@@ -90,21 +95,21 @@ def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
     lab.deploy("sh", "-c", "rm logs/api-out__*.log")
 
 
-@fault(failed=("test_no_log_file_is_large",), touches=("logs",))
+@fault(failed=("test_log_file_size_is_within_limit",), touches=("logs",))
 def log_file_large(lab: DockerLab) -> Iterator[None]:
     """One file of 106 MB."""
     with _sparse(lab, LOGS, 1):
         yield
 
 
-@fault(failed=("test_no_log_file_is_large", "test_log_folder_is_small"), touches=("logs",))
+@fault(failed=("test_log_file_size_is_within_limit", "test_log_folder_size_is_within_limit"), touches=("logs",))
 def log_folder_large(lab: DockerLab) -> Iterator[None]:
     """Fifty such files."""
     with _sparse(lab, LOGS, 50):
         yield
 
 
-@fault(failed=("test_logs_of_pm2_itself_are_small",))
+@fault(failed=("test_pm2_own_log_size_is_within_limit",))
 def pm2_log_large(lab: DockerLab) -> Iterator[None]:
     """A module has written 106 MB into PM2's own folder of logs."""
     with _sparse(lab, "/home/deploy/.pm2/logs", 1):

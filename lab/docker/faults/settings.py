@@ -15,7 +15,7 @@ REDIS_ANEW = (*of(REDIS, "test_container_was_not_restarted"), *CACHE_COUNTERS)
 POSTGRES_ANEW = of(POSTGRES, "test_container_was_not_restarted")
 
 
-@fault(failed=of(RABBITMQ, "test_container_restarts_by_itself"))
+@fault(failed=of(RABBITMQ, "test_restart_policy_is_set"))
 def no_restart_policy(lab: DockerLab) -> Iterator[None]:
     """After a reboot it stays down."""
     engine.run("update", "--restart=no", RABBITMQ)
@@ -45,7 +45,7 @@ def published_to_everybody(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    failed=of(POSTGRES, "test_container_logs_are_capped"),
+    failed=of(POSTGRES, "test_container_logs_are_limited"),
     warned=POSTGRES_ANEW,
     reported_once=POSTGRES_STARTED,
     touches=("postgres",),
@@ -56,7 +56,12 @@ def logs_not_capped(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(failed=of(REDIS, "test_memory_is_limited"), warned=REDIS_ANEW, reported_once=REDIS_STARTED, touches=("redis",))
+@fault(
+    failed=of(REDIS, "test_container_memory_is_limited"),
+    warned=REDIS_ANEW,
+    reported_once=REDIS_STARTED,
+    touches=("redis",),
+)
 def memory_not_limited(lab: DockerLab) -> Iterator[None]:
     """It may take all memory of the host."""
     with remade(lab, REDIS, "--memory=0"):

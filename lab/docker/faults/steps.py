@@ -21,9 +21,14 @@ POLL_S = 0.2
 OF_PM2 = ("api", "worker", "logrotate")
 """The parts of the lab that PM2 runs."""
 
-ANSWERS = ("test_endpoint_answers", "test_answer_is_quick", "test_platform_is_healthy", "test_services_are_up")
+ANSWERS = (
+    "test_endpoint_responds",
+    "test_response_time_is_within_limit",
+    "test_platform_is_healthy",
+    "test_services_are_up",
+)
 CACHE_REPORT = (
-    "test_cache_memory_is_spare",
+    "test_cache_memory_is_within_limit",
     "test_last_save_succeeded",
     "test_last_save_is_recent",
     "test_no_client_was_rejected",
@@ -31,77 +36,77 @@ CACHE_REPORT = (
 )
 QUEUE_LIST = (
     "test_every_queue_is_declared",
-    "test_queue_pattern_matches",
-    "test_queues_are_consumed",
-    "test_messages_do_not_pile_up",
+    "test_queue_pattern_matches_a_queue",
+    "test_queues_have_consumers",
+    "test_ready_messages_are_within_limit",
     "test_messages_are_acknowledged",
-    "test_dead_letters_are_few",
-    "test_dead_letters_do_not_grow",
+    "test_dead_letters_are_within_limit",
+    "test_no_new_dead_letters_arrive",
 )
-CONTAINER_STATE = ("test_container_runs", "test_container_is_healthy")
+CONTAINER_STATE = ("test_container_is_running", "test_container_is_healthy")
 CONTAINER_CHECKS = (
     *CONTAINER_STATE,
     "test_container_was_not_restarted",
     "test_container_was_not_out_of_memory",
-    "test_container_restarts_by_itself",
+    "test_restart_policy_is_set",
     "test_ports_are_on_loopback_only",
-    "test_container_logs_are_capped",
-    "test_memory_is_limited",
+    "test_container_logs_are_limited",
+    "test_container_memory_is_limited",
     "test_image_is_pinned",
 )
 DATABASE_CHECKS = (
     "test_database_accepts_connections",
-    "test_query_is_answered_quickly",
-    "test_connections_are_left",
-    "test_database_is_not_too_large",
+    "test_query_time_is_within_limit",
+    "test_connections_are_available",
+    "test_database_size_is_within_limit",
     "test_shared_memory_fits_maintenance",
 )
 IN_DATABASE = ("test_vector_index_is_valid",)
 """What is asked of the database, and is about something in it."""
 PROCESS_LIST = (
-    "test_daemon_runs",
+    "test_pm2_daemon_is_running",
     "test_no_process_is_broken",
-    "test_saved_list_matches_what_runs",
-    "test_daemon_and_tool_are_one_version",
+    "test_pm2_saved_list_matches_processes",
+    "test_pm2_daemon_and_cli_versions_match",
     "test_process_is_online",
-    "test_restarts_are_rare",
-    "test_memory_is_bounded",
-    "test_process_has_settled",
+    "test_process_restarts_are_within_limit",
+    "test_process_memory_is_within_limit",
+    "test_process_uptime_is_within_limit",
     "test_rotation_is_installed",
 )
 LOG_REPORT = (
-    "test_errors_are_few",
-    "test_client_errors_are_ordinary",
-    "test_nothing_is_fatal",
-    "test_log_is_written",
+    "test_log_errors_are_within_limit",
+    "test_client_errors_are_within_limit",
+    "test_log_has_no_fatal_errors",
+    "test_log_is_active",
     "test_rotation_is_configured_as_declared",
     "test_log_is_rotated",
-    "test_rotated_files_reach_back",
+    "test_rotated_files_cover_retention",
     "test_old_rotated_files_are_removed",
     "test_rotated_files_are_compressed",
-    "test_log_folder_is_small",
-    "test_no_log_file_is_large",
-    "test_logs_of_pm2_itself_are_small",
+    "test_log_folder_size_is_within_limit",
+    "test_log_file_size_is_within_limit",
+    "test_pm2_own_log_size_is_within_limit",
 )
 LISTED_IN_CONTAINER = ("test_backup_holds_every_table",)
 """What pg_restore is asked for in the database's container."""
-OF_DRILLS = ("test_restore_was_practised", "test_last_drill_went_well", "test_restore_is_quick_enough")
+OF_DRILLS = ("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit")
 """What is read from the journal, wherever the server is."""
-CONTENT_OF_BACKUP = ("test_backup_is_what_it_was", "test_backup_holds_every_table")
+CONTENT_OF_BACKUP = ("test_backup_checksums_match", "test_backup_holds_every_table")
 OF_NEWEST_BACKUP = (
     *CONTENT_OF_BACKUP,
-    "test_backup_is_fresh",
+    "test_backup_is_recent",
     "test_backup_is_large_enough",
     "test_backup_size_is_steady",
-    "test_next_backup_has_room",
-    "test_backup_is_off_site",
+    "test_disk_has_room_for_next_backup",
+    "test_off_site_copy_is_complete",
 )
 EVERY_BACKUP = (
     *OF_NEWEST_BACKUP,
-    "test_backups_are_enough",
+    "test_backup_count_is_sufficient",
     "test_backup_is_private",
-    "test_no_backup_was_interrupted",
-    "test_old_backups_are_let_go",
+    "test_no_partial_backup_remains",
+    "test_expired_backups_are_pruned",
 )
 
 

@@ -33,7 +33,9 @@ METRICS: dict[str, Metric] = {
     ),
     "rotated_history": Metric("rotated history", "seconds", "Age of the oldest line in the rotated files of a log"),
     "rotated_age": Metric("oldest rotated file", "seconds", "Age of a log's oldest rotated file"),
-    "rotated_plain": Metric("uncompressed rotated files", "count", "Rotated files of a log that are not compressed"),
+    "rotated_uncompressed": Metric(
+        "uncompressed rotated files", "count", "Rotated files of a log that are not compressed"
+    ),
     "http_status": Metric("HTTP status", "count", "Status code of an endpoint's answer"),
     "health_status": Metric("health", "word", "The platform's own word for its health"),
     "services_down": Metric("services down", "count", "Services that a health answer does not call up"),
@@ -43,20 +45,20 @@ METRICS: dict[str, Metric] = {
     "memory_available": Metric("memory available", "percent", "Share of memory that programs may still take"),
     "swap_used": Metric("swap used", "percent", "Share of swap space in use"),
     "load_per_core": Metric("load per core", "count", "Five-minute load average by processor"),
-    "clock_difference": Metric("clock difference", "seconds", "Host's clock against this machine's"),
+    "clock_offset": Metric("clock difference", "seconds", "Host's clock against this machine's"),
     "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
     "connections_used": Metric(
         "connections used", "percent", "Share of the connections that may be, of the server, a role or the database"
     ),
     "indexes_invalid": Metric("invalid indexes", "count", "Indexes that no query can use, while nobody builds them"),
-    "indexes_left_over": Metric("indexes left over", "count", "What rebuilding left behind when it was cut off"),
+    "interrupted_index_builds": Metric("indexes left over", "count", "What rebuilding left behind when it was cut off"),
     "indexes_redundant": Metric("superfluous indexes", "count", "Indexes that another one makes superfluous"),
     "index_idle": Metric("idle time", "seconds", "How long the index that was scanned least recently was not scanned"),
     "foreign_key_unindexed": Metric(
         "size", "bytes", "Size of the largest table with a foreign key that no index serves"
     ),
     "tables_without_key": Metric("tables without a primary key", "count", "Tables whose rows cannot be named"),
-    "index_use": Metric(
+    "index_scans": Metric(
         "scans by index", "percent", "Share of the scans that used an index, of the large table where it is least"
     ),
     "vector_recall": Metric(
@@ -69,7 +71,7 @@ METRICS: dict[str, Metric] = {
     "vector_build_memory": Metric(
         "memory", "percent", "What the next build of a vector index takes of maintenance_work_mem"
     ),
-    "statements_dropped": Metric(
+    "statements_evicted": Metric(
         "drops of statements",
         "count",
         "How often pg_stat_statements was full, and dropped some, since the last run",
@@ -79,7 +81,7 @@ METRICS: dict[str, Metric] = {
     "statement_slowdown": Metric(
         "slowdown", "count", "Latest mean time of a statement by that up to a month ago, of the worst"
     ),
-    "blocks_in_memory": Metric(
+    "cache_hit_ratio": Metric(
         "blocks in memory", "percent", "Share of the blocks that were found in shared buffers since the last run"
     ),
     "temporary_bytes": Metric("temporary files", "bytes", "What is written to temporary files in a day"),
@@ -88,9 +90,9 @@ METRICS: dict[str, Metric] = {
     "rollbacks": Metric("rollbacks", "percent", "Share of the transactions rolled back since the last run"),
     "transaction_idle": Metric("idle time", "seconds", "How long a client has done nothing in its transaction"),
     "transaction_time": Metric("running time", "seconds", "Age of the oldest transaction at work"),
-    "lock_waited": Metric("wait", "seconds", "How long somebody has waited for a lock"),
+    "lock_wait_time": Metric("wait", "seconds", "How long somebody has waited for a lock"),
     "transactions_prepared": Metric("prepared transactions", "count", "Transactions prepared and not ended"),
-    "slots_unused": Metric("unused replication slots", "count", "Replication slots that nobody reads from"),
+    "slots_inactive": Metric("unused replication slots", "count", "Replication slots that nobody reads from"),
     "replication_lag": Metric("lag", "seconds", "How far a standby is behind, of the worst"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
     "dead_rows": Metric(
@@ -107,10 +109,10 @@ METRICS: dict[str, Metric] = {
         "seconds",
         "Time that the vacuum of a table takes: one that runs, or from PostgreSQL 18 on the last ones",
     ),
-    "vacuum_held": Metric(
+    "vacuum_horizon_age": Metric(
         "hold on dead rows", "seconds", "Longest time that something has kept dead rows from removal"
     ),
-    "replica_held": Metric(
+    "replica_horizon_age": Metric(
         "hold of replicas", "count", "Transactions that a slot or a standby lags behind with its needs"
     ),
     "changed_rows": Metric("changed rows", "percent", "Largest share of rows changed since a table was analyzed"),
@@ -123,8 +125,10 @@ METRICS: dict[str, Metric] = {
         "keys used", "percent", "Largest share of a sequence's or integer key's values that is used up"
     ),
     "table_size": Metric("table size", "bytes", "Size of the largest table with its TOAST table"),
-    "damaged_pages": Metric("damaged pages", "count", "Pages that were read with a wrong checksum"),
-    "fixes_missed": Metric("security releases missed", "count", "Releases with security fixes that a server lacks"),
+    "checksum_failures": Metric("damaged pages", "count", "Pages that were read with a wrong checksum"),
+    "security_fixes_missing": Metric(
+        "security releases missed", "count", "Releases with security fixes that a server lacks"
+    ),
     "releases_age": Metric(
         "age of the list of releases", "seconds", "Time since the shipped list of releases was renewed"
     ),
@@ -135,16 +139,16 @@ METRICS: dict[str, Metric] = {
     "backup_size_change": Metric(
         "backup size change", "percent", "Newest backup's size against the median of the seven before it"
     ),
-    "backups_kept": Metric("backups", "count", "Backups that lie in a folder or a repository"),
-    "backups_overdue": Metric("overdue backups", "count", "Backups that should have been let go the day before"),
-    "backup_leftovers": Metric("leftovers", "count", "Files of interrupted backups that nobody is at work on"),
+    "backup_count": Metric("backups", "count", "Backups that lie in a folder or a repository"),
+    "expired_backups": Metric("overdue backups", "count", "Backups that should have been let go the day before"),
+    "partial_backups": Metric("leftovers", "count", "Files of interrupted backups that nobody is at work on"),
     "backup_room": Metric("room for a backup", "percent", "Free space against the newest backup's size"),
     "archive_gaps": Metric("gaps", "count", "Segments of the write-ahead log that lack in the archive"),
     "archive_age": Metric("archive age", "seconds", "Time since the archive got a segment of the write-ahead log"),
     "archive_delay": Metric("archive delay", "seconds", "Time that a finished segment has waited for the archive"),
     "archive_timeout": Metric("archive timeout", "seconds", "Time after which a segment is finished though not full"),
     "recovery_window": Metric("recovery window", "seconds", "How far back any moment can be restored"),
-    "reading_age": Metric("reading age", "seconds", "Time since all of a repository was read back"),
+    "verification_age": Metric("reading age", "seconds", "Time since all of a repository was read back"),
     "drill_age": Metric("drill age", "seconds", "Time since a backup was last restored for practice"),
     "restore_time": Metric("restore time", "seconds", "Time that the last drill took to restore a backup"),
     "container_status": Metric("status", "word", "Docker's word for the state of a declared container"),

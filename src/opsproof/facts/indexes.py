@@ -245,7 +245,7 @@ class Scans:
         return self.whole > 10 * max(self.days, 1.0)
 
     @property
-    def index_use(self) -> float:
+    def index_scans(self) -> float:
         """Percentage of the scans that used an index."""
         return 100 * self.by_index / (self.by_index + self.whole)
 
@@ -267,12 +267,12 @@ class LargeTables:
     def scanned(self, earlier: Readings) -> list[Scans]:
         """Those that were read whole more than ten times a day, the one that indexes serve least first."""
         found = [scans for each in self.tables for scans in each.since(earlier) if scans.often]
-        return sorted(found, key=lambda each: each.index_use)
+        return sorted(found, key=lambda each: each.index_scans)
 
-    def index_use(self, earlier: Readings) -> float | Estimate:
+    def index_scans(self, earlier: Readings) -> float | Estimate:
         """Percentage of the scans that used an index, of the table among those that indexes serve least; else 100."""
         ways = list(zip(*(_both(each.since(earlier)) for each in self.tables), strict=True))
-        return within(min((each.index_use for each in way if each.often), default=100.0) for way in ways or [()])
+        return within(min((each.index_scans for each in way if each.often), default=100.0) for way in ways or [()])
 
 
 def _both(found: list[Scans]) -> tuple[Scans, Scans]:

@@ -50,7 +50,7 @@ class DatabaseServer:
         return self.settings.get("data_directory", "")
 
     @property
-    def damaged_pages(self) -> int:
+    def checksum_failures(self) -> int:
         """How often a page was read whose checksum was wrong, since the statistics were last reset.
 
         Raises:

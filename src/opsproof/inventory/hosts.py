@@ -209,7 +209,7 @@ def resource_in(params: dict[str, str]) -> tuple[str, str]:
 class Waiver(Model):
     """A known failure that is tolerated until it expires."""
 
-    check: str = Field(description="name of the check, for example test_disk_has_room")
+    check: str = Field(description="name of the check, for example test_disk_has_free_space")
     on: str = Field(description="its parameter as in the report, for example vps-00-/var")
     owner: str = Field(min_length=1)
     reason: str = Field(min_length=1)
