@@ -12,8 +12,9 @@ import sys
 from argparse import ArgumentParser
 
 from opsproof.action import Step, main
-from opsproof.backup import stanza_deed
-from opsproof.backup.deed import BackupJob, DeclaredBackups, require_room
+from opsproof.backup.cluster_job import ClusterBackupJob
+from opsproof.backup.declared import DeclaredBackups
+from opsproof.backup.job import BackupJob, require_room
 
 
 class BackUp(DeclaredBackups):
@@ -29,45 +30,43 @@ class BackUp(DeclaredBackups):
     def plan(self) -> list[Step]:
         """For each backup: sweep, dump, copy, and only then let old ones go. One that fails stops no other."""
         engines = {name: self.host.backups[name].engine for name in self.chosen}
-        self.stanzas = [
-            stanza_deed.ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"
-        ]
-        self.deeds = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
-        targets = [target for deed in self.deeds for target in deed.targets]
+        self.stanzas = [ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
+        self.jobs = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
+        targets = [target for job in self.jobs for target in job.targets]
         return [
-            *(step for deed in self.deeds for step in self._dumping(deed)),
-            *(step for deed in self.stanzas for step in deed.steps()),
+            *(step for job in self.jobs for step in self._dumping(job)),
+            *(step for job in self.stanzas for step in job.steps()),
             *(step for target in targets for step in target.copying()),
             *(step for target in targets for step in target.pruning()),
-            *(step for deed in self.deeds for step in self._pruning(deed)),
+            *(step for job in self.jobs for step in self._pruning(job)),
         ]
 
-    def _dumping(self, deed: BackupJob) -> list[Step]:
-        steps = [Step(f"make {deed.set} {deed.outlook}", deed.dump, (deed.name,))]
-        if deed.leftovers:
-            title = f"remove what is left of interrupted backups: {deed.leftovers}"
-            steps.insert(0, Step(title, deed.sweep, (deed.name,)))
+    def _dumping(self, job: BackupJob) -> list[Step]:
+        steps = [Step(f"make {job.set} {job.outlook}", job.dump, (job.name,))]
+        if job.leftovers:
+            title = f"remove what is left of interrupted backups: {job.leftovers}"
+            steps.insert(0, Step(title, job.sweep, (job.name,)))
         return steps
 
-    def _pruning(self, deed: BackupJob) -> list[Step]:
-        if not deed.expendable:
+    def _pruning(self, job: BackupJob) -> list[Step]:
+        if not job.expendable:
             return []
-        return [Step(f"let go what need not be kept: {', '.join(deed.expendable)}", deed.prune, (deed.name,))]
+        return [Step(f"let go what need not be kept: {', '.join(job.expendable)}", job.prune, (job.name,))]
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         del steps
-        for deed in self.deeds:
-            deed.guard()
+        for job in self.jobs:
+            job.guard()
         for each in self.stanzas:
             each.guard()
-        require_room(self.deeds)
+        require_room(self.jobs)
 
     def prove(self, steps: list[Step]) -> None:
         """Each new backup was read back, and lies where it should."""
         del steps
-        for deed in self.deeds:
-            deed.prove()
+        for job in self.jobs:
+            job.prove()
         for each in self.stanzas:
             each.prove()
 

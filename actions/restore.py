@@ -14,12 +14,12 @@ import sys
 from argparse import ArgumentParser
 
 from opsproof.action import Step, main
-from opsproof.restore.base import Restoring
-from opsproof.restore.cluster_deed import ClusterDeed
-from opsproof.restore.deed import RestoreJob
+from opsproof.restore.base import RestoreAction
+from opsproof.restore.cluster_job import ClusterRestoreJob
+from opsproof.restore.database_job import RestoreJob
 
 
-class Restore(Restoring):
+class Restore(RestoreAction):
     """One backup that takes the place of the database it was made of."""
 
     name = "restore"
@@ -47,20 +47,20 @@ class Restore(Restoring):
 
     def plan(self) -> list[Step]:
         """What the state of the server asks for: to drop, to finish, to go on, or to restore from the beginning."""
-        self.deed = ClusterDeed(self) if self.archived else RestoreJob(self)
+        self.job = ClusterRestoreJob(self) if self.uses_pgbackrest else RestoreJob(self)
         if self.options.drop_old:
-            return self.deed.dropping()
-        return self.deed.finishing() or self.deed.restoring()
+            return self.job.dropping()
+        return self.job.finishing() or self.job.restoring()
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""
         del steps
-        self.deed.guard()
+        self.job.guard()
 
     def prove(self, steps: list[Step]) -> None:
         """The database is there, takes connections, and nothing stands half-way beside it."""
         del steps
-        self.deed.prove()
+        self.job.prove()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from argparse import ArgumentParser
 from functools import partial
 
 from opsproof.action import Step, main
-from opsproof.backup import stanza_deed
-from opsproof.backup.deed import DeclaredBackups
+from opsproof.backup import cluster_job, stanza
+from opsproof.backup.declared import DeclaredBackups
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired
@@ -39,14 +39,14 @@ class VerifyBackup(DeclaredBackups):
     def _step(self, name: str) -> Step:
         if self.host.backups[name].engine == "pgbackrest":
             return self._of_stanza(name)
-        shelf = self.shelf(name)
+        folder = self.dump_folder(name)
         try:
-            wanted = self.options.set or shelf.newest
+            wanted = self.options.set or folder.newest
         except Absent as error:
             raise MeasurementError(str(error)) from error
-        if wanted not in shelf.sets:
-            raise InventoryError(f"--set: {wanted!r} is none of {', '.join(shelf.sets)}")
-        size = show(shelf.size(wanted), "bytes")
+        if wanted not in folder.sets:
+            raise InventoryError(f"--set: {wanted!r} is none of {', '.join(folder.sets)}")
+        size = show(folder.size(wanted), "bytes")
         return Step(
             f"read {wanted} back: {size}, owner, mode, age, list of tables", partial(self._verify, name, wanted)
         )
@@ -55,7 +55,7 @@ class VerifyBackup(DeclaredBackups):
         if self.options.set:
             raise InventoryError("--set: pgBackRest reads all of a repository")
         backup = self.host.backups[name]
-        found = stanza_deed.looked(self.work, backup)
+        found = stanza.look(self.work, backup)
         size = show(sum(each.own_bytes for each in found.backups), "bytes")
         title = f"read repository {backup.repo} of stanza {backup.stanza} back: {len(found.backups)} backups, {size}"
         return Step(f"{title}, and the archive of the log; age", partial(self._verify_stanza, name))
@@ -63,9 +63,9 @@ class VerifyBackup(DeclaredBackups):
     def _verify_stanza(self, name: str) -> None:
         backup = self.host.backups[name]
         started = time.monotonic()
-        found = stanza_deed.read_back(self, name)
+        found = cluster_job.read_back(self, name)
         self.measured |= {"backup": name, "read_s": round(time.monotonic() - started, 2)}
-        now = stanza_deed.looked(self.work, backup)
+        now = stanza.look(self.work, backup)
         limit = self.host.limit("backup_age", backup)
         age = limit.judge(now.now - now.backups[-1].began) if limit and now.backups else None
         found += [age.sentence] if age and age.verdict == "failed" else []
@@ -73,15 +73,15 @@ class VerifyBackup(DeclaredBackups):
 
     def _verify(self, name: str, set_name: str) -> None:
         backup = self.host.backups[name]
-        shelf = self.shelf(name, set_name, backup.timeout)
-        reading = shelf.reading or DumpReading(set_name)
-        found = [*shelf.exposed(set_name), *reading.flaws()]
+        folder = self.dump_folder(name, set_name, backup.timeout)
+        reading = folder.reading or DumpReading(set_name)
+        found = [*folder.exposed(set_name), *reading.flaws()]
         try:
             found += [f"{each} is not in it" for each in reading.lacks(*backup.tables)]
         except (Absent, ManifestError) as error:
             found += [str(error)] if str(error) not in found else []
         limit = self.host.limit("backup_age", backup)
-        age = limit.judge(shelf.age(set_name)) if limit and not self.options.set else None
+        age = limit.judge(folder.age(set_name)) if limit and not self.options.set else None
         found += [age.sentence] if age and age.verdict == "failed" else []
         self.flaws += [f"{set_name}: {each}" for each in found]
         self.measured |= {"backup": name, "set": set_name}

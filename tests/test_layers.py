@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "opsproof"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CHECKS = sorted((ROOT / "checks").rglob("*.py"))
+LAB = sorted((ROOT / "lab").rglob("*.py"))
 ACTIONS = sorted((ROOT / "actions").rglob("*.py"))
 LOCKS = [
     *sorted((ROOT / "requirements").glob("*.txt")),
@@ -130,12 +131,15 @@ def folder(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def ours(path):
-    """The modules of the package that a module imports, by path."""
-    found = {
-        each.removeprefix("opsproof.").replace(".", "/") for each in imported(path) if each.startswith("opsproof.")
-    }
-    return [other for other in of(*found) if other != path]
+def dotted(path):
+    """The name by which others import a module."""
+    base = PACKAGE.parent if PACKAGE in path.parents else ROOT
+    return ".".join(path.relative_to(base).with_suffix("").parts)
+
+
+def imports_among(path, paths):
+    """Those of the modules `paths` that a module imports."""
+    return [other for other in paths if other != path and dotted(other) in imported(path)]
 
 
 def test_every_folder_has_a_layer():
@@ -144,12 +148,13 @@ def test_every_folder_has_a_layer():
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if folder(path) in LEVEL], ids=name)
 def test_a_module_imports_its_own_folder_and_lower_layers(path):
-    other = [each for each in ours(path) if folder(each) in LEVEL and folder(each) != folder(path)]
+    other = [each for each in imports_among(path, SOURCES) if folder(each) in LEVEL and folder(each) != folder(path)]
     assert [name(each) for each in other if LEVEL[folder(each)] >= LEVEL[folder(path)]] == []
 
 
-def test_imports_form_no_circle():
-    graph = {path: ours(path) for path in SOURCES}
+@pytest.mark.parametrize("paths", [SOURCES, LAB], ids=["package", "lab"])
+def test_imports_form_no_circle(paths):
+    graph = {path: imports_among(path, paths) for path in paths}
     with suppress(StopIteration):
         while graph:  # a module that imports none of the rest is part of no circle
             free = next(path for path, others in graph.items() if not any(each in graph for each in others))

@@ -7,18 +7,15 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from lab.backups import DAY_S, NAME, renamed, sealed
-from lab.docker.layout import BACKUPS, ELSEWHERE, VPS
+from lab.docker.layout import BACKUPS, ELSEWHERE, VPS, DockerLayout
 from lab.errors import LabError
 from lab.layout import REPOSITORY
 from opsproof.action import drills
 from opsproof.backup_store import dump_folder
 from opsproof.core.errors import Absent, MeasurementError
-
-if TYPE_CHECKING:
-    from lab.docker.stack import DockerLab
 
 LAST_S = 20 * 3600
 DAYS = 8
@@ -32,7 +29,26 @@ ln -- .twin "$3.dump"; cp -- "$2.globals.sql" "$3.globals.sql"; cat > "$3.manife
 """Clones are one file, so that they take no room; the original stays apart, for faults to break."""
 
 
-def prepare(lab: "DockerLab") -> None:
+class LabServer(Protocol):
+    """The lab as its backups are made on it."""
+
+    layout: DockerLayout
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds the keys and passwords of this lab."""
+
+    def root(self, *command: str, container: str = VPS, text: str = "") -> str:
+        """The output of a command as root in the server or another container."""
+
+    def ops(self, *command: str, text: str = "") -> str:
+        """The output of a command as the monitor's login on the server."""
+
+    def inventory(self, path: Path) -> Path:
+        """Writes the inventory of this lab."""
+
+
+def prepare(lab: LabServer) -> None:
     """A backup of now, one of each of the days before, and their copies; what was there is gone."""
     for folder in (BACKUPS, ELSEWHERE):
         lab.root("sh", "-c", 'cd "$1" && rm -rf ./* .twin', "sh", folder)
@@ -42,13 +58,13 @@ def prepare(lab: "DockerLab") -> None:
         clone(lab, source, time.time() - age * DAY_S)
 
 
-def are_fresh(lab: "DockerLab") -> bool:
+def are_fresh(lab: LabServer) -> bool:
     """Whether there is a backup of this day, the week before it, and no other."""
     found = sets(lab)
     return len(found) == DAYS + 1 and time.time() - dump_folder.began(found[-1]) < LAST_S
 
 
-def practise(lab: "DockerLab", reports: Path, others: Path | None = None) -> None:
+def practise(lab: LabServer, reports: Path, others: Path | None = None) -> None:
     """A drill, unless the journal in `reports` has one of this week that went well, or may have that of `others`."""
     if _practised(reports):
         return
@@ -66,7 +82,7 @@ def _practised(reports: Path) -> bool:
     return False
 
 
-def act(lab: "DockerLab", action: str, *words: str, reports: Path | None = None, wanting: str = "") -> str:
+def act(lab: LabServer, action: str, *words: str, reports: Path | None = None, wanting: str = "") -> str:
     """What an action said that was applied, with no table declared called `wanting`; LabError where it fails."""
     inventory = lab.inventory(lab.home / "actions.toml")
     inventory.write_text(inventory.read_text().replace(f', "public.{wanting}"', ""))
@@ -84,18 +100,18 @@ def act(lab: "DockerLab", action: str, *words: str, reports: Path | None = None,
     return done.stdout
 
 
-def sets(lab: "DockerLab") -> list[str]:
+def sets(lab: LabServer) -> list[str]:
     """The names of all backups, oldest first."""
     names = lab.root("ls", BACKUPS, container=VPS).splitlines()
     return sorted(each.removesuffix(".manifest.json") for each in names if each.endswith(".manifest.json"))
 
 
-def newest(lab: "DockerLab") -> str:
+def newest(lab: LabServer) -> str:
     """The name of the newest backup."""
     return sets(lab)[-1]
 
 
-def clone(lab: "DockerLab", source: str, began: float) -> str:
+def clone(lab: LabServer, source: str, began: float) -> str:
     """The name of one more backup with the same content, as if it had begun at another time."""
     name = dump_folder.called(NAME, began)
     text = sealed(renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))

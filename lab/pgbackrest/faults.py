@@ -90,7 +90,7 @@ def no_backup(site: Site) -> Iterator[None]:
 @fault(failed=("test_backup_is_recent",))
 def backup_two_days_old(site: Site) -> Iterator[None]:
     """Cron has not run since."""
-    history.age(site, [86400.0 * days for days in (4, 3, 2)])
+    history.age(site.repo, [86400.0 * days for days in (4, 3, 2)])
     yield
     site.reset()
 
@@ -162,7 +162,7 @@ def _verify(site: Site, status: int) -> None:
 @fault(failed=("test_repository_verification_is_recent",))
 def never_read_back(site: Site) -> Iterator[None]:
     """The journal knows nothing of it."""
-    with _journal(site, lambda: history.forget(site, "verify_backup", "backup")):
+    with _journal(site, lambda: history.forget(site.reports, "verify_backup", "backup")):
         yield
 
 

@@ -5,18 +5,14 @@ import re
 import time
 from hashlib import sha1
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lab.pgbackrest.site import Site
 
 FILES = ("backup.info", "backup.info.copy")
 
 
-def age(site: "Site", ages_s: list[float]) -> None:
-    """Gives the backups, oldest first, these ages, with the checksum that pgBackRest's list of them then has."""
+def age(repo: Path, ages_s: list[float]) -> None:
+    """Gives the backups of a repository these ages, oldest first, and seals pgBackRest's list of them."""
     for name in FILES:
-        path = site.repo / "backup" / "metachat" / name
+        path = repo / "backup" / "metachat" / name
         text = path.read_text()
         for label, age_s in zip(re.findall(r"^(\d{8}-\d{6}F\S*)=", text, re.MULTILINE), ages_s, strict=True):
             text = "\n".join(_aged(line, age_s) if line.startswith(f"{label}=") else line for line in text.split("\n"))
@@ -47,9 +43,9 @@ def sealed(text: str) -> str:
     return re.sub(r'backrest-checksum="\w+"', f'backrest-checksum="{checksum}"', text)
 
 
-def forget(site: "Site", *actions: str) -> None:
-    """Takes these actions out of the journal."""
-    path = site.reports / "journal.jsonl"
+def forget(reports: Path, *actions: str) -> None:
+    """Takes these actions out of the journal in a folder of reports."""
+    path = reports / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["action"] not in actions))
 

@@ -31,7 +31,7 @@ INSERT INTO waits.people SELECT generate_series(1, 50000)
 MONTH = "CREATE TABLE waits.visits_{0:%Y_%m} PARTITION OF waits.visits FOR VALUES FROM ('{0}') TO ('{1}')"
 WRITE = "UPDATE waits.people SET seen = seen + 1 WHERE id = {}"
 
-Deed = Callable[[], object]
+Work = Callable[[], object]
 
 
 def waits(bench: Bench) -> list[Row]:
@@ -56,12 +56,12 @@ def waits(bench: Bench) -> list[Row]:
     return [_row(bench, begun, name, *pair) for name, pair in sides.items()]
 
 
-def _row(bench: Bench, begun: str, name: str, ours: Deed, plain: Deed) -> Row:
+def _row(bench: Bench, begun: str, name: str, ours: Work, plain: Work) -> Row:
     results = alternate(bench.runs, lambda: _longest(bench, begun, ours), lambda: _longest(bench, begun, plain))
     return row(f"longest wait of a writer while {name}", medians(float, *results), "s", goal=GOAL_S, goal_for="ours")
 
 
-def _longest(bench: Bench, begun: str, maintain: Deed) -> float:
+def _longest(bench: Bench, begun: str, maintain: Work) -> float:
     """The longest statement of a writer while `maintain` runs on tables that are made for it."""
     with _tables(bench, begun), _open(bench), bench.lab.connect() as writer, ThreadPoolExecutor() as pool:
         running = pool.submit(maintain)

@@ -10,8 +10,8 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.action.progress import reporting_bytes
-from opsproof.backup_store import dump_folder, off_site
 from opsproof.backup.copying import CopyJob
+from opsproof.backup_store import dump_folder, off_site
 from opsproof.inventory.load import load
 
 pyrage = pytest.importorskip("pyrage")

@@ -1,26 +1,40 @@
 """What is done for one target of copies: what is left of others removed, the new one made, old ones let go."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from opsproof.action import Step, progress
-from opsproof.backup import copying
+from opsproof.action import Step, Work, progress
+from opsproof.backup.copying import CopyJob
 from opsproof.backup_store import off_site
+from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
 
-if TYPE_CHECKING:
-    from opsproof.backup.deed import BackupJob
+
+class Origin(Protocol):
+    """The backup that is copied, on its host; `now` is the older of both clocks, `host_now` the host's."""
+
+    name: str
+    host: Host
+    work: Work
+    backup: Backup
+    set: str
+    made: DumpReading
+    now: float
+    host_now: float
+    quiet: bool
 
 
 class CopyTarget:
     """A place that copies of a new backup go to; one that gives no answer yet keeps no backup from being made."""
 
-    def __init__(self, deed: "BackupJob", address: str) -> None:
-        self.deed, self.address = deed, address
-        self.backup = deed.backup
-        self.there = off_site.place(deed.host, address, self.backup.timeout)
+    def __init__(self, origin: Origin, address: str) -> None:
+        self.origin, self.address = origin, address
+        self.backup = origin.backup
+        self.there = off_site.place(origin.host, address, self.backup.timeout)
         self.seen: Copies | None = None
         self.silence = ""
         try:
@@ -29,22 +43,22 @@ class CopyTarget:
             self.silence = str(error)
 
     def _look(self) -> Copies:
-        return off_site.copies(self.there, self.deed.name, self.deed.shelf.now)
+        return off_site.copies(self.there, self.origin.name, self.origin.host_now)
 
     def _expendable(self, seen: Copies) -> list[str]:
         if self.backup.off_site_keep == "all":
             return []
-        return expendable({*seen.sets, self.deed.set}, self.backup, self.deed.now)
+        return expendable({*seen.sets, self.origin.set}, self.backup, self.origin.now)
 
     @property
     def part(self) -> tuple[str, ...]:
         """What its steps are about: nothing else depends on them but that this backup's own old ones go."""
-        return (self.deed.name, self.address)
+        return (self.origin.name, self.address)
 
     def copying(self) -> list[Step]:
         """Removes what is left of interrupted copies, and makes the new one."""
         silence = f", which gives no answer now: {self.silence}" if self.silence else ""
-        steps = [Step(f"copy {self.deed.set} to {self.address}{silence}", self._copy, self.part)]
+        steps = [Step(f"copy {self.origin.set} to {self.address}{silence}", self._copy, self.part)]
         if self.seen is not None and (stale := self.seen.stale):
             title = f"remove what is left of interrupted copies in {self.address}: {', '.join(stale)}"
             steps.insert(0, Step(title, partial(self._remove, stale), self.part))
@@ -59,10 +73,10 @@ class CopyTarget:
         return [Step(f"let go in {self.address}: {', '.join(going)}", self._prune, self.part)]
 
     def _copy(self) -> None:
-        size = self.deed.made.manifest.size_bytes
-        options = {"quiet": self.deed.action.options.json}
-        with progress.reporting_bytes("copied", size, self.deed.work.say, **options) as report:
-            copy = copying.CopyJob(self.deed.host, self.backup, self.deed.made, self.there, report)
+        size = self.origin.made.manifest.size_bytes
+        options = {"quiet": self.origin.quiet}
+        with progress.reporting_bytes("copied", size, self.origin.work.say, **options) as report:
+            copy = CopyJob(self.origin.host, self.backup, self.origin.made, self.there, report)
             try:
                 copy.make()
             except MeasurementError as error:
@@ -72,8 +86,8 @@ class CopyTarget:
         """Nothing goes unless as many as must be kept are whole, the new one among them."""
         seen = self._look()
         going = self._expendable(seen)
-        if self.deed.set not in seen.sets:
-            raise StepFailed(f"there is no whole copy of {self.deed.set} in {self.address}")
+        if self.origin.set not in seen.sets:
+            raise StepFailed(f"there is no whole copy of {self.origin.set} in {self.address}")
         staying = [each for each in seen.sets if each not in going]
         for each in staying[-self.backup.keep_least :]:
             if what := self.there.lacking(each, self.backup.timeout):
@@ -91,7 +105,7 @@ class CopyTarget:
             MeasurementError: that cannot be told.
         """
         seen = self._look()
-        if self.deed.set not in seen.sets:
-            raise NotRepaired(f"there is no whole copy of {self.deed.set} in {self.address}")
+        if self.origin.set not in seen.sets:
+            raise NotRepaired(f"there is no whole copy of {self.origin.set} in {self.address}")
         if still := self._expendable(seen):
             raise NotRepaired(f"still in {self.address}: {', '.join(still)}")

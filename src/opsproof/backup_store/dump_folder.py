@@ -227,7 +227,7 @@ def client(host: Host, backup: Backup) -> tuple[str, ...]:
 
 
 def seen(answer: Answer, name: str, folder: str) -> DumpFolder:
-    """The shelf that an answer to `look` tells of.
+    """The folder that an answer to `look` tells of.
 
     Raises:
         Absent: there is no such folder.

@@ -38,13 +38,13 @@ def room(free_bytes: int | None, size_bytes: int) -> float:
 class BackupState:
     """The dumps of one database; sizes in bytes, ages in seconds. What there is none of is Absent."""
 
-    shelf: DumpFolder
+    folder: DumpFolder
     declared: Backup
 
     @property
     def newest(self) -> str:
         """The newest backup's name."""
-        return self.shelf.newest
+        return self.folder.newest
 
     @property
     def age_s(self) -> float:
@@ -53,26 +53,26 @@ class BackupState:
         Raises:
             OutputError: it is from the future, so that this is not known.
         """
-        return self.shelf.age(self.newest)
+        return self.folder.age(self.newest)
 
     @property
     def size_bytes(self) -> int:
         """The newest one's size."""
-        return self.shelf.size(self.newest)
+        return self.folder.size(self.newest)
 
     @property
     def size_change(self) -> float:
         """The newest one's size against the median of the seven before it, in percent; 0 where it is the first."""
-        return change([self.shelf.size(each) for each in (*self.shelf.sets[:-1], self.newest)])
+        return change([self.folder.size(each) for each in (*self.folder.sets[:-1], self.newest)])
 
     @property
     def kept(self) -> int:
         """How many there are."""
-        return len(self.shelf.sets)
+        return len(self.folder.sets)
 
     @property
     def _reading(self) -> DumpReading:
-        return self.shelf.reading or DumpReading(self.newest)
+        return self.folder.reading or DumpReading(self.newest)
 
     @property
     def flaws(self) -> list[str]:
@@ -94,23 +94,23 @@ class BackupState:
     @property
     def exposed(self) -> list[str]:
         """Files of any backup that are not for the login user alone, and the folder, where others may change it."""
-        folder = [self.shelf.open_to_others] if self.shelf.open_to_others else []
-        return [*folder, *(line for each in self.shelf.sets for line in self.shelf.exposed(each))]
+        folder = [self.folder.open_to_others] if self.folder.open_to_others else []
+        return [*folder, *(line for each in self.folder.sets for line in self.folder.exposed(each))]
 
     @property
     def stale(self) -> list[str]:
         """Files that an interrupted backup left."""
-        return [each.name for each in self.shelf.stale]
+        return [each.name for each in self.folder.stale]
 
     @property
     def overdue(self) -> list[str]:
         """Backups that should have been let go the day before."""
-        return expendable(self.shelf.sets, self.declared, self.shelf.now - GRACE_S)
+        return expendable(self.folder.sets, self.declared, self.folder.now - GRACE_S)
 
     @property
     def room(self) -> float:
         """Free space against the newest one's size, in percent."""
-        return room(self.shelf.free_bytes, self.size_bytes)
+        return room(self.folder.free_bytes, self.size_bytes)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,22 @@
 """A drill with pgBackRest: a cluster is restored into a directory that is thrown away, and read, all of it."""
 
-from typing import TYPE_CHECKING
-
 from opsproof.action import Step
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.restore.base import RestoreAction
+from opsproof.restore.cluster_restore import ClusterRestore
 from opsproof.restore.contents import ContentFindings
 from opsproof.restore.restored import removing
-
-if TYPE_CHECKING:
-    from opsproof.restore.base import Restoring
 
 
 class ClusterDrill:
     """One cluster that is proven to come back."""
 
-    def __init__(self, action: "Restoring") -> None:
+    def __init__(self, action: RestoreAction) -> None:
         self.action, self.work = action, action.work
         self.findings = ContentFindings()
-        self.restored = action.restored("drill", action.scratch)
+        restore = ClusterRestore(action)
+        self.scratch = restore.scratch
+        self.restored = restore.restored("drill", self.scratch)
         self.left = [each.path for each in self.restored.cluster.beside("drill")]
 
     def steps(self) -> list[Step]:
@@ -70,7 +69,7 @@ class ClusterDrill:
             NotRepaired: the backup is not good.
             MeasurementError: that cannot be told.
         """
-        now = self.restored.keeper.look(self.action.scratch)
+        now = self.restored.keeper.look(self.scratch)
         if left := [each.path for each in now.beside("drill")]:
             raise NotRepaired(f"still there: {', '.join(left)}")
         if self.findings.flaws:

@@ -5,13 +5,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from opsproof.action import Step
 from opsproof.core.errors import InventoryError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory.resources import PATH, Backup
 from opsproof.restore import switch
+from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster import (
     RETURNING,
     SWAPPING,
@@ -23,24 +23,23 @@ from opsproof.restore.cluster import (
     Kind,
     SiblingDirectory,
 )
+from opsproof.restore.cluster_restore import ClusterRestore
 from opsproof.restore.restored import RestoredCluster, removing
 from opsproof.restore.server import in_turn
 from opsproof.restore.switch import Turn
 from opsproof.transport.shell import Command
 
-if TYPE_CHECKING:
-    from opsproof.restore.base import Restoring
-
 STOP_S = 600.0
 """How long stopping processes and a cluster may take."""
 
 
-class ClusterDeed:
+class ClusterRestoreJob:
     """One restore: what is left of others, the new directory, the swap."""
 
-    def __init__(self, action: "Restoring") -> None:
+    def __init__(self, action: RestoreAction) -> None:
         self.action, self.options, self.work = action, action.options, action.work
-        self.backup: Backup = action.archived_backup
+        self.restore = ClusterRestore(action)
+        self.backup: Backup = self.restore.backup
         self.data = self.backup.data
         self.prefix: str = self.options.into or self.data
         self.keeper = ClusterFiles(self.work, self.backup)
@@ -58,7 +57,7 @@ class ClusterDeed:
     @cached_property
     def restored(self) -> RestoredCluster:
         """The new directory; what it needs of the repository is asked when it is needed."""
-        return self.action.restored("restoring", self.prefix)
+        return self.restore.restored("restoring", self.prefix)
 
     def _beside(self, kind: Kind) -> list[SiblingDirectory]:
         """Those beside the one that this restore is to make or replace: no others are touched."""

@@ -1,12 +1,13 @@
 """What is done for one declared backup by pgBackRest: backed up, read back, let go."""
 
-from opsproof.action import Action, Step, Work, progress, readings
+from opsproof.action import Action, Step, progress, readings
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import expiry, verification
 from opsproof.backup.expiry import Expiry
+from opsproof.backup.stanza import look
 from opsproof.backup_store import pgbackrest
-from opsproof.backup_store.pgbackrest import Made, Stanza
-from opsproof.core.errors import Absent, MeasurementError, NotRepaired, Refused, StepFailed
+from opsproof.backup_store.pgbackrest import Made
+from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Command, argv
@@ -16,26 +17,13 @@ EARLY_S = 2 * 3600.0
 CHECK_TIMEOUT_S = 300.0
 
 
-def looked(work: Work, backup: Backup) -> Stanza:
-    """The stanza of a declared backup as it is now.
-
-    Raises:
-        MeasurementError: it cannot be told; also where there is no such stanza.
-    """
-    (answer,) = work.ask(pgbackrest.look(backup))
-    try:
-        return pgbackrest.seen(answer, backup)
-    except Absent as error:
-        raise MeasurementError(f"{error}: make it with pgbackrest stanza-create") from error
-
-
 class ClusterBackupJob:
     """One backup of a cluster that is to be made now."""
 
     def __init__(self, action: Action, name: str) -> None:
         self.action, self.work, self.name = action, action.work, name
         self.backup: Backup = action.host.backups[name]
-        self.stanza = looked(self.work, self.backup)
+        self.stanza = look(self.work, self.backup)
         self.made: Made | None = None
 
     @property
@@ -111,7 +99,7 @@ class ClusterBackupJob:
         return float(self.stanza.backups[-1].database_bytes if self.stanza.backups else 0)
 
     def _done_bytes(self) -> float:
-        done = looked(self.work, self.backup).done_bytes
+        done = look(self.work, self.backup).done_bytes
         if done is None:
             raise MeasurementError("this pgBackRest does not tell how far it is")
         return float(done)
@@ -126,7 +114,7 @@ class ClusterBackupJob:
             StepFailed: none has.
         """
         known = {each.label for each in self.stanza.backups}
-        new = [each for each in looked(self.work, self.backup).backups if each.label not in known]
+        new = [each for each in look(self.work, self.backup).backups if each.label not in known]
         if not new:
             raise StepFailed(f"pgBackRest ended well, and stanza {self.backup.stanza} has no new backup")
         self.action.measured |= {"backup": self.name, "set": new[-1].label, "size_bytes": new[-1].size_bytes}
@@ -147,7 +135,7 @@ class ClusterBackupJob:
             NotRepaired: it is not so.
         """
         assert self.made is not None
-        now = looked(self.work, self.backup)
+        now = look(self.work, self.backup)
         labels = {each.label for each in now.backups}
         if self.made.label not in labels:
             raise NotRepaired(f"{self.made.label} is not there")
@@ -165,7 +153,7 @@ def read_back(action: Action, name: str) -> list[str]:
     """
     backup = action.host.backups[name]
     (answer,) = action.work.ask(verification.verifying(backup))
-    now = looked(action.work, backup)
+    now = look(action.work, backup)
     found = verification.flaws(answer, now)
     found += now.flaws(now.backups[-1]) if now.backups else [f"there is no backup of stanza {backup.stanza}"]
     readings.noted(action.measured, name, found)

@@ -6,18 +6,17 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from opsproof.action import Action, progress, room
+from opsproof.action import progress, room
 from opsproof.backup import source
+from opsproof.backup.declared import DeclaredBackups
 from opsproof.backup.tables import DumpProgress
 from opsproof.backup.target import CopyTarget
 from opsproof.backup_store import dump_folder, manifest
-from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
+from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.folder import removals
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.retention import expendable
 from opsproof.core.errors import (
-    Absent,
-    InventoryError,
     MeasurementError,
     NotRepaired,
     OpsproofError,
@@ -30,68 +29,34 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import argv
 
 
-class DeclaredBackups(Action):
-    """An action on the declared backups of a host, or on the one that the command line names."""
-
-    name = ""
-
-    @property
-    def chosen(self) -> list[str]:
-        """Their names.
-
-        Raises:
-            InventoryError: there is none, or none of this name.
-        """
-        declared = list(self.host.backups)
-        wanted = self.options.backup
-        if not declared or wanted not in (None, *declared):
-            known = f"--backup: {wanted!r} is none of {', '.join(declared)}"
-            raise InventoryError(known if declared else f"hosts.{self.host.name} declares no backups")
-        return declared if wanted is None else [wanted]
-
-    def shelf(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> DumpFolder:
-        """What lies in the folder of the backup called `name`, with one set read back.
-
-        Raises:
-            MeasurementError: it cannot be told; also where there is no folder.
-        """
-        backup = self.host.backups[name]
-        (answer,) = self.work.ask(
-            dump_folder.look(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
-        )
-        try:
-            return dump_folder.seen(answer, name, backup.folder)
-        except Absent as error:
-            raise MeasurementError(f"{error}: make it, for the login user alone") from error
-
-
 class BackupJob:
     """The backup of one database that is to be made now."""
 
     def __init__(self, action: DeclaredBackups, name: str) -> None:
         self.action, self.name = action, name
-        self.host, self.work = action.host, action.work
+        self.host, self.work, self.quiet = action.host, action.work, action.options.json
         self.backup: Backup = self.host.backups[name]
-        self.shelf = action.shelf(name)
+        self.folder = action.dump_folder(name)
         self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
-        self.set = self.shelf.fresh_name
+        self.set = self.folder.fresh_name
         self.made = DumpReading(self.set)
-        self.now = min(self.shelf.now, time.time())
+        self.host_now = self.folder.now
+        self.now = min(self.host_now, time.time())
         """The older of both clocks, the host's and ours: one that is ahead would let go of what is young."""
         self.targets = [CopyTarget(self, each) for each in self.backup.off_site]
 
     @cached_property
     def expected_bytes(self) -> int:
         """The size of the last backup, and as much more as the database has grown since; else that of the database."""
-        if not self.shelf.sets:
+        if not self.folder.sets:
             return self.source.size_bytes
-        newest = self.shelf.newest
+        newest = self.folder.newest
         (answer,) = self.work.ask(argv("cat", "--", f"{self.backup.folder}/{newest}.manifest.json"))
         try:
             then = int(manifest.read(answer.stdout).server["bytes"]) or self.source.size_bytes
         except (ManifestError, KeyError):
             then = self.source.size_bytes
-        return int(self.shelf.size(newest) * max(1.0, self.source.size_bytes / then))
+        return int(self.folder.size(newest) * max(1.0, self.source.size_bytes / then))
 
     @property
     def outlook(self) -> str:
@@ -99,18 +64,18 @@ class BackupJob:
         size, whole = show(self.expected_bytes, "bytes"), show(self.source.size_bytes, "bytes")
         return (
             f"of {self.backup.database} ({whole}) with {self.source.version} in {self.backup.folder}: "
-            f"about {size}, {show(self.shelf.free_bytes, 'bytes')} are free"
+            f"about {size}, {show(self.folder.free_bytes, 'bytes')} are free"
         )
 
     @property
     def leftovers(self) -> str:
         """Files of backups that did not come to their end."""
-        return ", ".join(each.name for each in self.shelf.leftovers)
+        return ", ".join(each.name for each in self.folder.leftovers)
 
     @property
     def expendable(self) -> list[str]:
         """The backups that need not be kept once the new one is there."""
-        return expendable([*self.shelf.sets, self.set], self.backup, self.now)
+        return expendable([*self.folder.sets, self.set], self.backup, self.now)
 
     def guard(self) -> None:
         """Says no to a dump that would not come to its end.
@@ -119,12 +84,12 @@ class BackupJob:
             Refused: the role, the client or the folder is not what it must be.
         """
         self.source.require_everything(self.backup)
-        if self.shelf.open_to_others:
-            raise Refused(f"others may change what lies there: {self.shelf.open_to_others}: chmod 0700")
+        if self.folder.open_to_others:
+            raise Refused(f"others may change what lies there: {self.folder.open_to_others}: chmod 0700")
 
     def sweep(self) -> None:
         """Removes what is left of interrupted backups."""
-        self._remove([each.name for each in self.shelf.leftovers])
+        self._remove([each.name for each in self.folder.leftovers])
 
     def _remove(self, files: list[str]) -> None:
         for command in removals(self.backup.folder, files):
@@ -138,7 +103,7 @@ class BackupJob:
         """
         command = source.dumping(self.host, self.backup, self.set, self.source)
         total, done = self._meter()
-        with progress.reporting_bytes("dumped", total, self.work.say, quiet=self.action.options.json) as report:
+        with progress.reporting_bytes("dumped", total, self.work.say, quiet=self.quiet) as report:
             progress.watch(lambda: self._do(command), done, report)
         self.made = self._require_sound(self.set)
         self.action.measured |= {"backup": self.name, "set": self.set}
@@ -151,7 +116,7 @@ class BackupJob:
 
         How small a first backup becomes is not known, but how large its tables are is.
         """
-        if not self.shelf.sets:
+        if not self.folder.sets:
             with suppress(MeasurementError):
                 tables = DumpProgress(self.work, self.backup)
                 return tables.total_bytes, tables.read_bytes
@@ -171,7 +136,7 @@ class BackupJob:
         Raises:
             MeasurementError: it cannot be.
         """
-        found = self.action.shelf(self.name, set_name, self.backup.timeout).reading
+        found = self.action.dump_folder(self.name, set_name, self.backup.timeout).reading
         return found or DumpReading(set_name)
 
     def _require_sound(self, set_name: str) -> DumpReading:
@@ -187,10 +152,10 @@ class BackupJob:
 
     def prune(self) -> None:
         """Lets go what need not be kept, once as many as must be kept are proven to be sound."""
-        staying = dump_folder.in_order({*self.shelf.sets, self.set} - {*self.expendable}, self.shelf.now)
+        staying = dump_folder.in_order({*self.folder.sets, self.set} - {*self.expendable}, self.host_now)
         for each in staying[-self.backup.keep_least :]:
             self._require_sound(each)
-        self._remove([each.name for name in self.expendable for each in self.shelf.files(name)])
+        self._remove([each.name for name in self.expendable for each in self.folder.files(name)])
 
     def prove(self) -> None:
         """Shows that the new backup is there, that nothing is left over, and that what should go is gone.
@@ -198,7 +163,7 @@ class BackupJob:
         Raises:
             NotRepaired: it is not so.
         """
-        now = self.action.shelf(self.name)
+        now = self.action.dump_folder(self.name)
         wrong = [each.name for each in now.leftovers] + [each for each in self.expendable if each in now.sets]
         if self.set not in now.sets:
             raise NotRepaired(f"{self.set} is not there")
@@ -208,13 +173,13 @@ class BackupJob:
             target.prove()
 
 
-def require_room(deeds: list[BackupJob]) -> None:
+def require_room(jobs: list[BackupJob]) -> None:
     """Says no to dumps that do not all have room.
 
     Raises:
         Refused: the disk that they go to has less than they need.
     """
-    for device in sorted({each.shelf.device for each in deeds}):
-        there = [each for each in deeds if each.shelf.device == device]
+    for device in sorted({each.folder.device for each in jobs}):
+        there = [each for each in jobs if each.folder.device == device]
         needed = room.MARGIN * sum(each.expected_bytes for each in there)
-        room.require_room(there[0].backup.folder, there[0].shelf.free_bytes, needed)
+        room.require_room(there[0].backup.folder, there[0].folder.free_bytes, needed)

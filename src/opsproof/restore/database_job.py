@@ -2,27 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from opsproof.action import Step
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import contents, switch
+from opsproof.restore.base import RestoreAction
 from opsproof.restore.copy import RestoredDatabase, drop_all
+from opsproof.restore.database import DatabaseRestore
 from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, TRIED, VERIFIED, DatabaseMark, RestoreServer, Standing
-
-if TYPE_CHECKING:
-    from opsproof.restore.base import Restoring
 
 
 class RestoreJob:
     """One restore: what is left of others, the new database, the swap."""
 
-    def __init__(self, action: "Restoring") -> None:
+    def __init__(self, action: RestoreAction) -> None:
         self.action, self.options = action, action.options
         self.work, self.client = action.work, action.client
-        self.machine = action.machine()
+        self.restore = DatabaseRestore(action)
+        self.machine = self.restore.machine()
         self.server: RestoreServer = self.machine.server
         self.copy: RestoredDatabase | None = None
         self.resumed = False
@@ -49,14 +48,14 @@ class RestoreJob:
 
     def restoring(self) -> list[Step]:
         """Takes back what was begun and is not wanted any more, and restores; or goes on where it was interrupted."""
-        archive = self.action.archive()
+        archive = self.restore.archive()
         fresh = self._resumable(archive.name) if archive.manifest is not None else None
-        self.copy = self.action.copy("restoring", self.machine, archive)
+        self.copy = self.restore.new_database("restoring", self.machine, archive)
         self.resumed = fresh is not None
         if fresh is not None:
             self.copy.name = fresh.name
         self.action.measured |= {"backup": self.action.backup_name, "set": archive.name}
-        fetching = self.action.fetching(archive)
+        fetching = self.restore.fetching(archive)
         make, verify = Step(self._title(), self._make), Step("compare it with its manifest", self._verify)
         made = [] if fresh else [*fetching, make, verify]
         return [*self._taking_back(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
@@ -98,7 +97,7 @@ class RestoreJob:
 
     def _make(self) -> None:
         assert self.copy is not None
-        with self.action.fetched(), undone(self.copy):
+        with self.restore.fetched(), undone(self.copy):
             self.copy.make()
         self.action.measured["restore_s"] = round(self.copy.restore_s, 2)
 
@@ -174,7 +173,7 @@ class RestoreJob:
         if self.server.prepared:
             raise Refused(f"{self.server.live} has prepared transactions, and cannot be renamed: end them first")
         if self.copy is not None and not self.resumed:
-            self.action.guard_copy(self.copy)
+            self.restore.guard(self.copy)
 
     def prove(self) -> None:
         """Shows that the database is there and takes connections, and that nothing stands half-way.
@@ -183,7 +182,7 @@ class RestoreJob:
             NotRepaired: it is not so.
             MeasurementError: that cannot be told.
         """
-        now = self.action.machine().server
+        now = self.restore.machine().server
         half = [each.name for each in now.beside("restoring")]
         half += [each.name for each in now.beside("before") if each.mark.word == SWAPPED]
         if half and not self.options.drop_old:
