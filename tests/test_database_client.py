@@ -3,9 +3,9 @@ import signal
 
 import pytest
 
+import opsproof.postgres.client as database_client
 from lab.waiting import wait_until
-from opsproof.postgres import worker
-from opsproof.postgres.worker import DatabaseClient
+from opsproof.postgres.client import DatabaseClient
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_refusals_and_mistakes_arrive_as_what_they_are(client, postgres, free_po
 
 
 def test_a_client_that_hangs_is_given_up(client, postgres, monkeypatch):
-    monkeypatch.setattr(worker, "GRACE_S", 0.1)
+    monkeypatch.setattr(database_client, "GRACE_S", 0.1)
     os.kill(client._process.pid, signal.SIGSTOP)
     results = client.submit(postgres.target(timeout="100ms"), ["SELECT 1", "SELECT 2"])()
     assert [result.error for result in results] == ["the database client gave up: no answer within 0 s"] * 2

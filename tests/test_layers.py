@@ -87,8 +87,8 @@ def test_a_check_imports_pytest_alone(path):
     ("module", "homes"),
     [
         ("testinfra", ["transport/shell", "transport/ssh"]),
-        ("subprocess", ["transport/shell", "postgres/worker", "transport/tunnel"]),
-        ("psycopg", ["postgres/connection"]),
+        ("subprocess", ["transport/shell", "postgres/client", "transport/tunnel"]),
+        ("psycopg", ["postgres/connection", "postgres/dsn", "postgres/worker"]),
         ("boto3", ["backup_store/s3"]),
         ("botocore", ["backup_store/s3"]),
         ("pyrage", ["backup_store/encryption"]),
@@ -166,7 +166,7 @@ def test_imports_form_no_circle(paths):
     ("paths", "modules"),
     [
         ([path for path in SOURCES if folder(path) not in {"round", "plugin"}], ["pytest"]),
-        (within("facts"), ["opsproof.postgres.worker"]),
+        (within("facts"), ["opsproof.postgres.client"]),
         ([path for path in SOURCES if folder(path) != "plugin"], ["opsproof.round.report", "opsproof.round.terminal"]),
         (SOURCES, ["checks", "actions", "lab", "tests"]),
         (CHECKS, ["actions", "lab", "tests", "opsproof"]),

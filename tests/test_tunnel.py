@@ -16,8 +16,8 @@ from lab import processes
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
 from opsproof.inventory.hosts import Host
+from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import DatabaseTarget, ask
-from opsproof.postgres.worker import DatabaseClient
 from opsproof.round.gathering import gather
 from opsproof.transport import ssh, tunnel
 from tests.sshd import running
@@ -124,7 +124,7 @@ def test_the_socket_is_private(target, runtime):
 @pytest.fixture
 def client(target, runtime, postgres):
     """A process that has opened a tunnel for a query which takes longer than the test."""
-    words, query = [sys.executable, "-m", "opsproof.postgres.connection"], "SELECT pg_sleep(60)"
+    words, query = [sys.executable, "-m", "opsproof.postgres.worker"], "SELECT pg_sleep(60)"
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
         request = {"number": 0, "database": target(timeout=60.0).__dict__, "queries": [query]}
         print(json.dumps(request), file=client.stdin, flush=True)

@@ -13,7 +13,7 @@ import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.core.errors import InventoryError
-from opsproof.postgres.worker import DatabaseClient
+from opsproof.postgres.client import DatabaseClient
 
 if TYPE_CHECKING:
     from opsproof.round.run import Run

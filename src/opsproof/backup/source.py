@@ -11,7 +11,7 @@ from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.connection import as_role
+from opsproof.postgres.dsn import as_role
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_backup"

@@ -8,7 +8,8 @@ from typing import Any
 from opsproof.core.errors import CommandError, InventoryError, MeasurementError, OutputError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
-from opsproof.postgres.connection import Result, as_role, is_local
+from opsproof.postgres.connection import Result
+from opsproof.postgres.dsn import as_role, is_local
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_maintenance"

@@ -4,29 +4,24 @@ Read-only by construction: every session refuses writes, waits for no lock longe
 and fails, rather than see less, where row-level security would filter rows.
 """
 
-import json
 import os
 import re
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsproof.core.errors import DatabaseError
 from opsproof.postgres import passfile
+from opsproof.postgres.dsn import SOCKET_FOLDER, one_line, parsed
 from opsproof.transport.tunnel import Tunnel, opened
 
 if TYPE_CHECKING:
     import psycopg
 
 LOCK_TIMEOUT_S = 1
-SOCKET_FOLDER = "/var/run/postgresql"
-"""Where Debian's PostgreSQL listens, for a dsn without a host."""
-_LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 TLS_MODES = ("require", "verify-ca", "verify-full")
 Query = str | list[str]
 """A statement; or a list of it and the texts that stand for its $1, $2 and so on."""
@@ -101,46 +96,10 @@ def _asked(
         return [Result(refusal=str(error), elapsed_s=time.monotonic() - started)] * len(queries)
 
 
-def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
-    """The `dsn` for a client program on its host, as another role; `inside` the server's container, over its socket.
-
-    Raises:
-        DatabaseError: it cannot be read.
-    """
-    from psycopg import conninfo
-
-    parameters = _parsed(dsn)
-    kept = {"dbname"} if inside else parameters.keys() - {"passfile"}
-    return conninfo.make_conninfo(
-        **{**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
-    )
-
-
-def is_local(dsn: str) -> bool:
-    """Whether a `dsn`, as its host sees it, leads to a server on that host.
-
-    Raises:
-        DatabaseError: it cannot be read.
-    """
-    parameters = _parsed(dsn)
-    servers = str(parameters.get("hostaddr") or parameters.get("host") or SOCKET_FOLDER).split(",")
-    return all(_LOCAL.match(each) for each in servers)
-
-
-def name_of(dsn: str) -> str:
-    """The name of the database that a `dsn` leads to.
-
-    Raises:
-        DatabaseError: it cannot be read.
-    """
-    parameters = _parsed(dsn)
-    return str(parameters.get("dbname") or parameters.get("user", ""))
-
-
 @contextmanager
 def _reached(target: DatabaseTarget) -> Iterator[tuple[dict[str, Any], str | None, Tunnel | None]]:
     """The parameters and the password of a connection from here, through a tunnel where one is needed."""
-    parameters = _parsed(target.dsn)
+    parameters = parsed(target.dsn)
     if not target.ssh:
         yield parameters, _password(target), None
         return
@@ -165,15 +124,6 @@ def _port(parameters: dict[str, Any]) -> int:
     return int(text)
 
 
-def _parsed(dsn: str) -> dict[str, Any]:
-    from psycopg import ProgrammingError, conninfo
-
-    try:
-        return conninfo.conninfo_to_dict(dsn)
-    except ProgrammingError as error:
-        raise DatabaseError(_one_line(str(error))) from error
-
-
 def _listed(parameters: dict[str, Any], port: int) -> str | None:
     """The password in the user's password file, which names the server as its host sees it."""
     path = Path(parameters.get("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass").expanduser()
@@ -189,7 +139,7 @@ def _connect(
     try:
         return psycopg.connect(autocommit=True, **_session(target, parameters, password))
     except psycopg.Error as error:
-        message = _one_line(_complaint(error, parameters, tunnel))
+        message = one_line(_complaint(error, parameters, tunnel))
         if _OURS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
@@ -247,7 +197,7 @@ def _next_result(connection: "psycopg.Connection[Any]", started: float) -> Resul
     try:
         answer = connection.wait(generators.fetch(connection.pgconn))
     except OperationalError as error:
-        return Result(error=_one_line(str(error)))
+        return Result(error=one_line(str(error)))
     with suppress(OperationalError):
         for _ in ("end of rows", "sync"):
             connection.wait(generators.fetch(connection.pgconn))
@@ -255,44 +205,7 @@ def _next_result(connection: "psycopg.Connection[Any]", started: float) -> Resul
     if answer is None:
         return Result(error="the server closed the connection")
     if answer.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-        return Result(error=_one_line(answer.get_error_message()))
+        return Result(error=one_line(answer.get_error_message()))
     transformer = adapt.Transformer(connection)
     transformer.set_pgresult(answer)
     return Result(transformer.load_rows(0, answer.ntuples, list), elapsed_s=elapsed_s)
-
-
-def _one_line(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "; ".join(lines[:3])[:300] or "the server gave no reason"
-
-
-def _answers(target: DatabaseTarget, queries: Sequence[Query]) -> list[Result]:
-    """As `ask`, and whatever goes wrong: an answer that never comes would be waited for."""
-    try:
-        return ask(target, queries)
-    except UnicodeDecodeError:
-        return [Result(error="what the host answers is no UTF-8")] * len(queries)  # it may be the password
-    except Exception as error:  # noqa: BLE001
-        return [Result(error=f"{type(error).__name__}: {error}")] * len(queries)
-
-
-def serve() -> None:
-    """Answers requests, a JSON object in each line of standard input, as each is done."""
-    import psycopg  # noqa: F401  # loads while the other process still collects
-
-    lock = threading.Lock()
-
-    def answer(request: dict[str, Any]) -> None:
-        results = _answers(DatabaseTarget(**request["database"]), request["queries"])
-        text = json.dumps({"number": request["number"], "results": [asdict(each) for each in results]}, default=str)
-        with lock:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-
-    for line in sys.stdin:
-        # When the input ends nobody listens any more, whatever a database still owes.
-        threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
-
-
-if __name__ == "__main__":
-    serve()

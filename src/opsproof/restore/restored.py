@@ -14,7 +14,7 @@ from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory.hosts import Host
-from opsproof.postgres.connection import name_of
+from opsproof.postgres.dsn import name_of
 from opsproof.restore import contents
 from opsproof.restore.cluster import SOCKET_BYTES, Cluster, ClusterFiles, Status, log_end
 from opsproof.restore.contents import ContentFindings

@@ -11,7 +11,7 @@ from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.connection import as_role, name_of
+from opsproof.postgres.dsn import as_role, name_of
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"

@@ -17,8 +17,8 @@ from opsproof.facts.base import Fact, Measured, ResourceFact, ShellFact, SqlFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.load import Inventory
 from opsproof.inventory.resources import Database
+from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import DatabaseTarget, Query, Result
-from opsproof.postgres.worker import DatabaseClient
 from opsproof.transport import shell, ssh
 from opsproof.transport.shell import Answer, Command
 

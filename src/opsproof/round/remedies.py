@@ -42,7 +42,7 @@ def _from_here(path: Path) -> str:
 
 def _psql(host: Host, params: dict[str, str]) -> list[str]:
     """The client, led to the database that `params` are about, in the container that its server runs in."""
-    from opsproof.postgres.connection import name_of  # what is never shown needs none of it
+    from opsproof.postgres.dsn import name_of  # what is never shown needs none of it
 
     resource, name = resource_in(params)
     about = host.resources(resource)[name]

@@ -12,7 +12,7 @@ from opsproof.facts import REGISTRY
 from opsproof.history.store import History
 from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
-from opsproof.postgres.worker import DatabaseClient
+from opsproof.postgres.client import DatabaseClient
 from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, judge
 
