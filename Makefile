@@ -29,10 +29,10 @@ lab-docker-purge: $(READY)  ## stop the docker lab and remove its data, images a
 	@$(BIN)/python -m lab.docker down --purge
 
 test: $(READY)  ## the project's own tests, but for those that need Docker or pgBackRest
-	$(BIN)/python -m tests.parts test
+	$(BIN)/python -m tests.harness.parts test
 
 test-docker: $(READY)  ## the tests that need a Docker engine; without one they fail
-	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/python -m tests.parts docker
+	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/python -m tests.harness.parts docker
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
@@ -50,13 +50,13 @@ units: $(READY)
 	$(BIN)/pytest tests -q -n 2 -m "not lab and not docker and not pgbackrest and not kills"
 
 check: lint  ## everything that must hold before a change lands; what is not installed is skipped
-	$(BIN)/python -m tests.parts docker pgbackrest test
+	$(BIN)/python -m tests.harness.parts docker pgbackrest test
 
 proof: $(READY)  ## break one fault and heal it: make proof FAULT="open files"
 	$(BIN)/python -m tests.proving "$(FAULT)"
 
 proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted
-	$(BIN)/python -m tests.full
+	$(BIN)/python -m tests.harness.full
 
 bench: $(READY)  ## measure the figures of docs/performance.md
 	$(BIN)/python tests/benchmarks

@@ -21,13 +21,13 @@ from opsproof.inventory.load import Inventory, load
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import DatabaseTarget
 from opsproof.transport.shell import Answer
-from tests import extent, forks, isolation, timing
-from tests.estate import estate
-from tests.notes import note
+from tests.harness import extent, forks, isolation, timing
+from tests.harness.estate import estate
+from tests.harness.notes import note
+from tests.harness.s3 import s3, s3_server
+from tests.harness.selection import mark_by_fixtures
+from tests.harness.sshd import Sshd, running
 from tests.proving.selection import arrange
-from tests.s3 import s3, s3_server
-from tests.selection import mark_by_fixtures
-from tests.sshd import Sshd, running
 
 __all__ = ["estate", "lab", "lab_tools", "note", "s3", "s3_server"]
 

@@ -19,7 +19,7 @@ from opsproof.facts.containers import TEMPLATE
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.transport.shell import Command
-from tests import isolation
+from tests.harness import isolation
 
 TOOLS = ("sudo", "visudo", "unshare", "setpriv")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from lab.waiting import wait_until
-from tests.killing import await_plan, once_free
+from tests.harness.killing import await_plan, once_free
 
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys

@@ -19,7 +19,7 @@ from lab.credentials import Credentials
 from lab.layout import Layout
 from lab.postgres import Server
 from opsproof.backup_store import manifest
-from tests.few import keep_few, spare_disk
+from tests.harness.few import keep_few, spare_disk
 
 ROOT = Path(__file__).parents[2]
 

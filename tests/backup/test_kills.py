@@ -1,6 +1,6 @@
 """A backup killed at any moment damages no older backup, leaves no partial backup, and blocks no later run.
 
-tests/extent.py says how many kills of each kind there are, and when.
+tests/harness/extent.py says how many kills of each kind there are, and when.
 """
 
 import os
@@ -15,9 +15,9 @@ import pytest
 
 from lab import processes
 from lab.waiting import wait_until
-from tests import extent
 from tests.backup.conftest import Site
-from tests.notes import show_rows
+from tests.harness import extent
+from tests.harness.notes import show_rows
 
 pytestmark = pytest.mark.kills
 

@@ -9,7 +9,7 @@ from opsproof.action import Work, progress
 from opsproof.backup.tables import DumpProgress
 from opsproof.core.errors import MeasurementError, StepFailed
 from opsproof.inventory.load import load
-from tests.watching import bars_in, lines_of, makes_sense, shown_by, told_in
+from tests.harness.watching import bars_in, lines_of, makes_sense, shown_by, told_in
 
 
 def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):

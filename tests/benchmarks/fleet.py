@@ -10,7 +10,7 @@ from bench import Bench
 from measure import Row, Spent, row
 
 from opsproof.transport import ssh
-from tests import sshd
+from tests.harness import sshd
 
 SIZES = (1, 10, 50)
 FEW = (1, 10)

@@ -14,7 +14,7 @@ from measure import Row, alternate, row
 
 from opsproof.inventory.load import load
 from opsproof.round import gathering
-from tests import sshd
+from tests.harness import sshd
 
 LEAST_VERDICTS = 60
 MOUNTS = """

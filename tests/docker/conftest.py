@@ -14,7 +14,7 @@ from lab.docker.faults.steps import settle
 from lab.docker.stack import REPORTS
 from lab.errors import LabError
 from lab.progress import say_aloud
-from tests import timing
+from tests.harness import timing
 from tests.proving import Rounds
 
 

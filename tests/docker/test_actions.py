@@ -18,7 +18,7 @@ from lab.docker.faults.steps import POLL_S, moved, recover, settle
 from lab.docker.layout import APP, BACKUPS, ELSEWHERE, POSTGRES
 from lab.waiting import wait_until
 from opsproof.backup_store import manifest
-from tests import extent
+from tests.harness import extent
 from tests.proving import ROOT
 
 pytestmark = pytest.mark.docker

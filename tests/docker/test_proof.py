@@ -6,7 +6,7 @@ import pytest
 
 from lab.docker.faults import FAULTS
 from lab.docker.layout import APP
-from tests import extent
+from tests.harness import extent
 from tests.proving import IS_ROOT, Ground, Proof, agree, bad, identity
 from tests.proving.results import keep
 from tests.proving.selection import planned

@@ -28,7 +28,7 @@ from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import DatabaseTarget, Result, ask
 from tests.conftest import REPOSITORY, _free_port
-from tests.extent import RELEASES
+from tests.harness.extent import RELEASES
 
 SERVERS = Path(__file__).parent / "servers"
 OLDER = ("14", "16", "17") if (platform.system(), platform.machine()) == ("Linux", "x86_64") else ()

@@ -8,7 +8,7 @@ from opsproof.facts.endpoints import Health, Response, Responses
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Endpoint
 from opsproof.transport.shell import Answer, run
-from tests.pages import served
+from tests.harness.pages import served
 
 ENDPOINT = Endpoint(url="http://127.0.0.1:3000/health", timeout="5s")
 

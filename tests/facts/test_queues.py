@@ -9,7 +9,7 @@ from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputE
 from opsproof.facts.queues import BrokerReception, Queues
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, run
-from tests.pages import served
+from tests.harness.pages import served
 
 LOST = "tenant.ten00026.channel.webchat.inbound.queue"
 BUSY = "tenant.ten00024.channel.whatsapp.inbound.queue"

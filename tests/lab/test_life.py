@@ -14,8 +14,8 @@ import pytest
 from lab import Lab, LabError, lock, ports, processes
 from lab.layout import REPOSITORY
 from lab.waiting import wait_until
-from tests.extent import KILLS, moments
-from tests.killing import ending
+from tests.harness.extent import KILLS, moments
+from tests.harness.killing import ending
 
 pytestmark = pytest.mark.lab
 

@@ -9,8 +9,8 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.core.units import show
-from tests.extent import FULL
-from tests.killing import await_plan, ending
+from tests.harness.extent import FULL
+from tests.harness.killing import await_plan, ending
 from tests.logfiles.platform import running
 
 pytestmark = pytest.mark.lab

@@ -16,10 +16,10 @@ import pytest
 
 from lab import processes
 from lab.waiting import wait_until
-from tests.extent import KILLS, moments
-from tests.killing import as_text, await_plan, course_s, ending, once_free
+from tests.harness.extent import KILLS, moments
+from tests.harness.killing import as_text, await_plan, course_s, ending, once_free
+from tests.harness.sshd import running as sshd_running
 from tests.logfiles.platform import running
-from tests.sshd import running as sshd_running
 
 pytestmark = [pytest.mark.lab, pytest.mark.kills]
 HITS = max(1, KILLS // 10)

@@ -21,7 +21,7 @@ from lab.layout import Layout
 from lab.postgres import Server
 from lab.waiting import wait_until
 from opsproof.action import main
-from tests.killing import await_plan, once_free
+from tests.harness.killing import await_plan, once_free
 from tests.restore.conftest import ended
 
 ROOT = Path(__file__).parents[2]

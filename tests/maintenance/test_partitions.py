@@ -12,8 +12,8 @@ from opsproof.core import scripts
 from opsproof.core.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
 from opsproof.maintenance.partitions import Months
-from tests.extent import moments
-from tests.killing import as_text, course_s
+from tests.harness.extent import moments
+from tests.harness.killing import as_text, course_s
 from tests.maintenance.conftest import WORKS_WITHIN_S, killed_at, month, partition_of
 
 TODAY = date(2026, 11, 25)

@@ -14,8 +14,8 @@ from opsproof.maintenance.client import MaintenanceClient
 from opsproof.maintenance.machine import MachineResources
 from opsproof.maintenance.rebuild import Builder
 from opsproof.maintenance.session import MaintenanceSession
-from tests.extent import moments
-from tests.killing import as_text, course_s
+from tests.harness.extent import moments
+from tests.harness.killing import as_text, course_s
 from tests.maintenance.conftest import READ, definition, interrupted, killed_at, left_by_a_killed_build, oid
 
 VECTORS = "t.rows_vectors"

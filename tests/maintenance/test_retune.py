@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.extent import moments
-from tests.killing import as_text, course_s
+from tests.harness.extent import moments
+from tests.harness.killing import as_text, course_s
 from tests.maintenance.conftest import declared, definition, killed_at, oid
 
 BEARABLE, UNBEARABLE = ">= 1%", ">= 99.9%"

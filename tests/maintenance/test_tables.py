@@ -5,8 +5,8 @@ from contextlib import closing
 import pytest
 
 from lab.waiting import wait_until
-from tests.extent import moments
-from tests.killing import as_text, course_s
+from tests.harness.extent import moments
+from tests.harness.killing import as_text, course_s
 from tests.maintenance.conftest import killed_at
 
 FEW = "UPDATE t.rows SET at = at + 1 WHERE id < 'chk000100'"

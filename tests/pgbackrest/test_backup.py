@@ -10,8 +10,8 @@ import pytest
 from lab.pgbackrest import history
 from lab.pgbackrest.faults import backing_up, working
 from lab.waiting import wait_until
-from tests import extent
-from tests.notes import show_rows
+from tests.harness import extent
+from tests.harness.notes import show_rows
 from tests.pgbackrest.acting import again, begun, in_time, met
 from tests.pgbackrest.acting import kill as kill_all
 

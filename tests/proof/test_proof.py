@@ -16,7 +16,7 @@ from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS, disks
 from lab.faults.processes import settle
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
-from tests import extent, timing
+from tests.harness import extent, timing
 from tests.proving import IS_ROOT, ROOT, Ground, Proof, Rounds, agree, bad, check, identity
 from tests.proving.results import keep
 from tests.proving.selection import planned

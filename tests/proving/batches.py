@@ -8,7 +8,7 @@ healed. Where none such is left, a healthy round ends the series.
 from itertools import pairwise
 
 from lab.fault import EVERYTHING, TIME
-from tests import extent
+from tests.harness import extent
 from tests.proving.names import names_of, overlap
 
 AT_MOST = 1 if extent.FULL else 5

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.fault import EVERYTHING, TIME, Fault
-from tests import timing
+from tests.harness import timing
 from tests.proof_matrix.matrix import Row
 from tests.proving.batches import begins_series
 from tests.proving.names import agree, bad, expected, named, names_of, surprising, without

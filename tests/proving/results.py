@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.notes import show
+from tests.harness.notes import show
 from tests.proof_matrix import matrix, page
 from tests.proving.batches import text
 

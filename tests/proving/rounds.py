@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import forks, timing
+from tests.harness import forks, timing
 from tests.proving.names import check
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from lab.layout import DEFAULT_HOME
 from lab.pm2 import APPS, MODULE
 from lab.waiting import wait_until
 from opsproof.core import scripts
-from tests.few import keep_few, spare_disk
+from tests.harness.few import keep_few, spare_disk
 
 ROOT = Path(__file__).parents[2]
 OLD, NEW = "old", "new"

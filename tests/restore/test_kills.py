@@ -1,6 +1,6 @@
 """A drill or restore killed, cut off or starved at any moment leaves one database serving; the next run completes.
 
-tests/extent.py says how many kills of each kind there are, and when. Each kill meets a running action, and the
+tests/harness/extent.py says how many kills of each kind there are, and when. Each kill meets a running action, and the
 leftovers are printed.
 """
 
@@ -16,8 +16,8 @@ import pytest
 
 from lab import processes
 from lab.waiting import wait_until
-from tests import extent
-from tests.notes import show_rows
+from tests.harness import extent
+from tests.harness.notes import show_rows
 
 pytestmark = pytest.mark.kills
 

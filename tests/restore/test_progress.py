@@ -1,6 +1,6 @@
 """A restore is shown as a bar on a terminal, and told of in lines elsewhere."""
 
-from tests.watching import bars_in, lines_of, makes_sense, shown_by, told_in
+from tests.harness.watching import bars_in, lines_of, makes_sense, shown_by, told_in
 
 
 def test_a_drill_is_told_of_in_lines(place):

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import ports
 from lab.waiting import wait_until
 from opsproof.transport import ssh
-from tests import isolation
+from tests.harness import isolation
 
 SSHD_CONFIG = """\
 HostKey {folder}/host_key

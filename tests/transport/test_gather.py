@@ -11,7 +11,7 @@ import pytest
 from lab import processes
 from lab.waiting import wait_until
 
-GATHERER = Path(__file__).parents[1] / "src" / "opsproof" / "transport" / "host" / "gather.pl"
+GATHERER = Path(__file__).parents[2] / "src" / "opsproof" / "transport" / "host" / "gather.pl"
 CAP = 2**20
 
 

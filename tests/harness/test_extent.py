@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import extent
+from tests.harness import extent
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tests.proof_matrix import page
 from tests.proof_matrix.matrix import Row, read, text, write
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKS = {
     "test_disk_has_free_space": "disks",
     "test_inodes_are_available": "disks",

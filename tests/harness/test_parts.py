@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests import full, parts
-from tests.parts import PARTS, ROOT, Part
+from tests.harness import full, parts
+from tests.harness.parts import PARTS, ROOT, Part
 
 HERE = ROOT / "tests"
 

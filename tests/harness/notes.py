@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests import extent
+from tests.harness import extent
 
 
 def show(config: pytest.Config, text: str) -> None:

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from tests import timing
+from tests.harness import timing
 
 SUITE = """
 import time, pytest
-from tests import timing
+from tests.harness import timing
 
 def test_quick():
     with timing.part("rounds"):
@@ -75,7 +75,7 @@ def test_closing_line_reads_as_that_of_pytest(counts, wall_s, line):
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_a_session_leaves_its_figures(tmp_path, repository, workers):
     (tmp_path / "test_suite.py").write_text(SUITE)
-    plugin = "import pytest\nfrom tests import timing\n\ndef pytest_configure(config):\n"
+    plugin = "import pytest\nfrom tests.harness import timing\n\ndef pytest_configure(config):\n"
     plugin += "    timing.group = lambda item: 'tests of some'\n"
     plugin += "    config.pluginmanager.register(timing.Recorder(is_worker=hasattr(config, 'workerinput')))\n"
     (tmp_path / "conftest.py").write_text(plugin)

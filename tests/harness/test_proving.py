@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.fault import EVERYTHING, Fault
 from lab.faults import FAULTS
 from lab.settling import Settling
-from tests import extent
+from tests.harness import extent
 from tests.proving import Ground, Proof
 from tests.proving.batches import begins_series, compatible, plan, series
 from tests.proving.names import names_of, overlap

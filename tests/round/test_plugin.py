@@ -377,7 +377,7 @@ def test_a_broken_history_is_said_and_stops_nothing(estate, prove, tmp_path):
 
 
 def test_the_projects_own_tests_contact_no_host(prove, tmp_path):
-    found = prove(tmp_path / "missing.toml", "tests/test_quantities.py", "-q")
+    found = prove(tmp_path / "missing.toml", "tests/core/test_units.py", "-q")
     assert found.status == 0
     assert list(found.reports.iterdir()) == []
     assert "findings" not in found.text

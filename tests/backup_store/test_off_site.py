@@ -14,7 +14,7 @@ from opsproof.backup_store.s3 import PART_BYTES, Bucket, part_bytes
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import run
-from tests.s3 import PAGE
+from tests.harness.s3 import PAGE
 
 OLD, NEW = "db_20261124T020000Z", "db_20261125T020000Z"
 NOW = 1795572900.0  # after both

@@ -1,8 +1,8 @@
 """Where the time of a test run goes: by part and by test, over all processes that have a share in it.
 
-Each process writes what it measured into the folder that OPSPROOF_TIMES names. `python -m tests.timing FOLDER`
+Each process writes what it measured into the folder that OPSPROOF_TIMES names. `python -m tests.harness.timing FOLDER`
 prints the table of parts, the slowest tests, and one closing line like pytest's own, which counts the tests of all
-processes; `python -m tests.timing FOLDER --add PART SECONDS` adds the time of a step that no test takes.
+processes; `python -m tests.harness.timing FOLDER --add PART SECONDS` adds the time of a step that no test takes.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def group(item: pytest.Item) -> str:
     """The part that a test counts for: kills, or the folder of its file."""
     if item.get_closest_marker("kills"):
         return "kills"
-    inside = item.path.relative_to(Path(__file__).parent).parts
+    inside = item.path.relative_to(Path(__file__).parents[1]).parts
     return f"tests of {inside[0]}" if len(inside) > 1 else "tests at the top level"
 
 
@@ -113,7 +113,7 @@ def closing(counts, wall_s):
 
 def main(words=None):
     """The exit status: 1 where a test failed, or none ran."""
-    parser = argparse.ArgumentParser(prog="python -m tests.timing", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.harness.timing", description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--add", nargs=2, metavar=("PART", "SECONDS"))
     parser.add_argument("--wall", type=float, default=0.0, help="seconds on the clock")

@@ -20,7 +20,7 @@ from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import DatabaseTarget, ask
 from opsproof.round.gathering import gather
 from opsproof.transport import ssh, tunnel
-from tests.sshd import running
+from tests.harness.sshd import running
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.forks import run_pytest
+from tests.harness.forks import run_pytest
 
 TIMES = re.compile(r"\d+\.\d+s|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+")
 

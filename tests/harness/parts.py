@@ -1,9 +1,9 @@
 """The tests in parts: each part is one process of pytest, two run side by side, each in namespaces of its own.
 
-`python -m tests.parts test` runs all that needs neither Docker nor root, `python -m tests.parts NAME ...` some parts.
-The lock of a host, which keeps two actions apart, and ports belong to a network namespace, and tests that kill look
-for processes: parts that share neither network nor processes cannot meet. Where no namespaces can be had, the parts
-run one after the other.
+`python -m tests.harness.parts test` runs the parts that need neither Docker nor root, `python -m tests.harness.parts
+NAME ...` the named parts. Ports and the host lock of actions belong to a network namespace, and tests that kill look
+for processes: parts with their own network and process namespaces cannot disturb each other. Without namespaces the
+parts run one after the other.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from queue import Empty, Queue
 
-from tests import timing
+from tests.harness import timing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIDE_BY_SIDE = 2
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
 AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
@@ -78,7 +78,7 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
     What each of them measures goes into a folder of its name in `times`.
     """
     if any(not part.shares_network for part in parts) and can_isolate():
-        subprocess.run([sys.executable, "-m", "tests.fetch"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "tests.harness.fetch"], cwd=ROOT, check=True)
     left: Queue[Part] = Queue()
     for part in parts:
         left.put(part)
@@ -119,7 +119,7 @@ def _run(part: Part, times: Path) -> Ended:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs what the command line names, and closes with a summary unless somebody else will."""
-    parser = argparse.ArgumentParser(prog="python -m tests.parts", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.harness.parts", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=["test", *BY_NAME], metavar="NAME", help="test, or a part")
     names = [each for name in parser.parse_args(words).names for each in (TEST if name == "test" else (name,))]
     chosen = [BY_NAME[name] for name in names]

@@ -1,7 +1,7 @@
 """Everything that can be proven: each fault alone, 25 kills of each kind, ten healthy rounds, PostgreSQL 14 to 18.
 
-`python -m tests.full` goes on where it was interrupted, as long as the committed code is the same, and writes into
-docs/proof.md which commit it proved, and when.
+`python -m tests.harness.full` resumes an interrupted run of the same committed code, and records commit and date in
+docs/proof.md.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests import timing
-from tests.parts import PARTS, ROOT, Ended, run
+from tests.harness import timing
+from tests.harness.parts import PARTS, ROOT, Ended, run
 
 STATE = ROOT / ".lab" / "proof-full.json"
 DOCUMENT = ROOT / "docs" / "proof.md"
