@@ -14,9 +14,10 @@ from typing import Any
 
 from opsproof.core.counters import Counter
 from opsproof.core.verdicts import Verdict
+from opsproof.history import migration
 
 BUSY_TIMEOUT_S = 2.0
-_SCHEMA = """
+_SCHEMA = f"""
     CREATE TABLE IF NOT EXISTS runs (
         id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL
     );
@@ -32,6 +33,7 @@ _SCHEMA = """
         run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
         value REAL NOT NULL, born REAL NOT NULL, taken REAL NOT NULL
     );
+    PRAGMA user_version = {migration.VERSION};
     CREATE INDEX IF NOT EXISTS verdicts_by_test ON verdicts (host, test, run);
     CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, resource, metric, taken);
 """
@@ -101,18 +103,30 @@ class History:
     def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         if self.complaints or not self.path.exists():
             return []
-        with self._complaining("cannot be read"), self._open("ro") as connection:
+        with self._complaining("cannot be read"), self._up_to_date("ro") as connection:
             return connection.execute(query, values).fetchall()
         return []
 
     def add(self, started: float, inventory: str, cadence: str, verdicts: Iterable[Verdict]) -> None:
         """Puts a run on record, whole or not at all."""
-        with self._complaining("this run is not on record"), self._open("rwc") as connection, connection:
+        with self._complaining("this run is not on record"), self._up_to_date("rwc") as connection, connection:
             connection.executescript(_SCHEMA)
             row = (started, inventory, cadence)
             run = connection.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, ?, ?)", row).lastrowid
             for verdict in verdicts:
                 _insert(connection, run, verdict)
+
+    @contextmanager
+    def _up_to_date(self, mode: str) -> Iterator[sqlite3.Connection]:
+        with self._open(mode) as connection:
+            is_current = migration.is_current(connection)
+            if is_current:
+                yield connection
+        if not is_current:
+            with self._open("rw") as connection:
+                migration.migrate(connection)
+            with self._open(mode) as connection:
+                yield connection
 
     @contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:

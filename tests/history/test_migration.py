@@ -1,0 +1,100 @@
+"""A history of an earlier version keeps its verdicts, measurements and samples under today's names."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from opsproof.core.counters import Counter
+from opsproof.core.metrics import METRICS
+from opsproof.core.verdicts import Sample, Verdict
+from opsproof.history import migration
+from opsproof.history.store import History, Streak
+
+OLD = """
+    CREATE TABLE runs (id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL);
+    CREATE TABLE verdicts (run INTEGER, host TEXT, test TEXT, verdict TEXT, sentence TEXT);
+    CREATE TABLE measurements (run INTEGER, host TEXT, test TEXT, metric TEXT, value NUMERIC, unit TEXT);
+    CREATE TABLE samples (run INTEGER, host TEXT, noun TEXT, metric TEXT, value REAL, born REAL, taken REAL);
+    CREATE INDEX samples_by_metric ON samples (host, noun, metric, taken);
+    INSERT INTO runs VALUES (1, 100, 'lab.toml', 'daily');
+    INSERT INTO verdicts VALUES (1, 'vps', 'test_disk_has_room[vps-/]', 'failed', 'x'),
+                                (1, 'vps', 'test_inodes_are_left[vps-/]', 'passed', 'x'),
+                                (1, 'vps', 'test_disk_has_room_too[vps]', 'failed', 'x'),
+                                (1, 'vps', 'test_load_is_bearable[vps]', 'unknown', 'x');
+    INSERT INTO measurements VALUES (1, 'vps', 'test_clock_agrees_with_ours[vps]', 'clock_difference', 1, 's');
+    INSERT INTO samples VALUES (1, 'vps', 'metachat', 'statements_dropped', 3, 1, 100),
+                               (1, 'vps', 'api', 'restarts', 2, 1, 100);
+"""
+
+
+@pytest.fixture
+def history(tmp_path):
+    path = tmp_path / "history.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD)
+    return History(path)
+
+
+def rows(history, query):
+    with closing(sqlite3.connect(history.path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_names_are_renamed_before_the_first_question(history):
+    assert history.streak("vps", "test_disk_has_free_space[vps-/]") == Streak(1, 100)
+    assert history.last_run("lab.toml", "daily") == {
+        "test_disk_has_free_space[vps-/]": "failed",
+        "test_inodes_are_available[vps-/]": "passed",
+        "test_disk_has_room_too[vps]": "failed",
+        "test_load_is_within_limit[vps]": "unknown",
+    }
+    assert history.last_sample("vps", "metachat", "statements_evicted") == Counter(3, 1, 100)
+    assert history.last_sample("vps", "api", "restarts") == Counter(2, 1, 100)
+    assert rows(history, "SELECT test, metric FROM measurements") == [
+        ("test_clock_offset_is_within_limit[vps]", "clock_offset")
+    ]
+    assert history.complaints == []
+
+
+def test_a_run_is_added_to_an_old_history(history):
+    sample = Sample("restarts", 5, 1, 200)
+    history.add(200, "lab.toml", "daily", [Verdict("test_new[vps]", "vps", "api", "passed", "", samples=[sample])])
+    assert [each.value for each in history.samples("vps", "api", "restarts", 0)] == [2, 5]
+    assert rows(history, "PRAGMA user_version") == [(migration.VERSION,)]
+    assert history.complaints == []
+
+
+def test_an_interrupted_migration_changes_nothing(history, monkeypatch):
+    monkeypatch.setattr(migration, "METRICS", {"a": object()})  # which SQLite cannot store
+    with closing(sqlite3.connect(history.path)) as connection, pytest.raises(sqlite3.Error):
+        migration.migrate(connection)
+    monkeypatch.undo()
+    assert rows(history, "SELECT noun FROM samples WHERE metric = 'restarts'") == [("api",)]
+    assert history.streak("vps", "test_disk_has_free_space[vps-/]") == Streak(1, 100)
+
+
+def test_a_history_that_cannot_be_written_says_so(history):
+    with closing(sqlite3.connect(history.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert history.last_run("lab.toml", "daily") == {}
+    (complaint,) = history.complaints
+    assert "database is locked: cannot be read" in complaint
+
+
+def test_a_newer_history_is_left_alone(history):
+    with closing(sqlite3.connect(history.path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    history.add(200, "lab.toml", "daily", [])
+    (complaint,) = history.complaints
+    assert "a newer version of opsproof wrote it (layout 99, known 1)" in complaint
+    assert rows(history, "SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_every_new_name_is_one_of_today(repository):
+    checks = "".join(path.read_text() for path in Path(repository, "checks").rglob("test_*.py"))
+    assert set(migration.CHECKS.values()) <= set(re.findall(r"^def (test_\w+)", checks, re.MULTILINE))
+    assert set(migration.METRICS.values()) <= METRICS.keys()
+    assert not (migration.CHECKS.keys() | migration.METRICS.keys()) & (METRICS.keys() | set(re.findall(r"\w+", checks)))
