@@ -1,4 +1,4 @@
-"""The documents say what is there: every name in them exists, every example in them works."""
+"""Documents match the code: every name in them exists, every example works."""
 
 import re
 import sqlite3
@@ -16,6 +16,7 @@ from opsproof.core.limits import Measurement
 from opsproof.core.metrics import METRICS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
+from opsproof.history import migration
 from opsproof.history.store import History
 from opsproof.inventory import hosts, resources
 from opsproof.inventory.hosts import RESOURCES
@@ -25,9 +26,13 @@ from opsproof.round import judging
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 INVENTORY = ROOT / "docs" / "inventory.md"
 PRIVILEGES = ROOT / "docs" / "privileges.md"
-DOCUMENTS = [README, CONTRIBUTING, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DESIGN = ROOT / "docs" / "design.md"
+ACTIONS = sorted((ROOT / "actions").glob("*.py"))
+DOCUMENTS = [README, CONTRIBUTING, CHANGELOG, *sorted((ROOT / "docs").glob("*.md"))]
+OF_TODAY = [each for each in DOCUMENTS if each != CHANGELOG]
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
@@ -44,12 +49,12 @@ def prose(path):
 
 
 def commands(path):
-    """Whatever a document shows as a command: spans of code, and blocks for a shell."""
+    """Code spans, and code blocks for a shell."""
     return [*re.findall(r"`([^`\n]+)`", prose(path)), *blocks(path, "sh"), *blocks(path, "")]
 
 
 def section(path, heading):
-    """The text from a heading to the next one, of whatever depth."""
+    """The text from a heading to the next heading of any depth."""
     found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(path), re.DOTALL | re.MULTILINE)
     assert found, f"{path.name} has no section {heading!r}"
     return found[1]
@@ -63,19 +68,19 @@ def id_of(value):
     return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
 
 
-@pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 170)], ids=id_of)
-def test_a_document_stays_short(path, most):
+@pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 170), (DESIGN, 350)], ids=id_of)
+def test_document_is_short(path, most):
     assert len(text_of(path).splitlines()) <= most
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_metric_is_listed_with_its_unit_and_meaning(metric):
+def test_metric_is_listed_with_unit_and_meaning(metric):
     _, unit, meaning, _ = METRICS[metric]
     rows = [line for line in text_of(INVENTORY).splitlines() if line.startswith(f"| `{metric}` |")]
     assert [row.split(" | ")[:3] for row in rows] == [[f"| `{metric}`", unit, meaning]]
 
 
-def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
+def test_metrics_are_listed_with_their_checks():
     source = "\n".join(text_of(path) for path in sorted((ROOT / "checks").rglob("test_*.py")))
     judged = {}
     for check, body in re.findall(r"^def (test_\w+)(.*?)(?=^def |\Z)", source, re.DOTALL | re.MULTILINE):
@@ -107,24 +112,24 @@ def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
         ("`sshd`", resources.Sshd),
     ],
 )
-def test_a_table_is_described_key_by_key(heading, model):
+def test_inventory_table_is_described_key_by_key(heading, model):
     keys = set(model.model_fields) - ({"limits"} if issubclass(model, resources.Resource) else set())
     assert set(first_column(section(INVENTORY, heading))) - {"key"} == keys
 
 
-def test_a_host_is_described_key_by_key():
+def test_host_is_described_key_by_key():
     tables = set(RESOURCES.values())
     keys = set(hosts.Host.model_fields) - tables
     assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
     assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
 
 
-def test_every_argument_that_names_a_noun_is_listed():
+def test_every_resource_argument_is_listed():
     listed = re.findall(r"`([^`]+)`", section(INVENTORY, "What runs on a host"))
     assert set(RESOURCES) <= set(listed)
 
 
-def test_a_unit_is_described_with_its_suffixes():
+def test_units_are_described_with_suffixes():
     rows = section(INVENTORY, "Units")
     assert set(first_column(rows)) == {*UNITS, "word"}
     for unit in ("bytes", "seconds"):
@@ -149,11 +154,11 @@ def own_options():
 
 
 @pytest.mark.parametrize("option", own_options())
-def test_an_option_is_explained(option):
+def test_option_is_explained(option):
     assert re.search(rf"{option}\b", text_of(README) + text_of(INVENTORY))
 
 
-def test_the_verdicts_and_exit_codes_are_listed():
+def test_verdicts_and_exit_codes_are_listed():
     listed = first_column(section(README, "Verdicts and exit codes"))
     exits = {*pytest.ExitCode, judging.UNKNOWN_EXIT}
     assert set(listed) - {"exit"} == {*ORDER, *(str(int(each)) for each in exits)}
@@ -168,7 +173,7 @@ LINKS = [
 
 
 @pytest.mark.parametrize(("path", "link"), LINKS, ids=id_of)
-def test_a_link_leads_somewhere(path, link):
+def test_link_target_exists(path, link):
     file, _, anchor = link.partition("#")
     target = (path.parent / file).resolve() if file else path
     assert target.exists()
@@ -177,27 +182,135 @@ def test_a_link_leads_somewhere(path, link):
     assert {anchor} - {""} <= anchors
 
 
-def test_the_documents_lead_to_each_other():
+def test_every_document_is_linked():
     linked = {(path.parent / link.partition("#")[0]).resolve() for path, link in LINKS}
     assert {*DOCUMENTS} - {README} <= linked
 
 
 def named(pattern, documents=DOCUMENTS):
-    """Every match of a pattern in whatever the documents show as commands."""
+    """Every match of a pattern in the commands of the documents."""
     return {each for path in documents for text in commands(path) for each in re.findall(pattern, text)}
 
 
-def test_a_make_target_that_is_named_is_there():
+def test_named_make_targets_exist():
     targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
     shown = named(r"(?:^|\n)\s*make ([a-z-]+)")
     assert {"demo", "test", "check"} <= shown
     assert shown <= targets
 
 
+FILES = {
+    path.relative_to(ROOT).as_posix()
+    for top in ("actions", "checks", "docs", "inventory", "lab", "requirements", "src", "tests", ".ci")
+    for path in (ROOT / top).rglob("*")
+    if not {"node_modules", "__pycache__"} & set(path.parts)
+} | {path.name for path in ROOT.iterdir()}
+"""Files and folders of the repository."""
+BASES = ("", "src/opsproof/", "src/opsproof/transport/", "actions/", "docs/", "docs/privileges/", "inventory/")
+"""Folders from which documents name files."""
+NAMES_FILE = re.compile(r"(?![~/])[\w.*-]+(/[\w.*-]+)*(/|\.(py|pl|sql|md|toml|sudoers))")
+ELSEWHERE = re.compile(r"reports/|SET\.|\.lab/|\.(venv|ssh)/|NAME|FILE|pm2-logrotate/")
+"""Folders that runs make, and placeholders."""
+
+
+def spans(path):
+    return re.findall(r"`([^`\n]+)`", prose(path))
+
+
+def is_file(name):
+    pattern = name.rstrip("/").replace("*", "[^/]*")
+    return any(re.fullmatch(base + pattern, file) for base in BASES for file in FILES)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=id_of)
+def test_named_files_exist(path):
+    shown = {each for each in spans(path) if NAMES_FILE.fullmatch(each) and not ELSEWHERE.search(each)}
+    assert {each for each in shown if not is_file(each)} == set()
+
+
+CODE = [ROOT / each for each in FILES if each.endswith((".py", ".pl", ".sql", ".js", ".toml", ".sudoers", ".cfg"))]
+CODE += [ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "lab" / "docker" / "images"]
+
+
+@pytest.fixture(scope="session")
+def words_of_the_code():
+    texts = [text_of(path) for path in CODE if path.is_file() and path != Path(__file__)]
+    return set(re.findall(r"\w+", "\n".join([*texts, *FILES])))
+
+
+IDENTIFIER = re.compile(r"\b(?:[a-z0-9]+_\w+|[A-Z][a-z]+[A-Z]\w+|test_\w+)\b")
+"""snake_case and CamelCase words: names in the code, not words of English."""
+FOREIGN = {"pg_stat_all_tables", "pg_tblspc", "add_user", "set_permissions", "set_user_tags", "KexAlgorithms"}
+FOREIGN |= {"PutObject", "GetObject", "ListBucket", "ListBucketMultipartUploads", "AbortMultipartUpload"}
+FOREIGN |= {"DeleteObject", "secure_path", "log_date_format"}
+FOREIGN |= {"opsproof_retune_N", "opsproof_retired_N", "out__DATE"}
+"""Names of further products, and placeholders."""
+
+
+@pytest.mark.parametrize("path", OF_TODAY, ids=id_of)
+def test_named_identifiers_exist(path, words_of_the_code):
+    shown = {word for each in spans(path) for word in IDENTIFIER.findall(each)}
+    assert shown - FOREIGN - words_of_the_code == set()
+
+
+RENAMED = migration.CHECKS | migration.METRICS
+
+
+@pytest.mark.parametrize("path", OF_TODAY, ids=id_of)
+def test_old_names_stand_only_in_the_changelog(path):
+    words = set(re.findall(r"\w+", text_of(path)))
+    assert words & set(RENAMED) == set()
+
+
+def test_changelog_lists_every_rename():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", text_of(CHANGELOG), re.MULTILINE)
+    assert rows == list(RENAMED.items())
+
+
+def drawn(heading):
+    """The folders of the package in a tree of docs/design.md."""
+    tree = text_of(DESIGN).partition(f"## {heading}\n")[2].split("```")[1]
+    found, parent = set(), ""
+    for line in tree.splitlines():
+        depth = len(line) - len(line.lstrip())
+        for name in re.findall(r"[a-z_/]+(?=/(?: |$))", line[:27]):
+            found.add(f"{parent}/{name}" if depth == 4 else name)
+            parent = name if depth == 2 else parent
+    return found
+
+
+FOLDERS = {
+    top: {
+        path.relative_to(ROOT / top).as_posix()
+        for path in (ROOT / top).rglob("*")
+        if path.is_dir() and not re.search(r"__pycache__|node_modules|images/|\.egg", str(path))
+    }
+    for top in ("src/opsproof", "checks", "lab", "tests")
+}
+
+
+def test_design_draws_every_folder_of_the_package():
+    trees = drawn("Folders in the order of a round") | drawn("Folders in the order of an action")
+    assert FOLDERS["src/opsproof"] <= trees
+    assert trees - {"checks", "actions", "src/opsproof", "reports"} <= FOLDERS["src/opsproof"]
+
+
+def test_design_names_every_other_folder():
+    shown = set(re.findall(r"`([a-z_/]+)/`", section(DESIGN, "Further folders")))
+    wanted = {f"{top}/{each}" for top in ("checks", "lab", "tests") for each in FOLDERS[top]}
+    mirrored = {f"tests/{each}" for each in (*FOLDERS["src/opsproof"], "lab")}
+    assert wanted - mirrored <= shown
+    assert shown <= FILES
+
+
+def test_every_action_is_listed_in_the_readme():
+    listed = set(
+        re.findall(r"`(\w+\.py)`", section(README, "Backups every night, logs every day, repairs when needed"))
+    )
+    assert listed == {path.name for path in ACTIONS}
+
+
 LAB = ("up", "down", "status", "traffic")
-
-
-ACTIONS = sorted((ROOT / "actions").glob("*.py"))
 HELP = """
 import contextlib, runpy, sys
 for script in sys.argv[1:]:
@@ -206,12 +319,12 @@ for script in sys.argv[1:]:
     with contextlib.suppress(SystemExit):
         (runpy.run_path if name.endswith(".py") else runpy.run_module)(name, run_name="__main__")
 """
-"""Prints the help of each module or script that it is given, all in one process."""
+"""Prints the help of the given modules and scripts, all in a single process."""
 
 
 @pytest.fixture(scope="session")
 def known_options():
-    """Every option of pytest, with opsproof's, of the lab, and of actions."""
+    """Every option of pytest with opsproof, of the lab, and of actions."""
     pytest_told = subprocess.check_output([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, text=True)
     scripts = ["lab.__main__", *(f"lab.__main__ {each}" for each in LAB), *(f"actions/{each.name}" for each in ACTIONS)]
     told = subprocess.check_output([sys.executable, "-c", HELP, *scripts], cwd=ROOT, text=True)
@@ -219,14 +332,14 @@ def known_options():
     return set(re.findall(r"--[a-z][a-z-]+", pytest_told + told))
 
 
-def test_an_option_that_is_named_is_there(known_options):
-    ours = [path for path in DOCUMENTS if path != PRIVILEGES]  # that one is about the host's own tools
+def test_named_options_exist(known_options):
+    ours = [path for path in DOCUMENTS if path != PRIVILEGES]  # shows options of the host's tools
     shown = named(r"(?<![\w-])--[a-z][a-z-]+", ours)
     assert set(own_options()) <= shown
     assert shown <= known_options
 
 
-def test_what_pytest_is_told_to_run_is_there():
+def test_named_test_paths_and_rounds_exist():
     paths = named(r"pytest ((?:checks|tests)[\w/.]*)")
     rounds = named(r"(?:^|\s)-m ([a-z]+)") - {"lab", "opsproof"}
     pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
@@ -238,7 +351,7 @@ def test_what_pytest_is_told_to_run_is_there():
 
 @pytest.fixture
 def written(tmp_path):
-    """Puts an example beside a copy of the production inventory."""
+    """Writes an example beside a copy of the production inventory."""
     (tmp_path / "metachat.toml").write_text(text_of(ROOT / "inventory" / "metachat.toml"), encoding="utf-8")
 
     def write(text):
@@ -254,25 +367,25 @@ COMPLETE = [each for each in EXAMPLES if each.startswith("# complete\n")]
 WRONG = [each for each in EXAMPLES if each.startswith("# wrong: ")]
 
 
-def test_every_example_is_right_or_wrong():
+def test_every_example_is_marked_complete_or_wrong():
     assert len(COMPLETE) >= 1
     assert len(WRONG) >= 1
     assert len(COMPLETE) + len(WRONG) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("example", COMPLETE, ids=range(len(COMPLETE)))
-def test_a_complete_example_can_be_loaded(written, example):
+def test_complete_example_loads(written, example):
     assert "vps-01" in load(written(example)).hosts
 
 
-def test_the_first_example_declares_every_noun_there_is(written):
+def test_first_example_declares_every_resource(written):
     inventory = load(written(COMPLETE[0]))
     assert [resource for resource in RESOURCES if not inventory.hosts["vps-01"].resources(resource)] == []
     assert inventory.waivers
 
 
 @pytest.mark.parametrize("example", WRONG, ids=range(len(WRONG)))
-def test_a_wrong_example_is_complained_of_as_it_says(written, example):
+def test_wrong_example_raises_the_quoted_message(written, example):
     path = written(example)
     with pytest.raises(InventoryError) as caught:
         load(path)
@@ -283,16 +396,16 @@ COPIES = [each.split("\n", maxsplit=1) for language in ("python", "toml") for ea
 
 
 @pytest.mark.parametrize(("source", "code"), COPIES, ids=[source for source, _ in COPIES])
-def test_an_example_is_the_code(source, code):
+def test_example_is_quoted_from_the_code(source, code):
     assert code in text_of(ROOT / source.removeprefix("# "))
 
 
-def test_the_recording_of_the_example_is_there():
-    (command,) = blocks(CONTRIBUTING, "sh")
-    assert (ROOT / command.split()[-1]).is_file()
+def test_recording_of_the_example_exists():
+    (recording,) = named(r"> (tests/recorded/\S+)", [CONTRIBUTING])
+    assert (ROOT / recording).is_file()
 
 
-def test_the_monitoring_role_sees_statistics(postgres):
+def test_monitoring_role_sees_statistics(postgres):
     sql = text_of(ROOT / "docs" / "privileges" / "monitor.sql")
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as connection:
         connection.execute(sql.encode())
@@ -306,7 +419,7 @@ def test_the_monitoring_role_sees_statistics(postgres):
             connection.execute("DROP ROLE opsproof_monitor")
 
 
-def test_the_query_of_the_history_answers(tmp_path):
+def test_history_query_of_the_readme_works(tmp_path):
     (command,) = [each for each in blocks(README, "sh") if each.startswith("sqlite3 ")]
     query = command.split('"')[1]
     measured = Measurement("memory available", 94.5, "percent", "> 5 %", "passed", "")
