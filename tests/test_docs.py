@@ -74,13 +74,13 @@ def test_document_is_short(path, most):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_metric_is_listed_with_unit_and_meaning(metric):
+def test_a_metric_is_listed_with_its_unit_and_meaning(metric):
     _, unit, meaning, _ = METRICS[metric]
     rows = [line for line in text_of(INVENTORY).splitlines() if line.startswith(f"| `{metric}` |")]
     assert [row.split(" | ")[:3] for row in rows] == [[f"| `{metric}`", unit, meaning]]
 
 
-def test_metrics_are_listed_with_their_checks():
+def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
     source = "\n".join(text_of(path) for path in sorted((ROOT / "checks").rglob("test_*.py")))
     judged = {}
     for check, body in re.findall(r"^def (test_\w+)(.*?)(?=^def |\Z)", source, re.DOTALL | re.MULTILINE):
