@@ -125,7 +125,7 @@ def test_host_is_described_key_by_key():
 
 
 def test_every_resource_argument_is_listed():
-    listed = re.findall(r"`([^`]+)`", section(INVENTORY, "What runs on a host"))
+    listed = re.findall(r"`([^`]+)`", section(INVENTORY, "Resources"))
     assert set(RESOURCES) <= set(listed)
 
 
