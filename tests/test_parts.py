@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
-from tests import full, parts
+from tests import full, parts, timing
 from tests.parts import PARTS, ROOT, Part
 
 HERE = ROOT / "tests"
@@ -46,6 +47,42 @@ def test_parts_print_behind_their_names_and_the_worst_status_counts(python, tmp_
     assert sorted(said) == ["        bad | not", "       good | fine"]
     assert {each.part.name: each.status for each in ended} == {"good": 0, "bad": 3}
     assert (tmp_path / "good").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", 137),
+        ("import os; os.write(1, b'\\xff\\n'); raise SystemExit(4)", 4),
+        ("raise SystemExit(2)", 2),
+    ],
+    ids=["killed", "prints what is no text", "collects no tests"],
+)
+def test_part_that_fails_without_a_failed_test_is_an_error(python, tmp_path, code, status):
+    assert parts.run([part("good", "print('fine')"), part("bad", code)], tmp_path) == status
+    assert timing.read(tmp_path)["counts"] == {"error": 1}
+
+
+def test_end_that_cannot_be_recorded_fails_and_no_further_part_starts(python, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "SIDE_BY_SIDE", 1)
+
+    def full_disk(end):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        parts.run([part(name, "print('fine')") for name in ("one", "two", "three")], tmp_path, full_disk)
+    assert not (tmp_path / "three").exists()
+
+
+def test_test_that_hangs_ends_its_part(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parts, "TEST_LIMIT_S", 1)
+    monkeypatch.setattr(parts, "can_isolate", lambda: False)
+    (tmp_path / "test_it.py").write_text("import time\n\ndef test_it():\n    time.sleep(60)\n")
+    settings = ("-c", f"{ROOT}/pyproject.toml", "-p", "opsproof.plugin")
+    began = time.monotonic()
+    assert parts.run([Part("hanging", (*settings, str(tmp_path / "test_it.py")))], tmp_path) == 1
+    assert time.monotonic() - began < 30
+    assert "Timeout (0:00:01)!" in capsys.readouterr().out
 
 
 def test_nothing_to_run_is_no_success(tmp_path):
