@@ -1,6 +1,7 @@
 """Every test belongs to one part, parts cannot meet, and the whole proof goes on where it was interrupted."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -132,3 +133,92 @@ def test_record_takes_the_place_of_the_last_one():
     assert "| backup | 3 | 0 | 61 s |" in once
     assert "abc" not in twice
     assert twice.count("| backup |") == 1
+
+
+@pytest.fixture
+def proving(tmp_path, monkeypatch):
+    """Runs of the whole proof on a repository of two files, whose parts end as they are told."""
+
+    def git(*words):
+        identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def commit(name, content):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+        git("add", ".")
+        git("commit", "-q", "-m", content)
+
+    def prove(statuses, passed=1, meanwhile=lambda: None):
+        ran = []
+
+        def run(chosen, folder, ended):
+            for each in chosen:
+                ran.append(each.name)
+                (folder / each.name).mkdir()
+                timing.write({"counts": {"passed": passed}}, folder / each.name)
+                meanwhile()
+                ended(parts.Ended(each, statuses.get(each.name, 0), 1.0))
+            return parts.worst(statuses.get(name, 0) for name in ran)
+
+        monkeypatch.setattr(full, "run", run)
+        return full.main(), ran
+
+    prove.git, prove.commit, prove.document = git, commit, tmp_path / "docs" / "proof.md"
+    prove.environment = monkeypatch.setenv
+    git("init", "-q")
+    commit("docs/proof.md", "## The last one\n\nNot run yet.\n")
+    commit(".gitignore", ".lab\n")
+    monkeypatch.setattr(full, "ROOT", tmp_path)
+    monkeypatch.setattr(full, "STATE", tmp_path / ".lab" / "state.json")
+    monkeypatch.setattr(full, "DOCUMENT", prove.document)
+    monkeypatch.setattr(full, "PARTS", [part("one", ""), part("two", "")])
+    for name in full.ENVIRONMENT:
+        monkeypatch.setenv(name, "")
+    return prove
+
+
+def is_recorded(prove):
+    return "all green" in prove.document.read_text()
+
+
+def test_whole_proof_goes_on_with_what_was_not_green_and_begins_anew_after_its_record(proving):
+    assert proving({"two": 1}) == (1, ["one", "two"])
+    assert not is_recorded(proving)
+    assert proving({}) == (0, ["two"])
+    assert is_recorded(proving)
+    proving.git("commit", "-qam", "record")
+    assert proving({}) == (0, ["one", "two"])
+
+
+@pytest.mark.parametrize("name", ["code.py", "docs/inventory.md"])
+def test_whole_proof_takes_over_nothing_of_other_files(proving, name):
+    proving({"two": 1})
+    proving.commit(name, "changed")
+    assert proving({}) == (0, ["one", "two"])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "passed", "status"), [({"one": -9}, 1, 137), ({}, 0, 2)], ids=["a part was killed", "no test passed"]
+)
+def test_whole_proof_records_nothing_where_a_part_is_not_proven(proving, statuses, passed, status):
+    assert proving(statuses, passed)[0] == status
+    assert not is_recorded(proving)
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_whole_proof_records_nothing_where_the_files_changed_meanwhile(proving, is_committed):
+    def meanwhile():
+        proving.document.with_name("inventory.md").write_text("changed")
+        proving.git("add", ".")
+        if is_committed:
+            proving.git("commit", "-q", "-m", "changed", "--allow-empty")
+
+    assert proving({}, meanwhile=meanwhile)[0] == 2
+    assert not is_recorded(proving)
+
+
+def test_whole_proof_selects_all_tests(proving):
+    proving.environment("PYTEST_ADDOPTS", "--collect-only")
+    proving({}, meanwhile=lambda: proving.environment("SEEN", os.environ.get("PYTEST_ADDOPTS", "none")))
+    assert os.environ["SEEN"] == "none"
