@@ -3,6 +3,9 @@
 The lab of these tests is a set of verdicts: what is proven here is which fault is named.
 """
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager, nullcontext
 from itertools import combinations, pairwise
 
@@ -14,7 +17,7 @@ from lab.fault import EVERYTHING, Fault
 from lab.faults import FAULTS
 from lab.settling import Settling
 from tests import extent
-from tests.proving import Ground, Proof
+from tests.proving import ROOT, Ground, Proof, __main__
 from tests.proving.batches import begins_series, compatible, plan, series
 from tests.proving.names import names_of, overlap
 
@@ -247,3 +250,18 @@ def test_another_tree_draws_other_batches(monkeypatch):
 )
 def test_faults_go_together_where_no_check_and_no_surroundings_are_shared(one, other, together):
     assert compatible(one, other) == compatible(other, one) == together
+
+
+def test_fault_whose_lab_is_missing_is_not_proven():
+    name = next(each.name for each in DOCKER_FAULTS if each.name not in {other.name for other in FAULTS})
+    words = [sys.executable, "-m", "tests.proving", name]
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1, done.stdout
+    assert "no docker engine answers" in done.stdout
+
+
+def test_fault_that_only_root_can_break_is_not_proven_by_others(monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "IS_ROOT", False)
+    assert __main__.main(["disk", "full"]) == 2
+    assert "only root can break 'disk full'" in capsys.readouterr().err
