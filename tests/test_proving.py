@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import pytest
@@ -186,6 +187,46 @@ def test_what_is_told_once_is_wanted_in_the_next_round_and_never_again():
     telling = fault("telling", {A: "failed"}, told={"test_a[two]": "warned"})
     assert set(problems(proven(order=[[telling], [GOOD[1]], [GOOD[2]]])).values()) == {""}
     assert set(problems(proven(order=[[telling]])).values()) == {""}
+
+
+@contextmanager
+def quietly(world):
+    world.bad[A] = "failed"
+    yield
+    world.bad.pop(A)
+
+
+SILENT = replace(fault("silent", {A: "failed"}, told={"test_a[two]": "warned"}), breaks=quietly)
+LATE = replace(fault("late", {A: "failed"}, told={A: "warned"}), told={})
+LATE_ELSEWHERE = replace(fault("late", {A: "failed"}, told={"test_h[one]": "warned"}), told={})
+
+
+@pytest.mark.parametrize("wrong", [SILENT, LATE, LATE_ELSEWHERE], ids=["silent", "late", "late elsewhere"])
+@pytest.mark.parametrize(
+    "next_ones",
+    [[], [[GOOD[1]]], [[GOOD[1], GOOD[2]]], [[GOOD[1]], [GOOD[2]]]],
+    ids=["last", "one next", "two next", "two batches next"],
+)
+def test_fault_that_is_not_told_as_it_says_is_named_and_the_next_ones_are_not(wrong, next_ones):
+    found = problems(proven(order=[[wrong], *next_ones]))
+    assert found["healing"].startswith(f"healing of {wrong.name} ")
+    assert not any(found[each.name] for batch in next_ones for each in batch)
+
+
+def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
+    times = []
+
+    @contextmanager
+    def breaks(world):
+        times.append(world.rounds_run)
+        if len(times) == 1:
+            world.bad[A] = "failed"
+        yield
+        world.bad.pop(A, None)
+        world.once |= {"test_h[one]": "warned"} if len(times) == 1 else {}
+
+    found = problems(proven(order=[[replace(GOOD[0], breaks=breaks)], [GOOD[1], GOOD[2]]]))
+    assert "is wanted" in found["healing"]
 
 
 def test_faults_that_surprise_together_and_never_alone_are_told_without_being_blamed():
