@@ -1,4 +1,4 @@
-"""Breaks one fault and heals it: `python -m tests.proving "open files"`."""
+"""Breaks one fault and heals it: `python -m tests.proving "index twice"`."""
 
 import difflib
 import os
