@@ -7,7 +7,6 @@ docs/proof.md which commit it proved, and when. The next run after that proves e
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from tests.parts import PARTS, ROOT, Ended, run
 
 STATE = ROOT / ".lab" / "proof-full.json"
 DOCUMENT = ROOT / "docs" / "proof.md"
+HEADING = "## The last one\n\n"
 ENVIRONMENT = {"OPSPROOF_PROOF": "full", "OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
 NARROWING = "PYTEST_ADDOPTS"
 """With what pytest may select fewer tests than a part has."""
@@ -59,7 +59,9 @@ def record(text: str, commit: str, today: str, parts: dict[str, dict[str, float]
     """The document with another record at its end."""
     rows = [f"| {name} | {each['passed']} | {each['skipped']} | {each['seconds']} s |" for name, each in parts.items()]
     head = f"Commit {commit}, {today}: all green.\n\n| part | passed | skipped | time |\n|---|---|---|---|\n"
-    return re.sub(r"(?s)(## The last one\n\n).*", lambda found: found[1] + head + "\n".join(rows) + "\n", text)
+    before, heading, _ = text.partition(HEADING)
+    assert heading, f"no place for the record: {DOCUMENT} lacks {HEADING.strip()!r}"
+    return before + heading + head + "\n".join(rows) + "\n"
 
 
 def main() -> int:

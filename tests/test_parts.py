@@ -135,6 +135,11 @@ def test_record_takes_the_place_of_the_last_one():
     assert twice.count("| backup |") == 1
 
 
+def test_record_without_a_place_fails():
+    with pytest.raises(AssertionError, match="no place for the record"):
+        full.record("# The proof\n", "abc", "2026-01-01", {})
+
+
 @pytest.fixture
 def proving(tmp_path, monkeypatch):
     """Runs of the whole proof on a repository of two files, whose parts end as they are told."""
