@@ -26,7 +26,9 @@ TEST_LIMIT_S = 3600
 """A test that takes longer, with its fixtures, ends its part: else it would hang for ever."""
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
 AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
-NAMESPACES = ("unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A process that ends with the one that started it, however that ends."""
+NAMESPACES = (*WITH_US, "unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -111,6 +112,24 @@ def test_a_part_sees_its_own_processes_alone_and_leaves_none(tmp_path):
     words = [*parts.NAMESPACES, *parts.ISOLATED, sys.executable, "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
     assert len(json.loads(done.stdout.replace("'", '"'))) == 3
+
+
+RUNNER = """
+import subprocess, sys
+from tests import parts
+process = subprocess.Popen([*parts.NAMESPACES, *parts.ISOLATED, "sh", "-c", "echo begun; exec sleep 600"])
+process.wait()
+"""
+
+
+@pytest.mark.skipif(not parts.can_isolate(), reason="no namespaces can be had here")
+def test_a_part_ends_with_its_runner_even_when_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", RUNNER], cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdout.readline() == "begun\n"
+        runner.kill()
+        readable, _, _ = select.select([runner.stdout], [], [], 10)
+        assert readable, "the part goes on"
+        assert runner.stdout.read() == ""
 
 
 def test_a_whole_proof_goes_on_for_the_same_code_alone(tmp_path):
