@@ -18,7 +18,8 @@ from lab.fault import EVERYTHING, Fault
 from lab.faults import FAULTS
 from lab.settling import Settling
 from tests import extent
-from tests.proving import ROOT, Ground, Proof, __main__
+from tests.proof_matrix import matrix
+from tests.proving import ROOT, Ground, Proof, __main__, results
 from tests.proving.batches import begins_series, compatible, plan, series
 from tests.proving.names import names_of, overlap
 
@@ -126,6 +127,7 @@ def test_a_fault_that_does_not_heal_is_named_by_the_round_of_the_next_batch():
     proof = proven(order=[[GOOD[0], lasting], [GOOD[2], GOOD[3]]])
     found = problems(proof)
     assert found["healing"].startswith("healing of lasting left")
+    assert [row.fault for row in proof.rows if row.outcome == "surprised"] == ["lasting", "c + d"]
     assert not any(found[name] for name in "acd")
     assert proof.ground.lab.recovered
 
@@ -147,6 +149,22 @@ def test_a_fault_that_leaves_what_it_does_not_name_is_among_those_that_are_named
 def test_a_fault_alone_in_the_last_batch_that_does_not_heal_is_named():
     found = problems(proven(order=[[fault("lasting", {B: "failed"}, leaves={B: "failed"})]]))
     assert found["healing"].startswith("healing of lasting left")
+
+
+LASTING = fault("lasting", {B: "failed"}, leaves={B: "failed"})
+
+
+@pytest.mark.parametrize("last", [LASTING, GOOD[1]], ids=["not healed", "healed"])
+def test_results_are_kept_after_the_last_healing(last, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "REPORTS", tmp_path)
+    monkeypatch.setattr(results, "show", lambda config, text: None)
+    proof = proven(order=[[GOOD[0], last]])
+    proof.of(last.name)
+    is_wrong = last is LASTING
+    with pytest.raises(AssertionError, match="healing of lasting") if is_wrong else nullcontext():
+        results.conclude(proof, None)
+    rows = matrix.read([tmp_path / "proof.jsonl"])
+    assert [row.fault for row in rows if row.outcome == "surprised"] == (["lasting"] if is_wrong else [])
 
 
 def test_a_fault_that_cannot_be_broken_is_named_and_the_others_are_proven():

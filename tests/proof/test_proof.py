@@ -18,7 +18,7 @@ from lab.faults.processes import settle
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
 from tests import extent, timing
 from tests.proving import IS_ROOT, ROOT, Ground, Proof, Rounds, agree, bad, check, identity
-from tests.proving.results import keep
+from tests.proving.results import conclude
 from tests.proving.selection import planned
 
 MARKER = "daily or weekly or monthly"
@@ -46,8 +46,7 @@ def proof(rounds, lab, request):
     order = [[_placed(fault, lab) for fault in batch] for batch in planned(request.session.items, request.path)]
     proof = Proof(ground, rounds, order)
     yield proof
-    keep(proof, request.config)
-    proof.finish()
+    conclude(proof, request.config)
 
 
 def _prepare(lab):

@@ -7,7 +7,7 @@ a round names what is left of earlier faults, and then each fault of the batch i
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.fault import EVERYTHING, TIME, Fault
@@ -117,8 +117,7 @@ class Proof:
         verdicts = self._round()
         found, told = bad(verdicts), _told(last, verdicts)
         if untold := without(told, found):
-            names = ", ".join(fault.name for fault in _naming(untold, last))
-            self.unhealed.append(f"healing of {names} was to be followed by {untold}, once")
+            self._accuse(_naming(untold, last), f"was to be followed by {untold}, once")
         left = without(found, told)
         if not left and told:
             left = bad(self._round())
@@ -185,8 +184,14 @@ class Proof:
     def _blame(self, faults: Faults, left: dict[str, str]) -> None:
         """Those of the faults that name what is left; all of them where none does."""
         sentences = {test: self.rounds.sentences.get(test) for test in left}
-        names = ", ".join(fault.name for fault in _naming(left, faults) or faults)
-        self.unhealed.append(f"healing of {names} left {left}: {sentences}")
+        self._accuse(_naming(left, faults) or faults, f"left {left}: {sentences}")
+
+    def _accuse(self, faults: Faults, of: str) -> None:
+        """Puts on record what the healing of faults did, whose tests may have passed already."""
+        names = [fault.name for fault in faults]
+        problem = f"healing of {', '.join(names)} {of}"
+        self.unhealed.append(problem)
+        self.rows = [replace(row, outcome=SURPRISED, note=problem) if row.fault in names else row for row in self.rows]
 
     def _recover(self) -> None:
         self.ground.recover()

@@ -13,6 +13,14 @@ REPORTS = Path(__file__).parents[2] / "reports"
 PROOFS = {"embedded": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS}
 
 
+def conclude(proof, config):
+    """Ends a proof, and keeps its results however that ends."""
+    try:
+        proof.finish()
+    finally:
+        keep(proof, config)
+
+
 def keep(proof, config):
     """Prints the batches and what changed under each fault, past the capture of output, and writes the page anew."""
     show(config, f"{text(proof.order)}\n\n{matrix.text(proof.rows)}")
