@@ -100,7 +100,7 @@ GOOD = [fault(letter, {f"test_{letter}[one]": "failed"}) for letter in "abcd"]
 def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
     proof = proven(*GOOD)
     assert set(problems(proof).values()) == {""}
-    assert proof.ground.lab.rounds_run == (8 if extent.FULL else 2)
+    assert proof.ground.lab.rounds_run == (5 if extent.FULL else 2)
 
 
 @pytest.mark.parametrize(
