@@ -52,7 +52,7 @@ units: $(READY)
 check: lint  ## everything that must hold before a change lands; what is not installed is skipped
 	$(BIN)/python -m tests.harness.parts docker pgbackrest test
 
-proof: $(READY)  ## break one fault and heal it: make proof FAULT="open files"
+proof: $(READY)  ## break one fault and heal it: make proof FAULT="index twice"
 	$(BIN)/python -m tests.proving "$(FAULT)"
 
 proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted
