@@ -26,7 +26,7 @@ from lab.layout import Layout
 from lab.postgres import SUPERUSER, Server
 from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
-from opsproof.postgres.connection import Result, DatabaseTarget, ask
+from opsproof.postgres.connection import DatabaseTarget, Result, ask
 from tests.conftest import REPOSITORY, _free_port
 from tests.harness.extent import FULL, RELEASES
 
