@@ -1,72 +1,42 @@
-"""Documents match the code: every name in them exists, every example works."""
+"""Documents match the code: keys, options, links and targets exist, examples work."""
 
 import re
 import sqlite3
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from lab.postgres import SUPERUSER
 from opsproof import plugin
-from opsproof.core import metrics
 from opsproof.core.errors import InventoryError
 from opsproof.core.limits import Measurement
 from opsproof.core.metrics import METRICS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
-from opsproof.history import migration
 from opsproof.history.store import History
 from opsproof.inventory import hosts, resources
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
-
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-CHANGELOG = ROOT / "CHANGELOG.md"
-INVENTORY = ROOT / "docs" / "inventory.md"
-PRIVILEGES = ROOT / "docs" / "privileges.md"
-DESIGN = ROOT / "docs" / "design.md"
-ACTIONS = sorted((ROOT / "actions").glob("*.py"))
-DOCUMENTS = [README, CONTRIBUTING, CHANGELOG, *sorted((ROOT / "docs").glob("*.md"))]
-OF_TODAY = [each for each in DOCUMENTS if each != CHANGELOG]
-FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
-
-
-def text_of(path):
-    return path.read_text(encoding="utf-8")
-
-
-def blocks(path, language):
-    return [body for each, body in FENCED.findall(text_of(path)) if each == language]
-
-
-def prose(path):
-    return FENCED.sub("", text_of(path))
-
-
-def commands(path):
-    """Code spans, and code blocks for a shell."""
-    return [*re.findall(r"`([^`\n]+)`", prose(path)), *blocks(path, "sh"), *blocks(path, "")]
-
-
-def section(path, heading):
-    """The text from a heading to the next heading of any depth."""
-    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(path), re.DOTALL | re.MULTILINE)
-    assert found, f"{path.name} has no section {heading!r}"
-    return found[1]
-
-
-def first_column(text):
-    return re.findall(r"^\| `?([^`|\n]+?)`? \|", text, re.MULTILINE)[1:]
-
-
-def id_of(value):
-    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
+from tests.harness.documents import (
+    ACTIONS,
+    CONTRIBUTING,
+    DESIGN,
+    DOCUMENTS,
+    INVENTORY,
+    PRIVILEGES,
+    README,
+    ROOT,
+    blocks,
+    first_column,
+    id_of,
+    named,
+    prose,
+    section,
+    text_of,
+)
 
 
 @pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 170), (DESIGN, 350)], ids=id_of)
@@ -188,131 +158,11 @@ def test_every_document_is_linked():
     assert {*DOCUMENTS} - {README} <= linked
 
 
-def named(pattern, documents=DOCUMENTS):
-    """Every match of a pattern in the commands of the documents."""
-    return {each for path in documents for text in commands(path) for each in re.findall(pattern, text)}
-
-
 def test_named_make_targets_exist():
     targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
     shown = named(r"(?:^|\n)\s*make ([a-z-]+)")
     assert {"demo", "test", "check"} <= shown
     assert shown <= targets
-
-
-FILES = {
-    path.relative_to(ROOT).as_posix()
-    for top in ("actions", "checks", "docs", "inventory", "lab", "requirements", "src", "tests", ".ci")
-    for path in (ROOT / top).rglob("*")
-    if not {"node_modules", "__pycache__"} & set(path.parts)
-} | {path.name for path in ROOT.iterdir()}
-"""Files and folders of the repository."""
-BASES = ("", "src/opsproof/", "src/opsproof/transport/", "actions/", "docs/", "docs/privileges/", "inventory/")
-"""Folders from which documents name files."""
-NAMES_FILE = re.compile(r"(?![~/])[\w.*-]+(/[\w.*-]+)*(/|\.(py|pl|sql|md|toml|sudoers))")
-ELSEWHERE = re.compile(r"reports/|SET\.|\.lab/|\.(venv|ssh)/|NAME|FILE|pm2-logrotate/")
-"""Folders that runs make, and placeholders."""
-
-
-def spans(path):
-    return re.findall(r"`([^`\n]+)`", prose(path))
-
-
-def is_file(name):
-    pattern = name.rstrip("/").replace("*", "[^/]*")
-    return any(re.fullmatch(base + pattern, file) for base in BASES for file in FILES)
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=id_of)
-def test_named_files_exist(path):
-    shown = {each for each in spans(path) if NAMES_FILE.fullmatch(each) and not ELSEWHERE.search(each)}
-    assert {each for each in shown if not is_file(each)} == set()
-
-
-CODE = [ROOT / each for each in FILES if each.endswith((".py", ".pl", ".sql", ".js", ".toml", ".sudoers", ".cfg"))]
-CODE += [ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "lab" / "docker" / "images"]
-
-
-@pytest.fixture(scope="session")
-def words_of_the_code():
-    texts = [text_of(path) for path in CODE if path.is_file() and path != Path(__file__)]
-    return set(re.findall(r"\w+", "\n".join([*texts, *FILES])))
-
-
-IDENTIFIER = re.compile(r"\b(?:[a-z0-9]+_\w+|[A-Z][a-z]+[A-Z]\w+|test_\w+)\b")
-"""snake_case and CamelCase words: names in the code, not words of English."""
-FOREIGN = {"pg_stat_all_tables", "pg_tblspc", "add_user", "set_permissions", "set_user_tags", "KexAlgorithms"}
-FOREIGN |= {"PutObject", "GetObject", "ListBucket", "ListBucketMultipartUploads", "AbortMultipartUpload"}
-FOREIGN |= {"DeleteObject", "secure_path", "log_date_format"}
-FOREIGN |= {"opsproof_retune_N", "opsproof_retired_N", "out__DATE"}
-"""Names of further products, and placeholders."""
-
-
-@pytest.mark.parametrize("path", OF_TODAY, ids=id_of)
-def test_named_identifiers_exist(path, words_of_the_code):
-    shown = {word for each in spans(path) for word in IDENTIFIER.findall(each)}
-    assert shown - FOREIGN - words_of_the_code == set()
-
-
-RENAMED = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", text_of(CHANGELOG), re.MULTILINE))
-"""New names of checks and metrics by their old names."""
-
-
-@pytest.mark.parametrize("path", OF_TODAY, ids=id_of)
-def test_old_names_stand_only_in_the_changelog(path):
-    words = set(re.findall(r"\w+", text_of(path)))
-    assert words & set(RENAMED) == set()
-
-
-def test_changelog_lists_every_renamed_check_and_metrics_of_today():
-    checks = {old: new for old, new in RENAMED.items() if old.startswith("test_")}
-    new_metrics = set(RENAMED.values()) - set(checks.values())
-    assert checks == migration.CHECKS
-    assert len(new_metrics) == 16
-    assert new_metrics <= set(metrics.METRICS)
-
-
-def drawn(heading):
-    """The folders of the package in a tree of docs/design.md."""
-    tree = text_of(DESIGN).partition(f"## {heading}\n")[2].split("```")[1]
-    found, parent = set(), ""
-    for line in tree.splitlines():
-        depth = len(line) - len(line.lstrip())
-        for name in re.findall(r"[a-z_/]+(?=/(?: |$))", line[:27]):
-            found.add(f"{parent}/{name}" if depth == 4 else name)
-            parent = name if depth == 2 else parent
-    return found
-
-
-FOLDERS = {
-    top: {
-        path.relative_to(ROOT / top).as_posix()
-        for path in (ROOT / top).rglob("*")
-        if path.is_dir() and not re.search(r"__pycache__|node_modules|images/|\.egg", str(path))
-    }
-    for top in ("src/opsproof", "checks", "lab", "tests")
-}
-
-
-def test_design_draws_every_folder_of_the_package():
-    trees = drawn("Folders in the order of a round") | drawn("Folders in the order of an action")
-    assert FOLDERS["src/opsproof"] <= trees
-    assert trees - {"checks", "actions", "src/opsproof", "reports"} <= FOLDERS["src/opsproof"]
-
-
-def test_design_names_every_other_folder():
-    shown = set(re.findall(r"`([a-z_/]+)/`", section(DESIGN, "Further folders")))
-    wanted = {f"{top}/{each}" for top in ("checks", "lab", "tests") for each in FOLDERS[top]}
-    mirrored = {f"tests/{each}" for each in (*FOLDERS["src/opsproof"], "lab")}
-    assert wanted - mirrored <= shown
-    assert shown <= FILES
-
-
-def test_every_action_is_listed_in_the_readme():
-    listed = set(
-        re.findall(r"`(\w+\.py)`", section(README, "Backups every night, logs every day, repairs when needed"))
-    )
-    assert listed == {path.name for path in ACTIONS}
 
 
 LAB = ("up", "down", "status", "traffic")
