@@ -295,7 +295,7 @@ def test_killed_drills_are_swept_by_the_next_which_restores_into_a_container_of_
 
     done = site.apply("restore_drill")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"with its roles in {DRILL}, a container of opsproof-lab/postgres:17 without network" in done.stdout
+    assert f"and roles in {DRILL}, a container of opsproof-lab/postgres:17 without network" in done.stdout
     entry = site.journal[-1]
     assert (entry["outcome"], entry["measured"]["set"]) == ("done", site.newest)
     assert 0 < entry["measured"]["restore_s"] < 60
@@ -335,7 +335,7 @@ def test_a_drill_beside_the_database_that_serves_takes_no_memory_from_it(site):
 
 @pytest.mark.usefixtures("put_back")
 def test_a_restore_takes_the_place_of_the_database_and_the_platform_is_healthy(site):
-    assert "lost are 1 rows (events 1)" in site.whole("restore")
+    assert "rows lost: 1 (events 1)" in site.whole("restore")
     assert site.serving == "new"
     assert [name.partition("_")[0] for name in site.beside] == ["before"]
     assert site.run("restore", "--apply", "--drop-old").returncode == 0
