@@ -35,7 +35,7 @@ VERIFIED = "verified"
 SWAPPING = "swapping"
 """Verified, and the cluster may be stopped for the swap; on the live directory: the server may not run yet."""
 RETURNING = "returning"
-"""About to be swapped back for the previous directory."""
+"""In a rollback: the old directory is about to become live again."""
 TRIED = "tried"
 """Live for a while, then swapped back."""
 

@@ -92,8 +92,8 @@ class ClusterRestoreJob:
         self.switch = switch.switch(self.work, self.action.client)
         if begun.word == RETURNING:
             title = f"roll back the interrupted restore of {begun.label}: put back the old cluster"
-            return [Step(f"{title}, start {_all('it', self.switch)}", lambda: self._put_back(begun))]
-        title = f"complete the interrupted restore of {begun.label}: start {_all('it', self.switch)}"
+            return [Step(f"{title}, start {_names('it', self.switch)}", lambda: self._put_back(begun))]
+        title = f"complete the interrupted restore of {begun.label}: start {_names('it', self.switch)}"
         return [Step(title, lambda: self._complete_swap(begun)), *self._waiting(begun)]
 
     def restoring(self) -> list[Step]:
@@ -103,7 +103,7 @@ class ClusterRestoreJob:
             self.resumed, self.restored.path = True, fresh.path
         made = [] if fresh else [Step(f"{self.restored.title}: {self.restored.estimate}", self._make)]
         check = [] if fresh else [Step("start a server there without archiving, check the catalogs", self._verify)]
-        return [*self._rolling_back(fresh), *made, *check, *(self._naming() if self.options.into else self._swapping())]
+        return [*self._cleaning_up(fresh), *made, *check, *(self._naming() if self.options.into else self._swapping())]
 
     def _wanted(self, word: str, path: str) -> ClusterMark:
         moment = self.restored.moment.shown if self.restored.moment else ""
@@ -116,7 +116,7 @@ class ClusterRestoreJob:
         ]
         return found[-1] if found and not self.options.into else None
 
-    def _rolling_back(self, fresh: SiblingDirectory | None) -> list[Step]:
+    def _cleaning_up(self, fresh: SiblingDirectory | None) -> list[Step]:
         left = [each for each in self._beside("restoring") if each is not fresh]
         steps = [removing(self.files, each.path, ", left by an earlier restore") for each in left]
         if fresh is None and any(each.mark.word == SWAPPING for each in left):
@@ -127,7 +127,7 @@ class ClusterRestoreJob:
                 ("try", self._up()),
                 *running.turns("start"),
             ]
-            title = f"start {_all('the cluster', running)} after an interrupted swap"
+            title = f"start {_names('the cluster', running)} after an interrupted swap"
             steps.insert(0, Step(title, lambda: self._do(turns, "the start")))
         return steps
 
@@ -168,9 +168,9 @@ class ClusterRestoreJob:
         self._require_commands()
         self.switch = switch.switch(self.work, self.action.client)
         mark = self._wanted(SWAPPING, self.restored.path)
-        there = self.cluster.state != "none"
-        old = f" (the old one stays as {self._aside(mark)})" if there else " (which is missing)"
-        title = f"stop {_all('the cluster', self.switch)}, rename {self.restored.path} to {self.data}{old}"
+        exists = self.cluster.state != "none"
+        old = f" (the old one stays as {self._aside(mark)})" if exists else " (which is missing)"
+        title = f"stop {_names('the cluster', self.switch)}, rename {self.restored.path} to {self.data}{old}"
         return [Step(f"{title}, start again: {self._loss()}", lambda: self._swap(mark)), *self._waiting(mark)]
 
     def _loss(self) -> str:
@@ -233,8 +233,8 @@ class ClusterRestoreJob:
 
     def _complete_swap(self, mark: ClusterMark) -> None:
         fresh, aside = self._fresh(mark), self._aside(mark)
-        there = self.cluster.state != "none"
-        place = ("rename", fresh, aside) if there else ("rename", fresh, self.data)
+        exists = self.cluster.state != "none"
+        place = ("rename", fresh, aside) if exists else ("rename", fresh, self.data)
         turns = [
             ("try", self.files.command(*place)),
             *self._starting(),
@@ -256,15 +256,15 @@ class ClusterRestoreJob:
             turns = [("try", self.files.command("rename", *place)), *self._starting()]
         self._do([*turns, ("try", self.files.command("mark", fresh, str(tried)))], "the rollback")
 
-    def _do(self, turns: list[Turn], what: str) -> None:
-        self.work.do(in_turn(turns, secrets.token_hex(8), STOP_S + self.options.up), what)
+    def _do(self, turns: list[Turn], name: str) -> None:
+        self.work.do(in_turn(turns, secrets.token_hex(8), STOP_S + self.options.up), name)
 
     def _waiting(self, mark: ClusterMark) -> list[Step]:
-        """A step that waits for the health endpoints, else rolls back; empty without endpoints or with --wait 0."""
+        """A step that waits for the health endpoints, else rolls back; empty without endpoints or --wait."""
         if not self.switch.down or not self.options.wait:
             return []
         names = ", ".join(self.switch.down)
-        title = f"wait {self.options.wait:g} s until {names} is healthy, else roll back to the old cluster"
+        title = f"wait {self.options.wait:g} s for healthy answers of {names}, else roll back to the old cluster"
         return [Step(title, lambda: self._await_health(mark))]
 
     def _await_health(self, mark: ClusterMark) -> None:
@@ -315,7 +315,7 @@ class ClusterRestoreJob:
             if each.path in gone or (each.kind == "restoring" and each.mark.word != TRIED and not self.options.drop_old)
         ]
         if left:
-            raise NotRepaired(f"not removed: {', '.join(left)}")
+            raise NotRepaired(f"still present: {', '.join(left)}")
         if now.mark.word or now.state != ("down" if self.options.into else "ready"):
             raise NotRepaired(f"{self.options.into or self.data} is {now.state} {now.mark}".rstrip())
 
@@ -332,5 +332,5 @@ class ClusterRestoreJob:
             raise StepFailed(f"{error}; {self.restored.path} was removed, {self.data} is unchanged") from error
 
 
-def _all(cluster: str, others: switch.Switch) -> str:
-    return " and ".join([cluster, *others.processes])
+def _names(cluster: str, stopped: switch.Switch) -> str:
+    return " and ".join([cluster, *stopped.processes])

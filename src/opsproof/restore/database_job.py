@@ -67,13 +67,13 @@ class RestoreJob:
         fetching = self.restore.fetching(archive)
         make, verify = Step(self._title(), self._make), Step("compare with the manifest", self._verify)
         made = [] if fresh else [*fetching, make, verify]
-        return [*self._rolling_back(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
+        return [*self._cleaning_up(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
 
     def _resumable(self, wanted: str) -> ServerDatabase | None:
         ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING)]
         return next((each for each in reversed(self.server.beside("restoring")) if each.mark in ready), None)
 
-    def _rolling_back(self, fresh: ServerDatabase | None) -> list[Step]:
+    def _cleaning_up(self, fresh: ServerDatabase | None) -> list[Step]:
         left = [each for each in self.server.beside("restoring") if each is not fresh]
         serving = self.server.serving
         cut_off = any(each.mark.word == SWAPPING for each in left) or (serving is not None and not serving.open)
@@ -155,12 +155,16 @@ class RestoreJob:
             raise StepFailed(f"{self.copy.name} lacks privileges or settings of {self.server.live}")
 
     def _waiting(self, aside: str | None) -> list[Step]:
-        """A step that waits for the health endpoints, else swaps back; empty without endpoints or with --wait 0."""
+        """A step that waits for the health endpoints, else swaps back; empty without endpoints, processes or --wait."""
         if not self.switch.down or not self.options.wait or not self.switch.processes:
             return []
         names = ", ".join(self.switch.down)
         back = ", else swap back" if aside else ""
-        return [Step(f"wait {self.options.wait:g} s until {names} is healthy{back}", lambda: self._await_health(aside))]
+        return [
+            Step(
+                f"wait {self.options.wait:g} s for healthy answers of {names}{back}", lambda: self._await_health(aside)
+            )
+        ]
 
     def _await_health(self, aside: str | None) -> None:
         if not (health_failure := self.switch.health_failure(self.options.wait)):
@@ -195,7 +199,7 @@ class RestoreJob:
         half = [each.name for each in now.beside("restoring")]
         half += [each.name for each in now.beside("before") if each.mark.word == SWAPPED]
         if half and not self.options.drop_old:
-            raise NotRepaired(f"not removed: {', '.join(half)}")
+            raise NotRepaired(f"still present: {', '.join(half)}")
         if not self.options.into and (now.serving is None or not now.serving.open):
             raise NotRepaired(f"{now.live} accepts no connections")
 

@@ -93,10 +93,10 @@ class RestoredCluster:
         """
         self._started = time.monotonic()
         to = self.moment.words if self.moment else ("--type", "default")
-        # A restore that was rolled back may have archived a timeline newer than the live timeline.
-        along = ("--target-timeline", str(self.cluster.timeline)) if self.cluster.timeline else ()
-        spaces = ("--tablespace-map-all", f"{self.path}.tablespaces")
-        words = ("--set", self.made.label, "--pg1-path", self.path, *to, *along, *spaces, *more, "restore")
+        # The archive may have a newer timeline, left by a restore that was rolled back.
+        timeline = ("--target-timeline", str(self.cluster.timeline)) if self.cluster.timeline else ()
+        tablespaces = ("--tablespace-map-all", f"{self.path}.tablespaces")
+        words = ("--set", self.made.label, "--pg1-path", self.path, *to, *timeline, *tablespaces, *more, "restore")
         command = self.files.command("run", *self.files.pgbackrest(*words), timeout_s=self.files.backup.timeout)
         with progress.reporting_bytes(
             "restored", self.made.database_bytes, self.files.work.say, quiet=self.quiet

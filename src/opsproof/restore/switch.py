@@ -65,13 +65,13 @@ class Switch:
         """
         self._do([*self._around(self._swap(aside, restored, mark))], "the rollback")
 
-    def finish(self, names: list[str], archive: dict[str, str]) -> None:
+    def finish(self, names: list[str], archives: dict[str, str]) -> None:
         """Completes an interrupted swap: allows connections to the live database, and starts the processes.
 
         Raises:
             StepFailed: a command failed.
         """
-        marks = [self._sql("mark", name=each, mark=f"{REPLACED} {archive[each]}") for each in names]
+        marks = [self._sql("mark", name=each, mark=f"{REPLACED} {archives[each]}") for each in names]
         turns: list[Turn] = [("insist", self._sql("allow", name=self.client.live)), *self.turns("start")]
         self._do([*turns, *(("try", each) for each in marks)], "completing the swap")
 

@@ -2,7 +2,7 @@
 
 The container `CONTAINER-drill` runs the image of the database's container, without network, volumes and capabilities.
 A drill makes a new, empty server there, as after the loss of the old server, and so restores the roles too. A container
-not removed exits within a day.
+that is not removed exits within a day.
 """
 
 import re
