@@ -1,4 +1,4 @@
-"""Backups by pgBackRest: the plan, what is refused, what is proven, and kills."""
+"""Backups by pgBackRest: plans, refusals, verification and kills."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The weekly round on an archived cluster: healthy without faults, and each fault changes exactly its checks."""
+"""The weekly round on an archived cluster: no findings if healthy, only the expected findings with a fault."""
 
 from contextlib import nullcontext
 

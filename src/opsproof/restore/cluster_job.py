@@ -34,7 +34,7 @@ STOP_S = 600.0
 
 
 class ClusterRestoreJob:
-    """One restore: leftovers of earlier restores, the new directory, the swap."""
+    """A restore: leftovers of earlier restores, the new directory, the swap."""
 
     def __init__(self, action: RestoreAction) -> None:
         self.action, self.options, self.work = action, action.options, action.work
@@ -60,7 +60,7 @@ class ClusterRestoreJob:
         return self.restore.restored("restoring", self.prefix)
 
     def _beside(self, kind: Kind) -> list[SiblingDirectory]:
-        """The siblings of the directory that this restore makes or replaces."""
+        """The siblings of the live directory or the --into directory."""
         return [each for each in self.cluster.beside(kind) if each.path.startswith(f"{self.prefix}_{kind}_")]
 
     def dropping(self) -> list[Step]:
@@ -84,7 +84,7 @@ class ClusterRestoreJob:
         return found[0] if found else None
 
     def finishing(self) -> list[Step]:
-        """Steps that complete an interrupted swap or rollback; empty without one."""
+        """Steps that complete an interrupted swap or rollback, if any."""
         begun = self._interrupted_swap()
         if begun is None or self.options.into:
             return []

@@ -24,7 +24,7 @@ from opsproof.restore.server import (
 
 
 class RestoreJob:
-    """One restore: leftovers of earlier restores, the new database, the swap."""
+    """A restore: leftovers of earlier restores, the new database, the swap."""
 
     def __init__(self, action: RestoreAction) -> None:
         self.action, self.options = action, action.options
@@ -46,7 +46,7 @@ class RestoreJob:
         return Step(f"drop {name}{more}", lambda: drop_all(self.work, self.client, [name]))
 
     def finishing(self) -> list[Step]:
-        """Steps that complete a swap interrupted after the rename; empty without one."""
+        """Steps that complete a swap interrupted after the rename, if any."""
         begun = [each for each in self.server.beside("before") if each.mark.word == SWAPPED]
         if not begun or self.options.into:
             return []

@@ -173,6 +173,6 @@ def _database(row: dict[str, Any]) -> ServerDatabase:
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:
-    """One host command that runs `commands` in sequence; `mark` is a random word that separates them."""
+    """A host command that runs `commands` in sequence; `mark` is a random word that separates them."""
     words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
     return argv("perl", "-e", scripts.perl("restore/in_turn"), "--", mark, *words, timeout_s=timeout_s)

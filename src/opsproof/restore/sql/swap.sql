@@ -1,4 +1,4 @@
--- Renames the database `live` to `aside` and the database `incoming` to `live`, in one transaction.
+-- Renames the database `live`, if present, to `aside`, and the database `incoming` to `live`, in one transaction.
 -- Blocks new connections meanwhile, and terminates existing sessions. The comment of `live` is copied to the new
 -- `live`; the comment of `aside` gets `mark` as first line.
 SET statement_timeout = '60s';
