@@ -49,9 +49,9 @@ class BackUp(DeclaredBackups):
         return steps
 
     def _pruning(self, job: BackupJob) -> list[Step]:
-        if not job.expendable:
+        if not job.expired:
             return []
-        return [Step(f"let go what need not be kept: {', '.join(job.expendable)}", job.prune, (job.name,))]
+        return [Step(f"let go what need not be kept: {', '.join(job.expired)}", job.prune, (job.name,))]
 
     def guard(self, steps: list[Step]) -> None:
         """Nothing is begun that cannot come to its end."""

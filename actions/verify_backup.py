@@ -39,7 +39,7 @@ class VerifyBackup(DeclaredBackups):
     def _step(self, name: str) -> Step:
         if self.host.backups[name].engine == "pgbackrest":
             return self._of_stanza(name)
-        folder = self.dump_folder(name)
+        folder = self.read_dump_folder(name)
         try:
             wanted = self.options.set or folder.newest
         except Absent as error:
@@ -55,7 +55,7 @@ class VerifyBackup(DeclaredBackups):
         if self.options.set:
             raise InventoryError("--set: pgBackRest reads all of a repository")
         backup = self.host.backups[name]
-        found = stanza.look(self.work, backup)
+        found = stanza.fetch_stanza(self.work, backup)
         size = show(sum(each.own_bytes for each in found.backups), "bytes")
         title = f"read repository {backup.repo} of stanza {backup.stanza} back: {len(found.backups)} backups, {size}"
         return Step(f"{title}, and the archive of the log; age", partial(self._verify_stanza, name))
@@ -65,7 +65,7 @@ class VerifyBackup(DeclaredBackups):
         started = time.monotonic()
         found = cluster_job.read_back(self, name)
         self.measured |= {"backup": name, "read_s": round(time.monotonic() - started, 2)}
-        now = stanza.look(self.work, backup)
+        now = stanza.fetch_stanza(self.work, backup)
         limit = self.host.limit("backup_age", backup)
         age = limit.judge(now.now - now.backups[-1].began) if limit and now.backups else None
         found += [age.sentence] if age and age.verdict == "failed" else []
@@ -73,7 +73,7 @@ class VerifyBackup(DeclaredBackups):
 
     def _verify(self, name: str, set_name: str) -> None:
         backup = self.host.backups[name]
-        folder = self.dump_folder(name, set_name, backup.timeout)
+        folder = self.read_dump_folder(name, set_name, backup.timeout)
         reading = folder.reading or DumpReading(set_name)
         found = [*folder.exposed(set_name), *reading.flaws()]
         try:

@@ -170,7 +170,7 @@ def aged(site, *days):
     source_set, now = site.sets[-1], time.time()
     made = []
     for age in days:
-        name = dump_folder.called("metachat", now - age * 86400)
+        name = dump_folder.set_name_at("metachat", now - age * 86400)
         for path in site.files(source_set):
             content = path.read_bytes()
             renamed = content.replace(source_set.encode(), name.encode()) if path.suffix == ".json" else content

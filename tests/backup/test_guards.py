@@ -81,12 +81,12 @@ def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
     host = load(site.inventory()).hosts["vps"]
     backup, victim = host.backups["metachat"], tmp_path / "victim"
     victim.write_text("mine")
-    (said,) = [source.source(run(host, source.questions(host, backup)))]
+    (said,) = [source.parse(run(host, source.commands(host, backup)))]
     for suffix in ("globals.sql", "dump.zst", "manifest.json"):
-        name = dump_folder.called("metachat", 1795572900)
+        name = dump_folder.set_name_at("metachat", 1795572900)
         link = site.folder / f"{name}.{suffix}.partial"
         link.symlink_to(victim)
-        (answer,) = run(host, (source.dumping(host, backup, name, said),))
+        (answer,) = run(host, (source.dump_command(host, backup, name, said),))
         assert (answer.status, "File exists" in answer.stderr, victim.read_text()) == (1, True, "mine")
         assert list(site.folder.iterdir()) == [link]
         link.unlink()
@@ -94,7 +94,7 @@ def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
 
 def moved(site, name, seconds):
     """The set, as if it had been made so many seconds later."""
-    other = dump_folder.called("metachat", dump_folder.began(name) + seconds)
+    other = dump_folder.set_name_at("metachat", dump_folder.began(name) + seconds)
     for path in site.files(name):
         path.write_bytes(
             path.read_bytes().replace(name.encode(), other.encode()) if path.suffix == ".json" else path.read_bytes()

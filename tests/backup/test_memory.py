@@ -37,7 +37,7 @@ class Made(DumpReading):
         size = Path(folder, f"{self.name}.dump").stat().st_size
         return Manifest(self.name, 0, 0, {"dump": ManifestFile(f"{self.name}.dump", size, sha256)}, {}, {}, {})
 
-there = off_site.place(host, target)
+there = off_site.copy_store(host, target)
 for each in sums:
     sha256, name = each.split("=")
     with reporting_bytes("copied", 1, lambda line: None, quiet=True) as report:

@@ -85,7 +85,7 @@ def test_a_copy_that_went_wrong_is_no_copy(site, elsewhere):
 def test_what_a_copy_lacks_is_told(small_made, elsewhere):
     (name,) = small_made.sets
     shutil.copytree(small_made.folder.with_name("copies"), elsewhere, dirs_exist_ok=True)
-    there = off_site.place(host(), str(elsewhere))
+    there = off_site.copy_store(host(), str(elsewhere))
     assert there.lacking(name, 10) == ""
     assert there.lacking("metachat_20200101T000000Z", 10) == "there is no whole copy of metachat_20200101T000000Z"
     path = elsewhere / f"{name}.globals.sql"
@@ -102,7 +102,7 @@ def host(transport="local://"):
 
 
 def test_a_place_that_cannot_be_reached_is_unknown(free_port):
-    there = off_site.place(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
+    there = off_site.copy_store(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
     with pytest.raises(MeasurementError):
         there.lacking("db_20261125T020000Z", 10)
     with pytest.raises(MeasurementError):
@@ -135,7 +135,7 @@ def test_encryption_that_fails_is_no_end_of_the_content():
 
 @pytest.mark.parametrize("target", ["/backups", "s3://bucket/path", "ssh://ops@vault:2222/backups?ssh_config=/c"])
 def test_a_target_is_a_place(target):
-    assert off_site.place(host(), target)
+    assert off_site.copy_store(host(), target)
 
 
 def test_a_manifest_is_written_as_it_was_read(small_made):

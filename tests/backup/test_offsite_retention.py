@@ -39,12 +39,12 @@ def target(request, elsewhere):
 def place(target):
     """The folder behind ssh is local."""
     where = urlsplit(target).path if target.startswith("ssh://") else target
-    return off_site.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
+    return off_site.copy_store(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
 
 
 def copied(target, *days):
     """Copies in a place of sets that were made so many days ago."""
-    there, names = place(target), [dump_folder.called("metachat", time.time() - age * 86400) for age in days]
+    there, names = place(target), [dump_folder.set_name_at("metachat", time.time() - age * 86400) for age in days]
     for name in names:
         files = {f"{name}.{suffix}": suffix.encode() for suffix in SUFFIXES}
         lines = [f"{hashlib.sha256(content).hexdigest()}  {each}\n" for each, content in files.items()]
@@ -55,7 +55,7 @@ def copied(target, *days):
 
 
 def sets(target):
-    return off_site.copies(place(target), "metachat", time.time()).sets
+    return off_site.fetch_copies(place(target), "metachat", time.time()).sets
 
 
 def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, target):

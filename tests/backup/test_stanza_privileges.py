@@ -27,7 +27,7 @@ def asked(declared, tmp_path, script):
     """What the program on the host asks pgBackRest for, told by one that writes it down."""
     script(tmp_path / "bin" / "pgbackrest", f'echo "pgbackrest $*" >> {tmp_path}/asked; echo "{{}}"')
     host = Host(transport="local://", path=[str(tmp_path / "bin")])
-    (answer,) = run(host, (pgbackrest.look(declared.model_copy(update={"run_as": "", "folder": ""})),))
+    (answer,) = run(host, (pgbackrest.stanza_command(declared.model_copy(update={"run_as": "", "folder": ""})),))
     assert answer.status == 0, answer.stderr
     return (tmp_path / "asked").read_text().splitlines()
 
@@ -38,7 +38,8 @@ def test_each_command_is_permitted_and_no_other(declared, permitted, tmp_path, s
         for kind in ("full", "diff", "incr")
     ]
     others = [
-        each.argv for each in (verification.verifying(declared), expiry.trial(declared), expiry.expiring(declared))
+        each.argv
+        for each in (verification.command(declared), expiry.dry_run_command(declared), expiry.expire_command(declared))
     ]
     said = [" ".join(words[5:]) for words in (*made, *others, pgbackrest.pgbackrest(declared, "check"))]
     assert sorted([*said, *asked(declared, tmp_path, script)]) == sorted(permitted)

@@ -55,7 +55,7 @@ def look(folder, tmp_path_factory):
         tool.chmod(0o755)
         host = HOST.model_copy(update={"path": [str(bin_folder)]}).placed("vps", ())
         backup = declared(folder)
-        return dump_folder.seen(run(host, (dump_folder.look(backup, "db", read, ()),))[0], "db", str(folder))
+        return dump_folder.parse(run(host, (dump_folder.command(backup, "db", read, ()),))[0], "db", str(folder))
 
     return look
 
@@ -95,7 +95,7 @@ def test_what_is_from_the_future_is_not_the_newest(look, folder):
     seen = look()
     assert (seen.sets, seen.newest, seen.reading.name) == ([ahead, *SETS], SETS[1], SETS[1])
     assert seen.leftovers == []
-    assert seen.fresh_name == dump_folder.called("db", seen.now)
+    assert seen.fresh_name == dump_folder.set_name_at("db", seen.now)
     with pytest.raises(OutputError, match=f"{ahead} is from the future"):
         seen.age(ahead)
     for name in SETS:
@@ -108,10 +108,10 @@ def test_what_is_from_the_future_is_not_the_newest(look, folder):
 
 
 def test_a_new_one_stands_behind_all_others_where_the_clock_was_set_back_a_little(look, folder):
-    soon = dump_folder.called("db", time.time() + 1000)
+    soon = dump_folder.set_name_at("db", time.time() + 1000)
     for path in folder.glob(f"{SETS[1]}.*"):
         put(folder / path.name.replace(SETS[1], soon), path.read_bytes())
-    assert look().fresh_name == dump_folder.called("db", dump_folder.began(soon) + 1)
+    assert look().fresh_name == dump_folder.set_name_at("db", dump_folder.began(soon) + 1)
 
 
 def test_a_name_that_is_no_time_is_no_set(look, folder):
@@ -220,7 +220,9 @@ def test_a_named_set_is_read_or_none(look):
 
 def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
     def ask(path):
-        return dump_folder.seen(run(HOST, (dump_folder.look(declared(path), "db", "newest", ()),))[0], "db", str(path))
+        return dump_folder.parse(
+            run(HOST, (dump_folder.command(declared(path), "db", "newest", ()),))[0], "db", str(path)
+        )
 
     with pytest.raises(Absent, match="is declared, but there is no such folder"):
         ask(tmp_path / "nowhere")
@@ -231,7 +233,7 @@ def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
 
 def test_an_answer_cut_short_is_none():
     with pytest.raises(OutputError, match="cut short"):
-        dump_folder.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
+        dump_folder.parse(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
 
 
 def test_size_is_compared_with_the_median_of_the_seven_before():

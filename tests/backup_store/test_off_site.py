@@ -34,7 +34,7 @@ def there(request, host, tmp_path):
     if request.param == "folder":
         return HostFolder(host, str(tmp_path))
     sshd = request.getfixturevalue("sshd")
-    return off_site.place(host, sshd.replace("?", f"{tmp_path}?", 1))
+    return off_site.copy_store(host, sshd.replace("?", f"{tmp_path}?", 1))
 
 
 def put(there, name, content=b"x"):
@@ -51,7 +51,7 @@ def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
         "db_x.sha256",
     ):
         put(there, each)
-    found = off_site.copies(there, "db", NOW)
+    found = off_site.fetch_copies(there, "db", NOW)
     assert found.sets == [NEW]
     assert set(found.files([NEW])) == {f"{NEW}{part}" for part in PARTS}
     assert found.stale == []
@@ -81,7 +81,7 @@ def test_a_set_is_a_copy_by_its_list_and_the_newest_stands_last():
 
 def test_what_vouches_for_a_set_goes_before_it():
     names = [f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)]
-    commands = [command.argv[6:] for command in folder.removals("/b", names)]
+    commands = [command.argv[6:] for command in folder.remove_commands("/b", names)]
     assert commands == [
         (f"{OLD}.sha256", f"{NEW}.sha256"),
         (f"{OLD}.manifest.json.age", f"{NEW}.manifest.json.age"),
@@ -93,7 +93,7 @@ def test_many_files_go_in_several_commands(host, tmp_path):
     names = [f"db_20260101T{number:06}Z.dump" for number in range(900)]
     for name in names:
         (tmp_path / name).touch()
-    for command in folder.removals(str(tmp_path), names):
+    for command in folder.remove_commands(str(tmp_path), names):
         run(host, (command,))[0].require("removing")
     assert list(tmp_path.iterdir()) == []
 
@@ -145,13 +145,13 @@ def test_an_upload_that_a_killed_run_left_is_swept(s3):
         s3.create_multipart_upload(Bucket="copies", Key=f"p/{name}")
     there = Bucket("copies", "p")
     put(there, f"{NEW}.sha256")
-    stale = off_site.copies(there, "db", NOW).stale
+    stale = off_site.fetch_copies(there, "db", NOW).stale
     assert stale == [f"{OLD}.dump.partial", f"{NEW}.dump.partial"]
     there.remove(stale)
     assert [each["Key"] for each in s3.list_multipart_uploads(Bucket="copies")["Uploads"]] == [
         "p/db-2_20261125T020000Z.dump"
     ]
-    assert off_site.copies(there, "db", NOW).sets == [NEW]
+    assert off_site.fetch_copies(there, "db", NOW).sets == [NEW]
 
 
 def test_a_bucket_of_many_copies_is_listed_whole(s3):

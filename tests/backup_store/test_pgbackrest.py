@@ -16,7 +16,7 @@ FIRST, NEWEST = "20261125-141231F", "20261125-143018F_20261125-143910D"
 
 @pytest.fixture
 def seen(recorded):
-    return lambda name="pgbackrest_stanza.txt": pgbackrest.seen(recorded(name, now=NOW), DECLARED)
+    return lambda name="pgbackrest_stanza.txt": pgbackrest.parse(recorded(name, now=NOW), DECLARED)
 
 
 def test_backups_are_read_with_their_sizes_and_times(seen):
@@ -77,38 +77,38 @@ def test_a_backup_at_work_is_no_leftover(seen):
 
 def test_what_was_left_and_what_is_lost_are_told_apart(recorded):
     text = recorded("pgbackrest_stanza.txt").stdout
-    left = pgbackrest.seen(
+    left = pgbackrest.parse(
         Answer(0, text.replace(f"folder {FIRST}\n", "folder 20261125-150000F\n", 1), now=NOW), DECLARED
     )
     assert left.interrupted == ["20261125-150000F"]
     assert left.flaws(left.backups[1]) == [f"{FIRST} is in the list of backups, and not in the repository"]
     assert left.flaws(left.newest) == []
-    damaged = pgbackrest.seen(Answer(0, text.replace('"error":false', '"error":true'), now=NOW), DECLARED)
+    damaged = pgbackrest.parse(Answer(0, text.replace('"error":false', '"error":true'), now=NOW), DECLARED)
     assert damaged.flaws(damaged.newest) == [f"{NEWEST} holds pages whose checksums were wrong in the cluster"]
 
 
 @pytest.mark.parametrize("cut", [1, 4, 400])
 def test_what_was_cut_short_is_unknown(recorded, cut):
     with pytest.raises(OutputError, match="cut short"):
-        pgbackrest.seen(Answer(0, recorded("pgbackrest_stanza.txt").stdout[:-cut]), DECLARED)
+        pgbackrest.parse(Answer(0, recorded("pgbackrest_stanza.txt").stdout[:-cut]), DECLARED)
 
 
 def test_a_size_that_newer_versions_do_not_tell_is_that_of_the_cluster(recorded):
     text = recorded("pgbackrest_stanza.txt").stdout.replace('"size":2866928},"size":23639840', '},"size":23639840')
-    found = pgbackrest.seen(Answer(0, text.replace('"delta":182043,}', '"delta":182043}'), now=NOW), DECLARED)
+    found = pgbackrest.parse(Answer(0, text.replace('"delta":182043,}', '"delta":182043}'), now=NOW), DECLARED)
     assert found.newest.size_bytes == 23639840
 
 
 def test_commands_hold_nothing_that_sudo_wants_quoted():
     declared = DECLARED.model_copy(update={"config": "/etc/pgbackrest.conf"})
-    for command in (verification.verifying(declared), expiry.trial(declared), expiry.expiring(declared)):
+    for command in (verification.command(declared), expiry.dry_run_command(declared), expiry.expire_command(declared)):
         assert command.argv[:5] == ("sudo", "-n", "-u", "postgres", "--")
         assert not set(",:=\\#!*?[]^") & set(" ".join(command.argv))
 
 
 def test_all_is_read_back_or_each_flaw_is_told(recorded, seen):
-    assert verification.flaws(recorded("pgbackrest_verify_ok.txt"), seen()) == []
-    assert verification.flaws(recorded("pgbackrest_verify_error.txt"), seen()) == [
+    assert verification.parse(recorded("pgbackrest_verify_ok.txt"), seen()) == []
+    assert verification.parse(recorded("pgbackrest_verify_error.txt"), seen()) == [
         "25 of 26 segments of the log of 15-1 are what they were",
         "the log of 15-1: other: 1",
         "20261125-143018F is invalid: 967 of 968 files are what they were",
@@ -126,11 +126,11 @@ def test_all_is_read_back_or_each_flaw_is_told(recorded, seen):
 def test_what_pgbackrest_calls_ok_is_not_where_a_backup_or_a_segment_is_not_among_it(recorded, seen):
     text = recorded("pgbackrest_verify_ok.txt").stdout
     without = "\n".join(line for line in text.split("\n") if NEWEST not in line)
-    assert verification.flaws(Answer(0, without), seen()) == [f"{NEWEST} was not read"]
+    assert verification.parse(Answer(0, without), seen()) == [f"{NEWEST} was not read"]
     gap = "000000010000000000000013 to 000000010000000000000014 is not in the archive"
-    assert verification.flaws(Answer(0, text), seen("pgbackrest_stanza_gap.txt")) == [gap]
+    assert verification.parse(Answer(0, text), seen("pgbackrest_stanza_gap.txt")) == [gap]
     missing = "stanza: nope\nstatus: error\n  No usable backup.info file\n"
-    assert verification.flaws(Answer(0, missing), seen())[0] == "No usable backup.info file"
+    assert verification.parse(Answer(0, missing), seen())[0] == "No usable backup.info file"
 
 
 @pytest.mark.parametrize(
@@ -145,18 +145,18 @@ def test_what_pgbackrest_calls_ok_is_not_where_a_backup_or_a_segment_is_not_amon
 )
 def test_what_does_not_say_what_it_read_is_unknown(seen, answer):
     with pytest.raises(MeasurementError):
-        verification.flaws(answer, seen())
+        verification.parse(answer, seen())
 
 
 @pytest.mark.parametrize(("status", "word"), [(1, "ok"), (0, "error")])
 def test_an_error_without_a_reason_is_unknown(recorded, seen, status, word):
     text = recorded("pgbackrest_verify_ok.txt").stdout.replace("status: ok", f"status: {word}")
     with pytest.raises(OutputError, match="and not why"):
-        verification.flaws(Answer(status, text), seen())
+        verification.parse(Answer(status, text), seen())
 
 
 def test_what_the_retention_lets_go_is_read_off_a_trial(recorded, seen):
-    found = expiry.read(recorded("pgbackrest_expire.txt"), DECLARED)
+    found = expiry.parse(recorded("pgbackrest_expire.txt"), DECLARED)
     assert found.settings == {"full": "1"}
     assert found.policy == "full 1"
     assert set(found.due) == {FIRST, f"{FIRST}_20261125-141915D"}

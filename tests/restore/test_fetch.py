@@ -45,7 +45,7 @@ class Elsewhere:
         self.folder = folder
         self.host = load(place.inventory).hosts["lab"]
         self.target, self.name = target, name
-        self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
+        self.there = off_site.copy_store(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
         reading = dump_folder.DumpReading(name, text)

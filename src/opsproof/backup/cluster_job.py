@@ -4,9 +4,9 @@ from opsproof.action import Action, Step, progress, readings
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import expiry, verification
 from opsproof.backup.expiry import Expiry
-from opsproof.backup.stanza import look
+from opsproof.backup.stanza import fetch_stanza
 from opsproof.backup_store import pgbackrest
-from opsproof.backup_store.pgbackrest import Made
+from opsproof.backup_store.pgbackrest import ClusterBackup
 from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory.resources import Backup
@@ -23,8 +23,8 @@ class ClusterBackupJob:
     def __init__(self, action: Action, name: str) -> None:
         self.action, self.work, self.name = action, action.work, name
         self.backup: Backup = action.host.backups[name]
-        self.stanza = look(self.work, self.backup)
-        self.made: Made | None = None
+        self.stanza = fetch_stanza(self.work, self.backup)
+        self.made: ClusterBackup | None = None
 
     @property
     def kind(self) -> str:
@@ -39,9 +39,9 @@ class ClusterBackupJob:
         sizes = [each.own_bytes for each in self.stanza.backups if each.kind == self.kind]
         return sizes[-1] if sizes else 0
 
-    def _expiry(self) -> Expiry:
-        (answer,) = self.work.ask(expiry.trial(self.backup))
-        return expiry.read(answer, self.backup)
+    def _fetch_expiry(self) -> Expiry:
+        (answer,) = self.work.ask(expiry.dry_run_command(self.backup))
+        return expiry.parse(answer, self.backup)
 
     def steps(self) -> list[Step]:
         """Backs up, reads everything back, and only then lets go.
@@ -60,7 +60,7 @@ class ClusterBackupJob:
         steps.append(Step(reading, self._read_back, (self.name,)))
         if self.stanza.running:  # then it lets nothing be asked of its retention, and the guard says no to all of it
             return steps
-        keeps = self._expiry()
+        keeps = self._fetch_expiry()
         self.due = keeps.after(self.stanza, self.kind)
         going = ", ".join(self.due) or "nothing"
         title = f"let go by pgBackRest's own retention ({keeps.policy}): {going}"
@@ -99,7 +99,7 @@ class ClusterBackupJob:
         return float(self.stanza.backups[-1].database_bytes if self.stanza.backups else 0)
 
     def _done_bytes(self) -> float:
-        done = look(self.work, self.backup).done_bytes
+        done = fetch_stanza(self.work, self.backup).done_bytes
         if done is None:
             raise MeasurementError("this pgBackRest does not tell how far it is")
         return float(done)
@@ -107,14 +107,14 @@ class ClusterBackupJob:
     def _do(self, command: Command) -> None:
         self.work.do(command, "pgbackrest")
 
-    def _new(self) -> Made:
+    def _new(self) -> ClusterBackup:
         """The backup that has come since.
 
         Raises:
             StepFailed: none has.
         """
         known = {each.label for each in self.stanza.backups}
-        new = [each for each in look(self.work, self.backup).backups if each.label not in known]
+        new = [each for each in fetch_stanza(self.work, self.backup).backups if each.label not in known]
         if not new:
             raise StepFailed(f"pgBackRest ended well, and stanza {self.backup.stanza} has no new backup")
         self.action.measured |= {"backup": self.name, "set": new[-1].label, "size_bytes": new[-1].size_bytes}
@@ -126,7 +126,7 @@ class ClusterBackupJob:
             raise StepFailed(f"stanza {self.backup.stanza}: {'; '.join(found[:3])}")
 
     def _expire(self) -> None:
-        self._do(expiry.expiring(self.backup))
+        self._do(expiry.expire_command(self.backup))
 
     def prove(self) -> None:
         """Shows that the new backup is there, that none of its pages was damaged, and that what should go is gone.
@@ -135,7 +135,7 @@ class ClusterBackupJob:
             NotRepaired: it is not so.
         """
         assert self.made is not None
-        now = look(self.work, self.backup)
+        now = fetch_stanza(self.work, self.backup)
         labels = {each.label for each in now.backups}
         if self.made.label not in labels:
             raise NotRepaired(f"{self.made.label} is not there")
@@ -152,9 +152,9 @@ def read_back(action: Action, name: str) -> list[str]:
         MeasurementError: it cannot be read.
     """
     backup = action.host.backups[name]
-    (answer,) = action.work.ask(verification.verifying(backup))
-    now = look(action.work, backup)
-    found = verification.flaws(answer, now)
+    (answer,) = action.work.ask(verification.command(backup))
+    now = fetch_stanza(action.work, backup)
+    found = verification.parse(answer, now)
     found += now.flaws(now.backups[-1]) if now.backups else [f"there is no backup of stanza {backup.stanza}"]
     readings.noted(action.measured, name, found)
     return found

@@ -12,7 +12,7 @@ from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.encryption import encrypted
 from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import ManifestFile
-from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, Counted, require_same
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, HashingReader, require_same
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 
@@ -57,9 +57,9 @@ class CopyJob:
             return f"{file.sha256}  {name}\n"
         copied = f"{name}{ENCRYPTED}" if self.backup.age_recipient else name
         with here.read(name) as content:
-            plain = Counted(content, lambda done: self.report(before + done))
+            plain = HashingReader(content, lambda done: self.report(before + done))
             with _sealed(plain, self.backup.age_recipient) as sealed:
-                sent = Counted(sealed)
+                sent = HashingReader(sealed)
                 found = self.there.put(copied, cast("BinaryIO", sent), file.size_bytes)
         require_same(plain.sum.hexdigest(), file.sha256, name)
         require_same(found, sent.sum.hexdigest(), copied)
@@ -77,7 +77,7 @@ class CopyJob:
 
 
 @contextmanager
-def _sealed(plain: Counted, recipient: str) -> Iterator[BinaryIO]:
+def _sealed(plain: HashingReader, recipient: str) -> Iterator[BinaryIO]:
     content = cast("BinaryIO", plain)
     with encrypted(content, recipient) if recipient else nullcontext(content) as sealed:
         yield sealed

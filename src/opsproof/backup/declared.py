@@ -25,7 +25,9 @@ class DeclaredBackups(Action):
             raise InventoryError(known if declared else f"hosts.{self.host.name} declares no backups")
         return declared if wanted is None else [wanted]
 
-    def dump_folder(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> DumpFolder:
+    def read_dump_folder(
+        self, name: str, read: str = "none", timeout_s: float = dump_folder.READ_TIMEOUT_S
+    ) -> DumpFolder:
         """What lies in the folder of the backup called `name`, with one set read back.
 
         Raises:
@@ -33,9 +35,9 @@ class DeclaredBackups(Action):
         """
         backup = self.host.backups[name]
         (answer,) = self.work.ask(
-            dump_folder.look(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
+            dump_folder.command(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
         )
         try:
-            return dump_folder.seen(answer, name, backup.folder)
+            return dump_folder.parse(answer, name, backup.folder)
         except Absent as error:
             raise MeasurementError(f"{error}: make it, for the login user alone") from error

@@ -36,18 +36,18 @@ class Expiry:
         return [each.label for each in stanza.backups if gone & {each.label, *each.needs}]
 
 
-def trial(backup: Backup) -> Command:
+def dry_run_command(backup: Backup) -> Command:
     """The question for an `Expiry`; it is refused while a backup runs."""
     return argv(*in_repository(backup, "--dry-run", "--log-level-console", "info", "expire"), timeout_s=60)
 
 
-def expiring(backup: Backup) -> Command:
+def expire_command(backup: Backup) -> Command:
     """The command that lets go."""
     return argv(*in_repository(backup, "expire"), timeout_s=backup.timeout)
 
 
-def read(answer: Answer, backup: Backup) -> Expiry:
-    """What an answer to `trial` tells.
+def parse(answer: Answer, backup: Backup) -> Expiry:
+    """What an answer to `dry_run_command` tells.
 
     Raises:
         MeasurementError: it tells nothing.

@@ -13,9 +13,9 @@ from opsproof.backup.tables import DumpProgress
 from opsproof.backup.target import CopyTarget
 from opsproof.backup_store import dump_folder, manifest
 from opsproof.backup_store.dump_folder import DumpReading
-from opsproof.backup_store.folder import removals
+from opsproof.backup_store.folder import remove_commands
 from opsproof.backup_store.manifest import ManifestError
-from opsproof.backup_store.retention import expendable
+from opsproof.backup_store.retention import expired
 from opsproof.core.errors import (
     MeasurementError,
     NotRepaired,
@@ -36,8 +36,8 @@ class BackupJob:
         self.action, self.name = action, name
         self.host, self.work, self.quiet = action.host, action.work, action.options.json
         self.backup: Backup = self.host.backups[name]
-        self.folder = action.dump_folder(name)
-        self.source = source.source(self.work.ask(*source.questions(self.host, self.backup)))
+        self.folder = action.read_dump_folder(name)
+        self.source = source.parse(self.work.ask(*source.commands(self.host, self.backup)))
         self.set = self.folder.fresh_name
         self.made = DumpReading(self.set)
         self.host_now = self.folder.now
@@ -73,9 +73,9 @@ class BackupJob:
         return ", ".join(each.name for each in self.folder.leftovers)
 
     @property
-    def expendable(self) -> list[str]:
+    def expired(self) -> list[str]:
         """The backups that need not be kept once the new one is there."""
-        return expendable([*self.folder.sets, self.set], self.backup, self.now)
+        return expired([*self.folder.sets, self.set], self.backup, self.now)
 
     def guard(self) -> None:
         """Says no to a dump that would not come to its end.
@@ -92,7 +92,7 @@ class BackupJob:
         self._remove([each.name for each in self.folder.leftovers])
 
     def _remove(self, files: list[str]) -> None:
-        for command in removals(self.backup.folder, files):
+        for command in remove_commands(self.backup.folder, files):
             self.work.do(command, "removing")
 
     def dump(self) -> None:
@@ -101,7 +101,7 @@ class BackupJob:
         Raises:
             StepFailed: there is no new backup, or it is not what it should be.
         """
-        command = source.dumping(self.host, self.backup, self.set, self.source)
+        command = source.dump_command(self.host, self.backup, self.set, self.source)
         total, done = self._meter()
         with progress.reporting_bytes("dumped", total, self.work.say, quiet=self.quiet) as report:
             progress.watch(lambda: self._do(command), done, report)
@@ -130,19 +130,19 @@ class BackupJob:
             raise OutputError(f"nothing of {self.set} is there yet")
         return sum(sizes)
 
-    def reading(self, set_name: str) -> DumpReading:
+    def read_set(self, set_name: str) -> DumpReading:
         """A set, read back from the disk.
 
         Raises:
             MeasurementError: it cannot be.
         """
-        found = self.action.dump_folder(self.name, set_name, self.backup.timeout).reading
+        found = self.action.read_dump_folder(self.name, set_name, self.backup.timeout).reading
         return found or DumpReading(set_name)
 
     def _require_sound(self, set_name: str) -> DumpReading:
         """A set, read back: a StepFailed unless it is what its manifest says, and lists every table."""
         try:
-            reading = self.reading(set_name)
+            reading = self.read_set(set_name)
             flaws = reading.flaws() or [f"{each} is not in it" for each in reading.lacks(*self.backup.tables)]
         except OpsproofError as error:
             raise StepFailed(f"{set_name} cannot be read back: {error}") from error
@@ -152,10 +152,10 @@ class BackupJob:
 
     def prune(self) -> None:
         """Lets go what need not be kept, once as many as must be kept are proven to be sound."""
-        staying = dump_folder.in_order({*self.folder.sets, self.set} - {*self.expendable}, self.host_now)
+        staying = dump_folder.in_order({*self.folder.sets, self.set} - {*self.expired}, self.host_now)
         for each in staying[-self.backup.keep_least :]:
             self._require_sound(each)
-        self._remove([each.name for name in self.expendable for each in self.folder.files(name)])
+        self._remove([each.name for name in self.expired for each in self.folder.files(name)])
 
     def prove(self) -> None:
         """Shows that the new backup is there, that nothing is left over, and that what should go is gone.
@@ -163,8 +163,8 @@ class BackupJob:
         Raises:
             NotRepaired: it is not so.
         """
-        now = self.action.dump_folder(self.name)
-        wrong = [each.name for each in now.leftovers] + [each for each in self.expendable if each in now.sets]
+        now = self.action.read_dump_folder(self.name)
+        wrong = [each.name for each in now.leftovers] + [each for each in self.expired if each in now.sets]
         if self.set not in now.sets:
             raise NotRepaired(f"{self.set} is not there")
         if wrong:

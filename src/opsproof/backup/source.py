@@ -63,7 +63,7 @@ def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
     return as_role(database.dsn, backup.user, inside=inside, **{"application_name": APPLICATION, **more, **parameters})
 
 
-def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
+def commands(host: Host, backup: Backup) -> tuple[Command, ...]:
     """What the host is asked for a `Source`; nothing is changed."""
     client = dump_folder.client(host, backup)
     return (
@@ -75,8 +75,8 @@ def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
     )
 
 
-def source(answers: Sequence[Answer]) -> Source:
-    """What the answers to `questions` tell.
+def parse(answers: Sequence[Answer]) -> Source:
+    """What the answers to `commands` tell.
 
     Raises:
         MeasurementError: they do not tell it.
@@ -102,7 +102,7 @@ def source(answers: Sequence[Answer]) -> Source:
     )
 
 
-def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
+def dump_command(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
     """The command that makes the backup called `set_name`."""
     passwords = "with" if of.sees_passwords else "without"
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
@@ -112,16 +112,11 @@ def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
     return argv(*program, timeout_s=backup.timeout)
 
 
-def watching(host: Host, backup: Backup, script: str) -> tuple[str, ...]:
-    """The words of a command that asks the server how far a dump is; it waits for nobody's lock."""
+def progress_command(host: Host, backup: Backup, script: str) -> Command:
+    """The command that asks the server for the progress of a dump; it waits for no lock longer than 1 s."""
     more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
-    return (
-        *dump_folder.client(host, backup),
-        *_PSQL,
-        conninfo(host, backup, **more),
-        "-c",
-        scripts.sql(f"backup/{script}"),
-    )
+    psql = (*dump_folder.client(host, backup), *_PSQL, conninfo(host, backup, **more))
+    return argv(*psql, "-c", scripts.sql(f"backup/{script}"), timeout_s=5)
 
 
 def contents() -> tuple[str, str]:

@@ -4,7 +4,6 @@ from opsproof.action import Work
 from opsproof.backup import source
 from opsproof.core.errors import OutputError
 from opsproof.inventory.resources import Backup
-from opsproof.transport.shell import argv
 
 
 class DumpProgress:
@@ -17,7 +16,7 @@ class DumpProgress:
 
     def __init__(self, work: Work, backup: Backup) -> None:
         self._work, self._backup = work, backup
-        self._sizes = {int(table): float(size) for table, size in self._asked("sizes")}
+        self._sizes = {int(table): float(size) for table, size in self._fetch("table_sizes")}
         self._done = 0.0
 
     @property
@@ -31,7 +30,7 @@ class DumpProgress:
         Raises:
             MeasurementError: the server gives no answer.
         """
-        shares = {int(table): float(share) for table, share in self._asked("read")}
+        shares = {int(table): float(share) for table, share in self._fetch("dump_progress")}
         before = 0.0
         for table, size in self._sizes.items():
             if table in shares:
@@ -39,9 +38,8 @@ class DumpProgress:
             before += size
         return self._done
 
-    def _asked(self, script: str) -> list[list[str]]:
-        command = argv(*source.watching(self._work.host, self._backup, script), timeout_s=5)
-        (answer,) = self._work.ask(command)
+    def _fetch(self, script: str) -> list[list[str]]:
+        (answer,) = self._work.ask(source.progress_command(self._work.host, self._backup, script))
         lines = answer.require("psql").stdout.splitlines()
         found = [line.split("\t") for line in lines]
         if any(len(each) != 2 for each in found):

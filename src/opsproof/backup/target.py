@@ -8,7 +8,7 @@ from opsproof.backup.copying import CopyJob
 from opsproof.backup_store import off_site
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.off_site import Copies
-from opsproof.backup_store.retention import expendable
+from opsproof.backup_store.retention import expired
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
@@ -34,7 +34,7 @@ class CopyTarget:
     def __init__(self, origin: Origin, address: str) -> None:
         self.origin, self.address = origin, address
         self.backup = origin.backup
-        self.there = off_site.place(origin.host, address, self.backup.timeout)
+        self.there = off_site.copy_store(origin.host, address, self.backup.timeout)
         self.seen: Copies | None = None
         self.silence = ""
         try:
@@ -43,12 +43,12 @@ class CopyTarget:
             self.silence = str(error)
 
     def _look(self) -> Copies:
-        return off_site.copies(self.there, self.origin.name, self.origin.host_now)
+        return off_site.fetch_copies(self.there, self.origin.name, self.origin.host_now)
 
     def _expendable(self, seen: Copies) -> list[str]:
         if self.backup.off_site_keep == "all":
             return []
-        return expendable({*seen.sets, self.origin.set}, self.backup, self.origin.now)
+        return expired({*seen.sets, self.origin.set}, self.backup, self.origin.now)
 
     @property
     def part(self) -> tuple[str, ...]:

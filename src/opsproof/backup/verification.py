@@ -19,12 +19,12 @@ _LOG = re.compile(r"^ +archiveId: (\S+), total WAL checked: (\d+), total valid W
 _COUNTS = re.compile(r"^ +((?:[a-z ]+: \d+(?:, )?)+)$")
 
 
-def verifying(backup: Backup) -> Command:
+def command(backup: Backup) -> Command:
     """The command that reads the repository of a declared backup."""
     return argv(*in_repository(backup, "--output", "text", "--verbose", "verify"), timeout_s=backup.timeout)
 
 
-def flaws(answer: Answer, stanza: Stanza) -> list[str]:
+def parse(answer: Answer, stanza: Stanza) -> list[str]:
     """What an answer tells that is wrong with a stanza whose backups are known; none where all is as it was.
 
     Raises:

@@ -15,7 +15,7 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MODE = "0600"
-LOOK_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 120.0
 AHEAD_S = 3600.0
 """What began so much later than now was called after a clock that was wrong, or is wrong now: its age is not known."""
 STALE_S = 3600.0
@@ -131,7 +131,7 @@ class DumpFolder:
     def fresh_name(self) -> str:
         """What a backup is called that begins now: after all that are there, but for those from the future."""
         before = [began(each) for each in self.sets if not is_ahead(each, self.now)]
-        return called(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
+        return set_name_at(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
 
     @property
     def leftovers(self) -> list[FolderEntry]:
@@ -183,7 +183,7 @@ def set_of(entry: FolderEntry) -> str:
     return _SUFFIX.sub("", entry.name)
 
 
-def called(name: str, moment: float) -> str:
+def set_name_at(name: str, moment: float) -> str:
     """The set's name of a backup that begins at `moment`, in seconds since 1970."""
     return f"{name}_{strftime(_STAMP, gmtime(moment))}"
 
@@ -212,10 +212,20 @@ def is_dated(set_name: str) -> bool:
     return True
 
 
-def look(backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = LOOK_TIMEOUT_S) -> Command:
+def command(
+    backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = READ_TIMEOUT_S
+) -> Command:
     """The command that looks at a folder, and reads one set of it back: its name, "newest" or "none"."""
     return argv(
-        "perl", "-e", scripts.perl("backup_store/look"), "--", backup.folder, name, read, *client, timeout_s=timeout_s
+        "perl",
+        "-e",
+        scripts.perl("backup_store/dump_folder"),
+        "--",
+        backup.folder,
+        name,
+        read,
+        *client,
+        timeout_s=timeout_s,
     )
 
 
@@ -226,8 +236,8 @@ def client(host: Host, backup: Backup) -> tuple[str, ...]:
     return (*sudo, "docker", "exec", "-i", container) if container else ()
 
 
-def seen(answer: Answer, name: str, folder: str) -> DumpFolder:
-    """The folder that an answer to `look` tells of.
+def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
+    """The folder that an answer to `command` tells of.
 
     Raises:
         Absent: there is no such folder.

@@ -31,7 +31,7 @@ class HostFolder:
             MeasurementError: it cannot be written.
         """
         del size_bytes
-        with shell.piped(self.host, self._program("put", name)) as process:
+        with shell.piped(self.host, self._command("put", name)) as process:
             process.send(content)
             said = process.stdout.read().decode(errors="replace").split()
             process.require(f"{self.path}/{name}")
@@ -40,8 +40,8 @@ class HostFolder:
     def put_own(self, name: str, source: str) -> str:
         """The same with a file of this host, which does not leave it."""
         script = 'exec "$@" <"$0"'
-        command = argv("sh", "-c", script, source, *self._program("put", name).argv, timeout_s=self.timeout_s)
-        return _sum_said(self._asked(command, name).stdout.split(), f"{self.path}/{name} cannot be written")
+        command = argv("sh", "-c", script, source, *self._command("put", name).argv, timeout_s=self.timeout_s)
+        return _sum_said(self._ask(command, name).stdout.split(), f"{self.path}/{name} cannot be written")
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:
@@ -65,7 +65,7 @@ class HostFolder:
         Raises:
             MeasurementError: that cannot be told.
         """
-        return int(self._asked(argv("stat", "-c", "%s", "--", f"{self.path}/{name}")).stdout)
+        return int(self._ask(argv("stat", "-c", "%s", "--", f"{self.path}/{name}")).stdout)
 
     def commit(self, name: str) -> None:
         """Gives it its name.
@@ -73,7 +73,7 @@ class HostFolder:
         Raises:
             MeasurementError: that did not work.
         """
-        self._asked(self._program("name", name), name)
+        self._ask(self._command("name", name), name)
 
     def ages(self, prefix: str) -> dict[str, float]:
         """The seconds since each file of such a name was written, by the host's clock.
@@ -81,7 +81,7 @@ class HostFolder:
         Raises:
             MeasurementError: that cannot be told.
         """
-        *lines, end = self._asked(self._program("list", prefix)).stdout.splitlines() or [""]
+        *lines, end = self._ask(self._command("list", prefix)).stdout.splitlines() or [""]
         if end != "end":
             raise OutputError(f"{self.host.name}: the list of {self.path} was cut short")
         found = [line.split(" ", 2) for line in lines]
@@ -93,8 +93,8 @@ class HostFolder:
         Raises:
             MeasurementError: one of them may still be there.
         """
-        for command in removals(self.path, names):
-            self._asked(command)
+        for command in remove_commands(self.path, names):
+            self._ask(command)
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
         """What is missing of a set, or not what it was; all of it is read.
@@ -110,28 +110,28 @@ class HostFolder:
             return f"there is no whole copy of {set_name}"
         return "; ".join([*answer.stdout.splitlines()[:2], answer.stderr.strip().splitlines()[-1]])
 
-    def _program(self, *words: str) -> Command:
-        return _program(self.path, *words, timeout_s=self.timeout_s)
+    def _command(self, *words: str) -> Command:
+        return _command(self.path, *words, timeout_s=self.timeout_s)
 
-    def _asked(self, command: Command, name: str = "") -> Answer:
+    def _ask(self, command: Command, name: str = "") -> Answer:
         return shell.run(self.host, (command,))[0].require(f"{self.path}/{name}")
 
 
-def removals(folder: str, names: Sequence[str]) -> list[Command]:
+def remove_commands(folder: str, names: Sequence[str]) -> list[Command]:
     """The commands that remove files of a folder, one after another: a list or a manifest before what it vouches for.
 
     So what is left of a set of which not all is gone is none.
     """
     parts = [[each for each in names if _rank(each) == rank] for rank in range(3)]
     some = [part[start : start + AT_A_TIME] for part in parts for start in range(0, len(part), AT_A_TIME)]
-    return [_program(folder, "remove", *each, timeout_s=300) for each in some]
+    return [_command(folder, "remove", *each, timeout_s=300) for each in some]
 
 
 def _rank(name: str) -> int:
     return 0 if name.endswith(".sha256") else 1 if ".manifest.json" in name else 2
 
 
-def _program(folder: str, *words: str, timeout_s: float) -> Command:
+def _command(folder: str, *words: str, timeout_s: float) -> Command:
     return argv("perl", "-e", scripts.perl("backup_store/place"), "--", folder, *words, timeout_s=timeout_s)
 
 

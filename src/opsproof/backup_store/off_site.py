@@ -50,7 +50,7 @@ class CopyStore(Protocol):
         """What is missing of a set; empty where nothing is."""
 
 
-def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
+def copy_store(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
     """Where a target of off_site is."""
     if "://" not in target:
         return HostFolder(host, target, timeout_s)
@@ -87,7 +87,7 @@ class Copies:
         return [each for each in self.ages if each.partition(".")[0] in sets]
 
 
-def copies(there: CopyStore, name: str, now: float) -> Copies:
+def fetch_copies(there: CopyStore, name: str, now: float) -> Copies:
     """The copies of the declared backup called `name`, at `now` of the clock that its sets are called after.
 
     Raises:
@@ -98,7 +98,7 @@ def copies(there: CopyStore, name: str, now: float) -> Copies:
 
 
 @dataclass
-class Counted(io.RawIOBase):
+class HashingReader(io.RawIOBase):
     """What is read, with the checksum of it so far; `told` is told how many bytes that is."""
 
     content: BinaryIO
@@ -131,4 +131,4 @@ def lacking(host: Host, target: str, set_name: str) -> str:
     Raises:
         MeasurementError: it cannot be told.
     """
-    return place(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)
+    return copy_store(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)

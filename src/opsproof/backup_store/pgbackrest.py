@@ -15,13 +15,13 @@ from opsproof.core.errors import Absent, MeasurementError
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
-LOOK_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 120.0
 NO_BACKUP, UNREADABLE = 2, 99
 """Codes of pgBackRest for a stanza without backups, and for a repository that it cannot read."""
 
 
 @dataclass(frozen=True)
-class Made:
+class ClusterBackup:
     """A backup as pgBackRest knows it: times in seconds since 1970, sizes in bytes.
 
     `size_bytes` is what a restore of it needs of the repository, `own_bytes` what it added to it, `database_bytes`
@@ -54,7 +54,7 @@ class Stanza:
     now: float
     version: str
     system_id: int
-    backups: tuple[Made, ...]
+    backups: tuple[ClusterBackup, ...]
     segment_bytes: int
     archive: WalArchive
     log_came: float | None
@@ -64,7 +64,7 @@ class Stanza:
     free_bytes: int | None
 
     @property
-    def newest(self) -> Made:
+    def newest(self) -> ClusterBackup:
         """The newest backup.
 
         Raises:
@@ -75,7 +75,7 @@ class Stanza:
         return self.backups[-1]
 
     @property
-    def newest_full(self) -> Made | None:
+    def newest_full(self) -> ClusterBackup | None:
         """The newest full backup, if there is one."""
         return next((each for each in reversed(self.backups) if each.kind == "full"), None)
 
@@ -84,12 +84,12 @@ class Stanza:
         """Folders of backups that did not come to their end, and that none is at work on."""
         return [] if self.running else sorted(self.folders - {each.label for each in self.backups})
 
-    def flaws(self, of: Made) -> list[str]:
+    def flaws(self, of: ClusterBackup) -> list[str]:
         """What is wrong with a backup by what is known of it without reading it."""
         flaws = [f"{each} is in the list of backups, and not in the repository" for each in self._lost(of)]
         return [*flaws, *([f"{of.label} holds pages whose checksums were wrong in the cluster"] if of.damaged else [])]
 
-    def _lost(self, of: Made) -> list[str]:
+    def _lost(self, of: ClusterBackup) -> list[str]:
         return [each for each in (*of.needs, of.label) if each not in self.folders]
 
     def missing(self) -> list[str]:
@@ -139,7 +139,7 @@ def in_repository(backup: Backup, *words: str) -> tuple[str, ...]:
     return pgbackrest(backup, "--repo", str(backup.repo), *words)
 
 
-def look(backup: Backup, timeout_s: float = LOOK_TIMEOUT_S) -> Command:
+def stanza_command(backup: Backup, timeout_s: float = READ_TIMEOUT_S) -> Command:
     """The command that asks for a `Stanza`."""
     words = (
         "perl",
@@ -153,8 +153,8 @@ def look(backup: Backup, timeout_s: float = LOOK_TIMEOUT_S) -> Command:
     return argv(*words, timeout_s=timeout_s)
 
 
-def seen(answer: Answer, backup: Backup) -> Stanza:
-    """The stanza that an answer to `look` tells of.
+def parse(answer: Answer, backup: Backup) -> Stanza:
+    """The stanza that an answer to `stanza_command` tells of.
 
     Raises:
         Absent: there is no such stanza.
@@ -179,7 +179,7 @@ def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Sta
     database = info["db"][-1]
     ours = f"{database['version']}-{database['id']}"
     size = wal.size_of((each["lsn"][end], each["archive"][end]) for each in info["backup"] for end in ("start", "stop"))
-    backups = tuple(_made(each, size) for each in info["backup"])
+    backups = tuple(_backup(each, size) for each in info["backup"])
     current = [
         made.span
         for made, each in zip(backups, info["backup"], strict=True)
@@ -203,10 +203,10 @@ def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Sta
     )
 
 
-def _made(said: dict[str, Any], size: int) -> Made:
+def _backup(said: dict[str, Any], size: int) -> ClusterBackup:
     repository = said["info"]["repository"]
     first, last = said["archive"]["start"], said["archive"]["stop"]
-    return Made(
+    return ClusterBackup(
         label=said["label"],
         kind=said["type"],
         began=float(said["timestamp"]["start"]),

@@ -7,7 +7,7 @@ from opsproof.backup_store.dump_folder import began, is_ahead
 from opsproof.inventory.resources import Backup
 
 
-def expendable(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
+def expired(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
     """The backups among `sets` that need not be kept at `now`, in seconds since 1970; oldest first.
 
     Of a week or a month that lies wholly beyond `keep`, the newest backup stays. Those from the future stay as well,
