@@ -103,7 +103,7 @@ def _flaws(folder: Path, name: str) -> list[str]:
     said = manifest.read((folder / f"{name}.manifest.json").read_text())
     content = {each: folder / each.name for each in said.files.values()}
     return [
-        f"{file.name} is not what it was"
+        f"{file.name}: checksum mismatch"
         for file, path in content.items()
         if not path.exists() or sha256(path.read_bytes()).hexdigest() != file.sha256
     ]

@@ -30,10 +30,7 @@ def test_a_client_older_than_the_server_is_refused(site, tools, script, tmp_path
     script(tmp_path / "bin" / "pg_dump", f'{say}\necho "$@" >> {called}\nexec {real} "$@"')
     done = site.run("--apply", inventory=tools)
     assert done.returncode == 3
-    assert (
-        f"the client is pg_dump (PostgreSQL) {version}, and the server 18: an older client cannot dump it"
-        in done.stderr
-    )
+    assert f"pg_dump (PostgreSQL) {version} is older than the server (18) and cannot dump it" in done.stderr
     assert "nothing was changed" in done.stderr
     assert list(site.folder.iterdir()) == []
     assert [line for line in called.read_text().splitlines() if "/nonexistent" not in line] == []
@@ -44,8 +41,8 @@ def test_a_folder_that_others_may_write_to_is_refused(site, mode):
     site.folder.chmod(mode)
     done = site.run("--apply")
     assert done.returncode == 3
-    assert f"others may change what lies there: {site.folder} belongs to " in done.stderr
-    assert f"has mode {mode:04o}: chmod 0700" in done.stderr
+    assert f"other users can change the backup folder: {site.folder} has owner " in done.stderr
+    assert f"mode {mode:04o}: chmod 0700" in done.stderr
     assert list(site.folder.iterdir()) == []
 
 

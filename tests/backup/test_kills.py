@@ -21,7 +21,7 @@ from tests.harness.notes import show_rows
 
 pytestmark = pytest.mark.kills
 
-PROGRAM = b"# Makes one backup on its host"
+PROGRAM = b"# Makes one backup set on the host"
 SOONER = 0.9
 TRIES = 12
 CUTS = extent.KILLS if extent.FULL else 2

@@ -63,7 +63,7 @@ def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, 
     inventory = site.inventory(off_site=[target], keep_least=2)
     planned = site.run(inventory=inventory)
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert f"let go in {target}: {older}, {old}\n" in planned.stdout
+    assert f"prune expired copies in {target}: {older}, {old}\n" in planned.stdout
     assert sets(target) == [older, old, young]
     done = site.run("--apply", inventory=inventory)
     assert (done.returncode, done.stderr) == (0, "")
@@ -88,7 +88,7 @@ def test_nothing_goes_where_what_stays_is_not_whole(site, elsewhere, kind, reque
     place(target).remove([f"{young}.dump"])
     done = site.run("--apply", inventory=site.inventory(off_site=[target], keep_least=2))
     assert done.returncode == 4
-    assert f"nothing is let go in {target}: {young}: " in done.stderr
+    assert f"nothing pruned in {target}: {young}: " in done.stderr
     assert old in sets(target)
 
 
@@ -96,7 +96,7 @@ def test_where_the_other_side_lets_go_nothing_goes(site, elsewhere):
     old = copied(str(elsewhere), 400, 500)
     done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], off_site_keep="all", keep_least=1))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "let go" not in done.stdout
+    assert "prune" not in done.stdout
     assert set(old) < set(sets(str(elsewhere)))
 
 
@@ -109,7 +109,7 @@ def test_what_interrupted_copies_left_is_removed_after_a_day_and_nothing_else(si
         os.utime(elsewhere / name, 2 * (time.time() - 90000,))
     inventory = site.inventory(off_site=[str(elsewhere)])
     planned = site.run(inventory=inventory)
-    assert f"remove what is left of interrupted copies in {elsewhere}: {', '.join(left)}\n" in planned.stdout
+    assert f"remove leftovers of interrupted copies in {elsewhere}: {', '.join(left)}\n" in planned.stdout
     assert site.run("--apply", inventory=inventory).returncode == 0
     there = {path.name for path in elsewhere.iterdir()}
     assert not there & set(left)
@@ -121,10 +121,10 @@ def test_a_place_that_gives_no_answer_costs_no_backup_and_no_other_copy(site, el
     inventory = site.inventory(off_site=[silent, str(elsewhere)])
     planned = site.run(inventory=inventory)
     assert planned.returncode == 0
-    assert f"to {silent}, which gives no answer now: " in planned.stdout
+    assert f"to {silent} (unreachable now: " in planned.stdout
     done = site.run("--apply", inventory=inventory)
     assert done.returncode == 4
-    assert f"no copy in {silent}: " in done.stderr
+    assert f"copying to {silent} failed: " in done.stderr
     assert len(site.sets) == 1
     assert (site.flaws(), sets(str(elsewhere))) == ([], site.sets)
 

@@ -54,12 +54,12 @@ def test_without_a_backup_there_is_none_and_without_a_stanza_nothing(seen):
     none = StanzaState(seen("pgbackrest_stanza_no_backup.txt"))
     assert none.kept == 0
     for value in ("newest", "age_s", "size_bytes", "size_change", "flaws", "room"):
-        with pytest.raises(Absent, match="there is no backup of stanza metachat"):
+        with pytest.raises(Absent, match="stanza metachat has no backup"):
             getattr(none, value)
     assert none.stanza.window_s == 0
-    with pytest.raises(Absent, match="no log of stanza"):
+    with pytest.raises(Absent, match="WAL archive of stanza metachat is empty"):
         _ = none.stanza.log_age_s
-    with pytest.raises(Absent, match="is declared, and pgBackRest says: missing stanza path"):
+    with pytest.raises(Absent, match="declared stanza metachat: pgBackRest reports: missing stanza path"):
         seen("pgbackrest_stanza_missing.txt")
 
 
@@ -81,10 +81,10 @@ def test_what_was_left_and_what_is_lost_are_told_apart(recorded):
         Answer(0, text.replace(f"folder {FIRST}\n", "folder 20261125-150000F\n", 1), now=NOW), DECLARED
     )
     assert left.interrupted == ["20261125-150000F"]
-    assert left.flaws(left.backups[1]) == [f"{FIRST} is in the list of backups, and not in the repository"]
+    assert left.flaws(left.backups[1]) == [f"{FIRST} is in the backup list, but missing from the repository"]
     assert left.flaws(left.newest) == []
     damaged = pgbackrest.parse(Answer(0, text.replace('"error":false', '"error":true'), now=NOW), DECLARED)
-    assert damaged.flaws(damaged.newest) == [f"{NEWEST} holds pages whose checksums were wrong in the cluster"]
+    assert damaged.flaws(damaged.newest) == [f"{NEWEST} contains pages that failed their checksum in the cluster"]
 
 
 @pytest.mark.parametrize("cut", [1, 4, 400])
@@ -109,16 +109,16 @@ def test_commands_hold_nothing_that_sudo_wants_quoted():
 def test_all_is_read_back_or_each_flaw_is_told(recorded, seen):
     assert verification.parse(recorded("pgbackrest_verify_ok.txt"), seen()) == []
     assert verification.parse(recorded("pgbackrest_verify_error.txt"), seen()) == [
-        "25 of 26 segments of the log of 15-1 are what they were",
-        "the log of 15-1: other: 1",
-        "20261125-143018F is invalid: 967 of 968 files are what they were",
+        "WAL of 15-1: 25 of 26 segments are valid",
+        "WAL of 15-1: other: 1",
+        "20261125-143018F is invalid: 967 of 968 files are valid",
         "20261125-143018F: checksum invalid: 1",
-        "20261125-143018F_20261125-143025I is invalid: 967 of 968 files are what they were",
+        "20261125-143018F_20261125-143025I is invalid: 967 of 968 files are valid",
         "20261125-143018F_20261125-143025I: checksum invalid: 1",
-        "20261125-143018F_20261125-143151D is manifest missing: 0 of 0 files are what they were",
-        "20261125-143018F_20261125-143158D is invalid: 967 of 968 files are what they were",
+        "20261125-143018F_20261125-143151D is manifest missing: 0 of 0 files are valid",
+        "20261125-143018F_20261125-143158D is invalid: 967 of 968 files are valid",
         "20261125-143018F_20261125-143158D: checksum invalid: 1",
-        f"{NEWEST} is invalid: 972 of 973 files are what they were",
+        f"{NEWEST} is invalid: 972 of 973 files are valid",
         f"{NEWEST}: checksum invalid: 1",
     ]
 
@@ -126,8 +126,8 @@ def test_all_is_read_back_or_each_flaw_is_told(recorded, seen):
 def test_what_pgbackrest_calls_ok_is_not_where_a_backup_or_a_segment_is_not_among_it(recorded, seen):
     text = recorded("pgbackrest_verify_ok.txt").stdout
     without = "\n".join(line for line in text.split("\n") if NEWEST not in line)
-    assert verification.parse(Answer(0, without), seen()) == [f"{NEWEST} was not read"]
-    gap = "000000010000000000000013 to 000000010000000000000014 is not in the archive"
+    assert verification.parse(Answer(0, without), seen()) == [f"{NEWEST} was not verified"]
+    gap = "WAL 000000010000000000000013 to 000000010000000000000014 is missing from the archive"
     assert verification.parse(Answer(0, text), seen("pgbackrest_stanza_gap.txt")) == [gap]
     missing = "stanza: nope\nstatus: error\n  No usable backup.info file\n"
     assert verification.parse(Answer(0, missing), seen())[0] == "No usable backup.info file"
@@ -151,7 +151,7 @@ def test_what_does_not_say_what_it_read_is_unknown(seen, answer):
 @pytest.mark.parametrize(("status", "word"), [(1, "ok"), (0, "error")])
 def test_an_error_without_a_reason_is_unknown(recorded, seen, status, word):
     text = recorded("pgbackrest_verify_ok.txt").stdout.replace("status: ok", f"status: {word}")
-    with pytest.raises(OutputError, match="and not why"):
+    with pytest.raises(OutputError, match="and no reason"):
         verification.parse(Answer(status, text), seen())
 
 

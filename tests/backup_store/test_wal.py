@@ -23,7 +23,7 @@ def run(timeline, first, last=None):
     ],
 )
 def test_a_segment_has_a_place_and_a_place_a_name(segment, size, place):
-    assert wal.place(segment, size) == place
+    assert wal.number(segment, size) == place
     assert wal.name(wal.timeline_of(segment), place, size) == segment
 
 
@@ -42,7 +42,7 @@ def test_the_size_of_segments_is_read_off_their_names(known, size):
 
 
 def test_names_that_no_size_fits_are_an_error():
-    with pytest.raises(ValueError, match="no size of segments fits"):
+    with pytest.raises(ValueError, match="no WAL segment size fits"):
         wal.size_of([("0/2000028", "000000010000000000000099")])
 
 

@@ -113,7 +113,7 @@ def plain_text(place, copied):
         (truncated, "is not what it was when the backup was made: its checksum is another one"),
         (flipped, "is not what it was when the backup was made: its checksum is another one"),
         (flipped_and_sealed, "Restored data doesn't match checksum"),
-        (edited, "the manifest was edited: its checksum is another one"),
+        (edited, "the manifest was edited: checksum mismatch"),
         (gone, "No such file"),
         (without_a_table, "public.webhooks is not there"),
         (without_rows_of_a_table, "public.webhooks has 0 rows, and had 50"),

@@ -1,4 +1,4 @@
-"""How far a dump is by the tables that it has read: for one that no earlier backup says the size of."""
+"""Progress of a dump by tables read, for a first dump without an earlier backup to estimate the size from."""
 
 from opsproof.action import Work
 from opsproof.backup import source
@@ -7,11 +7,11 @@ from opsproof.inventory.resources import Backup
 
 
 class DumpProgress:
-    """The tables of a database, in pg_dump's order, and how much of them it has read.
+    """Progress of pg_dump in bytes of tables.
 
-    It reads one after another, by schema and name, as its sources say: DOTypeNameCompare in
-    https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_dump_sort.c. So those before the one that it
-    reads count as a whole.
+    pg_dump reads tables one after another, by schema and name (DOTypeNameCompare in
+    https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_dump_sort.c). So all tables before the current
+    table count as read.
     """
 
     def __init__(self, work: Work, backup: Backup) -> None:
@@ -21,14 +21,14 @@ class DumpProgress:
 
     @property
     def total_bytes(self) -> float:
-        """Bytes of all of them, without their indexes."""
+        """Total size of all tables without indexes, in bytes."""
         return sum(self._sizes.values())
 
     def read_bytes(self) -> float:
-        """Bytes of what has been read so far.
+        """Bytes of tables read so far.
 
         Raises:
-            MeasurementError: the server gives no answer.
+            MeasurementError: the query failed.
         """
         shares = {int(table): float(share) for table, share in self._fetch("dump_progress")}
         before = 0.0
@@ -43,5 +43,5 @@ class DumpProgress:
         lines = answer.require("psql").stdout.splitlines()
         found = [line.split("\t") for line in lines]
         if any(len(each) != 2 for each in found):
-            raise OutputError(f"psql does not tell what {script} asks")
+            raise OutputError(f"unexpected output of psql for {script}.sql")
         return found
