@@ -4,8 +4,8 @@ With engine pgbackrest: makes a full, differential or incremental backup of the 
 repository, and expires backups by pgBackRest's retention last.
 
 Without --apply, prints the plan, the expected size and the free space.
-A backup interrupted at any moment leaves no partial backup and removes no older backup; the next run removes its
-leftovers.
+A run interrupted at any moment leaves no partial backup and removes no older backup; the next run removes leftover
+files.
 """
 
 import sys

@@ -45,7 +45,7 @@ class VerifyBackup(DeclaredBackups):
         except Absent as error:
             raise MeasurementError(str(error)) from error
         if wanted not in folder.sets:
-            raise InventoryError(f"--set: unknown set {wanted!r}; choose {' or '.join(folder.sets)}")
+            raise InventoryError(f"unknown set {wanted!r}; choose {' or '.join(folder.sets)}")
         size = show(folder.size(wanted), "bytes")
         return Step(
             f"read {wanted} back: {size}, owner, mode, age, list of tables", partial(self._verify, name, wanted)

@@ -21,7 +21,7 @@ class DeclaredBackups(Action):
         declared = list(self.host.backups)
         wanted = self.options.backup
         if not declared or wanted not in (None, *declared):
-            unknown = f"--backup: unknown backup {wanted!r}; choose {' or '.join(declared)}"
+            unknown = f"unknown backup {wanted!r}; choose {' or '.join(declared)}"
             raise InventoryError(unknown if declared else f"hosts.{self.host.name} declares no backups")
         return declared if wanted is None else [wanted]
 

@@ -17,7 +17,7 @@ from opsproof.transport.shell import Answer, Command, argv, labelled
 MODE = "0600"
 READ_TIMEOUT_S = 120.0
 AHEAD_S = 3600.0
-"""Clock skew: a backup that began this much after the host's present time has no known age."""
+"""Tolerated clock skew; a backup dated further in the future has no known age."""
 STALE_S = 3600.0
 """A partial file not written to for this long is stale: no running backup owns the file."""
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -247,7 +247,7 @@ def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
         MeasurementError: the command failed or its output was cut short.
     """
     if answer.status == 3 and "No such file" in answer.stderr:
-        raise Absent(f"declared folder {folder} does not exist")
+        raise Absent(f"backup folder {folder} does not exist")
     said = labelled(answer.require("listing the backup folder").stdout, "the listing of the backup folder")
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
     (me,), (free,), (place,) = said["me"], said["free"], said["folder"]

@@ -12,8 +12,8 @@ from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv
 
 TRANSFER_TIMEOUT_S = 6 * 3600.0
-AT_A_TIME = 200
-"""File names per command: all arguments together must fit into 128 KiB."""
+FILES_PER_COMMAND = 200
+"""Limit of file names in one command, whose arguments together must fit into 128 KiB."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class HostFolder:
         """Removes files: checksum lists first, then manifests, then the other files.
 
         Raises:
-            MeasurementError: a file may not be removed yet.
+            MeasurementError: a file could not be removed.
         """
         for command in remove_commands(self.path, names):
             self._ask(command)
@@ -125,8 +125,9 @@ def remove_commands(folder: str, names: Sequence[str]) -> list[Command]:
     So an interrupted removal never leaves a damaged set that still counts as a backup.
     """
     parts = [[each for each in names if _rank(each) == rank] for rank in range(3)]
-    some = [part[start : start + AT_A_TIME] for part in parts for start in range(0, len(part), AT_A_TIME)]
-    return [_command(folder, "remove", *each, timeout_s=300) for each in some]
+    size = FILES_PER_COMMAND
+    batches = [part[start : start + size] for part in parts for start in range(0, len(part), size)]
+    return [_command(folder, "remove", *each, timeout_s=300) for each in batches]
 
 
 def _rank(name: str) -> int:
@@ -134,7 +135,7 @@ def _rank(name: str) -> int:
 
 
 def _command(folder: str, *words: str, timeout_s: float) -> Command:
-    return argv("perl", "-e", scripts.perl("backup_store/place"), "--", folder, *words, timeout_s=timeout_s)
+    return argv("perl", "-e", scripts.perl("backup_store/folder"), "--", folder, *words, timeout_s=timeout_s)
 
 
 def _sum_said(said: list[str], failure: str) -> str:

@@ -129,7 +129,7 @@ class Bucket:
         """Deletes objects in the given order, and aborts incomplete uploads.
 
         Raises:
-            MeasurementError: an object or upload may not be removed yet.
+            MeasurementError: an object or upload could not be removed.
         """
         client = self._client
         with _client_errors(self.bucket):

@@ -130,7 +130,7 @@ class WalArchive:
         return [*gaps, SegmentRun(timeline, first, last)] if first <= last else gaps
 
     def whole_since(self) -> int | None:
-        """Index of the oldest backup from which recovery can reach any later time; None after a gap."""
+        """Index of the oldest backup from which recovery reaches any later time; None if the WAL has a gap since."""
         if not self.spans:
             return None
         missing = self.missing()
