@@ -32,7 +32,7 @@ def again(site, *words):
 
 
 def _unless_held(done):
-    held = done.returncode == 3 and ("held by" in done.stderr or "runs already" in done.stderr)
+    held = done.returncode == 3 and ("held by" in done.stderr or "is already running" in done.stderr)
     return None if held else done
 
 

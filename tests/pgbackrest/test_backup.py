@@ -48,9 +48,9 @@ def test_plan_lists_type_size_and_expired_backups_and_changes_nothing(site):
     done = site.action("backup")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1. make a diff backup of stanza metachat: about 1." in done.stdout
-    assert "GB are free" in done.stdout
-    assert "2. read repository 1 back: 4 backups, and the log" in done.stdout
-    assert "3. let go by pgBackRest's own retention (full 2): nothing" in done.stdout
+    assert "GB free" in done.stdout
+    assert "2. read repository 1 back: 4 backups and the WAL archive" in done.stdout
+    assert "3. expire by pgBackRest's own retention (full 2): nothing" in done.stdout
     assert labels(site) == before
 
 
@@ -103,7 +103,7 @@ def test_missing_retention_is_reported(site):
         done = site.action("backup")
     finally:
         (site.home / "pgbackrest.conf").write_text(kept)
-    assert "retention (none: nothing is ever let go): nothing" in done.stdout
+    assert "retention (not set: backups never expire): nothing" in done.stdout
 
 
 def test_failing_archive_command_is_refused_before_backup(site):
@@ -134,7 +134,7 @@ def test_second_backup_is_refused_while_another_runs(site):
         done = site.action("backup", "--apply")
         kill_all(working(site))
     assert done.returncode == 3
-    assert "a backup of stanza metachat runs already" in done.stderr
+    assert "a backup of stanza metachat is already running" in done.stderr
 
 
 def test_missing_stanza_exits_with_6_and_hint(site):
@@ -142,7 +142,7 @@ def test_missing_stanza_exits_with_6_and_hint(site):
     site.run("mkdir", site.repo)
     done = site.action("backup", "--apply")
     assert done.returncode == 6
-    assert "missing stanza path: make it with pgbackrest stanza-create" in done.stderr
+    assert "missing stanza path: run pgbackrest stanza-create" in done.stderr
 
 
 def test_repository_without_disk_space_is_refused(site, tmp_path):
@@ -170,7 +170,7 @@ def test_backup_with_damaged_page_fails(site):
     site.start()
     done = site.action("backup", "--apply")
     assert done.returncode == 4
-    assert "holds pages whose checksums were wrong in the cluster" in done.stderr
+    assert "contains pages that failed their checksum in the cluster" in done.stderr
 
 
 def flipped(site):
@@ -197,7 +197,7 @@ def needed(site):
 def without_needed_segment(site):
     path = needed(site)
     path.unlink()
-    return f"{path.name[:24]} is not in the archive"
+    return f"WAL {path.name[:24]} is missing from the archive"
 
 
 def with_a_damaged_segment(site):
@@ -205,7 +205,7 @@ def with_a_damaged_segment(site):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    return "are what they were"
+    return "segments are valid"
 
 
 DAMAGES = [flipped, without_manifest, without_needed_segment, with_a_damaged_segment]

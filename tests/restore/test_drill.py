@@ -113,7 +113,7 @@ def plain_text(place, copied):
         (truncated, "checksum mismatch, the file changed since the backup was made"),
         (flipped, "checksum mismatch, the file changed since the backup was made"),
         (flipped_and_sealed, "Restored data doesn't match checksum"),
-        (edited, "the manifest was edited: its checksum is another one"),
+        (edited, "the manifest was edited: checksum mismatch"),
         (gone, "No such file"),
         (without_a_table, "public.webhooks is missing"),
         (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),

@@ -45,7 +45,7 @@ class Elsewhere:
         self.folder = folder
         self.host = load(place.inventory).hosts["lab"]
         self.target, self.name = target, name
-        self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
+        self.there = off_site.copy_store(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
         reading = dump_folder.DumpReading(name, text)
@@ -185,11 +185,11 @@ def test_damaged_copy_is_found_before_pg_restore_reads_it(place, elsewhere, iden
     whole = {path: path.read_bytes() for path in elsewhere.folder.iterdir()}
     encrypted = ".age" in str(elsewhere.names)
     damages = {
-        flip_dump: "decrypted|another one|checksum mismatch",
-        flip_dump_and_update_list: "decrypted|another one|checksum mismatch",
-        truncate_dump: "decrypted|another one|checksum mismatch",
+        flip_dump: "decryption failed|another one|checksum mismatch",
+        flip_dump_and_update_list: "decryption failed|another one|checksum mismatch",
+        truncate_dump: "decryption failed|another one|checksum mismatch",
         flip_manifest: "checksum mismatch, the file changed since the copy was made",
-        flip_manifest_and_update_list: "decrypted|checksum|cannot be read|cut short",
+        flip_manifest_and_update_list: "decryption failed|checksum|cannot be read|cut short",
         remove_dump: "No such file",
     }
     for damage, why in damages.items():
@@ -223,13 +223,13 @@ def test_missing_wrong_or_shared_secret_key_is_refused(place, elsewhere, identit
     assert (status, "No such file" in error) == (2, True)
     identity.write_text(str(pyrage.x25519.Identity.generate()))
     status, error = plan(f"--identity={identity}")
-    assert (status, "cannot be decrypted: No matching keys found" in error) == (6, True)
+    assert (status, "decryption failed: No matching keys found" in error) == (6, True)
     identity.write_text(f"{secret[:-1]}\n")
     status, error = plan(f"--identity={identity}")
-    assert (status, f"line 1 of {identity} is no secret key of age" in error) == (2, True)
+    assert (status, f"line 1 of {identity} is not an age secret key" in error) == (2, True)
     identity.write_text("# nothing\n")
     status, error = plan(f"--identity={identity}")
-    assert (status, "there is no key in" in error) == (2, True)
+    assert (status, "no key in" in error) == (2, True)
     assert place.run("restore_drill", f"--identity={identity}").returncode == 2
     assert place.run("restore_drill", "--from=s3://key:secret@copies").returncode == 2
 
@@ -294,7 +294,7 @@ def test_next_backup_removes_partial_files_of_killed_fetch(place, elsewhere, ide
     assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)
     assert (place.serving, place.databases) == ("old", [])
     kept = set(place.backups.iterdir())
-    assert f"remove what is left of interrupted backups: {left}\n" in place.run("backup").stdout
+    assert f"remove leftovers of interrupted backups: {left}\n" in place.run("backup").stdout
     done = place.run("restore", "--apply", *more)
     assert (done.returncode, place.serving, fetched(place)) == (0, "new", [])
     assert set(place.backups.iterdir()) < kept

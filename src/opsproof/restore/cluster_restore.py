@@ -2,8 +2,8 @@
 
 import time
 
-from opsproof.backup.stanza import look
-from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.backup.stanza import fetch_stanza
+from opsproof.backup_store.pgbackrest import ClusterBackup, Stanza
 from opsproof.core.errors import InventoryError, NotRepaired, Refused
 from opsproof.inventory.resources import Backup
 from opsproof.restore import cluster
@@ -43,7 +43,7 @@ class ClusterRestore:
             MeasurementError: the repository or the directories cannot be read.
         """
         target, backup = parse_moment(self.options.to), self.backup
-        found = look(self.work, backup)
+        found = fetch_stanza(self.work, backup)
         files = ClusterFiles(self.work, backup, found.version)
         made = self._chosen(found, target)
         self.action.measured |= {"backup": self.action.backup_name, "set": made.label} | (
@@ -52,7 +52,7 @@ class ClusterRestore:
         path = f"{prefix}_{kind}_{time.strftime(STAMP, time.gmtime())}"
         return RestoredCluster(files, self.host, found, files.read_state(prefix), made, target, path, self.options.json)
 
-    def _chosen(self, found: Stanza, target: Moment | None) -> Made:
+    def _chosen(self, found: Stanza, target: Moment | None) -> ClusterBackup:
         wanted = [each for each in found.backups if self.options.set in ("", each.label)]
         if self.options.set and not wanted:
             known = ", ".join(each.label for each in found.backups)

@@ -57,7 +57,7 @@ class DatabaseRestore:
         local, now = self._local_sets(target)
         copies = Copies({}, now)
         if self.options.target:
-            copies = off_site.copies(off_site.place(self.host, target), self.action.backup_name, now)
+            copies = off_site.fetch_copies(off_site.copy_store(self.host, target), self.action.backup_name, now)
         sets = dump_folder.in_order({*local, *copies.sets}, now)
         name = archive.choose(sets, self.options.set, self.action.backup_name, target)
         if name in local:
@@ -76,9 +76,9 @@ class DatabaseRestore:
         if "://" in target:
             return [], self.work.ask(argv("true"))[0].now
         backup = self.backup.model_copy(update={"folder": target})
-        (answer,) = self.work.ask(dump_folder.look(backup, self.action.backup_name, "none", ()))
+        (answer,) = self.work.ask(dump_folder.command(backup, self.action.backup_name, "none", ()))
         try:
-            return dump_folder.seen(answer, self.action.backup_name, target).sets, answer.now
+            return dump_folder.parse(answer, self.action.backup_name, target).sets, answer.now
         except Absent as error:
             raise MeasurementError(str(error)) from error
 

@@ -20,7 +20,7 @@ from opsproof.backup_store.dump_folder import began
 from opsproof.backup_store.encryption import decrypted, identities
 from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import Manifest, ManifestError
-from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, Counted, require_same
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, HashingReader, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
 from opsproof.inventory.resources import Backup
 from opsproof.restore.archive import DumpArchive
@@ -36,7 +36,7 @@ class Fetch:
 
     def __init__(self, work: Work, backup: Backup, address: str, copies: Copies, identity: Path | None) -> None:
         self.work, self.backup, self.address, self.copies = work, backup, address, copies
-        self._there = off_site.place(work.host, address, backup.timeout)
+        self._there = off_site.copy_store(work.host, address, backup.timeout)
         self._here = HostFolder(work.host, backup.folder, backup.timeout)
         self._identity = identity
         self._sums: dict[str, str] = {}
@@ -127,7 +127,7 @@ class Fetch:
         for file in (self._set_manifest.dump, self._set_manifest.globals):
             stored = self._stored_name(file.name)
             with self._there.read(stored) as content:
-                read = Counted(content, report)
+                read = HashingReader(content, report)
                 with self._opened(stored, cast("BinaryIO", read)) as plain:
                     found = self._here.put(file.name, plain)
             require_same(read.sum.hexdigest(), self._sums[stored], stored)

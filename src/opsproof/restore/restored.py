@@ -9,7 +9,7 @@ from opsproof.action import Step, progress
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import source
 from opsproof.backup_store import wal
-from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.backup_store.pgbackrest import ClusterBackup, Stanza
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
@@ -51,7 +51,7 @@ class RestoredCluster:
     host: Host
     stanza: Stanza
     cluster: Cluster
-    made: Made
+    made: ClusterBackup
     moment: Moment | None
     path: str
     quiet: bool = False
