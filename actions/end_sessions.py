@@ -1,11 +1,11 @@
-"""Ends sessions of a database that have been idle for 30 minutes, idle in a transaction too long, or at work for 10.
+"""Ends sessions of a database that are idle for 30 minutes, active for 10 minutes, or idle in transaction too long.
 
-What is too long in a transaction, the inventory's limit of transaction_idle says.
+The limit for idle in transaction is the inventory's transaction_idle. With any of --idle, --in-transaction and
+--running, sessions in the states not named are left alone.
 
-Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
-replication, vacuums and other maintenance are left alone, and so are listeners, holders of replication slots and
-opsproof's own sessions. So is a session that did something else meanwhile. Any of --idle, --in-transaction and
---running leaves the others out.
+An active session is cancelled first, and terminated after --grace; an idle session is terminated. Backups, replication,
+vacuums and other maintenance, listeners, holders of replication slots and opsproof's own sessions are left alone, and
+so is a session whose state has changed since the plan.
 """
 
 import sys
@@ -19,28 +19,30 @@ from opsproof.maintenance.base import Maintaining, duration
 from opsproof.maintenance.sessions import Connection, Patience
 
 IDLE_S, RUNNING_S = 1800.0, 600.0
-"""As the runbook has it."""
+"""Default limits, from the runbook."""
 
 
 class EndSessions(Maintaining):
-    """One step for each session."""
+    """One step per session."""
 
     name = "end_sessions"
     waits = False
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which sessions, and how much time they get."""
+        """Adds the limits per state, and --grace."""
         super().add_arguments(parser)
-        parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
-        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so within a transaction")
-        parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
+        parser.add_argument("--idle", type=duration, metavar="TIME", help="end sessions idle for so long (30min)")
         parser.add_argument(
-            "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"
+            "--in-transaction", type=duration, metavar="TIME", help="end sessions idle in a transaction for so long"
+        )
+        parser.add_argument("--running", type=duration, metavar="TIME", help="end sessions active for so long (10min)")
+        parser.add_argument(
+            "--grace", type=duration, default=5.0, metavar="TIME", help="between cancelling and terminating (5s)"
         )
 
     def plan(self) -> list[Step]:
-        """The oldest first; what is left alone is said."""
+        """Oldest session first; sessions left alone are reported."""
         self.require_pg_monitor()
         if self.server.silent:
             self.not_judge(f"sessions whose track_activities is off: {self.server.silent}")
@@ -66,14 +68,14 @@ class EndSessions(Maintaining):
         return Patience(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is in the way: a standby's sessions can be ended too."""
+        """No guard: sessions on a standby can be ended too."""
         del steps
 
     def prove(self, steps: list[Step]) -> None:
-        """None of them is there as it was.
+        """Every session has ended or changed its state.
 
         Raises:
-            NotRepaired: one is, or was left out.
+            NotRepaired: a session remains, or was left out.
         """
         del steps
         if left := [each for each in self.ending if sessions.is_there(self.session, each)]:

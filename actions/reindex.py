@@ -1,9 +1,8 @@
-"""Rebuilds indexes while everybody reads and writes: those that the monthly checks flag, or those that --index names.
+"""Rebuilds indexes online: those that the monthly checks flag, or those named by --index.
 
-Vector indexes are built with what memory and processors the host has to spare. --retune gives an ivfflat index as
-many lists as its rows ask for: a replacement is built beside it, and takes its name. Where more lists find too little,
-the declared index gets its name back. What an interrupted build left is dropped first, whoever began it, unless
-somebody is at work on it.
+Vector indexes are built with the host's spare memory and processors. --retune builds a replacement of an ivfflat index
+with the number of lists that suits the rows, and swaps the names. If recall is too low with more lists, the swap is
+rolled back. Leftovers of interrupted builds, also of other tools, are dropped first unless a session works on them.
 """
 
 import sys
@@ -26,30 +25,30 @@ from opsproof.maintenance.room import DiskSpace
 from opsproof.maintenance.tables import in_full
 
 NEAR = 0.1
-"""A number of lists that differs from the ideal one by no more than this share is as good."""
+"""Accepted relative deviation from the ideal number of lists."""
 
 
 class Reindex(Maintaining):
-    """Sweeps what is left, then rebuilds one index after another."""
+    """Drops leftovers, then rebuilds one index after another."""
 
     name = "reindex"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which indexes, and whether their lists are to become others."""
+        """Adds --index and --retune."""
         super().add_arguments(parser)
         parser.add_argument("--index", action="append", metavar="NAME", help="schema.index; may be given several times")
         parser.add_argument(
-            "--retune", action="store_true", help="give ivfflat indexes as many lists as their rows ask for"
+            "--retune", action="store_true", help="adapt the number of lists of ivfflat indexes to the number of rows"
         )
 
     @cached_property
     def builder(self) -> Builder:
-        """What builds."""
+        """The builder, with the machine measured once."""
         return Builder(self.session, self.server, machine(self.work, self.session.client))
 
     def plan(self) -> list[Step]:
-        """What is left of earlier builds goes first."""
+        """Leftovers first, then the builds."""
         self.require_pg_monitor()
         self.reasons = self._reasons()
         self.found = self._possible(indexes.look(self.session, self.reasons))
@@ -65,7 +64,7 @@ class Reindex(Maintaining):
         return self.some(steps + [step for each in self.found.chosen for step in self._building(each)])
 
     def _possible(self, found: Indexes) -> Indexes:
-        """Without what nobody named and what cannot be done: the rest does not wait for it."""
+        """Leaves out indexes that cannot be rebuilt, unless named by --index: then the run is refused."""
         left = self._sweepable(found)
         if not self.options.index:
             return Indexes(tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each))), left)
@@ -75,7 +74,7 @@ class Reindex(Maintaining):
         return Indexes(found.chosen, left)
 
     def _sweepable(self, found: Indexes) -> tuple[Index, ...]:
-        """What is left that the role may drop, and what it may not on the tables of what was named."""
+        """Leftovers that the role may drop; with --index all on the named indexes' tables, so that `guard` refuses."""
         if not self.options.index:
             return tuple(each for each in found.left if self._is_possible(each, ""))
         tables = {each.place[0] for each in found.chosen}
@@ -87,31 +86,31 @@ class Reindex(Maintaining):
         return not why
 
     def _obstacle(self, index: Index) -> str:
-        """Why it cannot be done now; empty where it can, or need not be."""
+        """Why the build is impossible now; empty if possible or unnecessary."""
         if self.options.retune and not self._is_off(index):
             return ""
         if index.building:
-            return f"has to wait: somebody builds an index of {index.place[0]}; try again when that is done"
+            return f"has to wait: another session builds an index of {index.place[0]}; retry later"
         return "" if replacement(index) in self.built else self.builder.lack(index, self.room) or self._untold(index)
 
     def _untold(self, index: Index) -> str:
-        """Why nobody could tell whether more lists find enough; empty where it can be told."""
+        """Why recall, needed to judge a higher number of lists, cannot be measured; else empty."""
         if not self.options.retune or (index.lists or 0) >= index.ideal_lists or str(index) in self.before:
             return ""
         try:
             self.before[str(index)] = flagged.recall_measurement(self, str(index))
         except MeasurementError as error:
-            return f"gets no more lists, as nobody could tell what they find: {error}"
+            return f"keeps its number of lists, because recall cannot be measured: {error}"
         return ""
 
     def _hindrance(self, index: Index) -> str:
-        """Why it cannot be done, whoever asks; empty where it can."""
+        """Why the build is impossible for any role; else empty."""
         if self.options.retune and index.attached:
-            return "belongs to the index of a partitioned table, and no other can take its place"
+            return "belongs to the index of a partitioned table and cannot be replaced"
         return index.hindrance or (index.doubt if self.options.retune else "")
 
     def _denial(self, index: Index) -> str:
-        """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
+        """Which role membership is missing to build and to drop leftovers; else empty."""
         if index.owned:
             return ""
         return f"belongs to {index.owner}: GRANT {index.owner} TO {self.session.client.user}"
@@ -125,29 +124,29 @@ class Reindex(Maintaining):
         return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
 
     def _is_off(self, index: Index) -> bool:
-        """Whether it is to have other lists."""
+        """Whether --retune changes the number of lists."""
         if not self.options.retune:
             return False
         if index.lists is None:
-            raise InventoryError(f"--retune: {index} has no lists: it is {index.method}")
+            raise InventoryError(f"--retune: {index} has no lists: its method is {index.method}")
         return abs(index.lists - index.ideal_lists) > max(1, NEAR * index.ideal_lists)
 
     def _sweeping(self, index: Index) -> Step:
         if index.heir:
             name = f"{index.schema}.{index.heir}"
-            title = f"drop {index}, which was {name}, or give it the name again"
+            title = f"drop {index}, formerly {name}, or swap it back"
             return Step(title, partial(self._settle, name), index.place[:1])
         title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
         return Step(title, partial(self.builder.drop, index), index.place[:1])
 
     def _settle(self, name: str) -> None:
-        """Drops what had a name before, unless that had fewer lists and found enough, and those of now find too little.
+        """Drops the replaced index; rolls back if more lists made recall fail its limit.
 
-        With fewer lists than before the server asks the earlier index as long as that is there: what the new one finds
-        is judged at the end, and is more.
+        A replacement with fewer lists is measured later, by `prove`: its recall is higher, and the planner uses the old
+        index while both exist.
 
         Raises:
-            NotRepaired: it has its name again.
+            NotRepaired: the swap was rolled back.
         """
         heir, before = self.builder.exchanged(name)
         if before is None:
@@ -156,7 +155,7 @@ class Reindex(Maintaining):
         found = self.before.get(name)
         if more and not (found and found.verdict == "failed") and (why := flagged.recall_failure(self, name)):
             self.builder.take_back(heir, before)
-            raise NotRepaired(f"{name} has its {before.lists} lists again: with {heir.lists}, {why}")
+            raise NotRepaired(f"{name} is back at {before.lists} lists: with {heir.lists} lists, {why}")
         self.builder.drop(before)
 
     def _building(self, index: Index) -> list[Step]:
@@ -167,17 +166,17 @@ class Reindex(Maintaining):
             return [Step(title, partial(self.builder.rebuild, index), index.place)]
         if not self._is_off(index):
             return []
-        lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows, {how}"
-        title = f"build a second {index}: {lists}"
+        lists = f"{index.ideal_lists} lists instead of {index.lists}, for {index.rows:.0f} rows, {how}"
+        title = f"build a replacement of {index}: {lists}"
         build = Step(title, partial(self.builder.build_replacement, index), index.place)
         return [
             *([] if replacement(index) in self.built else [build]),
-            Step(f"give it the name of {index}", partial(self.builder.swap, index), index.place),
-            Step("drop what had that name before", partial(self._settle, str(index)), index.place),
+            Step(f"rename the replacement to {index}", partial(self.builder.swap, index), index.place),
+            Step("drop the replaced index", partial(self._settle, str(index)), index.place),
         ]
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses indexes that cannot be built, and leftovers that cannot be dropped; requires limits for the proof."""
         super().guard(steps)
         for each in (*self.found.chosen, *self.found.left):
             if denial := self._denial(each):
@@ -194,11 +193,11 @@ class Reindex(Maintaining):
             raise Refused(f"{index} {why}")
 
     def prove(self, steps: list[Step]) -> None:
-        """Each index is valid and another one than before, finds what it should, and nothing is left over.
+        """Every index is valid and newly built, recall is within its limit, and no leftovers remain.
 
         Raises:
-            NotRepaired: it is not so.
-            MeasurementError: that cannot be told.
+            NotRepaired: lists the problems.
+            MeasurementError: a query failed.
         """
         del steps
         before = {each.oid: each for each in self.found.chosen}

@@ -83,13 +83,13 @@ def test_a_gzip_that_loses_lines_is_found_out(tmp_path, script, output):
     host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
     (answer,) = run(host, (command(host, "compress", str(tmp_path / NAME), timeout_s=30),))
     assert answer.status == 1
-    assert "is not what" in answer.stderr
+    assert "differs from" in answer.stderr
     assert (tmp_path / NAME).read_text() == "a line\n"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("app.log", "no rotated file"), ("app__2026.log", "no rotated file"), (NAME, "not past its time")],
+    [("app.log", "is not a rotated file"), ("app__2026.log", "is not a rotated file"), (NAME, "has not expired")],
 )
 def test_what_is_not_past_its_time_or_no_rotated_file_is_not_removed(tmp_path, name, said):
     (tmp_path / name).write_text("a line\n")

@@ -73,7 +73,7 @@ def test_without_a_daemon_nothing_is_changed_and_none_is_started(platform):
     platform.pm2("kill")
     done = platform.run("rotate_logs", "--apply")
     assert done.returncode == 3
-    assert "no PM2 daemon runs" in done.stderr
+    assert "no PM2 daemon is running" in done.stderr
     assert not platform.rotated()
     assert not (platform.folder / "pm2" / "pm2.pid").exists()
 

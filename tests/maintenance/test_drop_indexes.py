@@ -37,8 +37,8 @@ def test_the_statements_and_the_way_back_do_what_they_say(place, spare):
     run(place, done.stdout)
     assert place.value("SELECT count(*) FROM t.rows") == 6000
     assert len(indexes(place)) == len(before) - 3
-    assert "-- back: " not in place.run("drop_indexes").stdout
-    back = "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: "))
+    assert "-- undo: " not in place.run("drop_indexes").stdout
+    back = "\n".join(each.removeprefix("-- undo: ") for each in lines_of(done.stdout, "-- undo: "))
     run(place, back)
     assert indexes(place) == before
 
@@ -122,10 +122,10 @@ def test_of_two_that_answer_the_same_one_stays(place, table):
     await_statement(place, f"DROP INDEX CONCURRENTLY t.{idle};")
     whole = place.run("drop_indexes").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" not in whole
-    assert f"-- stays if t.{used} goes: one of both is needed" in whole
+    assert f"-- stays if t.{used} is dropped: one of the two is needed" in whole
     superfluous = place.run("drop_indexes", "--index", f"t.{used}").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" in superfluous
-    assert f"-- stays if t.{idle} goes: one of both is needed" in superfluous
+    assert f"-- stays if t.{idle} is dropped: one of the two is needed" in superfluous
 
 
 def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(place, table):
@@ -144,7 +144,7 @@ def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(p
     assert done.stdout.count("-- locks the table and all its partitions meanwhile") == 2
     run(place, done.stdout)
     assert len(place.sql(query)) == len(before) - 4
-    run(place, "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: ")))
+    run(place, "\n".join(each.removeprefix("-- undo: ") for each in lines_of(done.stdout, "-- undo: ")))
     assert [row[2] for row in place.sql(query)] == [True] * len(before)
     assert place.sql(query) == before
 
@@ -164,7 +164,7 @@ def remember(place):
 def test_an_index_that_is_used_is_not_printed_whoever_names_it(place, table):
     done = place.run("drop_indexes", "--index", "t.rows_pkey")
     assert done.returncode == 2
-    assert "t.rows_pkey: neither unused nor superfluous" in done.stderr
+    assert "t.rows_pkey: neither unused nor redundant" in done.stderr
 
 
 def test_it_cannot_be_applied(place):

@@ -112,10 +112,10 @@ def test_without_options_the_runbooks_times_hold(place, other):
 
 def test_what_must_not_be_ended_is_left_alone_and_said(place, other):
     spared = {
-        other(LONG, application="pg_dump"): "it is a backup's",
-        other("SELECT 1", application="pgBackRest [backup]"): "it is a backup's",
-        other("SELECT 'pg_backup_start(1)'"): "it is a backup's",
-        other("SELECT 1", application="opsproof_backup"): "it is opsproof's own",
+        other(LONG, application="pg_dump"): "it belongs to a backup",
+        other("SELECT 1", application="pgBackRest [backup]"): "it belongs to a backup",
+        other("SELECT 'pg_backup_start(1)'"): "it belongs to a backup",
+        other("SELECT 1", application="opsproof_backup"): "it is an opsproof session",
         other("LISTEN news"): "it listens for notifications",
         other(SLOT): "it holds a replication slot",
     }
@@ -133,7 +133,7 @@ def test_maintenance_is_left_alone(place, table):
     ):
         place.await_build()
         said = place.do("end_sessions", "--running", "0s")
-        assert "it maintains the database" in said
+        assert "it runs maintenance" in said
         assert place.invalid == ["slow"]
         assert place.value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {holder}") == 1
 

@@ -48,7 +48,7 @@ def test_a_name_that_two_have_means_none_of_them(dotted, words, name):
     finally:
         dotted.sql("DROP SCHEMA a CASCADE")
     assert done.returncode == 2
-    assert f"several of metachat are called {name}" in done.stderr
+    assert f"metachat has several relations called {name}" in done.stderr
 
 
 def test_names_that_the_database_keeps_in_another_encoding_are_read_and_sent(place):

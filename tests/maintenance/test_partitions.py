@@ -53,14 +53,14 @@ def test_what_is_missing_lies_between_the_first_partition_and_the_last_month_wan
 
 
 def test_weeks_are_no_months():
-    with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
+    with pytest.raises(Refused, match="not partitioned by UTC months: a partition covers part of 2026-11"):
         of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
     of(NOVEMBER, ahead=1).require_months()
 
 
 def test_a_month_whose_partition_takes_no_rows_is_a_refusal():
     hollow = replace(NOVEMBER, takes_rows=False)
-    with pytest.raises(Refused, match="is itself partitioned, has no partition and takes no rows of 2026-11"):
+    with pytest.raises(Refused, match="is partitioned but has no partition for rows of 2026-11"):
         of(partition("2026-10-01", "2026-11-01"), hollow).require_months()
 
 
@@ -222,7 +222,7 @@ CANNOT_BE_COPIED = {
     "policy kin of {} names its table before a column, as in a subquery, and cannot be copied": (
         "CREATE POLICY kin ON {} USING (EXISTS (SELECT FROM t.people p WHERE p.id = person))"
     ),
-    "{} is itself partitioned": (
+    "{} is partitioned": (
         "DROP TABLE {0};CREATE TABLE {0} PARTITION OF t.rows FOR VALUES FROM ('{1}') TO ('{2}') PARTITION BY HASH (id)"
     ),
 }
@@ -238,7 +238,7 @@ def test_a_newest_partition_that_cannot_be_copied_is_a_refusal(place, months, re
     place.sql(statements.format(first, month(place, 0), month(place, 1)))
     done = place.run("add_partitions", "--apply", "--table", months)
     assert done.returncode == 3
-    assert f"{reason.format(first)}: make the next " in done.stderr
+    assert f"{reason.format(first)}: create the next " in done.stderr
     place.sql("CREATE TABLE t.more (at date) PARTITION BY RANGE (at)")
     done = place.run("add_partitions", "--apply")
     assert done.returncode == 5
@@ -299,7 +299,7 @@ def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, 
     words = ["--apply", "--table", months, "--ahead", "1"]
     done = place.run("add_partitions", *words)
     assert done.returncode == 4
-    assert "t.rest cannot be locked and looked through within a second" in done.stderr
+    assert "t.rest cannot be locked and scanned within a second" in done.stderr
     assert len(made(place)) == 2
     constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
     monkeypatch.undo()
@@ -320,7 +320,7 @@ def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months)
 def test_what_is_not_partitioned_by_time_is_a_mistake(place, table):
     done = place.run("add_partitions", "--table", "t.rows")
     assert done.returncode == 2
-    assert "t.rows of metachat is no table that is partitioned by a range of times" in done.stderr
+    assert "t.rows of metachat is not a table with range partitions on a date or timestamp" in done.stderr
 
 
 def heard(process):

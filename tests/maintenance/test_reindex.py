@@ -65,7 +65,7 @@ def test_what_somebody_builds_at_this_moment_is_left_alone(place, vectors):
         assert "nothing to do" in place.do("reindex")
         refused = place.run("reindex", "--apply", "--index", vectors)
         assert refused.returncode == 3
-        assert "somebody builds an index of t.rows" in refused.stderr
+        assert "another session builds an index of t.rows" in refused.stderr
         assert place.invalid == ["rows_vectors_ccnew"]
 
 
@@ -90,7 +90,7 @@ def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
     way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
     (index,) = indexes.look(way, ["t.rows_vectors"]).chosen
     place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
-    with pytest.raises(StepFailed, match="the index is another one meanwhile"):
+    with pytest.raises(StepFailed, match="the index was replaced meanwhile"):
         Builder(way, way.server(), MachineResources()).swap(index)
 
 
@@ -168,7 +168,7 @@ def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_
         told, said = process.communicate(timeout=30)
     assert process.returncode == 4
     assert f"process {pid} (metachat, idle in transaction" in said
-    assert "what the build left is still there, for the next run to drop: drop t.rows_vectors_ccnew: " in told
+    assert "the failed build left an index, which the next run drops: drop t.rows_vectors_ccnew: " in told
     assert oid(place, vectors) == before
     assert place.again("reindex", "--index", vectors)
     assert place.invalid == []

@@ -31,7 +31,7 @@ def test_recall_that_does_not_come_is_no_success(place, vectors):
 def test_lists_that_the_check_flags_are_retuned_without_being_named(place, vectors):
     declared(place)
     done = place.run("reindex", "--apply", "--retune")
-    assert "build a second t.rows_vectors: 6 lists in place of 200" in done.stdout
+    assert "build a replacement of t.rows_vectors: 6 lists instead of 200" in done.stdout
     assert "lists='6'" in definition(place, vectors)
     assert done.returncode == 5
     assert "cannot be measured: permission denied for schema t" in done.stderr
@@ -59,14 +59,14 @@ def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeyp
     before = oid(place, "t.rows_at")
     done = place.run("reindex", "--apply")
     assert done.returncode == 5
-    assert "left out: t.odd is of an exclusion constraint" in done.stdout
-    assert "left out: pg_catalog.pg_class_oid_index is of the system catalogs" in done.stderr
+    assert "left out: t.odd belongs to an exclusion constraint" in done.stdout
+    assert "left out: pg_catalog.pg_class_oid_index is on a system catalog" in done.stderr
     assert oid(place, "t.rows_at") != before
     names.pop()
     for more in ((), ("--apply",)):
         done = place.run("reindex", *more)
         assert done.returncode == 3
-        assert "left out: t.odd is of an exclusion constraint" in done.stderr
+        assert "left out: t.odd belongs to an exclusion constraint" in done.stderr
 
 
 def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, vectors, monkeypatch):

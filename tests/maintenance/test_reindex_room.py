@@ -34,7 +34,7 @@ def test_the_log_on_the_same_disk_takes_as_much_again(place, vectors):
     pretend(place, f"echo {round(MARGIN * 1.9 * size(place))}")
     done = place.run("reindex", "--apply", "--index", vectors)
     assert done.returncode == 3
-    assert "to be built, with its log, and " in done.stderr
+    assert "for the index and its WAL, but " in done.stderr
     pretend(place, f"echo {round(MARGIN * 2.1 * size(place))}")
     place.do("reindex", "--index", vectors)
 
@@ -45,7 +45,7 @@ def test_a_log_on_another_disk_must_have_room_there(place, vectors):
     pretend(place, room.format(100000), apart)
     done = place.run("reindex", "--apply", "--index", vectors)
     assert done.returncode == 3
-    assert "for its log, and 100 kB are free" in done.stderr
+    assert "for its WAL, but 100 kB are free" in done.stderr
     pretend(place, room.format(round(MARGIN * 1.1 * size(place))), apart)
     place.do("reindex", "--index", vectors)
 
@@ -56,7 +56,7 @@ def test_a_log_that_nobody_may_look_at_is_taken_to_lie_with_the_data(place, vect
     assert place.run("reindex", "--apply", "--index", vectors).returncode == 3
     pretend(place, f"echo {round(MARGIN * 2.1 * size(place))}", hidden)
     said = place.do("reindex", "--index", vectors)
-    assert "pg_wal cannot be looked into: the log is taken to lie on the disk of the data" in said
+    assert "pg_wal is not readable: assuming WAL is on the disk of the data directory" in said
     pretend(place, f"echo {round(MARGIN * 1.9 * size(place))}", hidden.replace("Permission denied", "No such file"))
     assert place.run("reindex", "--apply", "--index", vectors).returncode == 6
 
@@ -77,7 +77,7 @@ def test_room_that_the_sweeping_did_not_make_stops_the_build(place, vectors):
     pretend(place, f"echo {round(MARGIN * 2 * size(place)) - size(place, one)}")
     done = place.run("reindex", "--apply", "--index", vectors)
     assert done.returncode == 4
-    assert "to be built, with its log, and " in done.stderr
+    assert "for the index and its WAL, but " in done.stderr
     assert oid(place, vectors) == before
 
 
@@ -110,6 +110,6 @@ def test_where_somebody_builds_nothing_else_waits(place, vectors, monkeypatch, m
     with place.holding(write), place.building(f"REINDEX INDEX CONCURRENTLY {vectors}"):
         place.await_build()
         done = place.run("reindex", *more)
-    assert "left out: t.rows_at has to wait: somebody builds an index of t.rows" in done.stdout
+    assert "left out: t.rows_at has to wait: another session builds an index of t.rows" in done.stdout
     assert done.returncode == (5 if more else 0)
     assert (oid(place, "t.more_pkey") != before) == bool(more)

@@ -41,7 +41,7 @@ def test_more_lists_that_find_too_little_are_taken_back(place, few):
     before = oid(place, few)
     done = place.run("reindex", "--apply", "--index", few, "--retune")
     assert done.returncode == 5
-    assert "t.rows_vectors has its 1 lists again: with 6, recall " in done.stderr
+    assert "t.rows_vectors is back at 1 lists: with 6 lists, recall " in done.stderr
     assert (oid(place, few), place.invalid) == (before, [])
     assert place.value(f"SELECT obj_description('{few}'::regclass)") == "of the search"
 
@@ -52,7 +52,7 @@ def test_more_lists_are_refused_where_nobody_could_tell_what_they_find(place, fe
     before = oid(place, few)
     done = place.run("reindex", "--apply", "--index", few, "--retune")
     assert done.returncode == 3
-    assert "gets no more lists, as nobody could tell what they find: " in done.stderr
+    assert "keeps its number of lists, because recall cannot be measured: " in done.stderr
     assert (oid(place, few), place.invalid) == (before, [])
 
 
@@ -78,7 +78,7 @@ def test_what_had_the_name_before_a_kill_has_it_again_where_nobody_knows_what_th
 def test_what_had_the_name_before_a_kill_goes_where_the_new_one_finds_enough(place, exchanged, words):
     declared(place, vector_recall=BEARABLE, vector_age="< 1000d", vector_new_rows="<= 100%")
     now = oid(place, exchanged)
-    assert "which was t.rows_vectors" in place.do("reindex", *words)
+    assert "formerly t.rows_vectors" in place.do("reindex", *words)
     assert (oid(place, exchanged), place.invalid) == (now, [])
 
 
@@ -87,7 +87,7 @@ def test_what_had_the_name_before_a_kill_has_it_again_where_the_new_one_finds_to
     declared(place, vector_recall=UNBEARABLE)
     done = place.run("reindex", "--apply", *words)
     assert done.returncode == 5
-    assert "t.rows_vectors has its 1 lists again" in done.stderr
+    assert "t.rows_vectors is back at 1 lists" in done.stderr
     assert "lists='1'" in definition(place, exchanged)
     assert place.invalid == []
 
@@ -115,7 +115,7 @@ def test_lists_for_rows_that_nobody_counted_are_refused(place, few):
     before = oid(place, few)
     done = place.run("reindex", "--apply", "--index", few, "--retune")
     assert done.returncode == 3
-    assert "t.rows_vectors is on a table whose rows the server has not counted of late" in done.stderr
+    assert "t.rows_vectors is on a table with an outdated row count" in done.stderr
     assert oid(place, few) == before
     place.do("analyze", "--table", "t.rows")
     place.do("reindex", "--index", few, "--retune")
@@ -129,7 +129,7 @@ def test_lists_for_a_few_rows_are_refused(place, table):
     place.sql(LISTS.format("rows_vectors", 100))
     done = place.run("reindex", "--apply", "--index", "t.rows_vectors", "--retune")
     assert done.returncode == 3
-    assert "rows: too few to tell how many lists they need" in done.stderr
+    assert "rows: too few to determine the number of lists" in done.stderr
     done = place.run("reindex", "--apply", "--retune")
     assert done.returncode == 6
     assert "not judged: lists of t.rows_vectors: of " in done.stderr

@@ -99,7 +99,8 @@ def test_what_no_vacuum_here_can_freeze_is_told(place):
             done = place.run("vacuum", "--freeze", *more)
             assert done.returncode == 3
             assert (
-                f"transactions are too old: temporary table {space}.passing, which only the session that" in done.stderr
+                f"transaction IDs are too old: temporary table {space}.passing, which only the session that"
+                in done.stderr
             )
     done = place.run("vacuum", "--freeze")
     assert done.returncode == 3
@@ -114,7 +115,7 @@ def test_tables_are_frozen_and_what_is_old_all_the_same_is_told(place, table):
     done = place.run("vacuum", "--apply", "--freeze")
     assert done.returncode == 5
     assert "vacuum pg_catalog.pg_class" in done.stdout
-    assert "transactions are still too old: " in done.stderr
+    assert "transaction IDs are still too old: " in done.stderr
 
 
 @pytest.mark.parametrize("action", ["vacuum", "analyze"])

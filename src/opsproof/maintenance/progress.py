@@ -1,4 +1,4 @@
-"""How far a statement has come on the server, by PostgreSQL's own progress views."""
+"""Progress of a statement, from PostgreSQL's progress views."""
 
 import json
 import time
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from opsproof.action import progress
 
 SOON_S = 0.25
-"""How often it is asked at first: whom a statement waits for must be seen within the half second that some may wait."""
+"""First polling interval: short enough to see the blocker during a half-second wait for a lock."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A phase in the server's words, how much of it is done of a total in its own unit, and whom it waits for."""
+    """Phase of a statement, work done and total in the phase's own unit, and the process that blocks the statement."""
 
     phase: str = ""
     done: float = 0.0
@@ -30,7 +30,7 @@ class Reached:
 
 
 def reached(printed: str) -> Reached:
-    """What progress.sql printed: nothing where the statement has not begun, or has ended."""
+    """Parses the output of progress.sql; an empty result if the statement has not begun or has ended."""
     if not printed.strip():
         return Reached()
     said = json.loads(printed)
@@ -39,7 +39,7 @@ def reached(printed: str) -> Reached:
 
 @contextmanager
 def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
-    """A report on the phases of a statement."""
+    """Reports the phases of a statement."""
     began = time.monotonic()
 
     def pace() -> float:
