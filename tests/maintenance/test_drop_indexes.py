@@ -141,7 +141,7 @@ def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(p
     )
     before = place.sql(query)
     done = place.run("drop_indexes", "--index", "t.the same", "--index", "t.again")
-    assert done.stdout.count("-- locks the table and all its partitions meanwhile") == 2
+    assert done.stdout.count("-- locks the table and all its partitions") == 2
     run(place, done.stdout)
     assert len(place.sql(query)) == len(before) - 4
     run(place, "\n".join(each.removeprefix("-- undo: ") for each in lines_of(done.stdout, "-- undo: ")))
