@@ -17,7 +17,7 @@ from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, 
 from opsproof.maintenance import partitions
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.partitions import Months
-from opsproof.maintenance.tables import in_full
+from opsproof.maintenance.tables import qualify
 
 
 class AddPartitions(Maintaining):
@@ -34,10 +34,10 @@ class AddPartitions(Maintaining):
 
     def plan(self) -> list[Step]:
         """Oldest missing month first."""
-        return self.some(self._steps())
+        return self.require_candidates(self._steps())
 
     def _steps(self) -> list[Step]:
-        found = [each for each in partitions.look(self.session, self._ahead()) if each.missing]
+        found = [each for each in partitions.find(self.session, self._ahead()) if each.missing]
         self.found = found if self.options.table else [each for each in found if self._is_possible(each)]
         return [
             Step(
@@ -51,7 +51,7 @@ class AddPartitions(Maintaining):
 
     def _make(self, table: Months, month: date) -> None:
         partitions.add(self.session, table, month)
-        if lacking := partitions.lacking(self.session, table, month):
+        if lacking := partitions.missing_properties(self.session, table, month):
             self.work.say(f"     {lacking}")
             self.measured[f"lacking_of_{table.schema}.{table.name_of(month)}"] = lacking
 
@@ -60,9 +60,9 @@ class AddPartitions(Maintaining):
         try:
             self._require(table)
         except Refused as error:
-            self.leave_out(str(error))
+            self.skip(str(error))
         except MeasurementError as error:
-            self.not_judge(f"{table}: {error}")
+            self.skip_unknown(f"{table}: {error}")
         else:
             return True
         return False
@@ -70,8 +70,8 @@ class AddPartitions(Maintaining):
     def _ahead(self) -> dict[str, int]:
         """Number of months after the current, by table."""
         here = [each for each in self.host.partitioned.values() if each.database == self.session.client.name]
-        declared = {in_full(each.table): each.ahead for each in here}
-        wanted = list(map(in_full, self.options.table)) if self.options.table else list(declared)
+        declared = {qualify(each.table): each.ahead for each in here}
+        wanted = list(map(qualify, self.options.table)) if self.options.table else list(declared)
         if not wanted:
             raise InventoryError(f"hosts.{self.host.name} declares no partitioned tables: name one with --table")
         return {each: declared.get(each, 1) if self.options.ahead is None else self.options.ahead for each in wanted}
@@ -99,7 +99,7 @@ class AddPartitions(Maintaining):
         del steps
         if left := self._steps():
             raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
-        self.require_all()
+        self.require_nothing_skipped()
 
 
 if __name__ == "__main__":

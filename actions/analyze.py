@@ -21,7 +21,7 @@ class Analyze(TablesAction):
     def flagged(self) -> list[str]:
         """Tables with many changed rows, no statistics or lost counters; ANALYZE cannot process TOAST tables."""
         found = self.session.measure(TableUpkeep())
-        stale = [each for each in found.stale.rows if self.is_off("changed_rows", each.changed_share)]
+        stale = [each for each in found.stale.rows if self.flags("changed_rows", each.changed_share)]
         lost = [each for each in found.uncounted if not each.is_toast]
         return list(dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost)))
 
@@ -31,7 +31,7 @@ class Analyze(TablesAction):
         alone = [each for each in self.found.leaves if not each.within]
         titles = {each: f"analyze {each} ({show(each.bytes, 'bytes')})" for each in alone}
         titles |= {each: f"analyze {each} as a whole, and each of its partitions" for each in self.found.roots}
-        return self.some(
+        return self.require_candidates(
             [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
         )
 

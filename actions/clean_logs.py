@@ -32,9 +32,9 @@ class CleanLogs(action.Action):
 
     def plan(self) -> list[Step]:
         """Expired files first, then --flush."""
-        found = self._look()
+        found = self._read_logs()
         self.now = found.now
-        return [*self._removing(found), *self._emptying()]
+        return [*self._remove_steps(found), *self._flush_steps()]
 
     def prove(self, steps: list[Step]) -> None:
         """No expired file is left. Current files are not compared: new lines may already have arrived.
@@ -43,23 +43,25 @@ class CleanLogs(action.Action):
             NotRepaired: lists the remaining steps.
         """
         del steps
-        if left := self._removing(self._look()):
+        if left := self._remove_steps(self._read_logs()):
             raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
 
-    def _look(self, *, count_lines: bool = False) -> Logs:
-        return state.look(self.work, list(self._declared()), count_lines=count_lines)
+    def _read_logs(self, *, count_lines: bool = False) -> Logs:
+        return state.read_logs(self.work, list(self._declared()), count_lines=count_lines)
 
     def _declared(self) -> Iterable[Log]:
-        return state.chosen(self.host, self.options.logs).values()
+        return state.select(self.host, self.options.logs).values()
 
-    def _removing(self, found: Logs) -> list[Step]:
+    def _remove_steps(self, found: Logs) -> list[Step]:
         pairs = zip(found.logs, self._declared(), strict=True)
-        return [step for log, each in pairs for step in remove(self.work, log, state.keep_s(self.host, each), self.now)]
+        return [
+            step for log, each in pairs for step in remove(self.work, log, state.retention_s(self.host, each), self.now)
+        ]
 
-    def _emptying(self) -> list[Step]:
+    def _flush_steps(self) -> list[Step]:
         if not self.options.flush:
             return []
-        return [step for log in self._look(count_lines=True).logs for step in empty(self.work, log)]
+        return [step for log in self._read_logs(count_lines=True).logs for step in empty(self.work, log)]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes
 from opsproof.history.store import History
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.tables import in_full
+from opsproof.maintenance.tables import qualify
 
 
 class DropIndexes(Maintaining):
@@ -33,14 +33,14 @@ class DropIndexes(Maintaining):
 
     def plan(self) -> list[Step]:
         """Redundant indexes first, then unused indexes."""
-        superfluous = {each.name: each for each in self.session.measure(RedundantIndexes())}
-        idle, wanted = self._unused(), list(map(in_full, self.options.index or ()))
-        found = _together(superfluous, {name: why for name, why in idle.items() if name in (wanted or idle)})
+        redundant = {each.name: each for each in self.session.measure(RedundantIndexes())}
+        idle, wanted = self._unused(), list(map(qualify, self.options.index or ()))
+        found = _reasons(redundant, {name: why for name, why in idle.items() if name in (wanted or idle)})
         if unknown := [each for each in wanted if each not in found]:
             raise InventoryError(f"--index: {', '.join(unknown)}: neither unused nor redundant")
         said = self.session.ask("drops", names=json.dumps(wanted or list(found)))
-        either = _either(superfluous, idle)
-        return [Step(_statement(each, found[each["name"]], either[each["name"]]), _nothing) for each in said]
+        alternatives = _alternatives(redundant, idle)
+        return [Step(_statement(each, found[each["name"]], alternatives[each["name"]]), _nothing) for each in said]
 
     def _unused(self) -> dict[str, str]:
         epoch, unused = self.session.measure(StatisticsEpoch()), self.session.measure(UnusedIndexes())
@@ -50,7 +50,7 @@ class DropIndexes(Maintaining):
         return {
             index.name: f"{index.about}, unused for at least {idle_s / 86400:.0f} days"
             for index, idle_s in spans.items()
-            if self.is_off("index_idle", idle_s)
+            if self.flags("index_idle", idle_s)
         }
 
     def show(self, plan: list[str]) -> None:
@@ -59,16 +59,16 @@ class DropIndexes(Maintaining):
             self.work.say(each)
 
 
-def _together(superfluous: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, str]:
+def _reasons(redundant: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, str]:
     """Reasons to drop, by index; keeps a redundant index if all substitutes are unused, unless unused as well."""
-    stay = {name: each.about for name, each in superfluous.items() if not idle.keys() >= set(each.beside)}
+    stay = {name: each.about for name, each in redundant.items() if not idle.keys() >= set(each.beside)}
     return stay | idle
 
 
-def _either(superfluous: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, list[str]]:
+def _alternatives(redundant: dict[str, FoundIndex], idle: dict[str, str]) -> dict[str, list[str]]:
     """Equivalent indexes of each index: the planner may use either, so one must stay."""
     found = defaultdict(list)
-    for name, each in superfluous.items():
+    for name, each in redundant.items():
         for other in each.beside if name not in idle else ():
             if other in idle:
                 found[name].append(other)
@@ -76,9 +76,9 @@ def _either(superfluous: dict[str, FoundIndex], idle: dict[str, str]) -> dict[st
     return found
 
 
-def _statement(said: dict[str, Any], why: str, either: list[str]) -> str:
+def _statement(said: dict[str, Any], why: str, alternatives: list[str]) -> str:
     notes = [f"serves the foreign key {each}" for each in said["serves"]]
-    notes += [f"stays if {each} is dropped: one of the two is needed" for each in either]
+    notes += [f"stays if {each} is dropped: one of the two is needed" for each in alternatives]
     notes += ["locks the table and all its partitions"] * said["locks"]
     comments = map(_comment, [f"{said['name']}: {why}", *notes])
     return "\n".join([*comments, said["drop"], _comment(f"undo: {said['back']}"), ""])

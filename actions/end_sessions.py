@@ -16,7 +16,7 @@ from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining, duration
-from opsproof.maintenance.sessions import Connection, Patience
+from opsproof.maintenance.sessions import AgeLimits, Connection
 
 IDLE_S, RUNNING_S = 1800.0, 600.0
 """Default limits, from the runbook."""
@@ -45,27 +45,27 @@ class EndSessions(Maintaining):
         """Oldest session first; sessions left alone are reported."""
         self.require_pg_monitor()
         if self.server.silent:
-            self.not_judge(f"sessions whose track_activities is off: {self.server.silent}")
-        given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
-        found = sessions.look(self.session, self._usual() if given == Patience(None, None, None) else given)
+            self.skip_unknown(f"sessions whose track_activities is off: {self.server.silent}")
+        given = AgeLimits(self.options.idle, self.options.in_transaction, self.options.running)
+        found = sessions.find(self.session, self._default_limits() if given == AgeLimits(None, None, None) else given)
         for each in found:
             if each.spared:
                 self.work.say(f"left alone, because {each.spared}: {each}")
-            elif why := sessions.denial(each, self.session.client.user):
-                self.leave_out(why)
+            elif why := sessions.missing_privilege(each, self.session.client.user):
+                self.skip(why)
         self.ending = [each for each in found if each.may and not each.spared]
-        return self.some([self._ending(each) for each in self.ending])
+        return self.require_candidates([self._end_step(each) for each in self.ending])
 
-    def _ending(self, connection: Connection) -> Step:
+    def _end_step(self, connection: Connection) -> Step:
         end = partial(sessions.end, self.session, connection, self.options.grace)
         return Step(f"end {connection}", end, (str(connection.pid),))
 
-    def _usual(self) -> Patience:
+    def _default_limits(self) -> AgeLimits:
         rule = self.limit("transaction_idle").must
         bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
         if not bounds:
             raise InventoryError("limits.transaction_idle has no upper bound that must hold")
-        return Patience(IDLE_S, min(bounds), RUNNING_S)
+        return AgeLimits(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
         """No guard: sessions on a standby can be ended too."""
@@ -78,10 +78,10 @@ class EndSessions(Maintaining):
             NotRepaired: a session remains, or was left out.
         """
         del steps
-        if left := [each for each in self.ending if sessions.is_there(self.session, each)]:
+        if left := [each for each in self.ending if sessions.is_unchanged(self.session, each)]:
             raise NotRepaired(f"still there: {', '.join(map(str, left))}")
         self.measured |= {"ended": len(self.ending)}
-        self.require_all()
+        self.require_nothing_skipped()
 
 
 if __name__ == "__main__":

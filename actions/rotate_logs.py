@@ -30,10 +30,10 @@ class RotateLogs(action.Action):
 
     def plan(self) -> list[Step]:
         """First the rotation of all logs, as PM2 reopens all files at once; then the files of each log."""
-        found = self._look()
+        found = self._read_logs()
         self.now = found.now
-        self._tell_of_want_of_room(found)
-        return [*rotate(self.work, found.logs), *self._tidying(found, rotated=True)]
+        self._report_disk_full(found)
+        return [*rotate(self.work, found.logs), *self._cleanup_steps(found, rotated=True)]
 
     def guard(self, steps: list[Step]) -> None:
         """Checks that the PM2 daemon runs and that no other process writes to the files.
@@ -42,7 +42,7 @@ class RotateLogs(action.Action):
             Refused: the daemon does not run, or another process writes to a file.
         """
         del steps
-        found = self._look()
+        found = self._read_logs()
         if found.daemon is None and any(is_full(log) or log.held for log in found.logs):
             raise Refused("no PM2 daemon is running to reopen the files: start it with pm2 resurrect")
         for log in found.logs:
@@ -58,24 +58,24 @@ class RotateLogs(action.Action):
             NotRepaired: lists the remaining steps.
         """
         del steps
-        found = self._look()
-        left = [step.title for step in self._tidying(found, rotated=False)]
+        found = self._read_logs()
+        left = [step.title for step in self._cleanup_steps(found, rotated=False)]
         left += [f"reopen {log.name}" for log in found.logs if log.held]
         if left:
             raise NotRepaired(f"still to be done: {'; '.join(left)}")
 
-    def _look(self) -> Logs:
-        return state.look(self.work, list(state.chosen(self.host, self.options.logs).values()))
+    def _read_logs(self) -> Logs:
+        return state.read_logs(self.work, list(state.select(self.host, self.options.logs).values()))
 
-    def _tidying(self, found: Logs, *, rotated: bool) -> list[Step]:
-        declared = state.chosen(self.host, self.options.logs).values()
+    def _cleanup_steps(self, found: Logs, *, rotated: bool) -> list[Step]:
+        declared = state.select(self.host, self.options.logs).values()
         planned: list[Step] = []
         for log, each in zip(found.logs, declared, strict=True):
             planned += compress(self.work, log, each, rotated=rotated)
-            planned += remove(self.work, log, state.keep_s(self.host, each), self.now)
+            planned += remove(self.work, log, state.retention_s(self.host, each), self.now)
         return planned
 
-    def _tell_of_want_of_room(self, found: Logs) -> None:
+    def _report_disk_full(self, found: Logs) -> None:
         for log in found.logs:
             sizes = [each.size_bytes for each in log.plain]
             sizes += [log.current.size_bytes] if log.current else []

@@ -39,16 +39,16 @@ class Vacuum(TablesAction):
     def flagged(self) -> list[str]:
         """Tables with too many dead rows or an overdue vacuum; with --freeze, tables with old transaction IDs."""
         if self.options.freeze:
-            everything = tables.look(self.session, "all").leaves
+            everything = tables.find(self.session, "all").leaves
             return [str(each) for each in everything if self._is_old(each.age, each.multixacts)]
         found = self.session.measure(TableUpkeep())
-        dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
+        dead = [each for each in found.dead.rows if self.flags("dead_rows", each.dead_share)]
         epoch = self.session.measure(StatisticsEpoch())
-        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
+        overdue = [each for each in found.overdue.rows if self.flags("vacuum_age", each.vacuum_span_s(epoch)[1])]
         return list(dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted)))
 
     def _is_old(self, transactions: int, multixacts: int) -> bool:
-        return self.is_off("transaction_age", transactions) or self.is_off("multixact_age", multixacts)
+        return self.flags("transaction_age", transactions) or self.flags("multixact_age", multixacts)
 
     def plan(self) -> list[Step]:
         """Smallest table first."""
@@ -61,7 +61,7 @@ class Vacuum(TablesAction):
             Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
             for each in self.found.roots
         ]
-        steps = self.some([*vacuums, *whole])
+        steps = self.require_candidates([*vacuums, *whole])
         if not steps and (old := self._unfrozen()):
             raise Refused(f"no table is left to freeze, but transaction IDs are too old: {old}")
         return steps
@@ -94,8 +94,8 @@ class Vacuum(TablesAction):
         self.workers = self._workers()
 
     def _is_long(self, hold: Hold, transactions: int) -> bool:
-        held = hold.since_s is not None and self.is_off("vacuum_horizon_age", hold.since_s)
-        return held or (hold.kind in ("slot", "standby") and self.is_off("replica_horizon_age", transactions))
+        held = hold.since_s is not None and self.flags("vacuum_horizon_age", hold.since_s)
+        return held or (hold.kind in ("slot", "standby") and self.flags("replica_horizon_age", transactions))
 
     def prove(self, steps: list[Step]) -> None:
         """Also checks that no other object keeps transaction IDs old."""

@@ -185,7 +185,7 @@ def test_who_does_something_else_meanwhile_is_left_alone(place, other):
 
     host = load(place.inventory).hosts["vps"]
     way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
-    (found,) = [each for each in sessions.look(way, sessions.Patience(None, 0, None)) if each.pid == session.pid]
+    (found,) = [each for each in sessions.find(way, sessions.AgeLimits(None, 0, None)) if each.pid == session.pid]
     session.connection.execute("SELECT 2")
     sessions.end(way, found, 0.1)
     assert state(place, session) == "idle in transaction"

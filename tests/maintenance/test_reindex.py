@@ -88,7 +88,7 @@ def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
 def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
     host = load(place.inventory).hosts["vps"]
     way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
-    (index,) = indexes.look(way, ["t.rows_vectors"]).chosen
+    (index,) = indexes.find(way, ["t.rows_vectors"]).chosen
     place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
     with pytest.raises(StepFailed, match="the index was replaced meanwhile"):
         Builder(way, way.server(), MachineResources()).swap(index)

@@ -79,7 +79,7 @@ class Logs:
     logs: tuple[LogState, ...]
 
 
-def chosen(host: Host, names: Sequence[str]) -> dict[str, Log]:
+def select(host: Host, names: Sequence[str]) -> dict[str, Log]:
     """The declared logs called `names`; all logs if `names` is empty.
 
     Raises:
@@ -93,7 +93,7 @@ def chosen(host: Host, names: Sequence[str]) -> dict[str, Log]:
     return {name: log for name, log in host.logs.items() if name in names or not names}
 
 
-def look(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> Logs:
+def read_logs(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> Logs:
     """The state of `logs` on the host, in one round trip.
 
     Raises:
@@ -120,7 +120,7 @@ def pm2_home(host: Host) -> str:
     return host.pm2.home
 
 
-def keep_s(host: Host, log: Log) -> float:
+def retention_s(host: Host, log: Log) -> float:
     """Retention of rotated files in seconds: slightly less than the limit of rotated_age, by default 7 days."""
     limit = host.limit("rotated_age", log)
     bounds = limit.must if limit and isinstance(limit.must, tuple) else ()

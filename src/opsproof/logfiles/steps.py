@@ -8,7 +8,7 @@ from typing import Any
 from opsproof.action import Step, Work
 from opsproof.core.units import show
 from opsproof.inventory.resources import Log
-from opsproof.logfiles.state import LogState, Rotated, command, look, pm2_home
+from opsproof.logfiles.state import LogState, Rotated, command, pm2_home, read_logs
 
 CHANGING_TIMEOUT_S = 60.0
 COMPRESSED_BYTES_A_SECOND = 2_000_000
@@ -54,7 +54,7 @@ def has_room(log: LogState, size_bytes: int) -> bool:
 
 def _compress_all(work: Work, declared: Log) -> None:
     """Smallest first: each compressed file frees space for the next."""
-    (log,) = look(work, [declared]).logs
+    (log,) = read_logs(work, [declared]).logs
     for file in sorted(log.plain, key=lambda each: each.size_bytes):
         _compress(work, file)
 
@@ -70,15 +70,15 @@ def _compress(work: Work, file: Rotated) -> None:
     )
 
 
-def remove(work: Work, log: LogState, keep_s: float, now: float) -> Iterator[Step]:
+def remove(work: Work, log: LogState, retention_s: float, now: float) -> Iterator[Step]:
     """A step for the expired rotated files of a log, and for leftovers of a killed action."""
-    old = [each for each in log.files if now - each.modified > keep_s]
+    old = [each for each in log.files if now - each.modified > retention_s]
     paths = [*(each.path for each in old), *log.left]
     if paths:
         names = ", ".join(path.rpartition("/")[2] for path in paths)
-        why = f"older than {show(keep_s, 'seconds')}, {show(sum(each.size_bytes for each in old), 'bytes')}"
+        why = f"older than {show(retention_s, 'seconds')}, {show(sum(each.size_bytes for each in old), 'bytes')}"
         title = f"remove {names} ({why if old else 'left by a killed action'})"
-        yield Step(title, partial(_do, work, "remove", str(int(keep_s)), *paths))
+        yield Step(title, partial(_do, work, "remove", str(int(retention_s)), *paths))
 
 
 def empty(work: Work, log: LogState) -> Iterator[Step]:

@@ -27,9 +27,9 @@ class Maintaining(Action):
 
     def __init__(self, work: Work, options: Namespace) -> None:
         super().__init__(work, options)
-        self.left_out: list[str] = []
+        self.skipped: list[str] = []
         """Objects that the user did not name and that cannot be maintained, each with the reason."""
-        self.not_judged: list[str] = []
+        self.unknown: list[str] = []
         """Objects whose need of maintenance could not be measured, each with the reason."""
 
     @classmethod
@@ -75,7 +75,7 @@ class Maintaining(Action):
         """
         self.server.require_pg_monitor(self.session.client.user)
 
-    def is_off(self, metric: str, value: float | Estimate, resource: Resource | None = None) -> bool:
+    def flags(self, metric: str, value: float | Estimate, resource: Resource | None = None) -> bool:
         """Whether the check of `metric` would fail or warn at `value`, by the inventory's limit.
 
         Raises:
@@ -95,38 +95,38 @@ class Maintaining(Action):
             raise InventoryError(f"limits.{metric} is not declared in the inventory: add it")
         return found
 
-    def leave_out(self, what: str) -> None:
+    def skip(self, what: str) -> None:
         """Skips an object that the user did not name and that cannot be maintained; reports each reason once."""
-        if what not in self.left_out:
-            self.left_out.append(what)
+        if what not in self.skipped:
+            self.skipped.append(what)
             self.work.say(f"left out: {what}")
 
-    def not_judge(self, what: str) -> None:
+    def skip_unknown(self, what: str) -> None:
         """Skips an object whose need of maintenance cannot be measured; reports each reason once."""
-        if what not in self.not_judged:
-            self.not_judged.append(what)
+        if what not in self.unknown:
+            self.unknown.append(what)
             self.work.say(f"not judged: {what}")
 
-    def some(self, steps: list[Step]) -> list[Step]:
+    def require_candidates(self, steps: list[Step]) -> list[Step]:
         """Returns `steps`; an empty plan is an error if anything was skipped.
 
         Raises:
             Refused: every candidate was left out.
             MeasurementError: a candidate could not be judged.
         """
-        if self.left_out and not steps:
-            raise Refused(f"left out: {'; '.join(self.left_out)}")
-        if self.not_judged and not steps:
-            raise MeasurementError(f"not judged: {'; '.join(self.not_judged)}")
+        if self.skipped and not steps:
+            raise Refused(f"left out: {'; '.join(self.skipped)}")
+        if self.unknown and not steps:
+            raise MeasurementError(f"not judged: {'; '.join(self.unknown)}")
         return steps
 
-    def require_all(self) -> None:
+    def require_nothing_skipped(self) -> None:
         """Checks that nothing was skipped.
 
         Raises:
             NotRepaired: lists the skipped objects with reasons.
         """
-        wrong = [*(f"left out: {each}" for each in self.left_out), *(f"not judged: {each}" for each in self.not_judged)]
+        wrong = [*(f"left out: {each}" for each in self.skipped), *(f"not judged: {each}" for each in self.unknown)]
         if wrong:
             raise NotRepaired("; ".join(wrong))
 

@@ -92,7 +92,7 @@ def failure(answer: Answer) -> tuple[str, str]:
     return found[-1] if found else ("", "")
 
 
-def remarks(answer: Answer) -> list[str]:
+def notices(answer: Answer) -> list[str]:
     """Warnings and notices of the server."""
     return [said for code, said in _MESSAGE.findall(answer.stderr) if code.startswith(_NO_ERROR)]
 
@@ -111,7 +111,7 @@ def require(answer: Answer) -> str:
     return answer.require("psql").stdout
 
 
-def told(answer: Answer) -> Any:
+def parse_json(answer: Answer) -> Any:
     """The output of psql, parsed as JSON.
 
     Raises:

@@ -42,8 +42,8 @@ def bloated(action: Maintaining) -> Reasons:
     found: Reasons = {}
     for each in suspicion.indexes(figures).bloats:
         if each.share is None:
-            action.not_judge(str(each))
-        elif action.is_off("index_bloat", each.share):
+            action.skip_unknown(str(each))
+        elif action.flags("index_bloat", each.share):
             found[each.space.name] = f"{each.share:.0f} % bloat"
     return found
 
@@ -78,9 +78,9 @@ def unsuited(action: Maintaining) -> Reasons:
 
 def _has_other_lists(action: Maintaining, state: VectorIndexState, declared: VectorIndex) -> bool:
     try:
-        return action.is_off("vector_lists", state.lists_ratio, declared)
+        return action.flags("vector_lists", state.lists_ratio, declared)
     except MeasurementError as error:
-        action.not_judge(f"lists of {state.name}: {error}")
+        action.skip_unknown(f"lists of {state.name}: {error}")
         return False
 
 
@@ -99,21 +99,21 @@ def _state(action: Maintaining, history: History, name: str, declared: VectorInd
         "too many new rows": ("vector_new_rows", state.new_rows(earlier)),
         "built too long ago": ("vector_age", state.age_s(earlier)),
     }
-    return [why for why, (metric, value) in judged.items() if _is_surely_off(action, metric, value, declared)]
+    return [why for why, (metric, value) in judged.items() if _surely_flags(action, metric, value, declared)]
 
 
 def _seen(action: Maintaining, name: str, declared: VectorIndex) -> VectorIndexState | None:
     try:
         return action.session.measure_of(VectorIndexes(), name, declared)
     except (Absent, MeasurementError) as error:
-        action.not_judge(f"{name}: {error}")
+        action.skip_unknown(f"{name}: {error}")
         return None
 
 
-def _is_surely_off(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:
+def _surely_flags(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:
     """Whether the value surely exceeds the limit; false for a range that contains the limit."""
     try:
-        return action.is_off(metric, value, declared)
+        return action.flags(metric, value, declared)
     except MeasurementError:
         return False
 
@@ -122,13 +122,13 @@ def _recall_if_known(action: Maintaining, name: str, declared: VectorIndex) -> l
     try:
         return _recall(action, name, declared)
     except MeasurementError as error:
-        action.not_judge(f"recall of {name}: {error}")
+        action.skip_unknown(f"recall of {name}: {error}")
         return []
 
 
 def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
     found = _found_percent(action, name, declared)
-    return [f"recall {found:.1f} %"] if action.is_off("vector_recall", found, declared) else []
+    return [f"recall {found:.1f} %"] if action.flags("vector_recall", found, declared) else []
 
 
 def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> float:

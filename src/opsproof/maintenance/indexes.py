@@ -55,7 +55,7 @@ class Index:
         return f"{self.table_schema}.{self.table}", str(self)
 
     @property
-    def hindrance(self) -> str:
+    def rebuild_obstacle(self) -> str:
         """Why a concurrent rebuild is impossible; else empty."""
         if self.schema == "pg_catalog":
             return "is on a system catalog and cannot be rebuilt concurrently: REINDEX INDEX locks it"
@@ -92,7 +92,7 @@ class Indexes:
     left: tuple[Index, ...]
 
 
-def look(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
+def find(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
     """The indexes called `names` (schema.index), and leftovers of interrupted builds in the whole database.
 
     Raises:
@@ -100,12 +100,12 @@ def look(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
         MeasurementError: the query failed.
     """
     leftovers = {each.name for each in session.measure(InvalidIndexes()).leftovers}
-    found = every(session, [*names, *leftovers])
+    found = read(session, [*names, *leftovers])
     left = [each for each in found if each.ours or str(each) in leftovers]
     return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))
 
 
-def every(session: MaintenanceSession, names: Iterable[str]) -> list[Index]:
+def read(session: MaintenanceSession, names: Iterable[str]) -> list[Index]:
     """The indexes called `names` (schema.index), and all with a prefix of --retune.
 
     Raises:

@@ -56,7 +56,7 @@ def _shared(index: Index, memory: int) -> float:
     return (index.lists or 0) * 4 * max(index.dimensions or 0, 0) + SHARED_BYTES
 
 
-def outlook(settings: dict[str, str]) -> str:
+def describe(settings: dict[str, str]) -> str:
     """The settings in words, for titles."""
     if not settings:
         return "server settings"
@@ -72,7 +72,7 @@ def machine(work: Work, client: MaintenanceClient) -> MachineResources:
     """
     if not client.sees_server:
         return MachineResources()
-    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), room(client, "/dev/shm")]  # noqa: S108
+    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), df(client, "/dev/shm")]  # noqa: S108
     questions += [client.program("cat", path) for path in _LIMITS] if client.database.container else []
     nproc, memory, shared, *limits = work.ask(*questions)
     lines = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
@@ -85,13 +85,13 @@ def machine(work: Work, client: MaintenanceClient) -> MachineResources:
     )
 
 
-def room(client: MaintenanceClient, folder: str) -> Command:
+def df(client: MaintenanceClient, folder: str) -> Command:
     """A command that prints the free bytes of the file system of `folder`."""
     return client.program("df", "--block-size=1", "--output=avail", "--", folder)
 
 
 def free(answer: Answer) -> int:
-    """The free bytes, from the output of `room`.
+    """The free bytes, from the output of `df`.
 
     Raises:
         MeasurementError: df failed.

@@ -81,7 +81,7 @@ def after(month: date) -> date:
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
-def look(session: MaintenanceSession, ahead: Mapping[str, int]) -> list[Months]:
+def find(session: MaintenanceSession, ahead: Mapping[str, int]) -> list[Months]:
     """The partitioned tables in `ahead` (schema.table), with their missing months up to `ahead` months from now.
 
     Raises:
@@ -152,7 +152,7 @@ def add(session: MaintenanceSession, table: Months, month: date) -> None:
             raise
 
 
-def lacking(session: MaintenanceSession, table: Months, month: date) -> str:
+def missing_properties(session: MaintenanceSession, table: Months, month: date) -> str:
     """Lists properties of the newest partition that the new partition lacks; empty if all are there.
 
     Raises:

@@ -27,17 +27,17 @@ class Builder:
         return self.machine.settings(index, self.server)
 
     @property
-    def _patience(self) -> str:
+    def _lock_timeout(self) -> str:
         return f"{max(1, self.session.wait_s * 1000):.0f}ms"
 
-    def lack(self, index: Index, room: DiskSpace) -> str:
+    def shortage(self, index: Index, room: DiskSpace) -> str:
         """The missing disk space for building `index`, with sort files if memory is short; empty if there is enough.
 
         Raises:
             MeasurementError: free space cannot be measured.
         """
         memory = int(self.settings(index).get("maintenance_work_mem", "0kB").removesuffix("kB")) * 1024
-        return room.lack(index, index.expected_bytes if index.expected_bytes > memory else 0)
+        return room.shortage(index, index.expected_bytes if index.expected_bytes > memory else 0)
 
     def rebuild(self, index: Index) -> None:
         """Rebuilds `index` concurrently.
@@ -57,21 +57,21 @@ class Builder:
         self._build(index, scripts.sql("maintenance/retune_build"), "build the replacement of", **values)
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
-        settings = {"lock_timeout": self._patience, **self.settings(index)}
+        settings = {"lock_timeout": self._lock_timeout, **self.settings(index)}
         # Measured again: dropping leftovers may have freed less than planned.
-        if lack := self.lack(index, DiskSpace(self.session, self.server)):
-            raise StepFailed(f"{index} {lack}")
+        if shortage := self.shortage(index, DiskSpace(self.session, self.server)):
+            raise StepFailed(f"{index} {shortage}")
         try:
             self.session.do(f"{verb} {index}", script, settings, schema=index.schema, name=index.name, **values)
         except BaseException:
-            self._clean(index)
+            self._drop_leftovers(index)
             raise
 
-    def _clean(self, index: Index) -> None:
+    def _drop_leftovers(self, index: Index) -> None:
         """Drops leftovers of a failed build; reports them if locks prevent it."""
         patient = Builder(replace(self.session, wait_s=SWEEP_S), self.server, self.machine)
         try:
-            for each in indexes.look(self.session, []).left:
+            for each in indexes.find(self.session, []).left:
                 if each.place[0] == index.place[0] and not each.heir:
                     patient.drop(each)
         except OpsproofError as error:
@@ -83,14 +83,14 @@ class Builder:
         Raises:
             StepFailed: the names are unchanged.
         """
-        self._exchange(index, replacement(index), RETIRED)
+        self._swap_names(index, replacement(index), RETIRED)
 
-    def _exchange(self, index: Index, other: str, prefix: str) -> None:
+    def _swap_names(self, index: Index, other: str, prefix: str) -> None:
         values = {"oid": str(index.oid), "other": other, "prefix": prefix}
         script, settings = scripts.sql("maintenance/retune_swap"), {"lock_timeout": f"{LOCK_S}s"}
         self.session.do(f"swap {index}", script, settings, schema=index.schema, name=index.name, **values)
 
-    def exchanged(self, name: str) -> tuple[Index, Index | None]:
+    def swapped(self, name: str) -> tuple[Index, Index | None]:
         """The index that has the name now, and the replaced index if it still exists.
 
         Raises:
@@ -98,20 +98,20 @@ class Builder:
             MeasurementError: the query failed.
         """
         try:
-            found = indexes.every(self.session, [name])
+            found = indexes.read(self.session, [name])
         except InventoryError as error:
             raise StepFailed(str(error)) from error
         (heir,) = [each for each in found if str(each) == name]
         before = [each for each in found if (each.schema, each.name) == (heir.schema, f"{RETIRED}{heir.oid}")]
         return heir, before[0] if before else None
 
-    def take_back(self, heir: Index, before: Index) -> None:
+    def roll_back(self, heir: Index, before: Index) -> None:
         """Rolls back a swap: restores the replaced index and drops the replacement.
 
         Raises:
             StepFailed: the rollback is incomplete; the next run completes it.
         """
-        self._exchange(heir, before.name, RETUNE)
+        self._swap_names(heir, before.name, RETUNE)
         self._drop(heir.schema, replacement(before))
 
     def drop(self, index: Index) -> None:
@@ -124,7 +124,7 @@ class Builder:
 
     def _drop(self, schema: str, name: str) -> None:
         script = 'DROP INDEX CONCURRENTLY IF EXISTS :"schema".:"name";'
-        settings = {"lock_timeout": self._patience}
+        settings = {"lock_timeout": self._lock_timeout}
         self.session.do(f"drop {schema}.{name}", script, settings, schema=schema, name=name)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from opsproof.core.errors import MeasurementError
 from opsproof.core.units import show
 from opsproof.maintenance.indexes import Index
-from opsproof.maintenance.machine import free, room
+from opsproof.maintenance.machine import df, free
 from opsproof.maintenance.session import MaintenanceServer, MaintenanceSession
 
 MARGIN = 1.2
@@ -34,7 +34,7 @@ class DiskSpace:
     """An assumption about the disk of the WAL, for the user; empty if the disk was measured."""
     _seen: dict[str, FreeSpace] = field(default_factory=dict)
 
-    def lack(self, index: Index, sorted_bytes: int) -> str:
+    def shortage(self, index: Index, sorted_bytes: int) -> str:
         """The missing disk space for a second copy of `index`, temporary sort files and WAL; empty if there is enough.
 
         The build writes the whole index to WAL, and PostgreSQL stops if pg_wal is full.
@@ -80,6 +80,6 @@ class DiskSpace:
             raise MeasurementError(f"disk space of {client.name} cannot be measured from {client.host.name}")
         if folder not in self._seen:
             number = client.program("stat", "--dereference", "--format=%d", "--", folder)
-            which, left = self.session.work.ask(number, room(client, folder))
+            which, left = self.session.work.ask(number, df(client, folder))
             self._seen[folder] = FreeSpace(which.require("stat").stdout.strip(), free(left))
         return self._seen[folder]

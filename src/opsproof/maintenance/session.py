@@ -22,10 +22,10 @@ from opsproof.maintenance.client import (
     QUERY_CANCELED,
     MaintenanceClient,
     failure,
-    remarks,
+    notices,
+    parse_json,
     require,
     result,
-    told,
 )
 from opsproof.transport.shell import Answer, Command
 
@@ -109,7 +109,7 @@ class MaintenanceSession:
         (answer,) = self.work.ask(
             self.client.sql(scripts.sql(f"maintenance/{script}"), application=APPLICATION, **values)
         )
-        return told(answer)
+        return parse_json(answer)
 
     def ask_by_name(self, script: str, names: Iterable[str]) -> list[Any]:
         """The JSON results of a read-only script for `names`, in batches of `NAMES`.
@@ -161,12 +161,12 @@ class MaintenanceSession:
         """
         lines = "".join(f"SET {name} = '{value}';\n" for name, value in (settings or {}).items())
         command = self.client.sql(lines + script, LONGEST_S, **values)
-        deadline, told_of = time.monotonic() + self.wait_s, ""
+        deadline, reported = time.monotonic() + self.wait_s, ""
         while True:
             answer, waited_for = self._watched(what, command)
             code, message = failure(answer)
             if answer.status == 0 and answer.flag == "-":
-                for each in remarks(answer)[:SHOWN]:
+                for each in notices(answer)[:SHOWN]:
                     self.work.say(f"     {each}")
                 return
             if code != LOCK_NOT_AVAILABLE:
@@ -175,9 +175,9 @@ class MaintenanceSession:
             holders = self._holders(values) or waited_for or message
             if time.monotonic() > deadline:
                 raise StepFailed(f"{what}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
-            if holders != told_of:
+            if holders != reported:
                 self.work.say(f"     {what}: waits for {holders}")
-            told_of = holders
+            reported = holders
             time.sleep(PAUSE_S)
 
     def _holders(self, values: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from opsproof.core import scripts
 from opsproof.core.errors import StepFailed
 from opsproof.core.units import show
 from opsproof.facts.sessions import TELLABLE
-from opsproof.maintenance.client import told
+from opsproof.maintenance.client import parse_json
 from opsproof.maintenance.session import MaintenanceSession, until
 
 TERMINATED_WITHIN_S = 10.0
@@ -37,7 +37,7 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Patience:
+class AgeLimits:
     """Maximum seconds in each state; None: no limit."""
 
     idle_s: float | None
@@ -45,25 +45,25 @@ class Patience:
     active_s: float | None
 
 
-def look(session: MaintenanceSession, patience: Patience) -> list[Connection]:
-    """Sessions of the database over their limit in `patience`, oldest first.
+def find(session: MaintenanceSession, limits: AgeLimits) -> list[Connection]:
+    """Sessions of the database over their limit in `limits`, oldest first.
 
     Raises:
         MeasurementError: the query failed.
     """
-    bounds = {"idle": patience.idle_s, "in_transaction": patience.in_transaction_s, "active": patience.active_s}
+    bounds = {"idle": limits.idle_s, "in_transaction": limits.in_transaction_s, "active": limits.active_s}
     values = {name: "NULL" if bound is None else f"{bound:f}" for name, bound in bounds.items()}
     return [Connection(**each) for each in session.ask("sessions", tellable=TELLABLE, **values)]
 
 
-def denial(connection: Connection, user: str) -> str:
+def missing_privilege(connection: Connection, user: str) -> str:
     """Which privilege the role lacks to end the session; empty if the role may end it."""
     if connection.may:
         return ""
     return f"{user} may not end sessions of {connection.user}: GRANT pg_signal_backend; superusers' sessions: SUPERUSER"
 
 
-def is_there(session: MaintenanceSession, connection: Connection) -> bool:
+def is_unchanged(session: MaintenanceSession, connection: Connection) -> bool:
     """Whether the session still exists in the same state.
 
     Raises:
@@ -80,16 +80,16 @@ def end(session: MaintenanceSession, connection: Connection, grace_s: float) -> 
     """
     if connection.state == "active":
         _signal(session, connection, "cancel")
-        if until(lambda: not is_there(session, connection), grace_s):
+        if until(lambda: not is_unchanged(session, connection), grace_s):
             return
     _signal(session, connection, "terminate")
-    if not until(lambda: not is_there(session, connection), TERMINATED_WITHIN_S):
+    if not until(lambda: not is_unchanged(session, connection), TERMINATED_WITHIN_S):
         raise StepFailed(f"process {connection.pid} did not terminate")
 
 
 def _signal(session: MaintenanceSession, connection: Connection, signal: str) -> None:
     script = session.client.sql(scripts.sql("maintenance/signal"), **_identity(connection), signal=signal)
-    told(session.work.do(script, "psql"))
+    parse_json(session.work.do(script, "psql"))
 
 
 def _identity(connection: Connection) -> dict[str, str]:

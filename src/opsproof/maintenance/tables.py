@@ -68,12 +68,12 @@ class MaintainedTables:
         return f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}"
 
 
-def in_full(word: str) -> str:
+def qualify(word: str) -> str:
     """The name with its schema, by default public."""
     return word if "." in word else f"public.{word}"
 
 
-def look(session: MaintenanceSession, names: Iterable[str] | Literal["users", "all"]) -> MaintainedTables:
+def find(session: MaintenanceSession, names: Iterable[str] | Literal["users", "all"]) -> MaintainedTables:
     """The tables called `names` (schema.table); "users": all but system tables; "all": all tables.
 
     Raises:

@@ -48,12 +48,12 @@ class TablesAction(Maintaining):
             MeasurementError: a query failed.
         """
         self.require_pg_monitor()
-        names = map(tables.in_full, self.options.table or ())
-        found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
+        names = map(tables.qualify, self.options.table or ())
+        found = tables.find(self.session, "users" if self.options.all else list(names) or self.flagged())
         denied = found.denied(self.session.client.user)
         if not denied or self.options.table or not found.permitted.every:
             return found
-        self.leave_out(denied)
+        self.skip(denied)
         return found.permitted
 
     def guard(self, steps: list[Step]) -> None:
@@ -87,11 +87,11 @@ class TablesAction(Maintaining):
         names = {str(each) for each in self.found.every}
         if left := [each for each in self.flagged() if each in names]:
             raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
-        self.require_all()
+        self.require_nothing_skipped()
 
     def _undone(self) -> list[Table]:
         """Tables without a newer timestamp. A partitioned table holds no rows to vacuum: ANALYZE counts instead."""
         names = {str(each) for each in self.found.every}
-        now = tables.look(self.session, "users" if self.options.all else names).every
+        now = tables.find(self.session, "users" if self.options.all else names).every
         marks = [(each, each.analyzed if each.root else getattr(each, self.mark)) for each in now]
         return [each for each, mark in marks if str(each) in names and (mark or 0) < self.found.now]
