@@ -26,9 +26,9 @@ def rotate(work: Work, logs: Sequence[LogState]) -> Iterator[Step]:
     """A step for all logs to rotate or to reopen after a killed run: PM2 reopens all files at once."""
     due = [log for log in logs if is_full(log) or log.held]
     if due:
-        what = ", ".join(f"rotate {_sized(log)}" if is_full(log) else f"reopen {log.name}" for log in due)
+        tasks = ", ".join(f"rotate {_sized(log)}" if is_full(log) else f"reopen {log.name}" for log in due)
         words = (pm2_home(work.host), *(log.path for log in due))
-        yield Step(f"{what}; PM2's processes pause briefly", partial(_do, work, "rotate", *words))
+        yield Step(f"{tasks}; PM2's processes pause briefly", partial(_do, work, "rotate", *words))
 
 
 def _sized(log: LogState) -> str:

@@ -95,17 +95,17 @@ class Maintaining(Action):
             raise InventoryError(f"limits.{metric} is not declared in the inventory: add it")
         return found
 
-    def skip(self, what: str) -> None:
+    def skip(self, reason: str) -> None:
         """Skips an object that the user did not name and that cannot be maintained; reports each reason once."""
-        if what not in self.skipped:
-            self.skipped.append(what)
-            self.work.say(f"left out: {what}")
+        if reason not in self.skipped:
+            self.skipped.append(reason)
+            self.work.say(f"left out: {reason}")
 
-    def skip_unknown(self, what: str) -> None:
+    def skip_unknown(self, reason: str) -> None:
         """Skips an object whose need of maintenance cannot be measured; reports each reason once."""
-        if what not in self.unknown:
-            self.unknown.append(what)
-            self.work.say(f"not judged: {what}")
+        if reason not in self.unknown:
+            self.unknown.append(reason)
+            self.work.say(f"not judged: {reason}")
 
     def require_candidates(self, steps: list[Step]) -> list[Step]:
         """Returns `steps`; an empty plan is an error if anything was skipped.

@@ -38,7 +38,7 @@ def reached(printed: str) -> Reached:
 
 
 @contextmanager
-def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
+def reporting_phases(task: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
     """Reports the phases of a statement."""
     began = time.monotonic()
 
@@ -46,12 +46,12 @@ def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[p
         return SOON_S if time.monotonic() - began < progress.BAR_EVERY_S else progress.BAR_EVERY_S
 
     def fields(now: Reached) -> dict[str, object]:
-        text = f"{what}: {now}" if now.phase else what
+        text = f"{task}: {now}" if now.phase else task
         return {"description": text, "total": now.total or None, "completed": now.done}
 
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     look = progress.Look[Reached](
-        lambda now: f"     {what}: {now}" if now.phase else "", fields, columns, line_pace=pace, bar_pace=pace
+        lambda now: f"     {task}: {now}" if now.phase else "", fields, columns, line_pace=pace, bar_pace=pace
     )
-    with progress.reporting(what, look, say, quiet=quiet) as report:
+    with progress.reporting(task, look, say, quiet=quiet) as report:
         yield report

@@ -150,7 +150,7 @@ class MaintenanceSession:
         return fact.parse(result(answer), resource)
 
     def do(
-        self, what: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str
+        self, task: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str
     ) -> None:
         """Runs a script that changes the database, with progress; retries until `wait_s` while a lock is unavailable.
 
@@ -163,7 +163,7 @@ class MaintenanceSession:
         command = self.client.sql(lines + script, LONGEST_S, **values)
         deadline, reported = time.monotonic() + self.wait_s, ""
         while True:
-            answer, waited_for = self._watched(what, command)
+            answer, waited_for = self._watched(task, command)
             code, message = failure(answer)
             if answer.status == 0 and answer.flag == "-":
                 for each in notices(answer)[:SHOWN]:
@@ -171,12 +171,12 @@ class MaintenanceSession:
                 return
             if code != LOCK_NOT_AVAILABLE:
                 late = too_long if code == QUERY_CANCELED else ""
-                raise StepFailed(f"{what}: {late or message or _reason(answer)}")
+                raise StepFailed(f"{task}: {late or message or _reason(answer)}")
             holders = self._holders(values) or waited_for or message
             if time.monotonic() > deadline:
-                raise StepFailed(f"{what}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
+                raise StepFailed(f"{task}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
             if holders != reported:
-                self.work.say(f"     {what}: waits for {holders}")
+                self.work.say(f"     {task}: waits for {holders}")
             reported = holders
             time.sleep(PAUSE_S)
 
@@ -185,7 +185,7 @@ class MaintenanceSession:
             return ", ".join(self.ask("holders", schema=values["schema"], relation=values["name"]))
         return ""
 
-    def _watched(self, what: str, command: Command) -> tuple[Answer, str]:
+    def _watched(self, task: str, command: Command) -> tuple[Answer, str]:
         """The answer to a command, and the process that it last waited for."""
         answers: list[Answer] = []
         waits = [""]
@@ -197,11 +197,11 @@ class MaintenanceSession:
             return now
 
         try:
-            with progress.reporting_phases(what, self.work.say, quiet=self.quiet) as report:
+            with progress.reporting_phases(task, self.work.say, quiet=self.quiet) as report:
                 watch(lambda: answers.append(self.work.attempt(command)), reached, report)
         except MeasurementError as error:
             self.end_own()
-            raise StepFailed(f"{what}: {error}") from error
+            raise StepFailed(f"{task}: {error}") from error
         except BaseException:
             self.end_own()
             raise

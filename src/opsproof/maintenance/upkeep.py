@@ -69,9 +69,9 @@ class TablesAction(Maintaining):
         Raises:
             StepFailed: the statement failed.
         """
-        what = f"{statement.partition(' ')[0].lower()} {table}"
+        task = f"{statement.partition(' ')[0].lower()} {table}"
         settings = {"lock_timeout": f"{QUEUE_S}s"}
-        self.session.do(what, f'{statement} :"schema".:"name";', settings, schema=table.schema, name=table.name)
+        self.session.do(task, f'{statement} :"schema".:"name";', settings, schema=table.schema, name=table.name)
 
     def prove(self, steps: list[Step]) -> None:
         """Every table was processed, and the checks flag none of them.
