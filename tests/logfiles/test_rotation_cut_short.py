@@ -83,13 +83,15 @@ def _summary(who, at, leftovers):
 
 
 def test_killed_controller(platform, rotation_s, note):
-    leftovers, at = Counter(), moments("rotate_logs where it is run from")
+    leftovers, hits, at = Counter(), 0, moments("rotate_logs where it is run from")
     for moment in at:
         with _planned(platform) as process:
             time.sleep(moment * rotation_s)
+            hits += process.poll() is None
             process.kill()
         leftovers[_leftover(platform)] += 1
         _finish(platform)
+    assert hits, "every kill came too late"
     note(_summary(f"SIGKILL of the controller, which lasts {rotation_s:.2f} s,", at, leftovers))
 
 

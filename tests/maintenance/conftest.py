@@ -248,18 +248,17 @@ def restricted(place):
     place.sql("DROP OWNED BY opsproof_maintain; DROP ROLE opsproof_maintain")
 
 
-def killed(process, *, everything):
-    """Kills an action, alone or with all child processes."""
-    if process.poll() is None:
-        ended(process.pid) if everything else process.kill()
-    return process.communicate(timeout=40)
-
-
 def killed_at(process, moment_s, *, everything):
-    """Kills an action `moment_s` seconds after the plan is shown."""
+    """Kills an action `moment_s` seconds after the plan is shown, alone or with all child processes.
+
+    Returns whether the action still ran.
+    """
     await_plan(process)
     time.sleep(moment_s)
-    killed(process, everything=everything)
+    if runs := process.poll() is None:
+        ended(process.pid) if everything else process.kill()
+    process.communicate(timeout=40)
+    return runs
 
 
 def interrupted(process):
