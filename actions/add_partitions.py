@@ -1,10 +1,9 @@
 """Creates missing monthly partitions: gaps, and months to come.
 
 A new partition copies name pattern, storage, privileges, row-level security, publications and replica identity of the
-newest partition; differences that remain, such as an extra index or trigger, are reported. It is created as
-a separate table and then attached, so that other sessions wait at most a second. A table is refused if its default
-partition holds rows of a missing month, or if its newest partition cannot be copied. Without --table, a refused table
-is left out and the others are processed.
+newest partition; remaining differences, for example an extra index or trigger, are reported. The partition is created
+as a separate table and then attached: sessions wait a second at most. A table is refused if the default partition holds
+rows of a missing month, or if the newest partition cannot be copied; without --table, refused tables are left out.
 """
 
 import sys
@@ -73,7 +72,7 @@ class AddPartitions(Maintaining):
         declared = {qualify(each.table): each.ahead for each in here}
         wanted = list(map(qualify, self.options.table)) if self.options.table else list(declared)
         if not wanted:
-            raise InventoryError(f"hosts.{self.host.name} declares no partitioned tables: name one with --table")
+            raise InventoryError(f"hosts.{self.host.name} declares no partitioned tables: use --table")
         return {each: declared.get(each, 1) if self.options.ahead is None else self.options.ahead for each in wanted}
 
     def guard(self, steps: list[Step]) -> None:
