@@ -22,13 +22,13 @@ INSTALL_TIMEOUT_S = 300
 
 
 def prepare(layout: Layout, say: Say) -> bool:
-    """Brings programs, files and packages up to date; True when what runs must be started again because of it."""
+    """Updates programs, files and packages; True if running processes must be restarted."""
     link(layout, say)
     return any([copy_app(layout), install(layout, say)])
 
 
 def link(layout: Layout, say: Say) -> None:
-    """Puts node, npm and pm2 into the lab's bin folder; takes Node from its wheel when the system has none."""
+    """Links node, npm and pm2 into the lab's bin folder; uses the wheel of Node if the system has no Node."""
     node, npm = _of_system() or _of_wheel(say)
     _point(layout.bin / "node", node)
     _point(layout.bin / "npm", npm)
@@ -36,7 +36,7 @@ def link(layout: Layout, say: Say) -> None:
 
 
 def copy_app(layout: Layout) -> bool:
-    """Copies the application's files; True when one of them changed."""
+    """Copies the application's files; True if any file changed."""
     stale = [file for file in (SOURCE / "app").iterdir() if file.is_file() and not _same(file, layout.app / file.name)]
     for file in stale:
         shutil.copyfile(file, layout.app / file.name)
@@ -44,7 +44,7 @@ def copy_app(layout: Layout) -> bool:
 
 
 def install(layout: Layout, say: Say) -> bool:
-    """Installs what the lock file says, unless it is installed; True when it did."""
+    """Installs the packages of the lock file, unless present; True if packages were installed."""
     mark = layout.app / "node_modules" / ".installed"
     wanted = hashlib.sha256((layout.app / "package-lock.json").read_bytes()).hexdigest()
     if mark.exists() and mark.read_text() == wanted:
@@ -65,7 +65,7 @@ def path(layout: Layout) -> str:
 
 
 def _sources(layout: Layout) -> str:
-    """The hash of everything that decides what npm installs: packages, Node's release and the platform."""
+    """The hash of all inputs of npm install: packages, Node's release and the platform."""
     release = subprocess.check_output([layout.bin / "node", "--version"], timeout=10)
     machine = f"{sys.platform} {platform.machine()} {platform.libc_ver()}"
     files = [(layout.app / name).read_bytes() for name in ("package.json", "package-lock.json")]
@@ -83,7 +83,7 @@ def _of_system() -> tuple[Path, Path] | None:
 
 def _of_wheel(say: Say) -> tuple[Path, Path]:
     if importlib.util.find_spec(WHEEL) is None:
-        with step(say, "node installed from its wheel"):
+        with step(say, "node installed from wheel"):
             _run(
                 [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)],
                 REPOSITORY,
@@ -113,5 +113,5 @@ def _point(at: Path, target: Path) -> None:
     at.symlink_to(target)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+def _same(left: Path, right: Path) -> bool:
+    return right.exists() and left.read_bytes() == right.read_bytes()

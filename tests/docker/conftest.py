@@ -43,7 +43,7 @@ def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> I
     inventory = docker_lab.inventory(tmp_path_factory.mktemp("docker") / "lab-docker.toml")
     reports = docker_lab.layout.reports
     shutil.rmtree(reports, ignore_errors=True)
-    backups.practise(docker_lab, reports, REPORTS)
+    backups.ensure_drill(docker_lab, reports, REPORTS)
     # Sockets have short paths, so the folder for connections has one too.
     with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
         rounds = Rounds(inventory, reports, 120, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})

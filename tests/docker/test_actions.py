@@ -310,7 +310,7 @@ def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
     folder = "/home/ops/copy"
     site.lab.ops("sh", "-c", f"mkdir {folder} && cp {BACKUPS}/{source}.dump {folder}")
     try:
-        for name, content in (("globals.sql", broken), ("manifest.json", backups.sealed(said))):
+        for name, content in (("globals.sql", broken), ("manifest.json", backups.with_checksum(said))):
             site.lab.ops("sh", "-c", f"cat > {folder}/{source}.{name}", text=content)
         done = site.run("restore_drill", "--apply", f"--from={folder}")
     finally:

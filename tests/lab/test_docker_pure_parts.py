@@ -14,7 +14,7 @@ from lab import LabError
 from lab.docker import containers, engine, images, passwords, server, ssh, work
 from lab.docker.layout import RABBITMQ, REDIS, VPS, DockerLayout
 from lab.docker.stack import DockerLab, rewrite_inventory
-from lab.docker.status import NOTHING, Status, is_sound, words
+from lab.docker.status import NOTHING, Status, is_healthy, words
 from lab.layout import REPOSITORY
 
 EVERYTHING = replace(NOTHING, **dict.fromkeys(NOTHING.__dataclass_fields__, True))
@@ -162,16 +162,16 @@ def test_the_server_is_blamed_where_all_databases_work(status: Status, blamed):
     ids=str,
 )
 def test_a_container_is_sound_when_it_runs_and_is_healthy(state, sound):
-    assert is_sound({"State": state}) is sound
+    assert is_healthy({"State": state}) is sound
 
 
 def test_a_change_of_settings_is_noticed():
     found = {"Id": "1", "HostConfig": {"Memory": 1}, "NetworkSettings": {"Networks": {"meta-chat": {"IPAddress": "1"}}}}
     moved = found | {"NetworkSettings": {"Networks": {"meta-chat": {"IPAddress": "2"}}}}
 
-    assert containers.made(found) == containers.made(moved)
-    assert containers.made(found) != containers.made(found | {"HostConfig": {"Memory": 2}})
-    assert containers.made(found) != containers.made(found | {"NetworkSettings": {"Networks": {}}})
+    assert containers.setup_hash(found) == containers.setup_hash(moved)
+    assert containers.setup_hash(found) != containers.setup_hash(found | {"HostConfig": {"Memory": 2}})
+    assert containers.setup_hash(found) != containers.setup_hash(found | {"NetworkSettings": {"Networks": {}}})
 
 
 def test_the_queues_are_those_that_the_worker_consumes():
@@ -202,5 +202,5 @@ def test_of_several_jobs_the_failed_one_is_named(tmp_path):
     ]
 
     with pytest.raises(LabError, match=f"two failed: no room: see {tmp_path}/two.log"):
-        engine.together(jobs)
+        engine.run_all(jobs)
     assert (tmp_path / "one.log").read_text() == "text"
