@@ -26,20 +26,20 @@ ENVIRONMENT = {"OPSPROOF_PROOF": "full", "OPSPROOF_REQUIRE_DOCKER": "1", "OPSPRO
 
 @dataclass
 class Progress:
-    """The parts that were green for a state of the code, kept in a file."""
+    """The parts passed for a state of the code, kept in a file."""
 
     code: str
     path: Path = STATE
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Takes over what an interrupted run proved of the same code."""
+        """Loads the results of an interrupted run of the same code."""
         if self.path.exists():
             said = json.loads(self.path.read_text(encoding="utf-8"))
             self.parts = said["parts"] if said["code"] == self.code else {}
 
     def add(self, name: str, figures: dict[str, float]) -> None:
-        """Puts a green part on record, in one step."""
+        """Records a passed part atomically."""
         self.parts[name] = figures
         self.path.parent.mkdir(exist_ok=True)
         draft = self.path.with_suffix(".new")
@@ -48,20 +48,20 @@ class Progress:
 
 
 def figures(folder: Path, seconds: float) -> dict[str, float]:
-    """What a part's tests came to."""
+    """The figures of a part's tests."""
     counts = timing.read(folder)["counts"]
     return {"passed": counts["passed"], "skipped": counts["skipped"], "seconds": round(seconds)}
 
 
 def record(text: str, commit: str, today: str, parts: dict[str, dict[str, float]]) -> str:
-    """The document with another record at its end."""
+    """The document with the last record replaced."""
     rows = [f"| {name} | {each['passed']} | {each['skipped']} | {each['seconds']} s |" for name, each in parts.items()]
     head = f"Commit {commit}, {today}: all green.\n\n| part | passed | skipped | time |\n|---|---|---|---|\n"
     return re.sub(r"(?s)(## The last one\n\n).*", lambda found: found[1] + head + "\n".join(rows) + "\n", text)
 
 
 def main() -> int:
-    """Proves what is not proven yet; the exit status is pytest's worst."""
+    """Runs the remaining parts; returns pytest's worst exit status."""
     if _git("status", "--porcelain"):
         print("commit or stash first: the record is of a commit", file=sys.stderr)  # noqa: T201
         return 2
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def _code() -> str:
-    """The hash of everything that is committed but documents, which no test of the labs depends on."""
+    """The hash of all committed files except documents, which do not affect lab tests."""
     files = [line for line in _git("ls-tree", "-r", "HEAD").splitlines() if not line.endswith(".md")]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:12]
 

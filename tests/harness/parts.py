@@ -1,4 +1,4 @@
-"""The tests in parts: each part is one process of pytest, two run side by side, each in namespaces of its own.
+"""The tests in parts: each part is a pytest process in private namespaces; two parts run in parallel.
 
 `python -m tests.harness.parts test` runs the parts that need neither Docker nor root, `python -m tests.harness.parts
 NAME ...` the named parts. Ports and the host lock of actions belong to a network namespace, and tests that kill look
@@ -30,20 +30,20 @@ NAMESPACES = ("unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the tests; those that must reach other machines, as the build of images does, share the network."""
+    """Part of the tests; parts that need the network, like image builds, share the host's."""
 
     name: str
     words: tuple[str, ...]
     shares_network: bool = False
 
     def command(self) -> list[str]:
-        """Its process, in namespaces of its own where it may have them."""
+        """The command line of the part, in private namespaces if possible."""
         pytest = [sys.executable, "-m", "pytest", *self.words]
         return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
 
 
 FOLDERS = ("proof", "restore", "backup", "maintenance", "facts", "logfiles", "lab")
-"""Those of make test, the longest first."""
+"""The parts of make test, longest first."""
 APART = ("docker", "pgbackrest")
 REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
 PARTS = (
@@ -58,7 +58,7 @@ TEST = (*FOLDERS, "units")
 
 @cache
 def can_isolate() -> bool:
-    """Whether a process may have namespaces of its own here."""
+    """Whether private namespaces are possible."""
     words = [*NAMESPACES, *ISOLATED, "true"]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
@@ -73,9 +73,9 @@ class Ended:
 
 
 def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lambda _: None) -> int:
-    """Runs the parts in their order, as many side by side as may; the worst exit status.
+    """Runs the parts in order, in parallel where possible; returns the worst exit status.
 
-    What each of them measures goes into a folder of its name in `times`.
+    Writes the times of each part into a folder of the part's name in `times`.
     """
     if any(not part.shares_network for part in parts) and can_isolate():
         subprocess.run([sys.executable, "-m", "tests.harness.fetch"], cwd=ROOT, check=True)
@@ -103,7 +103,7 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
 
 
 def _run(part: Part, times: Path) -> Ended:
-    """Prints what a part prints, a line at a time, behind its name."""
+    """Prints the lines of a part, prefixed by the part's name."""
     times.mkdir(exist_ok=True)
     began = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPSPROOF_TIMES": str(times)}
@@ -118,7 +118,7 @@ def _run(part: Part, times: Path) -> Ended:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs what the command line names, and closes with a summary unless somebody else will."""
+    """Runs the parts on the command line, and prints a summary unless the caller does."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.parts", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=["test", *BY_NAME], metavar="NAME", help="test, or a part")
     names = [each for name in parser.parse_args(words).names for each in (TEST if name == "test" else (name,))]

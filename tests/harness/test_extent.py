@@ -1,4 +1,4 @@
-"""Moments and samples are the same for the same tree, others for another one, and all of them for the whole proof."""
+"""Moments and samples depend only on the tree; the full proof includes all."""
 
 import pytest
 

@@ -20,7 +20,7 @@ def test_every_file_of_tests_is_in_one_part():
     assert {part.words for part in PARTS if part.name != "units"} == {(folder,) for folder in ignored}
 
 
-def test_names_of_make_test_are_all_parts_but_those_that_are_apart():
+def test_make_test_names_all_parts_except_separate_parts():
     assert {*parts.TEST, *parts.APART} == set(parts.BY_NAME)
 
 

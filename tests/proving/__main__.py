@@ -1,4 +1,4 @@
-"""Breaks one fault and heals it: `python -m tests.proving "open files"`."""
+"""Breaks and heals a fault: `python -m tests.proving "duplicate index"`."""
 
 import difflib
 import subprocess
@@ -14,12 +14,12 @@ PROOFS = {"proof": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAU
 
 
 def main(words):
-    """The exit status of pytest; 2 where there is no such fault."""
+    """Runs the fault's test and returns pytest's exit status; 2 for an unknown fault."""
     name = " ".join(words).replace("-", " ")
     found = [f"tests/{folder}/test_proof.py::{TEST}[{identity(each)}]" for folder, each in _all() if each.name == name]
     if not found:
         near = difflib.get_close_matches(name, [each.name for _, each in _all()], n=8, cutoff=0.3)
-        print(f"unknown fault {name!r}; choose one such as: {', '.join(near)}", file=sys.stderr)  # noqa: T201
+        print(f"unknown fault {name!r}; similar faults: {', '.join(near)}", file=sys.stderr)  # noqa: T201
         return 2
     return subprocess.run([sys.executable, "-m", "pytest", "-q", *found], cwd=ROOT, check=False).returncode
 

@@ -1,4 +1,4 @@
-"""What a proof found: printed, and kept for the page that shows every check failing."""
+"""Prints and keeps the results of a proof, for the page of all checks."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ REPORTS = Path(__file__).parents[2] / "reports"
 
 
 def keep(proof, config):
-    """Prints the batches and what changed under each fault, past the capture of output, and writes the page anew."""
+    """Prints the batches and the changes under each fault, bypassing output capture, and rewrites the page."""
     show(config, f"{text(proof.order)}\n\n{matrix.text(proof.rows)}")
     rows = REPORTS / "proof.jsonl"
     matrix.write(rows, proof.rows)
