@@ -19,9 +19,9 @@ class Fault(Generic[LabT]):
     """A way to break a lab: the named checks must change to the given verdicts, and no other check may change.
 
     `reported_once`: verdicts of the first round after healing, for events reported only once, like a container
-        restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
-        the round, for changes visible only to its process tree. `touches`: shared things that the fault disturbs,
-        like a log folder; two faults that touch the same thing are never broken together.
+    restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
+    the round, for changes visible only to its process tree. `touches`: shared things that the fault disturbs,
+    like a log folder; two faults that touch the same thing are never broken together.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Registry(Generic[LabT]):
         """Declares a generator function as a fault: code before its yield breaks, code after its yield heals.
 
         `verdicts`: the checks that must change, by new verdict, with or without parameter, as in
-                ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name with a parameter has precedence.
+        ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name with a parameter has precedence.
         """
 
         def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:

@@ -27,7 +27,7 @@ def fleet(bench: Bench) -> list[Row]:
     """The daily round with an ssh server on the local machine for each host, without open connections.
 
     The hosts' work runs on the same processors, so wall times are upper bounds; the controller's
-        processor time covers pytest, workers and ssh clients.
+    processor time covers pytest, workers and ssh clients.
     """
     with _servers(max(SIZES), CLASSIC) as servers:
         rows = [each for workers in WORKERS for each in _of_workers(bench, servers, workers)]

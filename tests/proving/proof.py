@@ -28,7 +28,7 @@ class Ground:
     """The lab broken by a proof, and how to restore the lab.
 
     `surroundings` removes traces of faults in logs and statistics; `recover` heals the lab if the healing of a
-        fault failed.
+    fault failed.
     """
 
     name: str

@@ -92,7 +92,7 @@ def save_too_old(lab: DockerLab) -> Iterator[None]:
     """Saves were switched off, a key was written since, and the last save is three days old.
 
     The three days are simulated: the time of the last save is changed in the server's memory, because
-        the lab must not set the machine's clock.
+    the lab must not set the machine's clock.
     """
     with configured(lab, "save", ""):
         saved = _saved(lab)
