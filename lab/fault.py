@@ -1,4 +1,4 @@
-"""Faults: each breaks a real thing in a lab, names the checks that must change, and heals the lab."""
+"""Faults: each breaks a real thing in a lab, names the checks to change, and heals the lab."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager

@@ -23,7 +23,7 @@ from tests.proving import ROOT
 
 pytestmark = pytest.mark.docker
 MILESTONES = {"backup": "plan of", "restore": "  2. done"}
-"""What an action prints when its work begins; of a restore, when the swap does."""
+"""Printed by an action when its work begins; by a restore, when the swap begins."""
 TRIES = 20
 LASTS_S = {"backup": 1.0, "restore": 0.5}
 """Estimated seconds from milestone to end, updated by complete runs."""
@@ -83,18 +83,18 @@ class Site:
         assert (process.returncode, stderr) == (0, "")
         return printed + stdout
 
-    def cut_short(self, action, what, share, afresh=lambda: None):
-        """Kills the controller of a running action, or cuts its line; after one that has ended comes another."""
+    def interrupt(self, action, what, share, reset=lambda: None):
+        """Kills a running action's controller, or its connections; starts another action if the first ended before."""
         for _ in range(TRIES):
             process, _ = self.from_milestone(action)
             time.sleep(share * LASTS_S[action])
             if process.poll() is None:
                 break
             LASTS_S[action] *= 0.8
-            afresh()
+            reset()
         else:
-            raise AssertionError(f"{action}: all {TRIES} cuts came too late: {process.communicate(timeout=60)[1]}")
-        process.kill() if what == "controller" else self.cut()
+            raise AssertionError(f"{action}: all {TRIES} attempts came too late: {process.communicate(timeout=60)[1]}")
+        process.kill() if what == "controller" else self.kill_connections()
         said = process.communicate(timeout=60)[1]
         assert process.returncode in (-9, 0, 4, 5, 6), said
         self.await_commands()

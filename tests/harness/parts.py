@@ -23,11 +23,11 @@ from tests.harness import timing
 ROOT = Path(__file__).parents[2]
 SIDE_BY_SIDE = 2
 TEST_LIMIT_S = 3600
-"""A test that takes longer, with its fixtures, ends its part: else it would hang for ever."""
+"""Time limit of a test with fixtures; a test that exceeds the limit ends its part instead of hanging forever."""
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
 AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
 WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""A process that ends with the one that started it, however that ends."""
+"""Starts a process that ends with its parent, even a killed parent."""
 NAMESPACES = (*WITH_US, "unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
@@ -40,7 +40,7 @@ class Part:
     shares_network: bool = False
 
     def command(self) -> list[str]:
-        """Its process, in namespaces of its own where it may have them."""
+        """The command line of the part, in private namespaces if possible."""
         limit = ["-o", f"faulthandler_timeout={TEST_LIMIT_S}", "-o", "faulthandler_exit_on_timeout=true"]
         pytest = [sys.executable, "-m", "pytest", *limit, *self.words]
         return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
@@ -99,12 +99,12 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
 
 
 def worst(statuses: Iterable[int]) -> int:
-    """The worst exit status; Popen's negative number of a signal counts as it does in a shell, none is no success."""
+    """The worst exit status; a signal counts as 128 + number, as in a shell; 5 without any status."""
     return max((128 - each if each < 0 else each for each in statuses), default=5)
 
 
 def _run(part: Part, times: Path) -> Ended:
-    """Prints what a part prints, a line at a time, behind its name; a failure that no test recorded is an error."""
+    """Prints a part's lines, prefixed by its name; records a failure without a failed test as an error."""
     times.mkdir(exist_ok=True)
     began = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPSPROOF_TIMES": str(times)}

@@ -1,4 +1,4 @@
-"""A forked run of pytest is like a run that starts afresh, and has a limit."""
+"""A forked run of pytest equals a fresh run, and has a time limit."""
 
 import re
 

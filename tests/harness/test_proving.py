@@ -228,7 +228,7 @@ LATE_ELSEWHERE = replace(fault("late", {A: "failed"}, reported_once={"test_h[one
     [[], [[GOOD[1]]], [[GOOD[1], GOOD[2]]], [[GOOD[1]], [GOOD[2]]]],
     ids=["last", "one next", "two next", "two batches next"],
 )
-def test_fault_that_is_not_told_as_it_says_is_named_and_the_next_ones_are_not(wrong, next_ones):
+def test_fault_with_wrong_verdicts_after_healing_is_named_but_not_the_next_ones(wrong, next_ones):
     found = problems(proven(order=[[wrong], *next_ones]))
     assert found["healing"].startswith(f"healing of {wrong.name} ")
     assert not any(found[each.name] for batch in next_ones for each in batch)
@@ -250,7 +250,7 @@ def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
     assert "is wanted" in found["healing"]
 
 
-def test_faults_that_surprise_together_and_never_alone_are_told_without_being_blamed():
+def test_unexpected_verdict_of_a_batch_not_repeated_alone_blames_no_fault():
     world = World()
 
     @contextmanager

@@ -117,7 +117,7 @@ def main(words=None):
     parser.add_argument("folder")
     parser.add_argument("--add", nargs=2, metavar=("PART", "SECONDS"))
     parser.add_argument("--wall", type=float, default=0.0, help="seconds on the clock")
-    parser.add_argument("--status", type=int, default=0, help="not 0: some step failed, such as one without tests")
+    parser.add_argument("--status", type=int, default=0, help="not 0: a step failed, maybe without a failed test")
     chosen = parser.parse_args(words)
     if chosen.add:
         write({"parts": {chosen.add[0]: float(chosen.add[1])}}, chosen.folder)

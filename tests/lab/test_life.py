@@ -180,7 +180,7 @@ def test_an_interrupted_up_leaves_nothing(start_s, again, note, number):
         note(f"lab up interrupted at {moment * sooner:.0%} of {start_s:.1f} s: exit {process.returncode}")
         if process.returncode != 0:
             break
-        assert again.status().up  # it was faster than the start that was timed
+        assert again.status().up  # faster than the measured start
         assert "lab is up" in output
     assert process.returncode in (130, -signal.SIGTERM), output
     wait_until(lambda: leftovers(again) == [], "nothing is left", 30)

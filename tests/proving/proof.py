@@ -110,7 +110,7 @@ class Proof:
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
 
     def _end_series(self) -> None:
-        """A healthy round, which tells what is told once; where anything is, a second round tells of nothing."""
+        """Runs a healthy round with the verdicts reported once; if any, a second round must pass completely."""
         last, self.healed = self.healed, []
         if not last:
             return
@@ -135,14 +135,14 @@ class Proof:
         return self.rounds.run()
 
     def _find_culprit(self, batch: Faults, before: Faults, surprise: str) -> None:
-        """Names what earlier faults left, then breaks each fault of the batch alone, unless it was.
+        """Reports leftovers of earlier faults, then breaks each fault of a larger batch alone.
 
-        What is told only once after healing is gone by then: where nobody else is guilty, the faults before are
-        broken once more.
+        Verdicts reported once after healing are gone by then: if no other fault is guilty, the earlier faults are
+        broken again.
         """
         if self.was_seen:
             self.rounds.forget_last()
-        left = self._left([*before, *batch])  # without the last round, what was told in it is told again
+        left = self._left([*before, *batch])  # without the last round, verdicts reported once are reported again
         of_others = bool(left and not _naming(left, batch))
         if of_others:
             self._blame(before or batch, left)
@@ -158,7 +158,7 @@ class Proof:
             self._leave_again(before)
 
     def _leave_again(self, faults: Faults) -> bool:
-        """Breaks each of some faults alone, whose tests have passed; whether any did not do as it says."""
+        """Breaks each fault alone, although its test has passed; True if any changed unexpected checks."""
         known = len(self.unhealed)
         for fault in faults:
             count = len(self.unhealed)
@@ -187,7 +187,7 @@ class Proof:
         self._accuse(_naming(left, faults) or faults, f"left {left}: {sentences}")
 
     def _accuse(self, faults: Faults, of: str) -> None:
-        """Puts on record what the healing of faults did, whose tests may have passed already."""
+        """Records an unexpected effect of healing `faults`; their tests may have passed already."""
         names = [fault.name for fault in faults]
         problem = f"healing of {', '.join(names)} {of}"
         self.unhealed.append(problem)

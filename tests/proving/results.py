@@ -14,7 +14,7 @@ PROOFS = {"embedded": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_
 
 
 def conclude(proof, config):
-    """Ends a proof, and keeps its results however that ends."""
+    """Ends a proof, and always keeps the results."""
     try:
         proof.finish()
     finally:
@@ -30,5 +30,5 @@ def keep(proof, config):
 
 
 def is_current(row):
-    """Whether the faults of a row still exist; a fault that was removed proves nothing of today's checks."""
+    """Whether the faults of a row still exist; removed faults prove nothing about today's checks."""
     return {fault.name for fault in PROOFS.get(row.lab, ())}.issuperset(row.fault.split(" + "))

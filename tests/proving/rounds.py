@@ -23,7 +23,7 @@ class Rounds:
     marker: str = "daily"
     environment: dict[str, str] = field(default_factory=dict)
     tests: frozenset[str] = field(default=frozenset(), init=False)
-    """Those of all rounds so far."""
+    """The tests of all rounds so far."""
     printed: str = ""
 
     @property
@@ -35,7 +35,7 @@ class Rounds:
         return ["-q", "-m", self.marker, f"--inventory={self.inventory}", f"--reports={self.reports}", *options]
 
     def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:
-        """The verdict of each check in a new round, which leaves out none that an earlier one had."""
+        """Runs a round and returns the verdict of each check; fails if a check of an earlier round is missing."""
         before = self._number()
         with timing.part("rounds"):
             status, self.printed = self._pytest(wrapper, options)
@@ -74,7 +74,7 @@ class Rounds:
         return self._last("sentence")
 
     def _number(self) -> int:
-        """That of the last round on record; 0 where there is none."""
+        """The number of the last recorded round; 0 without rounds."""
         if not self.history.exists():
             return 0
         with closing(sqlite3.connect(self.history)) as history:
