@@ -29,15 +29,19 @@ def prepare(layout: Layout, say: Say) -> bool:
 
 def link(layout: Layout, say: Say) -> None:
     """Links node, npm and pm2 into the lab's bin folder; uses the wheel of Node if the system has no Node."""
-    node, npm = _of_system() or _of_wheel(say)
-    _point(layout.bin / "node", node)
-    _point(layout.bin / "npm", npm)
-    _point(layout.bin / "pm2", layout.app / "node_modules" / "pm2" / "bin" / "pm2")
+    node, npm = _system_node() or _wheel_node(say)
+    _replace_link(layout.bin / "node", node)
+    _replace_link(layout.bin / "npm", npm)
+    _replace_link(layout.bin / "pm2", layout.app / "node_modules" / "pm2" / "bin" / "pm2")
 
 
 def copy_app(layout: Layout) -> bool:
     """Copies the application's files; True if any file changed."""
-    stale = [file for file in (SOURCE / "app").iterdir() if file.is_file() and not _same(file, layout.app / file.name)]
+    stale = [
+        file
+        for file in (SOURCE / "app").iterdir()
+        if file.is_file() and not _same_content(file, layout.app / file.name)
+    ]
     for file in stale:
         shutil.copyfile(file, layout.app / file.name)
     return bool(stale)
@@ -72,7 +76,7 @@ def _sources(layout: Layout) -> str:
     return hashlib.sha256(b"\0".join([*files, release, machine.encode()])).hexdigest()[:24]
 
 
-def _of_system() -> tuple[Path, Path] | None:
+def _system_node() -> tuple[Path, Path] | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return None
@@ -81,7 +85,7 @@ def _of_system() -> tuple[Path, Path] | None:
     return (Path(node), Path(npm)) if major.isdigit() and int(major) >= OLDEST_MAJOR else None
 
 
-def _of_wheel(say: Say) -> tuple[Path, Path]:
+def _wheel_node(say: Say) -> tuple[Path, Path]:
     if importlib.util.find_spec(WHEEL) is None:
         with step(say, "node installed from wheel"):
             _run(
@@ -106,12 +110,12 @@ def _run(arguments: list[str], folder: Path, environment: dict[str, str] | None 
         raise LabError(f"{Path(arguments[0]).name} failed: {reason}: check the network and the package registry")
 
 
-def _point(at: Path, target: Path) -> None:
+def _replace_link(at: Path, target: Path) -> None:
     if at.is_symlink() and at.readlink() == target:
         return
     at.unlink(missing_ok=True)
     at.symlink_to(target)
 
 
-def _same(left: Path, right: Path) -> bool:
+def _same_content(left: Path, right: Path) -> bool:
     return right.exists() and left.read_bytes() == right.read_bytes()

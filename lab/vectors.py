@@ -30,7 +30,7 @@ def build(lab: Lab, lists: int = LISTS) -> None:
 
 
 @contextmanager
-def few(lab: Lab, rows: str) -> Iterator[None]:
+def fewer_rows(lab: Lab, rows: str) -> Iterator[None]:
     """Removes all chunks except those matching the condition `rows`; restores them at the end."""
     with lab.connect() as admin:
         with admin.transaction():

@@ -119,7 +119,7 @@ def cached(suite: str) -> str:
 
 
 def fortnight(today: date) -> str:
-    """The same day for two weeks."""
+    """The start of the current fortnight, as ISO date."""
     return date.fromordinal(today.toordinal() // FORTNIGHT * FORTNIGHT).isoformat()
 
 

@@ -35,7 +35,7 @@ EVERY = (
 
 
 @contextmanager
-def _aside(lab: Lab, names: list[str]) -> Iterator[None]:
+def _moved_away(lab: Lab, names: list[str]) -> Iterator[None]:
     """Moves backups out of the folder."""
     folder = lab.home / "aside"
     folder.mkdir()
@@ -48,7 +48,7 @@ def _aside(lab: Lab, names: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _changed(path: Path, content: bytes) -> Iterator[None]:
+def _edited(path: Path, content: bytes) -> Iterator[None]:
     before = path.read_bytes()
     path.write_bytes(content)
     yield
@@ -66,14 +66,14 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
 @fault(failed=(*OF_THE_NEWEST, "test_backup_count_is_sufficient"), touches=("backups",))
 def no_backup(lab: Lab) -> Iterator[None]:
     """The folder is empty."""
-    with _aside(lab, backups.sets(lab)):
+    with _moved_away(lab, backups.sets(lab)):
         yield
 
 
 @fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=("backups",))
 def backup_two_days_old(lab: Lab) -> Iterator[None]:
     """Cron has not run for two days; the backup of three days ago was never copied."""
-    with _aside(lab, backups.sets(lab)[-2:]):
+    with _moved_away(lab, backups.sets(lab)[-2:]):
         yield
 
 
@@ -81,17 +81,17 @@ def backup_two_days_old(lab: Lab) -> Iterator[None]:
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
-    with _changed(path, path.read_bytes()[:-1]):
+    with _edited(path, path.read_bytes()[:-1]):
         yield
 
 
 @fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
-    """In the middle, where `pg_restore --list` reads nothing; the checksum differs, so the archive is not listed."""
+    """A bit flipped in the middle, unread by `pg_restore --list`; checksum mismatch, so the archive is not listed."""
     path = backups.dump(lab, backups.newest(lab))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    with _changed(path, bytes(content)):
+    with _edited(path, bytes(content)):
         yield
 
 
@@ -99,7 +99,7 @@ def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
 def manifest_edited(lab: Lab) -> Iterator[None]:
     """Row counts were edited by hand to match."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
-    with _changed(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
+    with _edited(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
         yield
 
 
@@ -142,7 +142,7 @@ def backup_too_small(lab: Lab) -> Iterator[None]:
     archive, text = _empty(lab), manifest.read_text()
     said = f'"bytes": {len(archive)}, "sha256": "{sha256(archive).hexdigest()}"'
     told = re.sub(r'"bytes": \d+, "sha256": "\w+"', said, text, count=1)
-    with _changed(path, archive), _changed(manifest, text.encode()):
+    with _edited(path, archive), _edited(manifest, text.encode()):
         backups.write_manifest(
             lab, name, re.sub(r'"tables": \[.*\](?=,\n"checksum)', '"tables": []', told, flags=re.DOTALL)
         )
@@ -214,14 +214,14 @@ def expired_backups_kept(lab: Lab) -> Iterator[None]:
 @fault(failed=("test_backup_count_is_sufficient",), touches=("backups",))
 def too_few_backups(lab: Lab) -> Iterator[None]:
     """Two backups are left."""
-    with _aside(lab, backups.sets(lab)[:-2]):
+    with _moved_away(lab, backups.sets(lab)[:-2]):
         yield
 
 
 @fault(warned=("test_backup_count_is_sufficient",), touches=("backups",))
 def few_backups(lab: Lab) -> Iterator[None]:
     """Four backups are left."""
-    with _aside(lab, backups.sets(lab)[:-4]):
+    with _moved_away(lab, backups.sets(lab)[:-4]):
         yield
 
 
@@ -256,7 +256,7 @@ def off_site_copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 1
-    with _changed(path, bytes(content)):
+    with _edited(path, bytes(content)):
         yield
 
 

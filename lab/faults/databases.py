@@ -64,7 +64,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 @fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
 def database_down(lab: Lab) -> Iterator[None]:
-    """The server was stopped; the platform calls itself degraded with HTTP 200."""
+    """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()
     yield
     lab.up()

@@ -44,7 +44,7 @@ def disk_filling(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_inodes_are_available[DISK]",), root=True, touches=("disk",))
 def inodes_used_up(lab: Lab) -> Iterator[None]:
-    """Many empty files."""
+    """Empty files use up the inodes."""
     files = [disk(lab) / f"session-{number}" for number in range(60)]
     for each in files:
         each.touch()

@@ -86,7 +86,7 @@ def index_build_running(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_no_index_is_redundant",))
 def duplicate_index(lab: Lab) -> Iterator[None]:
-    """Two migrations made the same index under two names."""
+    """Two migrations created the same index under different names."""
     with lab.connect() as admin:
         admin.execute('CREATE INDEX events_again_idx ON events ("tenantId", "createdAt")')
         yield
@@ -95,7 +95,7 @@ def duplicate_index(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_no_index_is_redundant",))
 def index_is_prefix_of_another(lab: Lab) -> Iterator[None]:
-    """An index on the first column of a longer one."""
+    """An index on the first column of a longer index."""
     with lab.connect() as admin:
         admin.execute('CREATE INDEX events_tenant_idx ON events ("tenantId")')
         yield
@@ -169,7 +169,7 @@ def table_without_primary_key(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_large_tables_use_index_scans",), touches=("extra",))
 def large_table_scanned_sequentially(lab: Lab) -> Iterator[None]:
-    """A query by a column without an index, asked often."""
+    """A frequent query filters by a column without an index."""
     with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):
         with lab.connect() as session:
             for number in range(200):

@@ -68,7 +68,7 @@ def flood_of_client_errors(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_log_has_no_fatal_errors[{API}]",), touches=("logs",))
 def fatal_line(lab: Lab) -> Iterator[None]:
-    """The last line of a process."""
+    """A process logged a fatal error."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
     with _appended(lab.layout.logs / "api-out.log", [line(moment, "FATAL", ("ApiServer",), "", "Unrecoverable error")]):
         yield

@@ -196,13 +196,13 @@ def pm2_upgraded_without_update(lab: Lab) -> Iterator[None]:
     (newer / "bin").mkdir(parents=True)
     shutil.copy(link.resolve(), newer / "bin" / "pm2")
     (newer / "package.json").write_text('{"version": "99.0.0"}')
-    _point(link, newer / "bin" / "pm2")
+    _replace_link(link, newer / "bin" / "pm2")
     yield
-    _point(link, original)
+    _replace_link(link, original)
     shutil.rmtree(newer)
 
 
-def _point(link: Path, target: Path) -> None:
+def _replace_link(link: Path, target: Path) -> None:
     link.unlink()
     link.symlink_to(target)
 

@@ -34,7 +34,7 @@ def _rotated(lab: Lab, name: str, age: timedelta, packed: bool = True) -> Iterat
 
 
 @contextmanager
-def _without(paths: list[Path]) -> Iterator[None]:
+def _moved_away(paths: list[Path]) -> Iterator[None]:
     kept = {path: (path.read_bytes(), path.stat().st_mtime) for path in paths}
     for path in paths:
         path.unlink()
@@ -100,7 +100,7 @@ def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
     """Rotation did not run for two days; their lines are still in the current file."""
     current = lab.layout.logs / "api-out.log"
     first = line(datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=30), "INFO", ("ApiServer",), "", "Heartbeat")
-    with _without([path for path in _files(lab) if path.stat().st_mtime > time.time() - LAST_DAYS_S]):
+    with _moved_away([path for path in _files(lab) if path.stat().st_mtime > time.time() - LAST_DAYS_S]):
         current.write_text(first + current.read_text())
         yield
         current.write_text(current.read_text().replace(first, ""))
@@ -109,7 +109,7 @@ def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
 @fault(failed=(f"test_rotated_files_cover_retention[{API}]",), touches=("logs",))
 def rotated_files_cover_two_days_only(lab: Lab) -> Iterator[None]:
     """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
-    with _without(_files(lab)[:-2]):
+    with _moved_away(_files(lab)[:-2]):
         yield
 
 

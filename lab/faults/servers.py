@@ -138,7 +138,7 @@ def _flip(path: Path) -> None:
 
 @fault(failed=(f"test_writes_are_durable[{DATABASE}]",))
 def fsync_off(lab: Lab) -> Iterator[None]:
-    """Somebody switched fsync off to speed up a restore, and forgot to switch fsync on again."""
+    """Switched off to speed up a restore, and never switched on again."""
     with setting(lab, "fsync", "off"):
         yield
 
@@ -150,14 +150,16 @@ def restart_pending(lab: Lab) -> Iterator[None]:
         yield
 
 
-def _known(edit: str) -> tuple[str, ...]:
+def _with_release_list(edit: str) -> tuple[str, ...]:
     """A command prefix that edits the shipped list of releases for the command."""
     script = f'f=$(mktemp) && sed -E "$0" {RELEASES} > "$f" && mount --bind "$f" {RELEASES} && rm "$f" && exec "$@"'
     return ("unshare", "--mount", "sh", "-c", script, edit)
 
 
 @fault(
-    failed=(f"test_security_fixes_are_installed[{DATABASE}]",), wrapper=_known('s/"18": [0-9]+/"18": 99/'), root=True
+    failed=(f"test_security_fixes_are_installed[{DATABASE}]",),
+    wrapper=_with_release_list('s/"18": [0-9]+/"18": 99/'),
+    root=True,
 )
 def security_release_missed(lab: Lab) -> Iterator[None]:
     """Newer minor versions with fixes were released."""
@@ -166,7 +168,7 @@ def security_release_missed(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_security_fixes_are_installed[{DATABASE}]",),
-    wrapper=_known('s/"as_of": "[0-9-]+"/"as_of": "2010-01-01"/'),
+    wrapper=_with_release_list('s/"as_of": "[0-9-]+"/"as_of": "2010-01-01"/'),
     root=True,
 )
 def release_list_outdated(lab: Lab) -> Iterator[None]:
@@ -176,7 +178,7 @@ def release_list_outdated(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_version_is_supported[{DATABASE}]",),
-    wrapper=_known('s/"18": "[0-9-]+"/"18": "2010-01-01"/'),
+    wrapper=_with_release_list('s/"18": "[0-9-]+"/"18": "2010-01-01"/'),
     root=True,
 )
 def version_out_of_support(lab: Lab) -> Iterator[None]:

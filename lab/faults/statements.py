@@ -60,10 +60,10 @@ def statement_slow(lab: Lab) -> Iterator[None]:
         for _ in range(20):
             admin.execute("SELECT pg_sleep(0.15)")
         yield
-        _forget(admin, "SELECT pg_sleep")
+        _reset_statistics(admin, "SELECT pg_sleep")
 
 
-def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> None:
+def _reset_statistics(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> None:
     """Resets the statistics of statements beginning with `beginning`: they were slow on purpose."""
     query = f"SELECT queryid FROM pg_stat_statements WHERE query LIKE '{beginning}%'"
     admin.execute(f"SELECT pg_stat_statements_reset(queryid => s.queryid) FROM ({query}) s".encode())
@@ -124,12 +124,12 @@ def temporary_files(lab: Lab) -> Iterator[None]:
 @fault(warned=("test_deadlocks_are_within_limit",), touches=("statements", "webhooks"))
 def deadlock(lab: Lab) -> Iterator[None]:
     """Two transactions wait for each other's row lock."""
-    _meet(lab)
+    _deadlock(lab)
     yield
 
 
 @contextmanager
-def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
+def _short_deadlock_timeout(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
     """Shortens deadlock_timeout."""
     admin.execute("ALTER SYSTEM SET deadlock_timeout = '20ms'")
     admin.execute("SELECT pg_reload_conf()")
@@ -138,15 +138,15 @@ def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
     admin.execute("SELECT pg_reload_conf()")
 
 
-def _meet(lab: Lab) -> None:
+def _deadlock(lab: Lab) -> None:
     touch = "UPDATE webhooks SET enabled = enabled WHERE id = %s"
     with lab.connect() as first, lab.connect() as second:
         for session, row in ((first, "whk0001"), (second, "whk0002")):
             session.execute("BEGIN")
             session.execute(touch, (row,))
-        other = threading.Thread(target=_try, args=(second, touch, "whk0001"))
+        other = threading.Thread(target=_update, args=(second, touch, "whk0001"))
         other.start()
-        _try(first, touch, "whk0002")
+        _update(first, touch, "whk0002")
         other.join()
         for session in (first, second):
             session.execute("ROLLBACK")
@@ -156,14 +156,14 @@ def _meet(lab: Lab) -> None:
 def repeated_deadlocks(lab: Lab) -> Iterator[None]:
     """More than five deadlocks in an hour."""
     with lab.connect() as admin:
-        with _sooner(admin):
+        with _short_deadlock_timeout(admin):
             for _ in range(6):
-                _meet(lab)
+                _deadlock(lab)
         yield
-        _forget(admin, "UPDATE webhooks")
+        _reset_statistics(admin, "UPDATE webhooks")
 
 
-def _try(session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:
+def _update(session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:
     with suppress(psycopg.errors.DeadlockDetected):
         session.execute(statement.encode(), (row,))
 

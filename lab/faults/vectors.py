@@ -36,7 +36,7 @@ def vector_index_dropped(lab: Lab) -> Iterator[None]:
 @fault(failed=("test_vector_recall_is_within_limit",), unknown=(GROWN,), touches=("chunks", "snapshots"))
 def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
     """Built on 200 similar chunks; 20,000 were added before the first run recorded the index."""
-    with vectors.few(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
+    with vectors.fewer_rows(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
         vectors.build(lab)
     yield
     vectors.build(lab)
@@ -45,7 +45,7 @@ def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
 @fault(failed=(GROWN,), may_change=("test_vector_recall_is_within_limit",), touches=("chunks", "snapshots"))
 def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     """A run recorded the index with a tenth of the rows; the rest was added later."""
-    with vectors.few(lab, "id < 'chk002000'"):
+    with vectors.fewer_rows(lab, "id < 'chk002000'"):
         vectors.build(lab)
         record_round(lab, "checks/indexes/test_vector_indexes.py")
     yield

@@ -35,7 +35,7 @@ def _segments(site: Site) -> list[Path]:
     return sorted(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
 
 
-def _of(site: Site, label: str, pattern: str) -> Path:
+def _largest_file(site: Site, label: str, pattern: str) -> Path:
     """The largest file of a backup matching a pattern."""
     return max((site.repo / "backup" / "metachat" / label).glob(pattern), key=lambda path: path.stat().st_size)
 
@@ -90,7 +90,7 @@ def no_backup(site: Site) -> Iterator[None]:
 @fault(failed=("test_backup_is_recent",))
 def backup_two_days_old(site: Site) -> Iterator[None]:
     """Cron has not run for two days."""
-    history.age(site.repo, [86400.0 * days for days in (4, 3, 2)])
+    history.set_ages(site.repo, [86400.0 * days for days in (4, 3, 2)])
     yield
     site.reset()
 
@@ -145,7 +145,7 @@ def full_backup_folder_gone(site: Site) -> Iterator[None]:
 @fault(failed=("test_repository_verification_is_recent",))
 def file_with_a_flipped_bit(site: Site) -> Iterator[None]:
     """A bit flipped in the full backup; verify_backup found the damage and journaled the result."""
-    path = _of(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
+    path = _largest_file(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
     _flip(path, path.stat().st_size // 2)
     _verify(site, 5)
     yield
@@ -169,7 +169,7 @@ def backup_never_verified(site: Site) -> Iterator[None]:
 @fault(failed=("test_repository_verification_is_recent", "test_restore_drill_is_recent"))
 def verification_and_drill_overdue(site: Site) -> Iterator[None]:
     """No verification and no restore drill for forty days."""
-    with _journal(site, lambda: history.put_back(site.reports / "journal.jsonl", 40 * 86400.0)):
+    with _journal(site, lambda: history.backdate(site.reports / "journal.jsonl", 40 * 86400.0)):
         yield
 
 

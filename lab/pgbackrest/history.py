@@ -9,17 +9,19 @@ from pathlib import Path
 FILES = ("backup.info", "backup.info.copy")
 
 
-def age(repo: Path, ages_s: list[float]) -> None:
+def set_ages(repo: Path, ages_s: list[float]) -> None:
     """Sets the ages of a repository's backups, oldest first, in backup.info with a correct checksum."""
     for name in FILES:
         path = repo / "backup" / "metachat" / name
         text = path.read_text()
         for label, age_s in zip(re.findall(r"^(\d{8}-\d{6}F\S*)=", text, re.MULTILINE), ages_s, strict=True):
-            text = "\n".join(_aged(line, age_s) if line.startswith(f"{label}=") else line for line in text.split("\n"))
+            text = "\n".join(
+                _backdated(line, age_s) if line.startswith(f"{label}=") else line for line in text.split("\n")
+            )
         path.write_text(with_checksum(text))
 
 
-def _aged(line: str, by_s: float) -> str:
+def _backdated(line: str, by_s: float) -> str:
     """A backup's line with its start moved to `by_s` before now, and its stop by the same amount."""
     label, _, said = line.partition("=")
     known = json.loads(said)
@@ -50,7 +52,7 @@ def forget(reports: Path, *actions: str) -> None:
     path.write_text("".join(line for line in lines if json.loads(line)["action"] not in actions))
 
 
-def put_back(path: Path, by_s: float) -> None:
+def backdate(path: Path, by_s: float) -> None:
     """Backdates all entries of a journal."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**each, "began": each["began"] - by_s}) + "\n" for each in entries))

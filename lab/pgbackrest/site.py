@@ -150,7 +150,7 @@ class Site:
         self.sql("CREATE DATABASE metachat", "postgres")
         self.sql(_DATA)
         self.back_up("full", "diff", "diff")
-        history.age(self.repo, [3 * DAY_S, 2 * DAY_S, 3600])
+        history.set_ages(self.repo, [3 * DAY_S, 2 * DAY_S, 3600])
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text.format(home=self.home, port=self.port))

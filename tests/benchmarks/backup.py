@@ -1,4 +1,4 @@
-"""A backup by the action, proven and all, against the runbook's pg_dump and gzip, of the same 440 MB."""
+"""A backup by the action, including its proof, against the runbook's pg_dump and gzip, of the same 440 MB."""
 
 import shutil
 import sys

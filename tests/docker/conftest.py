@@ -62,7 +62,7 @@ def _require_engine() -> None:
 
 
 def _warm(lab: DockerLab) -> None:
-    """Logs of a week, without older troubles; requests and messages."""
+    """Writes a week of logs without older errors; sends requests and messages."""
     settle(lab)
     lab.renew_logs()
     lab.pm2("reset", "all")

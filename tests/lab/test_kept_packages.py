@@ -60,7 +60,7 @@ def runs(tmp_path):
 
 
 def install(layout):
-    """Installs as `up` does; the program of PM2 afterwards."""
+    """Installs like `up`; returns the path of PM2."""
     assert node.install(layout, lambda _: None)
     assert not node.install(layout, lambda _: None)
     assert (layout.app / "node_modules" / "link").is_symlink()

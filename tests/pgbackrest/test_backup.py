@@ -67,7 +67,7 @@ def test_a_backup_is_made_read_back_and_put_on_record(site):
 
 
 def test_a_full_backup_is_due_after_its_time_and_what_it_pushes_out_is_named_and_goes_last(site):
-    history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    history.set_ages(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     old = labels(site)
     try:
@@ -83,7 +83,7 @@ def test_a_full_backup_is_due_after_its_time_and_what_it_pushes_out_is_named_and
 
 
 def test_nothing_goes_where_what_stays_is_not_sound(site):
-    history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    history.set_ages(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     path = max(site.repo.glob(f"backup/metachat/{labels(site)[0]}/pg_data/base/*/*.zst"))
     path.write_bytes(path.read_bytes()[:-1])
@@ -223,7 +223,7 @@ def test_verification_finds_what_pgbackrest_calls_ok(site, damage):
 
 def test_verification_of_what_is_good_says_so_and_judges_the_age(site):
     assert site.action("verify_backup", "--apply").returncode == 0
-    history.age(site.repo, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
+    history.set_ages(site.repo, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
     done = site.action("verify_backup", "--apply")
     assert done.returncode == 5
     assert "backup age 2 d is at the limit" in done.stderr or "is over the limit of 26 h" in done.stderr

@@ -43,7 +43,7 @@ def rounds(lab, tmp_path_factory):
 @pytest.fixture(scope="module")
 def proof(rounds, lab, request):
     ground = Ground("embedded", lab, lambda faults: _surroundings(lab, faults), lambda: _recover(lab))
-    order = [[_placed(fault, lab) for fault in batch] for batch in planned(request.session.items, request.path)]
+    order = [[_with_disk_path(fault, lab) for fault in batch] for batch in planned(request.session.items, request.path)]
     proof = Proof(ground, rounds, order)
     yield proof
     conclude(proof, request.config)
@@ -115,7 +115,7 @@ def _repeat_statement(admin):
         admin.execute("SELECT count(*) FROM channels")
 
 
-def _placed(fault, lab):
+def _with_disk_path(fault, lab):
     """The fault with the small disk's path in place of [DISK]."""
     disk = f"[lab-{disks.disk(lab)}]"
     names = {name.replace("[DISK]", disk): verdict for name, verdict in fault.expected.items()}

@@ -32,7 +32,7 @@ def _shell(lab: DockerLab, script: str, *words: str) -> None:
 
 
 @contextmanager
-def _aside(lab: DockerLab, names: list[str]) -> Iterator[None]:
+def _moved_away(lab: DockerLab, names: list[str]) -> Iterator[None]:
     """Moves backups out of the folder."""
     _shell(lab, f'mkdir {ASIDE}; for name; do mv -- "$name".* {ASIDE}; done', *names)
     yield
@@ -40,7 +40,7 @@ def _aside(lab: DockerLab, names: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _changed(lab: DockerLab, path: str, script: str) -> Iterator[None]:
+def _edited(lab: DockerLab, path: str, script: str) -> Iterator[None]:
     """Changes a file by a shell script, with the path as $1."""
     kept = f"/run/kept{path.replace('/', '-')}"
     _shell(lab, f'cp -a -- "$1" "$2"; {script}', path, kept)
@@ -58,22 +58,22 @@ def backup_folder_gone(lab: DockerLab) -> Iterator[None]:
 @fault(failed=(*OF_NEWEST_BACKUP, "test_backup_count_is_sufficient"), touches=BACKUPS_ALL)
 def no_backup(lab: DockerLab) -> Iterator[None]:
     """The folder is empty."""
-    with _aside(lab, backups.sets(lab)):
+    with _moved_away(lab, backups.sets(lab)):
         yield
 
 
 @fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=BACKUPS_ALL)
 def backup_two_days_old(lab: DockerLab) -> Iterator[None]:
     """Cron has not run for two days; the backup of three days ago was never copied."""
-    with _aside(lab, backups.sets(lab)[-2:]):
+    with _moved_away(lab, backups.sets(lab)[-2:]):
         yield
 
 
 @fault(failed=CONTENT_OF_BACKUP, touches=(NEWEST,))
 def backup_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
-    """In the middle of the archive."""
+    """A bit flipped in the middle of the archive."""
     path = f"{backups.newest(lab)}.dump"
-    with _changed(lab, path, f'{FLIP} "$1" 9000000'):
+    with _edited(lab, path, f'{FLIP} "$1" 9000000'):
         yield
 
 
@@ -81,7 +81,7 @@ def backup_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
 def manifest_edited(lab: DockerLab) -> Iterator[None]:
     """Row counts were edited by hand to match."""
     path = f"{backups.newest(lab)}.manifest.json"
-    with _changed(lab, path, """sed -i 's/"chunks", 20000/"chunks", 19999/' "$1" """):
+    with _edited(lab, path, """sed -i 's/"chunks", 20000/"chunks", 19999/' "$1" """):
         yield
 
 
@@ -159,7 +159,7 @@ def expired_backups_kept(lab: DockerLab) -> Iterator[None]:
 @fault(failed=("test_backup_count_is_sufficient",), touches=BACKUPS_ALL)
 def too_few_backups(lab: DockerLab) -> Iterator[None]:
     """Two backups are left."""
-    with _aside(lab, backups.sets(lab)[:-2]):
+    with _moved_away(lab, backups.sets(lab)[:-2]):
         yield
 
 
@@ -177,7 +177,7 @@ def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
 def off_site_copy_with_a_flipped_bit(lab: DockerLab) -> Iterator[None]:
     """The off-site copy was corrupted on disk."""
     path = f"{ELSEWHERE}/{backups.newest(lab)}.dump"
-    with _changed(lab, path, f'{FLIP} "$1" 9000000'):
+    with _edited(lab, path, f'{FLIP} "$1" 9000000'):
         yield
 
 

@@ -72,7 +72,7 @@ def _consumed(lab: DockerLab) -> int | None:
 
 
 @contextmanager
-def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
+def stuck_consumer(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
     """A queue with `messages`, of which a consumer takes `count` and acknowledges no message."""
     try:
         _hold(lab, queue, messages, count)

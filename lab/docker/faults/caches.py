@@ -95,7 +95,7 @@ def save_too_old(lab: DockerLab) -> Iterator[None]:
     the lab must not set the machine's clock.
     """
     with configured(lab, "save", ""):
-        saved = _saved(lab)
+        saved = _save_at_unique_time(lab)
         redis(lab, "SET", "proof:1", "x")
         times = (str(saved), str(saved - 3 * 86400))
         _run_in_image(
@@ -117,7 +117,7 @@ def configured(lab: DockerLab, name: str, value: str) -> Iterator[None]:
         redis(lab, "CONFIG", "SET", name, before)
 
 
-def _saved(lab: DockerLab) -> int:
+def _save_at_unique_time(lab: DockerLab) -> int:
     """Saves at a Unix time not yet present in the server's memory; returns the time."""
     before = int(redis(lab, "LASTSAVE"))
     wait_until(lambda: time.time() > before + 1, "a second passes")

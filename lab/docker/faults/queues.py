@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from lab.docker import DockerLab, engine
-from lab.docker.faults.broker import POLL_S, amqp, await_alarm, await_consumers, await_count, control, held, queues
+from lab.docker.faults.broker import (
+    POLL_S,
+    amqp,
+    await_alarm,
+    await_consumers,
+    await_count,
+    control,
+    queues,
+    stuck_consumer,
+)
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     DEGRADED,
@@ -79,21 +88,21 @@ def consumers_dropped(lab: DockerLab) -> Iterator[None]:
 @fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_flooded(lab: DockerLab) -> Iterator[None]:
     """A consumer is stuck on a message, and 6,000 more wait."""
-    with held(lab, OWN, 1, 6001):
+    with stuck_consumer(lab, OWN, 1, 6001):
         yield
 
 
 @fault(warned=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
-    with held(lab, OWN, 1, 1501):
+    with stuck_consumer(lab, OWN, 1, 1501):
         yield
 
 
 @fault(failed=of("inbound", "test_messages_are_acknowledged"), touches=("rabbitmq",))
 def messages_not_acknowledged(lab: DockerLab) -> Iterator[None]:
     """A consumer took 1,200 messages without acknowledging them."""
-    with held(lab, OWN, 1200, 1200):
+    with stuck_consumer(lab, OWN, 1200, 1200):
         await_count(lab, OWN, "messages_unacknowledged", 1200)
         yield
 
@@ -121,16 +130,16 @@ def _rejected(lab: DockerLab, messages: int) -> Iterator[None]:
     lab.faults(reject=True)
     try:
         lab.publish(messages)
-        wait_until(lambda: _dead(lab) == messages, "messages die", every_s=POLL_S)
+        wait_until(lambda: _dead_letter_count(lab) == messages, "messages die", every_s=POLL_S)
         lab.faults()
         yield
     finally:
         lab.faults()
         amqp(lab, "purge", *DEAD)
-        wait_until(lambda: _dead(lab) == 0, "dead letters are purged", every_s=POLL_S)
+        wait_until(lambda: _dead_letter_count(lab) == 0, "dead letters are purged", every_s=POLL_S)
 
 
-def _dead(lab: DockerLab) -> int:
+def _dead_letter_count(lab: DockerLab) -> int:
     return sum(queue.get("messages_ready", 0) for name, queue in queues(lab).items() if name in DEAD)
 
 

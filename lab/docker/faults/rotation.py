@@ -27,7 +27,7 @@ PROCESS = (
 
 
 @contextmanager
-def _without(lab: DockerLab, files: str) -> Iterator[None]:
+def _moved_away(lab: DockerLab, files: str) -> Iterator[None]:
     """Moves files out of the log folder; `files` is a shell command that lists them."""
     lab.deploy("sh", "-ec", f"mkdir aside; mv $({files}) aside")
     yield
@@ -68,14 +68,14 @@ def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
     lab.deploy(
         "sh", "-ec", f"{{ {first}; cat logs/api-out.log; }} > .longer; cat .longer > logs/api-out.log; rm .longer"
     )
-    with _without(lab, LAST_DAYS):
+    with _moved_away(lab, LAST_DAYS):
         yield
 
 
 @fault(failed=of("api-out", "test_rotated_files_cover_retention"), touches=("logs",))
 def rotated_files_cover_two_days_only(lab: DockerLab) -> Iterator[None]:
     """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
-    with _without(lab, "ls logs/api-out__* | head -n -2"):
+    with _moved_away(lab, "ls logs/api-out__* | head -n -2"):
         yield
 
 

@@ -111,7 +111,7 @@ EVERY_BACKUP = (
 
 
 def of(resource: str, *checks: str) -> tuple[str, ...]:
-    """The checks of one resource of the server."""
+    """Names of checks with the parameter of a server's resource."""
     return tuple(f"{check}[vps-{resource}]" for check in checks)
 
 
