@@ -68,7 +68,7 @@ def dump(lab: Lab, name: str) -> Path:
 
 def clone(lab: Lab, source: str, began: float) -> str:
     """Adds a backup with the content of `source` and the start time `began`; returns the new name."""
-    name = dump_folder.called(NAME, began)
+    name = dump_folder.set_name_at(NAME, began)
     original, copy = dump(lab, source), dump(lab, source).name.replace(source, name)
     # All clones are hard links to one file, to take no space; the original stays separate, for faults to break.
     twin = next((each for each in lab.layout.backups.glob("*.dump*") if each.stat().st_nlink > 1), None)
@@ -82,7 +82,7 @@ def clone(lab: Lab, source: str, began: float) -> str:
 
 def redated(text: str, source: str, began: float) -> str:
     """A manifest's text with the start time `began`; the checksum is not updated."""
-    return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, dump_folder.called(NAME, began)))
+    return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, dump_folder.set_name_at(NAME, began)))
 
 
 def with_checksum(text: str) -> str:

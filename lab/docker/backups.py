@@ -113,7 +113,7 @@ def newest(lab: LabServer) -> str:
 
 def clone(lab: LabServer, source: str, began: float) -> str:
     """Adds a backup with the content of `source` and the start time `began`; returns the new name."""
-    name = dump_folder.called(NAME, began)
+    name = dump_folder.set_name_at(NAME, began)
     text = with_checksum(redated(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
     lab.ops("sh", "-ec", _CLONE, "sh", BACKUPS, source, name, text=text)
     return name
