@@ -11,7 +11,7 @@ Breaking = Callable[[LabT], Iterator[None]]
 EVERYTHING = "everything"
 """Touched by faults that stop, freeze or heal a whole server; no other fault is broken at the same time."""
 TIME = "time"
-"""Touched by faults that are judged by age; they are broken last, right before the round."""
+"""Touched by faults judged by age; they are broken last, right before the round."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Fault(Generic[LabT]):
 
     `reported_once`: verdicts of the first round after healing, for events reported only once, like a container
     restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
-    the round, for changes visible only to its process tree. `touches`: shared things that the fault disturbs,
+    the round, for changes visible only to the command. `touches`: shared things that the fault disturbs,
     like a log folder; two faults that touch the same thing are never broken together.
     """
 
@@ -52,7 +52,7 @@ class Registry(Generic[LabT]):
         touches: Checks = (),
         **verdicts: Checks,
     ) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
-        """Declares a generator function as a fault: code before its yield breaks, code after its yield heals.
+        """Declares a generator function as a fault: code before `yield` breaks, code after heals.
 
         `verdicts`: the checks that must change, by new verdict, with or without parameter, as in
         ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name with a parameter has precedence.

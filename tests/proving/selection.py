@@ -15,7 +15,7 @@ def arrange(items):
 
 
 def planned(items, module):
-    """The batches of a proof's module, without faults that need root unless root."""
+    """The batches of a proof's module, without faults that need root if not root."""
     faults = [_fault(item) for item in items if item.path == module and _fault(item)]
     return plan([fault for fault in faults if IS_ROOT or not fault.root])
 
