@@ -235,9 +235,7 @@ def test_a_noun_may_mean_some_of_a_table(production, resource, names):
 
 
 def test_the_committed_schema_is_that_of_the_models(repository):
-    assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), (
-        "run: python -m opsproof.inventory.load > inventory/schema.json"
-    )
+    assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), "run: make schema"
 
 
 def test_the_schema_takes_durations_as_the_inventories_write_them(repository):

@@ -47,7 +47,7 @@ def test_the_remedy_names_the_tables_that_were_found(said):
     rows.append(upkeep("public.a", 60_000, "dead", toast=True))
     found, outcome = said("test_dead_rows_are_within_limit", table_upkeep=rows)
     assert found["verdict"] == "failed"
-    assert found["sentence"] == "dead rows 47.4 % of metachat is over the limit of 20 %"
+    assert found["sentence"] == "metachat: dead rows 47.4 % (limit < 20 %)"
     options = "--host vps-00 --database metachat --apply --table public.a --table public.b"
     assert found["remedy"].endswith(f" {options}")
     assert " actions/vacuum.py " in found["remedy"]
@@ -75,7 +75,7 @@ def test_twice_what_brings_autovacuum_warns(said):
     row = ["public.a", False, 10_000_000, 300_000, 100_050, 0, 1, None, 7, ["dead"]]
     found, _ = said("test_dead_rows_are_within_limit", table_upkeep=[row])
     assert found["verdict"] == "warned"
-    assert found["sentence"] == "dead rows waiting 299.9 % of metachat is over the limit of 200 %"
+    assert found["sentence"] == "metachat: dead rows against autovacuum threshold 299.9 % (limit < 200 %)"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_measured_figures_decide(said):
 def test_indexes_are_built_anew_by_the_action(said):
     found, _ = said("test_indexes_are_not_bloated", bloat_estimates=ESTIMATES, bloat_measurements=FIGURES)
     assert found["remedy"].endswith(" --host vps-00 --database metachat --apply --index public.c")
-    assert found["sentence"].startswith("index bloat 66.")
+    assert found["sentence"].startswith("metachat: index bloat 66.")
 
 
 NOT_THERE = "function pgstattuple_approx(regclass) does not exist; LINE 1"
@@ -217,5 +217,5 @@ def test_a_missing_partition_is_made_by_the_action(said):
 def test_a_sequence_is_told_with_its_column(said):
     row = ["public.orders_id_seq", "orders.id", True, 1.9e9, 2147483647.0, 88.5, 1.8e9]
     found, outcome = said("test_key_values_are_available", key_ranges=[row])
-    assert found["sentence"] == "keys used 88.5 % of metachat is over the limit of 80 %"
+    assert found["sentence"] == "metachat: keys used 88.5 % (limit < 80 %)"
     assert "public.orders_id_seq in orders.id: 1900000000 of 2147483647, 88.5 %" in outcome.text

@@ -144,7 +144,7 @@ def test_hostile_text_makes_no_element_in_what_the_pages_own_script_unfolds(page
 def test_hostile_text_is_shown_as_it_is(page, kind):
     text = "".join(page.texts)
     assert f"3 x {HOSTILE[kind]}" in text
-    assert f"status of {HOSTILE[kind]} is {HOSTILE[kind]}, not online" in text
+    assert f"{HOSTILE[kind]}: status {HOSTILE[kind]} (expected online)" in text
 
 
 def test_templates_in_hostile_text_are_not_filled_in(page):
@@ -153,7 +153,7 @@ def test_templates_in_hostile_text_are_not_filled_in(page):
 
 def test_a_finding_says_value_limit_and_remedy(page):
     text = " ".join("".join(page.texts).split())
-    assert "disk used 83.1 % on /data is over the limit of 80 %" in text
+    assert "/data: disk used 83.1 % (limit < 80 %)" in text
     assert "next: on vps: du --one-file-system --max-depth=2 --human-readable /data" in text
     assert f"db accepts no connection: {HOSTILE['end']}" in text
 
@@ -175,7 +175,7 @@ def test_a_row_of_the_table_says_verdict_value_and_limit(report):
 def test_the_junit_file_says_verdict_value_limit_and_remedy(report):
     assert report.properties["test_disk_has_free_space[vps-/data]"] == {
         "verdict": "failed",
-        "sentence": "disk used 83.1 % on /data is over the limit of 80 %",
+        "sentence": "/data: disk used 83.1 % (limit < 80 %)",
         "remedy": "on vps: du --one-file-system --max-depth=2 --human-readable /data",
         "disk used": "83.1 percent (limit < 80 %)",
     }

@@ -56,7 +56,7 @@ class Rule(Model):
         if self.must is None and self.should is None:
             raise ValueError("a limit needs must, should or both")
         must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
-        return Limit(metric.title, metric.unit, must, should, self.over, self.source)
+        return Limit(metric.title, metric.unit, must, should, self.over, self.source, singular=metric.singular)
 
 
 class _Limits(Model):

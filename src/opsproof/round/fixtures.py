@@ -49,9 +49,7 @@ class FactFixtures:
         verdict = record(request.node)
         given, called = resource_in(request.node.callspec.params)
         resource = host.resources(given)[called] if given else None
-        subject = (
-            f" {'on' if verdict.resource.startswith('/') else 'of'} {verdict.resource}" if verdict.resource else ""
-        )
+        subject = verdict.resource or host.name
         return Allowed(lambda metric: host.limit(metric, resource), subject, verdict.measurements.append)
 
     @pytest.fixture
