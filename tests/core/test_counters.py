@@ -8,7 +8,7 @@ NOW = 100 * DAY
 BORN = 10 * DAY
 
 
-REBORN = "its source started again"
+REBORN = "its source was restarted"
 
 
 def reading(value, days_ago, born=BORN, **fields):
@@ -46,7 +46,7 @@ def reading(value, days_ago, born=BORN, **fields):
         "quiet for less",
     ],
 )
-def test_the_increase_is_known(counter, samples, grown):
+def test_increase_within_the_span(counter, samples, grown):
     assert increase(counter, samples, DAY) == grown
 
 
@@ -65,7 +65,7 @@ def test_the_increase_is_known(counter, samples, grown):
         "a sample from the future",
     ],
 )
-def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why):
+def test_increase_is_a_range_if_history_is_too_short(samples, low, high, why):
     assert increase(reading(7, 0), samples, DAY) == Estimate(low, high, why)
 
 
@@ -88,13 +88,13 @@ def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why)
         "reset where clocks went back",
     ],
 )
-def test_of_a_counter_that_started_again_the_least_is_told(counter, samples, least, why):
-    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}, and what it counted before is lost")
+def test_increase_of_a_restarted_counter_is_a_lower_bound(counter, samples, least, why):
+    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}; its earlier count is lost")
 
 
-def test_a_counter_says_itself_what_it_means_that_it_counts_anew():
+def test_lower_bound_names_the_reason_of_the_restart():
     counter = Counter(0, NOW - DAY / 24, NOW, reborn="Redis started again")
-    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again, and what it counted before is lost"
+    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again; its earlier count is lost"
 
 
 # Since the last run, however long ago.
@@ -131,7 +131,7 @@ def test_a_counter_says_itself_what_it_means_that_it_counts_anew():
         "what is there has no birth",
     ],
 )
-def test_the_increase_since_the_last_run_is_known(counter, last, grown):
+def test_increase_since_the_last_run(counter, last, grown):
     assert increase_since(counter, last) == grown
 
 
@@ -145,7 +145,7 @@ def test_the_increase_since_the_last_run_is_known(counter, last, grown):
     ],
     ids=["counter", "what is there", "only an event is known", "counter with an event"],
 )
-def test_without_an_earlier_run_there_is_only_a_range(counter, high):
+def test_increase_is_a_range_without_an_earlier_run(counter, high):
     assert increase_since(counter, None) == Estimate(0, high, "no earlier run is on record")
 
 
@@ -160,5 +160,5 @@ def test_without_an_earlier_run_there_is_only_a_range(counter, high):
     ],
     ids=["counts anew", "made anew", "made anew by an event", "counts the event", "reset"],
 )
-def test_of_a_counter_made_anew_since_the_last_run_the_least_is_told(counter, last, least, why):
-    assert increase_since(counter, last) == AtLeast(least, f"{why}, and what it counted before is lost")
+def test_increase_of_a_counter_restarted_since_the_last_run_is_a_lower_bound(counter, last, least, why):
+    assert increase_since(counter, last) == AtLeast(least, f"{why}; its earlier count is lost")
