@@ -30,10 +30,10 @@ def seen(build, moment):
         "never seen",
         "seen once",
         "seen for long",
-        "another one seen",
+        "older build seen",
         "between two runs",
-        "in whatever order",
-        "a number that came back",
+        "unordered",
+        "repeated number",
         "each seen twice in a run",
         "a run at the same moment",
     ],
@@ -60,7 +60,7 @@ def inserts(value, moment, born=0.0):
         ([inserts(10, 700, born=-5.0), inserts(40, 900)], (60, inf)),
         ([inserts(10, 700, born=-5.0), inserts(400, 900, born=-5.0)], (100, inf)),
     ],
-    ids=["both known", "the later one known", "neither known", "reset before the later one", "reset after it"],
+    ids=["both known", "later known", "neither known", "reset before the later", "reset after the later"],
 )
 def test_growth_since_an_uncertain_moment_is_a_range(readings, grown):
     assert grown_since(inserts(100, NOW), readings, 700, 900 if readings else NOW) == grown

@@ -33,11 +33,11 @@ def reading(value, days_ago, born=BORN, **fields):
     ],
     ids=[
         "daemon first born within the span",
-        "daemon born at its very beginning",
-        "a sample at its beginning",
-        "the newest of the samples before it",
-        "a round that began a little early",
-        "a round at the same hour where clocks went forward",
+        "daemon born at the start",
+        "sample at the start",
+        "newest sample before the span",
+        "round started early",
+        "start of summer time",
         "a long pause between rounds",
         "nothing happened",
         "never counted",
@@ -61,7 +61,7 @@ def test_increase_within_the_span(counter, samples, grown):
     ids=[
         "no history",
         "partial history",
-        "the oldest of a partial history",
+        "oldest of a partial history",
         "a sample from the future",
     ],
 )
@@ -85,7 +85,7 @@ def test_increase_is_a_range_if_history_is_too_short(samples, low, high, why):
         "reset",
         "reset at an unknown time",
         "reset before a reading of the span",
-        "reset where clocks went back",
+        "reset at the end of summer time",
     ],
 )
 def test_increase_of_a_restarted_counter_is_a_lower_bound(counter, samples, least, why):
@@ -119,9 +119,9 @@ def test_lower_bound_names_the_reason_of_the_restart():
     ids=[
         "never counted, no earlier run",
         "nothing happened",
-        "it grew",
+        "growth",
         "a long pause between runs",
-        "two runs at once",
+        "concurrent runs",
         "counted, and known to have happened",
         "not counted, and known to have happened",
         "happened before the last run",
@@ -143,7 +143,7 @@ def test_increase_since_the_last_run(counter, last, grown):
         (reading(0, 0, grew=NOW - DAY), 1),
         (reading(7, 0, grew=NOW - DAY), 7),
     ],
-    ids=["counter", "what is there", "only an event is known", "counter with an event"],
+    ids=["counter", "falling counter", "only an event is known", "counter with an event"],
 )
 def test_increase_is_a_range_without_an_earlier_run(counter, high):
     assert increase_since(counter, None) == Estimate(0, high, "no earlier run is on record")
@@ -158,7 +158,7 @@ def test_increase_is_a_range_without_an_earlier_run(counter, high):
         (Counter(3, NOW - DAY / 2, NOW, grew=NOW - DAY / 2), reading(200, 1), 3, REBORN),
         (reading(3, 0), reading(200, 1), 3, "the counter was reset"),
     ],
-    ids=["counts anew", "made anew", "made anew by an event", "counts the event", "reset"],
+    ids=["restarted", "recreated", "recreated by an event", "counts the event", "reset"],
 )
 def test_increase_of_a_counter_restarted_since_the_last_run_is_a_lower_bound(counter, last, least, why):
     assert increase_since(counter, last) == AtLeast(least, f"{why}; its earlier count is lost")
