@@ -24,6 +24,7 @@ from tests.proving import ROOT
 pytestmark = pytest.mark.docker
 MILESTONES = {"backup": "plan of", "restore": "  2. done"}
 """What an action prints when its work begins; of a restore, when the swap does."""
+TRIES = 20
 LASTS_S = {"backup": 1.0, "restore": 0.5}
 """From its milestone to its end, until one has run to its end here."""
 DRILL = f"{POSTGRES}-drill"
@@ -84,13 +85,15 @@ class Site:
 
     def cut_short(self, action, what, share, afresh=lambda: None):
         """Kills the controller of a running action, or cuts its line; after one that has ended comes another."""
-        while True:
+        for _ in range(TRIES):
             process, _ = self.from_milestone(action)
             time.sleep(share * LASTS_S[action])
             if process.poll() is None:
                 break
             LASTS_S[action] *= 0.8
             afresh()
+        else:
+            raise AssertionError(f"{action}: all {TRIES} cuts came too late: {process.communicate(timeout=60)[1]}")
         process.kill() if what == "controller" else self.cut()
         said = process.communicate(timeout=60)[1]
         assert process.returncode in (-9, 0, 4, 5, 6), said

@@ -248,18 +248,17 @@ def poor(place):
     place.sql("DROP OWNED BY opsproof_maintain; DROP ROLE opsproof_maintain")
 
 
-def killed(process, *, everything):
-    """Ends an action at once, alone or with all that it has started."""
-    if process.poll() is None:
-        ended(process.pid) if everything else process.kill()
-    return process.communicate(timeout=40)
-
-
 def killed_at(process, moment_s, *, everything):
-    """The same, so long after it has shown its plan."""
+    """Ends an action so long after it has shown its plan, alone or with all that it has started.
+
+    The result is whether it still ran.
+    """
     await_plan(process)
     time.sleep(moment_s)
-    killed(process, everything=everything)
+    if runs := process.poll() is None:
+        ended(process.pid) if everything else process.kill()
+    process.communicate(timeout=40)
+    return runs
 
 
 def interrupted(process):

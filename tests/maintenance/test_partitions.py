@@ -364,11 +364,13 @@ def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months, n
     lasts_s = course_s(place.begin("add_partitions", "--table", months, "--ahead", "3"))
     at = moments("add_partitions")
     note(f"add_partitions killed at {as_text(at)} of {lasts_s:.2f} s")
+    hits = 0
     for number, moment in enumerate(at, 2):
         process = place.begin("add_partitions", "--table", months, "--ahead", str(3 * number))
-        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
+        hits += killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         place.again("add_partitions", "--table", months, "--ahead", str(3 * number))
         assert len(made(place)) == 3 * number + 1
+    assert hits, "every kill came too late"
     assert (
         place.value(
             "SELECT count(*) FROM pg_class WHERE relname LIKE 'rows_2%' AND NOT relispartition AND relkind = 'r'"

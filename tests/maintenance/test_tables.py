@@ -209,13 +209,15 @@ def test_a_kill_at_any_moment_loses_nothing(place, worn, note):
     lasts_s = course_s(place.begin("vacuum", "--table", worn))
     at = moments("vacuum")
     note(f"vacuum killed at {as_text(at)} of {lasts_s:.2f} s")
+    hits = 0
     for number, moment in enumerate(at):
         place.sql(ALL)
         process = place.begin("vacuum", "--table", worn)
-        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
+        hits += killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         place.again("vacuum", "--table", worn)
         assert dead(place) == 0
         assert place.value("SELECT count(*) FROM t.rows") == rows
+    assert hits, "every kill came too late"
 
 
 def test_a_table_that_is_not_ours_is_refused_not_left_out(poor, worn):
