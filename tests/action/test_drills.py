@@ -1,3 +1,5 @@
+"""Restore drills in the journal."""
+
 import time
 
 import pytest

@@ -1,3 +1,5 @@
+"""The journal of actions."""
+
 import json
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""Verifications of repositories in the journal."""
+
 import time
 
 import pytest

@@ -1,3 +1,5 @@
+"""Growth of counters."""
+
 import pytest
 
 from opsproof.core.counters import Counter, increase, increase_since
@@ -97,7 +99,7 @@ def test_lower_bound_names_the_reason_of_the_restart():
     assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again; its earlier count is lost"
 
 
-# Since the last run, however long ago.
+# Increase since the last run.
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_lower_bound_names_the_reason_of_the_restart():
         "happened at the last run",
         "more is there",
         "some was cleared",
-        "what is there has no birth",
+        "falling counter has no start",
     ],
 )
 def test_increase_since_the_last_run(counter, last, grown):

@@ -59,6 +59,7 @@ def test_wrong_unit_raises_with_an_example(text, unit):
         (512_345_678, "bytes", "512.3 MB"),
         (3 * 10**15, "bytes", "3000 TB"),
         (-2_000_000, "bytes", "-2 MB"),
+        (float("inf"), "bytes", "unlimited"),
         (0.2504, "seconds", "250.4 ms"),
         (0, "seconds", "0 ms"),
         (5.2, "seconds", "5.2 s"),

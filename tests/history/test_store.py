@@ -1,3 +1,5 @@
+"""The history in SQLite."""
+
 import sqlite3
 import subprocess
 import sys

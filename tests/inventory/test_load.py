@@ -1,3 +1,5 @@
+"""Loading of inventories, and messages about mistakes."""
+
 import json
 import tomllib
 

@@ -1,3 +1,5 @@
+"""The client of the database worker process."""
+
 import os
 import signal
 

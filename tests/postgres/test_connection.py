@@ -1,3 +1,5 @@
+"""Read-only sessions, with a real server."""
+
 import threading
 from dataclasses import replace
 

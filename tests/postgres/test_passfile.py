@@ -1,3 +1,5 @@
+"""Password files of libpq."""
+
 import pytest
 
 from opsproof.postgres.passfile import password

@@ -1,3 +1,5 @@
+"""Quoting of identifiers and literals."""
+
 import pytest
 
 from opsproof.postgres.quoting import identifier, literal, qualified

@@ -1,3 +1,5 @@
+"""Distribution of hosts to xdist workers."""
+
 import pytest
 
 from opsproof.round.workers import HostScheduling, shares

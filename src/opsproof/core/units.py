@@ -1,6 +1,7 @@
 """Parsing and formatting of sizes, durations, percentages and counts."""
 
 import re
+from math import isinf
 
 UNITS: dict[str, dict[str, float]] = {
     "percent": {"%": 1},
@@ -50,7 +51,7 @@ def show(value: float | str, unit: str) -> str:
     if unit == "percent":
         return f"{_short(value)} %"
     if unit == "bytes":
-        return _scaled(value, ("B", "kB", "MB", "GB", "TB"), 1000)
+        return "unlimited" if isinf(value) else _scaled(value, ("B", "kB", "MB", "GB", "TB"), 1000)
     if unit == "seconds":
         return _duration(value)
     return _short(value)
