@@ -43,8 +43,8 @@ def test_entries_of_another_action_host_or_backup_do_not_count(journal):
 def test_skipped_checks_are_unknown(journal):
     drilled(journal, restore_s=20.0)
     assert last(journal, "vps", "metachat").is_complete
-    drilled(journal, restore_s=20.0, not_checked="pages and trees are not checked")
-    with pytest.raises(MeasurementError, match="skipped checks: pages and trees"):
+    drilled(journal, restore_s=20.0, not_checked="heap and B-trees not checked")
+    with pytest.raises(MeasurementError, match="skipped checks: heap and B-trees"):
         _ = last(journal, "vps", "metachat").is_complete
 
 

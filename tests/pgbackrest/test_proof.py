@@ -1,4 +1,4 @@
-"""The weekly round on a cluster that is archived: good when all is well, and exactly as each fault says."""
+"""The weekly round on an archived cluster: no findings if healthy, only the expected findings with a fault."""
 
 from contextlib import nullcontext
 

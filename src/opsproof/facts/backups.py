@@ -8,7 +8,7 @@ from opsproof.backup_store import dump_folder, pgbackrest
 from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.pgbackrest import Stanza
-from opsproof.backup_store.retention import expendable
+from opsproof.backup_store.retention import expired
 from opsproof.core.errors import Absent
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
@@ -105,7 +105,7 @@ class BackupState:
     @property
     def overdue(self) -> list[str]:
         """Backups that should have been let go the day before."""
-        return expendable(self.folder.sets, self.declared, self.folder.now - GRACE_S)
+        return expired(self.folder.sets, self.declared, self.folder.now - GRACE_S)
 
     @property
     def room(self) -> float:
@@ -168,11 +168,11 @@ class Backups(ResourceFact[Backup, BackupState | StanzaState]):
     def command(self, host: Host, name: str, resource: Backup) -> Command:
         """A look at the folder, or at the stanza; pg_restore is the container's where the server runs in one."""
         if resource.engine == "pgbackrest":
-            return pgbackrest.look(resource)
-        return dump_folder.look(resource, name, "newest", dump_folder.client(host, resource))
+            return pgbackrest.stanza_command(resource)
+        return dump_folder.command(resource, name, "newest", dump_folder.client(host, resource))
 
     def parse(self, answer: Answer, name: str, resource: Backup) -> BackupState | StanzaState:
         """The state; a folder or a stanza that is not there holds no backups."""
         if resource.engine == "pgbackrest":
-            return StanzaState(pgbackrest.seen(answer, resource))
-        return BackupState(dump_folder.seen(answer, name, resource.folder), resource)
+            return StanzaState(pgbackrest.parse(answer, resource))
+        return BackupState(dump_folder.parse(answer, name, resource.folder), resource)
