@@ -24,7 +24,7 @@ def test_last_restore_drill_succeeded(last_drill, backup):
     """What failed in the drill fails in the emergency."""
     drill = last_drill()
     assert drill.outcome == "done", f"the last drill of {backup} is {drill.outcome}: {drill.message}"
-    assert drill.looked_at_all
+    assert drill.is_complete
 
 
 def test_restore_time_is_within_limit(last_drill, backup, allowed):

@@ -225,7 +225,7 @@ def test_a_restart_by_hand_counts_although_docker_does_not_count_it(state):
 def test_a_container_made_anew_says_that_it_was(state):
     before = dataclasses.replace(state().restarts, now=NOW - 86400)
     anew = state(created="2026-11-25T09:00:00Z", started="2026-11-25T09:00:01Z").restarts
-    assert increase_since(anew, before) == AtLeast(0, "the container was made anew, and what it counted before is lost")
+    assert increase_since(anew, before) == AtLeast(0, "the container was made anew; its earlier count is lost")
 
 
 def test_the_first_run_cannot_say_when_a_container_was_restarted(state):

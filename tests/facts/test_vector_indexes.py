@@ -311,7 +311,7 @@ def test_a_graph_takes_as_much_memory_as_on_disk():
 def test_age_and_new_rows_are_told_by_earlier_runs():
     sightings = {"build": [Counter(6, 0, 400), Counter(7, 0, 700)]}
     inserts = {"rows inserted": [Counter(50_000, 0, 400), Counter(120_000, 0, 700)]}
-    assert index().age_s(sightings) == Estimate(300, 600, "it was built between two runs")
+    assert index().age_s(sightings) == Estimate(300, 600, "built between two runs")
     new = index().new_rows({**sightings, **inserts})
     assert (new.low, new.high) == (30, 100)
     unknown = index().new_rows({"build": [], "rows inserted": []})
