@@ -133,9 +133,7 @@ def test_nothing_is_begun_without_room(place, vectors, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, vectors, tmp_path):
-    disk = tmp_path / "disk"
-    for each in (tmp_path, *tmp_path.parents[:-2]):
-        each.chmod(0o755)
+    disk = place.server.data.with_name("small")  # pytest closes its own folders whenever a session begins
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], check=True)
     try:
@@ -155,6 +153,7 @@ def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, ve
         place.sql(f"DROP INDEX {vectors}")
         place.sql("DROP TABLESPACE IF EXISTS small")
         subprocess.run(["umount", disk], check=True)
+        disk.rmdir()
 
 
 def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_named(place, vectors):
