@@ -3,6 +3,7 @@ from contextlib import closing
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.facts.vacuum import Hold, TransactionAges, VacuumHorizons
 from opsproof.postgres.connection import Result
@@ -114,9 +115,8 @@ def test_a_standby_without_a_slot_holds_dead_rows(cluster):
         numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
         standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
         standby.pgconn.flush()
-        deadline = time.monotonic() + 10
-        while not (horizon := cluster.value(VacuumHorizons)).holds:
-            assert time.monotonic() < deadline
+        wait_until(lambda: cluster.value(VacuumHorizons).holds, "the standby's feedback arrives")
+        horizon = cluster.value(VacuumHorizons)
     (hold,) = horizon.holds
     assert hold.kind == "standby"
     assert hold.since_s is None

@@ -178,10 +178,9 @@ def test_an_interrupted_up_leaves_nothing(start_s, again, note, number):
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=30)
         note(f"lab up interrupted at {moment * sooner:.0%} of {start_s:.1f} s: exit {process.returncode}")
-        if process.returncode != 0:
+        if process.returncode not in {0, -signal.SIGTERM} or not again.status().up:
             break
-        assert again.status().up  # faster than the measured start
-        assert "lab is up" in output
+        assert "lab is up" in output  # it was up before the signal came
     assert process.returncode in (130, -signal.SIGTERM), output
     wait_until(lambda: leftovers(again) == [], "nothing is left", 30)
 
