@@ -37,12 +37,12 @@ def report(**fields):
 def test_a_report_is_what_redis_tells():
     found = report()
     assert (found.memory_used, found.policy, found.save_age_s, found.failed_saves) == (25, "noeviction", 0, ())
-    assert found.rejected == Counter(3, 1795599939, 1795600330, reborn="Redis started again")
+    assert found.rejected == Counter(3, 1795599939, 1795600330, reborn="Redis was restarted")
     assert found.evicted.value == 4
 
 
 def test_memory_without_a_limit_is_no_share():
-    with pytest.raises(Absent, match="no maxmemory is set"):
+    with pytest.raises(Absent, match="maxmemory is not set"):
         _ = report(maxmemory="0").memory_used
 
 
@@ -176,7 +176,7 @@ def state(answer):
 def test_each_redis_is_read(serve, ask, info, name, born):
     found = state(ask(serve(b"+PONG\r\n", info(name)).port)).report
     assert (found.policy in {"noeviction", "allkeys-lru"}, found.failed_saves) == (True, ())
-    assert found.rejected == Counter(0, born, 1795600330, reborn="Redis started again")
+    assert found.rejected == Counter(0, born, 1795600330, reborn="Redis was restarted")
     assert 0 < found.memory_used < 100
 
 
@@ -220,7 +220,7 @@ def test_the_start_of_a_server_is_the_same_at_every_moment(serve, ask, info, mic
 def test_a_server_that_serves_nobody_is_silent(serve, ask, answers, silence):
     found = state(ask(serve(*answers).port, timeout="900ms" if None in answers else "5s"))
     assert found.silence == silence
-    with pytest.raises(MeasurementError, match=f"nothing could be asked: {silence}"):
+    with pytest.raises(MeasurementError, match=f"Redis does not answer: {silence}"):
         _ = found.report
 
 

@@ -45,22 +45,22 @@ def test_a_running_container_is_what_docker_knows_of_it(recorded):
     assert (found.restart_policy, found.image, found.pinned) == ("unless-stopped", "pgvector/pgvector:pg17", True)
     assert (found.log_driver, found.log_bytes) == ("json-file", 30e6)
     assert found.exposed == (
-        "80/tcp as 32769 on every address",
-        "81/udp as 15998 on every address",
-        "82/tcp as 15997 on every address",
+        "80/tcp as 32769 on all addresses",
+        "81/udp as 15998 on all addresses",
+        "82/tcp as 15997 on all addresses",
     )
 
 
 def test_a_stopped_container_keeps_a_word_that_says_nothing(recorded):
     found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
     assert (found.status, found.last_health, found.exit_code) == ("exited", "unhealthy", 137)
-    with pytest.raises(Absent, match=r"^meta-chat-postgres is exited, so it has no health$"):
+    with pytest.raises(Absent, match=r"^meta-chat-postgres is exited: health is unknown$"):
         _ = found.health
 
 
 def test_a_stopped_container_is_as_open_as_it_will_be(recorded):
     found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
-    assert found.exposed[0] == "80/tcp as any port on every address"
+    assert found.exposed[0] == "80/tcp as random port on all addresses"
     assert len(found.exposed) == 3
 
 
@@ -87,7 +87,7 @@ def test_a_container_that_never_started_has_no_start(recorded):
 
 def test_a_container_in_the_hosts_network_hides_no_port(recorded):
     found = parse(recorded("docker_inspect_host_network.txt"))
-    assert found.exposed == ("every port, because it is in the host's network",)
+    assert found.exposed == ("all ports (host network)",)
     assert (found.log_driver, found.log_bytes, found.memory_bytes) == ("local", CACHED_LOG_BYTES, 0)
 
 
@@ -97,7 +97,7 @@ def test_a_container_in_the_hosts_network_hides_no_port(recorded):
     ids=["Docker 20", "Docker 28"],
 )
 def test_a_container_that_is_not_there_is_absent(complaint):
-    with pytest.raises(Absent, match=r"^meta-chat-redis is declared, but Docker does not know it$"):
+    with pytest.raises(Absent, match=r"^meta-chat-redis is declared, but Docker has no such container$"):
         parse(Answer(1, "\n", complaint))
 
 
@@ -139,7 +139,7 @@ def test_an_answer_of_another_length_is_not_read(lines):
 
 @pytest.mark.parametrize("status", ["paused", "exited", "restarting", "dead", "created"])
 def test_only_what_runs_has_a_health(state, status):
-    with pytest.raises(Absent, match=f"is {status}, so it has no health"):
+    with pytest.raises(Absent, match=f"is {status}: health is unknown"):
         _ = state(status=status).health
 
 
@@ -190,9 +190,9 @@ def test_a_log_is_as_long_as_its_driver_lets_it_grow(state, driver, size, files,
         ("127.0.0.1", ()),
         ("127.0.0.53", ()),
         ("::1", ()),
-        ("", ("6379/tcp as 6379 on every address",)),
-        ("0.0.0.0", ("6379/tcp as 6379 on every address",)),
-        ("::", ("6379/tcp as 6379 on every address",)),
+        ("", ("6379/tcp as 6379 on all addresses",)),
+        ("0.0.0.0", ("6379/tcp as 6379 on all addresses",)),
+        ("::", ("6379/tcp as 6379 on all addresses",)),
         ("10.0.0.5", ("6379/tcp as 6379 on 10.0.0.5",)),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_restart_by_hand_counts_although_docker_does_not_count_it(state):
 def test_a_container_made_anew_says_that_it_was(state):
     before = dataclasses.replace(state().restarts, now=NOW - 86400)
     anew = state(created="2026-11-25T09:00:00Z", started="2026-11-25T09:00:01Z").restarts
-    assert increase_since(anew, before) == AtLeast(0, "the container was made anew, and what it counted before is lost")
+    assert increase_since(anew, before) == AtLeast(0, "the container was recreated, and what it counted before is lost")
 
 
 def test_the_first_run_cannot_say_when_a_container_was_restarted(state):

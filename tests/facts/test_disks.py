@@ -51,7 +51,7 @@ def test_a_file_system_of_no_size_at_all_has_no_room(parse):
 
 
 def test_a_path_that_is_not_there_is_absent(parse):
-    with pytest.raises(Absent, match=r"^/data/nowhere is declared, but there is no such path$"):
+    with pytest.raises(Absent, match=r"^/data/nowhere is declared, but does not exist$"):
         parse("df_no_such_path.txt", "/data/nowhere", status=1)
 
 

@@ -33,7 +33,7 @@ def test_both_shapes_of_health_are_read(recorded, name, status, health):
 def test_a_refusal_of_plain_http_is_a_status_without_health(recorded):
     found = Responses().parse(recorded("curl_https_required.txt"), "health", ENDPOINT)
     assert found.status == 403
-    with pytest.raises(OutputError, match=r"answers 403 without its health: '\{\"success\":false"):
+    with pytest.raises(OutputError, match=r"answers 403 without health status: '\{\"success\":false"):
         _ = found.health
 
 
@@ -67,7 +67,7 @@ def test_a_body_without_health_is_not_healthy(body):
     [
         (7, "connection refused"),
         (28, "no answer within 5 s"),
-        (52, "closed without an answer"),
+        (52, "connection closed without an answer"),
         (35, "TLS handshake failed"),
         (51, "certificate is for another name"),
         (60, "certificate not trusted"),
@@ -171,7 +171,7 @@ def test_no_redirect_is_followed(server, ask):
 
 @pytest.mark.parametrize(
     ("path", "timeout", "complaint"),
-    [("/hangs", "300ms", "no answer within 0.3 s"), ("/breaks", "5s", "closed without an answer")],
+    [("/hangs", "300ms", "no answer within 0.3 s"), ("/breaks", "5s", "connection closed without an answer")],
 )
 def test_a_server_that_does_not_answer_is_absent(server, ask, path, timeout, complaint):
     with pytest.raises(Absent, match=complaint):

@@ -154,7 +154,7 @@ def test_many_partitions_hide_no_index(admin, found):
 
 def test_the_size_and_the_reason_are_said(admin, found):
     admin.execute("CREATE TABLE t (a int, b int); CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
-    assert str(found(RedundantIndexes)[0]) == "shop.one: the beginning of two on t, 8.2 kB"
+    assert str(found(RedundantIndexes)[0]) == "shop.one: prefix of two on t, 8.2 kB"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_nothing_is_idle_for_longer_than_the_statistics_reach():
 def test_the_one_that_is_idle_longest_counts():
     indexes = IdleIndexes((idle(40), idle()))
     assert indexes.longest_s(EPOCH, [run(2000, 80)]) == Estimate(
-        40 * DAY, 100 * DAY, "an index that was never scanned may have been made since the last run"
+        40 * DAY, 100 * DAY, "a never-scanned index may have been created since the last run"
     )
     assert IdleIndexes((idle(40), idle(3))).longest_s(EPOCH, []) == 40 * DAY
     assert IdleIndexes(()).longest_s(EPOCH, []) == 0
@@ -307,7 +307,7 @@ def test_a_table_is_read_whole_as_often_as_its_rows_were_read(admin, found):
     (scans,) = tables.scanned({name: [] for name in tables.readings})
     assert (scans.name, scans.rows, scans.whole, scans.by_index) == ("shop.t", 20000, 30, 10)
     assert scans.index_scans == 25
-    assert str(scans) == "shop.t: 20000 rows, 30 times from end to end, 10 by an index"
+    assert str(scans) == "shop.t: 20000 rows, read in full 30 times, 10 index scans"
 
 
 def table(whole, by_index, now=100.0):

@@ -83,7 +83,7 @@ def test_a_sequence_that_may_not_be_read_is_unknown(cluster):
     finally:
         cluster.run("DROP SEQUENCE s")
     assert keys.used == 0
-    with pytest.raises(MeasurementError, match=r"may not read public\.s: docs/privileges/monitor\.sql grants it"):
+    with pytest.raises(MeasurementError, match=r"permission denied for sequence public\.s: run docs/privileges/monitor\.sql"):
         keys.require_readable()
 
 
@@ -112,11 +112,11 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 @pytest.mark.parametrize(
     ("earlier", "said"),
     [
-        ([], "when it runs out is known from the second run on"),
+        ([], "the second run will tell when values run out"),
         ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
-        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
-        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
-        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about the year 2100 or later"),
+        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),
+        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),
+        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about 2100 or later"),
     ],
 )
 def test_the_day_on_which_it_runs_out_is_that_of_its_growth(earlier, said):

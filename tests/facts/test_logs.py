@@ -31,7 +31,7 @@ def test_a_report_is_what_the_scanner_counted(recorded):
 @pytest.mark.parametrize("recognized", [0, 1, 34])
 def test_lines_of_another_format_are_not_counted_as_no_errors(recorded, recognized):
     with pytest.raises(
-        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are no json log lines$"
+        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are not json log lines$"
     ):
         parse(answer(recorded, lines=70, recognized=recognized, errors=0))
 
@@ -42,7 +42,7 @@ def test_an_empty_log_was_last_written_when_it_was_emptied(recorded):
 
 
 def test_a_log_that_is_not_there_is_absent():
-    with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but there is no such file$"):
+    with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but does not exist$"):
         parse(Answer(2, "", "api-out.log: No such file or directory\n"))
 
 

@@ -32,7 +32,7 @@ def test_load_is_the_five_minute_average_by_processor(recorded):
 
 def test_kills_for_memory_are_counted_since_the_kernel_started(recorded):
     counter = OomKills().parse(recorded("vmstat_and_stat.txt", now=1795600500.0), None)
-    assert counter == Counter(6, 1795598885, 1795600500, reborn="the host started again")
+    assert counter == Counter(6, 1795598885, 1795600500, reborn="the host was restarted")
 
 
 @pytest.mark.parametrize("missing", ["oom_kill", "btime"])

@@ -179,5 +179,5 @@ def test_rows_of_a_default_partition_are_those_of_its_partitions(cluster):
 
 
 def test_a_table_that_is_not_there_is_absent(cluster):
-    with pytest.raises(Absent, match=r"public\.nothing is no partitioned table"):
+    with pytest.raises(Absent, match=r"public\.nothing is not a partitioned table"):
         _ = cluster.value(Partitions)["public.nothing"]

@@ -29,7 +29,7 @@ def test_a_process_is_what_pm2_knows_of_it(listed, recorded):
     process = listed()["meta-chat-api"]
     assert (process.status, process.pid, process.memory_bytes) == ("online", said["pid"], said["memory_bytes"])
     assert process.uptime == pytest.approx(1795472929.0 - said["started_ms"] / 1000)
-    restarts = Counter(0, 1795472243.0, 1795472929.0, said["started_ms"] / 1000, reborn="the PM2 daemon started again")
+    restarts = Counter(0, 1795472243.0, 1795472929.0, said["started_ms"] / 1000, reborn="the PM2 daemon was restarted")
     assert process.restarts == restarts
     assert (process.module, listed()["pm2-logrotate"].module) == (False, True)
 
@@ -70,7 +70,7 @@ def test_a_list_that_was_never_saved_is_absent(listed):
         (lambda found: found.update(daemon=None), "meta-chat-api is declared, but no PM2 daemon runs"),
         (
             lambda found: found["daemon"]["processes"].remove(api(found)),
-            "meta-chat-api is declared, but PM2 does not know it",
+            "meta-chat-api is declared, but PM2 has no such process",
         ),
     ],
 )

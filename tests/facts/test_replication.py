@@ -35,12 +35,12 @@ def test_a_real_slot_that_nobody_reads_is_told(postgres):
 
 
 def test_a_slot_says_what_is_kept_for_it():
-    assert str(Slot("a", "logical", False, "extended", 3e9)) == "a: logical, extended: 3 GB of the log are kept for it"
+    assert str(Slot("a", "logical", False, "extended", 3e9)) == "a: logical, extended: 3 GB of WAL retained"
 
 
 def test_a_declared_standby_that_is_not_connected_is_absent(postgres):
     assert found(postgres, Standbys) == Receivers(())
-    with pytest.raises(Absent, match="far: declared as a standby, but not connected"):
+    with pytest.raises(Absent, match="declared standby not connected: far"):
         found(postgres, Standbys, standbys=["far"])
 
 
@@ -53,7 +53,7 @@ def test_a_connected_standby_says_how_far_behind_it_is():
 
 def test_a_standby_that_catches_up_may_be_behind_by_more_than_it_says():
     late, there = Standby("far", "catchup", 2e9, 0.5), Standby("near", "catchup", 0.0, 0.0)
-    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far still catches up")
+    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far is still catching up")
     assert Receivers((there,)).lag_s == 0
 
 
@@ -65,7 +65,7 @@ def test_a_role_that_sees_no_receiver_knows_nothing():
 def test_a_server_that_does_not_archive_never_failed(postgres):
     archiver = found(postgres, WalArchiver)
     assert (archiver.on, archiver.delay_s) == (False, 0)
-    assert archiver.evidence == ["last archived: never", "last failed: never, 0 times in all"]
+    assert archiver.evidence == ["last archived: never", "last failed: never, 0 failures in all"]
 
 
 @pytest.mark.parametrize(("on", "ready_s", "delay_s"), [(True, None, 0), (True, 70, 70), (False, 70, 0), (True, -1, 0)])

@@ -102,7 +102,7 @@ def test_a_server_that_does_not_greet_is_absent(greet, server, said, complaint):
     port = server(said)
     with pytest.raises(Absent) as caught:
         greet(port)
-    assert str(caught.value) == f"no login on port {port}: {complaint}"
+    assert str(caught.value) == f"no SSH login on port {port}: {complaint}"
 
 
 def test_a_silent_server_is_absent(greet, server):
@@ -111,11 +111,11 @@ def test_a_silent_server_is_absent(greet, server):
 
 
 def test_a_closed_port_is_absent(greet, free_port):
-    with pytest.raises(Absent, match=f"^no login on port {free_port}: connection refused$"):
+    with pytest.raises(Absent, match=f"^no SSH login on port {free_port}: connection refused$"):
         greet(free_port)
 
 
 @pytest.mark.parametrize("text", ["", "greeting\n", "greeting HTTP/1.1\n", "absent\n", "garbage of another tool\n"])
 def test_what_is_no_word_of_the_probe_says_nothing(text):
-    with pytest.raises(OutputError, match="the ssh probe says"):
+    with pytest.raises(OutputError, match="unexpected output of the ssh probe"):
         SshGreetings().parse(Answer(0, text), "", Sshd())

@@ -170,7 +170,7 @@ def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres, u
     until(WAITS, waiting)
     (line,) = found(postgres, PreparedTransactions)
     assert line.startswith(f"forgotten of {SUPERUSER}, for ")
-    assert found(postgres, BlockedSessions).tree[0] == "pid 0, a prepared transaction"
+    assert found(postgres, BlockedSessions).tree[0] == "pid 0, prepared transaction"
     preparing.execute("ROLLBACK PREPARED 'forgotten'")
 
 

@@ -130,7 +130,7 @@ def test_a_role_that_sees_only_itself_knows_of_no_hold():
 
 
 def test_a_session_without_a_beginning_is_no_measurement():
-    with pytest.raises(OutputError, match="session pid 1 has no beginning"):
+    with pytest.raises(OutputError, match="session pid 1 has no start time"):
         VacuumHorizons().parse(Result([[True, "session", "pid 1", 5, None, 5]]), None)
 
 

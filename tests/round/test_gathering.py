@@ -85,7 +85,7 @@ def test_the_time_of_the_first_query_is_not_that_of_slower_ones(gathering, postg
 def test_what_is_declared_and_not_there_is_absent_and_the_rest_is_measured(gathering):
     disks = gathering(host(mounts=MOUNTS), ("disks", "/"), ("disks", "/nowhere")).value("disks", "vps")
     assert disks["/"].used > 0
-    with pytest.raises(Absent, match=r"^vps: /nowhere is declared, but there is no such path$"):
+    with pytest.raises(Absent, match=r"^vps: /nowhere is declared, but does not exist$"):
         disks["/nowhere"]
     with pytest.raises(Absent):
         disks["/not-in-the-plan"]

@@ -62,7 +62,7 @@ def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove
     admin.execute("SELECT pg_stat_force_next_flush()")
     first = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first")
     second = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
-    assert "shop.t: 12000 rows, 30 times from end to end, 0 by an index" in first.text
+    assert "shop.t: 12000 rows, read in full 30 times, 0 index scans" in first.text
     assert table in first.text
     assert table not in second.text
 
@@ -83,4 +83,4 @@ def test_what_is_declared_to_take_the_log_must_do_so(inventory, prove, more, tes
 
 def test_a_missing_standby_is_named(inventory, prove):
     text = prove(inventory('standbys = ["far", "near"]'), REPLICATION).text
-    assert "far and near: declared as a standby, but not connected" in text
+    assert "declared standby not connected: far and near" in text

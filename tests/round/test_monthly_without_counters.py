@@ -51,7 +51,7 @@ def test_the_remedy_names_the_tables_that_were_found(said):
     options = "--host vps-00 --database metachat --apply --table public.a --table public.b"
     assert found["remedy"].endswith(f" {options}")
     assert " actions/vacuum.py " in found["remedy"]
-    for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "again: SELECT relname"):
+    for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "query: SELECT relname"):
         assert line in outcome.text
     assert "public.c" not in outcome.text
 
@@ -95,7 +95,7 @@ def test_a_table_that_was_never_vacuumed_may_wait_since_the_statistics_began(sai
 def test_nothing_passes_where_nothing_is_counted(said, check):
     found, _ = said(f"test_{check}", table_upkeep=[], statistics_epoch=[[0, 1_000_000, 1, False]])
     assert found["verdict"] == "unknown"
-    assert found["sentence"].endswith("track_counts is off, so that nothing is counted")
+    assert found["sentence"].endswith("track_counts is off, so the server has no activity counters")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_missing_partition_is_made_by_the_action(said):
     found = {each["sentence"]: each for each in outcome.properties.values()}
     failed = found["public.messages has no partition for 2026-12"]
     assert failed["remedy"].endswith("--apply --database metachat --table public.messages")
-    assert found["public.api_logs is no partitioned table"]["verdict"] == "failed"
+    assert found["public.api_logs is not a partitioned table"]["verdict"] == "failed"
 
 
 def test_a_sequence_is_told_with_its_column(said):
