@@ -204,14 +204,14 @@ def test_the_start_of_a_server_is_the_same_at_every_moment(serve, ask, info, mic
 @pytest.mark.parametrize(
     ("answers", "silence"),
     [
-        ([], "closed without an answer"),
-        ([b"-LOADING Redis is loading the dataset in memory\r\n"], "it is loading its data"),
-        ([b"-ERR max number of clients reached\r\n"], "all its connections are taken"),
-        ([b"-BUSY Redis is busy running a script.\r\n"], "it is busy with a script"),
-        ([b"-MASTERDOWN Link with MASTER is down\r\n"], "it is a replica without its master"),
-        ([b"-DENIED Redis is running in protected mode\r\n"], "it is in protected mode"),
-        ([b"+PONG\r\n"], "closed without an answer"),
-        ([b"+PONG\r\n", b"$5000\r\n# Server\r\n"], "closed without an answer"),
+        ([], "connection closed without an answer"),
+        ([b"-LOADING Redis is loading the dataset in memory\r\n"], "loading its data"),
+        ([b"-ERR max number of clients reached\r\n"], "all connections are in use"),
+        ([b"-BUSY Redis is busy running a script.\r\n"], "busy with a script"),
+        ([b"-MASTERDOWN Link with MASTER is down\r\n"], "replica without a master"),
+        ([b"-DENIED Redis is running in protected mode\r\n"], "in protected mode"),
+        ([b"+PONG\r\n"], "connection closed without an answer"),
+        ([b"+PONG\r\n", b"$5000\r\n# Server\r\n"], "connection closed without an answer"),
         ([None], "no answer within 1 s"),
         ([b"+PON", None], "no answer within 1 s"),
     ],
@@ -226,7 +226,7 @@ def test_a_server_that_serves_nobody_is_silent(serve, ask, answers, silence):
 
 def test_a_closed_port_and_an_unknown_name_are_silent(ask, free_port):
     assert state(ask(free_port)).silence == "connection refused"
-    assert state(ask(free_port, address="redis.invalid")).silence == "its name cannot be resolved"
+    assert state(ask(free_port, address="redis.invalid")).silence == "host name cannot be resolved"
 
 
 def test_a_name_may_lead_to_several_addresses(serve, ask, info):
@@ -242,18 +242,18 @@ def test_a_server_that_refuses_writes_answers(serve, ask, info):
 @pytest.mark.parametrize(
     ("answers", "complaint"),
     [
-        ([b"-NOAUTH Authentication required.\r\n"], "the server wants a password"),
+        ([b"-NOAUTH Authentication required.\r\n"], "the server requires a password"),
         ([b"+OK\r\n", b"-NOPERM this user has no permissions\r\n"], "the user lacks the rights"),
         ([b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"], "the server refuses the login"),
         ([f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n".encode()], "answers with an error"),
         ([f"-{SECRET.upper()}\r\n".encode()], "answers with an error"),
-        ([f"+{SECRET}\r\n".encode()], "what answers there is no Redis"),
-        ([f"HTTP/1.1 400 Bad Request\r\n\r\n{SECRET}".encode()], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+OK\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"$99999999\r\n" + b"x" * (2 << 20)], "the answer has no end"),
-        ([b"x" * (2 << 20)], "the answer has no end"),
+        ([f"+{SECRET}\r\n".encode()], "not a Redis server"),
+        ([f"HTTP/1.1 400 Bad Request\r\n\r\n{SECRET}".encode()], "not a Redis server"),
+        ([b"+OK\r\n", b"+OK\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$99999999\r\n" + b"x" * (2 << 20)], "the answer is too long"),
+        ([b"x" * (2 << 20)], "the answer is too long"),
     ],
 )
 def test_what_is_our_own_mistake_says_nothing_of_the_server(serve, ask, netrc, answers, complaint):
@@ -286,7 +286,7 @@ def words(*arguments):
 )
 def test_the_login_is_that_of_the_machine(serve, ask, netrc, text, login):
     server = serve(b"+OK\r\n", b"-LOADING\r\n")
-    assert state(ask(server.port, netrc=netrc(text))).silence == "it is loading its data"
+    assert state(ask(server.port, netrc=netrc(text))).silence == "loading its data"
     assert server.received == words(b"AUTH", *login) + words(b"PING")
 
 
@@ -326,7 +326,7 @@ def test_a_real_server_tells_a_monitor_of_itself(redis, ask, netrc):
     found = state(ask(port, netrc=netrc())).report
     assert (found.max_memory_bytes, found.failed_saves, found.save_age_s) == (64 << 20, (), 0)
     assert found.rejected.born == pytest.approx(time.time(), abs=10)
-    with pytest.raises(CommandError, match="the server wants a password"):
+    with pytest.raises(CommandError, match="the server requires a password"):
         state(ask(port))
 
 

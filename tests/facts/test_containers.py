@@ -102,7 +102,7 @@ def test_a_container_that_is_not_there_is_absent(complaint):
 
 
 def test_a_container_whose_identifier_begins_so_is_another_one(state):
-    with pytest.raises(Absent, match="Docker does not know it"):
+    with pytest.raises(Absent, match="Docker has no such container"):
         state(name="/something-else")
 
 

@@ -86,7 +86,7 @@ def test_a_role_that_sees_only_itself_counts_nothing():
 
 
 def test_a_view_that_shows_nothing_is_not_a_server_without_clients():
-    with pytest.raises(OutputError, match="not even this one"):
+    with pytest.raises(OutputError, match="even the current connection is missing"):
         DatabaseConnections().parse(Result([]), None)
 
 

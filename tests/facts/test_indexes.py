@@ -64,7 +64,7 @@ def test_sound_indexes_are_not_broken(admin, found):
 
 
 def test_who_builds_an_index_only_some_roles_see():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         InvalidIndexes().parse(Result([["shop", "t_a", "t", False, False]]), None)
 
 

@@ -189,7 +189,11 @@ def test_of_a_broker_that_is_silent_nothing_else_is_known(answer, silence):
     ("answer", "error", "complaint"),
     [
         (page(401, {"error": "not_authorized", "reason": "Login failed"}), MeasurementError, "refuses the login in"),
-        (page(401, {"error": "not_authorised", "reason": "Not monitor user"}), MeasurementError, "password, tag and"),
+        (
+            page(401, {"error": "not_authorised", "reason": "Not monitor user"}),
+            MeasurementError,
+            "check password, user",
+        ),
         (page(403, ""), MeasurementError, "refuses the login in /home/ops/netrc"),
         (page(301, ""), OutputError, "answers 301: not the management API"),
         (Answer(2, "", "curl: option --x: is unknown"), CommandError, "curl ended with status 2"),

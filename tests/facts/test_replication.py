@@ -58,7 +58,7 @@ def test_a_standby_that_catches_up_may_be_behind_by_more_than_it_says():
 
 
 def test_a_role_that_sees_no_receiver_knows_nothing():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         Standbys().parse(Result([[False, None, None, None, 0.0]]), Database(dsn="host=x"))
 
 

@@ -67,7 +67,7 @@ def test_a_flipped_bit_is_a_damaged_page(cluster):
 
 
 def test_pages_without_checksums_are_not_counted_as_sound():
-    with pytest.raises(MeasurementError, match="no checksums"):
+    with pytest.raises(MeasurementError, match="data checksums are off"):
         _ = server(settings={"data_checksums": "off"}).checksum_failures
 
 
@@ -90,7 +90,7 @@ def test_a_missed_release_is_said_with_what_it_fixes():
 
 
 def test_nothing_is_said_of_a_major_version_that_nobody_knew():
-    with pytest.raises(MeasurementError, match="unknown PostgreSQL version 19 \(known: 14 to 18\): update opsproof"):
+    with pytest.raises(MeasurementError, match=r"unknown PostgreSQL version 19 \(known: 14 to 18\): update opsproof"):
         _ = server(190000).missed
 
 
@@ -158,7 +158,7 @@ def test_what_is_declared_is_in_order(roles):
 
 
 def test_a_server_without_roles_is_no_answer():
-    with pytest.raises(OutputError, match="no role"):
+    with pytest.raises(OutputError, match="pg_roles is empty"):
         DatabaseRoles().parse(Result([]), Database(dsn="x"))
 
 
@@ -187,5 +187,5 @@ def test_growth_is_said_in_words(earlier, said):
 
 
 def test_a_server_without_tables_is_no_answer():
-    with pytest.raises(OutputError, match="no table"):
+    with pytest.raises(OutputError, match="pg_class is empty"):
         RelationSizes().parse(Result([]), None)

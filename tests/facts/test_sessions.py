@@ -198,9 +198,9 @@ NOBODY = [None] * 9
 @pytest.mark.parametrize(
     ("fact", "row", "complaint"),
     [
-        (OpenTransactions, [*NOBODY, False, True], "grant it pg_monitor"),
+        (OpenTransactions, [*NOBODY, False, True], "grant pg_monitor to the role"),
         (OpenTransactions, [*NOBODY, True, False], "track_activities is off"),
-        (BlockedSessions, [False, *[None] * 8], "grant it pg_monitor"),
+        (BlockedSessions, [False, *[None] * 8], "grant pg_monitor to the role"),
     ],
 )
 def test_a_role_that_sees_nobody_knows_nothing(fact, row, complaint):

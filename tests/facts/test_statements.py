@@ -90,7 +90,7 @@ def test_no_value_of_a_statement_is_told(recorded_statements, postgres, statemen
 
 
 def test_a_role_that_sees_no_statement_knows_nothing():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0, "top"]]), None)
 
 

@@ -53,7 +53,7 @@ def test_a_vacuum_that_runs_is_timed(cluster, table):
 
 
 def test_who_sees_no_other_session_cannot_tell():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         VacuumCosts().parse(Result([[False, None, 0, None, None, 1.0, 2.0, True]]), None)
 
 

@@ -125,7 +125,7 @@ def test_a_standby_without_a_slot_holds_dead_rows(cluster):
 
 
 def test_a_role_that_sees_only_itself_knows_of_no_hold():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         VacuumHorizons().parse(Result([[False, None, None, None, None, None]]), None)
 
 

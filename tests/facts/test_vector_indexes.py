@@ -270,7 +270,7 @@ def test_lists_that_were_not_named_are_a_hundred():
 
 
 def test_of_few_rows_nobody_knows_how_many_lists_they_need():
-    with pytest.raises(MeasurementError, match="of 999 rows nobody can tell"):
+    with pytest.raises(MeasurementError, match="999 rows are too few"):
         _ = index(rows=999).lists_ratio
 
 

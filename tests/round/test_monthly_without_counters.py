@@ -145,7 +145,7 @@ def test_only_what_can_be_rebuilt_is_named_to_the_action(said):
     found, outcome = said("test_indexes_are_valid", invalid_indexes=rows)
     assert found["verdict"] == "failed"
     assert found["remedy"].endswith("--index public.a")
-    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition that has none" in outcome.text
+    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition without an index" in outcome.text
 
 
 ESTIMATES = [
