@@ -33,7 +33,7 @@ def test_a_message_says_what_failed(logs: Logs, answer: Any, fields: dict[str, A
     assert messages(answer()) == [(expected, 1)]
 
 
-def test_the_last_of_repeated_keys_counts(logs: Logs, answer: Any) -> None:
+def test_last_of_repeated_keys_counts(logs: Logs, answer: Any) -> None:
     """As in JavaScript, and a nested key of that name is another key."""
     line = entry(level="ERROR", message="first", deep={"message": "deep"}).rstrip("}\n")
     logs(line + '},"message":"last","tail":[{"message":"tail"}]}\n')
@@ -103,7 +103,7 @@ def test_a_secret_does_not_leave_the_host(logs: Logs, run: Scan, kind: str, secr
 
 
 @pytest.mark.parametrize("message", ["3 tests passed: ok", "keyboard: unplugged", "compass north", "GET /x?page=2"])
-def test_what_is_no_secret_stays_readable(logs: Logs, answer: Any, message: str) -> None:
+def test_harmless_text_stays_readable(logs: Logs, answer: Any, message: str) -> None:
     """A scrubbed message that says nothing helps nobody."""
     logs(entry(level="ERROR", message=message))
     assert messages(answer()) == [(message, 1)]
@@ -137,7 +137,7 @@ def megabytes(count: float) -> int:
     ],
     ids=["long", "long last", "long other", "unended", "1 MiB", "1 MiB + 1", "escapes", "NUL", "empty", "deep", "many"],
 )
-def test_odd_lines_are_counted_in_bounded_memory(
+def test_huge_lines_are_counted_in_bounded_memory(
     logs: Logs, answer: Any, content: Callable[[], str], expected: dict[str, int]
 ) -> None:
     """The host has better use for its memory: under 64 MB at the peak."""
@@ -153,7 +153,7 @@ def test_a_long_text_line_is_one_line(logs: Logs, answer: Any) -> None:
     assert counts(answer("text")) == {"lines": 2, "recognized": 2, "errors": 1}
 
 
-def test_a_frequent_message_is_not_lost_among_many(logs: Logs, answer: Any) -> None:
+def test_frequent_message_survives_many_rare_messages(logs: Logs, answer: Any) -> None:
     """When there are too many different ones, the rare ones are dropped."""
     letters = {48: "a", 49: "b"}
     many = [entry(50, "ERROR", message=f"{n:b}".translate(letters)) for n in range(25_000)]
@@ -163,7 +163,7 @@ def test_a_frequent_message_is_not_lost_among_many(logs: Logs, answer: Any) -> N
 
 @pytest.mark.parametrize("kind", ["json", "text"])
 @pytest.mark.parametrize("seed", range(3))
-def test_garbage_is_only_lines(logs: Logs, answer: Any, kind: str, seed: int) -> None:
+def test_random_bytes_count_as_unrecognized_lines(logs: Logs, answer: Any, kind: str, seed: int) -> None:
     """Bytes at random crash nothing and mean nothing."""
     data = random.Random(seed).randbytes(megabytes(3))
     logs(data)

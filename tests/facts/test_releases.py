@@ -19,7 +19,7 @@ def counting(any_cluster):
 
 
 @pytest.mark.parametrize("fact", FACTS)
-def test_every_release_answers(counting, monkeypatch, fact):
+def test_every_release_runs_all_queries(counting, monkeypatch, fact):
     monkeypatch.setenv("TEST_MONITOR", "monitor")
     (result,) = ask(counting.target(), [REGISTRY[fact].sql])
     assert result.error == ""

@@ -31,17 +31,17 @@ def test_failed_units_are_named(recorded):
     ],
     ids=["none", "without its file", "failed by name", "without a description"],
 )
-def test_a_unit_has_failed_by_its_active_state(text, failed):
+def test_active_state_decides_failure(text, failed):
     assert units(Answer(0, text)) == failed
 
 
 @pytest.mark.parametrize("text", ["", "x.service loaded failed failed X\n", "init.scope loaded inactive dead\n"])
-def test_a_list_without_what_always_runs_is_none(text):
+def test_unit_list_without_init_scope_raises(text):
     with pytest.raises(OutputError, match=r"systemctl did not list init\.scope"):
         units(Answer(0, text))
 
 
-def test_a_host_without_systemd_has_no_list(recorded):
+def test_host_without_systemd_raises(recorded):
     with pytest.raises(CommandError, match="systemctl ended with status 1: Failed to connect to bus: Host is down"):
         units(recorded("systemctl_not_booted.txt", 1))
 
@@ -83,7 +83,7 @@ def server():
 @pytest.mark.parametrize(
     "said", [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Welcome\r\nSSH-2.0-OpenSSH_9.2p1\r\n"], ids=["at once", "later"]
 )
-def test_a_greeting_may_come_behind_other_lines(greet, server, said):
+def test_greeting_may_follow_other_lines(greet, server, said):
     assert greet(server(said)) == "SSH-2.0-OpenSSH_9.2p1"
 
 
@@ -98,7 +98,7 @@ def test_a_greeting_may_come_behind_other_lines(greet, server, said):
     ],
     ids=["closed", "too many", "cut short", "binary", "without end"],
 )
-def test_a_server_that_does_not_greet_is_absent(greet, server, said, complaint):
+def test_server_without_greeting_is_absent(greet, server, said, complaint):
     port = server(said)
     with pytest.raises(Absent) as caught:
         greet(port)
@@ -116,6 +116,6 @@ def test_a_closed_port_is_absent(greet, free_port):
 
 
 @pytest.mark.parametrize("text", ["", "greeting\n", "greeting HTTP/1.1\n", "absent\n", "garbage of another tool\n"])
-def test_what_is_no_word_of_the_probe_says_nothing(text):
+def test_unexpected_probe_output_raises(text):
     with pytest.raises(OutputError, match="unexpected output of the ssh probe"):
         SshGreetings().parse(Answer(0, text), "", Sshd())
