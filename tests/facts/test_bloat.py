@@ -1,4 +1,4 @@
-"""The judged figure against the truth, which pgstattuple counts exactly, on bloat made for real."""
+"""Judged bloat against exact figures of pgstattuple, on really bloated tables."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TOAST = [
 
 
 def vectors(dimensions, rows, storage="EXTERNAL"):
-    """Rows with a vector, inside the row or outside."""
+    """Rows with a vector, stored inline or in TOAST."""
     numbers = f"SELECT array_agg(random()) FROM generate_series(1, {dimensions}) k WHERE n + k > 0"
     return [
         "CREATE EXTENSION IF NOT EXISTS vector",
@@ -53,7 +53,7 @@ TABLES = {
 
 @pytest.fixture
 def bloats(cluster):
-    """What is judged of the tables, or the indexes, of the table t."""
+    """Judged bloat of tables or indexes of the table t."""
 
     def judged(kind):
         declared = {"large_table": "300kB", "large_index": "300kB"}
@@ -65,7 +65,7 @@ def bloats(cluster):
 
 
 def truth(cluster, bloat):
-    """The exact share that a rewrite would give back, which keeps free what the fill factor says."""
+    """Exact share that a rewrite would free, given the fill factor."""
     query = "SELECT dead_tuple_percent + free_percent FROM pgstattuple(%s::oid::regclass)"
     with cluster.connect() as connection:
         ((unused,),) = connection.execute(query, [bloat.space.oid])
@@ -74,7 +74,7 @@ def truth(cluster, bloat):
 
 @pytest.fixture
 def made(cluster, table):
-    """Makes a table by statements, and harms it; skips where the server has no vectors."""
+    """Creates a table and bloats it; skips vector tables without pgvector."""
 
     def make(statements, harm):
         with cluster.connect() as connection:

@@ -1,4 +1,4 @@
-"""What Redis tells, read by the real program: from recorded answers, from hostile ones, from a real server."""
+"""Redis figures from the real program: with recorded answers, hostile answers and a real server."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from opsproof.inventory.resources import Cache
 from opsproof.transport.shell import Answer, run
 
 SECRET = "hunter2"
-TOLD = {
+INFO = {
     "time": "1795600330", "uptime_in_seconds": "391", "used_memory": "50", "maxmemory": "200",
     "maxmemory_policy": "noeviction", "rdb_changes_since_last_save": "0", "rdb_last_save_time": "1795599939",
     "rdb_last_bgsave_status": "ok", "aof_enabled": "0", "aof_last_write_status": "ok",
@@ -27,11 +27,11 @@ TOLD = {
 
 
 def report(**fields):
-    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **fields}.items())
+    lines = "".join(f"{name}:{value}\n" for name, value in {**INFO, **fields}.items())
     return CacheStates().parse(Answer(0, lines), "redis", None).report
 
 
-# What the lines mean.
+# Parsing.
 
 
 def test_report_holds_figures_of_info():
@@ -78,19 +78,19 @@ def test_failed_save_is_reported_only_if_current(fields, failures):
     assert report(**fields).failed_saves == failures
 
 
-@pytest.mark.parametrize("field", TOLD)
+@pytest.mark.parametrize("field", INFO)
 def test_report_with_missing_field_raises(field):
     judged = {"aof_enabled": "1"} if field.startswith("aof_last_") else {"rdb_changes_since_last_save": "1"}
-    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **judged}.items() if name != field)
+    lines = "".join(f"{name}:{value}\n" for name, value in {**INFO, **judged}.items() if name != field)
     with pytest.raises(KeyError):
         CacheStates().parse(Answer(0, lines), "redis", None)
 
 
-# The program, against a server that says what it is told to.
+# The program, against a scripted server.
 
 
 class Server:
-    """Answers each command with the next of its answers, and keeps what it was sent; None hangs."""
+    """Answers each command with the next scripted answer, and records commands; None hangs."""
 
     def __init__(self, *answers):
         self._answers = answers
@@ -118,7 +118,7 @@ def bulk(text):
 
 @pytest.fixture
 def info(recorded):
-    """A recorded answer to INFO, changed, as it travels."""
+    """A recorded answer to INFO with changes, in wire format."""
 
     def info(name="redis_7_info.txt", without="nothing", **fields):
         lines = [line for line in recorded(name).stdout.splitlines() if not line.startswith(f"{without}:")]
@@ -142,7 +142,7 @@ def netrc(tmp_path):
 
 @pytest.fixture
 def ask():
-    """The raw answer of the real program, in which no password may be."""
+    """Raw output of the real program, checked for passwords."""
 
     def ask(port, **fields):
         cache = Cache.model_validate({"port": port, "timeout": "5s", **fields})
@@ -182,7 +182,7 @@ def test_every_recorded_redis_version_is_parsed(serve, ask, info, name, born):
 
 def test_other_info_fields_stay_on_the_host(serve, ask, info):
     answer = ask(serve(b"+PONG\r\n", info(evicted_keys=f"{SECRET} x")).port)
-    assert {line.partition(":")[0] for line in answer.stdout.splitlines()} == TOLD.keys() - {"evicted_keys"}
+    assert {line.partition(":")[0] for line in answer.stdout.splitlines()} == INFO.keys() - {"evicted_keys"}
 
 
 def test_old_redis_uses_clock_of_host(serve, ask, info):
@@ -303,7 +303,7 @@ def test_unreadable_netrc_is_a_measurement_error(ask, tmp_path, free_port):
         state(ask(free_port, netrc=str(tmp_path)))
 
 
-# A real server, where there is one.
+# A real server, if installed.
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ def state():
     """The state of a healthy container but for some fields of Docker's answer."""
 
     def state(**fields):
-        said = {**HEALTHY, **fields}
-        return parse(Answer(0, "".join(f"{json.dumps(said[field])}\n" for field in FIELDS) + "\n", now=NOW))
+        values = {**HEALTHY, **fields}
+        return parse(Answer(0, "".join(f"{json.dumps(values[field])}\n" for field in FIELDS) + "\n", now=NOW))
 
     return state
 

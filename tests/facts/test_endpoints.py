@@ -121,7 +121,7 @@ def test_curl_usage_error_is_a_measurement_error():
 
 
 class Page(BaseHTTPRequestHandler):
-    """Tells what it was asked; hangs, redirects or breaks off where it is asked to."""
+    """Echoes the request; hangs, redirects or disconnects by path."""
 
     def do_GET(self):
         if self.path == "/hangs":

@@ -1,4 +1,4 @@
-"""What is said of indexes, in a real server."""
+"""Index facts on a real server."""
 
 import pytest
 
@@ -28,7 +28,7 @@ DAY = 86400.0
 
 @pytest.fixture
 def admin(postgres):
-    """A session of the superuser; the schema `shop`, which it is in, is gone afterwards."""
+    """A superuser session in the schema `shop`, dropped afterwards."""
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
         admin.execute("CREATE SCHEMA shop; SET search_path = shop")
         yield admin
@@ -37,7 +37,7 @@ def admin(postgres):
 
 @pytest.fixture
 def found(postgres):
-    """What a fact says of the schema `shop`."""
+    """Value of a fact for the schema `shop`."""
 
     def found(fact):
         (result,) = ask(postgres.target(), [fact.sql])
@@ -48,7 +48,7 @@ def found(postgres):
 
 @pytest.fixture
 def cut_off(postgres, admin):
-    """Runs a statement that cannot end, and cancels it in the middle."""
+    """Runs an endless statement and cancels it."""
 
     def cut_off(statement):
         with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
@@ -267,7 +267,7 @@ def run(transaction, day):
         (idle(), [run(900, 35), run(2000, 65), run(3000, 95)], (35, 100)),
         (idle(), [run(9000, 65)], (0, 100)),
     ],
-    ids=["scanned", "no run before", "there by then", "not there by then", "the first that saw it", "another server"],
+    ids=["scanned", "no run before", "seen", "not yet seen", "first run that saw it", "another server"],
 )
 def test_index_is_idle_since_first_run_that_saw_it(index, earlier, days):
     assert index.idle_s(EPOCH, earlier) == (days[0] * DAY, days[1] * DAY)

@@ -12,13 +12,13 @@ DAY = 86400.0
 
 @pytest.fixture
 def used(cluster):
-    """How much is used of each sequence, in percent, with the column that ends first."""
+    """Used share of each sequence in percent, with its narrowest column."""
 
-    def told():
+    def used_shares():
         found = cluster.value(KeyRanges).found.rows
         return {each.sequence.removeprefix("public."): (round(each.used), each.column) for each in found}
 
-    return told
+    return used_shares
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "said"),
+    ("earlier", "text"),
     [
         ([], "the second run will tell when values run out"),
         ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
@@ -119,8 +119,8 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
         ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about 2100 or later"),
     ],
 )
-def test_exhaustion_date_is_extrapolated_from_growth(earlier, said):
-    assert RANGE.line(earlier, NOW) == f"public.s in t.id: 1500 of 2000, 75.0 %; {said}"
+def test_exhaustion_date_is_extrapolated_from_growth(earlier, text):
+    assert RANGE.line(earlier, NOW) == f"public.s in t.id: 1500 of 2000, 75.0 %; {text}"
 
 
 def test_database_without_limited_sequences_is_0_percent():

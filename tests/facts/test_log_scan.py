@@ -1,4 +1,4 @@
-"""What the log scanner counts, and where its window begins."""
+"""Counts and time window of the log scanner."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from tests.facts.scanning import DAY, NOW, ONE, Logs, Scan, counts, entry, iso, 
     ],
 )
 def test_json_line_counts_once_by_level(logs: Logs, answer: Any, line: str, expected: dict[str, int]) -> None:
-    """Only an own key of the line or of its err decides, never the text of a string."""
+    """Only top-level keys and keys of err decide, never the text of a string."""
     logs(line)
     assert counts(answer()) == expected
 
@@ -77,7 +77,7 @@ def test_json_line_counts_once_by_level(logs: Logs, answer: Any, line: str, expe
     ],
 )
 def test_window_uses_time_of_lines(logs: Logs, answer: Any, lines: list[str], count: int) -> None:
-    """An undated line belongs to the line before it; the JSON time is better than PM2's."""
+    """An undated line has the time of the line before; the JSON time overrides PM2's date."""
     logs("".join(lines))
     assert answer()["lines"] == count
 
@@ -129,7 +129,7 @@ def test_rotated_files_are_scanned(
     ],
 )
 def test_files_of_other_logs_are_skipped(logs: Logs, answer: Any, name: str) -> None:
-    """Only the log's own name, two underscores and a date make its rotated file."""
+    """A rotated file has the log's exact name, two underscores and a date."""
     logs(entry(90, "ERROR"), name)
     logs(entry())
     assert counts(answer()) == ONE
@@ -138,7 +138,7 @@ def test_files_of_other_logs_are_skipped(logs: Logs, answer: Any, name: str) -> 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("copied", [1, 5, 9000])
 def test_copy_before_truncation_counts_once(logs: Logs, answer: Any, suffix: str, copied: int) -> None:
-    """PM2 copies the log, then empties it: meanwhile the lines stand in both."""
+    """PM2 copies a log, then truncates it: meanwhile both files have the lines."""
     lines = [entry(9000 - at, "ERROR") for at in range(9000)]
     logs("".join(lines[:copied]), f"api-out__2026-11-23_00-00-00.log{suffix}")
     logs("".join(lines))
@@ -146,7 +146,7 @@ def test_copy_before_truncation_counts_once(logs: Logs, answer: Any, suffix: str
 
 
 def test_file_and_its_gz_twin_count_once(logs: Logs, answer: Any) -> None:
-    """gzip keeps the file until the packed one is whole."""
+    """gzip keeps the original until the compressed file is complete."""
     logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     packed = logs(entry(90), "api-out__2026-11-23_00-00-00.log.gz")
     packed.write_bytes(packed.read_bytes()[:40])
@@ -155,7 +155,7 @@ def test_file_and_its_gz_twin_count_once(logs: Logs, answer: Any) -> None:
 
 
 def test_old_rotated_files_are_not_read(logs: Logs, run: Scan) -> None:
-    """What was last written before the window holds nothing of it, broken or not."""
+    """A file last written before the window is skipped, corrupt or not."""
     old = logs("", "api-out__2026-11-15_00-00-00.log.gz")
     old.write_bytes(b"broken")
     os.utime(old, (NOW - 2 * DAY, NOW - 2 * DAY))
@@ -200,7 +200,7 @@ HINT = "(Use `node --trace-warnings ...` to show where the warning was created)"
 def test_text_log_error_is_a_headline_or_a_burst(
     logs: Logs, answer: Any, lines: list[str], found: tuple[int, int], first: str | None
 ) -> None:
-    """150 lines of traces are 10 crashes; what says nothing of an error is none."""
+    """150 trace lines are 10 crashes; lines without error marks count as no error."""
     logs("".join(lines))
     result = answer("text")
     assert (result["errors"], result["fatals"], result["client_errors"]) == (*found, 0)
@@ -209,7 +209,7 @@ def test_text_log_error_is_a_headline_or_a_burst(
 
 
 def test_burst_continues_across_rotation(logs: Logs, answer: Any) -> None:
-    """The trace of an error does not become an error of its own in the next file."""
+    """An error's trace is not another error in the next file."""
     logs(f"{prefix(9)}Error: x\n", "api-out__2026-11-23_00-00-00.log")
     logs(f"{prefix(9)}told the parent\n")
     assert answer("text")["errors"] == 1
@@ -218,7 +218,7 @@ def test_burst_continues_across_rotation(logs: Logs, answer: Any) -> None:
 @pytest.mark.parametrize("kind", ["json", "text"])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_undated_lines_are_not_recognized(logs: Logs, answer: Any, kind: str, suffix: str) -> None:
-    """Without a date nothing can be said of the window, so nobody may read it as healthy."""
+    """Without dates the window is unknown, and the log must not pass as healthy."""
     logs("Error: x\n" + entry(None, "ERROR"), f"api-out__2026-11-23_00-00-00.log{suffix}")
     logs("Error: y\n" * 3)
     result = answer(kind)
@@ -227,7 +227,7 @@ def test_undated_lines_are_not_recognized(logs: Logs, answer: Any, kind: str, su
 
 
 def test_undated_lines_continue_the_rotated_file(logs: Logs, answer: Any) -> None:
-    """They are younger than what stands before them in the rotated file."""
+    """Undated lines are younger than the rotated file's lines."""
     logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     logs(entry(None, "ERROR") + "trace\n")
     assert counts(answer()) == {"lines": 3, "recognized": 2, "errors": 1}
@@ -242,7 +242,7 @@ def test_every_calendar_day_is_converted(logs: Logs, answer: Any, days: int) -> 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idle_log_has_time_of_last_line(logs: Logs, answer: Any, suffix: str) -> None:
-    """Emptied days ago and silent since: the newest rotated file has its last line."""
+    """Truncated days ago and silent since: the newest rotated file has the last line."""
     logs(entry(9 * DAY), f"api-out__2026-11-15_00-00-00.log{suffix}", age=8 * DAY)
     logs(entry(4 * DAY), f"api-out__2026-11-20_00-00-00.log{suffix}", age=4 * DAY)
     logs("", age=4 * DAY)

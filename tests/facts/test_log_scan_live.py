@@ -1,4 +1,4 @@
-"""What the log scanner does with logs that change, break or are not there."""
+"""The log scanner with logs that change, break or are missing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ READ = "(*\\$$;$)", "our $reads++; %s CORE::sysread($_[0], ${$_[1]}, $_[2], $_[3
 
 
 def reading(perl: str) -> str:
-    """Perl that is run before every read of the program, which are counted in $reads."""
+    """Perl code to run before every read of the program; $reads counts reads."""
     return BROKEN % ("sysread", READ[0], READ[1] % perl)
 
 
 def test_log_truncated_during_scan_is_read_from_copy(logs: Logs, answer: Any, tmp_path: Path) -> None:
-    """pm2-logrotate copied and emptied it: the lines are in the rotated file now."""
+    """pm2-logrotate copied and truncated the log: its lines are in the rotated file."""
     log, copy = logs(entry(50, "ERROR") * 20_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
     move = f'if ($reads == 5) {{ system "cp", "{log}", "{copy}"; truncate "{log}", 0 }}'
     result = answer(also=reading(move))
@@ -35,7 +35,7 @@ def test_log_truncated_during_scan_is_read_from_copy(logs: Logs, answer: Any, tm
 
 
 def test_log_truncated_and_regrown_is_rescanned(logs: Logs, answer: Any, tmp_path: Path) -> None:
-    """Its size alone does not tell: the first bytes are others."""
+    """The size looks unchanged: the first bytes differ."""
     log, copy = logs(entry(50, "ERROR") * 9_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
     later = tmp_path / "later"
     later.write_text(entry(40) * 20_000)
@@ -44,7 +44,7 @@ def test_log_truncated_and_regrown_is_rescanned(logs: Logs, answer: Any, tmp_pat
 
 
 def test_log_truncated_during_every_scan_fails(logs: Logs, run: Scan, tmp_path: Path) -> None:
-    """It ends, and not with counts of what was left."""
+    """The program ends with an error, not with counts of remaining lines."""
     log = logs(entry(50, "ERROR") * 9_000)
     also = reading(f'if ($reads % 3 == 0) {{ system qq(echo $reads > "{log}") }}')
     done = run(log, "json", DAY, also=also)
@@ -69,7 +69,7 @@ def test_vanished_rotated_file_is_skipped(logs: Logs, answer: Any, suffix: str) 
 
 
 def test_rotated_file_compressed_during_scan_is_rescanned(logs: Logs, answer: Any) -> None:
-    """The plain name is gone, its packed twin holds the lines."""
+    """The uncompressed file is gone, its .gz twin has the lines."""
     old = logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     logs(entry())
     listing = f'my @names = CORE::readdir($_[0]); system "gzip", "-q", "{old}" if -e "{old}"; @names'
@@ -77,7 +77,7 @@ def test_rotated_file_compressed_during_scan_is_rescanned(logs: Logs, answer: An
 
 
 def test_a_missing_log_is_an_error(tmp_path: Path, run: Scan, logs: Logs) -> None:
-    """Its rotated files do not stand in for it."""
+    """Rotated files do not replace a missing log."""
     logs(entry(), "api-out__2026-11-23_00-00-00.log")
     done = run(tmp_path / "api-out.log", "json", DAY)
     assert (done.returncode, done.stdout) == (2, "")
@@ -136,7 +136,7 @@ def test_corrupt_gz_file_in_window_is_an_error(logs: Logs, run: Scan, kept: floa
 
 
 def test_missing_gzip_is_an_error_only_for_gz_files(logs: Logs, run: Scan, tmp_path: Path) -> None:
-    """A host without gzip can have no packed lines of the window either."""
+    """A host without gzip has no compressed lines in the window."""
     path = logs(entry())
     nowhere = {"PATH": str(tmp_path)}
     assert run(path, "json", DAY, environment=nowhere).returncode == 0
@@ -158,14 +158,14 @@ def test_missing_gzip_is_an_error_only_for_gz_files(logs: Logs, run: Scan, tmp_p
     ],
 )
 def test_bad_arguments_are_refused(run: Scan, arguments: list[str]) -> None:
-    """With the usage, and the exit status that sysexits.h has for it."""
+    """With a usage message, and EX_USAGE of sysexits.h."""
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == "usage: log_scan.pl PATH json|text WINDOW_SECONDS\n"
 
 
 def test_the_program_runs_as_one_argument(logs: Logs) -> None:
-    """That is how it reaches the host, whose clock it then asks."""
+    """The program reaches the host as one argument, and uses the host's clock."""
     path = logs(entry())
     command = [PERL, "-e", scanner(), str(path), "json", "60"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -203,7 +203,7 @@ def test_bisection_matches_full_read(logs: Logs, answer: Any, seed: int) -> None
 
 
 def test_one_day_window_reads_about_one_day(logs: Logs, answer: Any) -> None:
-    """What is older costs a few probes, not a pass over it."""
+    """Older lines cost a few probes, not a full read."""
     log = logs("".join(entry(7 * DAY * (1 - at / 50_000)) for at in range(50_000)))
     result = answer()
     assert abs(result["lines"] - 50_000 / 7) < 2

@@ -54,7 +54,7 @@ def test_find_without_run_in_output_raises(found):
 
 
 @pytest.mark.parametrize(
-    ("said", "sent", "received", "away"),
+    ("output", "sent", "received", "away"),
     [
         ("100.5", 100, 101, 0),
         ("100", 100, 101, 0),
@@ -63,8 +63,8 @@ def test_find_without_run_in_output_raises(found):
         ("99.75", 100, 160, 0.25),
     ],
 )
-def test_clock_difference_excludes_transit_time(said, sent, received, away):
-    assert ClockDifference().parse(Answer(0, said, sent=sent, received=received), None) == away
+def test_clock_difference_excludes_transit_time(output, sent, received, away):
+    assert ClockDifference().parse(Answer(0, output, sent=sent, received=received), None) == away
 
 
 def test_the_recorded_date_is_read(recorded):

@@ -1,4 +1,4 @@
-"""The program that asks PM2, run by the host's own perl against a daemon's socket."""
+"""The Perl program that reads PM2's list, against a daemon's socket."""
 
 import json
 import shutil

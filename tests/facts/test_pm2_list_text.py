@@ -1,4 +1,4 @@
-"""What the program that asks PM2 reads as text must mean what it means to a JSON library."""
+"""JSON handling of the Perl program for PM2's list must match a JSON library."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from opsproof.core.errors import CommandError
 from opsproof.facts.processes import Processes
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import run
-from tests.facts.pm2 import entry, frame, said
+from tests.facts.pm2 import daemon_answer, entry, frame
 
 
 @pytest.mark.parametrize(
     "name", ["żółw 🐢", 'say "hi"', "back\\slash\\", "tab\tline\nend", "\u2028", "[{,:}]", "", "\x7f"]
 )
-def test_names_are_printed_unchanged(told, name):
-    found = told(entry(name))
+def test_names_are_printed_unchanged(read_processes, name):
+    found = read_processes(entry(name))
     assert found[name].status == "online"
     assert found.unsaved == []
 
@@ -32,8 +32,8 @@ def test_escaped_quotes_do_not_end_a_string(daemon, home, ask_pm2, text):
 @pytest.mark.parametrize(
     "value", [[[[]]], {"a": {"b": [{}, [1, {"status": "errored"}]]}}, -1.5e-7, None, [], {}, "x" * 99999]
 )
-def test_other_settings_are_ignored(told, value):
-    found = told(entry(first=value, status="online", last=value))
+def test_other_settings_are_ignored(read_processes, value):
+    found = read_processes(entry(first=value, status="online", last=value))
     assert (found["meta-chat-api"].status, found.unsaved) == ("online", [])
 
 
@@ -65,28 +65,28 @@ def test_invalid_json_is_an_error(home, ask_pm2, text):
 
 
 def test_answer_may_arrive_in_small_pieces(daemon, ask_pm2):
-    whole = b"".join(said([entry()]))
+    whole = b"".join(daemon_answer([entry()]))
     daemon(getMonitorData=[whole[at : at + 1] for at in range(len(whole))])
     assert Processes().parse(ask_pm2(), None)["meta-chat-api"].pid == 4711
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 5, 6, -1])
 def test_truncated_frame_is_an_error(daemon, ask_pm2, size):
-    daemon(getMonitorData=[b"".join(said([entry()]))[:size]])
+    daemon(getMonitorData=[b"".join(daemon_answer([entry()]))[:size]])
     with pytest.raises(CommandError, match="closed the connection at getMonitorData"):
         Processes().parse(ask_pm2(), None)
 
 
-def test_many_processes_with_long_settings_are_parsed(told):
+def test_many_processes_with_long_settings_are_parsed(read_processes):
     settings = {f"VARIABLE_{number}": "x" * 80 for number in range(200)}
-    found = told(*(entry(f"worker-{number}", **settings, args=[str(number)]) for number in range(200)))
+    found = read_processes(*(entry(f"worker-{number}", **settings, args=[str(number)]) for number in range(200)))
     assert len(found.processes) == 200
     assert found.unsaved == []
 
 
-def test_cluster_instances_and_modules_are_distinguished(told):
+def test_cluster_instances_and_modules_are_distinguished(read_processes):
     instances = [entry(exec_mode="cluster_mode"), entry(exec_mode="cluster_mode", status="errored")]
-    found = told(*instances, entry("pm2-logrotate", pmx_module=True))
+    found = read_processes(*instances, entry("pm2-logrotate", pmx_module=True))
     assert (found["meta-chat-api"].status, found["pm2-logrotate"].module) == ("errored", True)
     assert (found["meta-chat-api"].module, found.unsaved) == (False, [])
 
@@ -104,8 +104,8 @@ def test_cluster_instances_and_modules_are_distinguished(told):
         ([0, 1.5], [0, 1.5], True),
     ],
 )
-def test_arguments_are_compared_without_being_printed(told, running, saved, same):
-    found = told(entry(args=running), saved=[entry(args=saved)])
+def test_arguments_are_compared_without_being_printed(read_processes, running, saved, same):
+    found = read_processes(entry(args=running), saved=[entry(args=saved)])
     assert (found.unsaved == []) is same
 
 
@@ -113,7 +113,7 @@ def test_arguments_are_compared_without_being_printed(told, running, saved, same
 def test_missing_daemon_field_is_not_invented(daemon, ask_pm2, key):
     short = entry()
     del short["pm2_env"][key]
-    daemon(getMonitorData=said([short]))
+    daemon(getMonitorData=daemon_answer([short]))
     with pytest.raises(KeyError):
         Processes().parse(ask_pm2(), None)
 

@@ -25,11 +25,11 @@ def api(found):
 
 
 def test_process_is_parsed(listed, recorded):
-    said = api(json.loads(recorded("pm2_list.json").stdout))
+    raw = api(json.loads(recorded("pm2_list.json").stdout))
     process = listed()["meta-chat-api"]
-    assert (process.status, process.pid, process.memory_bytes) == ("online", said["pid"], said["memory_bytes"])
-    assert process.uptime == pytest.approx(1795472929.0 - said["started_ms"] / 1000)
-    restarts = Counter(0, 1795472243.0, 1795472929.0, said["started_ms"] / 1000, reborn="the PM2 daemon was restarted")
+    assert (process.status, process.pid, process.memory_bytes) == ("online", raw["pid"], raw["memory_bytes"])
+    assert process.uptime == pytest.approx(1795472929.0 - raw["started_ms"] / 1000)
+    restarts = Counter(0, 1795472243.0, 1795472929.0, raw["started_ms"] / 1000, reborn="the PM2 daemon was restarted")
     assert process.restarts == restarts
     assert (process.module, listed()["pm2-logrotate"].module) == (False, True)
 

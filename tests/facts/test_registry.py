@@ -1,4 +1,4 @@
-"""What holds for every fact there is, so that a new one is covered when it is registered."""
+"""Rules for every registered fact, including future ones."""
 
 import re
 
@@ -17,7 +17,7 @@ ON_HOSTS = sorted(set(REGISTRY) - set(IN_DATABASES))
 
 @pytest.fixture
 def measured(everything, tmp_path):
-    """The value of a fact of a host, or of its first resource, from one raw answer."""
+    """Value of a fact for a host, or its first resource, from a raw answer."""
 
     def measured(fact, answer):
         (host,) = everything.hosts.values()

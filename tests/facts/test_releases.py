@@ -1,4 +1,4 @@
-"""Every query is answered by every release of PostgreSQL that is supported, for the role of monitor.sql."""
+"""Every supported PostgreSQL release answers every query, for the role of monitor.sql."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What becomes of logs in a week: the programs on the host's own perl, and what their answers mean."""
+"""Log rotation: the Perl programs on the local machine, and parsing of their output."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def put(tmp_path):
-    """Writes a file whose one line is as old as it is itself."""
+    """Writes a file with a single line as old as the file."""
 
     def put(name, age_s=0.0, packed=None, lines=1):
         path, moment = tmp_path / name, time.gmtime(time.time() - age_s)
@@ -157,7 +157,7 @@ def differences(host, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         (DECLARED, []),
         ({**DECLARED, "retain": 7, "compress": True, "TZ": "UTC"}, []),
@@ -167,9 +167,9 @@ def differences(host, tmp_path):
         ({}, [f"{key} is not set, not {value}" for key, value in DECLARED.items()]),
     ],
 )  # fmt: skip
-def test_settings_are_compared_with_declaration(differences, settings, said):
+def test_settings_are_compared_with_declaration(differences, settings, expected):
     others = {"module-db-v2": {"pm2-logrotate": {}}, "pm2-slack": {"url": "https://hunter2@example.org"}}
-    assert differences(json.dumps({**others, "pm2-logrotate": settings, "token": "hunter2"})) == said
+    assert differences(json.dumps({**others, "pm2-logrotate": settings, "token": "hunter2"})) == expected
 
 
 @pytest.mark.parametrize("text", ["{}", '{"pm2-slack": {"url": "hunter2"}}'])

@@ -127,7 +127,7 @@ def test_extension_without_files_is_reported():
 
 @pytest.fixture
 def roles(cluster):
-    """The roles of a server with some that are not in order, against what is declared."""
+    """Roles of a server, some of them undeclared or expiring."""
     cluster.run(
         "CREATE ROLE helper SUPERUSER",
         "CREATE ROLE project LOGIN VALID UNTIL '2099-01-01'",
@@ -173,7 +173,7 @@ def test_largest_tables_include_toast(cluster, table):
 
 
 @pytest.mark.parametrize(
-    ("earlier", "said"),
+    ("earlier", "text"),
     [
         ([], "no earlier run is on record"),
         ([Counter(4e6, 0.0, NOW)], "+1 MB since 2026-11-25"),
@@ -182,8 +182,8 @@ def test_largest_tables_include_toast(cluster, table):
         ([Counter(9e6, 0.0, NOW + 2 * DAY)], "no earlier run is on record"),
     ],
 )
-def test_growth_is_in_the_text(earlier, said):
-    assert RelationSize("public.t", False, 5_000_000).line(earlier, NOW + 2 * DAY) == f"public.t: 5 MB, {said}"
+def test_growth_is_in_the_text(earlier, text):
+    assert RelationSize("public.t", False, 5_000_000).line(earlier, NOW + 2 * DAY) == f"public.t: 5 MB, {text}"
 
 
 def test_empty_pg_class_raises():

@@ -62,14 +62,14 @@ def test_a_real_ssh_server_greets(greet, sshd_server):
 
 @pytest.fixture
 def server():
-    """A port that sends some bytes to the one that connects, then closes, or keeps the line open."""
+    """A port that sends some bytes to a client, then closes or hangs."""
     listener = socket.create_server(("127.0.0.1", 0))
     kept = []
 
-    def serve(said, hangs=False):
+    def serve(greeting, hangs=False):
         def answer():
             line, _ = listener.accept()
-            line.sendall(said)
+            line.sendall(greeting)
             kept.append(line) if hangs else line.close()
 
         threading.Thread(target=answer).start()
@@ -81,14 +81,16 @@ def server():
 
 
 @pytest.mark.parametrize(
-    "said", [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Welcome\r\nSSH-2.0-OpenSSH_9.2p1\r\n"], ids=["at once", "later"]
+    "greeting",
+    [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Welcome\r\nSSH-2.0-OpenSSH_9.2p1\r\n"],
+    ids=["at once", "later"],
 )
-def test_greeting_may_follow_other_lines(greet, server, said):
-    assert greet(server(said)) == "SSH-2.0-OpenSSH_9.2p1"
+def test_greeting_may_follow_other_lines(greet, server, greeting):
+    assert greet(server(greeting)) == "SSH-2.0-OpenSSH_9.2p1"
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("greeting", "complaint"),
     [
         (b"", "connection closed without a greeting"),
         (b"Exceeded MaxStartups\r\n", "unexpected greeting: Exceeded MaxStartups"),
@@ -98,8 +100,8 @@ def test_greeting_may_follow_other_lines(greet, server, said):
     ],
     ids=["closed", "too many", "cut short", "binary", "without end"],
 )
-def test_server_without_greeting_is_absent(greet, server, said, complaint):
-    port = server(said)
+def test_server_without_greeting_is_absent(greet, server, greeting, complaint):
+    port = server(greeting)
     with pytest.raises(Absent) as caught:
         greet(port)
     assert str(caught.value) == f"no SSH login on port {port}: {complaint}"

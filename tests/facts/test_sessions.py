@@ -1,4 +1,4 @@
-"""Sessions that keep something from others, in a real server."""
+"""Sessions that block others, on a real server."""
 
 import time
 from contextlib import ExitStack
@@ -124,8 +124,8 @@ def test_running_query_is_listed(session, postgres, until):
     running = session()
     running.pgconn.send_query(b"SELECT pg_sleep(30)")
     until(ACTIVE, running)
-    (told,) = found(postgres, OpenTransactions).running
-    assert (told.state, told.words) == ("active", "SELECT pg_sleep()")
+    (running,) = found(postgres, OpenTransactions).running
+    assert (running.state, running.words) == ("active", "SELECT pg_sleep()")
     running.cancel()
 
 
@@ -209,7 +209,7 @@ def test_missing_privileges_or_tracking_raise(fact, row, complaint):
 
 
 def test_long_queue_lists_each_waiter_once():
-    """Who queues for a lock is blocked by everybody before it as well."""
+    """A waiter is blocked by all waiters ahead as well."""
     waiting = {pid: Waiter(pid, tuple(range(1, pid)), 1.0, "somebody") for pid in range(2, 41)}
     tree = LockQueue({1: Waiter(1, (), None, "somebody")} | waiting).tree
     assert [line.split()[-2] for line in tree] == [f"{pid}," for pid in range(1, 41)]

@@ -16,7 +16,7 @@ from opsproof.postgres.connection import Result, ask
 
 @pytest.fixture
 def recorded_statements(postgres):
-    """The extension is there; a session that calls what it is told."""
+    """A session in a database with the extension."""
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
         admin.execute("CREATE EXTENSION pg_stat_statements")
         admin.execute("SELECT pg_stat_statements_reset()")
@@ -130,7 +130,7 @@ def statements(*found):
 
 
 def seen(born):
-    """The last run, which read statements that counted since then."""
+    """The last run, with statements counted since then."""
     return {"statements": [Counter(1, born, 500)]}
 
 
@@ -177,11 +177,11 @@ def in_turn(*readings):
         "slower since yesterday, by the month before",
         "slower for days, by the oldest on record, and too few calls since the last run",
         "slower for days, and quick again since the last run",
-        "by the last one of a month ago, though that is a few minutes short of it",
+        "by the last run a month ago, short by a few minutes",
         "too few calls since a month ago",
         "forgotten alone, and counted anew since",
         "forgotten in part",
-        "what counted before a reset is not compared",
+        "counts before a reset are ignored",
         "only known before a reset",
     ],
 )

@@ -43,7 +43,7 @@ def test_traffic_needs_track_counts():
         ({HIT: 2_000_000}, earlier({HIT: 9_000_000, READ: 500_000}, born=-7.0), 100),
         ({}, {}, None),
     ],
-    ids=["ever since", "since the last run", "too little since", "counters that began anew", "none at all"],
+    ids=["ever since", "since the last run", "too little since", "counters after a reset", "no traffic"],
 )
 def test_hit_ratio_counts_since_the_last_run(now, before, percent):
     assert traffic(now).hits(before) == percent

@@ -19,7 +19,7 @@ EPOCH = Epoch(100.0, 1000.0, 1)
 
 @pytest.fixture
 def later(cluster):
-    """From when it is called on, it is eleven minutes later for who asks."""
+    """Moves the clock of queries eleven minutes ahead."""
     clock = "CREATE FUNCTION late.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.now() + '11min' $$"
     cluster.run("CREATE SCHEMA late", clock, "GRANT USAGE ON SCHEMA late TO opsproof_monitor")
     yield lambda: cluster.run("ALTER ROLE opsproof_monitor SET search_path = late, pg_catalog, public")
@@ -28,30 +28,30 @@ def later(cluster):
 
 @pytest.fixture
 def upkeep(cluster):
-    """What is said of the table t, and of the database; catalogs that other tests wore out are in order."""
+    """Findings for the table t and for the database; catalogs are vacuumed first."""
     cluster.run("VACUUM")
 
-    def told():
+    def parse():
         found = cluster.value(TableUpkeep)
         return next((each for each in found.tables if each.table == "public.t"), None), found
 
-    return told
+    return parse
 
 
 def test_healthy_table_has_no_findings(table, upkeep):
     table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 5000")
-    said, found = upkeep()
-    assert said is None
+    row, found = upkeep()
+    assert row is None
     assert (found.dead_share, found.backlog, found.vacuum_age_s(EPOCH, {}), found.changed_share) == (0, 0, 0, 0)
     found.require_counted()
 
 
 def test_dead_and_changed_rows_have_autovacuum_thresholds(table, upkeep):
     table(MADE, "ANALYZE t", "UPDATE t SET note = note WHERE id <= 20000")
-    said, found = upkeep()
-    assert (said.live, said.dead, said.vacuum_at) == (40000, 20000, 8050)
-    assert (said.changed, said.analyze_at) == (20000, 4050)
-    assert set(said.flags) == {"dead", "due", "stale", "left out"}
+    row, found = upkeep()
+    assert (row.live, row.dead, row.vacuum_at) == (40000, 20000, 8050)
+    assert (row.changed, row.analyze_at) == (20000, 4050)
+    assert set(row.flags) == {"dead", "due", "stale", "left out"}
     assert found.dead_share == pytest.approx(33.3, abs=0.1)
     assert found.backlog == pytest.approx(248.4, abs=0.1)
     assert found.changed_share == 50
@@ -93,8 +93,8 @@ def test_10_percent_changed_rows_without_analyze_are_stale(table, upkeep, later)
     )
     assert upkeep()[0] is None
     later()
-    said, found = upkeep()
-    assert (said.flags, found.changed_share) == (("stale",), 11)
+    row, found = upkeep()
+    assert (row.flags, found.changed_share) == (("stale",), 11)
 
 
 @pytest.mark.parametrize("option", ["autovacuum_vacuum_scale_factor = 10", "autovacuum_vacuum_threshold = 9000000"])
@@ -103,16 +103,16 @@ def test_high_thresholds_do_not_hide_dead_rows(table, upkeep, later, option):
     table(made, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 30000")
     assert upkeep()[0] is None
     later()
-    said, found = upkeep()
-    assert said.flags == ("dead", "stale")
+    row, found = upkeep()
+    assert row.flags == ("dead", "stale")
     assert found.dead_share == 75
 
 
 @pytest.mark.parametrize("of", ["vacuum", "vacuum_insert", "analyze"])
 def test_unreachable_threshold_counts_as_autovacuum_off(table, upkeep, of):
     table(f"CREATE TABLE t WITH (autovacuum_{of}_threshold = 2000000000) AS SELECT 1 AS id")
-    said, found = upkeep()
-    assert said.flags == ("out of reach",)
+    row, found = upkeep()
+    assert row.flags == ("out of reach",)
     assert found.left_out.tables == found.out_of_reach.tables == ["public.t"]
     table(
         "ALTER TABLE t SET (autovacuum_vacuum_insert_threshold = -1)",
@@ -136,10 +136,10 @@ def test_server_settings_are_not_table_findings(cluster, table, upkeep):
 def test_due_table_waits_since_last_vacuum(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 9000")
     time.sleep(0.2)
-    said, found = upkeep()
-    assert said.flags == ("due", "left out")
+    row, found = upkeep()
+    assert row.flags == ("due", "left out")
     assert 0.2 <= found.vacuum_age_s(EPOCH, {}) < 60
-    assert "last vacuum 0" not in str(said)
+    assert "last vacuum 0" not in str(row)
 
 
 def test_inserts_alone_make_a_table_due(table, upkeep):
@@ -193,8 +193,8 @@ def test_table_settings_apply_to_its_toast_table(table, upkeep):
 
 def test_filled_table_without_statistics_is_unanalyzed(table, upkeep):
     table(MADE)
-    said, found = upkeep()
-    assert "unanalyzed" in said.flags
+    row, found = upkeep()
+    assert "unanalyzed" in row.flags
     assert [each.table for each in found.unanalyzed.rows] == ["public.t"]
     table("ANALYZE t")
     assert "unanalyzed" not in upkeep()[0].flags
@@ -202,8 +202,8 @@ def test_filled_table_without_statistics_is_unanalyzed(table, upkeep):
 
 def test_table_awaiting_autovacuum_is_unknown(table, upkeep):
     table(f"CREATE TABLE t AS {NUMBERS.format(5000)}")
-    said, found = upkeep()
-    assert "awaited" in said.flags
+    row, found = upkeep()
+    assert "awaited" in row.flags
     assert found.unanalyzed_count(EPOCH, {}) == Estimate(
         0, 1, "public.t may have been filled just now: retry in a minute"
     )
@@ -238,8 +238,8 @@ def test_partitioned_table_that_grew_is_stale(table, upkeep):
     table("CREATE TABLE t2 PARTITION OF t1 FOR VALUES FROM (0) TO (99999)")
     table("INSERT INTO t SELECT generate_series(1, 2000)", "ANALYZE t")
     table("INSERT INTO t SELECT generate_series(2001, 4000)", "ANALYZE t2")
-    said, found = upkeep()
-    assert (said.flags, said.live, said.changed) == (("stale",), 4000, 2000)
+    row, found = upkeep()
+    assert (row.flags, row.live, row.changed) == (("stale",), 4000, 2000)
     assert found.changed_share == 50
     table("ANALYZE t")
     assert upkeep()[0] is None
@@ -247,8 +247,8 @@ def test_partitioned_table_that_grew_is_stale(table, upkeep):
 
 def test_table_with_lost_counters_is_unknown(table, upkeep):
     table(MADE, "ANALYZE t", LOST)
-    said, found = upkeep()
-    assert "uncounted" in said.flags
+    row, found = upkeep()
+    assert "uncounted" in row.flags
     assert found.dead_share == 0
     with pytest.raises(MeasurementError, match=r"counters of 1 tables were lost .*: public\.t; run VACUUM \(ANALYZE\)"):
         found.require_counted()
@@ -259,8 +259,8 @@ def test_table_with_lost_counters_is_unknown(table, upkeep):
 def test_table_without_any_counts_is_judged_by_file_size(cluster, table, upkeep):
     table("CREATE TABLE t (id integer PRIMARY KEY, note text)", "CREATE TABLE small AS SELECT 1 AS id")
     table(f"INSERT INTO t {NUMBERS.format(40000)}", LOST, LOST.replace("'t'", "'small'"))
-    said, found = upkeep()
-    assert said.flags == ("unanalyzed", "uncounted")
+    row, found = upkeep()
+    assert row.flags == ("unanalyzed", "uncounted")
     assert found.unanalyzed_count(EPOCH, {}) == 1
     with pytest.raises(MeasurementError, match=r"counters of 1 tables were lost .*: public\.t"):
         found.require_counted()
@@ -281,10 +281,10 @@ def test_table_being_filled_is_unknown(cluster, table, upkeep, first):
     with cluster.connect() as session, session.transaction():
         session.execute(first)
         session.execute(f"INSERT INTO t {NUMBERS.format(40000)}".encode())
-        said, found = upkeep()
+        row, found = upkeep()
         assert cluster.value(RelationSizes).tables
         cluster.value(BloatEstimates)
-    assert said.flags == ("awaited",)
+    assert row.flags == ("awaited",)
     assert found.unanalyzed_count(EPOCH, {}).low == 0
     found.require_counted()
 

@@ -19,7 +19,7 @@ def test_ages_of_all_databases_are_listed(cluster):
 
 
 def test_age_of_a_billion_transactions_is_reported(cluster):
-    """pg_resetwal makes a server that old; no other test may be asked of it then."""
+    """pg_resetwal ages the server, which no other test may use afterwards."""
     server = cluster.server
     if not has(server, "pg_resetwal"):
         pytest.skip("npm's servers come without pg_resetwal")

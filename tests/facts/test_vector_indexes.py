@@ -1,4 +1,4 @@
-"""Vector indexes, in a real server: what is said of them, and what is found by comparison."""
+"""Vector indexes on a real server: state and recall."""
 
 import random
 from math import inf, sqrt
@@ -26,12 +26,12 @@ def declared(**fields):
 
 @pytest.fixture(scope="module")
 def items(postgres_server, repository):
-    """A table under forced policies, with an index of 20 lists, and the function that compares."""
+    """A table under forced row-level security, with an index of 20 lists and the recall function."""
     with postgres_server.server.connect(SUPERUSER, postgres_server.password, "postgres") as admin:
         admin.execute(
             "CREATE EXTENSION vector; CREATE ROLE opsproof_monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor"
         )
-        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # the file grants on it
+        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # recall.sql grants privileges on chunks
         admin.execute((repository / "docs" / "privileges" / "recall.sql").read_bytes())
         admin.execute(
             "CREATE SCHEMA shop; CREATE TABLE shop.items (id int PRIMARY KEY, kind text, embedding vector(16))"
@@ -62,7 +62,7 @@ def _fill(admin):
 
 @pytest.fixture
 def measure(items, postgres, monkeypatch):
-    """The recall that the monitor is told."""
+    """Recall as measured by the monitoring role."""
 
     def measure(name=NAME, **fields):
         resource = declared(**{"budget": "4s", **fields})
@@ -93,7 +93,7 @@ def test_recall_with_few_probes_matches_exact_comparison(measure, items):
     items.execute("RESET enable_indexscan; RESET ivfflat.probes")
     share = 100 * len(found["on"] & found["off"]) / len(found["off"])
     assert 20 < share < 90
-    assert low - 4 < share < high + 4  # the other one is a sample too
+    assert low - 4 < share < high + 4  # the exact recall is sampled too
 
 
 def test_filter_applies_to_both_searches(measure):
