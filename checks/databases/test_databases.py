@@ -7,15 +7,15 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.weekly
 @pytest.mark.monthly
-def test_database_accepts_connections(database_receptions, database):
+def test_database_accepts_connections(database_pings, database):
     """The server's message says why: too many clients, starting up, or down."""
-    refusal = database_receptions[database].refusal
+    refusal = database_pings[database].refusal
     assert not refusal, f"{database} accepts no connection: {refusal}"
 
 
-def test_query_time_is_within_limit(database_receptions, database, allowed):
+def test_query_time_is_within_limit(database_pings, database, allowed):
     """Time to connect and run SELECT 1: a high value is waiting, not work."""
-    assert database_receptions[database].answer_s in allowed.query_time
+    assert database_pings[database].answer_s in allowed.query_time
 
 
 @pytest.mark.monthly

@@ -21,7 +21,7 @@ def test_future_partitions_exist(partitions, partitioned, host, evidence, repair
 def test_partitions_have_no_gap(partitions, partitioned, host, evidence, repair_with):
     """Rows for the gap are rejected, and old rows are gone: look for a detached table."""
     declared = host.partitioned[partitioned]
-    gaps = partitions[declared.database][declared.table].holes()
+    gaps = partitions[declared.database][declared.table].gaps()
     evidence("gaps", [*gaps, f"query: {DESCRIBE.format(declared.table)}"] if gaps else [])
     repair_with("--database", [declared.database])
     repair_with("--table", [declared.table])

@@ -12,15 +12,15 @@ MESSAGES = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "messages_re
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "status")
-def test_broker_responds(broker_reception, broker):
+def test_broker_responds(broker_status, broker):
     """Without the broker no customer's message reaches the worker."""
-    assert not broker_reception.complaint, broker_reception.complaint
+    assert not broker_status.complaint, broker_status.complaint
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "memory_breakdown")
-def test_no_alarm_is_raised(broker_reception, broker):
+def test_no_alarm_is_raised(broker_status, broker):
     """Short of memory or disk space, RabbitMQ blocks all publishers."""
-    assert not broker_reception.alarms, "; ".join(broker_reception.alarms)
+    assert not broker_status.alarms, "; ".join(broker_status.alarms)
 
 
 @CONSUMERS

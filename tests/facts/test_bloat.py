@@ -210,7 +210,7 @@ def test_suspects_are_unknown_without_pgstattuple(cluster, made):
 
 def test_relation_out_of_measuring_time_is_unknown():
     space = Space(1, "table", "public.t", 10**12, 1.0, None)
-    found = BloatFigures({1: None}).of([space])
+    found = BloatFigures({1: None}).assess([space])
     assert found.share == 0
     with pytest.raises(MeasurementError, match=r"out of time: raise the timeout\): public\.t"):
         found.require_measured()
@@ -239,9 +239,9 @@ def test_relations_below_declared_sizes_are_skipped():
 def test_remedy_names_relations_over_the_limit():
     figures = BloatFigures({1: [100, 90, 10, 1], 2: [100, 50, 50, 1], 3: None})
     spaces = [Space(oid, "table", f"public.t{oid}", 100, 1.0, None) for oid in (1, 2, 3)]
-    found = figures.of(spaces)
+    found = figures.assess(spaces)
     limit = Limit("table bloat", "percent", parse_rule("< 60%", "percent"))
-    assert found.beyond(limit) == ["public.t1"]
+    assert found.over(limit) == ["public.t1"]
     assert [each.split(": ")[0] for each in found.found.lines] == ["public.t3", "public.t1", "public.t2", "query"]
 
 

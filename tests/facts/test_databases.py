@@ -4,13 +4,13 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.core.errors import DatabaseError, MeasurementError, OutputError
-from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory
+from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabasePings, MaintenanceMemory
 from opsproof.postgres.connection import Result, ask
 
 
 def test_real_server_accepts_and_counts_clients(postgres):
-    received, connected = ask(postgres.target(), [DatabaseReceptions.sql, DatabaseConnections.sql])
-    reception = DatabaseReceptions().parse(received, None)
+    received, connected = ask(postgres.target(), [DatabasePings.sql, DatabaseConnections.sql])
+    reception = DatabasePings().parse(received, None)
     assert reception.refusal == ""
     assert reception.answer_s == received.elapsed_s > 0
     use = DatabaseConnections().parse(connected, None)
@@ -20,7 +20,7 @@ def test_real_server_accepts_and_counts_clients(postgres):
 
 
 def test_refused_connection_has_no_answer_time():
-    reception = DatabaseReceptions().parse(Result(refusal="too many clients already", elapsed_s=0.1), None)
+    reception = DatabasePings().parse(Result(refusal="too many clients already", elapsed_s=0.1), None)
     assert reception.refusal == "too many clients already"
     with pytest.raises(MeasurementError, match="connection refused: too many clients already"):
         _ = reception.answer_s
@@ -29,13 +29,13 @@ def test_refused_connection_has_no_answer_time():
 @pytest.mark.parametrize("result", [Result(error="password authentication failed")])
 def test_login_error_is_a_measurement_error(result):
     with pytest.raises(DatabaseError, match="password"):
-        DatabaseReceptions().parse(result, None)
+        DatabasePings().parse(result, None)
 
 
 @pytest.mark.parametrize("rows", [[], [[2]], [[1], [1]], [["1"]]])
 def test_unexpected_result_of_select_1_raises(rows):
     with pytest.raises(OutputError, match="SELECT 1 returned"):
-        DatabaseReceptions().parse(Result(rows), None)
+        DatabasePings().parse(Result(rows), None)
 
 
 def test_connections_count_by_state():

@@ -74,7 +74,7 @@ def test_months_of_real_server_may_use_another_time_zone(cluster):
             "CREATE TABLE t_then PARTITION OF t FOR VALUES FROM (MINVALUE) TO ('2001-01-01 00:00+01')",
         )
         (table,) = [cluster.value(Partitions)["public.t"]]
-        assert (table.partitions[0].bound, table.edge) == (
+        assert (table.partitions[0].bound, table.zone_margin) == (
             "FOR VALUES FROM (MINVALUE) TO ('2000-12-31 23:00:00+00')",
             timedelta(hours=14),
         )
@@ -93,7 +93,7 @@ def test_months_of_real_server_may_use_another_time_zone(cluster):
     ],
 )
 def test_gaps_count_only_in_the_past(there, holes):
-    assert table(*months(*there)).holes() == holes
+    assert table(*months(*there)).gaps() == holes
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_real_table_is_listed_with_partitions(cluster):
         )
         found = cluster.value(Partitions)
         assert {each.name for each in found["public.t"].partitions} == {"t_then", "t_now", "t_else"}
-        assert (found["public.t"].missing(5), found["public.t"].holes(), found["public.t"].default_rows) == ([], [], 0)
+        assert (found["public.t"].missing(5), found["public.t"].gaps(), found["public.t"].default_rows) == ([], [], 0)
         assert len(found["public.empty"].missing(1)) == 2
         cluster.run("INSERT INTO t VALUES (1, '1999-01-01'), (2, NULL)")
         assert cluster.value(Partitions)["public.t"].default_rows == 2

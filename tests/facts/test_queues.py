@@ -6,7 +6,7 @@ import pytest
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
-from opsproof.facts.queues import BrokerReception, Queues
+from opsproof.facts.queues import BrokerStatus, Queues
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, run
 from tests.harness.pages import served
@@ -133,17 +133,17 @@ def test_malformed_queue_raises(entry):
 
 @pytest.mark.parametrize("name", ["rabbitmq_3_nodes.txt", "rabbitmq_4_nodes.txt"])
 def test_healthy_broker_has_no_complaint_and_no_alarm(recorded, name):
-    found = BrokerReception().parse(recorded(name), HOST)
+    found = BrokerStatus().parse(recorded(name), HOST)
     assert (found.silence, found.complaint, found.alarms) == ("", "", [])
 
 
 def test_alarm_is_reported(recorded):
-    found = BrokerReception().parse(recorded("rabbitmq_3_nodes_alarm.txt"), HOST)
+    found = BrokerStatus().parse(recorded("rabbitmq_3_nodes_alarm.txt"), HOST)
     assert (found.complaint, found.alarms) == ("", ["opsq@localhost is short of memory"])
 
 
 def test_broker_without_alarm_report_is_up_with_unknown_alarms(recorded):
-    found = BrokerReception().parse(recorded("rabbitmq_3_nodes_starting.txt"), HOST)
+    found = BrokerStatus().parse(recorded("rabbitmq_3_nodes_starting.txt"), HOST)
     assert found.complaint == ""
     with pytest.raises(MeasurementError, match="opsq@localhost has not reported its alarms yet"):
         _ = found.alarms
@@ -154,14 +154,14 @@ def test_stopped_node_is_a_complaint():
         {"name": "rabbit@a", "running": True, "mem_alarm": False, "disk_free_alarm": True},
         {"name": "rabbit@b", "running": False},
     ]
-    found = BrokerReception().parse(page(200, nodes), HOST)
+    found = BrokerStatus().parse(page(200, nodes), HOST)
     assert (found.complaint, found.alarms) == ("not running: rabbit@b", ["rabbit@a is short of disk space"])
 
 
 @pytest.mark.parametrize("body", [[], {}, ""])
 def test_empty_node_list_raises(body):
     with pytest.raises((OutputError, ValueError)):
-        BrokerReception().parse(page(200, body), HOST)
+        BrokerStatus().parse(page(200, body), HOST)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_empty_node_list_raises(body):
     ids=["refused", "hung", "closed", "broken", "not ready"],
 )
 def test_silent_broker_has_unknown_alarms_and_queues(answer, silence):
-    found = BrokerReception().parse(answer, HOST)
+    found = BrokerStatus().parse(answer, HOST)
     assert found.complaint == silence
     with pytest.raises(MeasurementError, match=f"alarms are unknown: {silence}"):
         _ = found.alarms
@@ -184,7 +184,7 @@ def test_silent_broker_has_unknown_alarms_and_queues(answer, silence):
         Queues().parse(answer, HOST)
 
 
-@pytest.mark.parametrize("fact", [BrokerReception, Queues])
+@pytest.mark.parametrize("fact", [BrokerStatus, Queues])
 @pytest.mark.parametrize(
     ("answer", "error", "complaint"),
     [
@@ -210,7 +210,7 @@ def test_missing_virtual_host_is_absent():
     with pytest.raises(Absent, match="the broker has no virtual host /"):
         Queues().parse(answer, HOST)
     with pytest.raises(OutputError, match="answers 404"):
-        BrokerReception().parse(answer, HOST)
+        BrokerStatus().parse(answer, HOST)
 
 
 # The request itself.

@@ -160,8 +160,8 @@ def test_the_tunnel_of_a_living_process_is_kept(runtime):
 def test_a_host_without_tunnels_answers_all_but_its_databases(postgres, sshd):
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     host = Host.model_validate({"transport": "paramiko://nowhere", "databases": {"db": database}}).placed("vps", ())
-    recording = gather(host, {("database_receptions", "db")}, client=object())
-    assert "a tunnel is needed, and paramiko:// has none" in recording.results["database_receptions db"].error
+    recording = gather(host, {("database_pings", "db")}, client=object())
+    assert "a tunnel is needed, and paramiko:// has none" in recording.results["database_pings db"].error
 
 
 def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path):

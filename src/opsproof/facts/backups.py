@@ -16,7 +16,7 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command
 
 COMPARED = 7
-"""The newest backup's size is compared with the median of so many earlier backups."""
+"""Number of earlier backups in the median that the newest size is compared with."""
 GRACE_S = 26 * 3600.0
 """A backup may outlive retention by 26 hours: a daily run prunes."""
 

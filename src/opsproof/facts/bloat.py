@@ -76,7 +76,7 @@ class Bloats:
         """Largest known share, in percent."""
         return max((each.share for each in self.bloats if each.share is not None), default=0.0)
 
-    def beyond(self, limit: Limit) -> list[str]:
+    def over(self, limit: Limit) -> list[str]:
         """Names of relations over `limit`."""
         known = [(each.space.name, each.share) for each in self.bloats if each.share is not None]
         return list(dict.fromkeys(name for name, share in known if limit.judge(share).verdict != "passed"))
@@ -93,34 +93,34 @@ class Bloats:
 
 
 @dataclass(frozen=True)
-class BloatSuspicion:
+class BloatCandidates:
     """Relations of a database over the minimum size, with estimates."""
 
     spaces: tuple[Space, ...]
 
     def tables(self, measured: "BloatFigures") -> Bloats:
         """Tables and TOAST tables."""
-        return measured.of([each for each in self.spaces if each.kind != "index"])
+        return measured.assess([each for each in self.spaces if each.kind != "index"])
 
     def indexes(self, measured: "BloatFigures") -> Bloats:
         """B-tree indexes."""
-        return measured.of([each for each in self.spaces if each.kind == "index"])
+        return measured.assess([each for each in self.spaces if each.kind == "index"])
 
 
-class BloatEstimates(SqlFact[BloatSuspicion]):
+class BloatEstimates(SqlFact[BloatCandidates]):
     """Estimated unused space of tables and B-tree indexes of 1 MiB or more, from ANALYZE statistics.
 
-    Low row counts, columns without statistics and duplicate keys make estimates too high; then the measurement
-    decides. Relations below the inventory's `large_table` or `large_index` are skipped.
+    Underestimated row counts, columns without statistics and duplicate keys make estimates too high; then the
+    measurement decides. Relations below the inventory's `large_table` or `large_index` are skipped.
     """
 
     sql = scripts.sql("facts/bloat_estimates")
 
-    def parse(self, result: Result, database: Database) -> BloatSuspicion:
+    def parse(self, result: Result, database: Database) -> BloatCandidates:
         """No row is a valid answer: the database has no large relation."""
         spaces = [_space(row) for row in privileged_rows(result)]
         least = {"index": database.large_index}
-        return BloatSuspicion(
+        return BloatCandidates(
             tuple(each for each in spaces if each.size_bytes >= least.get(each.kind, database.large_table))
         )
 
@@ -139,12 +139,14 @@ class BloatFigures:
     figures: Mapping[int, list[float] | None]
     missing: str = ""
 
-    def of(self, spaces: list[Space]) -> Bloats:
-        """Bloat of `spaces`."""
-        known = sorted(map(self._known, spaces), key=lambda each: -(math.inf if each.share is None else each.share))
+    def assess(self, spaces: list[Space]) -> Bloats:
+        """Bloat of `spaces`, by estimate or measurement."""
+        known = sorted(
+            map(self._assess_one, spaces), key=lambda each: -(math.inf if each.share is None else each.share)
+        )
         return Bloats(tuple(known))
 
-    def _known(self, space: Space) -> Bloat:
+    def _assess_one(self, space: Space) -> Bloat:
         if space.estimate is not None and space.estimate < SUSPECT:
             return Bloat(space, space.estimate, "estimated")
         if figures := self.figures.get(space.oid):

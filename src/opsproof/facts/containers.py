@@ -175,11 +175,13 @@ def _exposed(network: str, bindings: dict[str, Any], ports: dict[str, Any]) -> t
     bound = {port: ports.get(port) or bindings.get(port) or [] for port in sorted({*bindings, *ports})}
     each = [(port, binding["HostIp"], binding["HostPort"]) for port in bound for binding in bound[port]]
     return tuple(
-        dict.fromkeys(f"{port} as {number or 'random port'} on {_reach(ip)}" for port, ip, number in each if _reach(ip))
+        dict.fromkeys(
+            f"{port} as {number or 'random port'} on {_exposed_on(ip)}" for port, ip, number in each if _exposed_on(ip)
+        )
     )
 
 
-def _reach(ip: str) -> str:
+def _exposed_on(ip: str) -> str:
     """Address reachable from other machines; empty for loopback."""
     address = ipaddress.ip_address(ip) if ip else None
     if address is None or address.is_unspecified:

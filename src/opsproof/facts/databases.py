@@ -29,7 +29,7 @@ class PingResult:
         return self.elapsed_s
 
 
-class DatabaseReceptions(SqlFact[PingResult]):
+class DatabasePings(SqlFact[PingResult]):
     """Connects and runs the smallest query."""
 
     sql = "SELECT 1"

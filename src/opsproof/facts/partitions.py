@@ -67,11 +67,11 @@ class PartitionedTable:
         return sorted(each.span for each in self.partitions if each.takes_rows and not each.is_default)
 
     @property
-    def edge(self) -> timedelta:
+    def zone_margin(self) -> timedelta:
         """Largest possible distance of a month boundary from midnight UTC."""
         return ZONES if any(_OFFSET.search(each.bound) for each in self.partitions) else timedelta()
 
-    def takes(self, month: date) -> bool:
+    def covers(self, month: date) -> bool:
         """Whether partitions cover the whole month starting on `month`."""
         ((start, end),) = _months(month, 1)
         return _covered(self.spans(), start, end)
@@ -83,13 +83,14 @@ class PartitionedTable:
         any time zone: first and last hours may belong to a neighbouring month.
         """
         spans, today = self.spans(), datetime.combine(self.today, time())
-        begun, edge = min((start for start, _ in spans), default=today), self.edge
+        begun, margin = min((start for start, _ in spans), default=today), self.zone_margin
         firsts = (
-            (start, max(start + edge, min(begun, today)), end - edge) for start, end in _months(self.today, ahead + 1)
+            (start, max(start + margin, min(begun, today)), end - margin)
+            for start, end in _months(self.today, ahead + 1)
         )
         return [f"{start:%Y-%m}" for start, first, last in firsts if not _covered(spans, first, last)]
 
-    def unmade(self, ahead: int) -> list[date]:
+    def uncovered_months(self, ahead: int) -> list[date]:
         """First days of months not fully covered, from the first full month of the table on."""
         spans, ((now, _), (coming, _)) = self.spans(), _months(self.today, 2)
         begun = min((start for start, _ in spans if start > EVER[0]), default=coming)
@@ -97,10 +98,10 @@ class PartitionedTable:
         months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)
         return [start.date() for start, end in months if not _covered(spans, start, end)]
 
-    def holes(self) -> list[str]:
+    def gaps(self) -> list[str]:
         """Gaps between two partitions, before the current month."""
         spans, (now, _) = self.spans(), next(_months(self.today, 1))
-        pairs = zip(_reach(spans), spans[1:], strict=False)
+        pairs = zip(_latest_ends(spans), spans[1:], strict=False)
         return [f"{end:%Y-%m-%d} to {start:%Y-%m-%d}" for end, (start, _) in pairs if end < start and end < now]
 
     @property
@@ -130,7 +131,7 @@ def _covered(spans: Iterable[Span], start: datetime, end: datetime) -> bool:
     return start >= end
 
 
-def _reach(spans: Iterable[Span]) -> Iterator[datetime]:
+def _latest_ends(spans: Iterable[Span]) -> Iterator[datetime]:
     """Latest end among each span and all spans before."""
     furthest = EVER[0]
     for _, end in spans:

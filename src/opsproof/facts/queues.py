@@ -71,7 +71,7 @@ class BrokerReply:
         return [alarm for node in self.nodes if node.running for alarm in node.alarms]
 
 
-class BrokerReception(ShellFact[BrokerReply]):
+class BrokerStatus(ShellFact[BrokerReply]):
     """Whether the broker answers, and its nodes' alarms."""
 
     def command(self, host: Host) -> Command:

@@ -1,4 +1,4 @@
-"""Whether database servers are durable, current and closed to strangers: settings, version, extensions, roles."""
+"""Durability, security fixes and superusers of database servers: settings, version, extensions, roles."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -119,7 +119,7 @@ class DatabaseExtensions(SqlFact[tuple[Extension, ...]]):
     """
 
     def parse(self, result: Result, database: Database) -> tuple[Extension, ...]:
-        """No row is a valid answer: even plpgsql was dropped."""
+        """No row is a valid answer: all extensions were dropped, even plpgsql."""
         return tuple(Extension(*_texts(row)) for row in result.require())
 
 
