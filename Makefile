@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test test-docker lint format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
+.PHONY: demo test test-docker lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
 	lab-docker-down lab-docker-purge lock schema clean
 
 demo: $(READY)  ## the daily round on a lab started for it
@@ -39,6 +39,10 @@ lint: $(READY)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lint-scripts: $(READY)  ## SQL and Perl
+	$(BIN)/sqlfluff lint --disable-progress-bar src docs lab
+	@git ls-files '*.pl' | xargs -n 1 perl -c 2>&1 | grep -v 'syntax OK$$' && exit 1 || true
+
 format: $(READY)  ## write the code as ruff formats it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -49,10 +53,10 @@ quick: $(READY)  ## style, types, and all tests without a lab
 units: $(READY)
 	$(BIN)/pytest tests -q -n 2 -m "not lab and not docker and not pgbackrest and not kills"
 
-check: lint  ## everything that must hold before a change lands; what is not installed is skipped
+check: lint lint-scripts  ## everything that must hold before a change lands; what is not installed is skipped
 	$(BIN)/python -m tests.harness.parts docker pgbackrest test
 
-proof: $(READY)  ## break one fault and heal it: make proof FAULT="open files"
+proof: $(READY)  ## break one fault and heal it: make proof FAULT="index twice"
 	$(BIN)/python -m tests.proving "$(FAULT)"
 
 proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted

@@ -1,6 +1,6 @@
-"""Gathers the planner's statistics of tables: those that the monthly checks flag, those that --table names, or all.
+"""Updates planner statistics of tables: flagged by the monthly checks, named by --table, or all.
 
-A partitioned table is analyzed as a whole, and with it each of its partitions: autovacuum does the latter alone.
+A partitioned table is analyzed together with its partitions: autovacuum analyzes the partitions only.
 """
 
 import sys
@@ -13,25 +13,25 @@ from opsproof.maintenance.upkeep import TablesAction
 
 
 class Analyze(TablesAction):
-    """One ANALYZE for each table; what belongs to a partitioned one is done with that."""
+    """One ANALYZE per table; partitions are included in their root's."""
 
     name = "analyze"
     mark = "analyzed"
 
     def flagged(self) -> list[str]:
-        """Tables that changed too much, were never analyzed, or lost their counters: those of TOAST it cannot bring."""
+        """Tables with many changed rows, no statistics or lost counters; ANALYZE cannot process TOAST tables."""
         found = self.session.measure(TableUpkeep())
-        stale = [each for each in found.stale.rows if self.is_off("changed_rows", each.changed_share)]
+        stale = [each for each in found.stale.rows if self.flags("changed_rows", each.changed_share)]
         lost = [each for each in found.uncounted if not each.is_toast]
         return list(dict.fromkeys(each.table for each in (*stale, *found.unanalyzed.rows, *lost)))
 
     def plan(self) -> list[Step]:
-        """The smallest table first."""
+        """Smallest table first."""
         self.found = self.choose()
         alone = [each for each in self.found.leaves if not each.within]
         titles = {each: f"analyze {each} ({show(each.bytes, 'bytes')})" for each in alone}
         titles |= {each: f"analyze {each} as a whole, and each of its partitions" for each in self.found.roots}
-        return self.some(
+        return self.require_candidates(
             [Step(title, partial(self.execute, "ANALYZE", each), (str(each),)) for each, title in titles.items()]
         )
 

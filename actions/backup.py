@@ -1,11 +1,11 @@
-"""Backs declared databases up: dumps each, reads it back, copies it off the host, lets old ones go.
+"""Backs up the declared databases: dumps, reads the dumps back, copies them off the host, prunes expired backups.
 
-Where pgBackRest does it, a full or a smaller backup of the cluster is made, all of the repository is read back, and
-what its retention does not need any more is let go last.
+With engine pgbackrest: makes a full, differential or incremental backup of the cluster, verifies the whole
+repository, and expires backups by pgBackRest's retention last.
 
-Without --apply it says what it would do, how large the backup will be and how much room there is.
-A backup that is interrupted at any moment leaves nothing that could be taken for one, and takes no
-older one away; the next run removes what is left of it.
+Without --apply, prints the plan, the expected size and the free space.
+A run interrupted at any moment leaves no partial backup and removes no older backup; the next run removes leftover
+files.
 """
 
 import sys
@@ -18,17 +18,17 @@ from opsproof.backup.job import BackupJob, require_room
 
 
 class BackUp(DeclaredBackups):
-    """One backup of each declared database, and what follows from it."""
+    """One new backup of each declared database, its copies, and the pruning of expired backups."""
 
     name = "backup"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which of the declared backups."""
-        parser.add_argument("--backup", metavar="NAME", help="one of the declared backups; all where it is left out")
+        """Adds --backup."""
+        parser.add_argument("--backup", metavar="NAME", help="name of a declared backup (default: all)")
 
     def plan(self) -> list[Step]:
-        """For each backup: sweep, dump, copy, and only then let old ones go. One that fails stops no other."""
+        """For each backup: remove leftovers, dump, copy, then prune; a failed backup does not stop the others."""
         engines = {name: self.host.backups[name].engine for name in self.chosen}
         self.stanzas = [ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
         self.jobs = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
@@ -44,17 +44,17 @@ class BackUp(DeclaredBackups):
     def _dumping(self, job: BackupJob) -> list[Step]:
         steps = [Step(f"make {job.set} {job.outlook}", job.dump, (job.name,))]
         if job.leftovers:
-            title = f"remove what is left of interrupted backups: {job.leftovers}"
+            title = f"remove leftovers of interrupted backups: {job.leftovers}"
             steps.insert(0, Step(title, job.sweep, (job.name,)))
         return steps
 
     def _pruning(self, job: BackupJob) -> list[Step]:
-        if not job.expendable:
+        if not job.expired:
             return []
-        return [Step(f"let go what need not be kept: {', '.join(job.expendable)}", job.prune, (job.name,))]
+        return [Step(f"prune expired backups: {', '.join(job.expired)}", job.prune, (job.name,))]
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses the run before anything changes if a backup would fail."""
         del steps
         for job in self.jobs:
             job.guard()
@@ -63,7 +63,7 @@ class BackUp(DeclaredBackups):
         require_room(self.jobs)
 
     def prove(self, steps: list[Step]) -> None:
-        """Each new backup was read back, and lies where it should."""
+        """Each new backup and copy exists, and expired backups are gone."""
         del steps
         for job in self.jobs:
             job.prove()

@@ -1,7 +1,7 @@
-"""Removes rotated files that are past their time and, with --flush, empties the current files.
+"""Removes expired rotated log files and, with --flush, empties the current files.
 
-Flushing loses lines, and the plan says how many. The declared files are truncated, one by one: `pm2 flush`
-would empty the logs of everything that PM2 runs.
+--flush deletes lines; the plan shows how many. Only the declared files are truncated: `pm2 flush` would empty the logs
+of all PM2 processes.
 """
 
 import sys
@@ -18,48 +18,50 @@ from opsproof.logfiles.steps import empty, remove
 
 
 class CleanLogs(action.Action):
-    """Rotated files are removed after their time, by the hour; current files are emptied where that is asked for."""
+    """Removes rotated files after their retention; empties current files on request."""
 
     name = "clean_logs"
     now = 0.0
-    """The host's clock at the plan: what passes its time later is for the next run."""
+    """The host's clock at the plan; files that expire later are left for the next run."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """The logs, and whether to empty them."""
+        """Adds LOG and --flush."""
         parser.add_argument("logs", nargs="*", metavar="LOG", help="declared logs, by name; default: all")
-        parser.add_argument("--flush", action="store_true", help="empty the current files too: their lines are lost")
+        parser.add_argument("--flush", action="store_true", help="also empty the current files; their lines are lost")
 
     def plan(self) -> list[Step]:
-        """What is past its time first, which loses nothing that is wanted."""
-        found = self._look()
+        """Expired files first, then --flush."""
+        found = self._read_logs()
         self.now = found.now
-        return [*self._removing(found), *self._emptying()]
+        return [*self._remove_steps(found), *self._flush_steps()]
 
     def prove(self, steps: list[Step]) -> None:
-        """Nothing is past its time; a current file has new lines by now.
+        """No expired file is left. Current files are not compared: new lines may already have arrived.
 
         Raises:
-            NotRepaired: what is still there.
+            NotRepaired: lists the remaining steps.
         """
         del steps
-        if left := self._removing(self._look()):
+        if left := self._remove_steps(self._read_logs()):
             raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
 
-    def _look(self, *, count_lines: bool = False) -> Logs:
-        return state.look(self.work, list(self._declared()), count_lines=count_lines)
+    def _read_logs(self, *, count_lines: bool = False) -> Logs:
+        return state.read_logs(self.work, list(self._declared()), count_lines=count_lines)
 
     def _declared(self) -> Iterable[Log]:
-        return state.chosen(self.host, self.options.logs).values()
+        return state.select(self.host, self.options.logs).values()
 
-    def _removing(self, found: Logs) -> list[Step]:
+    def _remove_steps(self, found: Logs) -> list[Step]:
         pairs = zip(found.logs, self._declared(), strict=True)
-        return [step for log, each in pairs for step in remove(self.work, log, state.keep_s(self.host, each), self.now)]
+        return [
+            step for log, each in pairs for step in remove(self.work, log, state.retention_s(self.host, each), self.now)
+        ]
 
-    def _emptying(self) -> list[Step]:
+    def _flush_steps(self) -> list[Step]:
         if not self.options.flush:
             return []
-        return [step for log in self._look(count_lines=True).logs for step in empty(self.work, log)]
+        return [step for log in self._read_logs(count_lines=True).logs for step in empty(self.work, log)]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Ends sessions of a database that have been idle for 30 minutes, idle in a transaction too long, or at work for 10.
+"""Ends sessions of a database that are idle for 30 minutes, active for 10 minutes, or idle in transaction too long.
 
-What is too long in a transaction, the inventory's limit of transaction_idle says.
+The limit for idle in transaction is the inventory's transaction_idle. With any of --idle, --in-transaction and
+--running, sessions in the states not named are left alone.
 
-Whoever works is asked to stop first, and sent away after --grace; whoever waits for its client is sent away. Backups,
-replication, vacuums and other maintenance are left alone, and so are listeners, holders of replication slots and
-opsproof's own sessions. So is a session that did something else meanwhile. Any of --idle, --in-transaction and
---running leaves the others out.
+An active session is cancelled first, and terminated after --grace; an idle session is terminated. Backups, replication,
+vacuums and other maintenance, listeners, holders of replication slots and opsproof's own sessions are left alone, and
+so is a session whose state has changed since the plan.
 """
 
 import sys
@@ -16,70 +16,72 @@ from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining, duration
-from opsproof.maintenance.sessions import Connection, Patience
+from opsproof.maintenance.sessions import AgeLimits, Connection
 
 IDLE_S, RUNNING_S = 1800.0, 600.0
-"""As the runbook has it."""
+"""Default limits, from the runbook."""
 
 
 class EndSessions(Maintaining):
-    """One step for each session."""
+    """One step per session."""
 
     name = "end_sessions"
     waits = False
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which sessions, and how much time they get."""
+        """Adds the limits per state, and --grace."""
         super().add_arguments(parser)
-        parser.add_argument("--idle", type=duration, metavar="TIME", help="wait for a client for so long (30min)")
-        parser.add_argument("--in-transaction", type=duration, metavar="TIME", help="do so within a transaction")
-        parser.add_argument("--running", type=duration, metavar="TIME", help="work for so long (10min)")
+        parser.add_argument("--idle", type=duration, metavar="TIME", help="end sessions idle for so long (30min)")
         parser.add_argument(
-            "--grace", type=duration, default=5.0, metavar="TIME", help="from being asked to being ended (5s)"
+            "--in-transaction", type=duration, metavar="TIME", help="end sessions idle in a transaction for so long"
+        )
+        parser.add_argument("--running", type=duration, metavar="TIME", help="end sessions active for so long (10min)")
+        parser.add_argument(
+            "--grace", type=duration, default=5.0, metavar="TIME", help="between cancelling and terminating (5s)"
         )
 
     def plan(self) -> list[Step]:
-        """The oldest first; what is left alone is said."""
+        """Oldest session first; sessions left alone are reported."""
         self.require_pg_monitor()
         if self.server.silent:
-            self.not_judge(f"sessions whose track_activities is off: {self.server.silent}")
-        given = Patience(self.options.idle, self.options.in_transaction, self.options.running)
-        found = sessions.look(self.session, self._usual() if given == Patience(None, None, None) else given)
+            self.skip_unknown(f"sessions whose track_activities is off: {self.server.silent}")
+        given = AgeLimits(self.options.idle, self.options.in_transaction, self.options.running)
+        found = sessions.find(self.session, self._default_limits() if given == AgeLimits(None, None, None) else given)
         for each in found:
             if each.spared:
                 self.work.say(f"left alone, because {each.spared}: {each}")
-            elif why := sessions.denial(each, self.session.client.user):
-                self.leave_out(why)
+            elif why := sessions.missing_privilege(each, self.session.client.user):
+                self.skip(why)
         self.ending = [each for each in found if each.may and not each.spared]
-        return self.some([self._ending(each) for each in self.ending])
+        return self.require_candidates([self._end_step(each) for each in self.ending])
 
-    def _ending(self, connection: Connection) -> Step:
+    def _end_step(self, connection: Connection) -> Step:
         end = partial(sessions.end, self.session, connection, self.options.grace)
         return Step(f"end {connection}", end, (str(connection.pid),))
 
-    def _usual(self) -> Patience:
+    def _default_limits(self) -> AgeLimits:
         rule = self.limit("transaction_idle").must
         bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
         if not bounds:
             raise InventoryError("limits.transaction_idle has no upper bound that must hold")
-        return Patience(IDLE_S, min(bounds), RUNNING_S)
+        return AgeLimits(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is in the way: a standby's sessions can be ended too."""
+        """No guard: sessions on a standby can be ended too."""
         del steps
 
     def prove(self, steps: list[Step]) -> None:
-        """None of them is there as it was.
+        """Every session has ended or changed its state.
 
         Raises:
-            NotRepaired: one is, or was left out.
+            NotRepaired: a session remains, or was left out.
         """
         del steps
-        if left := [each for each in self.ending if sessions.is_there(self.session, each)]:
+        if left := [each for each in self.ending if sessions.is_unchanged(self.session, each)]:
             raise NotRepaired(f"still there: {', '.join(map(str, left))}")
         self.measured |= {"ended": len(self.ending)}
-        self.require_all()
+        self.require_nothing_skipped()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Rebuilds indexes while everybody reads and writes: those that the monthly checks flag, or those that --index names.
+"""Rebuilds indexes online: those that the monthly checks flag, or those named by --index.
 
-Vector indexes are built with what memory and processors the host has to spare. --retune gives an ivfflat index as
-many lists as its rows ask for: a replacement is built beside it, and takes its name. Where more lists find too little,
-the declared index gets its name back. What an interrupted build left is dropped first, whoever began it, unless
-somebody is at work on it.
+Vector indexes are built with the host's spare memory and processors. --retune builds a replacement of an ivfflat index
+with the number of lists that suits the rows, and swaps the names. If recall is too low with more lists, the swap is
+rolled back. Leftovers of interrupted builds, also of other tools, are dropped first unless a session works on them.
 """
 
 import sys
@@ -20,168 +19,171 @@ from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.flagged import Reasons
 from opsproof.maintenance.indexes import Index, Indexes
-from opsproof.maintenance.machine import machine, outlook
+from opsproof.maintenance.machine import describe, machine
 from opsproof.maintenance.rebuild import Builder, replacement
 from opsproof.maintenance.room import DiskSpace
-from opsproof.maintenance.tables import in_full
+from opsproof.maintenance.tables import qualify
 
 NEAR = 0.1
-"""A number of lists that differs from the ideal one by no more than this share is as good."""
+"""Accepted relative deviation from the ideal number of lists."""
 
 
 class Reindex(Maintaining):
-    """Sweeps what is left, then rebuilds one index after another."""
+    """Drops leftovers, then rebuilds one index after another."""
 
     name = "reindex"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which indexes, and whether their lists are to become others."""
+        """Adds --index and --retune."""
         super().add_arguments(parser)
         parser.add_argument("--index", action="append", metavar="NAME", help="schema.index; may be given several times")
         parser.add_argument(
-            "--retune", action="store_true", help="give ivfflat indexes as many lists as their rows ask for"
+            "--retune", action="store_true", help="adapt the number of lists of ivfflat indexes to the number of rows"
         )
 
     @cached_property
     def builder(self) -> Builder:
-        """What builds."""
+        """The builder, with the machine measured once."""
         return Builder(self.session, self.server, machine(self.work, self.session.client))
 
     def plan(self) -> list[Step]:
-        """What is left of earlier builds goes first."""
+        """Leftovers first, then the builds."""
         self.require_pg_monitor()
         self.reasons = self._reasons()
-        self.found = self._possible(indexes.look(self.session, self.reasons))
-        needed = [replacement(each) for each in self.found.chosen if self._is_off(each)]
+        self.found = self._buildable(indexes.find(self.session, self.reasons))
+        needed = [replacement(each) for each in self.found.chosen if self._needs_other_lists(each)]
         self.built = [each.name for each in self.found.left if each.valid and each.name in needed]
-        swept = [each for each in self.found.left if each.name not in self.built]
-        self.room = DiskSpace(self.session, self.server, swept)
+        leftovers = [each for each in self.found.left if each.name not in self.built]
+        self.room = DiskSpace(self.session, self.server, leftovers)
         self.before: dict[str, Measurement | None] = {}
         if not self.options.index:
             ready = tuple(each for each in self.found.chosen if self._is_possible(each, self._obstacle(each)))
             self.found = replace(self.found, chosen=ready)
-        steps = [self._sweeping(each) for each in swept]
-        return self.some(steps + [step for each in self.found.chosen for step in self._building(each)])
+        steps = [self._drop_step(each) for each in leftovers]
+        return self.require_candidates(steps + [step for each in self.found.chosen for step in self._build_steps(each)])
 
-    def _possible(self, found: Indexes) -> Indexes:
-        """Without what nobody named and what cannot be done: the rest does not wait for it."""
-        left = self._sweepable(found)
+    def _buildable(self, found: Indexes) -> Indexes:
+        """Leaves out indexes that cannot be rebuilt, unless named by --index: then the run is refused."""
+        left = self._droppable(found)
         if not self.options.index:
-            return Indexes(tuple(each for each in found.chosen if self._is_possible(each, self._hindrance(each))), left)
+            ready = tuple(each for each in found.chosen if self._is_possible(each, self._unsupported(each)))
+            return Indexes(ready, left)
         tuned = [each for each in found.chosen if self.options.retune and each.lists is not None]
         if doubts := [f"{each} {each.doubt}" for each in tuned if each.doubt]:
             raise Refused("; ".join(doubts))
         return Indexes(found.chosen, left)
 
-    def _sweepable(self, found: Indexes) -> tuple[Index, ...]:
-        """What is left that the role may drop, and what it may not on the tables of what was named."""
+    def _droppable(self, found: Indexes) -> tuple[Index, ...]:
+        """Leftovers that the role may drop; with --index all on the named indexes' tables, so that `guard` refuses."""
         if not self.options.index:
             return tuple(each for each in found.left if self._is_possible(each, ""))
         tables = {each.place[0] for each in found.chosen}
         return tuple(each for each in found.left if each.owned or each.place[0] in tables)
 
-    def _is_possible(self, index: Index, hindrance: str) -> bool:
-        if why := hindrance or self._denial(index):
-            self.leave_out(f"{index} {why}")
+    def _is_possible(self, index: Index, obstacle: str) -> bool:
+        if why := obstacle or self._missing_privilege(index):
+            self.skip(f"{index} {why}")
         return not why
 
     def _obstacle(self, index: Index) -> str:
-        """Why it cannot be done now; empty where it can, or need not be."""
-        if self.options.retune and not self._is_off(index):
+        """Why the build is impossible now; empty if possible or unnecessary."""
+        if self.options.retune and not self._needs_other_lists(index):
             return ""
         if index.building:
-            return f"has to wait: somebody builds an index of {index.place[0]}; try again when that is done"
-        return "" if replacement(index) in self.built else self.builder.lack(index, self.room) or self._untold(index)
+            return f"has to wait: another session builds an index of {index.place[0]}; retry later"
+        if replacement(index) in self.built:
+            return ""
+        return self.builder.shortage(index, self.room) or self._recall_unknown(index)
 
-    def _untold(self, index: Index) -> str:
-        """Why nobody could tell whether more lists find enough; empty where it can be told."""
+    def _recall_unknown(self, index: Index) -> str:
+        """Why recall, needed to judge a higher number of lists, cannot be measured; else empty."""
         if not self.options.retune or (index.lists or 0) >= index.ideal_lists or str(index) in self.before:
             return ""
         try:
             self.before[str(index)] = flagged.recall_measurement(self, str(index))
         except MeasurementError as error:
-            return f"gets no more lists, as nobody could tell what they find: {error}"
+            return f"keeps its number of lists, because recall cannot be measured: {error}"
         return ""
 
-    def _hindrance(self, index: Index) -> str:
-        """Why it cannot be done, whoever asks; empty where it can."""
+    def _unsupported(self, index: Index) -> str:
+        """Why the build is impossible for any role; else empty."""
         if self.options.retune and index.attached:
-            return "belongs to the index of a partitioned table, and no other can take its place"
-        return index.hindrance or (index.doubt if self.options.retune else "")
+            return "belongs to the index of a partitioned table and cannot be replaced"
+        return index.rebuild_obstacle or (index.doubt if self.options.retune else "")
 
-    def _denial(self, index: Index) -> str:
-        """Why the role may not do it, nor drop what is left where it fails; empty where it may."""
+    def _missing_privilege(self, index: Index) -> str:
+        """Which role membership is missing to build and to drop leftovers; else empty."""
         if index.owned:
             return ""
         return f"belongs to {index.owner}: GRANT {index.owner} TO {self.session.client.user}"
 
     def _reasons(self) -> Reasons:
         if self.options.index:
-            return dict.fromkeys(map(in_full, self.options.index), "")
+            return dict.fromkeys(map(qualify, self.options.index), "")
         if self.options.retune:
             return flagged.unsuited(self)
         history = History(self.options.reports / "history.sqlite")
         return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
 
-    def _is_off(self, index: Index) -> bool:
-        """Whether it is to have other lists."""
+    def _needs_other_lists(self, index: Index) -> bool:
+        """Whether --retune changes the number of lists."""
         if not self.options.retune:
             return False
         if index.lists is None:
-            raise InventoryError(f"--retune: {index} has no lists: it is {index.method}")
+            raise InventoryError(f"--retune: {index} has no lists: its method is {index.method}")
         return abs(index.lists - index.ideal_lists) > max(1, NEAR * index.ideal_lists)
 
-    def _sweeping(self, index: Index) -> Step:
+    def _drop_step(self, index: Index) -> Step:
         if index.heir:
             name = f"{index.schema}.{index.heir}"
-            title = f"drop {index}, which was {name}, or give it the name again"
-            return Step(title, partial(self._settle, name), index.place[:1])
+            title = f"drop {index}, formerly {name}, or swap it back"
+            return Step(title, partial(self._finish_swap, name), index.place[:1])
         title = f"drop {index}, left by an interrupted build ({show(index.bytes, 'bytes')})"
         return Step(title, partial(self.builder.drop, index), index.place[:1])
 
-    def _settle(self, name: str) -> None:
-        """Drops what had a name before, unless that had fewer lists and found enough, and those of now find too little.
+    def _finish_swap(self, name: str) -> None:
+        """Drops the replaced index; rolls back if more lists made recall fail its limit.
 
-        With fewer lists than before the server asks the earlier index as long as that is there: what the new one finds
-        is judged at the end, and is more.
+        A replacement with fewer lists is measured later, by `prove`: its recall is higher, and the planner uses the old
+        index while both exist.
 
         Raises:
-            NotRepaired: it has its name again.
+            NotRepaired: the swap was rolled back.
         """
-        heir, before = self.builder.exchanged(name)
+        heir, before = self.builder.swapped(name)
         if before is None:
             return
         more = before.heir is not None and (heir.lists or 0) > (before.lists or 0)
         found = self.before.get(name)
         if more and not (found and found.verdict == "failed") and (why := flagged.recall_failure(self, name)):
-            self.builder.take_back(heir, before)
-            raise NotRepaired(f"{name} has its {before.lists} lists again: with {heir.lists}, {why}")
+            self.builder.roll_back(heir, before)
+            raise NotRepaired(f"{name} is back at {before.lists} lists: with {heir.lists} lists, {why}")
         self.builder.drop(before)
 
-    def _building(self, index: Index) -> list[Step]:
-        how = outlook(self.builder.settings(index))
+    def _build_steps(self, index: Index) -> list[Step]:
+        how = describe(self.builder.settings(index))
         if not self.options.retune:
             why = f", {reason}" if (reason := self.reasons.get(str(index))) else ""
             title = f"rebuild {index} ({index.method}, {show(index.bytes, 'bytes')}{why}): {how}"
             return [Step(title, partial(self.builder.rebuild, index), index.place)]
-        if not self._is_off(index):
+        if not self._needs_other_lists(index):
             return []
-        lists = f"{index.ideal_lists} lists in place of {index.lists}, for {index.rows:.0f} rows, {how}"
-        title = f"build a second {index}: {lists}"
+        lists = f"{index.ideal_lists} lists instead of {index.lists}, for {index.rows:.0f} rows, {how}"
+        title = f"build a replacement of {index}: {lists}"
         build = Step(title, partial(self.builder.build_replacement, index), index.place)
         return [
             *([] if replacement(index) in self.built else [build]),
-            Step(f"give it the name of {index}", partial(self.builder.swap, index), index.place),
-            Step("drop what had that name before", partial(self._settle, str(index)), index.place),
+            Step(f"rename the replacement to {index}", partial(self.builder.swap, index), index.place),
+            Step("drop the replaced index", partial(self._finish_swap, str(index)), index.place),
         ]
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses indexes that cannot be built, and leftovers that cannot be dropped; requires limits for the proof."""
         super().guard(steps)
         for each in (*self.found.chosen, *self.found.left):
-            if denial := self._denial(each):
-                raise Refused(f"{each} {denial}")
+            if missing := self._missing_privilege(each):
+                raise Refused(f"{each} {missing}")
         for each in self.found.chosen:
             self._require_buildable(each)
         if self.room.assumed:
@@ -190,30 +192,30 @@ class Reindex(Maintaining):
         flagged.require_limits(self, heirs | set(map(str, self.found.chosen)))
 
     def _require_buildable(self, index: Index) -> None:
-        if why := self._hindrance(index) or self._obstacle(index):
+        if why := self._unsupported(index) or self._obstacle(index):
             raise Refused(f"{index} {why}")
 
     def prove(self, steps: list[Step]) -> None:
-        """Each index is valid and another one than before, finds what it should, and nothing is left over.
+        """Every index is valid and newly built, recall is within its limit, and no leftovers remain.
 
         Raises:
-            NotRepaired: it is not so.
-            MeasurementError: that cannot be told.
+            NotRepaired: lists the problems.
+            MeasurementError: a query failed.
         """
         del steps
         before = {each.oid: each for each in self.found.chosen}
-        found = indexes.look(self.session, map(str, self.found.chosen))
-        found = replace(found, left=self._sweepable(found))
+        found = indexes.find(self.session, map(str, self.found.chosen))
+        found = replace(found, left=self._droppable(found))
         self.measured["bytes_before"] = sum(each.bytes for each in before.values())
         self.measured["bytes_after"] = sum(each.bytes for each in found.chosen)
         if wrong := self._wrong(found, before) or flagged.recalls(self, set(map(str, found.chosen))):
             raise NotRepaired("; ".join(wrong))
-        self.require_all()
+        self.require_nothing_skipped()
 
     def _wrong(self, found: Indexes, before: dict[int, Index]) -> list[str]:
         wrong = [f"{each} is still there" for each in found.left]
         wrong += flagged.still_broken(self, {*self.reasons, *map(str, found.chosen)})
-        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._is_off(each)]
+        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._needs_other_lists(each)]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]
         return wrong

@@ -1,11 +1,11 @@
-"""Restores a backup for practice, where it is thrown away, and compares it with its manifest.
+"""Restores a backup into a temporary database, and compares the database with the manifest.
 
-Rows of every table, the schema, constraints, indexes, pages and trees, and vector indexes by asking them.
-It takes the newest backup, or the one that --set names; with --from a copy of it, in another folder, over ssh or in a
-bucket. The database that serves is not touched; what a drill that was killed has left is taken away by the next one.
-Ends with 5 where the backup is not as good as it should be.
-Of pgBackRest a whole cluster is restored, to the end of the archived log or to a moment, into a directory of its own,
-and a server that nobody else reaches is started on it.
+Compares row counts of every table and the schema; checks constraints, indexes, heap and B-trees by pg_amcheck, and
+vector indexes by queries. Restores the newest backup or --set; with --from an off-site copy in a folder, over ssh or in
+a bucket. The live database is not touched; a drill removes leftovers of killed drills first.
+Exits with 5 if the backup fails the verification.
+With pgBackRest, a whole cluster is restored into a new directory, to the end of archived WAL or to --to, and read by a
+private server.
 """
 
 import sys
@@ -17,24 +17,24 @@ from opsproof.restore.database_drill import DatabaseDrill
 
 
 class RestoreDrill(RestoreAction):
-    """One backup that is proven to be restorable."""
+    """Proves that one backup can be restored."""
 
     name = "restore_drill"
 
     def plan(self) -> list[Step]:
-        """Sweep, restore, compare, drop."""
-        if not self.options.archive:  # a drill of any file proves nothing of the declared backup
+        """Drop leftovers, restore, compare, drop."""
+        if not self.options.archive:  # a drill of an arbitrary file does not test the declared backup
             self.measured |= {"backup": self.backup_name}
         self.drill = ClusterDrill(self) if self.uses_pgbackrest else DatabaseDrill(self)
         return self.drill.steps()
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses a drill that cannot complete."""
         del steps
         self.drill.guard()
 
     def prove(self, steps: list[Step]) -> None:
-        """The backup is good, and nothing is left of the drill."""
+        """Shows that the backup is good and that nothing of the drill remains."""
         del steps
         self.drill.prove()
 

@@ -1,8 +1,7 @@
-"""Rotates logs without losing a line, compresses what was rotated, and removes what is past its time.
+"""Rotates PM2 logs without losing a line, compresses rotated files, and removes expired ones.
 
-PM2's own reopening of log files forgets lines that are not written yet, and pm2-logrotate loses those that
-come between its copy and its truncation. Here what PM2 runs is halted for a moment, until all is written.
-A run that was killed is finished by the next one.
+PM2's own reload of log files drops unwritten lines, and pm2-logrotate loses lines between copy and truncation. Here
+PM2's processes are paused until the daemon has written everything. The next run completes a killed one.
 """
 
 import sys
@@ -18,34 +17,34 @@ from opsproof.logfiles.steps import compress, has_room, is_full, remove, rotate
 
 
 class RotateLogs(action.Action):
-    """Current files become rotated ones, which become compressed ones, which are removed after their time."""
+    """Rotates current files, compresses rotated files, removes expired files."""
 
     name = "rotate_logs"
     now = 0.0
-    """The host's clock at the plan: what passes its time later is for the next run."""
+    """The host's clock at the plan; files that expire later are left for the next run."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """The logs."""
+        """Adds LOG."""
         parser.add_argument("logs", nargs="*", metavar="LOG", help="declared logs, by name; default: all")
 
     def plan(self) -> list[Step]:
-        """First what PM2 must reopen, all at once; then each log's files."""
-        found = self._look()
+        """First the rotation of all logs, as PM2 reopens all files at once; then the files of each log."""
+        found = self._read_logs()
         self.now = found.now
-        self._tell_of_want_of_room(found)
-        return [*rotate(self.work, found.logs), *self._tidying(found, rotated=True)]
+        self._report_disk_full(found)
+        return [*rotate(self.work, found.logs), *self._cleanup_steps(found, rotated=True)]
 
     def guard(self, steps: list[Step]) -> None:
-        """Only the PM2 daemon may write to these files, and it must run where it is to reopen them.
+        """Checks that the PM2 daemon runs and that no other process writes to the files.
 
         Raises:
-            Refused: it does not run, or another process writes to them.
+            Refused: the daemon does not run, or another process writes to a file.
         """
         del steps
-        found = self._look()
+        found = self._read_logs()
         if found.daemon is None and any(is_full(log) or log.held for log in found.logs):
-            raise Refused("no PM2 daemon runs, so nobody would open new files: start it with pm2 resurrect")
+            raise Refused("no PM2 daemon is running to reopen the files: start it with pm2 resurrect")
         for log in found.logs:
             files = [(log.name, log.current.writers if log.current else ()), *((f.name, f.writers) for f in log.files)]
             for name, writers in files:
@@ -53,36 +52,36 @@ class RotateLogs(action.Action):
                     raise Refused(f"{name} is written to by process {min(others)}, which is not the PM2 daemon")
 
     def prove(self, steps: list[Step]) -> None:
-        """What was rotated is compressed, and PM2 writes to current files; these have new lines by now.
+        """Rotated files are compressed, expired files are gone, and PM2 writes to the current files.
 
         Raises:
-            NotRepaired: what is still there.
+            NotRepaired: lists the remaining steps.
         """
         del steps
-        found = self._look()
-        left = [step.title for step in self._tidying(found, rotated=False)]
+        found = self._read_logs()
+        left = [step.title for step in self._cleanup_steps(found, rotated=False)]
         left += [f"reopen {log.name}" for log in found.logs if log.held]
         if left:
             raise NotRepaired(f"still to be done: {'; '.join(left)}")
 
-    def _look(self) -> Logs:
-        return state.look(self.work, list(state.chosen(self.host, self.options.logs).values()))
+    def _read_logs(self) -> Logs:
+        return state.read_logs(self.work, list(state.select(self.host, self.options.logs).values()))
 
-    def _tidying(self, found: Logs, *, rotated: bool) -> list[Step]:
-        declared = state.chosen(self.host, self.options.logs).values()
+    def _cleanup_steps(self, found: Logs, *, rotated: bool) -> list[Step]:
+        declared = state.select(self.host, self.options.logs).values()
         planned: list[Step] = []
         for log, each in zip(found.logs, declared, strict=True):
             planned += compress(self.work, log, each, rotated=rotated)
-            planned += remove(self.work, log, state.keep_s(self.host, each), self.now)
+            planned += remove(self.work, log, state.retention_s(self.host, each), self.now)
         return planned
 
-    def _tell_of_want_of_room(self, found: Logs) -> None:
+    def _report_disk_full(self, found: Logs) -> None:
         for log in found.logs:
             sizes = [each.size_bytes for each in log.plain]
             sizes += [log.current.size_bytes] if log.current else []
             if short := [size for size in sizes if not has_room(log, size)]:
                 free = show(log.free_bytes, "bytes")
-                self.work.say(f"{log.name}: {len(short)} not compressed, because {free} are free")
+                self.work.say(f"{log.name}: {len(short)} not compressed: only {free} free")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Vacuums and analyzes tables: those that the monthly checks flag, those that --table names, or all.
+"""Vacuums and analyzes tables: flagged by the monthly checks, named by --table, or all.
 
-Partitioned tables are vacuumed by their leaves. It is refused while a transaction, a prepared transaction, a
-replication slot or a standby needs the dead rows still, and says which. No lock of it makes others wait. --freeze
-lets old transaction IDs be forgotten: without --table or --all of the tables where they are too old. It says where
-temporary tables or other databases keep them old.
+Partitioned tables are vacuumed by their leaf partitions. Refuses to run while a transaction, a prepared transaction, a
+replication slot or a standby still needs the dead rows, and names it. Takes no lock that blocks reads or writes.
+--freeze freezes old transaction IDs: without --table or --all, in the tables over the limit. Temporary tables and
+other databases with old transaction IDs are reported.
 """
 
 import sys
@@ -22,34 +22,36 @@ from opsproof.maintenance.upkeep import TablesAction
 
 
 class Vacuum(TablesAction):
-    """One VACUUM for each table; then the statistics of whole partitioned tables."""
+    """One VACUUM per table; then one ANALYZE per partitioned table."""
 
     name = "vacuum"
     mark = "vacuumed"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """How."""
+        """Adds --freeze and --parallel."""
         super().add_arguments(parser)
-        parser.add_argument("--freeze", action="store_true", help="freeze every row that can be")
-        parser.add_argument("--parallel", type=int, metavar="N", help="processes for indexes; else the server's")
+        parser.add_argument("--freeze", action="store_true", help="freeze all rows")
+        parser.add_argument(
+            "--parallel", type=int, metavar="N", help="parallel workers for indexes; default: the server's"
+        )
 
     def flagged(self) -> list[str]:
-        """Tables with too many dead rows, or too long without a vacuum; with --freeze, with transactions too old."""
+        """Tables with too many dead rows or an overdue vacuum; with --freeze, tables with old transaction IDs."""
         if self.options.freeze:
-            everything = tables.look(self.session, "all").leaves
+            everything = tables.find(self.session, "all").leaves
             return [str(each) for each in everything if self._is_old(each.age, each.multixacts)]
         found = self.session.measure(TableUpkeep())
-        dead = [each for each in found.dead.rows if self.is_off("dead_rows", each.dead_share)]
+        dead = [each for each in found.dead.rows if self.flags("dead_rows", each.dead_share)]
         epoch = self.session.measure(StatisticsEpoch())
-        overdue = [each for each in found.overdue.rows if self.is_off("vacuum_age", each.vacuum_span_s(epoch)[1])]
+        overdue = [each for each in found.overdue.rows if self.flags("vacuum_age", each.vacuum_span_s(epoch)[1])]
         return list(dict.fromkeys(each.table for each in (*dead, *overdue, *found.uncounted)))
 
     def _is_old(self, transactions: int, multixacts: int) -> bool:
-        return self.is_off("transaction_age", transactions) or self.is_off("multixact_age", multixacts)
+        return self.flags("transaction_age", transactions) or self.flags("multixact_age", multixacts)
 
     def plan(self) -> list[Step]:
-        """The smallest table first."""
+        """Smallest table first."""
         self.found = self.choose()
         vacuums = [
             Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each), (str(each),))
@@ -59,13 +61,13 @@ class Vacuum(TablesAction):
             Step(f"analyze {each} as a whole", partial(self.execute, "ANALYZE", each), (str(each),))
             for each in self.found.roots
         ]
-        steps = self.some([*vacuums, *whole])
+        steps = self.require_candidates([*vacuums, *whole])
         if not steps and (old := self._unfrozen()):
-            raise Refused(f"no table is left to be frozen, and transactions are too old: {old}")
+            raise Refused(f"no table is left to freeze, but transaction IDs are too old: {old}")
         return steps
 
     def _unfrozen(self) -> str:
-        """What keeps transactions too old for the checks where all tables are frozen; empty where tables were named."""
+        """What keeps transaction IDs old although all tables are frozen; empty if tables were named."""
         if not self.options.freeze or self.options.table or self.options.all:
             return ""
         ages = self.session.measure(TransactionAges())
@@ -73,7 +75,7 @@ class Vacuum(TablesAction):
             return ""
         others = self.session.ask("unfrozen")
         old = [each["who"] for each in others if self._is_old(each["age"], each["multixacts"])]
-        return "; ".join(old) or f"{self.session.client.name} learns of it by the next vacuum, of any --table"
+        return "; ".join(old) or f"{self.session.client.name} has an outdated datfrozenxid: vacuum any --table"
 
     def _vacuum(self, table: Table) -> None:
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
@@ -82,27 +84,27 @@ class Vacuum(TablesAction):
         self.execute(f"VACUUM ({', '.join(words)})", table)
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that would be of no use."""
+        """Refuses to run while dead rows cannot be removed."""
         super().guard(steps)
         catalogs = any(each.catalog for each in self.found.leaves)
         for each in self.session.measure(VacuumHorizons()).holds:
             since = each.transactions if catalogs else each.of_users
             if since is not None and self._is_long(each, since):
-                raise Refused(f"dead rows cannot be removed: {each} needs them still")
+                raise Refused(f"dead rows cannot be removed: {each} still needs them")
         self.workers = self._workers()
 
     def _is_long(self, hold: Hold, transactions: int) -> bool:
-        held = hold.since_s is not None and self.is_off("vacuum_horizon_age", hold.since_s)
-        return held or (hold.kind in ("slot", "standby") and self.is_off("replica_horizon_age", transactions))
+        held = hold.since_s is not None and self.flags("vacuum_horizon_age", hold.since_s)
+        return held or (hold.kind in ("slot", "standby") and self.flags("replica_horizon_age", transactions))
 
     def prove(self, steps: list[Step]) -> None:
-        """Also that nothing else keeps transactions too old."""
+        """Also checks that no other object keeps transaction IDs old."""
         super().prove(steps)
         if old := self._unfrozen():
-            raise NotRepaired(f"transactions are still too old: {old}")
+            raise NotRepaired(f"transaction IDs are still too old: {old}")
 
     def _workers(self) -> int | None:
-        """None where the server decides: workers that share memory need as much of it as the server lets them take."""
+        """Parallel workers; None: the server decides. Workers share maintenance_work_mem: 0 if /dev/shm is small."""
         if self.options.parallel is not None:
             return int(self.options.parallel)
         found = machine(self.work, self.session.client)
@@ -110,7 +112,7 @@ class Vacuum(TablesAction):
 
 
 def _state(table: Table) -> str:
-    return f"{show(table.bytes, 'bytes')}, {table.dead or 0} dead rows, transactions {table.age} old"
+    return f"{show(table.bytes, 'bytes')}, {table.dead or 0} dead rows, transaction age {table.age}"
 
 
 if __name__ == "__main__":

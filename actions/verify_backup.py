@@ -1,8 +1,8 @@
-"""Verifies a backup: its checksums, its list of tables, its age, owner and mode.
+"""Verifies a backup: checksums, list of tables, age, owner and mode. Changes nothing.
 
-It changes nothing. Without --apply it says what it would read; with it, it reads, and ends with 5 where
-something is wrong. It is the weekly checks of backups without their limits in time, for any of the backups there are.
-Of pgBackRest all that a repository holds is read, the archive of the log with it, and the journal keeps that for the
+Without --apply, prints what would be read; with --apply, reads the backup and exits with 5 if a problem is found.
+Covers the weekly backup checks for any existing backup, without their timeouts.
+With engine pgbackrest, the whole repository is read, including the WAL archive; the journal keeps the result for the
 weekly round.
 """
 
@@ -21,15 +21,15 @@ from opsproof.core.units import show
 
 
 class VerifyBackup(DeclaredBackups):
-    """A backup that is read back from the disk, all of it."""
+    """Reads whole backups back from disk."""
 
     name = "verify_backup"
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which of the declared backups, and which set of it."""
-        parser.add_argument("--backup", metavar="NAME", help="one of the declared backups; all where it is left out")
-        parser.add_argument("--set", metavar="SET", help="its name without suffixes; the newest where it is left out")
+        """Adds --backup and --set."""
+        parser.add_argument("--backup", metavar="NAME", help="name of a declared backup (default: all)")
+        parser.add_argument("--set", metavar="SET", help="name of a set, without suffixes (default: newest)")
 
     def plan(self) -> list[Step]:
         """One step for each backup."""
@@ -39,13 +39,13 @@ class VerifyBackup(DeclaredBackups):
     def _step(self, name: str) -> Step:
         if self.host.backups[name].engine == "pgbackrest":
             return self._of_stanza(name)
-        folder = self.dump_folder(name)
+        folder = self.read_dump_folder(name)
         try:
             wanted = self.options.set or folder.newest
         except Absent as error:
             raise MeasurementError(str(error)) from error
         if wanted not in folder.sets:
-            raise InventoryError(f"--set: {wanted!r} is none of {', '.join(folder.sets)}")
+            raise InventoryError(f"unknown set {wanted!r}; choose {' or '.join(folder.sets)}")
         size = show(folder.size(wanted), "bytes")
         return Step(
             f"read {wanted} back: {size}, owner, mode, age, list of tables", partial(self._verify, name, wanted)
@@ -53,19 +53,19 @@ class VerifyBackup(DeclaredBackups):
 
     def _of_stanza(self, name: str) -> Step:
         if self.options.set:
-            raise InventoryError("--set: pgBackRest reads all of a repository")
+            raise InventoryError("--set is not valid for engine pgbackrest: the whole repository is verified")
         backup = self.host.backups[name]
-        found = stanza.look(self.work, backup)
+        found = stanza.fetch_stanza(self.work, backup)
         size = show(sum(each.own_bytes for each in found.backups), "bytes")
         title = f"read repository {backup.repo} of stanza {backup.stanza} back: {len(found.backups)} backups, {size}"
-        return Step(f"{title}, and the archive of the log; age", partial(self._verify_stanza, name))
+        return Step(f"{title}, the WAL archive, age", partial(self._verify_stanza, name))
 
     def _verify_stanza(self, name: str) -> None:
         backup = self.host.backups[name]
         started = time.monotonic()
         found = cluster_job.read_back(self, name)
         self.measured |= {"backup": name, "read_s": round(time.monotonic() - started, 2)}
-        now = stanza.look(self.work, backup)
+        now = stanza.fetch_stanza(self.work, backup)
         limit = self.host.limit("backup_age", backup)
         age = limit.judge(now.now - now.backups[-1].began) if limit and now.backups else None
         found += [age.sentence] if age and age.verdict == "failed" else []
@@ -73,11 +73,11 @@ class VerifyBackup(DeclaredBackups):
 
     def _verify(self, name: str, set_name: str) -> None:
         backup = self.host.backups[name]
-        folder = self.dump_folder(name, set_name, backup.timeout)
+        folder = self.read_dump_folder(name, set_name, backup.timeout)
         reading = folder.reading or DumpReading(set_name)
         found = [*folder.exposed(set_name), *reading.flaws()]
         try:
-            found += [f"{each} is not in it" for each in reading.lacks(*backup.tables)]
+            found += [f"table {each} is missing from the archive" for each in reading.lacks(*backup.tables)]
         except (Absent, ManifestError) as error:
             found += [str(error)] if str(error) not in found else []
         limit = self.host.limit("backup_age", backup)
@@ -87,7 +87,7 @@ class VerifyBackup(DeclaredBackups):
         self.measured |= {"backup": name, "set": set_name}
 
     def prove(self, steps: list[Step]) -> None:
-        """Nothing is wrong with what was read."""
+        """No problem was found."""
         del steps
         if self.flaws:
             raise NotRepaired("; ".join(self.flaws))

@@ -68,7 +68,7 @@ def dump(lab: Lab, name: str) -> Path:
 
 def clone(lab: Lab, source: str, began: float) -> str:
     """The name of one more backup with the same content, as if it had begun at another time."""
-    name = dump_folder.called(NAME, began)
+    name = dump_folder.set_name_at(NAME, began)
     original, copy = dump(lab, source), dump(lab, source).name.replace(source, name)
     # All clones are one file, so that they take no room; the original stays apart, for faults to break.
     twin = next((each for each in lab.layout.backups.glob("*.dump*") if each.stat().st_nlink > 1), None)
@@ -82,7 +82,7 @@ def clone(lab: Lab, source: str, began: float) -> str:
 
 def renamed(text: str, source: str, began: float) -> str:
     """The text of a manifest as if the backup had begun at another time; its checksum is not right any more."""
-    return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, dump_folder.called(NAME, began)))
+    return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, dump_folder.set_name_at(NAME, began)))
 
 
 def sealed(text: str) -> str:

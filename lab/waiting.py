@@ -49,7 +49,7 @@ def wait_until(
 def _said(process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None") -> str:
     """The last output of a process whose output comes through pipes, without waiting for more."""
     streams = (process.stdout, process.stderr) if process is not None else ()
-    parts = [_waiting(each) for each in streams if each is not None]
+    parts = [_waiting(each) for each in streams if each is not None and not each.closed]
     text = "".join(parts)[-TAIL:].strip()
     return f"; it printed: {text}" if text else ""
 

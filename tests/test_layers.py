@@ -92,7 +92,7 @@ def test_a_check_imports_pytest_alone(path):
         ("boto3", ["backup_store/s3"]),
         ("botocore", ["backup_store/s3"]),
         ("pyrage", ["backup_store/encryption"]),
-        ("sqlite3", ["history/store"]),
+        ("sqlite3", ["history/store", "history/migration"]),
         ("jinja2", ["round/report/page"]),
         ("markupsafe", ["round/report/page"]),
         ("pytest_html", []),

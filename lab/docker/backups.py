@@ -113,7 +113,7 @@ def newest(lab: LabServer) -> str:
 
 def clone(lab: LabServer, source: str, began: float) -> str:
     """The name of one more backup with the same content, as if it had begun at another time."""
-    name = dump_folder.called(NAME, began)
+    name = dump_folder.set_name_at(NAME, began)
     text = sealed(renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
     lab.ops("sh", "-ec", _CLONE, "sh", BACKUPS, source, name, text=text)
     return name

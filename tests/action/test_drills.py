@@ -41,8 +41,8 @@ def test_others_do_not_count(journal):
 def test_what_a_drill_could_not_look_at_is_unknown(journal):
     drilled(journal, restore_s=20.0)
     assert last(journal, "vps", "metachat").looked_at_all
-    drilled(journal, restore_s=20.0, not_checked="pages and trees are not checked")
-    with pytest.raises(MeasurementError, match="did not look at all: pages and trees"):
+    drilled(journal, restore_s=20.0, not_checked="heap and B-trees not checked")
+    with pytest.raises(MeasurementError, match="did not look at all: heap and B-trees"):
         _ = last(journal, "vps", "metachat").looked_at_all
 
 

@@ -1,4 +1,4 @@
-"""A server with the platform's data, and backups of it made by the actions themselves."""
+"""A server with the data of the lab, and backups made by the actions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Site:
-    """One host with a database, and a folder for its backups."""
+    """One host with a database and a backup folder."""
 
     server: Server
     secrets: Credentials
@@ -36,7 +36,7 @@ class Site:
     more: dict[str, object] = field(default_factory=dict)
 
     def inventory(self, transport: str = "local://", **more: object) -> Path:
-        """What declares it, with more keys of the backup."""
+        """Writes an inventory with extra keys of the backup; returns the path."""
         keys = {"user": "opsproof_backup", "passfile": str(self.layout.secrets / "pgpass-backup"), **self.more, **more}
         dsn = f"host=127.0.0.1 port={self.server.port} dbname={self.database} user=opsproof_monitor"
         backup = "".join(f"{name} = {json.dumps(value)}\n" for name, value in keys.items())
@@ -54,7 +54,7 @@ class Site:
         return [sys.executable, str(ROOT / "actions" / f"{action}.py"), *where, *more]
 
     def begin(self, *more: str, inventory: Path | None = None) -> subprocess.Popen[str]:
-        """A backup that runs."""
+        """Starts a backup."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             self.words("backup", "--apply", *more, inventory=inventory), stdout=pipe, stderr=pipe, text=True, cwd=ROOT
@@ -63,7 +63,7 @@ class Site:
     def run(
         self, *more: str, action: str = "backup", inventory: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """An action from its beginning to its end."""
+        """Runs an action to the end."""
         words = self.words(action, *more, inventory=inventory)
         environment = {**os.environ, **environment}
         return subprocess.run(
@@ -76,7 +76,7 @@ class Site:
         return sorted(each.name.removesuffix(".manifest.json") for each in self.folder.glob("*.manifest.json"))
 
     def take(self, other: Site) -> str:
-        """Copies the backup of another site; the backup's name."""
+        """Copies the only backup of another site; returns the name."""
         (name,) = other.sets
         for path in other.files(name):
             shutil.copy2(path, self.folder)
@@ -86,7 +86,7 @@ class Site:
         return sorted(self.folder.glob(f"{name}.*"))
 
     def flaws(self) -> list[str]:
-        """What is not as the manifests say, of all backups there are; read independently of what the actions read."""
+        """Files of any backup that differ from the manifest, checked without the code of the actions."""
         return [flaw for name in self.sets for flaw in _flaws(self.folder, name)]
 
     @property
@@ -103,7 +103,7 @@ def _flaws(folder: Path, name: str) -> list[str]:
     said = manifest.read((folder / f"{name}.manifest.json").read_text())
     content = {each: folder / each.name for each in said.files.values()}
     return [
-        f"{file.name} is not what it was"
+        f"{file.name}: checksum mismatch"
         for file, path in content.items()
         if not path.exists() or sha256(path.read_bytes()).hexdigest() != file.sha256
     ]
@@ -128,7 +128,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 
 @pytest.fixture(scope="session")
 def few(planted: tuple[Server, Credentials, Layout]) -> str:
-    """The name of a database like the lab's, with few rows: a backup takes half of the time."""
+    """Name of a database like the lab's with few rows: a backup takes half the time."""
     server, secrets, _ = planted
     password = secrets.passwords["metachat"]
     with server.connect("metachat", password, "postgres") as admin:
@@ -157,13 +157,13 @@ def small_site(planted: tuple[Server, Credentials, Layout], few: str, tmp_path: 
 
 @pytest.fixture(scope="session")
 def made(planted: tuple[Server, Credentials, Layout], tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A site with a backup made by the action; tests `take` a copy."""
+    """A site with a backup made by the action; tests copy the backup with `take`."""
     return _with_backup(Site(*planted, _folder(tmp_path_factory.mktemp("made"))))
 
 
 @pytest.fixture(scope="session")
 def small_made(planted: tuple[Server, Credentials, Layout], few: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A site with a backup of the small database, and an off-site copy in the folder "copies" beside."""
+    """A site with a backup of the small database, and an off-site copy in the sibling folder "copies"."""
     root = tmp_path_factory.mktemp("made")
     (root / "copies").mkdir()
     return _with_backup(Site(*planted, _folder(root), few, {"off_site": [str(root / "copies")]}))

@@ -1,4 +1,4 @@
-"""Backups by their command lines, of a real database, over this machine and over real ssh."""
+"""Backups of a real database by the command line, locally and over real ssh."""
 
 import hashlib
 import json
@@ -18,18 +18,18 @@ def read(site, name):
     return manifest.read((site.folder / f"{name}.manifest.json").read_text())
 
 
-def test_a_plan_says_what_where_how_large_and_how_much_room_and_changes_nothing(site):
+def test_plan_states_database_folder_size_and_free_space_and_changes_nothing(site):
     done = site.run()
     assert (done.returncode, done.stderr) == (0, "")
     assert "make metachat_20" in done.stdout
     assert "of metachat (8" in done.stdout
     assert f"with pg_dump (PostgreSQL) 18.6 in {site.folder}: about 8" in done.stdout
-    assert "GB are free" in done.stdout
+    assert "GB free" in done.stdout
     assert list(site.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_a_backup_is_whole_private_and_says_what_it_holds(site, sshd, transport):
+def test_backup_is_complete_private_and_described_by_its_manifest(site, sshd, transport):
     inventory = site.inventory(sshd if transport == "ssh" else "local://")
     done = site.run("--apply", inventory=inventory)
     assert (done.returncode, done.stderr) == (0, "")
@@ -45,7 +45,7 @@ def test_a_backup_is_whole_private_and_says_what_it_holds(site, sshd, transport)
     assert "CREATE ROLE metachat_app" in (site.folder / said.globals.name).read_text()
 
 
-def test_what_the_manifest_says_is_what_a_restore_brings_back(small_made):
+def test_restored_database_matches_manifest(small_made):
     site = small_made
     said = read(site, *site.sets)
     password = site.secrets.passwords["metachat"]
@@ -73,7 +73,7 @@ def test_what_the_manifest_says_is_what_a_restore_brings_back(small_made):
             admin.execute("DROP DATABASE restored")
 
 
-def test_the_digest_of_a_schema_notices_what_is_changed(site):
+def test_schema_digest_changes_with_each_schema_change(site):
     contents, _ = source.contents()
 
     def of(change="SELECT"):
@@ -109,16 +109,16 @@ def test_the_digest_of_a_schema_notices_what_is_changed(site):
     assert of("INSERT INTO webhooks SELECT 'x', id, '', true, now() FROM tenants LIMIT 1") == before
 
 
-def test_a_role_that_sees_fewer_rows_is_refused_before_anything_is_written(site):
+def test_role_subject_to_row_level_security_is_refused_before_any_write(site):
     monitor = {"user": "opsproof_monitor", "passfile": str(site.layout.pgpass)}
     done = site.run("--apply", inventory=site.inventory(**monitor))
     assert done.returncode == 3
-    assert "opsproof_monitor does not bypass row-level security, so that a dump fails half-way" in done.stderr
+    assert "opsproof_monitor does not bypass row-level security, so pg_dump would fail half-way" in done.stderr
     assert "ALTER ROLE opsproof_monitor BYPASSRLS" in done.stderr
     assert list(site.folder.iterdir()) == []
 
 
-def test_a_role_that_may_not_read_a_table_is_refused(site):
+def test_role_without_select_on_a_table_is_refused(site):
     with site.server.connect("metachat", site.secrets.passwords["metachat"]) as admin:
         admin.execute("REVOKE pg_read_all_data FROM opsproof_backup")
         try:
@@ -130,7 +130,7 @@ def test_a_role_that_may_not_read_a_table_is_refused(site):
     assert list(site.folder.iterdir()) == []
 
 
-def test_a_wrong_password_is_no_refusal_but_unknown(site, tmp_path):
+def test_wrong_password_is_reported_as_unknown_not_refused(site, tmp_path):
     passfile = tmp_path / "wrong"
     passfile.write_text("*:*:*:*:wrong\n")
     passfile.chmod(0o600)
@@ -140,15 +140,15 @@ def test_a_wrong_password_is_no_refusal_but_unknown(site, tmp_path):
     assert list(site.folder.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_not_made(site):
+def test_missing_backup_folder_is_not_created(site):
     site.folder.rmdir()
     done = site.run("--apply")
     assert done.returncode == 6
-    assert "is declared, but there is no such folder: make it" in done.stderr
+    assert "does not exist: create it with mode 0700" in done.stderr
     site.folder.mkdir()
 
 
-def test_no_secret_is_in_the_process_list_the_output_or_the_journal(site):
+def test_no_secret_appears_in_process_list_output_or_journal(site):
     seen = set()
 
     def has_ended():
@@ -166,11 +166,11 @@ def test_no_secret_is_in_the_process_list_the_output_or_the_journal(site):
 
 
 def aged(site, *days):
-    """Copies of the newest backup, as if they had been made so many days ago."""
+    """Copies of the newest backup, dated the given numbers of days ago."""
     source_set, now = site.sets[-1], time.time()
     made = []
     for age in days:
-        name = dump_folder.called("metachat", now - age * 86400)
+        name = dump_folder.set_name_at("metachat", now - age * 86400)
         for path in site.files(source_set):
             content = path.read_bytes()
             renamed = content.replace(source_set.encode(), name.encode()) if path.suffix == ".json" else content
@@ -182,11 +182,11 @@ def aged(site, *days):
     return made
 
 
-def test_old_backups_go_after_the_new_one_is_there_and_the_plan_names_them(small_site, small_made):
+def test_expired_backups_are_planned_and_pruned_after_the_new_backup(small_site, small_made):
     small_site.take(small_made)
     old, older, young = aged(small_site, 31, 45, 29)
     planned = small_site.run()
-    assert f"let go what need not be kept: {older}, {old}\n" in planned.stdout
+    assert f"prune expired backups: {older}, {old}\n" in planned.stdout
     done = small_site.run("--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert young in small_site.sets
@@ -194,36 +194,36 @@ def test_old_backups_go_after_the_new_one_is_there_and_the_plan_names_them(small
     assert small_site.leftovers == small_site.flaws() == []
 
 
-def test_nothing_goes_where_what_stays_is_not_sound(small_site, small_made):
+def test_nothing_is_pruned_if_a_kept_backup_is_damaged(small_site, small_made):
     small_site.take(small_made)
     old, young = aged(small_site, 31, 2)
     path = next(path for path in small_site.files(young) if ".dump" in path.name)
     path.write_bytes(path.read_bytes()[:-1])
     done = small_site.run("--apply")
     assert done.returncode == 4
-    assert f"{young}: {path.name} is not what it was" in done.stderr
+    assert f"{young}: {path.name}: checksum mismatch" in done.stderr
     assert old in small_site.sets
 
 
-def test_what_is_left_of_interrupted_backups_is_removed_and_nothing_else(small_site):
+def test_only_leftovers_of_interrupted_backups_are_removed(small_site):
     names = ["metachat_20260101T000000Z.dump.zst", "metachat_20260101T000000Z.manifest.json.partial"]
     foreign = ["other_20260101T000000Z.dump.partial", "notes.txt", "metachat-2_20260101T000000Z.dump"]
     for name in (*names, *foreign):
         (small_site.folder / name).touch()
     planned = small_site.run()
-    assert f"remove what is left of interrupted backups: {', '.join(names)}\n" in planned.stdout
+    assert f"remove leftovers of interrupted backups: {', '.join(names)}\n" in planned.stdout
     assert small_site.run("--apply").returncode == 0
     assert small_site.leftovers == sorted(foreign)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-@pytest.mark.parametrize("case", ["known before", "on the way"])
-def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(site, made, case):
+@pytest.mark.parametrize("case", ["known before", "during the dump"])
+def test_full_disk_damages_no_older_backup_and_leaves_no_partial_backup(site, made, case):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=62m,mode=0700", "none", site.folder], check=True)
     try:
         name = site.take(made)
         ballast = site.folder / "ballast"
-        process = site.begin() if case == "on the way" else None
+        process = site.begin() if case == "during the dump" else None
         if process:
             partial = site.folder.glob
             wait_until(lambda: list(partial("*.dump.zst.partial")), "a dump begins", process=process, every_s=0.005)
@@ -239,7 +239,7 @@ def test_a_full_disk_costs_no_older_backup_and_leaves_none_that_is_not_whole(sit
         subprocess.run(["umount", site.folder], check=True)
 
 
-def test_verification_reads_back_and_tells_what_is_wrong(site, made):
+def test_verification_reads_backup_back_and_reports_damage(site, made):
     name = site.take(made)
     planned = site.run(action="verify_backup")
     assert f"1. read {name} back: 27.6 MB, owner, mode, age, list of tables" in planned.stdout
@@ -251,8 +251,8 @@ def test_verification_reads_back_and_tells_what_is_wrong(site, made):
     path.write_bytes(path.read_bytes()[:1000])
     done = site.run("--apply", action="verify_backup")
     assert done.returncode == 5
-    assert f"{path.name} belongs to " in done.stderr
-    assert f"{path.name} is not what it was: its checksum is another one" in done.stderr
-    assert "pg_restore does not list it" in done.stderr
+    assert f"{path.name} has owner " in done.stderr
+    assert f"{path.name}: checksum mismatch" in done.stderr
+    assert "pg_restore --list was not run: " in done.stderr
     assert site.run("--set=metachat_x", "--apply", action="verify_backup").returncode == 2
     assert site.run("--backup=other", "--apply", action="verify_backup").returncode == 2

@@ -1,4 +1,4 @@
-"""A server in a container: the same backup, by the client's programs that docker starts in it."""
+"""Backup of a server in a container, by client programs started with docker exec."""
 
 import pytest
 
@@ -11,8 +11,8 @@ echo "$@" >> "{log}"
 shift 3
 export PGHOST=127.0.0.1 PGPORT={port} PGPASSFILE={passfile} PATH={bin}:$PATH
 """
-AS_IT_IS = 'exec "$@"'
-LOSING_THE_END = """\
+UNCHANGED = 'exec "$@"'
+TRUNCATING = """\
 case "$*" in
     *--snapshot*) "$@" | head -c 9000000 ;;
     *) exec "$@" ;;
@@ -22,13 +22,13 @@ esac
 
 @pytest.fixture
 def log(tmp_path):
-    """What docker was asked."""
+    """Log of the docker command lines."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def contained(site, log, tmp_path):
-    """Declares a container, in which a docker of our own starts what it is told to."""
+    """An inventory with a container, and a fake docker that runs the commands on this machine."""
 
     def inventory(script):
         tools = tmp_path / "tools"
@@ -46,8 +46,8 @@ def contained(site, log, tmp_path):
     return inventory
 
 
-def test_everything_of_the_client_is_started_in_the_container(site, contained, log):
-    done = site.run("--apply", inventory=contained(AS_IT_IS))
+def test_all_client_programs_run_in_the_container(site, contained, log):
+    done = site.run("--apply", inventory=contained(UNCHANGED))
     assert (done.returncode, done.stderr) == (0, "")
     assert site.flaws() == site.leftovers == []
     (name,) = site.sets
@@ -59,8 +59,8 @@ def test_everything_of_the_client_is_started_in_the_container(site, contained, l
     assert "host=127.0.0.1" not in asked
 
 
-def test_an_archive_whose_end_docker_lost_is_no_backup(site, contained):
-    done = site.run("--apply", inventory=contained(LOSING_THE_END))
+def test_archive_truncated_by_docker_is_no_backup(site, contained):
+    done = site.run("--apply", inventory=contained(TRUNCATING))
     assert done.returncode == 4
     assert "the end of the archive was lost on the way out of the container" in done.stderr
     assert site.sets == site.leftovers == []

@@ -1,4 +1,4 @@
-"""A backup that would not come to its end, or not be worth having, is refused before anything is written."""
+"""A backup that would fail or be unsafe is refused before any write."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from opsproof.transport.shell import run
 
 @pytest.fixture
 def tools(site, tmp_path):
-    """An inventory with a folder of stand-ins for the host's programs before them."""
+    """An inventory whose path begins with a folder for fake programs."""
     path = tmp_path / "tools.toml"
     text = site.inventory().read_text()
     path.write_text(text.replace(f'["{site.layout.bin}"]', f'["{tmp_path}/bin", "{site.layout.bin}"]'))
@@ -24,32 +24,29 @@ def tools(site, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["17.9", "9.6.24", "14beta2"])
-def test_a_client_older_than_the_server_is_refused(site, tools, script, tmp_path, version):
+def test_client_older_than_server_is_refused(site, tools, script, tmp_path, version):
     real, called = site.layout.bin / "pg_dump", tmp_path / "called"
     say = f'[ "$1" = --version ] && exec echo "pg_dump (PostgreSQL) {version}"'
     script(tmp_path / "bin" / "pg_dump", f'{say}\necho "$@" >> {called}\nexec {real} "$@"')
     done = site.run("--apply", inventory=tools)
     assert done.returncode == 3
-    assert (
-        f"the client is pg_dump (PostgreSQL) {version}, and the server 18: an older client cannot dump it"
-        in done.stderr
-    )
+    assert f"pg_dump (PostgreSQL) {version} is older than the server (18) and cannot dump it" in done.stderr
     assert "nothing was changed" in done.stderr
     assert list(site.folder.iterdir()) == []
     assert [line for line in called.read_text().splitlines() if "/nonexistent" not in line] == []
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
-def test_a_folder_that_others_may_write_to_is_refused(site, mode):
+def test_folder_writable_by_others_is_refused(site, mode):
     site.folder.chmod(mode)
     done = site.run("--apply")
     assert done.returncode == 3
-    assert f"others may change what lies there: {site.folder} belongs to " in done.stderr
-    assert f"has mode {mode:04o}: chmod 0700" in done.stderr
+    assert f"other users can change the backup folder: {site.folder} has owner " in done.stderr
+    assert f"mode {mode:04o}: chmod 0700" in done.stderr
     assert list(site.folder.iterdir()) == []
 
 
-def test_several_backups_must_have_room_together(site, tools, script, tmp_path):
+def test_backups_sharing_a_disk_need_space_for_all(site, tools, script, tmp_path):
     text = tools.read_text()
     _, _, backup = text.partition("[hosts.vps.backups.metachat]")
     tools.write_text(f"{text}[hosts.vps.backups.second]{backup}")
@@ -66,7 +63,7 @@ def manifest_of(site, name, change):
     path.write_text(f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n')
 
 
-def test_a_database_that_grew_is_expected_to_need_more(site, made, tools, script, tmp_path):
+def test_expected_size_grows_with_the_database(site, made, tools, script, tmp_path):
     name = site.take(made)
     size = json.loads((site.folder / f"{name}.manifest.json").read_text())["server"]["bytes"]
     manifest_of(site, name, lambda text: re.sub(rf'("bytes" *: *){size}', rf"\g<1>{size // 10}", text))
@@ -76,25 +73,25 @@ def test_a_database_that_grew_is_expected_to_need_more(site, made, tools, script
     assert site.sets == [name]
 
 
-def test_a_link_that_lies_in_the_way_is_not_followed(site, tmp_path):
-    """Somebody knew what the next backup is called."""
+def test_planted_symlink_is_not_followed(site, tmp_path):
+    """An attacker guessed the name of the next backup and planted symlinks."""
     host = load(site.inventory()).hosts["vps"]
     backup, victim = host.backups["metachat"], tmp_path / "victim"
     victim.write_text("mine")
-    (said,) = [source.source(run(host, source.questions(host, backup)))]
+    (said,) = [source.parse(run(host, source.commands(host, backup)))]
     for suffix in ("globals.sql", "dump.zst", "manifest.json"):
-        name = dump_folder.called("metachat", 1795572900)
+        name = dump_folder.set_name_at("metachat", 1795572900)
         link = site.folder / f"{name}.{suffix}.partial"
         link.symlink_to(victim)
-        (answer,) = run(host, (source.dumping(host, backup, name, said),))
+        (answer,) = run(host, (source.dump_command(host, backup, name, said),))
         assert (answer.status, "File exists" in answer.stderr, victim.read_text()) == (1, True, "mine")
         assert list(site.folder.iterdir()) == [link]
         link.unlink()
 
 
 def moved(site, name, seconds):
-    """The set, as if it had been made so many seconds later."""
-    other = dump_folder.called("metachat", dump_folder.began(name) + seconds)
+    """Moves the date of a set by `seconds`; returns the new name."""
+    other = dump_folder.set_name_at("metachat", dump_folder.began(name) + seconds)
     for path in site.files(name):
         path.write_bytes(
             path.read_bytes().replace(name.encode(), other.encode()) if path.suffix == ".json" else path.read_bytes()
@@ -104,14 +101,14 @@ def moved(site, name, seconds):
     return other
 
 
-def test_a_set_from_the_future_is_not_the_newest_and_stays(small_site, small_made):
-    """The clock was a year ahead when it was made."""
+def test_backup_dated_in_the_future_is_kept_and_not_the_newest(small_site, small_made):
+    """The clock was a year ahead during the backup."""
     ahead = moved(small_site, small_site.take(small_made), 365 * 86400)
     assert small_site.run("--apply", inventory=small_site.inventory(keep_least=1)).returncode == 0
     (new,) = {*small_site.sets} - {ahead}
     assert new < ahead
     assert f"1. read {new} back" in small_site.run(action="verify_backup").stdout
-    wait_until(lambda: time.time() - dump_folder.began(new) > 2, "the second for which it is kept is over")
+    wait_until(lambda: time.time() - dump_folder.began(new) > 2, "the retention of one second is over")
     assert small_site.run("--apply", inventory=small_site.inventory(keep="1s", keep_least=1)).returncode == 0
     assert ahead in small_site.sets
     assert (len(small_site.sets), small_site.leftovers, small_site.flaws()) == (2, [], [])

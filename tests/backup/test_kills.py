@@ -1,6 +1,6 @@
 """A backup killed at any moment damages no older backup, leaves no partial backup, and blocks no later run.
 
-tests/harness/extent.py says how many kills of each kind there are, and when.
+tests/harness/extent.py decides the number and the moments of kills.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.harness.notes import show_rows
 
 pytestmark = pytest.mark.kills
 
-PROGRAM = b"# Makes one backup on its host"
+PROGRAM = b"# Makes one backup set on the host"
 SOONER = 0.9
 TRIES = 12
 CUTS = extent.KILLS if extent.FULL else 2
@@ -36,7 +36,7 @@ def matrix(request):
 
 @pytest.fixture(scope="module")
 def courses(made, tmp_path_factory):
-    """The seconds that a backup runs, and each of the processes on the host."""
+    """Duration of a backup in seconds, and of each of its processes on the host."""
     site = replace(made, folder=tmp_path_factory.mktemp("courses"))
     site.take(made)
     began, seen = time.monotonic(), {}
@@ -72,7 +72,7 @@ def on_host(site):
 
 
 def killed(site, process, whom):
-    """Kills a process of a backup; whether the process still ran."""
+    """Kills a process of a backup; returns whether the process was still running."""
     pid = process.pid if whom == "controller" else on_host(site).get(whom)
     with suppress(ProcessLookupError):
         if pid is not None:
@@ -86,7 +86,7 @@ def row(what, share, moment_s, found):
 
 
 def unless_held(done):
-    """The action, or None if the host was held."""
+    """The finished action, or None if the host lock was held."""
     return None if done.returncode == 3 and "held by" in done.stderr else done
 
 
@@ -99,9 +99,9 @@ class Backups:
     courses: dict[str, float]
 
     def struck(self, whom, share, strike, inventory=None):
-        """Strikes a backup at a share of the course of a process; status, standard error, and seconds.
+        """Strikes a backup at a share of the duration of a process; returns status, standard error and seconds.
 
-        A strike that comes too late is repeated sooner.
+        If the process ended before the strike, repeats with an earlier strike.
         """
         for _ in range(TRIES):
             process = self.site.begin(inventory=inventory)
@@ -148,19 +148,19 @@ def backups(site, made, courses):
 
 @pytest.mark.parametrize("number", range(extent.KILLS))
 @pytest.mark.parametrize("whom", ["controller", "program", "pg_dump"])
-def test_killed_at_any_moment(backups, whom, number):
+def test_backup_killed_at_any_moment_damages_nothing(backups, whom, number):
     share = extent.moments(f"backup: {whom}")[number]
     _, _, moment_s = backups.struck(whom, share, lambda process: killed(backups.site, process, whom))
     backups.invariants(whom, share, moment_s)
 
 
 def cuts(what):
-    """When to cut `what` off: some of the moments of kills."""
+    """A sample of the moments for kills of `what`."""
     return extent.sample(what, extent.moments(what), CUTS)
 
 
 @pytest.mark.parametrize("number", range(CUTS))
-def test_the_database_starts_again_in_the_middle(backups, number):
+def test_database_restart_during_backup_damages_nothing(backups, number):
     def start_again(_process):
         backups.site.server.stop()
         backups.site.server.start()
@@ -173,12 +173,12 @@ def test_the_database_starts_again_in_the_middle(backups, number):
 
 
 def sessions_of(server):
-    """The server's processes for connections; a cut line ends only these."""
+    """PIDs of the sshd session processes; a lost connection ends only sessions."""
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("number", range(CUTS))
-def test_the_line_is_cut(backups, sshd_server, number):
+def test_lost_ssh_connection_during_backup_damages_nothing(backups, sshd_server, number):
     def cut(_process):
         sessions = sessions_of(int((sshd_server.folder / "sshd.pid").read_text()))
         for pid in sessions:

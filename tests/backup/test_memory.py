@@ -1,4 +1,4 @@
-"""Copies go through this machine a part at a time: what that takes does not grow with them."""
+"""Copies stream through this machine: memory use does not grow with their size."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MEGABYTES = {"db_20261125T020000Z": 20, "db_20261126T020000Z": 80}
 MOST_MB, GROWTH_MB = 100, 4
-"""The limit of a copy and the way back, and of the difference between small and large."""
+"""Limits: peak memory of copying and fetching, and growth from the small to the large copy."""
 PROGRAM = """
 import io, re, runpy, sys
 from opsproof.backup_store import off_site
@@ -25,7 +25,7 @@ from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from pathlib import Path
 
-for action in ("backup", "restore"):  # everything that they load counts
+for action in ("backup", "restore"):  # include the memory of all imports
     runpy.run_path(f"actions/{action}.py", run_name="loaded")
 folder, recipient, identity, target, *sums = sys.argv[1:]
 host = Host.model_validate({"transport": "local://"}).placed("vps", ())
@@ -37,7 +37,7 @@ class Made(DumpReading):
         size = Path(folder, f"{self.name}.dump").stat().st_size
         return Manifest(self.name, 0, 0, {"dump": ManifestFile(f"{self.name}.dump", size, sha256)}, {}, {}, {})
 
-there = off_site.place(host, target)
+there = off_site.copy_store(host, target)
 for each in sums:
     sha256, name = each.split("=")
     with reporting_bytes("copied", 1, lambda line: None, quiet=True) as report:
@@ -49,7 +49,7 @@ for each in sums:
 
 
 @pytest.mark.parametrize("kind", ["bucket", "ssh"])
-def test_a_copy_and_the_way_back_take_little_memory(kind, s3, sshd, tmp_path):
+def test_memory_use_does_not_grow_with_copy_size(kind, s3, sshd, tmp_path):
     pyrage = pytest.importorskip("pyrage")
     key = pyrage.x25519.Identity.generate()
     identity = tmp_path / "identity"
@@ -69,7 +69,7 @@ def test_a_copy_and_the_way_back_take_little_memory(kind, s3, sshd, tmp_path):
 
 
 def written(folder, name, megabytes):
-    """Writes a dump of this size; the checksum."""
+    """Writes a dump of the given size; returns the checksum."""
     content = os.urandom(2**20) * megabytes
     (folder / f"{name}.dump").write_bytes(content)
     (folder / f"{name}.manifest.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Copies elsewhere: in a folder, over real ssh, in a real server of S3's protocol, encrypted for age."""
+"""Off-site copies: in a folder, over real ssh, in a real S3 server, encrypted with age."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ def sums(folder):
 
 
 @pytest.mark.parametrize("kind", ["a folder of the host", "over ssh"])
-def test_a_copy_is_the_same_to_the_last_bit_and_its_list_can_be_checked_by_anybody(site, elsewhere, sshd, kind):
+def test_copy_is_identical_and_its_list_passes_sha256sum_check(site, elsewhere, sshd, kind):
     target = str(elsewhere) if kind.startswith("a folder") else sshd.replace("?", f"{elsewhere}?", 1)
     done = site.run("--apply", inventory=site.inventory(off_site=[target]))
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,7 +44,7 @@ def test_a_copy_is_the_same_to_the_last_bit_and_its_list_can_be_checked_by_anybo
     subprocess.run(["sha256sum", "--check", "--strict", f"{name}.sha256"], cwd=elsewhere, check=True)
 
 
-def test_a_copy_in_a_bucket_is_the_same(site, s3):
+def test_copy_in_a_bucket_is_identical(site, s3):
     done = site.run("--apply", inventory=site.inventory(off_site=["s3://copies/metachat"]))
     assert (done.returncode, done.stderr) == (0, "")
     (name,) = site.sets
@@ -54,12 +54,12 @@ def test_a_copy_in_a_bucket_is_the_same(site, s3):
     bucket = Bucket("copies", "/metachat")
     assert bucket.lacking(name, 10) == ""
     s3.delete_object(Bucket="copies", Key=f"metachat/{name}.globals.sql")
-    assert bucket.lacking(name, 10) == f"{name}.globals.sql is gone"
-    assert bucket.lacking("other", 10) == "there is no whole copy of other"
+    assert bucket.lacking(name, 10) == f"missing: {name}.globals.sql"
+    assert bucket.lacking("other", 10) == "no complete copy of other"
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_what_leaves_encrypted_can_be_read_by_the_owner_of_the_key_alone(site, elsewhere, s3, kind):
+def test_encrypted_copy_is_readable_only_with_the_secret_key(site, elsewhere, s3, kind):
     key = pyrage.x25519.Identity.generate()
     target = str(elsewhere) if kind == "folder" else "s3://copies"
     done = site.run("--apply", inventory=site.inventory(off_site=[target], age_recipient=str(key.to_public())))
@@ -74,20 +74,20 @@ def test_what_leaves_encrypted_can_be_read_by_the_owner_of_the_key_alone(site, e
     assert (elsewhere / path.name).exists() is False
 
 
-def test_a_copy_that_went_wrong_is_no_copy(site, elsewhere):
+def test_failed_copy_is_reported_and_keeps_the_backup(site, elsewhere):
     done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere / "nowhere")]))
     assert done.returncode == 4
-    assert f"no copy in {elsewhere}/nowhere: " in done.stderr
+    assert f"copying to {elsewhere}/nowhere failed: " in done.stderr
     assert site.flaws() == []
     assert len(site.sets) == 1
 
 
-def test_what_a_copy_lacks_is_told(small_made, elsewhere):
+def test_missing_and_damaged_files_of_a_copy_are_reported(small_made, elsewhere):
     (name,) = small_made.sets
     shutil.copytree(small_made.folder.with_name("copies"), elsewhere, dirs_exist_ok=True)
-    there = off_site.place(host(), str(elsewhere))
+    there = off_site.copy_store(host(), str(elsewhere))
     assert there.lacking(name, 10) == ""
-    assert there.lacking("metachat_20200101T000000Z", 10) == "there is no whole copy of metachat_20200101T000000Z"
+    assert there.lacking("metachat_20200101T000000Z", 10) == "no complete copy of metachat_20200101T000000Z"
     path = elsewhere / f"{name}.globals.sql"
     path.write_bytes(path.read_bytes() + b" ")
     assert there.lacking(name, 10).startswith(f"{name}.globals.sql: FAILED")
@@ -101,15 +101,15 @@ def host(transport="local://"):
     return Host.model_validate({"transport": transport}).placed("vps", ())
 
 
-def test_a_place_that_cannot_be_reached_is_unknown(free_port):
-    there = off_site.place(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
+def test_unreachable_host_raises_measurement_error(free_port):
+    there = off_site.copy_store(host(), f"ssh://nobody@127.0.0.1:{free_port}/copies")
     with pytest.raises(MeasurementError):
         there.lacking("db_20261125T020000Z", 10)
     with pytest.raises(MeasurementError):
         there.put("x", io.BytesIO(b"x"), 1)
 
 
-def test_a_bucket_that_cannot_be_reached_is_unknown(monkeypatch, free_port):
+def test_unreachable_bucket_raises_measurement_error(monkeypatch, free_port):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -118,7 +118,7 @@ def test_a_bucket_that_cannot_be_reached_is_unknown(monkeypatch, free_port):
         Bucket("copies", "").lacking("db_20261125T020000Z", 10)
 
 
-def test_encryption_that_fails_is_no_end_of_the_content():
+def test_failed_encryption_raises_instead_of_ending_the_stream():
     class Broken(io.RawIOBase):
         def readable(self):
             return True
@@ -127,18 +127,18 @@ def test_encryption_that_fails_is_no_end_of_the_content():
             raise OSError("the disk is gone")
 
     key = str(pyrage.x25519.Identity.generate().to_public())
-    with pytest.raises(MeasurementError, match="cannot be encrypted"), encrypted(Broken(), key) as reader:
+    with pytest.raises(MeasurementError, match="encryption failed"), encrypted(Broken(), key) as reader:
         reader.read()
-    with pytest.raises(MeasurementError, match="no public key of age"), encrypted(io.BytesIO(b""), "age1x"):
+    with pytest.raises(MeasurementError, match="is not an age public key"), encrypted(io.BytesIO(b""), "age1x"):
         pass
 
 
 @pytest.mark.parametrize("target", ["/backups", "s3://bucket/path", "ssh://ops@vault:2222/backups?ssh_config=/c"])
-def test_a_target_is_a_place(target):
-    assert off_site.place(host(), target)
+def test_each_kind_of_target_has_a_store(target):
+    assert off_site.copy_store(host(), target)
 
 
-def test_a_manifest_is_written_as_it_was_read(small_made):
+def test_manifest_written_by_a_backup_is_valid(small_made):
     (name,) = small_made.sets
     text = (small_made.folder / f"{name}.manifest.json").read_text()
     assert manifest.read(text).name == name

@@ -1,4 +1,4 @@
-"""Copies are let go as backups are: after the new one is there, and never too many."""
+"""Expired copies are pruned after the new copy is complete, and never below keep_least."""
 
 import hashlib
 import io
@@ -37,14 +37,14 @@ def target(request, elsewhere):
 
 
 def place(target):
-    """The folder behind ssh is local."""
+    """The store of a target; an ssh target is accessed as a local folder."""
     where = urlsplit(target).path if target.startswith("ssh://") else target
-    return off_site.place(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
+    return off_site.copy_store(Host.model_validate({"transport": "local://"}).placed("vps", ()), where)
 
 
 def copied(target, *days):
-    """Copies in a place of sets that were made so many days ago."""
-    there, names = place(target), [dump_folder.called("metachat", time.time() - age * 86400) for age in days]
+    """Puts copies of sets into a store, dated the given numbers of days ago."""
+    there, names = place(target), [dump_folder.set_name_at("metachat", time.time() - age * 86400) for age in days]
     for name in names:
         files = {f"{name}.{suffix}": suffix.encode() for suffix in SUFFIXES}
         lines = [f"{hashlib.sha256(content).hexdigest()}  {each}\n" for each, content in files.items()]
@@ -55,15 +55,15 @@ def copied(target, *days):
 
 
 def sets(target):
-    return off_site.copies(place(target), "metachat", time.time()).sets
+    return off_site.fetch_copies(place(target), "metachat", time.time()).sets
 
 
-def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, target):
+def test_expired_copies_are_planned_and_pruned_after_the_new_copy(site, target):
     old, older, young = copied(target, 31, 45, 29)
     inventory = site.inventory(off_site=[target], keep_least=2)
     planned = site.run(inventory=inventory)
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert f"let go in {target}: {older}, {old}\n" in planned.stdout
+    assert f"prune expired copies in {target}: {older}, {old}\n" in planned.stdout
     assert sets(target) == [older, old, young]
     done = site.run("--apply", inventory=inventory)
     assert (done.returncode, done.stderr) == (0, "")
@@ -71,7 +71,7 @@ def test_old_copies_go_after_the_new_one_is_there_and_the_plan_names_them(site, 
     assert {each.partition(".")[0] for each in place(target).ages("metachat_")} == {young, *site.sets}
 
 
-def test_as_many_stay_as_must_be_kept_however_old(site, elsewhere):
+def test_keep_least_copies_stay_however_old(site, elsewhere):
     kept = copied(str(elsewhere), 45, 31)
     done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], keep_least=3))
     assert (done.returncode, done.stderr) == (0, "")
@@ -79,7 +79,7 @@ def test_as_many_stay_as_must_be_kept_however_old(site, elsewhere):
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
-def test_nothing_goes_where_what_stays_is_not_whole(site, elsewhere, kind, request):
+def test_no_copy_is_pruned_if_a_kept_copy_is_incomplete(site, elsewhere, kind, request):
     target = str(elsewhere)
     if kind == "bucket":
         request.getfixturevalue("s3")
@@ -88,19 +88,19 @@ def test_nothing_goes_where_what_stays_is_not_whole(site, elsewhere, kind, reque
     place(target).remove([f"{young}.dump"])
     done = site.run("--apply", inventory=site.inventory(off_site=[target], keep_least=2))
     assert done.returncode == 4
-    assert f"nothing is let go in {target}: {young}: " in done.stderr
+    assert f"nothing pruned in {target}: {young}: " in done.stderr
     assert old in sets(target)
 
 
-def test_where_the_other_side_lets_go_nothing_goes(site, elsewhere):
+def test_no_copy_is_pruned_if_the_target_prunes_itself(site, elsewhere):
     old = copied(str(elsewhere), 400, 500)
     done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], off_site_keep="all", keep_least=1))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "let go" not in done.stdout
+    assert "prune" not in done.stdout
     assert set(old) < set(sets(str(elsewhere)))
 
 
-def test_what_interrupted_copies_left_is_removed_after_a_day_and_nothing_else(site, elsewhere):
+def test_only_day_old_leftovers_of_interrupted_copies_are_removed(site, elsewhere):
     left = ["metachat_20260101T000000Z.dump.age", "metachat_20260101T000000Z.sha256.partial"]
     others = ["metachat_20260102T000000Z.dump.partial", "metachat-2_20260101T000000Z.dump.partial", "notes.partial"]
     for name in (*left, *others):
@@ -109,28 +109,28 @@ def test_what_interrupted_copies_left_is_removed_after_a_day_and_nothing_else(si
         os.utime(elsewhere / name, 2 * (time.time() - 90000,))
     inventory = site.inventory(off_site=[str(elsewhere)])
     planned = site.run(inventory=inventory)
-    assert f"remove what is left of interrupted copies in {elsewhere}: {', '.join(left)}\n" in planned.stdout
+    assert f"remove leftovers of interrupted copies in {elsewhere}: {', '.join(left)}\n" in planned.stdout
     assert site.run("--apply", inventory=inventory).returncode == 0
     there = {path.name for path in elsewhere.iterdir()}
     assert not there & set(left)
     assert set(others) < there
 
 
-def test_a_place_that_gives_no_answer_costs_no_backup_and_no_other_copy(site, elsewhere, free_port):
+def test_unreachable_target_prevents_neither_backup_nor_other_copies(site, elsewhere, free_port):
     silent = f"ssh://nobody@127.0.0.1:{free_port}/copies"
     inventory = site.inventory(off_site=[silent, str(elsewhere)])
     planned = site.run(inventory=inventory)
     assert planned.returncode == 0
-    assert f"to {silent}, which gives no answer now: " in planned.stdout
+    assert f"to {silent} (unreachable now: " in planned.stdout
     done = site.run("--apply", inventory=inventory)
     assert done.returncode == 4
-    assert f"no copy in {silent}: " in done.stderr
+    assert f"copying to {silent} failed: " in done.stderr
     assert len(site.sets) == 1
     assert (site.flaws(), sets(str(elsewhere))) == ([], site.sets)
 
 
-def test_two_backups_in_one_folder_and_one_place_leave_each_other_alone(site, elsewhere):
-    """Their names begin alike."""
+def test_backups_with_similar_names_share_folder_and_target_safely(site, elsewhere):
+    """One name is a prefix of the other."""
     inventory = site.inventory(off_site=[str(elsewhere)], keep_least=1)
     text = inventory.read_text()
     _, _, backup = text.partition("[hosts.vps.backups.metachat]")

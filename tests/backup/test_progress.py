@@ -1,4 +1,4 @@
-"""Progress, as functions tell of it, and as it is seen on a real terminal and in lines."""
+"""Progress by functions, on a real terminal and in lines."""
 
 import time
 
@@ -12,7 +12,7 @@ from opsproof.inventory.load import load
 from tests.harness.watching import bars_in, lines_of, makes_sense, shown_by, told_in
 
 
-def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):
+def test_progress_lines_are_rate_limited(monkeypatch):
     said = []
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.05)
     with progress.reporting_bytes("dumped", 4_000_000, said.append, quiet=True) as report:
@@ -23,7 +23,7 @@ def test_lines_tell_how_far_it_is_but_not_all_the_time(monkeypatch):
     assert said == ["  dumped: 2 MB of about 4 MB"]
 
 
-def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_is_none():
+def test_error_of_watched_work_is_raised_and_unknown_size_is_skipped():
     told, asked = [], []
 
     class Report:
@@ -39,7 +39,7 @@ def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_
         return 5.0
 
     def work():
-        wait_until(lambda: len(asked) > 1, "the size is asked again")
+        wait_until(lambda: len(asked) > 1, "the size is read again")
         raise StepFailed("the disk is full")
 
     with pytest.raises(StepFailed, match="the disk is full"):
@@ -47,7 +47,7 @@ def test_what_is_watched_ends_with_its_own_error_and_a_size_that_cannot_be_told_
     assert told == [5.0]
 
 
-def test_without_a_terminal_it_is_told_in_lines():
+def test_quick_work_without_a_terminal_prints_no_progress():
     said = []
     with progress.reporting_bytes("dumped", 10, said.append, quiet=False) as report:
         report(5)
@@ -55,23 +55,23 @@ def test_without_a_terminal_it_is_told_in_lines():
 
 
 SEEN = 0.02
-"""The lab is dumped within a second: how far it is may be seen once, at the beginning of its largest table."""
+"""The lab is dumped within a second, so progress may be seen once only, early in the largest table."""
 
 
 def words(site, **more):
     return site.words("backup", "--apply", inventory=site.inventory(**more))
 
 
-def test_a_dump_is_told_of_in_lines_by_its_tables_first_and_then_by_its_size(site):
+def test_first_dump_is_measured_by_tables_and_later_dumps_by_file_size(site):
     first = told_in(lines_of(words(site)), "dumped")
     assert makes_sense(first, least=SEEN), first
-    assert 20e6 < first[0][1] < 88e6  # the tables without their indexes; the database has 88 MB, the dump 28 MB
+    assert 20e6 < first[0][1] < 88e6  # tables without indexes; the database has 88 MB, the dump 28 MB
     later = told_in(lines_of(words(site)), "dumped")
     assert makes_sense(later), later
     assert 26e6 < later[0][1] < 30e6
 
 
-def test_a_dump_and_its_copy_are_shown_as_bars_on_a_terminal(site, tmp_path, sshd):
+def test_dump_and_copy_show_progress_bars_on_a_terminal(site, tmp_path, sshd):
     (tmp_path / "elsewhere").mkdir()
     target = sshd.replace("?", f"{tmp_path / 'elsewhere'}?", 1)
     text = shown_by(words(site, off_site=[target]))
@@ -81,7 +81,7 @@ def test_a_dump_and_its_copy_are_shown_as_bars_on_a_terminal(site, tmp_path, ssh
     assert told_in(text.splitlines(), "dumped") == []
 
 
-def test_a_table_counts_by_its_share_and_those_before_it_as_a_whole(site, script, tmp_path):
+def test_current_table_counts_by_share_and_earlier_tables_in_full(site, script, tmp_path):
     tool = tmp_path / "bin" / "psql"
     host = load(site.inventory()).hosts["vps"].model_copy(update={"path": [str(tool.parent)]})
     answers = ["7\t1000\n2\t500\n3\t10", "7\t0.25", "7\t1.0", "", "2\t0.5", "9\t0.5", "3\t1", ""]
@@ -97,7 +97,7 @@ def test_a_table_counts_by_its_share_and_those_before_it_as_a_whole(site, script
         tables.read_bytes()
 
 
-def test_where_the_server_does_not_tell_of_tables_the_size_of_the_database_is_expected(site, script, tmp_path):
+def test_progress_without_table_data_falls_back_to_database_size(site, script, tmp_path):
     real = site.layout.bin / "psql"
     text = site.inventory().read_text().replace(f'["{site.layout.bin}"]', f'["{tmp_path}/bin", "{site.layout.bin}"]')
     path = tmp_path / "other.toml"

@@ -1,4 +1,4 @@
-"""The rights for pgBackRest are what its commands need, to the letter and no more."""
+"""The sudoers file permits exactly the pgBackRest commands that opsproof runs."""
 
 import re
 import shutil
@@ -24,21 +24,22 @@ def permitted(repository):
 
 
 def asked(declared, tmp_path, script):
-    """What the program on the host asks pgBackRest for, told by one that writes it down."""
+    """Command lines of pgBackRest run by the program on the host, logged by a fake pgbackrest."""
     script(tmp_path / "bin" / "pgbackrest", f'echo "pgbackrest $*" >> {tmp_path}/asked; echo "{{}}"')
     host = Host(transport="local://", path=[str(tmp_path / "bin")])
-    (answer,) = run(host, (pgbackrest.look(declared.model_copy(update={"run_as": "", "folder": ""})),))
+    (answer,) = run(host, (pgbackrest.stanza_command(declared.model_copy(update={"run_as": "", "folder": ""})),))
     assert answer.status == 0, answer.stderr
     return (tmp_path / "asked").read_text().splitlines()
 
 
-def test_each_command_is_permitted_and_no_other(declared, permitted, tmp_path, script):
+def test_sudoers_permits_exactly_the_commands_used(declared, permitted, tmp_path, script):
     made = [
         pgbackrest.in_repository(declared, "--type", kind, "--no-expire-auto", "backup")
         for kind in ("full", "diff", "incr")
     ]
     others = [
-        each.argv for each in (verification.verifying(declared), expiry.trial(declared), expiry.expiring(declared))
+        each.argv
+        for each in (verification.command(declared), expiry.dry_run_command(declared), expiry.expire_command(declared))
     ]
     said = [" ".join(words[5:]) for words in (*made, *others, pgbackrest.pgbackrest(declared, "check"))]
     assert sorted([*said, *asked(declared, tmp_path, script)]) == sorted(permitted)
@@ -46,7 +47,7 @@ def test_each_command_is_permitted_and_no_other(declared, permitted, tmp_path, s
 
 @pytest.mark.skipif(shutil.which("visudo") is None, reason="needs sudo")
 @pytest.mark.parametrize("name", ["opsproof-pgbackrest", "opsproof-pgbackrest-restore"])
-def test_the_files_are_valid(repository, name):
+def test_sudoers_files_are_valid(repository, name):
     path = repository / "docs" / "privileges" / f"{name}.sudoers"
     subprocess.run(["visudo", "--check", "--quiet", f"--file={path}"], check=True)
     rules = [line for line in path.read_text().splitlines() if not line.startswith("#")]

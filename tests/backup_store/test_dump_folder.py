@@ -1,4 +1,4 @@
-"""The look at a folder of backups, by the host's own perl."""
+"""Listing a backup folder with perl, and reading a set back."""
 
 import hashlib
 import json
@@ -46,92 +46,94 @@ def manifest(name, files):
 
 
 @pytest.fixture
-def look(folder, tmp_path_factory):
+def read_folder(folder, tmp_path_factory):
     bin_folder = tmp_path_factory.mktemp("bin")
 
-    def look(listed="echo '1; 0 2 TABLE DATA public t owner'", read="newest"):
+    def read_folder(listed="echo '1; 0 2 TABLE DATA public t owner'", read="newest"):
         tool = bin_folder / "pg_restore"
         tool.write_text(f"#!/bin/sh\n{listed}\n")
         tool.chmod(0o755)
         host = HOST.model_copy(update={"path": [str(bin_folder)]}).placed("vps", ())
         backup = declared(folder)
-        return dump_folder.seen(run(host, (dump_folder.look(backup, "db", read, ()),))[0], "db", str(folder))
+        return dump_folder.parse(run(host, (dump_folder.command(backup, "db", read, ()),))[0], "db", str(folder))
 
-    return look
+    return read_folder
 
 
 def declared(folder, **more):
     return Backup.model_validate({"database": "d", "folder": str(folder), "user": "u", **more})
 
 
-def test_backups_are_what_has_a_manifest(look, folder):
+def test_only_sets_with_a_manifest_are_backups(read_folder, folder):
     (folder / "db_20261125T020000Z.dump").touch()
     (folder / "db_20261125T020000Z.manifest.json.partial").touch()
     (folder / "db-2_20261125T020000Z.manifest.json").touch()
-    seen = look()
-    assert seen.sets == list(SETS)
-    assert {each.name for each in seen.leftovers} == {
+    found = read_folder()
+    assert found.sets == list(SETS)
+    assert {each.name for each in found.leftovers} == {
         "db_20261125T020000Z.dump",
         "db_20261125T020000Z.manifest.json.partial",
     }
-    assert seen.stale == []
-    assert seen.reading.flaws() == seen.reading.lacks("public.t") == []
-    assert seen.size(SETS[1]) == 4 + (folder / f"{SETS[1]}.manifest.json").stat().st_size
-    assert seen.free_bytes > 0
+    assert found.stale == []
+    assert found.reading.flaws() == found.reading.lacks("public.t") == []
+    assert found.size(SETS[1]) == 4 + (folder / f"{SETS[1]}.manifest.json").stat().st_size
+    assert found.free_bytes > 0
 
 
-def test_what_nobody_has_written_for_an_hour_is_stale(look, folder):
+def test_partial_file_unwritten_for_an_hour_is_stale(read_folder, folder):
     path = folder / "db_20261125T020000Z.dump.partial"
     path.touch()
     os.utime(path, 2 * (path.stat().st_mtime - 3700,))
-    assert [each.name for each in look().stale] == [path.name]
+    assert [each.name for each in read_folder().stale] == [path.name]
 
 
-def test_what_is_from_the_future_is_not_the_newest(look, folder):
-    """Neither for who looks, nor for the host's own perl, which reads the newest one back."""
+def test_backup_dated_in_the_future_is_not_the_newest(read_folder, folder):
+    """Neither in Python nor in the Perl program, which reads the newest set back."""
     ahead = "db_21001123T020000Z"
     for path in folder.glob(f"{SETS[0]}.*"):
         put(folder / path.name.replace(SETS[0], ahead), path.read_bytes())
-    seen = look()
-    assert (seen.sets, seen.newest, seen.reading.name) == ([ahead, *SETS], SETS[1], SETS[1])
-    assert seen.leftovers == []
-    assert seen.fresh_name == dump_folder.called("db", seen.now)
-    with pytest.raises(OutputError, match=f"{ahead} is from the future"):
-        seen.age(ahead)
+    found = read_folder()
+    assert (found.sets, found.newest, found.reading.name) == ([ahead, *SETS], SETS[1], SETS[1])
+    assert found.leftovers == []
+    assert found.fresh_name == dump_folder.set_name_at("db", found.now)
+    with pytest.raises(OutputError, match=f"{ahead} is dated in the future"):
+        found.age(ahead)
     for name in SETS:
         for path in folder.glob(f"{name}.*"):
             path.unlink()
-    seen = look()
-    assert (seen.newest, seen.reading.name) == (ahead, ahead)
-    with pytest.raises(MeasurementError, match="from the future"):
-        _ = BackupState(seen, declared(folder)).age_s
+    found = read_folder()
+    assert (found.newest, found.reading.name) == (ahead, ahead)
+    with pytest.raises(MeasurementError, match="dated in the future"):
+        _ = BackupState(found, declared(folder)).age_s
 
 
-def test_a_new_one_stands_behind_all_others_where_the_clock_was_set_back_a_little(look, folder):
-    soon = dump_folder.called("db", time.time() + 1000)
+def test_new_backup_sorts_last_after_a_small_clock_setback(read_folder, folder):
+    soon = dump_folder.set_name_at("db", time.time() + 1000)
     for path in folder.glob(f"{SETS[1]}.*"):
         put(folder / path.name.replace(SETS[1], soon), path.read_bytes())
-    assert look().fresh_name == dump_folder.called("db", dump_folder.began(soon) + 1)
+    assert read_folder().fresh_name == dump_folder.set_name_at("db", dump_folder.began(soon) + 1)
 
 
-def test_a_name_that_is_no_time_is_no_set(look, folder):
+def test_file_with_invalid_time_in_name_is_ignored(read_folder, folder):
     put(folder / "db_20261399T020000Z.manifest.json", b"")
-    assert look().sets == list(SETS)
+    assert read_folder().sets == list(SETS)
 
 
 @pytest.mark.parametrize(("mode", "is_open"), [(0o700, False), (0o755, False), (0o775, True), (0o757, True)])
-def test_a_folder_that_others_may_write_to_is_exposed(look, folder, mode, is_open):
+def test_folder_writable_by_others_is_exposed(read_folder, folder, mode, is_open):
     folder.chmod(mode)
-    seen = look()
-    exposed = BackupState(seen, declared(folder)).exposed
-    assert exposed == ([f"{folder} belongs to {seen.me} and has mode {mode:04o}"] if is_open else [])
+    found = read_folder()
+    exposed = BackupState(found, declared(folder)).exposed
+    assert exposed == ([f"{folder} has owner {found.me} and mode {mode:04o}"] if is_open else [])
 
 
-def test_what_others_may_read_is_exposed(look, folder):
+def test_file_readable_by_others_is_exposed(read_folder, folder):
     (folder / f"{SETS[0]}.dump").chmod(0o640)
-    seen = look()
-    assert seen.exposed(SETS[0]) == [f"{SETS[0]}.dump belongs to {seen.me} and has mode 0640"]
-    assert seen.exposed(SETS[1]) == []
+    found = read_folder()
+    assert found.exposed(SETS[0]) == [
+        f"{SETS[0]}.dump has owner {found.me} and mode 0640 (expected {found.me} and 0600)"
+    ]
+    assert found.exposed(SETS[1]) == []
 
 
 @pytest.mark.parametrize(
@@ -144,15 +146,15 @@ def test_what_others_may_read_is_exposed(look, folder):
         ("echo 'Cannot connect to the Docker daemon'; exit 1", CommandError),
     ],
 )
-def test_a_list_that_cannot_be_had_is_no_list(look, listed, error):
-    with pytest.raises(error, match="pg_restore does not list it"):
-        look(listed).reading.lacks()
+def test_failing_pg_restore_raises_instead_of_listing_nothing(read_folder, listed, error):
+    with pytest.raises(error, match="pg_restore --list failed"):
+        read_folder(listed).reading.lacks()
 
 
-def test_a_table_is_in_the_list_by_its_whole_name(look):
-    reading = look("echo '1; 0 2 TABLE DATA public t owner'; echo '2; 0 3 TABLE public messages owner'").reading
+def test_tables_are_matched_by_full_name(read_folder):
+    reading = read_folder("echo '1; 0 2 TABLE DATA public t owner'; echo '2; 0 3 TABLE public messages owner'").reading
     assert reading.lacks("public.messages", "public.message", "public.t2") == ["public.message", "public.t2"]
-    assert look("echo '2; 0 3 TABLE public t owner'").reading.lacks() == ["public.t"]
+    assert read_folder("echo '2; 0 3 TABLE public t owner'").reading.lacks() == ["public.t"]
 
 
 def crafted(folder):
@@ -196,45 +198,49 @@ def with_the_archive_under_another_name(folder):
         with_the_archive_under_another_name,
     ],
 )
-def test_pg_restore_is_given_no_archive_but_that_of_the_manifest(look, folder, tmp_path_factory, change):
+def test_pg_restore_never_reads_an_archive_that_differs_from_its_manifest(
+    read_folder, folder, tmp_path_factory, change
+):
     trace = tmp_path_factory.mktemp("trace") / "ran"
     change(folder)
-    reading = look(f"touch {trace}", read=SETS[1]).reading
+    reading = read_folder(f"touch {trace}", read=SETS[1]).reading
     assert (trace.exists(), reading.listed) == (False, ())
     with pytest.raises((Absent, ManifestError, CommandError)):
         reading.lacks()
 
 
-def test_pg_restore_is_given_the_archive_of_the_manifest(look, tmp_path_factory):
+def test_pg_restore_reads_an_archive_that_matches_its_manifest(read_folder, tmp_path_factory):
     trace = tmp_path_factory.mktemp("trace") / "ran"
-    look(f"touch {trace}")
+    read_folder(f"touch {trace}")
     assert trace.exists()
 
 
-def test_a_named_set_is_read_or_none(look):
-    assert look(read=SETS[0]).reading.name == SETS[0]
-    assert look(read="none").reading is None
-    lost = look(read="db_20200101T000000Z").reading
+def test_requested_set_is_read_back_or_reported_missing(read_folder):
+    assert read_folder(read=SETS[0]).reading.name == SETS[0]
+    assert read_folder(read="none").reading is None
+    lost = read_folder(read="db_20200101T000000Z").reading
     assert lost.flaws() == ["db_20200101T000000Z has no manifest"]
 
 
-def test_no_folder_is_absent_and_one_that_cannot_be_read_unknown(tmp_path):
+def test_missing_folder_is_absent_and_unreadable_folder_unknown(tmp_path):
     def ask(path):
-        return dump_folder.seen(run(HOST, (dump_folder.look(declared(path), "db", "newest", ()),))[0], "db", str(path))
+        return dump_folder.parse(
+            run(HOST, (dump_folder.command(declared(path), "db", "newest", ()),))[0], "db", str(path)
+        )
 
-    with pytest.raises(Absent, match="is declared, but there is no such folder"):
+    with pytest.raises(Absent, match="nowhere does not exist"):
         ask(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(MeasurementError):
         ask(tmp_path / "file")
 
 
-def test_an_answer_cut_short_is_none():
+def test_truncated_answer_raises_output_error():
     with pytest.raises(OutputError, match="cut short"):
-        dump_folder.seen(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
+        dump_folder.parse(Answer(0, "me root\nfolder 1 0700 root\nfree 1\n"), "db", "/b")
 
 
-def test_size_is_compared_with_the_median_of_the_seven_before():
+def test_size_change_is_relative_to_median_of_seven_previous_backups():
     lines = [
         f"file {size} 0600 root 0 db_202611{day:02}T000000Z.dump" for day, size in enumerate([1, *[100] * 7, 150], 1)
     ]
@@ -246,12 +252,12 @@ def test_size_is_compared_with_the_median_of_the_seven_before():
     assert state.room == 200
 
 
-def test_the_first_backup_has_nothing_to_be_compared_with():
+def test_first_backup_has_no_size_change():
     text = "me root\nfolder 1 0700 root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
     assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
 
 
-def test_the_client_of_a_container_is_reached_as_docker_is():
+def test_client_in_a_container_runs_through_docker_exec():
     host = Host.model_validate(
         {
             "transport": "local://",

@@ -25,7 +25,7 @@ def sealed(said):
     return f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n'
 
 
-def test_a_manifest_says_what_it_said():
+def test_manifest_is_parsed():
     said = read(sealed(SAID))
     assert said.dump == ManifestFile("a.dump", 123, "0" * 64)
     assert (said.size_bytes, said.wrapped) == (130, False)
@@ -34,12 +34,12 @@ def test_a_manifest_says_what_it_said():
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, 400])
-def test_one_that_is_cut_short_is_none(cut):
-    with pytest.raises(ManifestError, match="cut short, or none of opsproof's"):
+def test_truncated_manifest_is_rejected(cut):
+    with pytest.raises(ManifestError, match="cut short or was not written by opsproof"):
         read(sealed(SAID)[:cut])
 
 
-def test_any_change_is_noticed():
+def test_any_changed_byte_is_detected():
     text = sealed(SAID)
     for place in range(0, text.index("checksum"), 7):
         other = chr(ord(text[place]) ^ 1)
@@ -55,6 +55,6 @@ def test_any_change_is_noticed():
         ({"files": {"dump": {}}}, "cannot be read: KeyError"),
     ],
 )
-def test_what_is_not_as_it_should_be_is_said(change, why):
+def test_invalid_manifest_is_rejected_with_the_reason(change, why):
     with pytest.raises(ManifestError, match=why):
         read(sealed({**SAID, **change}))

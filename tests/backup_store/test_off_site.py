@@ -1,4 +1,4 @@
-"""What lies in places of copies, and how it goes: in a folder by the host's own perl, in a server of S3's protocol."""
+"""Stores of off-site copies: folders through perl, and buckets on a real S3 server."""
 
 import hashlib
 import io
@@ -34,7 +34,7 @@ def there(request, host, tmp_path):
     if request.param == "folder":
         return HostFolder(host, str(tmp_path))
     sshd = request.getfixturevalue("sshd")
-    return off_site.place(host, sshd.replace("?", f"{tmp_path}?", 1))
+    return off_site.copy_store(host, sshd.replace("?", f"{tmp_path}?", 1))
 
 
 def put(there, name, content=b"x"):
@@ -42,7 +42,7 @@ def put(there, name, content=b"x"):
     there.commit(name)
 
 
-def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
+def test_stored_files_are_listed_read_and_removed(there, monkeypatch):
     for each in (
         *(f"{NEW}{part}" for part in PARTS),
         "db-2_20261125T020000Z.sha256",
@@ -51,7 +51,7 @@ def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
         "db_x.sha256",
     ):
         put(there, each)
-    found = off_site.copies(there, "db", NOW)
+    found = off_site.fetch_copies(there, "db", NOW)
     assert found.sets == [NEW]
     assert set(found.files([NEW])) == {f"{NEW}{part}" for part in PARTS}
     assert found.stale == []
@@ -61,27 +61,27 @@ def test_what_was_put_is_listed_read_and_removed(there, monkeypatch):
         assert content.read() == b"x"
     there.remove(found.files([NEW]))
     assert set(there.ages("db_")) == {f"{OLD}.dump", "db_x.sha256"}
-    there.remove(found.files([NEW]))  # what is gone already is no error
+    there.remove(found.files([NEW]))  # removing a missing file is no error
 
 
-def test_what_is_not_there_cannot_be_read(there):
+def test_reading_a_missing_file_raises(there):
     with pytest.raises(MeasurementError, match=r"No such file|NoSuchKey"), there.read("nothing") as content:
         content.read()
 
 
-def test_a_set_is_a_copy_by_its_list_and_the_newest_stands_last():
+def test_sets_with_a_list_are_copies_sorted_oldest_first():
     ages = dict.fromkeys(
         (f"{NEW}.sha256", f"{OLD}.sha256", f"{NEW}.dump", f"{OLD}.dump", "db_20261123T020000Z.dump"), 1e6
     )
     ages |= {"db_20261122T020000Z.dump.partial": 1e6, f"{NEW}.sha256.partial": 10.0, "db_20301122T020000Z.sha256": 1.0}
     found = Copies(ages, NOW)
-    assert found.sets == ["db_20301122T020000Z", OLD, NEW]  # what is from the future is not the newest
+    assert found.sets == ["db_20301122T020000Z", OLD, NEW]  # a set dated in the future is not the newest
     assert found.stale == ["db_20261122T020000Z.dump.partial", "db_20261123T020000Z.dump"]
 
 
-def test_what_vouches_for_a_set_goes_before_it():
+def test_lists_and_manifests_are_removed_first():
     names = [f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)]
-    commands = [command.argv[6:] for command in folder.removals("/b", names)]
+    commands = [command.argv[6:] for command in folder.remove_commands("/b", names)]
     assert commands == [
         (f"{OLD}.sha256", f"{NEW}.sha256"),
         (f"{OLD}.manifest.json.age", f"{NEW}.manifest.json.age"),
@@ -89,16 +89,16 @@ def test_what_vouches_for_a_set_goes_before_it():
     ]
 
 
-def test_many_files_go_in_several_commands(host, tmp_path):
+def test_many_files_are_removed_in_batches(host, tmp_path):
     names = [f"db_20260101T{number:06}Z.dump" for number in range(900)]
     for name in names:
         (tmp_path / name).touch()
-    for command in folder.removals(str(tmp_path), names):
+    for command in folder.remove_commands(str(tmp_path), names):
         run(host, (command,))[0].require("removing")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_that_lies_in_the_way_is_not_followed(host, tmp_path):
+def test_planted_symlink_is_not_followed(host, tmp_path):
     there, victim = HostFolder(host, str(tmp_path / "copies")), tmp_path / "victim"
     (tmp_path / "copies").mkdir()
     victim.write_text("mine")
@@ -111,7 +111,7 @@ def test_a_link_that_lies_in_the_way_is_not_followed(host, tmp_path):
 
 
 class Failing(io.RawIOBase):
-    """Content that cannot be read to its end."""
+    """Content whose read fails after `whole` bytes."""
 
     def __init__(self, whole=20_000_000):
         self.left = whole
@@ -126,35 +126,35 @@ class Failing(io.RawIOBase):
         return b"x" * size
 
 
-def test_content_that_ends_with_an_error_gets_no_name(there):
+def test_failed_transfer_leaves_only_a_partial_file(there):
     with pytest.raises(MeasurementError, match="the host is gone"):
         there.put(f"{NEW}.dump", Failing(), 1)
     assert set(there.ages("db_")) <= {f"{NEW}.dump.partial"}
 
 
-def test_an_upload_that_fails_is_taken_back(s3):
+def test_failed_upload_is_aborted(s3):
     with pytest.raises(MeasurementError, match="the host is gone"):
         Bucket("copies", "").put(f"{NEW}.dump", Failing(), 1)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="copies")
     assert "Contents" not in s3.list_objects_v2(Bucket="copies")
 
 
-def test_an_upload_that_a_killed_run_left_is_swept(s3):
-    """Moto says of each that it was begun in 2010."""
+def test_upload_left_by_a_killed_run_is_stale_and_removed(s3):
+    """moto reports 2010 as the start of every upload."""
     for name in (f"{NEW}.dump", f"{OLD}.dump", "db-2_20261125T020000Z.dump"):
         s3.create_multipart_upload(Bucket="copies", Key=f"p/{name}")
     there = Bucket("copies", "p")
     put(there, f"{NEW}.sha256")
-    stale = off_site.copies(there, "db", NOW).stale
+    stale = off_site.fetch_copies(there, "db", NOW).stale
     assert stale == [f"{OLD}.dump.partial", f"{NEW}.dump.partial"]
     there.remove(stale)
     assert [each["Key"] for each in s3.list_multipart_uploads(Bucket="copies")["Uploads"]] == [
         "p/db-2_20261125T020000Z.dump"
     ]
-    assert off_site.copies(there, "db", NOW).sets == [NEW]
+    assert off_site.fetch_copies(there, "db", NOW).sets == [NEW]
 
 
-def test_a_bucket_of_many_copies_is_listed_whole(s3):
+def test_bucket_listing_reads_all_pages(s3):
     names = [f"db_20260101T{number:06}Z.dump" for number in range(2 * PAGE + 1)]
     for name in names:
         s3.put_object(Bucket="copies", Key=name, Body=b"")
@@ -162,32 +162,32 @@ def test_a_bucket_of_many_copies_is_listed_whole(s3):
     assert sorted(Bucket("copies", "").ages("db_")) == names
 
 
-def test_a_part_of_an_upload_grows_with_what_is_uploaded():
+def test_part_size_grows_with_upload_size():
     assert part_bytes(1) == PART_BYTES
     assert 10**12 / part_bytes(10**12) < 10_000
 
 
 @pytest.mark.parametrize("parts", [0, 0.5, 1, 2, 2.5])
-def test_an_upload_of_whatever_length_is_whole(s3, parts):
+def test_upload_of_any_length_is_complete(s3, parts):
     content = os.urandom(int(parts * PART_BYTES))
     put(Bucket("copies", ""), "name", content)
     assert s3.get_object(Bucket="copies", Key="name")["Body"].read() == content
 
 
-def test_a_place_that_stops_answering_is_given_up(host, tmp_path, monkeypatch):
+def test_stalled_read_times_out(host, tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer that never comes
     there = HostFolder(host, str(tmp_path), 0.5)
     with pytest.raises(MeasurementError, match="cat was ended by signal 9"), there.read("pipe") as content:
         content.read()
 
 
-def test_what_a_place_says_to_a_failure_is_told(host, tmp_path):
+def test_error_message_of_the_target_is_reported(host, tmp_path):
     with pytest.raises(MeasurementError, match="nowhere: No such file"):
         HostFolder(host, str(tmp_path / "nowhere")).put("name", io.BytesIO(b"x" * 1_000_000))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_place_that_is_full_says_so(host, tmp_path):
+def test_full_target_disk_is_reported(host, tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=True)
     try:
         with pytest.raises(MeasurementError, match="No space left on device"):

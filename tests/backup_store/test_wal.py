@@ -1,4 +1,4 @@
-"""Gaps in an archive of the log: what is found, what was so meant, and what can be reached."""
+"""Gaps in a WAL archive: missing segments, intended gaps, and the recovery window."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def run(timeline, first, last=None):
 
 
 @pytest.mark.parametrize(
-    ("segment", "size", "place"),
+    ("segment", "size", "number"),
     [
         ("000000010000000000000001", 16 * MIB, 1),
         ("0000000100000000000000FF", 16 * MIB, 255),
@@ -22,9 +22,9 @@ def run(timeline, first, last=None):
         ("000000010000000100000003", 1024 * MIB, 7),
     ],
 )
-def test_a_segment_has_a_place_and_a_place_a_name(segment, size, place):
-    assert wal.place(segment, size) == place
-    assert wal.name(wal.timeline_of(segment), place, size) == segment
+def test_segment_name_and_number_convert_both_ways(segment, size, number):
+    assert wal.number(segment, size) == number
+    assert wal.name(wal.timeline_of(segment), number, size) == segment
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ def test_a_segment_has_a_place_and_a_place_a_name(segment, size, place):
         ([("5/0", "000000010000000500000000"), ("5/4000028", "000000010000000500000001")], 64 * MIB),
     ],
 )
-def test_the_size_of_segments_is_read_off_their_names(known, size):
+def test_segment_size_is_derived_from_names(known, size):
     assert wal.size_of(known) == size
 
 
-def test_names_that_no_size_fits_are_an_error():
-    with pytest.raises(ValueError, match="no size of segments fits"):
+def test_inconsistent_names_raise_value_error():
+    with pytest.raises(ValueError, match="no WAL segment size fits"):
         wal.size_of([("0/2000028", "000000010000000000000099")])
 
 
-def test_runs_that_touch_or_overlap_are_one():
+def test_adjacent_and_overlapping_runs_are_merged():
     assert wal.joined([run(1, 5, 9), run(1, 1, 4), run(2, 10, 11), run(1, 8, 12), run(1, 14)]) == [
         run(1, 1, 12),
         run(1, 14),
@@ -81,14 +81,14 @@ SPANS = [run(1, 10, 11), run(1, 20), run(1, 30, 31)]
         ([run(1, 1, 5)], [], [], None),
     ],
     ids=[
-        "whole", "older than the oldest", "an old gap", "a newer gap", "after the newest", "its first segment",
-        "its last segment", "within the newest", "expired between two", "expired between all",
-        "expired, and one too many", "expired, and a gap after", "a new timeline", "gone back", "a hole at the joint",
-        "a gap on the new timeline",
+        "whole", "older than the oldest", "an old gap", "a newer gap", "after the newest", "first segment missing",
+        "last segment missing", "within the newest", "expired between two", "expired between all",
+        "expired, and a segment too many", "expired, and a gap after", "a new timeline",
+        "recovered to an earlier point", "a gap at the timeline switch", "a gap on the new timeline",
         "a backup on the new timeline", "an empty archive", "no backup",
     ],
 )  # fmt: skip
-def test_what_lacks_is_told_from_what_was_let_go(runs, spans, missing, since):
+def test_missing_wal_is_distinguished_from_expired_wal(runs, spans, missing, since):
     archive = WalArchive(runs, spans)
     assert archive.missing() == missing
     assert archive.whole_since() == since

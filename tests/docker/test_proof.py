@@ -8,7 +8,7 @@ from lab.docker.faults import FAULTS
 from lab.docker.layout import APP
 from tests.harness import extent
 from tests.proving import IS_ROOT, Ground, Proof, agree, bad, identity
-from tests.proving.results import keep
+from tests.proving.results import conclude
 from tests.proving.selection import planned
 
 pytestmark = pytest.mark.docker
@@ -20,8 +20,7 @@ def proof(rounds, docker_lab, request):
     ground = Ground("docker", docker_lab, lambda _: _surroundings(docker_lab), docker_lab.up)
     proof = Proof(ground, rounds, planned(request.session.items, request.path))
     yield proof
-    keep(proof, request.config)
-    proof.finish()
+    conclude(proof, request.config)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import DatabaseTarget, Result, ask
 from tests.conftest import REPOSITORY, _free_port
-from tests.harness.extent import RELEASES
+from tests.harness.extent import FULL, RELEASES
 
 SERVERS = Path(__file__).parent / "servers"
 OLDER = ("14", "16", "17") if (platform.system(), platform.machine()) == ("Linux", "x86_64") else ()
@@ -145,7 +145,12 @@ def _programs(release: str) -> Path:
 
 
 def _asked() -> list[str]:
-    """Available releases for the run; with the lab's package alone, npm's oldest release too."""
+    """Available releases for the run; with the lab's package alone, npm's oldest release too.
+
+    The whole proof runs every release: a missing release fails.
+    """
+    if FULL:
+        return list(RELEASES)
     found = [each for each in RELEASES if each == PACKAGED or each in SYSTEM or each in OLDER]
     return found if len(found) > 1 else [*OLDER[:1], PACKAGED]
 

@@ -6,6 +6,7 @@ from opsproof.facts import REGISTRY
 from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import ask
+from tests.facts import clusters
 
 FACTS = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, SqlFact))
 
@@ -24,3 +25,10 @@ def test_every_release_runs_all_queries(counting, monkeypatch, fact):
     (result,) = ask(counting.target(), [REGISTRY[fact].sql])
     assert result.error == ""
     REGISTRY[fact]().parse(result, Database.model_validate({"dsn": "dbname=facts"}))
+
+
+@pytest.mark.parametrize(("is_full", "asked"), [(True, ["14", "15", "18"]), (False, ["14", "18"])])
+def test_whole_proof_leaves_out_no_release(monkeypatch, is_full, asked):
+    for name, value in {"FULL": is_full, "RELEASES": ("14", "15", "18"), "SYSTEM": {}, "OLDER": ("14",)}.items():
+        monkeypatch.setattr(clusters, name, value)
+    assert clusters._asked() == asked

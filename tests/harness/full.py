@@ -1,13 +1,12 @@
 """Everything that can be proven: each fault alone, 25 kills of each kind, ten healthy rounds, PostgreSQL 14 to 18.
 
-`python -m tests.harness.full` resumes an interrupted run of the same committed code, and records commit and date in
-docs/proof.md.
+`python -m tests.harness.full` resumes an interrupted run of the same committed files, and records commit and date in
+docs/proof.md. The next run after that proves everything again.
 """
 
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,10 @@ from tests.harness.parts import PARTS, ROOT, Ended, run
 
 STATE = ROOT / ".lab" / "proof-full.json"
 DOCUMENT = ROOT / "docs" / "proof.md"
+HEADING = "## The last one\n\n"
 ENVIRONMENT = {"OPSPROOF_PROOF": "full", "OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
+NARROWING = "PYTEST_ADDOPTS"
+"""With what pytest may select fewer tests than a part has."""
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Progress:
     """The parts that were green for a state of the code, kept in a file."""
 
     code: str
-    path: Path = STATE
+    path: Path
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def load(self) -> None:
@@ -57,38 +59,64 @@ def record(text: str, commit: str, today: str, parts: dict[str, dict[str, float]
     """The document with another record at its end."""
     rows = [f"| {name} | {each['passed']} | {each['skipped']} | {each['seconds']} s |" for name, each in parts.items()]
     head = f"Commit {commit}, {today}: all green.\n\n| part | passed | skipped | time |\n|---|---|---|---|\n"
-    return re.sub(r"(?s)(## The last one\n\n).*", lambda found: found[1] + head + "\n".join(rows) + "\n", text)
+    before, heading, _ = text.partition(HEADING)
+    assert heading, f"no place for the record: {DOCUMENT} lacks {HEADING.strip()!r}"
+    return before + heading + head + "\n".join(rows) + "\n"
 
 
 def main() -> int:
     """Proves what is not proven yet; the exit status is pytest's worst."""
-    if _git("status", "--porcelain"):
-        print("commit or stash first: the record is of a commit", file=sys.stderr)  # noqa: T201
-        return 2
-    progress = Progress(_code())
+    if changed := _changed():
+        return _refuse(f"commit or stash first, for the record is of a commit: {changed}")
+    commit, progress = _git("rev-parse", "HEAD"), Progress(_code(), STATE)
     progress.load()
     left = [part for part in PARTS if part.name not in progress.parts]
     print(f"parts to prove: {', '.join(part.name for part in left) or 'none'}", flush=True)  # noqa: T201
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(ENVIRONMENT)
+        os.environ.pop(NARROWING, None)
 
         def ended(result: Ended) -> None:
-            if result.status == 0:
-                progress.add(result.part.name, figures(Path(folder) / result.part.name, result.seconds))
+            found = figures(Path(folder) / result.part.name, result.seconds)
+            if result.status == 0 and found["passed"] and not _changed(commit, "no"):
+                progress.add(result.part.name, found)
 
         status = run(left, Path(folder), ended) if left else 0
         print("\n".join(timing.summary(timing.read(folder), time.monotonic() - began)))  # noqa: T201
-    if status == 0:
-        commit, today = _git("rev-parse", "--short=12", "HEAD"), f"{datetime.now(UTC):%Y-%m-%d}"
-        text = record(DOCUMENT.read_text(encoding="utf-8"), commit, today, progress.parts)
-        DOCUMENT.write_text(text, encoding="utf-8")
-    return status
+    return _conclude(commit, progress, status)
+
+
+def _conclude(commit: str, progress: Progress, status: int) -> int:
+    """Writes the record of a commit of which every part is proven."""
+    missing = [part.name for part in PARTS if part.name not in progress.parts]
+    if status:
+        return status
+    if changed := _changed(commit):
+        return _refuse(f"the files are no longer those of {commit[:12]}, which was proven: {changed}")
+    if missing:
+        return _refuse(f"not proven of {commit[:12]}: {', '.join(missing)}")
+    text = record(DOCUMENT.read_text(encoding="utf-8"), commit[:12], f"{datetime.now(UTC):%Y-%m-%d}", progress.parts)
+    DOCUMENT.write_text(text, encoding="utf-8")
+    progress.path.unlink()
+    return 0
+
+
+def _refuse(why: str) -> int:
+    print(why, file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _changed(since: str = "HEAD", untracked: str = "normal") -> str:
+    """What differs from a commit; tests that run may leave untracked files for a moment."""
+    moved = "" if _git("rev-parse", "HEAD") == _git("rev-parse", since) else "another commit is checked out\n"
+    return moved + _git("status", "--porcelain", f"--untracked-files={untracked}")
 
 
 def _code() -> str:
-    """The hash of everything that is committed but documents, which no test of the labs depends on."""
-    files = [line for line in _git("ls-tree", "-r", "HEAD").splitlines() if not line.endswith(".md")]
+    """The hash of everything that is committed but the record itself; tests read the other documents."""
+    record = f"\t{DOCUMENT.relative_to(ROOT)}"
+    files = [line for line in _git("ls-tree", "-r", "HEAD").splitlines() if not line.endswith(record)]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:12]
 
 

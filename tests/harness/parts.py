@@ -11,21 +11,24 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import Empty, Queue
 
 from tests.harness import timing
 
 ROOT = Path(__file__).parents[2]
 SIDE_BY_SIDE = 2
+TEST_LIMIT_S = 3600
+"""A test that takes longer, with its fixtures, ends its part: else it would hang for ever."""
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
 AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
-NAMESPACES = ("unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A process that ends with the one that started it, however that ends."""
+NAMESPACES = (*WITH_US, "unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Part:
 
     def command(self) -> list[str]:
         """Its process, in namespaces of its own where it may have them."""
-        pytest = [sys.executable, "-m", "pytest", *self.words]
+        limit = ["-o", f"faulthandler_timeout={TEST_LIMIT_S}", "-o", "faulthandler_exit_on_timeout=true"]
+        pytest = [sys.executable, "-m", "pytest", *limit, *self.words]
         return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
 
 
@@ -79,41 +83,47 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
     """
     if any(not part.shares_network for part in parts) and can_isolate():
         subprocess.run([sys.executable, "-m", "tests.harness.fetch"], cwd=ROOT, check=True)
-    left: Queue[Part] = Queue()
-    for part in parts:
-        left.put(part)
-    statuses: list[int] = []
 
-    def work() -> None:
-        while True:
-            try:
-                part = left.get_nowait()
-            except Empty:
-                return
-            result = _run(part, times / part.name)
-            ended(result)
-            statuses.append(result.status)
+    def work(part: Part) -> int:
+        result = _run(part, times / part.name)
+        ended(result)
+        return result.status
 
-    workers = [threading.Thread(target=work) for _ in range(SIDE_BY_SIDE if can_isolate() else 1)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join()
-    return max(statuses, default=5)
+    with ThreadPoolExecutor(SIDE_BY_SIDE if can_isolate() else 1) as pool:
+        statuses = [pool.submit(work, part) for part in parts]
+        try:
+            return worst(each.result() for each in statuses)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """The worst exit status; Popen's negative number of a signal counts as it does in a shell, none is no success."""
+    return max((128 - each if each < 0 else each for each in statuses), default=5)
 
 
 def _run(part: Part, times: Path) -> Ended:
-    """Prints what a part prints, a line at a time, behind its name."""
+    """Prints what a part prints, a line at a time, behind its name; a failure that no test recorded is an error."""
     times.mkdir(exist_ok=True)
     began = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPSPROOF_TIMES": str(times)}
     with subprocess.Popen(
-        part.command(), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        part.command(),
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             sys.stdout.write(f"{part.name:>11} | {line}")
             sys.stdout.flush()
+    counts = timing.read(times)["counts"]
+    if process.returncode and not counts["failed"] and not counts["error"]:
+        timing.write({"counts": {"error": 1}}, times)
     return Ended(part, process.returncode, time.monotonic() - began)
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.harness.forks import run_pytest
+from tests.proving import Rounds
 
 TIMES = re.compile(r"\d+\.\d+s|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+")
 
@@ -40,3 +41,21 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path, repository):
     words = ["-c", f"{repository}/pyproject.toml", f"{tmp_path}/test_it.py"]
     with pytest.raises(TimeoutError, match="not within 1 s"):
         run_pytest(words, repository, {}, tmp_path / "printed", 1)
+
+
+@pytest.fixture
+def rounds(inventory, tmp_path):
+    rounds = Rounds(inventory, tmp_path / "reports")
+    assert "failed" in rounds.run().values()
+    return rounds
+
+
+def test_round_that_never_began_has_not_the_verdicts_of_the_one_before(rounds):
+    with pytest.raises(AssertionError, match="no round was recorded"):
+        rounds.run(("false",))
+
+
+def test_round_that_leaves_out_a_check_proves_nothing(rounds):
+    with pytest.raises(AssertionError, match=r"left out: .*test_disk_has_free_space\[vps-/data\]"):
+        rounds.run(options=("--deselect=checks/disks",))
+    assert "failed" in rounds.run().values()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.proof_matrix import page
 from tests.proof_matrix.matrix import Row, read, text, write
+from tests.proving import Proof, results
 
 ROOT = Path(__file__).parents[2]
 CHECKS = {
@@ -97,6 +98,17 @@ def test_processes_write_at_the_same_time(tmp_path):
     writers = [subprocess.Popen([*words, f"lab {number}"], cwd=ROOT) for number in range(3)]
     assert [each.wait() for each in writers] == [0, 0, 0]
     assert len(read([path])) == 60
+
+
+def test_the_page_leaves_out_faults_that_were_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "REPORTS", tmp_path)
+    monkeypatch.setattr(results, "show", lambda config, text: None)
+    names = ("disk full", "disk full + disk filling", "removed long ago", "disk full + removed long ago")
+    results.keep(Proof(None, None, [], [row(name, test_disk_has_room="failed") for name in names]), None)
+    shown = Shown((tmp_path / "proof.html").read_text()).text
+    assert "embedded: disk full + disk filling" in shown
+    assert "removed long ago" not in shown
+    assert len(read([tmp_path / "proof.jsonl"])) == 4
 
 
 def test_the_terminal_shows_each_change_in_full_on_120_columns():

@@ -3,7 +3,11 @@
 The lab of these tests is a set of verdicts: what is proven here is which fault is named.
 """
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import pytest
@@ -14,7 +18,8 @@ from lab.fault import EVERYTHING, Fault
 from lab.faults import FAULTS
 from lab.settling import Settling
 from tests.harness import extent
-from tests.proving import Ground, Proof
+from tests.proof_matrix import matrix
+from tests.proving import ROOT, Ground, Proof, __main__, results
 from tests.proving.batches import begins_series, compatible, plan, series
 from tests.proving.names import names_of, overlap
 
@@ -95,7 +100,7 @@ GOOD = [fault(letter, {f"test_{letter}[one]": "failed"}) for letter in "abcd"]
 def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
     proof = proven(*GOOD)
     assert set(problems(proof).values()) == {""}
-    assert proof.ground.lab.rounds_run == (8 if extent.FULL else 2)
+    assert proof.ground.lab.rounds_run == (5 if extent.FULL else 2)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +130,7 @@ def test_a_fault_that_does_not_heal_is_named_by_the_round_of_the_next_batch():
     proof = proven(order=[[GOOD[0], lasting], [GOOD[2], GOOD[3]]])
     found = problems(proof)
     assert found["healing"].startswith("healing of lasting left")
+    assert [row.fault for row in proof.rows if row.outcome == "surprised"] == ["lasting", "c + d"]
     assert not any(found[name] for name in "acd")
     assert proof.ground.lab.recovered
 
@@ -146,6 +152,22 @@ def test_a_fault_that_leaves_what_it_does_not_name_is_among_those_that_are_named
 def test_a_fault_alone_in_the_last_batch_that_does_not_heal_is_named():
     found = problems(proven(order=[[fault("lasting", {B: "failed"}, leaves={B: "failed"})]]))
     assert found["healing"].startswith("healing of lasting left")
+
+
+LASTING = fault("lasting", {B: "failed"}, leaves={B: "failed"})
+
+
+@pytest.mark.parametrize("last", [LASTING, GOOD[1]], ids=["not healed", "healed"])
+def test_results_are_kept_after_the_last_healing(last, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "REPORTS", tmp_path)
+    monkeypatch.setattr(results, "show", lambda config, text: None)
+    proof = proven(order=[[GOOD[0], last]])
+    proof.of(last.name)
+    is_wrong = last is LASTING
+    with pytest.raises(AssertionError, match="healing of lasting") if is_wrong else nullcontext():
+        results.conclude(proof, None)
+    rows = matrix.read([tmp_path / "proof.jsonl"])
+    assert [row.fault for row in rows if row.outcome == "surprised"] == (["lasting"] if is_wrong else [])
 
 
 def test_a_fault_that_cannot_be_broken_is_named_and_the_others_are_proven():
@@ -186,6 +208,46 @@ def test_what_is_told_once_is_wanted_in_the_next_round_and_never_again():
     telling = fault("telling", {A: "failed"}, reported_once={"test_a[two]": "warned"})
     assert set(problems(proven(order=[[telling], [GOOD[1]], [GOOD[2]]])).values()) == {""}
     assert set(problems(proven(order=[[telling]])).values()) == {""}
+
+
+@contextmanager
+def quietly(world):
+    world.bad[A] = "failed"
+    yield
+    world.bad.pop(A)
+
+
+SILENT = replace(fault("silent", {A: "failed"}, reported_once={"test_a[two]": "warned"}), breaks=quietly)
+LATE = replace(fault("late", {A: "failed"}, reported_once={A: "warned"}), reported_once={})
+LATE_ELSEWHERE = replace(fault("late", {A: "failed"}, reported_once={"test_h[one]": "warned"}), reported_once={})
+
+
+@pytest.mark.parametrize("wrong", [SILENT, LATE, LATE_ELSEWHERE], ids=["silent", "late", "late elsewhere"])
+@pytest.mark.parametrize(
+    "next_ones",
+    [[], [[GOOD[1]]], [[GOOD[1], GOOD[2]]], [[GOOD[1]], [GOOD[2]]]],
+    ids=["last", "one next", "two next", "two batches next"],
+)
+def test_fault_that_is_not_told_as_it_says_is_named_and_the_next_ones_are_not(wrong, next_ones):
+    found = problems(proven(order=[[wrong], *next_ones]))
+    assert found["healing"].startswith(f"healing of {wrong.name} ")
+    assert not any(found[each.name] for batch in next_ones for each in batch)
+
+
+def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
+    times = []
+
+    @contextmanager
+    def breaks(world):
+        times.append(world.rounds_run)
+        if len(times) == 1:
+            world.bad[A] = "failed"
+        yield
+        world.bad.pop(A, None)
+        world.once |= {"test_h[one]": "warned"} if len(times) == 1 else {}
+
+    found = problems(proven(order=[[replace(GOOD[0], breaks=breaks)], [GOOD[1], GOOD[2]]]))
+    assert "is wanted" in found["healing"]
 
 
 def test_faults_that_surprise_together_and_never_alone_are_told_without_being_blamed():
@@ -250,3 +312,18 @@ def test_another_tree_draws_other_batches(monkeypatch):
 )
 def test_faults_go_together_where_no_check_and_no_surroundings_are_shared(one, other, together):
     assert compatible(one, other) == compatible(other, one) == together
+
+
+def test_fault_whose_lab_is_missing_is_not_proven():
+    name = next(each.name for each in DOCKER_FAULTS if each.name not in {other.name for other in FAULTS})
+    words = [sys.executable, "-m", "tests.proving", name]
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1, done.stdout
+    assert "no docker engine answers" in done.stdout
+
+
+def test_fault_that_only_root_can_break_is_not_proven_by_others(monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "IS_ROOT", False)
+    assert __main__.main(["disk", "full"]) == 2
+    assert "only root can break 'disk full'" in capsys.readouterr().err

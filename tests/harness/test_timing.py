@@ -101,3 +101,10 @@ def test_summary_ends_in_the_closing_line_and_fails_with_its_tests(tmp_path, cap
     assert re.fullmatch(r"=+ .* in 75\.00s \(0:01:15\) =+", lines[-1])
     assert any(line.startswith("apt") for line in lines)
     assert any(line.endswith("slow") for line in lines)
+
+
+@pytest.mark.parametrize(("counts", "said"), [({"passed": 1}, "1 error, 1 passed"), ({"failed": 2}, "2 failed in")])
+def test_closing_line_tells_of_a_step_that_failed_without_a_test(tmp_path, capsys, counts, said):
+    timing.write({"parts": {"apt": 3.0}, "counts": counts}, tmp_path)
+    assert timing.main([str(tmp_path), "--status", "1"]) == 1
+    assert said in capsys.readouterr().out.splitlines()[-1]

@@ -105,3 +105,10 @@ def test_condition_of_process_that_ended_long_ago_is_asked(started):
     process = started("")
     process.wait()
     assert wait_until(lambda: True, "the program ends", process=process)
+
+
+def test_closed_output_hides_no_error(started):
+    process = started("")
+    process.stdout.close()
+    with pytest.raises(LabError, match=r"^the dump begins: its process ended with 0$"):
+        wait_until(lambda: False, "the dump begins", LIMIT_S, process=process)

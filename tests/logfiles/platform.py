@@ -1,4 +1,4 @@
-"""A PM2 of its own with one process that writes numbered lines, and an inventory that declares its logs."""
+"""A separate PM2 with a process that writes numbered lines, and an inventory of the logs."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ WRITER = Path(__file__).with_name("writer.js")
 
 @dataclass
 class Platform:
-    """Its folder has a short path: that of PM2's socket has room for 107 characters."""
+    """A PM2 in a folder with a short path: the path of a Unix socket is limited to 107 characters."""
 
     folder: Path
     tools: Path
@@ -53,11 +53,11 @@ class Platform:
         self.pm2("start", WRITER, "--name", "app", *paths, RATE=str(rate), STOP=str(self.folder / "stop"))
 
     def await_lines(self, size_bytes=1):
-        """The writer has written so much."""
+        """Waits until the current log has `size_bytes`."""
         wait_until(lambda: self.current.exists() and self.current.stat().st_size >= size_bytes, "lines are written")
 
     def finish(self):
-        """Stops writing; how many lines there were, and for how many seconds."""
+        """Stops the writer; returns the number of lines and the seconds of writing."""
         stop = self.folder / "stop"
         stop.touch()
         wait_until(lambda: stop.read_text() != "", "the writer stops", 30)
@@ -92,11 +92,11 @@ class Platform:
 
     @staticmethod
     def content(path):
-        """What a file holds, compressed or not."""
+        """The content of a file, decompressed if needed."""
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
     def numbers(self, paths):
-        """The numbers of the lines in files, in their order; a line that is not whole is none."""
+        """The line numbers in files, in order; requires whole lines."""
         for path in paths:
             content = self.content(path)
             assert not content or content.endswith(b"\n"), path
@@ -105,7 +105,7 @@ class Platform:
                 yield int(line.split()[0])
 
     def missing(self):
-        """How many lines are missing so far, up to the end of the rotated files, which are then forgotten."""
+        """The number of lines missing in the rotated files; deletes the files."""
         paths = self.rotated()
         numbers = list(self.numbers(paths))
         expected = range(self.seen, max(numbers, default=self.seen - 1) + 1)
@@ -121,7 +121,7 @@ class Platform:
 
 @contextmanager
 def running(tools, rate=10_000, start=True):
-    """It, from its start to its end."""
+    """A PM2 that runs until the end of the block."""
     with TemporaryDirectory(prefix="pm2-") as folder:
         platform = Platform(Path(folder), tools)
         platform.logs.mkdir()

@@ -1,4 +1,4 @@
-"""The programs that change logs, each alone on the host's own perl."""
+"""The host programs that change logs, each alone on the local perl."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ def test_a_compressed_file_keeps_content_time_and_mode(tmp_path):
     assert list(tmp_path.iterdir()) == [packed]
 
 
-def test_a_file_that_somebody_writes_is_not_compressed(tmp_path):
+def test_open_file_is_not_compressed(tmp_path):
     with (tmp_path / NAME).open("w") as file:
         file.write("a line\n")
         file.flush()
@@ -43,7 +43,7 @@ def test_a_file_that_somebody_writes_is_not_compressed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
-def test_what_a_killed_run_left_of_a_compressed_file_is_made_anew(tmp_path):
+def test_partial_files_of_killed_compression_are_replaced(tmp_path):
     (tmp_path / NAME).write_text("a line\n")
     (tmp_path / f"{NAME}.gz").write_bytes(b"half")
     (tmp_path / f"{NAME}.gz.part").write_bytes(b"half")
@@ -53,7 +53,7 @@ def test_what_a_killed_run_left_of_a_compressed_file_is_made_anew(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_leaves_the_plain_file(tmp_path):
+def test_full_disk_keeps_plain_file(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "opsproof", tmp_path], check=True)
     try:
         (tmp_path / NAME).write_bytes(content := os.urandom(2_000_000))
@@ -64,7 +64,7 @@ def test_a_full_disk_leaves_the_plain_file(tmp_path):
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_without_gzip_the_plain_file_stays(tmp_path, script):
+def test_failing_gzip_keeps_plain_file(tmp_path, script):
     script(tmp_path / "bin" / "gzip", "echo 'gzip: broken' >&2; exit 1")
     (tmp_path / NAME).write_text("a line\n")
     host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
@@ -75,7 +75,7 @@ def test_without_gzip_the_plain_file_stays(tmp_path, script):
 
 
 @pytest.mark.parametrize("output", ["", "printf other", "head -c 3"])
-def test_a_gzip_that_loses_lines_is_found_out(tmp_path, script, output):
+def test_wrong_gzip_output_is_detected(tmp_path, script, output):
     script(
         tmp_path / "bin" / "gzip", f'[ "$1" = -dc ] && exec /usr/bin/gzip -dc; {output or "true"} | /usr/bin/gzip -c'
     )
@@ -83,15 +83,15 @@ def test_a_gzip_that_loses_lines_is_found_out(tmp_path, script, output):
     host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
     (answer,) = run(host, (command(host, "compress", str(tmp_path / NAME), timeout_s=30),))
     assert answer.status == 1
-    assert "is not what" in answer.stderr
+    assert "differs from" in answer.stderr
     assert (tmp_path / NAME).read_text() == "a line\n"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("app.log", "no rotated file"), ("app__2026.log", "no rotated file"), (NAME, "not past its time")],
+    [("app.log", "is not a rotated file"), ("app__2026.log", "is not a rotated file"), (NAME, "has not expired")],
 )
-def test_what_is_not_past_its_time_or_no_rotated_file_is_not_removed(tmp_path, name, said):
+def test_unexpired_or_unrotated_file_is_not_removed(tmp_path, name, said):
     (tmp_path / name).write_text("a line\n")
     answer = program("remove", 3600, tmp_path / name)
     assert answer.status == 1
@@ -99,5 +99,5 @@ def test_what_is_not_past_its_time_or_no_rotated_file_is_not_removed(tmp_path, n
     assert (tmp_path / name).exists()
 
 
-def test_what_is_gone_already_is_no_error(tmp_path):
+def test_removing_missing_file_succeeds(tmp_path):
     assert json.loads(program("remove", 3600, tmp_path / NAME).require("remove.pl").stdout) == {"removed": 0}

@@ -1,4 +1,4 @@
-"""Rotation of a log that a real PM2 writes 10,000 lines a second to."""
+"""Rotation of a log to which a real PM2 writes 10,000 lines a second."""
 
 import os
 import signal
@@ -26,15 +26,15 @@ def platform(lab_tools):
 
 
 @pytest.fixture(scope="module")
-def still(lab_tools):
-    """One for tests that leave its logs as they are; nothing writes any more."""
+def idle_platform(lab_tools):
+    """A PM2 without a writer, for tests that leave the logs unchanged."""
     with running(lab_tools, RATE) as platform:
         platform.await_lines()
         platform.finish()
         yield platform
 
 
-def test_no_line_is_lost_or_doubled_through_many_rotations(platform):
+def test_many_rotations_lose_or_duplicate_no_line(platform):
     for _ in range(ROTATIONS):
         done = platform.run("rotate_logs", "--apply")
         assert (done.returncode, done.stderr) == (0, "")
@@ -44,41 +44,41 @@ def test_no_line_is_lost_or_doubled_through_many_rotations(platform):
     assert list(platform.numbers([*platform.rotated(), platform.current])) == list(range(written))
 
 
-def test_the_plan_lists_files_with_their_sizes_and_changes_nothing(still):
-    size = still.current.stat().st_size
-    done = still.run("rotate_logs")
+def test_the_plan_lists_files_with_their_sizes_and_changes_nothing(idle_platform):
+    size = idle_platform.current.stat().st_size
+    done = idle_platform.run("rotate_logs")
     assert done.returncode == 0
     assert f"rotate app.log ({show(size, 'bytes')})" in done.stdout
     assert "compress 1 rotated file of app.log" in done.stdout
-    assert still.current.stat().st_size == size
-    assert not still.rotated()
+    assert idle_platform.current.stat().st_size == size
+    assert not idle_platform.rotated()
 
 
-def test_there_is_nothing_to_do_where_current_files_are_empty(platform):
+def test_empty_files_are_not_rotated(platform):
     platform.finish()
     assert platform.run("rotate_logs", "--apply").returncode == 0
     again = platform.run("rotate_logs", "--apply")
     assert (again.returncode, again.stdout) == (0, "rotate_logs: nothing to do\n")
 
 
-def test_one_log_can_be_named_and_others_keep_theirs(still):
-    done = still.run("rotate_logs", "app-error", "--apply")
+def test_only_named_log_is_rotated(idle_platform):
+    done = idle_platform.run("rotate_logs", "app-error", "--apply")
     assert (done.returncode, done.stdout) == (0, "rotate_logs: nothing to do\n")
-    assert still.run("rotate_logs", "other").returncode == 2
-    assert not still.rotated()
+    assert idle_platform.run("rotate_logs", "other").returncode == 2
+    assert not idle_platform.rotated()
 
 
-def test_without_a_daemon_nothing_is_changed_and_none_is_started(platform):
+def test_missing_daemon_is_refused_and_not_started(platform):
     platform.finish()
     platform.pm2("kill")
     done = platform.run("rotate_logs", "--apply")
     assert done.returncode == 3
-    assert "no PM2 daemon runs" in done.stderr
+    assert "no PM2 daemon is running" in done.stderr
     assert not platform.rotated()
     assert not (platform.folder / "pm2" / "pm2.pid").exists()
 
 
-def test_a_file_that_another_process_writes_is_left_alone(platform):
+def test_file_with_foreign_writer_is_refused(platform):
     with platform.current.open("a"):
         done = platform.run("rotate_logs", "--apply")
     assert done.returncode == 3
@@ -86,7 +86,7 @@ def test_a_file_that_another_process_writes_is_left_alone(platform):
     assert not platform.rotated()
 
 
-def test_a_current_file_that_was_removed_is_opened_again(platform):
+def test_removed_current_file_is_reopened(platform):
     platform.current.unlink()
     done = platform.run("rotate_logs", "--apply")
     assert done.returncode == 0, done.stderr
@@ -94,11 +94,11 @@ def test_a_current_file_that_was_removed_is_opened_again(platform):
     wait_until(lambda: platform.current.stat().st_size > 0, "PM2 writes to the new file")
 
 
-def test_a_second_copy_is_refused_and_says_by_whom(platform):
+def test_concurrent_run_is_refused_and_holder_named(platform):
     words = platform.words("rotate_logs", "--apply")
     with ending(subprocess.Popen(words, stdout=subprocess.PIPE, text=True)) as first:
         await_plan(first)
-        first.send_signal(signal.SIGSTOP)  # it may not be done before the second begins
+        first.send_signal(signal.SIGSTOP)  # the first must not finish before the second begins
         second = platform.run("rotate_logs", "--apply")
         first.send_signal(signal.SIGCONT)
         assert second.returncode == 3
@@ -107,21 +107,21 @@ def test_a_second_copy_is_refused_and_says_by_whom(platform):
 
 
 @pytest.fixture
-def aged(still):
-    """Rotated files of two logs, and one of each that is not declared; their ages are hours."""
+def aged(idle_platform):
+    """Rotated files of a declared log and of two undeclared ones; ages in hours."""
     paths = []
     for name, hours in (("app", 7 * 24 - 3), ("app", 7 * 24 - 5), ("my-app", 1000), ("app-old", 1000)):
-        path = still.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
+        path = idle_platform.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
         path.write_bytes(b"\x1f\x8b")
         age = path.stat().st_mtime - hours * 3600
         os.utime(path, (age, age))
         paths.append(path)
-    yield still
+    yield idle_platform
     for path in paths:
         path.unlink(missing_ok=True)
 
 
-def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(aged):
+def test_only_expired_files_of_declared_logs_are_removed(aged):
     done = aged.run("clean_logs", "--apply")
     assert done.returncode == 0, done.stderr
     left = sorted(path.name.split("__")[0] for path in aged.logs.glob("*__*"))
@@ -129,18 +129,18 @@ def test_what_is_past_its_time_goes_by_the_hour_and_only_the_logs_own(aged):
     assert aged.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
 
 
-def test_what_passes_its_time_after_the_plan_is_for_the_next_run(platform):
+def test_files_expired_after_plan_are_left_for_next_run(platform):
     platform.finish()
     old = platform.logs / "app__2026-01-01_00-00-00.log.gz"
     old.write_bytes(b"\x1f\x8b")
-    time_passes = time.time() + 5
-    os.utime(old, 2 * (time_passes - (7 * 24 - 4) * 3600,))
+    expires = time.time() + 5
+    os.utime(old, 2 * (expires - (7 * 24 - 4) * 3600,))
     words = platform.words("rotate_logs", "--apply")
     with ending(subprocess.Popen(words, stdout=subprocess.PIPE, text=True)) as process:
         await_plan(process)
         process.send_signal(signal.SIGSTOP)
-        assert time.time() < time_passes, "the plan took too long to be one of before"
-        wait_until(lambda: time.time() > time_passes + 1, "the file's time passes")  # the host tells whole seconds
+        assert time.time() < expires, "the plan took too long"
+        wait_until(lambda: time.time() > expires + 1, "the file expires")  # the host's clock has whole seconds
         process.send_signal(signal.SIGCONT)
         assert process.wait(timeout=60) == 0
     assert old.exists()
@@ -148,7 +148,7 @@ def test_what_passes_its_time_after_the_plan_is_for_the_next_run(platform):
     assert not old.exists()
 
 
-def test_flushing_says_what_is_lost_and_loses_it(platform):
+def test_flush_lists_lost_lines_and_truncates(platform):
     written, _ = platform.finish()
     size = platform.current.stat().st_size
     said = platform.run("clean_logs", "--flush").stdout

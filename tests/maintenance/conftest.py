@@ -1,4 +1,4 @@
-"""A server with the lab's data, and actions that maintain it by their command lines."""
+"""A server with lab data, and maintenance actions run by command line."""
 
 import importlib.util
 import io
@@ -30,7 +30,7 @@ WORKS_WITHIN_S = 20
 
 @dataclass
 class Place:
-    """One host with a database, as an operator sees it."""
+    """One host with a database, and the operator's inventory."""
 
     server: Server
     secrets: credentials.Credentials
@@ -61,7 +61,7 @@ class Place:
         return [f"--inventory={self.inventory}", f"--reports={self.folder}", *map(str, more)]
 
     def run(self, action, *more):
-        """An action from its beginning to its end, within this process: starting another takes as long again."""
+        """Runs an action within this process: a new process takes twice as long."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), handlers():
             try:
@@ -71,19 +71,19 @@ class Place:
         return subprocess.CompletedProcess(more, status, out.getvalue(), err.getvalue())
 
     def do(self, action, *more):
-        """The output of an action that comes to its end."""
+        """Applies an action, requires success, and returns the output."""
         done = self.run(action, "--apply", *more)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
 
     def again(self, action, *more):
-        """The next run, once the host is free: a command that goes on after its action keeps others out."""
+        """Applies an action once the host lock is free; a command may outlive a killed action and hold the lock."""
         done = self.once_free(action, *more)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def once_free(self, action, *more):
-        """The first run that is not refused."""
+        """Applies an action, retrying while the host is locked."""
         return once_free(lambda: self.run(action, "--apply", *more))
 
     def begin(self, action, *more):
@@ -109,17 +109,17 @@ class Place:
         return self.sql(query)[0][0]
 
     def await_build(self, process=None):
-        """A build has begun: its index is there and is not valid yet."""
+        """Waits for an unfinished build: the new index exists and is invalid."""
         return wait_until(lambda: self.invalid, "an index is being built", process=process, every_s=0.02)
 
     def await_swap(self, process=None):
-        """A rebuild is done but for the old index, which waits for those who read it."""
+        """Waits for a rebuild that has swapped names and waits for readers of the old index."""
         what = "the new index has the name"
         return wait_until(lambda: any("_ccold" in each for each in self.invalid), what, process=process, every_s=0.02)
 
     @contextmanager
     def holding(self, *statements):
-        """A transaction of somebody else's that has done these and stays open; gives its process ID."""
+        """Holds a foreign transaction open after `statements`; yields the process ID."""
         connection = self.connect()
         try:
             connection.execute("BEGIN")
@@ -133,7 +133,7 @@ class Place:
 
     @contextmanager
     def building(self, statement):
-        """Somebody else's statement that is at work, until it is ended with this."""
+        """Runs a foreign statement in the background; terminates the session at the end."""
         connection = self.connect()
 
         def work():
@@ -153,7 +153,7 @@ class Place:
 
     @property
     def invalid(self):
-        """Indexes that are of no use, or have a name that none should keep."""
+        """Names of invalid indexes and of leftovers."""
         rows = self.sql(
             "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid"
             r" WHERE NOT indisvalid OR relname ~ '_cc(new|old)\d*$|^opsproof_' ORDER BY 1"
@@ -162,7 +162,7 @@ class Place:
 
     @cached_property
     def month_number(self):
-        """The month of the server, asked once: a test that runs past its end goes on with the one it began in."""
+        """The server's month, queried once, so that a test may run past midnight."""
         return self.value(
             "SELECT (extract(year FROM today) * 12 + extract(month FROM today))::int - 1"
             " FROM CAST(now() AT TIME ZONE 'UTC' AS date) today"
@@ -175,7 +175,7 @@ class Place:
 
 @cache
 def script(action):
-    """The action of a script, from the file that a person runs."""
+    """The action class of actions/ACTION.py."""
     spec = importlib.util.spec_from_file_location(f"actions_{action}", ROOT / "actions" / f"{action}.py")
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -185,7 +185,7 @@ def script(action):
 
 @contextmanager
 def handlers():
-    """What an action does with signals is undone."""
+    """Restores the signal handlers that an action has changed."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(each) for each in numbers]
     try:
@@ -225,7 +225,7 @@ def place(site, tmp_path):
 
 @pytest.fixture
 def table(place):
-    """A table of its own, t.rows, that autovacuum leaves alone, with a vector for each row."""
+    """A separate table t.rows with a vector per row, without autovacuum."""
     place.sql(
         "CREATE SCHEMA t; CREATE TABLE t.rows WITH (autovacuum_enabled = off) AS"
         " SELECT id, embedding, position AS at FROM chunks ORDER BY id LIMIT 6000;"
@@ -236,8 +236,8 @@ def table(place):
 
 
 @pytest.fixture
-def poor(place):
-    """The place with a role that has the rights of docs/privileges/maintain.sql alone."""
+def restricted(place):
+    """The place, with a maintenance role that has only the rights of docs/privileges/maintain.sql."""
     place.sql((ROOT / "docs" / "privileges" / "maintain.sql").read_text())
     place.sql("ALTER ROLE opsproof_maintain PASSWORD 'maintained'")
     passfile = place.folder / "pgpass"
@@ -248,18 +248,17 @@ def poor(place):
     place.sql("DROP OWNED BY opsproof_maintain; DROP ROLE opsproof_maintain")
 
 
-def killed(process, *, everything):
-    """Ends an action at once, alone or with all that it has started."""
-    if process.poll() is None:
-        ended(process.pid) if everything else process.kill()
-    return process.communicate(timeout=40)
-
-
 def killed_at(process, moment_s, *, everything):
-    """The same, so long after it has shown its plan."""
+    """Kills an action `moment_s` seconds after the plan is shown, alone or with all child processes.
+
+    Returns whether the action still ran.
+    """
     await_plan(process)
     time.sleep(moment_s)
-    killed(process, everything=everything)
+    if runs := process.poll() is None:
+        ended(process.pid) if everything else process.kill()
+    process.communicate(timeout=40)
+    return runs
 
 
 def interrupted(process):
@@ -272,14 +271,14 @@ READ = "SELECT count(*) FROM t.rows"
 
 @pytest.fixture
 def vectors(place, table):
-    """An index of vectors with far more lists than its rows ask for."""
+    """A vector index with far too many lists."""
     place.sql("CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 200)")
     place.sql("COMMENT ON INDEX t.rows_vectors IS 'of the search'")
     return "t.rows_vectors"
 
 
 def declared(place, name="rows", **limits):
-    """The vector index of a table is declared, with limits of its own."""
+    """Declares the vector index of a table, with limits."""
     said = "".join(f"limits.{name} = {{ must = '{limit}' }}\n" for name, limit in limits.items())
     place.more = (
         f'[hosts.vps.vector_indexes.{name}_vectors]\ndatabase = "metachat"\ntable = "t.{name}"\ncolumn = "embedding"\n'
@@ -296,19 +295,19 @@ def definition(place, name):
     return place.value(f"SELECT pg_get_indexdef('{name}'::regclass)")
 
 
-def left_by_a_killed_build(place, name):
-    """What somebody's own REINDEX leaves when its session ends while it waits to drop the old index."""
+def leftovers_of_killed_build(place, name):
+    """Kills a REINDEX that waits to drop the old index; returns the leftovers."""
     with place.holding(READ), place.building(f"REINDEX INDEX CONCURRENTLY {name}"):
         place.await_swap()
     return place.invalid
 
 
 def month(place, ahead):
-    """The first day of a month, so many after this one."""
+    """The first day of the month `ahead` months from now."""
     year, past = divmod(place.month_number + ahead, 12)
     return f"{year}-{past + 1:02}-01"
 
 
 def partition_of(place, table, ahead):
-    """What the partition of a month is called."""
+    """The name of a month's partition."""
     return f"{table}_{month(place, ahead)[:7].replace('-', '_')}"

@@ -1,4 +1,4 @@
-"""A server in a container: psql is started in it by docker, and what the container has is what a build may take."""
+"""A server in a container: psql runs inside, and builds use the container's resources."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ def contained(place, tmp_path):
     return place
 
 
-def test_everything_is_started_in_the_container(contained, table, tmp_path):
+def test_all_commands_run_in_container(contained, table, tmp_path):
     contained.sql("CREATE INDEX graph ON t.rows USING hnsw (embedding vector_l2_ops) WITH (m = 4, ef_construction = 8)")
     said = contained.do("reindex", "--index", "t.graph")
     assert "268.4 MB of memory, 0 workers" in said

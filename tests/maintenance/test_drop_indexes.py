@@ -1,4 +1,4 @@
-"""Statements that drop what no query uses, with the way back; nothing is dropped by it."""
+"""drop_indexes prints DROP and undo statements, and drops nothing itself."""
 
 import json
 
@@ -12,8 +12,8 @@ from opsproof.maintenance.session import MaintenanceSession
 
 
 @pytest.fixture
-def spare(place, table):
-    """A duplicate, a unique constraint beside the primary key, and an odd name."""
+def redundant(place, table):
+    """A duplicate index, a unique constraint equal to the primary key, and names with newlines."""
     place.sql(
         "CREATE INDEX rows_at_too ON t.rows (at); ALTER TABLE t.rows ADD CONSTRAINT rows_id_key UNIQUE (id);"
         'CREATE INDEX "odd\nDROP TABLE t.rows; --" ON t.rows (at) WHERE at > 0;'
@@ -26,7 +26,7 @@ def indexes(place):
     return place.sql("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 't.rows'::regclass ORDER BY 1")
 
 
-def test_the_statements_and_the_way_back_do_what_they_say(place, spare):
+def test_drop_statements_and_undo_statements_work(place, redundant):
     before = indexes(place)
     done = place.run("drop_indexes")
     assert done.returncode == 0
@@ -37,13 +37,13 @@ def test_the_statements_and_the_way_back_do_what_they_say(place, spare):
     run(place, done.stdout)
     assert place.value("SELECT count(*) FROM t.rows") == 6000
     assert len(indexes(place)) == len(before) - 3
-    assert "-- back: " not in place.run("drop_indexes").stdout
-    back = "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: "))
+    assert "-- undo: " not in place.run("drop_indexes").stdout
+    back = "\n".join(each.removeprefix("-- undo: ") for each in lines_of(done.stdout, "-- undo: "))
     run(place, back)
     assert indexes(place) == before
 
 
-def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
+def test_undo_restores_condition_tablespace_and_deferral(place, table):
     with place.connect() as connection:
         connection.execute("SET allow_in_place_tablespaces = on")
         connection.execute("CREATE TABLESPACE small LOCATION ''")
@@ -60,8 +60,8 @@ def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
         )
         before = place.sql(query)
         host = load(place.inventory).hosts["vps"]
-        way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
-        said = way.ask("drops", names=json.dumps(["t.rows_some", "t.rows_late"]))
+        maintenance = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
+        said = maintenance.ask("drops", names=json.dumps(["t.rows_some", "t.rows_late"]))
         run(place, "\n".join(each["drop"] for each in said))
         assert len(place.sql(query)) == len(before) - 2
         run(place, "\n".join(each["back"] for each in said))
@@ -72,7 +72,7 @@ def test_a_condition_a_tablespace_and_deferral_come_back(place, table):
 
 
 def lines_of(script, start):
-    """Lines that begin so, with those that go on in comments behind them."""
+    """Lines that begin with `start`, with their comment continuation lines."""
     found, on = [], False
     for line in script.splitlines():
         on = line.startswith(start) or (on and line.startswith("-- ") and not line.startswith("-- t."))
@@ -95,7 +95,7 @@ def await_statement(place, statement):
     wait_until(lambda: statement in place.run("drop_indexes").stdout, f"it prints {statement}")
 
 
-def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_serves(place, table):
+def test_long_unused_index_is_printed_with_its_foreign_keys(place, table):
     place.sql(
         "CREATE TABLE t.parts (row text REFERENCES t.rows, note text);"
         "INSERT INTO t.parts SELECT id, repeat(id, 9) FROM t.rows; CREATE INDEX parts_row ON t.parts (row);"
@@ -108,7 +108,7 @@ def test_an_index_that_was_not_used_for_long_is_printed_with_the_keys_that_it_se
     assert "-- serves the foreign key parts_row_fkey" in place.run("drop_indexes", "--index", "t.parts_row").stdout
 
 
-def test_of_two_that_answer_the_same_one_stays(place, table):
+def test_one_of_two_equivalent_indexes_stays(place, table):
     place.sql("CREATE INDEX rows_older ON t.rows (at, id); CREATE INDEX rows_younger ON t.rows (at, id)")
     place.database = "limits.index_idle = { should = '< 1ms' }\n"
     remember(place)
@@ -122,13 +122,13 @@ def test_of_two_that_answer_the_same_one_stays(place, table):
     await_statement(place, f"DROP INDEX CONCURRENTLY t.{idle};")
     whole = place.run("drop_indexes").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" not in whole
-    assert f"-- stays if t.{used} goes: one of both is needed" in whole
+    assert f"-- stays if t.{used} is dropped: one of the two is needed" in whole
     superfluous = place.run("drop_indexes", "--index", f"t.{used}").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" in superfluous
-    assert f"-- stays if t.{idle} goes: one of both is needed" in superfluous
+    assert f"-- stays if t.{idle} is dropped: one of the two is needed" in superfluous
 
 
-def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(place, table):
+def test_undo_restores_partitioned_indexes(place, table):
     place.sql(
         "CREATE TABLE t.parts (at int, id int, UNIQUE (at, id)) PARTITION BY RANGE (at);"
         "CREATE TABLE t.part PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
@@ -141,16 +141,16 @@ def test_indexes_of_a_partitioned_table_come_back_with_those_of_its_partitions(p
     )
     before = place.sql(query)
     done = place.run("drop_indexes", "--index", "t.the same", "--index", "t.again")
-    assert done.stdout.count("-- locks the table and all its partitions meanwhile") == 2
+    assert done.stdout.count("-- locks the table and all its partitions") == 2
     run(place, done.stdout)
     assert len(place.sql(query)) == len(before) - 4
-    run(place, "\n".join(each.removeprefix("-- back: ") for each in lines_of(done.stdout, "-- back: ")))
+    run(place, "\n".join(each.removeprefix("-- undo: ") for each in lines_of(done.stdout, "-- undo: ")))
     assert [row[2] for row in place.sql(query)] == [True] * len(before)
     assert place.sql(query) == before
 
 
 def remember(place):
-    """An earlier round has seen the transactions that there were by then."""
+    """Stores the current number of transactions as the reading of an earlier round."""
     from opsproof.core.verdicts import Sample, Verdict
     from opsproof.history.store import History
 
@@ -161,13 +161,13 @@ def remember(place):
     History(place.folder / "history.sqlite").add(0.0, "vps.toml", "monthly", [seen])
 
 
-def test_an_index_that_is_used_is_not_printed_whoever_names_it(place, table):
+def test_used_index_is_rejected(place, table):
     done = place.run("drop_indexes", "--index", "t.rows_pkey")
     assert done.returncode == 2
-    assert "t.rows_pkey: neither unused nor superfluous" in done.stderr
+    assert "t.rows_pkey: neither unused nor redundant" in done.stderr
 
 
-def test_it_cannot_be_applied(place):
+def test_apply_option_does_not_exist(place):
     done = place.run("drop_indexes", "--apply")
     assert done.returncode == 2
     assert "unrecognized arguments: --apply" in done.stderr

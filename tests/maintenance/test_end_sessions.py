@@ -1,4 +1,4 @@
-"""Sessions that have been as they are for too long are ended, and nobody else's work with them."""
+"""Sessions over an age limit are ended; all others are left alone."""
 
 import threading
 
@@ -17,8 +17,8 @@ SLOT = "SELECT pg_create_physical_replication_slot('live', true, true)"
 LONG = "SELECT pg_sleep(60), 'a secret', 42 -- it's hidden"
 
 
-class Other:
-    """A session of somebody else's, with a name of its own for its application."""
+class ForeignSession:
+    """A foreign session with its own application_name."""
 
     def __init__(self, place, *statements, application="other"):
         self.connection = place.connect(application_name=application)
@@ -40,7 +40,7 @@ class Other:
         self.connection.close()
 
     def join(self):
-        """Waits until its statements have ended."""
+        """Waits for the end of the statements."""
         self.thread.join(WORKS_WITHIN_S)
         assert not self.thread.is_alive()
 
@@ -50,7 +50,7 @@ def other(place):
     made = []
 
     def make(*statements, **how):
-        made.append(Other(place, *statements, **how))
+        made.append(ForeignSession(place, *statements, **how))
         if statements[-1:] == (LONG,):
             wait_until(lambda: is_asleep(place, made[-1]), "the query sleeps")
         else:
@@ -71,7 +71,7 @@ def state(place, session):
     return rows[0][0] if rows else "gone"
 
 
-def test_a_query_is_cancelled_and_its_session_stays(place, other):
+def test_cancelled_query_keeps_session(place, other):
     session = other(LONG)
     said = place.do("end_sessions", "--running", "0s")
     session.join()
@@ -82,12 +82,12 @@ def test_a_query_is_cancelled_and_its_session_stays(place, other):
     assert not {"secret", "hidden", "42"} & set(said.replace("'", " ").split())
 
 
-def test_a_query_that_cannot_be_cancelled_is_ended_after_its_grace(place, other):
+def test_uncancellable_query_is_terminated_after_grace(place, other):
     place.sql(
         "CREATE SCHEMA t; CREATE FUNCTION t.stubborn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN"
         " PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$"
     )
-    session = Other(place, "SELECT t.stubborn()")
+    session = ForeignSession(place, "SELECT t.stubborn()")
     try:
         wait_until(lambda: state(place, session) == "active", "the query runs")
         place.do("end_sessions", "--running", "0s", "--grace", "500ms")
@@ -96,7 +96,7 @@ def test_a_query_that_cannot_be_cancelled_is_ended_after_its_grace(place, other)
         session.close(place)
 
 
-def test_who_is_idle_is_ended_whether_in_a_transaction_or_not(place, other):
+def test_idle_sessions_and_transactions_are_ended(place, other):
     idle, within = other("SELECT 1"), other("BEGIN", "SELECT 1")
     place.do("end_sessions", "--in-transaction", "0s")
     assert (state(place, idle), state(place, within)) == ("idle", "gone")
@@ -104,18 +104,18 @@ def test_who_is_idle_is_ended_whether_in_a_transaction_or_not(place, other):
     assert state(place, idle) == "gone"
 
 
-def test_without_options_the_runbooks_times_hold(place, other):
+def test_default_limits_spare_young_session(place, other):
     session = other("BEGIN", "SELECT 1")
     assert "nothing to do" in place.do("end_sessions")
     assert state(place, session) == "idle in transaction"
 
 
-def test_what_must_not_be_ended_is_left_alone_and_said(place, other):
+def test_protected_sessions_are_left_alone_and_reported(place, other):
     spared = {
-        other(LONG, application="pg_dump"): "it is a backup's",
-        other("SELECT 1", application="pgBackRest [backup]"): "it is a backup's",
-        other("SELECT 'pg_backup_start(1)'"): "it is a backup's",
-        other("SELECT 1", application="opsproof_backup"): "it is opsproof's own",
+        other(LONG, application="pg_dump"): "it belongs to a backup",
+        other("SELECT 1", application="pgBackRest [backup]"): "it belongs to a backup",
+        other("SELECT 'pg_backup_start(1)'"): "it belongs to a backup",
+        other("SELECT 1", application="opsproof_backup"): "it is an opsproof session",
         other("LISTEN news"): "it listens for notifications",
         other(SLOT): "it holds a replication slot",
     }
@@ -126,14 +126,14 @@ def test_what_must_not_be_ended_is_left_alone_and_said(place, other):
         assert state(place, session) != "gone"
 
 
-def test_maintenance_is_left_alone(place, table):
+def test_index_build_is_left_alone(place, table):
     with (
         place.holding("UPDATE t.rows SET at = at WHERE id = 'chk000001'") as holder,
         place.building("CREATE INDEX CONCURRENTLY slow ON t.rows (at)"),
     ):
         place.await_build()
         said = place.do("end_sessions", "--running", "0s")
-        assert "it maintains the database" in said
+        assert "it runs maintenance" in said
         assert place.invalid == ["slow"]
         assert place.value(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {holder}") == 1
 
@@ -149,7 +149,7 @@ def test_maintenance_is_left_alone(place, table):
         ("COPY t.slow TO STDOUT", "SELECT 1 FROM pg_stat_progress_copy"),
     ],
 )
-def test_what_leaves_something_half_done_is_left_alone(place, table, statement, left):
+def test_statement_with_partial_effects_is_left_alone(place, table, statement, left):
     place.sql(
         "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id);"
         "CREATE TABLE t.part PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"
@@ -158,21 +158,21 @@ def test_what_leaves_something_half_done_is_left_alone(place, table, statement, 
     with place.connect() as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM t.rows, t.parts LIMIT 1")
         with place.building(statement):
-            wait_until(lambda: place.sql(left), "it is half done")
+            wait_until(lambda: place.sql(left), "the statement has partial effects")
             said = place.do("end_sessions", "--running", "0s")
             assert statement[:10] in said
             assert place.sql(left)
         reader.execute("ROLLBACK")
 
 
-def test_no_word_is_told_that_can_be_a_secret(place, other):
-    set_so, refused = other("SET my.word = secret"), other('ALTER ROLE metachat PASSWORD "secret"')
+def test_secrets_are_not_printed(place, other):
+    with_setting, failed = other("SET my.word = secret"), other('ALTER ROLE metachat PASSWORD "secret"')
     said = place.run("end_sessions", "--idle", "0s").stdout
     assert "secret" not in said
-    assert all(f"process {each.pid} " in said for each in (set_so, refused))
+    assert all(f"process {each.pid} " in said for each in (with_setting, failed))
 
 
-def test_who_does_not_tell_what_it_does_is_not_judged(place, other):
+def test_session_without_activity_tracking_is_not_judged(place, other):
     session = other("SET track_activities = off", "SELECT 1")
     done = place.run("end_sessions", "--idle", "0s", "--apply")
     assert done.returncode == 6
@@ -180,39 +180,41 @@ def test_who_does_not_tell_what_it_does_is_not_judged(place, other):
     assert state(place, session) == "disabled"
 
 
-def test_who_does_something_else_meanwhile_is_left_alone(place, other):
+def test_session_with_newer_query_is_left_alone(place, other):
     session = other("BEGIN", "SELECT 1")
 
     host = load(place.inventory).hosts["vps"]
-    way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
-    (found,) = [each for each in sessions.look(way, sessions.Patience(None, 0, None)) if each.pid == session.pid]
+    maintenance = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
+    (found,) = [
+        each for each in sessions.find(maintenance, sessions.AgeLimits(None, 0, None)) if each.pid == session.pid
+    ]
     session.connection.execute("SELECT 2")
-    sessions.end(way, found, 0.1)
+    sessions.end(maintenance, found, 0.1)
     assert state(place, session) == "idle in transaction"
 
 
-def test_a_role_that_sees_nobody_else_says_so(poor, other):
+def test_role_without_pg_monitor_is_unknown(restricted, other):
     session = other("SELECT 1")
-    poor.sql("REVOKE opsproof_monitor FROM opsproof_maintain")
-    done = poor.run("end_sessions", "--idle", "0s")
+    restricted.sql("REVOKE opsproof_monitor FROM opsproof_maintain")
+    done = restricted.run("end_sessions", "--idle", "0s")
     assert done.returncode == 6
     assert "GRANT pg_monitor TO opsproof_maintain" in done.stderr
-    poor.sql("GRANT pg_monitor TO opsproof_maintain")
-    done = poor.run("end_sessions", "--idle", "0s", "--apply")
+    restricted.sql("GRANT pg_monitor TO opsproof_maintain")
+    done = restricted.run("end_sessions", "--idle", "0s", "--apply")
     assert done.returncode == 3
     assert "may not end sessions of metachat" in done.stderr
-    assert state(poor, session) == "idle"
+    assert state(restricted, session) == "idle"
 
 
-def test_a_superusers_session_is_left_out_whoever_belongs_to_it_and_others_are_ended(poor, other):
+def test_superuser_session_is_left_out_and_others_are_ended(restricted, other):
     session = other("SELECT 1")
-    poor.sql("GRANT metachat TO opsproof_maintain")
-    connection = poor.server.connect("metachat_app", poor.secrets.passwords["metachat_app"])
+    restricted.sql("GRANT metachat TO opsproof_maintain")
+    connection = restricted.server.connect("metachat_app", restricted.secrets.passwords["metachat_app"])
     try:
-        done = poor.run("end_sessions", "--idle", "0s", "--apply")
+        done = restricted.run("end_sessions", "--idle", "0s", "--apply")
         assert done.returncode == 5
         assert "left out: opsproof_maintain may not end sessions of metachat: " in done.stderr
-        assert state(poor, session) == "idle"
+        assert state(restricted, session) == "idle"
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
     finally:

@@ -1,4 +1,4 @@
-"""What a session that builds an index may take, by what the host and the container have."""
+"""Build settings for the resources of host and container."""
 
 from dataclasses import replace
 
@@ -37,26 +37,26 @@ def settings(index, machine):
         (BTREE, MachineResources(2, 8 * GIB, 0), (2 * GIB, 0)),
     ],
     ids=[
-        "a quarter, all processors but one", "a container's shared memory holds the centres", "it does not",
-        "a graph fits", "not into a container", "never less than the server has it", "bounds", "nothing to share",
+        "a quarter, all but 1 processor", "centroids fit in container", "centroids do not fit in container",
+        "graph fits", "graph does not fit", "at least the server's settings", "upper bounds", "no shared memory",
     ],
 )  # fmt: skip
-def test_a_build_takes_what_there_is(index, machine, expected):
+def test_build_settings_use_available_resources(index, machine, expected):
     assert settings(index, machine) == expected
 
 
-def test_vectors_beside_their_table_are_read_by_several():
+def test_toasted_vectors_are_scanned_in_parallel():
     spare = MachineResources(4, 8 * GIB, 4 * GIB)
     assert spare.settings(IVFFLAT, SERVER)["min_parallel_table_scan_size"] == "0"
     assert "min_parallel_table_scan_size" not in spare.settings(BTREE, SERVER)
 
 
-def test_on_a_machine_that_is_not_seen_the_server_decides():
+def test_inaccessible_machine_keeps_server_settings():
     assert MachineResources().settings(IVFFLAT, SERVER) == {}
 
 
-class Questions:
-    """Answers in place of a host; the container's limits are the last two."""
+class FakeHost:
+    """A fake host; the container's limits are the last two answers."""
 
     def __init__(self, *limits):
         self.limits = limits
@@ -70,8 +70,8 @@ class Questions:
         return [*answers, *self.limits][: len(commands)]
 
 
-class Way:
-    """A client in a container or on the server's machine."""
+class FakeClient:
+    """A fake client in a container or on the server's machine."""
 
     def __init__(self, container, sees=True):
         self.database, self.sees_server = type("Database", (), {"container": container}), sees
@@ -81,18 +81,18 @@ class Way:
 
 
 @pytest.mark.parametrize(
-    ("way", "limits", "available"),
+    ("client", "limits", "available"),
     [
-        (Way(""), (), 8 * GIB),
-        (Way("db"), (Answer(0, "max\n"), Answer(1, "", "No such file")), 8 * GIB),
-        (Way("db"), (Answer(0, f"{GIB}\n"), Answer(1, "", "No such file")), GIB // 2),
-        (Way("db"), (Answer(1, "", "No such file"), Answer(0, f"{4 * GIB}\n")), 2 * GIB),
+        (FakeClient(""), (), 8 * GIB),
+        (FakeClient("db"), (Answer(0, "max\n"), Answer(1, "", "No such file")), 8 * GIB),
+        (FakeClient("db"), (Answer(0, f"{GIB}\n"), Answer(1, "", "No such file")), GIB // 2),
+        (FakeClient("db"), (Answer(1, "", "No such file"), Answer(0, f"{4 * GIB}\n")), 2 * GIB),
     ],
-    ids=["on the host", "without a limit", "with a limit", "with one of the older kind"],
+    ids=["on the host", "without a limit", "with a limit", "with a cgroup v1 limit"],
 )
-def test_a_containers_limit_is_the_machines(way, limits, available):
-    assert machine(Questions(*limits), way) == MachineResources(4, available, 64 * MIB)
+def test_container_memory_limit_applies(client, limits, available):
+    assert machine(FakeHost(*limits), client) == MachineResources(4, available, 64 * MIB)
 
 
-def test_another_machine_is_not_measured():
-    assert machine(Questions(), Way("", sees=False)) == MachineResources()
+def test_remote_machine_is_not_measured():
+    assert machine(FakeHost(), FakeClient("", sees=False)) == MachineResources()

@@ -1,4 +1,4 @@
-"""Names with dots, names that two things share, and names that the database keeps in another encoding."""
+"""Names with dots, ambiguous names, and names in a LATIN1 database."""
 
 import pytest
 
@@ -16,20 +16,20 @@ def dotted(place):
     place.sql('DROP SCHEMA "a.b" CASCADE')
 
 
-def test_what_a_killed_build_left_in_a_schema_with_a_dot_is_dropped(dotted):
+def test_leftover_in_dotted_schema_is_dropped(dotted):
     with dotted.holding(HELD), dotted.building('REINDEX INDEX CONCURRENTLY "a.b".q_id'):
         dotted.await_build()
     assert "drop a.b.q_id_cc" in dotted.do("reindex")
     assert dotted.invalid == []
 
 
-def test_an_index_and_a_table_of_such_a_schema_can_be_named(dotted):
+def test_index_and_table_in_dotted_schema_can_be_named(dotted):
     assert "rebuild a.b.q_id (btree" in dotted.do("reindex", "--index", "a.b.q_id")
     for action in ("vacuum", "analyze"):
         assert f"{action} a.b.q" in dotted.do(action, "--table", "a.b.q")
 
 
-def test_a_table_of_such_a_schema_is_flagged_by_its_name(dotted):
+def test_table_in_dotted_schema_is_flagged(dotted):
     dotted.sql('ALTER TABLE "a.b".q SET (autovacuum_enabled = off); UPDATE "a.b".q SET id = id')
     dead = "SELECT pg_stat_get_dead_tuples('\"a.b\".q'::regclass)"
     wait_until(lambda: dotted.value(dead) >= 30000, "dead rows are counted")
@@ -41,17 +41,17 @@ def test_a_table_of_such_a_schema_is_flagged_by_its_name(dotted):
     [(("vacuum", "--table"), "a.b.q"), (("reindex", "--index"), "a.b.q_id")],
     ids=["table", "index"],
 )
-def test_a_name_that_two_have_means_none_of_them(dotted, words, name):
+def test_ambiguous_name_is_rejected(dotted, words, name):
     dotted.sql('CREATE SCHEMA a; CREATE TABLE a."b.q" (id int); CREATE INDEX "b.q_id" ON a."b.q" (id)')
     try:
         done = dotted.run(*words, name)
     finally:
         dotted.sql("DROP SCHEMA a CASCADE")
     assert done.returncode == 2
-    assert f"several of metachat are called {name}" in done.stderr
+    assert f"metachat has several relations called {name}" in done.stderr
 
 
-def test_names_that_the_database_keeps_in_another_encoding_are_read_and_sent(place):
+def test_names_in_latin1_database_are_converted(place):
     place.sql("CREATE DATABASE latin ENCODING LATIN1 LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0")
     try:
         with place.server.connect("metachat", place.secrets.passwords["metachat"], "latin") as connection:

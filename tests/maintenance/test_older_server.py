@@ -1,4 +1,4 @@
-"""The same on PostgreSQL 15, as Debian 12 has it, by a role that belongs to the owner: pg_maintain came with 17."""
+"""Maintenance on PostgreSQL 15 (Debian 12), by a member of the owner: pg_maintain came with 17."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not PROGRAMS.exists(), reason="PostgreSQL 15 is 
 
 
 class Older(postgres.Server):
-    """A server of Debian's package."""
+    """A server from Debian's package."""
 
     def _programs(self):
         return PROGRAMS
@@ -69,7 +69,7 @@ def test_tables_are_vacuumed_and_analyzed(place):
     place.do("analyze", "--table", "t.rows", "--table", "t.months")
 
 
-def test_what_a_build_left_is_dropped_and_the_index_built(place):
+def test_leftover_is_dropped_and_index_is_rebuilt(place):
     with (
         place.holding("UPDATE t.rows SET at = at WHERE id = 1"),
         place.building("REINDEX INDEX CONCURRENTLY t.rows_pkey"),
@@ -81,7 +81,7 @@ def test_what_a_build_left_is_dropped_and_the_index_built(place):
     assert place.invalid == []
 
 
-def test_months_are_made(place):
+def test_partitions_are_created(place):
     newest = f"t.{partition_of(place, 'months', 0)}"
     place.sql(
         f"CREATE PUBLICATION own FOR TABLE {newest}; ALTER PUBLICATION own OWNER TO keeper; SET ROLE keeper;"
@@ -105,6 +105,6 @@ def test_sessions_are_ended(place):
     place.sql("ALTER ROLE opsproof_maintain NOSUPERUSER")
 
 
-def test_spare_indexes_are_printed(place):
+def test_redundant_index_is_printed(place):
     place.sql("CREATE INDEX spare ON t.rows (id)")
     assert "DROP INDEX CONCURRENTLY t.spare;" in place.run("drop_indexes").stdout

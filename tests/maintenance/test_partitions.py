@@ -1,4 +1,4 @@
-"""Missing months are found and made; nobody waits for it, and rows that are in the way are a refusal."""
+"""Missing monthly partitions are found and created online; rows in the way are refused."""
 
 import threading
 from dataclasses import replace
@@ -48,19 +48,19 @@ def of(*partitions, ahead=0):
         ([], 1, [date(2026, 11, 1), date(2026, 12, 1)]),
     ],
 )
-def test_what_is_missing_lies_between_the_first_partition_and_the_last_month_wanted(partitions, ahead, missing):
+def test_gaps_and_future_months_are_missing(partitions, ahead, missing):
     assert list(of(*partitions, ahead=ahead).missing) == missing
 
 
-def test_weeks_are_no_months():
-    with pytest.raises(Refused, match="not partitioned by months of UTC: a part of 2026-11"):
+def test_weekly_partitions_are_refused():
+    with pytest.raises(Refused, match="not partitioned by UTC months: a partition covers part of 2026-11"):
         of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
     of(NOVEMBER, ahead=1).require_months()
 
 
-def test_a_month_whose_partition_takes_no_rows_is_a_refusal():
+def test_partition_without_partitions_is_refused():
     hollow = replace(NOVEMBER, takes_rows=False)
-    with pytest.raises(Refused, match="is itself partitioned, has no partition and takes no rows of 2026-11"):
+    with pytest.raises(Refused, match="is partitioned but has no partition for rows of 2026-11"):
         of(partition("2026-10-01", "2026-11-01"), hollow).require_months()
 
 
@@ -74,14 +74,14 @@ def test_a_month_whose_partition_takes_no_rows_is_a_refusal():
         ("current", "rows_2027_01"),
     ],
 )
-def test_a_new_partition_is_called_as_the_newest_one_is(newest, name):
+def test_partition_name_follows_newest(newest, name):
     older = partition("2026-10-01", "2026-11-01", "rows_2026_10")
     assert of(older, partition("2026-11-01", "2026-12-01", newest)).name_of(date(2027, 1, 1)) == name
 
 
 @pytest.fixture
 def months(place):
-    """A table by months, of a role that is no superuser, that refers to another table; this month is there."""
+    """A table with monthly partitions and a foreign key, owned by a non-superuser; the current month exists."""
     place.sql("DROP SCHEMA IF EXISTS t CASCADE; DROP ROLE IF EXISTS keeper; CREATE ROLE keeper")
     place.sql(
         "CREATE SCHEMA t; GRANT ALL ON SCHEMA t TO keeper; SET ROLE keeper;"
@@ -105,7 +105,7 @@ def months(place):
 
 @pytest.fixture
 def published(place, months):
-    """The partition that is there, in a publication of its own."""
+    """The existing partition, added to a publication."""
     (name,) = made(place)
     place.sql(f"CREATE PUBLICATION own FOR TABLE {name}")
     yield name
@@ -118,7 +118,7 @@ def made(place):
 
 
 def traits(place, name):
-    """What a partition has of its own."""
+    """Properties of a partition that are not inherited."""
     return place.sql(
         "SELECT relowner::regrole::text, relacl::text, reloptions, relrowsecurity,"
         " (SELECT array_agg((polname, polpermissive, polcmd, polroles, pg_get_expr(polqual, polrelid),"
@@ -135,7 +135,7 @@ def traits(place, name):
     )
 
 
-def test_missing_months_are_made_like_the_newest_there_is(place, months):
+def test_missing_partitions_copy_the_newest(place, months):
     assert "lacks" not in place.do("add_partitions", "--table", months, "--ahead", "2")
     first, *others = made(place)
     assert len(others) == 2
@@ -147,7 +147,7 @@ def test_missing_months_are_made_like_the_newest_there_is(place, months):
 
 
 @pytest.mark.parametrize("kind", ["PERMISSIVE", "RESTRICTIVE"])
-def test_policies_of_every_kind_are_copied(place, months, kind):
+def test_all_policy_kinds_are_copied(place, months, kind):
     (first,) = made(place)
     place.sql(
         f"CREATE POLICY seen ON {first} AS {kind} FOR SELECT TO metachat_app, keeper USING (person = 1);"
@@ -161,7 +161,7 @@ def test_policies_of_every_kind_are_copied(place, months, kind):
     assert traits(place, first) == traits(place, made(place)[1])
 
 
-def test_what_the_newest_has_of_its_own_is_copied(place, months, published):
+def test_partition_settings_are_copied(place, months, published):
     place.sql(
         f"CREATE ACCESS METHOD plain TYPE TABLE HANDLER heap_tableam_handler;"
         f"ALTER TABLE {published} SET ACCESS METHOD plain;"
@@ -176,7 +176,7 @@ def test_what_the_newest_has_of_its_own_is_copied(place, months, published):
 
 
 @pytest.mark.parametrize("identity", ["FULL", "USING INDEX {}_id_at_idx"])
-def test_rows_of_a_new_month_are_changed_where_the_table_is_published(place, months, published, identity):
+def test_published_new_partition_accepts_updates(place, months, published, identity):
     place.sql(
         "ALTER TABLE t.rows DROP CONSTRAINT rows_pkey; CREATE UNIQUE INDEX ON t.rows (id, at);"
         f"ALTER TABLE {published} REPLICA IDENTITY {identity.format(published.removeprefix('t.'))};"
@@ -187,7 +187,7 @@ def test_rows_of_a_new_month_are_changed_where_the_table_is_published(place, mon
     assert traits(place, published) == traits(place, made(place)[1])
 
 
-def test_what_a_new_one_lacks_is_told(place, months, published):
+def test_missing_properties_are_reported(place, months, published):
     name = published.removeprefix("t.")
     place.sql(
         f"CREATE UNIQUE INDEX {name}_own ON {published} (person, at) WHERE size > 1; ALTER TABLE {published}"
@@ -201,8 +201,8 @@ def test_what_a_new_one_lacks_is_told(place, months, published):
         f"CREATE PUBLICATION more FOR TABLE {published} (id, person, at) WHERE (person > 1)"
     )
     said = place.do("add_partitions", "--table", months, "--ahead", "1")
-    (told,) = [line.strip() for line in said.splitlines() if "lacks" in line]
-    new, _, lacking = told.partition(f" lacks what {name} has: ")
+    (message,) = [line.strip() for line in said.splitlines() if "lacks" in line]
+    new, _, lacking = message.partition(f" lacks what {name} has: ")
     assert new == made(place)[1]
     assert lacking.split("; ") == [
         "CHECK ((size <> 4))",
@@ -215,21 +215,21 @@ def test_what_a_new_one_lacks_is_told(place, months, published):
         "publication more of at, id, person WHERE (person > 1)",
         "rule never",
     ]
-    assert place.journal[-1]["measured"] == {f"lacking_of_{new}": told}
+    assert place.journal[-1]["measured"] == {f"lacking_of_{new}": message}
 
 
 CANNOT_BE_COPIED = {
     "policy kin of {} names its table before a column, as in a subquery, and cannot be copied": (
         "CREATE POLICY kin ON {} USING (EXISTS (SELECT FROM t.people p WHERE p.id = person))"
     ),
-    "{} is itself partitioned": (
+    "{} is partitioned": (
         "DROP TABLE {0};CREATE TABLE {0} PARTITION OF t.rows FOR VALUES FROM ('{1}') TO ('{2}') PARTITION BY HASH (id)"
     ),
 }
 
 
 @pytest.mark.parametrize(("reason", "statements"), CANNOT_BE_COPIED.items(), ids=["policy", "partitioned"])
-def test_a_newest_partition_that_cannot_be_copied_is_a_refusal(place, months, reason, statements):
+def test_uncopyable_newest_partition_is_refused(place, months, reason, statements):
     place.more = (
         '[hosts.vps.partitioned]\nmore = { database = "metachat", table = "t.more" }\n'
         'rows = { database = "metachat", table = "t.rows" }\n'
@@ -238,7 +238,7 @@ def test_a_newest_partition_that_cannot_be_copied_is_a_refusal(place, months, re
     place.sql(statements.format(first, month(place, 0), month(place, 1)))
     done = place.run("add_partitions", "--apply", "--table", months)
     assert done.returncode == 3
-    assert f"{reason.format(first)}: make the next " in done.stderr
+    assert f"{reason.format(first)}: create the next " in done.stderr
     place.sql("CREATE TABLE t.more (at date) PARTITION BY RANGE (at)")
     done = place.run("add_partitions", "--apply")
     assert done.returncode == 5
@@ -247,7 +247,7 @@ def test_a_newest_partition_that_cannot_be_copied_is_a_refusal(place, months, re
     assert place.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 't.more'::regclass") == 2
 
 
-def test_rows_in_the_default_partition_are_a_refusal(place, months):
+def test_rows_in_default_partition_are_refused(place, months):
     place.sql(
         f"CREATE TABLE t.rest PARTITION OF t.rows DEFAULT; INSERT INTO t.rows VALUES (1, 1, 5, '{month(place, 1)}')"
     )
@@ -258,7 +258,7 @@ def test_rows_in_the_default_partition_are_a_refusal(place, months):
     place.do("add_partitions", "--table", months)
 
 
-def test_a_table_that_nobody_named_and_that_is_refused_keeps_no_other_waiting(place, months):
+def test_unnamed_refused_table_does_not_block_others(place, months):
     place.more = (
         '[hosts.vps.partitioned]\nmore = { database = "metachat", table = "t.more" }\n'
         'rows = { database = "metachat", table = "t.rows" }\n'
@@ -276,7 +276,7 @@ def test_a_table_that_nobody_named_and_that_is_refused_keeps_no_other_waiting(pl
         assert place.run("add_partitions", *more).returncode == 3
 
 
-def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, months):
+def test_failed_partition_does_not_block_other_tables(place, months):
     name = partition_of(place, "more", 1)
     place.sql(
         "CREATE TABLE t.more (at date) PARTITION BY RANGE (at);"
@@ -289,7 +289,7 @@ def test_a_month_that_cannot_be_made_keeps_no_other_table_from_its_own(place, mo
     assert len(made(place)) == 2
 
 
-def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, months, monkeypatch):
+def test_slow_default_partition_scan_is_reported(place, months, monkeypatch):
     place.sql(
         "CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
         f"INSERT INTO t.rows SELECT n, 1, 5, '{month(place, -1)}' FROM generate_series(1, 100000) n"
@@ -299,7 +299,7 @@ def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, 
     words = ["--apply", "--table", months, "--ahead", "1"]
     done = place.run("add_partitions", *words)
     assert done.returncode == 4
-    assert "t.rest cannot be locked and looked through within a second" in done.stderr
+    assert "t.rest cannot be locked and scanned within a second" in done.stderr
     assert len(made(place)) == 2
     constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
     monkeypatch.undo()
@@ -307,7 +307,7 @@ def test_a_default_partition_that_takes_too_long_to_look_through_is_told(place, 
     place.do("add_partitions", *words[1:])
 
 
-def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months):
+def test_existing_table_of_that_name_is_not_touched(place, months):
     name = f"t.{partition_of(place, 'rows', 1)}"
     place.sql(f"CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (1)")
     done = place.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
@@ -317,26 +317,26 @@ def test_a_table_of_that_name_that_is_no_partition_is_not_touched(place, months)
     assert len(made(place)) == 1
 
 
-def test_what_is_not_partitioned_by_time_is_a_mistake(place, table):
+def test_table_without_time_partitions_is_rejected(place, table):
     done = place.run("add_partitions", "--table", "t.rows")
     assert done.returncode == 2
-    assert "t.rows of metachat is no table that is partitioned by a range of times" in done.stderr
+    assert "t.rows of metachat is not a table with range partitions on a date or timestamp" in done.stderr
 
 
-def heard(process):
-    """The lines that a process prints, as they come, and the thread that waits for them."""
+def follow_output(process):
+    """Reads the lines of a process in a thread; returns the growing list and the thread."""
     lines = []
 
     def read():
         for each in process.stdout:
-            lines.append(each)  # noqa: PERF402  # whoever reads sees each at once
+            lines.append(each)  # noqa: PERF402  # readers see each line at once
 
     reader = threading.Thread(target=read)
     reader.start()
     return lines, reader
 
 
-def is_told(lines, pid):
+def names_blocker(lines, pid):
     return any("waits for" in each and f"process {pid}" in each for each in lines)
 
 
@@ -344,12 +344,14 @@ def write(connection):
     connection.execute("INSERT INTO t.people SELECT max(id) + 1 FROM t.people")
 
 
-def test_nobody_waits_behind_us_for_as_long_as_we_wait(place, months):
-    """A writer of the table that is referred to holds us up, and we hold nobody up for as long."""
+def test_lock_wait_does_not_block_writers(place, months):
+    """A writer of the referenced table blocks the action; the action blocks other writers only briefly."""
     with place.holding("UPDATE t.people SET id = id") as pid, place.connect(options="-c lock_timeout=5s") as other:
         process = place.begin("add_partitions", "--table", months, "--ahead", "1")
-        said, reader = heard(process)
-        wait_until(lambda: write(other) or is_told(said, pid), "it tells whom it waits for", 60, process=process)
+        said, reader = follow_output(process)
+        wait_until(
+            lambda: write(other) or names_blocker(said, pid), "the action names the blocker", 60, process=process
+        )
         for _ in range(40):
             write(other)
             assert process.poll() is None
@@ -360,15 +362,17 @@ def test_nobody_waits_behind_us_for_as_long_as_we_wait(place, months):
 
 
 @pytest.mark.kills
-def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months, note):
+def test_killed_run_leaves_no_partial_partition(place, months, note):
     lasts_s = course_s(place.begin("add_partitions", "--table", months, "--ahead", "3"))
     at = moments("add_partitions")
     note(f"add_partitions killed at {as_text(at)} of {lasts_s:.2f} s")
+    hits = 0
     for number, moment in enumerate(at, 2):
         process = place.begin("add_partitions", "--table", months, "--ahead", str(3 * number))
-        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
+        hits += killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         place.again("add_partitions", "--table", months, "--ahead", str(3 * number))
         assert len(made(place)) == 3 * number + 1
+    assert hits, "every kill came too late"
     assert (
         place.value(
             "SELECT count(*) FROM pg_class WHERE relname LIKE 'rows_2%' AND NOT relispartition AND relkind = 'r'"
@@ -377,17 +381,17 @@ def test_a_kill_at_any_moment_leaves_a_month_whole_or_not_there(place, months, n
     )
 
 
-def test_a_role_that_does_not_own_the_table_is_refused(poor, months):
-    done = poor.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
+def test_role_without_ownership_is_refused(restricted, months):
+    done = restricted.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
     assert done.returncode == 3
     assert "t.rows belongs to keeper: GRANT keeper TO opsproof_maintain" in done.stderr
-    poor.sql("GRANT keeper TO opsproof_maintain")
-    poor.do("add_partitions", "--table", months, "--ahead", "1")
-    first, second = made(poor)
-    assert traits(poor, first) == traits(poor, second)
+    restricted.sql("GRANT keeper TO opsproof_maintain")
+    restricted.do("add_partitions", "--table", months, "--ahead", "1")
+    first, second = made(restricted)
+    assert traits(restricted, first) == traits(restricted, second)
 
 
-def test_a_publication_of_somebody_else_is_told(poor, months, published):
-    poor.sql("GRANT keeper TO opsproof_maintain")
-    said = poor.do("add_partitions", "--table", months, "--ahead", "1")
-    assert f"{made(poor)[1]} lacks what {published.removeprefix('t.')} has: publication own of at, id, " in said
+def test_foreign_publication_is_reported(restricted, months, published):
+    restricted.sql("GRANT keeper TO opsproof_maintain")
+    said = restricted.do("add_partitions", "--table", months, "--ahead", "1")
+    assert f"{made(restricted)[1]} lacks what {published.removeprefix('t.')} has: publication own of at, id, " in said

@@ -1,4 +1,4 @@
-"""Indexes are rebuilt while the table is read and written, and what earlier builds left goes, whoever began them."""
+"""Indexes are rebuilt online; leftovers of earlier builds are dropped."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from opsproof.maintenance.rebuild import Builder
 from opsproof.maintenance.session import MaintenanceSession
 from tests.harness.extent import moments
 from tests.harness.killing import as_text, course_s
-from tests.maintenance.conftest import READ, definition, interrupted, killed_at, left_by_a_killed_build, oid
+from tests.maintenance.conftest import READ, definition, interrupted, killed_at, leftovers_of_killed_build, oid
 
 VECTORS = "t.rows_vectors"
 WRITE = "UPDATE t.rows SET at = at WHERE id = 'chk000001'"
@@ -26,7 +26,7 @@ def is_valid(place, name):
     return place.value(f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{name}'::regclass")
 
 
-def test_a_plan_changes_nothing(place, vectors):
+def test_plan_changes_nothing(place, vectors):
     before = oid(place, vectors)
     said = place.run("reindex", "--index", vectors)
     assert said.returncode == 0
@@ -34,7 +34,7 @@ def test_a_plan_changes_nothing(place, vectors):
     assert oid(place, vectors) == before
 
 
-def test_an_index_is_rebuilt_beside_itself(place, vectors):
+def test_index_is_rebuilt_concurrently(place, vectors):
     before, was = oid(place, vectors), definition(place, vectors)
     place.do("reindex", "--index", vectors, "--index", "t.rows_pkey")
     assert oid(place, vectors) != before
@@ -44,7 +44,7 @@ def test_an_index_is_rebuilt_beside_itself(place, vectors):
     assert entry["measured"]["bytes_after"] > 0
 
 
-def test_an_index_that_a_cancelled_build_left_invalid_becomes_valid(place, table):
+def test_invalid_index_of_cancelled_build_becomes_valid(place, table):
     with place.holding(WRITE), place.building("CREATE INDEX CONCURRENTLY half ON t.rows (at)"):
         wait_until(lambda: place.invalid == ["half"], "the index is being built")
     assert not is_valid(place, "t.half")
@@ -52,30 +52,30 @@ def test_an_index_that_a_cancelled_build_left_invalid_becomes_valid(place, table
     assert is_valid(place, "t.half")
 
 
-def test_what_a_killed_build_left_is_dropped(place, vectors):
-    assert left_by_a_killed_build(place, vectors) == ["rows_vectors_ccold"]
+def test_leftover_of_killed_build_is_dropped(place, vectors):
+    assert leftovers_of_killed_build(place, vectors) == ["rows_vectors_ccold"]
     assert "drop t.rows_vectors_ccold, left by an interrupted build" in place.do("reindex")
     assert place.invalid == []
     assert is_valid(place, vectors)
 
 
-def test_what_somebody_builds_at_this_moment_is_left_alone(place, vectors):
+def test_running_build_is_left_alone(place, vectors):
     with place.holding(WRITE), place.building(f"REINDEX INDEX CONCURRENTLY {vectors}"):
         place.await_build()
         assert "nothing to do" in place.do("reindex")
         refused = place.run("reindex", "--apply", "--index", vectors)
         assert refused.returncode == 3
-        assert "somebody builds an index of t.rows" in refused.stderr
+        assert "another session builds an index of t.rows" in refused.stderr
         assert place.invalid == ["rows_vectors_ccnew"]
 
 
-def test_an_index_of_that_name_that_works_is_nobodys_leftover(place, table):
+def test_valid_index_with_leftover_name_is_kept(place, table):
     place.sql("CREATE INDEX good_ccnew ON t.rows (at)")
     assert "nothing to do" in place.do("reindex")
     assert is_valid(place, "t.good_ccnew")
 
 
-def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
+def test_retune_sets_ideal_number_of_lists(place, vectors):
     place.do("reindex", "--index", vectors, "--retune")
     was = "CREATE INDEX rows_vectors ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists='6')"
     assert definition(place, vectors) == was
@@ -85,16 +85,16 @@ def test_lists_become_as_many_as_the_rows_ask_for(place, vectors):
     assert "nothing to do" in place.do("reindex", "--index", vectors, "--retune")
 
 
-def test_an_index_that_is_another_one_meanwhile_keeps_its_name(place, vectors):
+def test_index_replaced_meanwhile_is_not_swapped(place, vectors):
     host = load(place.inventory).hosts["vps"]
-    way = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
-    (index,) = indexes.look(way, ["t.rows_vectors"]).chosen
+    maintenance = MaintenanceSession(Work(host, print), MaintenanceClient(host, "metachat"), 1.0, quiet=True)
+    (index,) = indexes.find(maintenance, ["t.rows_vectors"]).chosen
     place.sql(f"DROP INDEX {vectors}; CREATE INDEX rows_vectors ON t.rows (at)")
-    with pytest.raises(StepFailed, match="the index is another one meanwhile"):
-        Builder(way, way.server(), MachineResources()).swap(index)
+    with pytest.raises(StepFailed, match="the index was replaced meanwhile"):
+        Builder(maintenance, maintenance.server(), MachineResources()).swap(index)
 
 
-def test_a_condition_stays_when_lists_change(place, table):
+def test_retune_keeps_index_condition(place, table):
     place.sql(
         'CREATE INDEX "Odd ""name" ON t.rows USING ivfflat (embedding vector_ip_ops) WITH (lists = 90)'
         " WHERE at < 5 AND id <> ' WITH (lists=''1'') WHERE '"
@@ -112,7 +112,7 @@ def test_a_condition_stays_when_lists_change(place, table):
         ("CREATE INDEX odd ON t.rows (at)", "has no lists"),
     ],
 )
-def test_what_cannot_be_done_is_refused(place, table, statement, why):
+def test_unsupported_index_is_refused(place, table, statement, why):
     place.sql(statement)
     more = ["--retune"] if "lists" in why else []
     done = place.run("reindex", "--apply", "--index", "t.odd", *more)
@@ -120,7 +120,7 @@ def test_what_cannot_be_done_is_refused(place, table, statement, why):
     assert why in done.stderr
 
 
-def test_nothing_is_begun_without_room(place, vectors, tmp_path):
+def test_build_without_disk_space_is_refused(place, vectors, tmp_path):
     (tmp_path / "df").write_text("#!/bin/sh\nprintf 'Avail\\n%s\\n' 100000\n")
     (tmp_path / "df").chmod(0o755)
     place.path = [str(tmp_path)]
@@ -132,7 +132,7 @@ def test_nothing_is_begun_without_room(place, vectors, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, vectors, tmp_path):
+def test_disk_full_during_build_keeps_index(place, vectors, tmp_path):
     disk = tmp_path / "disk"
     for each in (tmp_path, *tmp_path.parents[:-2]):
         each.chmod(0o755)
@@ -157,7 +157,7 @@ def test_a_disk_that_becomes_full_meanwhile_leaves_the_index_as_it_was(place, ve
         subprocess.run(["umount", disk], check=True)
 
 
-def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_named(place, vectors):
+def test_build_blocks_nobody_and_names_blocking_transaction(place, vectors):
     before = oid(place, vectors)
     with place.holding(WRITE) as pid:
         process = place.begin("reindex", "--index", vectors, "--wait", "1s")
@@ -168,13 +168,13 @@ def test_others_read_and_write_meanwhile_and_a_transaction_that_does_not_end_is_
         told, said = process.communicate(timeout=30)
     assert process.returncode == 4
     assert f"process {pid} (metachat, idle in transaction" in said
-    assert "what the build left is still there, for the next run to drop: drop t.rows_vectors_ccnew: " in told
+    assert "the failed build left an index, which the next run drops: drop t.rows_vectors_ccnew: " in told
     assert oid(place, vectors) == before
     assert place.again("reindex", "--index", vectors)
     assert place.invalid == []
 
 
-def test_a_build_that_is_interrupted_leaves_nothing_invalid(place, vectors):
+def test_interrupted_build_leaves_no_invalid_index(place, vectors):
     with place.holding(READ):
         process = place.begin("reindex", "--index", vectors)
         place.await_swap(process)
@@ -185,7 +185,7 @@ def test_a_build_that_is_interrupted_leaves_nothing_invalid(place, vectors):
     assert is_valid(place, vectors)
 
 
-def test_a_second_copy_is_refused(place, vectors):
+def test_concurrent_run_is_refused(place, vectors):
     with place.holding(READ):
         process = place.begin("reindex", "--index", vectors)
         place.await_build(process)
@@ -198,23 +198,25 @@ def test_a_second_copy_is_refused(place, vectors):
 
 @pytest.mark.kills
 @pytest.mark.parametrize("option", [(), ("--retune",)], ids=["rebuild", "retune"])
-def test_a_kill_at_any_moment_is_swept_by_the_next_run(place, vectors, option, note):
+def test_next_run_drops_leftovers_of_killed_run(place, vectors, option, note):
     before = definition(place, vectors)
     lasts_s = course_s(place.begin("reindex", "--index", vectors, *option))
     at = moments(f"reindex {' '.join(option)}")
     note(f"reindex {' '.join(option)} killed at {as_text(at)} of {lasts_s:.2f} s")
+    hits = 0
     for number, moment in enumerate(at):
         place.sql(f"DROP INDEX {vectors}; {before}")
         process = place.begin("reindex", "--index", vectors, *option)
-        killed_at(process, moment * lasts_s, everything=number % 2 == 0)
+        hits += killed_at(process, moment * lasts_s, everything=number % 2 == 0)
         assert definition(place, vectors) in (before, before.replace("200", "6"))
         assert is_valid(place, vectors)
         place.again("reindex", "--index", vectors, *option)
         assert place.invalid == []
         assert definition(place, vectors) == (before.replace("200", "6") if option else before)
+    assert hits, "every kill came too late"
 
 
-def test_a_replacement_that_was_built_is_not_built_again(place, vectors):
+def test_finished_replacement_is_reused(place, vectors):
     number = oid(place, vectors)
     place.sql(
         f"CREATE INDEX opsproof_retune_{number} ON t.rows USING ivfflat (embedding vector_cosine_ops) WITH (lists = 6)"
@@ -225,7 +227,7 @@ def test_a_replacement_that_was_built_is_not_built_again(place, vectors):
     assert place.invalid == []
 
 
-def test_passwords_are_in_no_argument(place, vectors):
+def test_passwords_are_not_in_arguments(place, vectors):
     process = place.begin("reindex", "--index", vectors)
     seen = []
 

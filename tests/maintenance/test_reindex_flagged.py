@@ -1,10 +1,10 @@
-"""What the checks flag is rebuilt and proven, and what is passed over is told."""
+"""Indexes flagged by checks are rebuilt and proven; skipped indexes are reported."""
 
-from tests.maintenance.conftest import declared, definition, left_by_a_killed_build, oid
+from tests.maintenance.conftest import declared, definition, leftovers_of_killed_build, oid
 
 
-def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(place, table):
-    """It was built while the table held two kinds of rows out of two hundred."""
+def test_index_with_low_recall_is_rebuilt_and_recall_proven(place, table):
+    """The index was built while the table held 2 of 200 kinds of rows."""
     kind = "substr(id, 4)::int * 7919 % 200"
     place.sql(
         f"CREATE TABLE t.kinds AS SELECT id, embedding FROM chunks WHERE {kind} < 2;"
@@ -20,7 +20,7 @@ def test_an_index_that_misses_neighbours_is_rebuilt_and_its_recall_is_proven(pla
     assert "rebuild" not in place.do("reindex")
 
 
-def test_recall_that_does_not_come_is_no_success(place, vectors):
+def test_low_recall_after_rebuild_is_not_repaired(place, vectors):
     place.sql("GRANT USAGE ON SCHEMA t TO opsproof_recall; GRANT SELECT ON t.rows TO opsproof_recall")
     declared(place, vector_recall=">= 100%")
     done = place.run("reindex", "--apply", "--index", vectors)
@@ -28,16 +28,16 @@ def test_recall_that_does_not_come_is_no_success(place, vectors):
     assert "rows_vectors: recall " in done.stderr
 
 
-def test_lists_that_the_check_flags_are_retuned_without_being_named(place, vectors):
+def test_flagged_lists_are_retuned(place, vectors):
     declared(place)
     done = place.run("reindex", "--apply", "--retune")
-    assert "build a second t.rows_vectors: 6 lists in place of 200" in done.stdout
+    assert "build a replacement of t.rows_vectors: 6 lists instead of 200" in done.stdout
     assert "lists='6'" in definition(place, vectors)
     assert done.returncode == 5
     assert "cannot be measured: permission denied for schema t" in done.stderr
 
 
-def test_an_index_with_much_unused_room_is_rebuilt(place, table):
+def test_bloated_index_is_rebuilt(place, table):
     place.sql(
         "CREATE TABLE t.keys (id int, size int) WITH (autovacuum_enabled = off);"
         "INSERT INTO t.keys SELECT n, n FROM generate_series(1, 100000) n; CREATE INDEX keys_id ON t.keys (id);"
@@ -52,24 +52,24 @@ def test_an_index_with_much_unused_room_is_rebuilt(place, table):
     assert "nothing to do" in place.do("reindex")
 
 
-def test_what_cannot_be_rebuilt_keeps_nothing_else_from_it(place, table, monkeypatch):
+def test_unsupported_index_does_not_block_others(place, table, monkeypatch):
     place.sql("ALTER TABLE t.rows ADD CONSTRAINT odd EXCLUDE (at WITH =) WHERE (at < 0)")
     names = ["t.odd", "pg_catalog.pg_class_oid_index", "t.rows_at"]
     monkeypatch.setattr("opsproof.maintenance.flagged.bloated", lambda _: dict.fromkeys(names, ""))
     before = oid(place, "t.rows_at")
     done = place.run("reindex", "--apply")
     assert done.returncode == 5
-    assert "left out: t.odd is of an exclusion constraint" in done.stdout
-    assert "left out: pg_catalog.pg_class_oid_index is of the system catalogs" in done.stderr
+    assert "left out: t.odd belongs to an exclusion constraint" in done.stdout
+    assert "left out: pg_catalog.pg_class_oid_index is on a system catalog" in done.stderr
     assert oid(place, "t.rows_at") != before
     names.pop()
     for more in ((), ("--apply",)):
         done = place.run("reindex", *more)
         assert done.returncode == 3
-        assert "left out: t.odd is of an exclusion constraint" in done.stderr
+        assert "left out: t.odd belongs to an exclusion constraint" in done.stderr
 
 
-def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, vectors, monkeypatch):
+def test_unreplaceable_partition_index_does_not_block_others(place, vectors, monkeypatch):
     place.sql(
         "CREATE TABLE t.parts (id text, embedding vector(64)) PARTITION BY RANGE (id);"
         "CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
@@ -83,7 +83,7 @@ def test_lists_of_a_partition_that_cannot_change_keep_no_others_from_it(place, v
     assert "lists='6'" in definition(place, vectors)
 
 
-def test_what_nobody_could_judge_is_no_success(place, vectors, monkeypatch):
+def test_unmeasured_recall_is_not_repaired(place, vectors, monkeypatch):
     declared(place, vector_age="< 1000d", vector_new_rows="<= 100%")
     for more in ((), ("--apply",)):
         done = place.run("reindex", *more)
@@ -97,26 +97,26 @@ def test_what_nobody_could_judge_is_no_success(place, vectors, monkeypatch):
     assert oid(place, "t.rows_at") != before
 
 
-def test_who_could_not_drop_what_a_build_leaves_may_not_begin_one(poor, vectors):
-    poor.sql("GRANT USAGE ON SCHEMA t TO opsproof_maintain; GRANT pg_maintain TO opsproof_maintain")
-    done = poor.run("reindex", "--apply", "--index", vectors)
+def test_role_that_cannot_drop_leftovers_is_refused(restricted, vectors):
+    restricted.sql("GRANT USAGE ON SCHEMA t TO opsproof_maintain; GRANT pg_maintain TO opsproof_maintain")
+    done = restricted.run("reindex", "--apply", "--index", vectors)
     assert done.returncode == 3
     assert "t.rows_vectors belongs to metachat: GRANT metachat TO opsproof_maintain" in done.stderr
 
 
-def test_what_others_left_on_other_tables_is_no_hindrance_for_a_named_index(poor, vectors):
-    poor.sql("CREATE TABLE t.ours (id int PRIMARY KEY); ALTER TABLE t.ours OWNER TO opsproof_maintain")
-    poor.sql("GRANT USAGE, CREATE ON SCHEMA t TO opsproof_maintain")
-    assert left_by_a_killed_build(poor, vectors)
-    before = oid(poor, "t.ours_pkey")
+def test_leftovers_on_other_tables_do_not_block_named_index(restricted, vectors):
+    restricted.sql("CREATE TABLE t.ours (id int PRIMARY KEY); ALTER TABLE t.ours OWNER TO opsproof_maintain")
+    restricted.sql("GRANT USAGE, CREATE ON SCHEMA t TO opsproof_maintain")
+    assert leftovers_of_killed_build(restricted, vectors)
+    before = oid(restricted, "t.ours_pkey")
     try:
-        poor.do("reindex", "--index", "t.ours_pkey")
-        assert oid(poor, "t.ours_pkey") != before
+        restricted.do("reindex", "--index", "t.ours_pkey")
+        assert oid(restricted, "t.ours_pkey") != before
     finally:
-        poor.sql("DROP TABLE t.ours")
+        restricted.sql("DROP TABLE t.ours")
 
 
-def test_without_a_limit_for_the_proof_nothing_is_begun(place, vectors, monkeypatch):
+def test_missing_recall_limit_is_refused(place, vectors, monkeypatch):
     monkeypatch.setattr("opsproof.inventory.hosts.Host.limit", lambda *_: None)
     declared(place)
     before = oid(place, vectors)
@@ -126,7 +126,7 @@ def test_without_a_limit_for_the_proof_nothing_is_begun(place, vectors, monkeypa
     assert oid(place, vectors) == before
 
 
-def test_an_index_that_is_locked_leaves_the_others_their_turn(place, table):
+def test_locked_index_does_not_block_others(place, table):
     place.sql("CREATE TABLE t.more (id int PRIMARY KEY)")
     before = oid(place, "t.rows_at")
     with place.holding("LOCK TABLE t.more IN ACCESS SHARE MODE", "LOCK TABLE t.more IN SHARE ROW EXCLUSIVE MODE"):
@@ -135,7 +135,7 @@ def test_an_index_that_is_locked_leaves_the_others_their_turn(place, table):
     assert oid(place, "t.rows_at") != before
 
 
-def test_an_index_that_partitions_lack_is_not_called_repaired(place, table):
+def test_incomplete_partitioned_index_is_not_repaired(place, table):
     place.sql(
         "CREATE TABLE t.parts (id int) PARTITION BY RANGE (id); CREATE TABLE t.part PARTITION OF t.parts DEFAULT;"
         "CREATE TABLE t.second PARTITION OF t.parts FOR VALUES FROM (0) TO (9);"

@@ -1,4 +1,4 @@
-"""What the monthly round finds broken, the commands that it prints repair: the next round finds it whole."""
+"""The commands that a monthly round prints repair its findings: the next round passes."""
 
 import shlex
 import subprocess
@@ -39,7 +39,7 @@ budget = "4s"
 
 @pytest.fixture
 def broken(place, table):
-    """All of it at once."""
+    """All faults at once."""
     place.database = 'timeout = "5s"\nlarge_index = "1MB"\nlimits.transaction_idle = { must = "< 200ms" }\n'
     place.more = INVENTORY
     place.sql(
@@ -65,7 +65,7 @@ def broken(place, table):
 
 
 def found(place):
-    """The verdict and the remedy of each check of a monthly round."""
+    """Runs a monthly round; returns verdict and remedy of each check."""
     report = place.folder / "round.xml"
     folders = [f"checks/{each}" for each in FOLDERS]
     words = [f"--inventory={place.inventory}", f"--reports={place.folder}", f"--junitxml={report}", "-m", "monthly"]
@@ -80,7 +80,7 @@ def found(place):
     return {each.get("name"): {p.get("name"): p.get("value") for p in each.iter("property")} for each in cases}
 
 
-def test_each_command_repairs_what_it_is_printed_for(broken):
+def test_each_printed_command_repairs_its_check(broken):
     before = found(broken)
     assert {name: before[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "failed")
     for name, action in BROKEN.items():

@@ -32,7 +32,7 @@ def again(site, *words):
 
 
 def _unless_held(done):
-    held = done.returncode == 3 and ("held by" in done.stderr or "runs already" in done.stderr)
+    held = done.returncode == 3 and ("held by" in done.stderr or "is already running" in done.stderr)
     return None if held else done
 
 
@@ -42,7 +42,7 @@ def begun(site, *words):
     return subprocess.Popen(site.action_words(*words), stdout=pipe, stderr=pipe, text=True)
 
 
-def met(process, holds, what):
+def met(process, holds, description):
     """Whether a condition held while the action ran; False if the action completed first."""
     found = False
 
@@ -51,7 +51,7 @@ def met(process, holds, what):
         found = bool(holds())
         return found or process.poll() == 0
 
-    wait_until(holds_or_ended, what, 60, process=process, every_s=0.005)
+    wait_until(holds_or_ended, description, 60, process=process, every_s=0.005)
     return found
 
 
@@ -130,11 +130,11 @@ def killed(site, moment, holds, whom="action"):
     return True
 
 
-def comes_to_an_end(site, moment):
+def next_run_completes(site, moment):
     """Asserts that the next run completes, and that nothing is half swapped."""
     done = again(site, "restore", "--to", moment, "--apply")
-    # Where the swap came to its end without its action, nothing was committed since that could be gone back from.
-    assert done.returncode == 0 or "nothing that is in the archive was committed later" in done.stderr, done.stderr
+    # If the host completed the swap after the kill, the archive has no commit after the target time.
+    assert done.returncode == 0 or "the archive has no commit after --to" in done.stderr, done.stderr
     assert is_served(site)
     assert bodies(site, 1) == ["wanted"]
     assert set(beside(site)) == {"before"}

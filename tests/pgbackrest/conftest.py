@@ -1,4 +1,4 @@
-"""A cluster with a stanza, made once for a test session; each test finds it as it was made."""
+"""A cluster with a stanza, created once for a test session and reset after each test."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.pgbackrest.acting import forget
 
 @pytest.fixture(scope="session")
 def made_site() -> Iterator[Site]:
-    """The cluster, three backups, and a journal that knows of a reading and a drill; skipped where programs lack."""
+    """The cluster, three backups, and a journal with a verification and a drill; skipped if programs are missing."""
     if lacking := missing():
         if os.environ.get("OPSPROOF_REQUIRE_PGBACKREST") == "1":
             pytest.fail(f"not installed: {lacking}")
@@ -27,7 +27,7 @@ def made_site() -> Iterator[Site]:
 
 @pytest.fixture
 def site(made_site: Site) -> Iterator[Site]:
-    """It, for one test."""
+    """The cluster for a single test."""
     yield made_site
     forget(made_site)
     made_site.reset()

@@ -1,4 +1,4 @@
-"""Backups by pgBackRest: the plan, what is refused, what is proven, and kills."""
+"""Backups by pgBackRest: plans, refusals, verification and kills."""
 
 import json
 import os
@@ -43,18 +43,18 @@ def with_retention(site, **settings):
     return kept
 
 
-def test_a_plan_says_what_how_large_and_what_goes_and_changes_nothing(site):
+def test_plan_lists_type_size_and_expired_backups_and_changes_nothing(site):
     before = labels(site)
     done = site.action("backup")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1. make a diff backup of stanza metachat: about 1." in done.stdout
-    assert "GB are free" in done.stdout
-    assert "2. read repository 1 back: 4 backups, and the log" in done.stdout
-    assert "3. let go by pgBackRest's own retention (full 2): nothing" in done.stdout
+    assert "GB free" in done.stdout
+    assert "2. read repository 1 back: 4 backups and the WAL archive" in done.stdout
+    assert "3. expire by pgBackRest's own retention (full 2): nothing" in done.stdout
     assert labels(site) == before
 
 
-def test_a_backup_is_made_read_back_and_put_on_record(site):
+def test_backup_is_made_verified_and_recorded(site):
     before = labels(site)
     done = site.action("backup", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,7 +66,7 @@ def test_a_backup_is_made_read_back_and_put_on_record(site):
     assert entry["measured"]["read_back"] == "metachat"
 
 
-def test_a_full_backup_is_due_after_its_time_and_what_it_pushes_out_is_named_and_goes_last(site):
+def test_full_backup_is_made_after_interval_and_expired_backups_are_pruned_last(site):
     history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     old = labels(site)
@@ -82,7 +82,7 @@ def test_a_full_backup_is_due_after_its_time_and_what_it_pushes_out_is_named_and
     assert labels(site)[0] not in old
 
 
-def test_nothing_goes_where_what_stays_is_not_sound(site):
+def test_damaged_backup_stops_pruning(site):
     history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     path = max(site.repo.glob(f"backup/metachat/{labels(site)[0]}/pg_data/base/*/*.zst"))
@@ -97,16 +97,16 @@ def test_nothing_goes_where_what_stays_is_not_sound(site):
     assert set(old) < set(labels(site))
 
 
-def test_no_retention_is_said(site):
+def test_missing_retention_is_reported(site):
     kept = with_retention(site)
     try:
         done = site.action("backup")
     finally:
         (site.home / "pgbackrest.conf").write_text(kept)
-    assert "retention (none: nothing is ever let go): nothing" in done.stdout
+    assert "retention (not set: backups never expire): nothing" in done.stdout
 
 
-def test_archiving_that_does_not_work_is_refused_before_anything_is_backed_up(site):
+def test_failing_archive_command_is_refused_before_backup(site):
     before = folders(site)
     site.sql("ALTER SYSTEM SET archive_command = '/bin/false pgbackrest'", "postgres")
     site.sql("SELECT pg_reload_conf()", "postgres")
@@ -122,30 +122,30 @@ def test_archiving_that_does_not_work_is_refused_before_anything_is_backed_up(si
     assert folders(site) == before
 
 
-def test_a_server_that_is_down_is_refused(site):
+def test_stopped_server_is_refused(site):
     site.stop()
     done = site.action("backup", "--apply")
     assert done.returncode == 3
     assert "pgbackrest check: [0" in done.stderr
 
 
-def test_a_second_backup_is_refused_while_one_runs(site):
+def test_second_backup_is_refused_while_another_runs(site):
     with backing_up(site):
         done = site.action("backup", "--apply")
         kill_all(working(site))
     assert done.returncode == 3
-    assert "a backup of stanza metachat runs already" in done.stderr
+    assert "a backup of stanza metachat is already running" in done.stderr
 
 
-def test_a_stanza_that_was_not_made_is_unknown_and_the_way_is_said(site):
+def test_missing_stanza_exits_with_6_and_hint(site):
     site.run("rm", "-rf", site.repo)
     site.run("mkdir", site.repo)
     done = site.action("backup", "--apply")
     assert done.returncode == 6
-    assert "missing stanza path: make it with pgbackrest stanza-create" in done.stderr
+    assert "missing stanza path: run pgbackrest stanza-create" in done.stderr
 
 
-def test_a_repository_without_room_is_refused(site, tmp_path):
+def test_repository_without_disk_space_is_refused(site, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     site.inventory(site.home / "inventory.toml", "")
@@ -161,7 +161,7 @@ def test_a_repository_without_room_is_refused(site, tmp_path):
     assert "1 MB left, and 2." in done.stderr
 
 
-def test_a_damaged_page_is_backed_up_and_does_not_pass(site):
+def test_backup_with_damaged_page_fails(site):
     path = site.data / site.sql("SELECT pg_relation_filepath('messages')")
     site.stop("fast")
     content = bytearray(path.read_bytes())
@@ -170,7 +170,7 @@ def test_a_damaged_page_is_backed_up_and_does_not_pass(site):
     site.start()
     done = site.action("backup", "--apply")
     assert done.returncode == 4
-    assert "holds pages whose checksums were wrong in the cluster" in done.stderr
+    assert "contains pages that failed their checksum in the cluster" in done.stderr
 
 
 def flipped(site):
@@ -188,16 +188,16 @@ def without_manifest(site):
 
 
 def needed(site):
-    """The last segment of the log that the newest backup needs."""
+    """The last WAL segment that the newest backup needs."""
     (stanza,) = json.loads(site.pgbackrest("--output", "json", "info"))
     (path,) = site.repo.glob(f"archive/metachat/*-1/0*/{stanza['backup'][-1]['archive']['stop']}-*")
     return path
 
 
-def without_a_segment_that_it_needs(site):
+def without_needed_segment(site):
     path = needed(site)
     path.unlink()
-    return f"{path.name[:24]} is not in the archive"
+    return f"WAL {path.name[:24]} is missing from the archive"
 
 
 def with_a_damaged_segment(site):
@@ -205,14 +205,14 @@ def with_a_damaged_segment(site):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    return "are what they were"
+    return "segments are valid"
 
 
-DAMAGES = [flipped, without_manifest, without_a_segment_that_it_needs, with_a_damaged_segment]
+DAMAGES = [flipped, without_manifest, without_needed_segment, with_a_damaged_segment]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_verification_finds_what_pgbackrest_calls_ok(site, damage):
+def test_verification_finds_damage_that_pgbackrest_calls_ok(site, damage):
     said = damage(site)
     done = site.action("verify_backup", "--apply")
     assert done.returncode == 5
@@ -221,7 +221,7 @@ def test_verification_finds_what_pgbackrest_calls_ok(site, damage):
     assert said in entry["measured"]["flaws_of_metachat"]
 
 
-def test_verification_of_what_is_good_says_so_and_judges_the_age(site):
+def test_verification_passes_good_backup_and_fails_old_backup(site):
     assert site.action("verify_backup", "--apply").returncode == 0
     history.age(site.repo, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
     done = site.action("verify_backup", "--apply")
@@ -281,7 +281,7 @@ def moments(whom):
 @pytest.mark.kills
 @pytest.mark.parametrize("number", range(extent.KILLS))
 @pytest.mark.parametrize("whom", ["action", "pgbackrest"])
-def test_killed_at_any_moment_it_leaves_what_the_next_one_clears(site, matrix, course, whom, number):
+def test_next_backup_removes_leftovers_of_killed_backup(site, matrix, course, whom, number):
     before = labels(site)
     in_time(lambda: struck(site, whom, moments(whom)[number], course))
     done = again(site, "backup", "--apply")

@@ -1,4 +1,4 @@
-"""Drills with pgBackRest: a good backup comes back, each damage is found, and nothing is left, whatever is killed."""
+"""Drills with pgBackRest: a good backup passes, damage is found, killed drills leave nothing behind."""
 
 import json
 from pathlib import Path
@@ -23,11 +23,11 @@ def journal(site):
     return [json.loads(line) for line in (site.reports / "journal.jsonl").read_text().splitlines()]
 
 
-def test_a_good_backup_comes_back_to_the_end_of_the_log(site):
+def test_good_backup_is_restored_to_end_of_wal(site):
     site.write("last")
     site.archive()
     planned = site.action("restore_drill")
-    assert "to the end of the log as " in planned.stdout
+    assert "to the end of WAL as " in planned.stdout
     assert "data_drill_20" in planned.stdout
     assert beside(site) == []
     done = drill(site)
@@ -40,7 +40,7 @@ def test_a_good_backup_comes_back_to_the_end_of_the_log(site):
     assert drills.last(site.reports / "journal.jsonl", "stanza", "metachat").restore_s < 60
 
 
-def test_a_moment_can_be_practised_and_the_cluster_archives_nothing(site):
+def test_drill_to_target_time_passes_and_archives_nothing(site):
     moment = site.write("wanted")
     site.write("unwanted")
     site.archive()
@@ -52,7 +52,7 @@ def test_a_moment_can_be_practised_and_the_cluster_archives_nothing(site):
     assert entry["measured"]["rows"] == int(site.sql("SELECT count(*) FROM messages")) - 1 + 50
 
 
-def test_a_gap_in_the_log_is_no_end_of_it(site):
+def test_missing_wal_segment_fails_drill(site):
     archived = []
     for body in ("one", "two", "three"):
         site.write(body)
@@ -60,11 +60,11 @@ def test_a_gap_in_the_log_is_no_end_of_it(site):
     archived[1].unlink()
     done = drill(site)
     assert done.returncode == 5
-    assert "a segment in between lacks" in done.stderr
+    assert "a WAL segment in between is missing" in done.stderr
 
 
 def unchanged(site):
-    """A file of the full backup that the newest one needs: a catalog that nobody changes."""
+    """A file of the full backup that the newest backup needs: an unchanged catalog."""
     return next(site.repo.glob("backup/metachat/*F/pg_data/base/1/1255.zst"))
 
 
@@ -79,7 +79,7 @@ def gone(site):
     unchanged(site).unlink()
 
 
-def test_a_page_of_an_index_that_was_damaged_before_it_was_backed_up_is_found(site):
+def test_index_page_damaged_before_backup_is_found(site):
     path = site.data / site.sql("SELECT pg_relation_filepath('messages_pkey')")
     site.stop("fast")
     content = bytearray(path.read_bytes())
@@ -93,33 +93,33 @@ def test_a_page_of_an_index_that_was_damaged_before_it_was_backed_up_is_found(si
 
 
 @pytest.mark.parametrize("damage", [damaged, gone])
-def test_a_backup_that_cannot_be_restored_is_found(site, damage):
+def test_damaged_backup_fails_drill(site, damage):
     damage(site)
     done = drill(site)
     assert done.returncode == 5
     assert "pgbackrest ended with status" in done.stderr
 
 
-def test_a_table_that_is_declared_and_not_there_is_found(site):
+def test_missing_declared_table_fails_drill(site):
     site.sql("DROP TABLE tenants")
     site.archive()
     done = drill(site)
     assert done.returncode == 5
-    assert "public.tenants is not in it" in done.stderr
+    assert "table public.tenants is missing" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["--to", "2026-11-25 14:00:00"], 2, "names no zone"),
-        (["--to", "soon"], 2, "is no moment such as"),
-        (["--to", "2999-01-01 00:00:00+00"], 2, "is still to come"),
-        (["--to", "2001-01-01 00:00:00+00"], 5, "no backup ended before"),
-        (["--set", "20010101-000000F"], 2, "is none of 20"),
-        (["--from", "/tmp"], 2, "--from: not with the engine pgbackrest"),
+        (["--to", "2026-11-25 14:00:00"], 2, "has no time zone"),
+        (["--to", "soon"], 2, "is not a time"),
+        (["--to", "2999-01-01 00:00:00+00"], 2, "is in the future"),
+        (["--to", "2001-01-01 00:00:00+00"], 5, "no backup completed before"),
+        (["--set", "20010101-000000F"], 2, "choose one of 20"),
+        (["--from", "/tmp"], 2, "--from is not valid for engine pgbackrest"),
     ],
 )
-def test_what_cannot_be_restored_is_said(site, words, status, said):
+def test_invalid_options_are_refused(site, words, status, said):
     done = site.action("restore_drill", "--apply", *words)
     assert done.returncode == status
     assert said in done.stderr
@@ -146,7 +146,7 @@ def killed(site, moment):
 
 @pytest.mark.kills
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_any_moment_the_next_one_clears_what_is_left(site, moment):
+def test_next_drill_removes_leftovers_of_killed_drill(site, moment):
     in_time(lambda: killed(site, moment))
     done = again(site, "restore_drill", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -157,13 +157,13 @@ def test_killed_at_any_moment_the_next_one_clears_what_is_left(site, moment):
 
 @pytest.mark.kills
 @pytest.mark.parametrize("words", [["pgbackrest", "restore"], ["postgres", "-D"]])
-def test_a_server_and_a_restore_that_are_killed_on_the_host_are_found_and_cleared(site, words):
+def test_server_or_restore_killed_on_host_fails_drill_and_leaves_nothing(site, words):
     in_time(lambda: struck(site, *words))
     assert bodies(site, 1) == ["shortly before diff"]
 
 
 def struck(site, program, word):
-    """Whether a program of a drill was met and killed; the drill finds that, and leaves nothing either way."""
+    """Whether a program of a drill was killed; asserts that the drill then fails, and leaves no directory."""
 
     def strike():
         kill(hit := of_the_drill(site, program, word))
@@ -178,6 +178,6 @@ def struck(site, program, word):
 
 
 def of_the_drill(site, program, word):
-    """The processes of a program itself, not of those that only name it in their command lines."""
+    """The processes whose executable is `program`, without processes that only mention it as an argument."""
     lines = {pid: processes.command(pid).split() for pid in programs(site, "data_drill_", word)}
     return [pid for pid, words in lines.items() if words and Path(words[0]).name == program and word in words[1:]]

@@ -1,4 +1,4 @@
-"""The weekly round on a cluster that is archived: good when all is well, and exactly as each fault says."""
+"""The weekly round on an archived cluster: no findings if healthy, only the expected findings with a fault."""
 
 from contextlib import nullcontext
 
@@ -6,7 +6,7 @@ import pytest
 
 from lab.pgbackrest.faults import FAULTS
 from tests.proving import Ground, Proof, Rounds, agree, bad, identity
-from tests.proving.results import keep
+from tests.proving.results import conclude
 from tests.proving.selection import planned
 
 pytestmark = pytest.mark.pgbackrest
@@ -25,8 +25,7 @@ def proof(made_site, request):
     ground = Ground("pgbackrest", made_site, lambda _: nullcontext(), made_site.reset)
     proof = Proof(ground, rounds, planned(request.session.items, request.path))
     yield proof
-    keep(proof, request.config)
-    proof.finish()
+    conclude(proof, request.config)
     (made_site.reports / "journal.jsonl").unlink()
 
 

@@ -1,11 +1,11 @@
-"""Restores to a moment: what was committed before it is there and nothing else; killed on the way, it is repeated."""
+"""Point-in-time restores: commits up to the target time are there, later commits are not; kills are repeated."""
 
 import os
 
 import pytest
 
-from opsproof.restore.moment import moment as read
-from tests.pgbackrest.acting import beside, between, bodies, comes_to_an_end, is_served, killed
+from opsproof.restore.moment import parse_moment
+from tests.pgbackrest.acting import beside, between, bodies, is_served, killed, next_run_completes
 
 pytestmark = pytest.mark.pgbackrest
 
@@ -15,14 +15,14 @@ def moment(site):
     return between(site)
 
 
-def test_a_plan_says_what_is_lost_and_changes_nothing(site, moment):
+def test_plan_lists_data_loss_and_changes_nothing(site, moment):
     done = site.action("restore", "--to", moment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"all that was committed after {read(moment).shown}" in done.stdout
+    assert f"loses all commits after {parse_moment(moment).shown}" in done.stdout
     assert beside(site) == []
 
 
-def test_a_moment_comes_back_and_the_cluster_goes_on_archiving(site, moment):
+def test_restore_to_target_time_succeeds_and_cluster_archives_again(site, moment):
     done = site.action("restore", "--to", moment, "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert bodies(site, 1) == ["wanted"]
@@ -39,7 +39,7 @@ def test_a_moment_comes_back_and_the_cluster_goes_on_archiving(site, moment):
     assert bodies(site, 1) == ["on the new timeline"]
 
 
-def test_the_end_of_the_log_brings_back_even_what_is_archived_at_the_last_moment(site):
+def test_restore_to_end_of_wal_has_last_commit(site):
     site.write("at the last moment")
     done = site.action("restore", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -47,7 +47,7 @@ def test_the_end_of_the_log_brings_back_even_what_is_archived_at_the_last_moment
     assert beside(site) == ["before"]
 
 
-def test_a_lost_data_directory_comes_back(site, moment):
+def test_lost_data_directory_is_restored(site, moment):
     site.stop()
     site.run("rm", "-rf", site.data)
     done = site.action("restore", "--to", moment, "--apply")
@@ -56,7 +56,7 @@ def test_a_lost_data_directory_comes_back(site, moment):
     assert beside(site) == []
 
 
-def test_into_a_directory_nothing_is_swapped_and_the_copy_archives_nothing(site, moment):
+def test_into_restores_without_swap_and_copy_archives_nothing(site, moment):
     copy = site.home / "data_copy"
     done = site.action("restore", "--to", moment, "--into", str(copy), "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,30 +66,28 @@ def test_into_a_directory_nothing_is_swapped_and_the_copy_archives_nothing(site,
     assert site.action("restore", "--into", str(site.data)).returncode == 2
 
 
-def test_a_moment_after_the_last_commit_is_said_and_leaves_nothing(site, moment):
+def test_target_time_after_last_commit_fails_and_leaves_nothing(site, moment):
     later = site.sql("SELECT clock_timestamp()")
     done = site.action("restore", "--to", later, "--apply")
     assert done.returncode == 4
-    assert "nothing that is in the archive was committed later, leave --to out" in done.stderr
+    assert "the archive has no commit after --to, leave --to out" in done.stderr
     assert beside(site) == []
     assert bodies(site, 1) == ["unwanted"]
 
 
-def test_a_cluster_that_does_not_start_gives_its_place_back(site, moment):
-    """The command that starts refuses while the restored one has the place."""
+def test_restored_cluster_that_does_not_start_is_rolled_back(site, moment):
+    """The start command fails while the restored directory is live."""
     inventory = site.inventory(site.home / "inventory.toml")
-    stumbling = site.home / "start"
-    stumbling.write_text(f'#!/bin/sh\n[ -e {site.data}/opsproof.mark ] && exit 1\nexec "$@"\n')
-    stumbling.chmod(0o755)
-    text = inventory.read_text().replace('start = ["', f'start = ["{stumbling}", "')
+    wrapper = site.home / "start"
+    wrapper.write_text(f'#!/bin/sh\n[ -e {site.data}/opsproof.mark ] && exit 1\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    text = inventory.read_text().replace('start = ["', f'start = ["{wrapper}", "')
     inventory.write_text(text)
     if os.geteuid() == 0:
-        stumbling.write_text(
-            stumbling.read_text().replace("[ -e", "sudo -n -u postgres test -e").replace(" ] &&", " &&")
-        )
+        wrapper.write_text(wrapper.read_text().replace("[ -e", "sudo -n -u postgres test -e").replace(" ] &&", " &&"))
     done = site.action("restore", "--to", moment, "--apply", "--up=2")
     assert done.returncode == 4
-    assert "what served before serves again" in done.stderr
+    assert "rolled back to the old cluster" in done.stderr
     assert bodies(site, 1) == ["unwanted"]
     assert beside(site) == ["restoring"]
     site.inventory(inventory)
@@ -97,19 +95,19 @@ def test_a_cluster_that_does_not_start_gives_its_place_back(site, moment):
     assert beside(site) == []
 
 
-def test_without_commands_that_stop_and_start_nothing_is_begun(site, moment):
+def test_missing_stop_or_start_command_is_refused(site, moment):
     inventory = site.inventory(site.home / "inventory.toml")
     lines = [line for line in inventory.read_text().splitlines() if not line.startswith("stop = ")]
     inventory.write_text("\n".join(lines))
     done = site.action("restore", "--to", moment, "--apply")
     assert done.returncode == 2
-    assert "stop and start are missing: or restore with --into" in done.stderr
+    assert "stop and start are missing: set both, or restore with --into" in done.stderr
 
 
 @pytest.mark.kills
 @pytest.mark.parametrize("whom", ["action", "host"])
 @pytest.mark.parametrize("at", ["/base", ".server/log"])
-def test_killed_before_it_is_proven(site, moment, at, whom):
+def test_restore_killed_before_verification_is_repeated(site, moment, at, whom):
     assert killed(site, moment, lambda: list(site.home.glob(f"data_restoring_*Z{at}")), whom)
     assert is_served(site)
-    comes_to_an_end(site, moment)
+    next_run_completes(site, moment)

@@ -1,4 +1,4 @@
-"""Restores killed in the swap: a cluster always serves or can start, and the next run completes or rolls back."""
+"""Restores killed in the swap: a cluster is always live or can start, and the next run completes or rolls back."""
 
 import json
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from tests.pgbackrest.acting import (
     beside,
     between,
     bodies,
-    comes_to_an_end,
     forget,
     in_time,
     is_busy,
     is_served,
     killed,
     marks,
+    next_run_completes,
     programs,
 )
 
@@ -31,7 +31,7 @@ def proven(made_site):
     """The target time of a restore killed after the proof of the copy: the next run continues with the swap."""
     moment = next(filter(None, (proven_once(made_site) for _ in range(TRIES))), None)
     if moment is None:
-        pytest.fail(f"it came too far: {beside(made_site)}")
+        pytest.fail(f"all kills came too late: {beside(made_site)}")
     made_site.save("proven")
     yield moment
     made_site.reset()
@@ -54,16 +54,16 @@ def proven_site(made_site, proven):
     forget(made_site)
 
 
-def test_what_was_proven_is_not_restored_again(proven_site, proven):
-    done = comes_to_an_end(proven_site, proven)
-    assert "  1. stop the cluster, put" in done.stdout
+def test_verified_copy_is_not_restored_again(proven_site, proven):
+    done = next_run_completes(proven_site, proven)
+    assert "  1. stop the cluster, rename" in done.stdout
 
 
-def test_what_was_proven_goes_where_another_moment_is_wanted(proven_site):
+def test_verified_copy_is_removed_for_another_target_time(proven_site):
     done = proven_site.action("restore", "--to", "2026-01-01 00:00:00+00")
     assert done.returncode == 3
     done = proven_site.action("restore")
-    assert "left of an earlier restore" in done.stdout
+    assert "left by an earlier restore" in done.stdout
 
 
 MOMENTS = {
@@ -77,17 +77,17 @@ MOMENTS = {
 @pytest.mark.kills
 @pytest.mark.parametrize("at", MOMENTS)
 @pytest.mark.parametrize("whom", ["action", "host"])
-def test_killed_in_the_swap_one_of_them_can_start_and_the_next_run_comes_to_an_end(proven_site, proven, at, whom):
+def test_restore_killed_in_swap_leaves_cluster_and_next_run_completes(proven_site, proven, at, whom):
     in_time(
         lambda: killed(proven_site, proven, lambda: MOMENTS[at](proven_site), whom),
         lambda: proven_site.reset("proven"),
     )
     proven_site.run("test", "-e", proven_site.data / "PG_VERSION")
-    comes_to_an_end(proven_site, proven)
+    next_run_completes(proven_site, proven)
 
 
 def exchanged(site, fresh, aside):
-    """Both directories have exchanged names; the old cluster has not got its final name yet."""
+    """Both directories have exchanged names; the old cluster does not have its final name yet."""
     site.run("mv", site.data, aside)
     site.run("mv", fresh, site.data)
     site.run("mv", aside, fresh)
@@ -124,7 +124,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_from_each_state_that_a_kill_can_leave_the_next_run_finishes_or_takes_back(proven_site, proven, state):
+def test_next_run_completes_or_rolls_back_from_each_state_of_killed_swap(proven_site, proven, state):
     (fresh,) = proven_site.home.glob("data_restoring_*Z")
     proven_site.stop("fast")
     said = (fresh / "opsproof.mark").read_text()
@@ -141,7 +141,7 @@ def test_from_each_state_that_a_kill_can_leave_the_next_run_finishes_or_takes_ba
     assert beside(proven_site) == []
 
 
-def test_the_platform_decides_and_what_served_before_is_put_back(proven_site, proven, tmp_path):
+def test_unhealthy_platform_rolls_back_to_old_cluster(proven_site, proven, tmp_path):
     """The endpoint is healthy only with the row that the restore removes."""
     with health(proven_site, "unwanted") as url:
         inventory = proven_site.home / "inventory.toml"
@@ -149,7 +149,7 @@ def test_the_platform_decides_and_what_served_before_is_put_back(proven_site, pr
         proven_site.inventory(inventory, endpoint)
         done = proven_site.action("restore", "--to", proven, "--apply", "--wait=1")
     assert done.returncode == 4
-    assert "put back what served before, because health says that database is down" in done.stderr
+    assert "rolled back to the old cluster, because health reports database down" in done.stderr
     assert bodies(proven_site, 1) == ["unwanted"]
     assert (beside(proven_site), marks(proven_site)) == (["restoring"], {"tried"})
     drilled = proven_site.action("restore_drill", "--apply")

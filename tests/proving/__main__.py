@@ -1,27 +1,38 @@
-"""Breaks one fault and heals it: `python -m tests.proving "open files"`."""
+"""Breaks one fault and heals it: `python -m tests.proving "index twice"`."""
 
 import difflib
+import os
 import subprocess
 import sys
 
 from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
-from tests.proving import ROOT, identity
+from tests.proving import IS_ROOT, ROOT, identity
 
 TEST = "test_fault_changes_exactly_the_checks_it_names"
 PROOFS = {"proof": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS}
+REQUIRED = {"OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
+"""What is not installed fails: a fault that was skipped is not proven."""
 
 
 def main(words):
-    """The exit status of pytest; 2 where there is no such fault."""
+    """The exit status of pytest; 2 where there is no such fault, or it cannot be broken by this user."""
     name = " ".join(words).replace("-", " ")
-    found = [f"tests/{folder}/test_proof.py::{TEST}[{identity(each)}]" for folder, each in _all() if each.name == name]
+    found = [(folder, each) for folder, each in _all() if each.name == name]
     if not found:
         near = difflib.get_close_matches(name, [each.name for _, each in _all()], n=8, cutoff=0.3)
-        print(f"unknown fault {name!r}; choose one such as: {', '.join(near)}", file=sys.stderr)  # noqa: T201
-        return 2
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", *found], cwd=ROOT, check=False).returncode
+        return _refuse(f"unknown fault {name!r}; choose one such as: {', '.join(near)}")
+    if not IS_ROOT and any(each.root for _, each in found):
+        return _refuse(f"only root can break {name!r}")
+    tests = [f"tests/{folder}/test_proof.py::{TEST}[{identity(each)}]" for folder, each in found]
+    command = [sys.executable, "-m", "pytest", "-q", *tests]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **REQUIRED}, check=False).returncode
+
+
+def _refuse(why):
+    print(why, file=sys.stderr)  # noqa: T201
+    return 2
 
 
 def _all():

@@ -7,7 +7,7 @@ a round names what is left of earlier faults, and then each fault of the batch i
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.fault import EVERYTHING, TIME, Fault
@@ -110,12 +110,16 @@ class Proof:
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
 
     def _end_series(self) -> None:
-        """A healthy round; a second one where the first still tells of what was healed."""
+        """A healthy round, which tells what is told once; where anything is, a second round tells of nothing."""
         last, self.healed = self.healed, []
         if not last:
             return
-        left = self._left(last)
-        if not left and any(fault.reported_once for fault in last):
+        verdicts = self._round()
+        found, told = bad(verdicts), _told(last, verdicts)
+        if untold := without(told, found):
+            self._accuse(_naming(untold, last), f"was to be followed by {untold}, once")
+        left = without(found, told)
+        if not left and told:
             left = bad(self._round())
         if left:
             self._blame(last, left)
@@ -131,21 +135,37 @@ class Proof:
         return self.rounds.run()
 
     def _find_culprit(self, batch: Faults, before: Faults, surprise: str) -> None:
-        """Names what earlier faults left, then breaks each fault of the batch alone, unless it was."""
+        """Names what earlier faults left, then breaks each fault of the batch alone, unless it was.
+
+        What is told only once after healing is gone by then: where nobody else is guilty, the faults before are
+        broken once more.
+        """
         if self.was_seen:
             self.rounds.forget_last()
         left = self._left([*before, *batch])  # without the last round, what was told in it is told again
-        of_others = left and not _naming(left, batch)
+        of_others = bool(left and not _naming(left, batch))
         if of_others:
             self._blame(before or batch, left)
         self._recover()
         names = " + ".join(fault.name for fault in batch)
-        if len(batch) == 1 and not of_others:
+        if len(batch) == 1 and not of_others and not (of_others := self._leave_again(before)):
             self._note(batch[0], {}, 0.0, f"{names}: {surprise}", alone=True)
             return
         self.rows.append(Row(self.ground.name, names, {}, frozenset(), 0.0, SURPRISED, surprise, alone=False))
         for fault in batch:
             self._alone(fault)
+        if not of_others and not any(self.problems[fault.name] for fault in batch):
+            self._leave_again(before)
+
+    def _leave_again(self, faults: Faults) -> bool:
+        """Breaks each of some faults alone, whose tests have passed; whether any did not do as it says."""
+        known = len(self.unhealed)
+        for fault in faults:
+            count = len(self.unhealed)
+            self._alone(fault)
+            if self.problems[fault.name] and len(self.unhealed) == count:
+                self.unhealed.append(self.problems[fault.name])
+        return len(self.unhealed) > known
 
     def _alone(self, fault: Fault[Any]) -> None:
         began, verdicts = time.monotonic(), {}
@@ -164,8 +184,14 @@ class Proof:
     def _blame(self, faults: Faults, left: dict[str, str]) -> None:
         """Those of the faults that name what is left; all of them where none does."""
         sentences = {test: self.rounds.sentences.get(test) for test in left}
-        names = ", ".join(fault.name for fault in _naming(left, faults) or faults)
-        self.unhealed.append(f"healing of {names} left {left}: {sentences}")
+        self._accuse(_naming(left, faults) or faults, f"left {left}: {sentences}")
+
+    def _accuse(self, faults: Faults, of: str) -> None:
+        """Puts on record what the healing of faults did, whose tests may have passed already."""
+        names = [fault.name for fault in faults]
+        problem = f"healing of {', '.join(names)} {of}"
+        self.unhealed.append(problem)
+        self.rows = [replace(row, outcome=SURPRISED, note=problem) if row.fault in names else row for row in self.rows]
 
     def _recover(self) -> None:
         self.ground.recover()

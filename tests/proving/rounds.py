@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness import forks, timing
-from tests.proving.names import check
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +22,8 @@ class Rounds:
     timeout_s: float = 120
     marker: str = "daily"
     environment: dict[str, str] = field(default_factory=dict)
-    checks: list[str] = field(default_factory=list)
+    tests: frozenset[str] = field(default=frozenset(), init=False)
+    """Those of all rounds so far."""
     printed: str = ""
 
     @property
@@ -35,13 +35,16 @@ class Rounds:
         return ["-q", "-m", self.marker, f"--inventory={self.inventory}", f"--reports={self.reports}", *options]
 
     def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:
-        """The verdict of each check in a new round."""
+        """The verdict of each check in a new round, which leaves out none that an earlier one had."""
+        before = self._number()
         with timing.part("rounds"):
             status, self.printed = self._pytest(wrapper, options)
         assert status in (0, 1, 6), self.printed
+        assert self._number() != before, f"no round was recorded: {self.printed}"
         verdicts = self._last("verdict")
         assert status == exit_status(verdicts), self.printed
-        self.checks = sorted({check(test) for test in verdicts})
+        assert verdicts.keys() >= self.tests, f"left out: {sorted(self.tests - verdicts.keys())}"
+        self.tests = frozenset(verdicts)
         return verdicts
 
     def _pytest(self, wrapper: tuple[str, ...], options: tuple[str, ...]) -> tuple[int, str]:
@@ -69,6 +72,13 @@ class Rounds:
     def sentences(self) -> dict[str, str]:
         """What the last round says of each check."""
         return self._last("sentence")
+
+    def _number(self) -> int:
+        """That of the last round on record; 0 where there is none."""
+        if not self.history.exists():
+            return 0
+        with closing(sqlite3.connect(self.history)) as history:
+            return history.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
 
     def _last(self, column: str) -> dict[str, str]:
         with closing(sqlite3.connect(self.history)) as history:

@@ -1,4 +1,4 @@
-"""A live lab with few rows, a backup of it made by the action itself, and ways to damage a copy of that backup."""
+"""A live lab with few rows, a backup made by actions/backup.py, and ways to damage a copy of the backup."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.harness.few import keep_few, spare_disk
 ROOT = Path(__file__).parents[2]
 OLD, NEW = "old", "new"
 STARTERS = (f"{ROOT}/actions/restore", scripts.perl("transport/gather").partition("\n")[0])
-"""What is in the command lines of an action, and of what runs its commands on the host."""
+"""Parts of the command lines of an action, and of the program that runs an action's commands on the host."""
 
 
 @dataclass
@@ -84,20 +84,20 @@ class Place:
 
     @property
     def databases(self):
-        """Those beside the live one, by what their names add to it."""
+        """The databases beside metachat, without the prefix metachat_."""
         rows = self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'metachat\\_%' ORDER BY 1", "postgres")
         return [name.removeprefix("metachat_") for (name,) in rows]
 
     @property
     def serving(self):
-        """Whether the data that serve are those that were written after the backup, or those of the backup."""
+        """OLD if the live database has the row written after the backup, NEW if restored from the backup."""
         with self.lab.connect("metachat_app") as connection:
             connection.execute("SET app.tenant_id = 'ten00001'")
             (count,) = connection.execute("SELECT count(*) FROM events WHERE type = 'after the backup'").fetchone()
         return OLD if count else NEW
 
     def write(self):
-        """A row that the backup does not have."""
+        """Writes a row that the backup lacks."""
         self.sql("DELETE FROM events WHERE type = 'after the backup'")
         self.sql("""INSERT INTO events VALUES ('after', 'ten00001', 'after the backup', '{}', now())""")
 
@@ -112,7 +112,7 @@ class Place:
         return wait_until(self.is_healthy, "the platform is healthy")
 
     def clear(self):
-        """Nothing stands beside the live database, and all of the lab works."""
+        """Drops all databases beside metachat, and repairs the lab."""
         self.lab.faults()
         wait_until(lambda: not self.is_held(), "the commands of actions end")
         if not self.works():
@@ -121,7 +121,7 @@ class Place:
             self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
 
     def works(self):
-        """Whether all of PM2's processes run and the platform is healthy; PM2's own command is too slow."""
+        """Whether all PM2 processes run and the platform is healthy; the pm2 command is too slow for this check."""
         pids = self.lab._pm2._children()
         names = [pair for pid in pids for pair in processes.environment(pid) if pair.startswith("name=")]
         running = sorted(names) == sorted(f"name={each}" for each in (*APPS, MODULE))
@@ -129,12 +129,12 @@ class Place:
 
     @property
     def at_work(self):
-        """How many sessions of a restore there are: a server ends what it does for one whose client is gone."""
+        """The number of restore sessions: the server completes a running statement after the client is gone."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof_restore'"
         return self.sql(query, "postgres")[0][0]
 
     def is_held(self):
-        """Whether a command of an action still runs, or is about to: what starts it outlives who was killed."""
+        """Whether a command of an action runs or is about to start: the starter outlives a killed action."""
         running = [processes.command(pid) for pid in processes.pids()]
         mine = [line for line in running if str(ROOT) in line and any(each in line for each in STARTERS)]
         return bool(mine) or "@opsproof-" in Path("/proc/net/unix").read_text()
@@ -146,9 +146,7 @@ def small_lab():
     with lock.held(home / "session.lock"):
         Lab(home).down()
         live = Lab(home, ports.free(), ports.free())
-        (live._server.data / "lab.json").unlink(
-            missing_ok=True
-        )  # data as they are planted, whatever the last session left
+        (live._server.data / "lab.json").unlink(missing_ok=True)  # resets the data
         live.up()
         with live.connect() as connection:
             spare_disk(connection)
@@ -163,7 +161,7 @@ def small_lab():
 
 @pytest.fixture(scope="session")
 def safe_client(tmp_path_factory, small_lab):
-    """A folder with a pg_restore that says it is one that a crafted archive cannot take over."""
+    """A folder with a pg_restore that reports a version without CVE-2026-116314."""
     folder = tmp_path_factory.mktemp("safe")
     script = folder / "pg_restore"
     real = small_lab.layout.bin / "pg_restore"
@@ -194,7 +192,7 @@ def place(small_lab, backed_up, tmp_path):
 
 @dataclass
 class Copied:
-    """A copy of the backup that can be damaged."""
+    """A copy of the backup, for tests to damage."""
 
     folder: Path
     name: str
@@ -208,7 +206,7 @@ class Copied:
         return self.folder / f"{self.name}.manifest.json"
 
     def replace_dump(self, place, *options):
-        """Another archive in its place, of the database as it is now."""
+        """Replaces the dump with a new dump of the current database."""
         where = f"host=127.0.0.1 port={place.lab.postgres_port} user=metachat dbname=metachat"
         words = [place.lab.layout.bin / "pg_dump", "-Fc", "-Z0", *options, "-d", where]
         environment = {**os.environ, "PGPASSFILE": str(place.lab.layout.secrets / "pgpass-metachat")}
@@ -217,13 +215,13 @@ class Copied:
         self.seal()
 
     def seal(self, **files):
-        """A manifest that agrees with the archive as it lies there: one that nobody else would call false."""
+        """Updates the manifest to match the damaged dump, checksums included."""
         text = self.manifest.read_text()
         head = text[: text.rindex(',\n"checksum"')]
         content = self.dump.read_bytes()
-        said = json.loads(text)["files"]["dump"]
-        head = head.replace(said["sha256"], sha256(content).hexdigest()).replace(
-            f'"bytes": {said["bytes"]}', f'"bytes": {len(content)}'
+        dump = json.loads(text)["files"]["dump"]
+        head = head.replace(dump["sha256"], sha256(content).hexdigest()).replace(
+            f'"bytes": {dump["bytes"]}', f'"bytes": {len(content)}'
         )
         self.manifest.write_text(head + ',\n"checksum": "' + sha256(head.encode()).hexdigest() + '"}\n')
 
@@ -238,7 +236,7 @@ def copied(place, backed_up, tmp_path):
 
 
 def ended(pid):
-    """Ends a process and all that came of it, at once: halted first, so that nothing new comes of it meanwhile."""
+    """Kills a process and all descendants; stops them first, so that no new children start meanwhile."""
     found = {pid}
     os.kill(pid, signal.SIGSTOP)
     while more := descendants(found) - found:

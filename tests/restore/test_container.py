@@ -1,4 +1,4 @@
-"""A server in a container: its own client restores, from an archive that is put there and does not stay."""
+"""Restores with a server in a container: client programs of the container, no leftover archive."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ exec "$@"
 
 
 class Contained(Place):
-    """The lab, as if its server ran in a container."""
+    """The lab, as if the server ran in a container."""
 
     @property
     def inventory(self):
@@ -43,24 +43,24 @@ def contained(place, script, tmp_path, request):
     return made
 
 
-def left_in_the_container():
+def leftovers():
     return [each for each in (Path(_STAGED), Path(_STAGED).with_name(".restore")) if each.exists()]
 
 
-def test_a_backup_is_restored_in_the_container(contained):
+def test_drill_in_container_passes_and_leaves_no_archive(contained):
     done = contained.run("restore_drill", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     asked = contained.log.read_text()
     assert ("pg_restore --exit-on-error" in asked) is not contained.perl
     assert "host=127.0.0.1" not in asked
-    assert (left_in_the_container(), contained.databases) == ([], [])
+    assert (leftovers(), contained.databases) == ([], [])
 
 
-def test_an_archive_that_changed_is_not_read_in_the_container(contained, copied):
+def test_damaged_archive_is_not_restored_in_container(contained, copied):
     content = bytearray(copied.dump.read_bytes())
     content[len(content) // 2] ^= 1
     copied.dump.write_bytes(content)
     done = contained.run("restore_drill", "--apply", f"--from={copied.folder}")
-    assert (done.returncode, "its checksum is another one" in done.stderr) == (5, True)
+    assert (done.returncode, "checksum mismatch" in done.stderr) == (5, True)
     assert "pg_restore --exit-on-error" not in contained.log.read_text()
-    assert (left_in_the_container(), contained.databases) == ([], [])
+    assert (leftovers(), contained.databases) == ([], [])

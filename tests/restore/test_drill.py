@@ -1,4 +1,4 @@
-"""Drills: a good backup passes, and each damage is found; what serves is never touched."""
+"""Drills of dumps: a good backup passes, damage is found, the live database is never touched."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def drilled(small_lab, backed_up, tmp_path_factory):
     return place, drill(place)
 
 
-def test_a_plan_says_what_is_restored_and_changes_nothing(place, backed_up):
+def test_plan_lists_restore_and_changes_nothing(place, backed_up):
     done = place.run("restore_drill")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"restore {backed_up} (" in done.stdout
@@ -29,7 +29,7 @@ def test_a_plan_says_what_is_restored_and_changes_nothing(place, backed_up):
     assert place.databases == []
 
 
-def test_a_good_backup_passes_and_the_journal_keeps_what_was_measured(drilled, backed_up):
+def test_good_backup_passes_and_journal_has_measurements(drilled, backed_up):
     place, done = drilled
     assert (done.returncode, done.stderr) == (0, "")
     (entry,) = place.journal
@@ -40,7 +40,7 @@ def test_a_good_backup_passes_and_the_journal_keeps_what_was_measured(drilled, b
     assert drills.last(place.folder / "reports" / "journal.jsonl", "lab", "metachat").outcome == "done"
 
 
-def test_an_index_that_is_not_valid_is_in_no_backup_and_missed_by_no_drill(place):
+def test_drill_passes_although_live_database_has_invalid_index(place):
     place.sql("CREATE INDEX CONCURRENTLY odd ON events (type)")
     place.sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'odd'::regclass")
     kept = set(place.backups.iterdir())
@@ -108,66 +108,64 @@ def plain_text(place, copied):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
-        (truncated, "is not what it was when the backup was made: its checksum is another one"),
-        (flipped, "is not what it was when the backup was made: its checksum is another one"),
+        (truncated, "checksum mismatch, the file changed since the backup was made"),
+        (flipped, "checksum mismatch, the file changed since the backup was made"),
         (flipped_and_sealed, "Restored data doesn't match checksum"),
-        (edited, "the manifest was edited: its checksum is another one"),
+        (edited, "the manifest was edited: checksum mismatch"),
         (gone, "No such file"),
-        (without_a_table, "public.webhooks is not there"),
-        (without_rows_of_a_table, "public.webhooks has 0 rows, and had 50"),
-        (with_a_row_less, "public.webhooks has 49 rows, and had 50"),
-        (without_a_policy, "the schema is another one"),
-        (without_privileges, "owners or privileges are others"),
+        (without_a_table, "public.webhooks is missing"),
+        (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),
+        (with_a_row_less, "public.webhooks has 49 rows (expected 50)"),
+        (without_a_policy, "schema differs"),
+        (without_privileges, "owners or privileges differ"),
         (plain_text, "zstd: "),
     ],
 )
-def test_each_damage_is_found(place, copied, damage, said):
+def test_damaged_backup_fails_drill(place, copied, damage, message):
     damage(place, copied)
     done = drill(place, f"--from={copied.folder}")
     assert done.returncode == 5
-    assert said in done.stderr
+    assert message in done.stderr
     (entry,) = place.journal
     assert entry["outcome"] == "not repaired"
     assert entry["measured"]["backup"] == "metachat"
 
 
-def test_what_earlier_drills_left_is_dropped_first_and_nothing_else(place):
-    others = ("metachat_drill_20250101T000000Z", "metachat_drill_mine", "metachat_drills_20250101T000000Z")
-    for name in others:
+def test_leftovers_of_earlier_drills_are_dropped_and_other_databases_kept(place):
+    names = ("metachat_drill_20250101T000000Z", "metachat_drill_mine", "metachat_drills_20250101T000000Z")
+    for name in names:
         place.sql(f'CREATE DATABASE "{name}"', "postgres")
     done = place.run("restore_drill", "--apply")
     assert done.returncode == 0
-    assert f"drop what earlier drills left: {others[0]}\n" in done.stdout
+    assert f"drop leftovers of earlier drills: {names[0]}\n" in done.stdout
     assert place.databases == ["drill_mine", "drills_20250101T000000Z"]
 
 
 @pytest.fixture
-def stranger(place, copied):
+def foreign_archive(place, copied):
     """An archive without a manifest."""
     copied.manifest.unlink()
     return copied.dump
 
 
-def test_an_archive_without_a_manifest_is_refused_where_it_could_take_its_reader_over(place, stranger):
-    done = place.run("restore_drill", "--apply", f"--archive={stranger}", "--untrusted")
+def test_archive_without_manifest_is_refused_with_vulnerable_client(place, foreign_archive):
+    done = place.run("restore_drill", "--apply", f"--archive={foreign_archive}", "--untrusted")
     assert done.returncode == 3
-    assert "pg_restore (PostgreSQL) 18.6 runs code that is hidden in an archive (CVE-2026-116314)" in done.stderr
+    assert "pg_restore (PostgreSQL) 18.6 can be made to run code by a crafted archive (CVE-2026-116314)" in done.stderr
 
 
-def test_elsewhere_it_is_restored_when_somebody_says_so_and_the_journal_says_what_was_not_compared(
-    place, stranger, safe_client
-):
+def test_archive_without_manifest_needs_untrusted_and_journal_has_not_checked(place, foreign_archive, safe_client):
     place.path = safe_client
-    done = place.run("restore_drill", "--apply", f"--archive={stranger}")
-    assert (done.returncode, "--untrusted takes it" in done.stderr) == (3, True)
-    done = drill(place, f"--archive={stranger}", "--untrusted")
+    done = place.run("restore_drill", "--apply", f"--archive={foreign_archive}")
+    assert (done.returncode, "add --untrusted to go on" in done.stderr) == (3, True)
+    done = drill(place, f"--archive={foreign_archive}", "--untrusted")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "rows and schema are not compared" in place.journal[-1]["measured"]["not_checked"]
+    assert "rows and schema not compared" in place.journal[-1]["measured"]["not_checked"]
 
 
-def test_where_the_disk_has_too_little_room_nothing_is_begun(place, script, tmp_path):
+def test_drill_is_refused_without_disk_space(place, script, tmp_path):
     place.path = tmp_path / "bin"
     script(place.path / "df", "echo Avail; echo 1000000")
     done = drill(place)
@@ -176,16 +174,16 @@ def test_where_the_disk_has_too_little_room_nothing_is_begun(place, script, tmp_
 
 
 @pytest.mark.parametrize("missing", ["pg_amcheck"])
-def test_what_cannot_be_checked_is_said_and_is_not_clean(place, script, tmp_path, missing):
+def test_missing_pg_amcheck_is_reported_as_not_checked(place, script, tmp_path, missing):
     place.path = tmp_path / "bin"
     script(place.path / missing, 'echo "error: no such tool" >&2; exit 127')
     done = drill(place)
     assert done.returncode == 0
-    assert "pages and trees are not checked: error: no such tool" in done.stdout
-    assert "pages and trees are not checked" in place.journal[0]["measured"]["not_checked"]
+    assert "heap and B-trees not checked: error: no such tool" in done.stdout
+    assert "heap and B-trees not checked" in place.journal[0]["measured"]["not_checked"]
 
 
-def test_no_secret_is_in_what_is_said_or_kept(drilled):
+def test_output_and_journal_have_no_secrets(drilled):
     place, done = drilled
     kept = (place.folder / "reports" / "journal.jsonl").read_text()
     assert [each for each in place.lab.secrets if each in done.stdout + done.stderr + kept] == []

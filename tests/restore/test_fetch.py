@@ -1,4 +1,4 @@
-"""Restores of copies that lie elsewhere: in a folder, over real ssh, in a server of S3's protocol, encrypted or not."""
+"""Restores of off-site copies: in a folder, over real ssh, in an S3 server, encrypted or not."""
 
 import hashlib
 import io
@@ -39,13 +39,13 @@ def vault(tmp_path):
 
 
 class Elsewhere:
-    """A target with a copy of the backup, to be damaged; the folder behind ssh is local."""
+    """A target with a copy of the backup, for tests to damage; the folder behind ssh is local."""
 
     def __init__(self, place, name, folder, target, recipient=""):
         self.folder = folder
         self.host = load(place.inventory).hosts["lab"]
         self.target, self.name = target, name
-        self.there = off_site.place(self.host, target if target.startswith("s3:") else str(folder))
+        self.there = off_site.copy_store(self.host, target if target.startswith("s3:") else str(folder))
         backup = self.host.backups["metachat"].model_copy(update={"age_recipient": recipient})
         text = (place.backups / f"{name}.manifest.json").read_text()
         reading = dump_folder.DumpReading(name, text)
@@ -68,7 +68,7 @@ class Elsewhere:
         self.there.commit(name)
 
     def seal(self, name, content):
-        """Another file, and a list that agrees with it."""
+        """Replaces a file, with the matching checksum in the list."""
         old, new = (hashlib.sha256(each).hexdigest() for each in (self.read(name), content))
         self.put(name, content)
         self.put(f"{self.name}.sha256", self.read(f"{self.name}.sha256").replace(old.encode(), new.encode()))
@@ -96,7 +96,7 @@ def of(*kinds):
 
 
 def fetched(place):
-    """What lies in the folder of backups that is none."""
+    """The partial files in the backup folder."""
     return sorted(path.name for path in place.backups.iterdir() if path.name.endswith(".partial"))
 
 
@@ -106,7 +106,7 @@ def has_fetched(place, size_bytes):
 
 
 @of("bucket", "ssh", "bucket, encrypted", "ssh, encrypted", "folder, encrypted")
-def test_a_drill_of_a_copy_fetches_it_proves_it_and_leaves_nothing_on_the_host(place, elsewhere, identity, key):
+def test_drill_of_copy_passes_and_leaves_nothing_on_host(place, elsewhere, identity, key):
     more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if ".age" in str(elsewhere.names) else [])]
     kept = {path.name: path.stat().st_mtime_ns for path in place.backups.iterdir()}
     planned = place.run("restore_drill", *more)
@@ -127,76 +127,76 @@ def test_a_drill_of_a_copy_fetches_it_proves_it_and_leaves_nothing_on_the_host(p
 
 
 @of("bucket, encrypted")
-def test_a_restore_takes_a_copy_as_it_takes_a_backup(place, elsewhere, identity):
+def test_restore_of_encrypted_copy_succeeds(place, elsewhere, identity):
     done = place.run("restore", "--apply", f"--from={elsewhere.target}", f"--identity={identity}")
     assert (done.returncode, done.stderr) == (0, "")
     assert (place.serving, place.is_healthy(), fetched(place)) == ("new", True, [])
 
 
 @of("ssh")
-def test_of_several_copies_the_newest_is_taken_or_the_one_that_is_named(place, elsewhere):
+def test_newest_copy_is_chosen_unless_set_is_given(place, elsewhere):
     older = "metachat_20200101T000000Z"
     elsewhere.put(f"{older}.sha256", b"")
     assert f"fetch {elsewhere.name} " in place.run("restore_drill", f"--from={elsewhere.target}").stdout
     done = place.run("restore_drill", f"--from={elsewhere.target}", f"--set={older}")
-    assert (done.returncode, f"{older}.manifest.json is not in the list" in done.stderr) == (5, True)
+    assert (done.returncode, f"{older}.manifest.json is not in the checksum list" in done.stderr) == (5, True)
     done = place.run("restore_drill", f"--from={elsewhere.target}", "--set=metachat_20190101T000000Z")
-    assert (done.returncode, f"is none of {older}, {elsewhere.name}" in done.stderr) == (2, True)
+    assert (done.returncode, f"choose one of {older}, {elsewhere.name}" in done.stderr) == (2, True)
     elsewhere.there.remove([f"{elsewhere.name}.sha256", f"{older}.sha256"])
     done = place.run("restore_drill", f"--from={elsewhere.target}")
-    assert (done.returncode, "there is no backup of metachat in ssh://" in done.stderr) == (5, True)
+    assert (done.returncode, "no backup of metachat in ssh://" in done.stderr) == (5, True)
 
 
-def of_the_dump(elsewhere):
+def flip_dump(elsewhere):
     name = elsewhere.called(DUMP)
     elsewhere.put(name, flipped(elsewhere.read(name)))
 
 
-def of_the_dump_and_the_list(elsewhere):
+def flip_dump_and_update_list(elsewhere):
     name = elsewhere.called(DUMP)
     elsewhere.seal(name, flipped(elsewhere.read(name)))
 
 
-def of_its_end(elsewhere):
+def truncate_dump(elsewhere):
     name = elsewhere.called(DUMP)
     elsewhere.put(name, elsewhere.read(name)[:-1])
 
 
-def of_the_manifest(elsewhere):
+def flip_manifest(elsewhere):
     name = elsewhere.called("manifest")
     elsewhere.put(name, flipped(elsewhere.read(name)))
 
 
-def of_the_manifest_and_the_list(elsewhere):
+def flip_manifest_and_update_list(elsewhere):
     name = elsewhere.called("manifest")
     elsewhere.seal(name, flipped(elsewhere.read(name)))
 
 
-def of_all_of_the_dump(elsewhere):
+def remove_dump(elsewhere):
     elsewhere.there.remove([elsewhere.called(DUMP)])
 
 
 @of("folder, encrypted", "ssh")
-def test_each_damage_is_found_before_pg_restore_reads_anything(place, elsewhere, identity, script, tmp_path):
+def test_damaged_copy_is_found_before_pg_restore_reads_it(place, elsewhere, identity, script, tmp_path):
     place.path = tmp_path / "bin"
     real = place.lab.layout.bin / "pg_restore"
-    said = f'case "$*" in *--version*) ;; *) touch {tmp_path}/was-read ;; esac; exec {real} "$@"'
-    script(place.path / "pg_restore", said)
+    shim = f'case "$*" in *--version*) ;; *) touch {tmp_path}/was-read ;; esac; exec {real} "$@"'
+    script(place.path / "pg_restore", shim)
     whole = {path: path.read_bytes() for path in elsewhere.folder.iterdir()}
     encrypted = ".age" in str(elsewhere.names)
     damages = {
-        of_the_dump: "decrypted|another one",
-        of_the_dump_and_the_list: "decrypted|another one",
-        of_its_end: "decrypted|another one",
-        of_the_manifest: "is not what it was when it was copied: its checksum is another one",
-        of_the_manifest_and_the_list: "decrypted|its checksum is another one|cannot be read|cut short",
-        of_all_of_the_dump: "No such file",
+        flip_dump: "decryption failed|another one|checksum mismatch",
+        flip_dump_and_update_list: "decryption failed|another one|checksum mismatch",
+        truncate_dump: "decryption failed|another one|checksum mismatch",
+        flip_manifest: "checksum mismatch, the file changed since the copy was made",
+        flip_manifest_and_update_list: "decryption failed|checksum|cannot be read|cut short",
+        remove_dump: "No such file",
     }
     for damage, why in damages.items():
         damage(elsewhere)
         more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
         done = place.run("restore_drill", "--apply", *more)
-        unknown = encrypted and damage is of_the_manifest_and_the_list
+        unknown = encrypted and damage is flip_manifest_and_update_list
         assert done.returncode == (6 if unknown else 5), (damage, done.stderr)
         assert re.search(why, done.stderr), (damage, done.stderr)
         assert (fetched(place), place.databases, place.serving) == ([], [], "old")
@@ -206,36 +206,36 @@ def test_each_damage_is_found_before_pg_restore_reads_anything(place, elsewhere,
 
 
 @of("folder, encrypted")
-def test_the_secret_key_must_be_there_be_the_right_one_and_be_for_its_owner_alone(place, elsewhere, identity, tmp_path):
+def test_missing_wrong_or_shared_secret_key_is_refused(place, elsewhere, identity, tmp_path):
     def plan(*more):
         done = place.run("restore_drill", f"--from={elsewhere.target}", *more)
         assert str(secret) not in done.stdout + done.stderr
         return done.returncode, done.stderr
 
     secret = identity.read_text().splitlines()[-1]
-    status, said = plan()
-    assert (status, "is encrypted: --identity names the file with the key" in said) == (2, True)
+    status, error = plan()
+    assert (status, "is encrypted: add --identity with the secret key" in error) == (2, True)
     identity.chmod(0o640)
-    status, said = plan(f"--identity={identity}")
-    assert (status, f"chmod 600 {identity}" in said) == (2, True)
+    status, error = plan(f"--identity={identity}")
+    assert (status, f"chmod 600 {identity}" in error) == (2, True)
     identity.chmod(0o600)
-    status, said = plan(f"--identity={tmp_path / 'nowhere'}")
-    assert (status, "No such file" in said) == (2, True)
+    status, error = plan(f"--identity={tmp_path / 'nowhere'}")
+    assert (status, "No such file" in error) == (2, True)
     identity.write_text(str(pyrage.x25519.Identity.generate()))
-    status, said = plan(f"--identity={identity}")
-    assert (status, "cannot be decrypted: No matching keys found" in said) == (6, True)
+    status, error = plan(f"--identity={identity}")
+    assert (status, "decryption failed: No matching keys found" in error) == (6, True)
     identity.write_text(f"{secret[:-1]}\n")
-    status, said = plan(f"--identity={identity}")
-    assert (status, f"line 1 of {identity} is no secret key of age" in said) == (2, True)
+    status, error = plan(f"--identity={identity}")
+    assert (status, f"line 1 of {identity} is not an age secret key" in error) == (2, True)
     identity.write_text("# nothing\n")
-    status, said = plan(f"--identity={identity}")
-    assert (status, "there is no key in" in said) == (2, True)
+    status, error = plan(f"--identity={identity}")
+    assert (status, "no key in" in error) == (2, True)
     assert place.run("restore_drill", f"--identity={identity}").returncode == 2
     assert place.run("restore_drill", "--from=s3://key:secret@copies").returncode == 2
 
 
 @of("ssh")
-def test_where_the_folder_has_too_little_room_nothing_is_fetched(place, elsewhere, script, tmp_path):
+def test_fetch_is_refused_without_disk_space(place, elsewhere, script, tmp_path):
     place.path = tmp_path / "bin"
     script(place.path / "df", f'case "$*" in *{place.backups}*) echo Avail; echo 1000000;; *) exec /bin/df "$@";; esac')
     done = place.run("restore_drill", "--apply", f"--from={elsewhere.target}")
@@ -244,14 +244,14 @@ def test_where_the_folder_has_too_little_room_nothing_is_fetched(place, elsewher
     assert (fetched(place), place.databases) == ([], [])
 
 
-def test_a_place_that_gives_no_answer_is_unknown(place, free_port):
+def test_unreachable_target_exits_with_6(place, free_port):
     done = place.run("restore_drill", "--apply", f"--from=ssh://nobody@127.0.0.1:{free_port}/copies")
     assert done.returncode == 6
 
 
 @pytest.fixture
 def halfway(elsewhere):
-    """The half of a copy, and the other half never; what ends the waiting, and puts the copy back."""
+    """A copy that stalls after half of the dump; yields a function to send this half, and one to restore the copy."""
     path = elsewhere.folder / elsewhere.called(DUMP)
     content = path.read_bytes()
     path.unlink()
@@ -278,8 +278,8 @@ def halfway(elsewhere):
 
 
 @of("ssh", "folder, encrypted")
-def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsewhere, identity, kill, halfway):
-    """Killed where it is run from, or everywhere."""
+def test_next_backup_removes_partial_files_of_killed_fetch(place, elsewhere, identity, kill, halfway):
+    """Kills the local process only, or also all processes on the host."""
     encrypted = ".age" in str(elsewhere.names)
     send, end = halfway
     more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
@@ -294,7 +294,7 @@ def test_a_fetch_that_is_killed_leaves_what_the_next_backup_removes(place, elsew
     assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)
     assert (place.serving, place.databases) == ("old", [])
     kept = set(place.backups.iterdir())
-    assert f"remove what is left of interrupted backups: {left}\n" in place.run("backup").stdout
+    assert f"remove leftovers of interrupted backups: {left}\n" in place.run("backup").stdout
     done = place.run("restore", "--apply", *more)
     assert (done.returncode, place.serving, fetched(place)) == (0, "new", [])
     assert set(place.backups.iterdir()) < kept

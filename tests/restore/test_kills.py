@@ -1,4 +1,4 @@
-"""A drill or restore killed, cut off or starved at any moment leaves one database serving; the next run completes.
+"""A drill or restore killed, cut off or out of disk at any moment leaves a live database; the next run completes.
 
 tests/harness/extent.py says how many kills of each kind there are, and when. Each kill meets a running action, and the
 leftovers are printed.
@@ -116,31 +116,31 @@ def settled(place):
     return serves(place), place.is_healthy(), place.databases
 
 
-def row(action, when, what, found, done):
+def row(action, when, event, found, done):
     data, healthy, left = found
     beside = ", ".join(name.partition("_")[0] for name in left) or "-"
     first = next((line for line in done.stdout.splitlines() if line.startswith("  1. ")), done.stderr).split()[:2]
     state = "up" if healthy else "down"
-    ROWS.append(f"{action:13} {when:>20} {what:10} {data:6} {state:4} {beside:20} {' '.join(first)}")
+    ROWS.append(f"{action:13} {when:>20} {event:10} {data:6} {state:4} {beside:20} {' '.join(first)}")
 
 
-def killed(course, share, kill, what="everything"):
+def killed(course, share, kill, target="everything"):
     """The leftovers of a killed run; asserts that the next run completes."""
     process, when = course.at(share)
-    kill(process.pid) if what == "everything" else process.kill()
+    kill(process.pid) if target == "everything" else process.kill()
     process.communicate()
     found = settled(course.place)
     if course.action == "restore_drill":
         assert course.place.becomes_healthy()
     done = again(course.place, course.action)
-    row(course.action, when if course.since == PLANNED else f"swap: {when}", what, found, done)
+    row(course.action, when if course.since == PLANNED else f"swap: {when}", target, found, done)
     assert done.returncode == 0, done.stderr
     return found
 
 
-def shares(what):
-    """When to kill `what`; the full proof also kills before the plan."""
-    return [0.0, *extent.moments(what)] if extent.FULL else extent.moments(what)
+def shares(kind):
+    """When to kill an action or a swap; the full proof also kills before the plan."""
+    return [0.0, *extent.moments(kind)] if extent.FULL else extent.moments(kind)
 
 
 def whom(number):
@@ -152,7 +152,7 @@ NUMBERS = range(extent.KILLS + extent.FULL)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_drill_that_is_killed_touches_nothing_and_is_swept_by_the_next(place, kill, number):
+def test_killed_drill_leaves_live_database_and_next_drill_removes_leftovers(place, kill, number):
     share = shares("drill")[number]
     found = killed(Course(place, "restore_drill"), share, kill, whom(number))
     assert found[0] == "old"
@@ -168,24 +168,24 @@ def held(place, found):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_restore_that_is_killed_leaves_one_of_both_serving(place, kill, number):
+def test_killed_restore_leaves_one_database_live(place, kill, number):
     held(place, killed(Course(place, "restore"), shares("restore")[number], kill, whom(number)))
 
 
 @pytest.mark.parametrize("number", range(extent.KILLS))
-def test_a_restore_that_is_killed_within_the_swap_leaves_one_of_both_serving(place, kill, number):
+def test_restore_killed_within_swap_leaves_one_database_live(place, kill, number):
     held(place, killed(Course(place, "restore", COMPARED), extent.moments("swap")[number], kill))
 
 
-def cuts(what):
-    """When to cut `what` off: some of the moments of kills."""
-    moments = extent.moments(what)
-    return moments[:: len(moments) // CUTS] if extent.FULL else extent.sample(what, moments, CUTS)
+def cuts(kind):
+    """When to cut off an action: a sample of the moments of kills."""
+    moments = extent.moments(kind)
+    return moments[:: len(moments) // CUTS] if extent.FULL else extent.sample(kind, moments, CUTS)
 
 
 @pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_database_that_starts_again_meanwhile_is_no_loss(place, action, number):
+def test_server_restart_loses_no_database(place, action, number):
     process, when = Course(place, action).at(cuts(f"{action}: database restart")[number])
     place.lab.stop_database()
     place.lab._server.start()
@@ -218,7 +218,7 @@ def ancestors(pid):
 
 @pytest.mark.parametrize("number", range(CUTS))
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_connection_that_is_cut_is_no_loss(place, sshd_server, action, number):
+def test_cut_connection_loses_no_database(place, sshd_server, action, number):
     course = Course(place, action)
     assert course.lasts_s
     place.transport = sshd_server.spec()
@@ -235,7 +235,7 @@ def test_a_connection_that_is_cut_is_no_loss(place, sshd_server, action, number)
 
 @contextmanager
 def small_disk(place, megabytes):
-    """The live database on a small file system of its own, beside the server's data: its user may go there."""
+    """Moves the live database to a small file system beside the server's data, where the server's user has access."""
     disk = place.lab._server.data.with_name("disk")
     disk.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", disk], check=True)
@@ -264,7 +264,7 @@ def move(place, tablespace):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("action", ["restore_drill", "restore"])
-def test_a_disk_that_becomes_full_is_no_loss(place, script, action):
+def test_full_disk_loses_no_database(place, script, action):
     with small_disk(place, 80) as disk:
         place.path = filling(place, disk, script)
         process = place.begin(action)

@@ -1,4 +1,4 @@
-"""How an archive gets into a database: read once, given to nobody before it is known, its rows dealt out."""
+"""The Perl programs that load an archive: checksum before use, and rows split over sessions."""
 
 import os
 import subprocess
@@ -39,35 +39,35 @@ def sum_of(path):
     return sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_token_follows_what_is_as_it_was(file):
+def test_matching_checksum_sends_token(file):
     done = feed(file, sum_of(file))
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == CONTENT + TOKEN.encode()
 
 
-def test_what_is_packed_is_unpacked_and_its_checksum_is_that_of_the_file(packed):
+def test_compressed_file_is_unpacked_and_checksum_is_of_compressed_file(packed):
     assert feed(packed, sum_of(packed), "zstd").stdout == CONTENT + TOKEN.encode()
     assert feed(packed, "", "zstd").stdout == CONTENT + TOKEN.encode()
     assert feed(packed, sha256(CONTENT).hexdigest(), "zstd").stdout == CONTENT
 
 
-def test_no_token_follows_what_is_another_one(file):
+def test_checksum_mismatch_sends_no_token(file):
     wanted = sum_of(file)
     file.write_bytes(CONTENT[:-1])
     for command in (("cat",), ()):
         done = feed(file, wanted, command=command)
         assert done.returncode == 1
-        assert done.stderr.decode().strip().endswith("its checksum is another one")
+        assert done.stderr.decode().strip().endswith("checksum mismatch, the file changed since the backup was made")
         assert TOKEN.encode() not in done.stdout
 
 
-def test_no_token_follows_what_cannot_be_unpacked(packed):
+def test_failed_decompression_sends_no_token(packed):
     packed.write_bytes(packed.read_bytes()[:-20])
     done = feed(packed, sum_of(packed), "zstd")
     assert (done.returncode, done.stderr != b"", TOKEN.encode() in done.stdout) == (1, True, False)
 
 
-def test_the_status_is_that_of_the_program_and_no_file_or_no_sum_is_a_failure(file, tmp_path):
+def test_exit_status_is_that_of_command_and_missing_file_or_tool_fails(file, tmp_path):
     assert feed(file, sum_of(file), command=("sh", "-c", "exit 7")).returncode == 7
     assert feed(file, sum_of(file), command=("/nowhere",)).returncode == 127
     assert feed(tmp_path / "none", "").returncode == 1
@@ -77,7 +77,7 @@ def test_the_status_is_that_of_the_program_and_no_file_or_no_sum_is_a_failure(fi
 
 
 @pytest.mark.parametrize("tool", ["openssl", "sha256sum"])
-def test_either_program_sums(file, tmp_path, tool):
+def test_openssl_and_sha256sum_both_work(file, tmp_path, tool):
     for each in ("perl", tool):
         (tmp_path / each).symlink_to(f"/usr/bin/{each}")
     assert feed(file, sum_of(file), command=(), PATH=str(tmp_path)).returncode == 0
@@ -86,21 +86,21 @@ def test_either_program_sums(file, tmp_path, tool):
 
 @pytest.fixture
 def load(tmp_path):
-    """Runs load.pl with a pg_restore that writes `rows`, and a psql that keeps what it is told."""
-    tools, told = tmp_path / "tools", tmp_path / "told"
-    for folder in (tools, told, tmp_path / "folder"):
+    """Runs load.pl with a fake pg_restore that prints `rows`, and a fake psql that saves its input."""
+    tools, saved = tmp_path / "tools", tmp_path / "saved"
+    for folder in (tools, saved, tmp_path / "folder"):
         folder.mkdir()
     rows = tmp_path / "rows"
     fakes = {
         "pg_restore": f"""
-            echo "$@" >> {told}/restored
+            echo "$@" >> {saved}/restored
             case "$*" in
             *--list*) echo '; a comment'; echo '7; 0 16384 TABLE DATA public t me'
                       echo '8; 0 0 SEQUENCE SET public s me' ;;
-            *--file=-*) cat > {told}/list; cat {rows}; test ! -e {tmp_path}/fails ;;
-            *--use-list*) cat > {told}/rest ;;
+            *--file=-*) cat > {saved}/list; cat {rows}; test ! -e {tmp_path}/fails ;;
+            *--use-list*) cat > {saved}/rest ;;
             esac""",
-        "psql": f"""cat > {told}/session.$$; test ! -e {tmp_path}/no_psql""",
+        "psql": f"""cat > {saved}/session.$$; test ! -e {tmp_path}/no_psql""",
     }
     for name, script in fakes.items():
         (tools / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -108,7 +108,7 @@ def load(tmp_path):
 
     def load(script=HEAD + TAIL, jobs=2, deal=1, received=None):
         rows.write_bytes(script.encode())
-        for path in told.iterdir():
+        for path in saved.iterdir():
             path.unlink()
         source = ("archive", "") if received is None else (str(tmp_path / "folder"), TOKEN)
         words = ["perl", "-e", scripts.perl("restore/load"), "--", *source, str(jobs), str(deal), "dbname=fresh"]
@@ -116,14 +116,14 @@ def load(tmp_path):
         done = subprocess.run(
             words, input=received or b"", capture_output=True, check=False, env=environment, timeout=60
         )
-        return done, sorted(path.read_text() for path in told.glob("session.*"))
+        return done, sorted(path.read_text() for path in saved.glob("session.*"))
 
-    load.told, load.folder = told, tmp_path
+    load.saved, load.folder = saved, tmp_path
     return load
 
 
 def copied(sessions, header):
-    """The rows that sessions were told for one table, sorted."""
+    """The rows that sessions received for a table, sorted."""
     found = []
     for each in sessions:
         for part in each.split(header)[1:]:
@@ -139,16 +139,16 @@ def table(rows, header=HEADER):
     )
 
 
-def test_all_rows_are_dealt_out_once_and_the_rest_is_left_to_pg_restore(load):
+def test_rows_are_split_once_and_pg_restore_loads_the_rest(load):
     rows = [f"{number}\t{'x' * (number % 3000)}" for number in range(4000)]
     done, sessions = load(HEAD + table(rows) + TAIL)
     assert (done.returncode, done.stderr) == (0, b"")
     assert copied(sessions, HEADER) == sorted(rows)
     assert min(map(len, sessions)) > BLOCK
     assert all(each.startswith("SET xmloption = content;\n") for each in sessions)
-    assert (load.told / "list").read_text() == "7; 0 16384 TABLE DATA public t me\n"
-    assert (load.told / "rest").read_text() == "; a comment\n8; 0 0 SEQUENCE SET public s me\n"
-    before, _, _, after = (load.told / "restored").read_text().splitlines()
+    assert (load.saved / "list").read_text() == "7; 0 16384 TABLE DATA public t me\n"
+    assert (load.saved / "rest").read_text() == "; a comment\n8; 0 0 SEQUENCE SET public s me\n"
+    before, _, _, after = (load.saved / "restored").read_text().splitlines()
     assert before.endswith("--dbname=dbname=fresh --section=pre-data archive")
     assert "--section=data --section=post-data --jobs=2 archive" in after
 
@@ -164,7 +164,7 @@ def test_all_rows_are_dealt_out_once_and_the_rest_is_left_to_pg_restore(load):
         ["x" * (2 * BLOCK - number) for number in range(5)],
     ],
 )
-def test_a_row_is_what_stands_on_a_line_however_long(load, rows):
+def test_rows_are_split_at_newlines_at_any_length(load, rows):
     other = 'COPY s."FROM stdin;" (a) FROM stdin;\n'
     done, sessions = load(HEAD + table(rows) + table(["1\t2"], other) + TAIL)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -172,7 +172,7 @@ def test_a_row_is_what_stands_on_a_line_however_long(load, rows):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_rows_of_any_length_come_through(load, seed):
+def test_rows_of_random_lengths_are_loaded(load, seed):
     random = Random(seed)
     header = 'COPY "odd\nCOPY x FROM stdin;\n\\! name"."t""; (a)" (a, "b\n") FROM stdin;\n'
     lengths = [random.choice((0, 1, 50, 5000, BLOCK - 2, BLOCK, BLOCK + 1)) for _ in range(60)]
@@ -183,39 +183,39 @@ def test_rows_of_any_length_come_through(load, seed):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
-        (HEAD + table(["1"]) + "SELECT pg_catalog.setval('s', 1);\n", "something else than rows"),
-        (HEAD + "\\! touch somewhere\n", "something else than rows"),
-        (HEAD + "INSERT INTO t VALUES ('\nCOPY t FROM stdin;\n1\n\\.\n');\n", "something else than rows"),
+        (HEAD + table(["1"]) + "SELECT pg_catalog.setval('s', 1);\n", "unexpected output of pg_restore"),
+        (HEAD + "\\! touch somewhere\n", "unexpected output of pg_restore"),
+        (HEAD + "INSERT INTO t VALUES ('\nCOPY t FROM stdin;\n1\n\\.\n');\n", "unexpected output of pg_restore"),
         (HEAD + "COPY t (a) FROM stdin;\n1\n", "stopped within a table"),
         (HEAD + "COPY t (a) FROM stdin;\n1\n\\.", "stopped within a table"),
-        (HEAD + "x" * 5_000_000, "something else than rows"),
+        (HEAD + "x" * 5_000_000, "unexpected output of pg_restore"),
     ],
 )
-def test_what_is_not_understood_is_no_restore(load, script, said):
+def test_unexpected_output_fails_restore(load, script, message):
     done, sessions = load(script)
-    assert (done.returncode, said in done.stderr.decode()) == (1, True)
+    assert (done.returncode, message in done.stderr.decode()) == (1, True)
     assert not any("touch" in each or "INSERT" in each for each in sessions)
-    assert not (load.told / "rest").exists()
+    assert not (load.saved / "rest").exists()
 
 
 @pytest.mark.parametrize("program", ["fails", "no_psql"])
-def test_each_program_must_end_well(load, program):
+def test_failed_program_fails_restore(load, program):
     (load.folder / program).touch()
     assert load(HEAD + table(["1"]) + TAIL)[0].returncode == 1
 
 
-def test_it_is_left_to_pg_restore_where_nothing_is_to_be_dealt_out(load):
+def test_pg_restore_loads_alone_without_deal(load):
     done, sessions = load(deal=0)
     assert (done.returncode, sessions) == (0, [])
-    assert "--jobs=2 archive" in (load.told / "restored").read_text()
+    assert "--jobs=2 archive" in (load.saved / "restored").read_text()
 
 
-def test_nothing_is_read_before_the_token_has_come_and_no_file_is_left(load):
+def test_archive_without_token_is_not_read_and_leaves_no_file(load):
     for content in (b"PGDMP", TOKEN.encode()[:-1], b"PGDMP" + TOKEN.encode() + b"\n"):
         done, _ = load(received=content)
-        assert (done.returncode, done.stderr, list(load.told.iterdir())) == (1, b"", [])
+        assert (done.returncode, done.stderr, list(load.saved.iterdir())) == (1, b"", [])
     done, _ = load(received=b"PGDMP" + TOKEN.encode())
     assert (done.returncode, done.stderr) == (0, b"")
     assert list((load.folder / "folder").iterdir()) == []
@@ -223,10 +223,10 @@ def test_nothing_is_read_before_the_token_has_come_and_no_file_is_left(load):
 
 def test_pg_restore_sees_the_archive_without_the_token(load):
     reader = load.folder / "tools" / "pg_restore"
-    reader.write_text(f'#!/bin/sh\nfor path; do :; done\ncat "$path" > {load.told}/seen\n')
+    reader.write_text(f'#!/bin/sh\nfor path; do :; done\ncat "$path" > {load.saved}/seen\n')
     (load.folder / "folder" / ".restore").symlink_to(load.folder / "elsewhere")
     done, _ = load(deal=0, received=CONTENT + TOKEN.encode())
-    assert (done.returncode, (load.told / "seen").read_bytes()) == (0, CONTENT)
+    assert (done.returncode, (load.saved / "seen").read_bytes()) == (0, CONTENT)
     assert list((load.folder / "folder").iterdir()) == []
     assert not (load.folder / "elsewhere").exists()
 
@@ -262,7 +262,7 @@ name" o UNION ALL SELECT (p.*)::text FROM parts p UNION ALL SELECT (k.*)::text F
 
 @pytest.fixture
 def program(place):
-    """The output of one of the server's programs that has ended well."""
+    """Runs a client program of the lab, and returns its output."""
     tools, passfile = place.lab.layout.bin, place.lab.layout.secrets / "pgpass-metachat"
     environment = {**os.environ, "PGPASSFILE": str(passfile), "PATH": f"{tools}:{os.environ['PATH']}"}
 
@@ -272,7 +272,7 @@ def program(place):
     return program
 
 
-def test_what_is_loaded_is_what_was_dumped(place, program, tmp_path):
+def test_loaded_database_equals_dumped_database(place, program, tmp_path):
     names = ("metachat_odd", "metachat_odd_copy")
     here, there = (f"host=127.0.0.1 port={place.lab.postgres_port} user=metachat dbname={name}" for name in names)
     for name in names:

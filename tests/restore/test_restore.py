@@ -1,4 +1,4 @@
-"""Restores of a live platform: data come back, and whatever goes wrong, something serves."""
+"""Restores of a live platform: lost rows come back, and after any failure a database is live."""
 
 import threading
 from contextlib import closing
@@ -10,21 +10,24 @@ from lab.waiting import wait_until
 
 @pytest.fixture
 def emptied(place):
-    """The live database without its webhooks, and with a row that the backup has not."""
+    """The live database without webhooks, and with a row that the backup lacks."""
     place.sql("TRUNCATE webhooks")
     return place
 
 
-def test_the_plan_says_what_is_lost_and_changes_nothing(emptied, backed_up):
+def test_plan_lists_lost_rows_and_changes_nothing(emptied, backed_up):
     done = emptied.run("restore")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"restore {backed_up} (" in done.stdout
-    assert "lost are 1 rows (events 1); back come 50 rows (webhooks 50); rows that were changed since" in done.stdout
-    assert "stop meta-chat-api and meta-chat-worker, put " in done.stdout
+    assert (
+        "rows lost: 1 (events 1); rows restored: 50 (webhooks 50); rows updated since the backup are lost too"
+        in done.stdout
+    )
+    assert "stop meta-chat-api and meta-chat-worker, rename " in done.stdout
     assert (emptied.databases, emptied.serving) == ([], "old")
 
 
-def test_what_was_lost_comes_back_and_what_served_stays_until_it_is_dropped(emptied, backed_up):
+def test_lost_rows_come_back_and_old_database_is_kept_until_drop_old(emptied, backed_up):
     done = emptied.run("restore", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
     assert emptied.sql("SELECT count(*) FROM webhooks") == [(50,)]
@@ -62,7 +65,7 @@ OF_THE_DATABASE = """
 """
 
 
-def test_what_belongs_to_the_database_itself_is_carried_over(place):
+def test_database_privileges_and_settings_are_carried_over(place):
     with place.connect() as connection:
         for statement in CARRIED.split(";\n"):
             connection.execute(statement)
@@ -72,37 +75,37 @@ def test_what_belongs_to_the_database_itself_is_carried_over(place):
     assert place.sql(OF_THE_DATABASE, "postgres") == before
 
 
-def test_where_health_does_not_come_the_old_database_serves_again(place):
+def test_unhealthy_platform_swaps_back(place):
     place.lab.faults(health="degraded")
     done = place.run("restore", "--apply", "--wait=4")
     assert done.returncode == 4
-    assert "swapped back, because health says that database is down; metachat_restoring_" in done.stderr
+    assert "swapped back, because health reports database down; metachat_restoring_" in done.stderr
     assert place.serving == "old"
     place.lab.faults()
     assert place.becomes_healthy()
     assert [name[:10] for name in place.databases] == ["restoring_"]
-    planned = place.run("restore")  # it served for a while, and is not what was compared any more
+    planned = place.run("restore")  # the copy was live, so the comparison is outdated
     assert "1. drop metachat_restoring_" in planned.stdout
     assert place.run("restore", "--apply").returncode == 0
     assert (place.serving, place.is_healthy()) == ("new", True)
 
 
-def test_a_service_that_was_down_before_is_no_reason_to_swap_back(place):
+def test_service_down_before_does_not_swap_back(place):
     place.lab.faults(services={"redis": "down"})
     done = place.run("restore", "--apply")
     assert (done.returncode, place.serving) == (0, "new")
 
 
-def test_another_name_swaps_nothing(place):
+def test_into_restores_without_swap(place):
     done = place.run("restore", "--apply", "--into=metachat_look")
     assert (done.returncode, done.stderr) == (0, "")
     assert (place.databases, place.serving) == (["look"], "old")
     assert place.sql("SELECT count(*) FROM webhooks", "metachat_look") == [(50,)]
     again = place.run("restore", "--apply", "--into=metachat_look")
-    assert (again.returncode, "metachat_look is there already" in again.stderr) == (2, True)
+    assert (again.returncode, "metachat_look already exists" in again.stderr) == (2, True)
 
 
-def test_a_database_that_is_gone_comes_back(place):
+def test_dropped_database_is_restored(place):
     place.sql("DROP DATABASE metachat WITH (FORCE)", "postgres")
     done = place.run("restore", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -110,7 +113,7 @@ def test_a_database_that_is_gone_comes_back(place):
     assert place.becomes_healthy()
 
 
-def test_whoever_holds_a_session_open_is_sent_away(place):
+def test_swap_terminates_open_sessions(place):
     with closing(place.connect()) as stray:
         stray.execute("BEGIN")
         stray.execute("LOCK TABLE webhooks")
@@ -135,13 +138,13 @@ exit $status
 
 @pytest.fixture
 def half_a_swap(place, tmp_path, script):
-    """A psql that halts once a swap has closed the databases, until there is a file called stopped."""
+    """A psql that waits, after a swap has closed the databases, for a file called stopped."""
     text = HALF_A_SWAP.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
     place.path = script(tmp_path / "psql", text).parent
     return tmp_path
 
 
-def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_closed(place, half_a_swap):
+def test_server_restart_within_swap_leaves_live_database_open(place, half_a_swap):
     process = place.begin("restore")
     wait_until((half_a_swap / "closed").exists, "the swap has closed the databases", 60, process=process)
     place.lab.stop_database()
@@ -149,7 +152,7 @@ def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_clos
     refused = half_a_swap / "refused"
     wait_until(
         lambda: refused.exists() and refused.read_text().split() == ["2", "2"],
-        "the swap and the way back are refused",
+        "the swap and the reopening are refused",
         60,
         process=process,
     )
@@ -162,37 +165,37 @@ def test_a_server_that_starts_again_within_the_swap_leaves_no_live_database_clos
     assert place.serving == "new"
 
 
-COUNTING_LOOKS = """\
+COUNTING_QUERIES = """\
 script=$(cat)
-case $script in *"'at_work'"*) echo >> {folder}/looks ;; esac
+case $script in *"'at_work'"*) echo >> {folder}/queries ;; esac
 printf '%s\\n' "$script" | exec {psql} "$@"
 """
 
 
-def test_what_the_server_still_makes_for_a_killed_run_is_waited_for_and_dropped(place, tmp_path, script):
-    """The database is created after the next run has looked three times."""
+def test_database_still_being_created_for_killed_run_is_dropped(place, tmp_path, script):
+    """The database is created after the next run has queried the server three times."""
 
     def made_late():
         with place.lab.connect(database="postgres", application_name="opsproof_restore") as session:
             session.execute("SELECT pg_advisory_lock(1)")
             session.execute('CREATE DATABASE "metachat_restoring_20260101T000000Z"')
 
-    psql = COUNTING_LOOKS.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
-    place.path, looks = script(tmp_path / "psql", psql).parent, tmp_path / "looks"
+    psql = COUNTING_QUERIES.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
+    place.path, queries = script(tmp_path / "psql", psql).parent, tmp_path / "queries"
     maker = threading.Thread(target=made_late)
     with place.connect("postgres") as holder:
         holder.execute("SELECT pg_advisory_lock(1)")
         maker.start()
         wait_until(lambda: place.at_work, "the killed run's session works")
         process = place.begin("restore")
-        wait_until(lambda: looks.exists() and looks.stat().st_size >= 3, "the restore looks", process=process)
+        wait_until(lambda: queries.exists() and queries.stat().st_size >= 3, "the restore queries", process=process)
     maker.join()
     said = process.communicate(timeout=60)[1]
     assert (process.returncode, said, place.serving) == (0, "", "new")
     assert [name[:7] for name in place.databases] == ["before_"]
 
 
-def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place):
+def test_prepared_transaction_is_refused(place):
     place.sql("ALTER SYSTEM SET max_prepared_transactions = 2", "postgres")
     place.lab.stop_database()
     place.lab.up()
@@ -205,27 +208,27 @@ def test_a_transaction_that_stands_prepared_is_a_reason_to_refuse(place):
         place.sql("ALTER SYSTEM RESET max_prepared_transactions", "postgres")
 
 
-def test_no_daemon_is_started_where_none_runs(place):
+def test_restore_starts_no_pm2_daemon(place):
     place.lab.pm2("kill")
     done = place.run("restore", "--apply")
     assert (done.returncode, place.serving) == (0, "new")
-    assert "stop no process, put" in done.stdout
+    assert "stop no process, rename" in done.stdout
     assert place.lab._pm2.daemons() == []
 
 
-def test_a_bad_backup_is_not_put_in_the_place_of_what_serves(place, copied):
+def test_damaged_backup_is_not_swapped_in(place, copied):
     content = bytearray(copied.dump.read_bytes())
     content[len(content) // 2] ^= 1
     copied.dump.write_bytes(content)
     done = place.run("restore", "--apply", f"--from={copied.folder}")
     assert done.returncode == 4
-    assert "its checksum is another one" in done.stderr
+    assert "checksum mismatch" in done.stderr
     assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)
 
 
-def test_a_backup_that_differs_from_its_manifest_is_dropped_again(place, copied):
+def test_copy_that_differs_from_manifest_is_dropped(place, copied):
     copied.replace_dump(place, "--exclude-table-data=webhooks")
     done = place.run("restore", "--apply", f"--from={copied.folder}")
     assert done.returncode == 4
-    assert "public.webhooks has 0 rows, and had 50" in done.stderr
+    assert "public.webhooks has 0 rows (expected 50)" in done.stderr
     assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)

@@ -1,13 +1,13 @@
-"""Backups of databases: what lies in a folder of a host, and what may be done with it.
+"""Making, verifying, copying and pruning backups of databases and clusters.
 
-A backup is a set of files with one name, `DATABASE_20261125T021500Z`: the declared backup's name and
-the time, in UTC, at which it began. Its suffixes::
+A dump is a set of files with a common name, `DATABASE_20261125T021500Z`: the name of the declared backup and the
+start time in UTC. The suffixes::
 
-    .dump           what pg_dump wrote, in its custom format, compressed inside with zstd
-    .dump.zst       the same, uncompressed inside and wrapped in zstd, where the client has no zstd of its own
-    .globals.sql    what pg_dumpall --globals-only wrote: roles, their memberships and settings
-    .manifest.json  what the others hold (`manifest`); the last to get its name
+    .dump           output of pg_dump in the custom format, compressed by pg_dump with zstd
+    .dump.zst       uncompressed custom format, wrapped in zstd, if pg_dump was built without zstd
+    .globals.sql    output of pg_dumpall --globals-only: roles, memberships and settings
+    .manifest.json  contents and checksums of the other files (`manifest`); renamed last
 
-Each is written under `….partial` first. **A set is a backup when its manifest is there**, and no sooner;
-what has no manifest is a leftover, whatever its size, and the next backup removes it.
+Each file is first written as `….partial`. **A set counts as a backup only once its manifest exists**; files
+without a manifest are leftovers, which the next backup removes.
 """

@@ -1,4 +1,4 @@
-"""Makes a copy of a backup in another place, and reads it back."""
+"""Copies a backup set to a store of off-site copies, and compares checksums."""
 
 import hashlib
 import io
@@ -12,26 +12,26 @@ from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.encryption import encrypted
 from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import ManifestFile
-from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, Counted, require_same
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, HashingReader, require_same
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 
 
 @dataclass(frozen=True)
 class CopyJob:
-    """A copy of a set of a host that is to be made in a place; `report` is told how many bytes are done."""
+    """Copies one set from a host to a store; `report` is called with the number of bytes copied so far."""
 
     host: Host
     backup: Backup
     reading: DumpReading
-    there: CopyStore
+    store: CopyStore
     report: progress.ProgressReport[float]
 
     def make(self) -> None:
-        """Makes it, and reads it back.
+        """Copies all files, then writes the checksum list that completes the copy.
 
         Raises:
-            MeasurementError: there is no copy, or it is another one than what was to be copied.
+            MeasurementError: copying failed, or a checksum does not match.
         """
         manifest, name = self.reading.manifest, self.reading.name
         text = self.reading.text.encode()
@@ -44,40 +44,40 @@ class CopyJob:
         self._put_list(f"{name}{LIST}", "".join(lines).encode())
 
     def _put_list(self, name: str, content: bytes) -> None:
-        found = self.there.put(name, io.BytesIO(content), len(content))
+        found = self.store.put(name, io.BytesIO(content), len(content))
         require_same(found, hashlib.sha256(content).hexdigest(), name)
-        self.there.commit(name)
+        self.store.commit(name)
 
     def _copied(self, file: ManifestFile, before: int) -> str:
-        """Copies one file, after `before` bytes of others; its line in the list of the copy."""
-        here, name = HostFolder(self.host, self.backup.folder, self.backup.timeout), file.name
-        if isinstance(self.there, HostFolder) and self.there.host is self.host and not self.backup.age_recipient:
-            require_same(self._put_own(self.there, f"{here.path}/{name}", name, before), file.sha256, name)
-            self.there.commit(name)
+        """Copies one file, after `before` bytes of earlier files; returns the line for the checksum list."""
+        source, name = HostFolder(self.host, self.backup.folder, self.backup.timeout), file.name
+        if isinstance(self.store, HostFolder) and self.store.host is self.host and not self.backup.age_recipient:
+            require_same(self._put_own(self.store, f"{source.path}/{name}", name, before), file.sha256, name)
+            self.store.commit(name)
             return f"{file.sha256}  {name}\n"
         copied = f"{name}{ENCRYPTED}" if self.backup.age_recipient else name
-        with here.read(name) as content:
-            plain = Counted(content, lambda done: self.report(before + done))
+        with source.read(name) as content:
+            plain = HashingReader(content, lambda done: self.report(before + done))
             with _sealed(plain, self.backup.age_recipient) as sealed:
-                sent = Counted(sealed)
-                found = self.there.put(copied, cast("BinaryIO", sent), file.size_bytes)
+                sent = HashingReader(sealed)
+                found = self.store.put(copied, cast("BinaryIO", sent), file.size_bytes)
         require_same(plain.sum.hexdigest(), file.sha256, name)
         require_same(found, sent.sum.hexdigest(), copied)
-        self.there.commit(copied)
+        self.store.commit(copied)
         return f"{found}  {copied}\n"
 
-    def _put_own(self, there: HostFolder, path: str, name: str, before: int) -> str:
+    def _put_own(self, folder: HostFolder, path: str, name: str, before: int) -> str:
         found: list[str] = []
         progress.watch(
-            lambda: found.append(there.put_own(name, path)),
-            lambda: before + there.size(f"{name}.partial"),
+            lambda: found.append(folder.put_own(name, path)),
+            lambda: before + folder.size(f"{name}.partial"),
             self.report,
         )
         return found[0]
 
 
 @contextmanager
-def _sealed(plain: Counted, recipient: str) -> Iterator[BinaryIO]:
+def _sealed(plain: HashingReader, recipient: str) -> Iterator[BinaryIO]:
     content = cast("BinaryIO", plain)
     with encrypted(content, recipient) if recipient else nullcontext(content) as sealed:
         yield sealed

@@ -1,4 +1,4 @@
-"""The declared backups of a host, as an action is given them."""
+"""Base of actions on the declared backups of a host."""
 
 from opsproof.action import Action
 from opsproof.backup_store import dump_folder
@@ -7,35 +7,37 @@ from opsproof.core.errors import Absent, InventoryError, MeasurementError
 
 
 class DeclaredBackups(Action):
-    """An action on the declared backups of a host, or on the one that the command line names."""
+    """An action on all declared backups of a host, or on the backup given by --backup."""
 
     name = ""
 
     @property
     def chosen(self) -> list[str]:
-        """Their names.
+        """Names of the selected backups.
 
         Raises:
-            InventoryError: there is none, or none of this name.
+            InventoryError: no backup is declared, or --backup names an undeclared backup.
         """
         declared = list(self.host.backups)
         wanted = self.options.backup
         if not declared or wanted not in (None, *declared):
-            known = f"--backup: {wanted!r} is none of {', '.join(declared)}"
-            raise InventoryError(known if declared else f"hosts.{self.host.name} declares no backups")
+            unknown = f"unknown backup {wanted!r}; choose {' or '.join(declared)}"
+            raise InventoryError(unknown if declared else f"hosts.{self.host.name} declares no backups")
         return declared if wanted is None else [wanted]
 
-    def dump_folder(self, name: str, read: str = "none", timeout_s: float = dump_folder.LOOK_TIMEOUT_S) -> DumpFolder:
-        """What lies in the folder of the backup called `name`, with one set read back.
+    def read_dump_folder(
+        self, name: str, read: str = "none", timeout_s: float = dump_folder.READ_TIMEOUT_S
+    ) -> DumpFolder:
+        """The folder of the backup `name`, with the set `read` read back: a set name, "newest" or "none".
 
         Raises:
-            MeasurementError: it cannot be told; also where there is no folder.
+            MeasurementError: the folder does not exist or cannot be read.
         """
         backup = self.host.backups[name]
         (answer,) = self.work.ask(
-            dump_folder.look(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
+            dump_folder.command(backup, name, read, dump_folder.client(self.host, backup), timeout_s)
         )
         try:
-            return dump_folder.seen(answer, name, backup.folder)
+            return dump_folder.parse(answer, name, backup.folder)
         except Absent as error:
-            raise MeasurementError(f"{error}: make it, for the login user alone") from error
+            raise MeasurementError(f"{error}: create it with mode 0700 for the login user") from error

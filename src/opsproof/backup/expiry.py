@@ -1,4 +1,4 @@
-"""What pgBackRest lets go by its own retention: it is asked beforehand, and nothing is changed by asking."""
+"""Backups that pgBackRest would expire by its own retention, found by a dry run."""
 
 import re
 from dataclasses import dataclass
@@ -12,45 +12,46 @@ _EXPIRES = re.compile(r"remove expired backup (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Expiry:
-    """The settings of the retention by their names, such as ``full``, and the backups that it lets go now."""
+    """Retention settings by name, such as ``full``, and labels of the backups due to expire now."""
 
     settings: dict[str, str]
     due: tuple[str, ...]
 
     @property
     def policy(self) -> str:
-        """The settings for a reader; pgBackRest lets nothing go where there are none."""
+        """The settings as text; without settings, pgBackRest expires nothing."""
         said = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return said or "none: nothing is ever let go"
+        return said or "not set: backups never expire"
 
     def after(self, stanza: Stanza, kind: str) -> list[str]:
-        """What of a stanza goes once one more backup of a kind is there; a full one pushes the oldest full one out.
+        """Labels of the backups that expire after one more backup of type `kind`, dependent backups included.
 
-        Where the retention of full backups is a time, only what is due already is known.
+        A new full backup expires the oldest full backup if retention is by count. For retention by time, only the
+        backups due now are known.
         """
-        keeps = self.settings.get("full", "")
-        counted = self.settings.get("full-type", "count") == "count" and keeps.isdigit()
+        full = self.settings.get("full", "")
+        counted = self.settings.get("full-type", "count") == "count" and full.isdigit()
         fulls = [each.label for each in stanza.backups if each.kind == "full"]
-        most = int(keeps) - (kind == "full") if counted else len(fulls)
+        most = int(full) - (kind == "full") if counted else len(fulls)
         gone = {*self.due, *fulls[: max(0, len(fulls) - most)]}
         return [each.label for each in stanza.backups if gone & {each.label, *each.needs}]
 
 
-def trial(backup: Backup) -> Command:
-    """The question for an `Expiry`; it is refused while a backup runs."""
+def dry_run_command(backup: Backup) -> Command:
+    """The dry run of expire; pgBackRest refuses the command while a backup runs."""
     return argv(*in_repository(backup, "--dry-run", "--log-level-console", "info", "expire"), timeout_s=60)
 
 
-def expiring(backup: Backup) -> Command:
-    """The command that lets go."""
+def expire_command(backup: Backup) -> Command:
+    """The command that expires backups."""
     return argv(*in_repository(backup, "expire"), timeout_s=backup.timeout)
 
 
-def read(answer: Answer, backup: Backup) -> Expiry:
-    """What an answer to `trial` tells.
+def parse(answer: Answer, backup: Backup) -> Expiry:
+    """Settings and expiring backups from the answer to `dry_run_command`.
 
     Raises:
-        MeasurementError: it tells nothing.
+        MeasurementError: the dry run failed.
     """
     text = answer.require("pgbackrest expire").stdout
     settings = re.findall(rf"--repo{backup.repo}-retention-([a-z-]+)=(\S+)", text)

@@ -1,4 +1,4 @@
-"""The database that a backup is made of, and the client that makes it: asked and started on the host."""
+"""The source of a dump: the database, the role and the client programs on the host."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from opsproof.postgres.dsn import as_role
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_backup"
-"""The name of our sessions, by which the next backup ends what an interrupted one left in a container."""
+"""The application_name of dump sessions; the next backup terminates leftover sessions by the name."""
 _ZSTD_INSIDE = re.compile(r"connection to server|could not connect|could not translate")
 _PSQL = ("psql", "-XAtqw", "-F", "\t", "-d")
 _MAJOR = re.compile(r"\(PostgreSQL\) (\d+)")
@@ -23,7 +23,7 @@ _MAJOR = re.compile(r"\(PostgreSQL\) (\d+)")
 
 @dataclass(frozen=True)
 class Source:
-    """What a dump needs to know beforehand; sizes in bytes, versions are major ones."""
+    """Facts needed before a dump; sizes in bytes, `server` and `client` are major versions."""
 
     size_bytes: int
     server: int
@@ -35,27 +35,29 @@ class Source:
     unreadable: tuple[str, ...]
 
     def require_everything(self, backup: Backup) -> None:
-        """Says no where a dump would fail half-way.
+        """Refuses a dump that would fail half-way.
 
         Raises:
             Refused: the role may not read everything, or the client is older than the server.
         """
         if self.client < self.server:
-            raise Refused(f"the client is {self.version}, and the server {self.server}: an older client cannot dump it")
+            raise Refused(
+                f"{self.version} is older than the server ({self.server}) and cannot dump it: install a newer client"
+            )
         if not self.sees_all_rows:
             raise Refused(
-                f"{backup.user} does not bypass row-level security, so that a dump fails half-way: "
-                f"ALTER ROLE {backup.user} BYPASSRLS, as docs/privileges.md has it"
+                f"{backup.user} does not bypass row-level security, so pg_dump would fail half-way: "
+                f"ALTER ROLE {backup.user} BYPASSRLS (docs/privileges.md)"
             )
         if self.unreadable:
             raise Refused(f"{backup.user} may not read {', '.join(self.unreadable[:5])}: GRANT pg_read_all_data")
 
 
 def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
-    """How the client's programs reach the database on the host, with other `parameters`: no password is in it.
+    """The connection string for client programs on the host, with extra `parameters` and without a password.
 
     Raises:
-        DatabaseError: the declared dsn cannot be read.
+        DatabaseError: the declared dsn is invalid.
     """
     database = host.databases[backup.database]
     more = {"passfile": backup.passfile} if backup.passfile and not database.container else {}
@@ -63,33 +65,33 @@ def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
     return as_role(database.dsn, backup.user, inside=inside, **{"application_name": APPLICATION, **more, **parameters})
 
 
-def questions(host: Host, backup: Backup) -> tuple[Command, ...]:
-    """What the host is asked for a `Source`; nothing is changed."""
+def commands(host: Host, backup: Backup) -> tuple[Command, ...]:
+    """The commands whose answers `parse` turns into a `Source`; they change nothing."""
     client = dump_folder.client(host, backup)
     return (
         argv(*client, "pg_dump", "--version"),
-        # It looks at the compression before it looks for a server, and there is none of this name.
+        # pg_dump checks the compression method before it connects; the host does not exist.
         argv(*client, "pg_dump", "--format=custom", "--compress=zstd:1", "-d", "host=/nonexistent"),
         argv("zstd", "--version"),
         argv(*client, *_PSQL, conninfo(host, backup), "-c", scripts.sql("backup/rights"), timeout_s=60),
     )
 
 
-def source(answers: Sequence[Answer]) -> Source:
-    """What the answers to `questions` tell.
+def parse(answers: Sequence[Answer]) -> Source:
+    """The source described by the answers to `commands`.
 
     Raises:
-        MeasurementError: they do not tell it.
+        MeasurementError: a command failed, or no zstd is available.
     """
     version, trial, zstd, rights = answers
     said = version.require("pg_dump --version").stdout.strip()
     inside = _ZSTD_INSIDE.search(trial.stderr) is not None
     if not inside and zstd.status != 0:
-        raise CommandError(f"{said} has no zstd, and neither has the host: apt-get install zstd")
-    if rights.status == 2 and rights.stderr:  # its last line says where it found the password
+        raise CommandError(f"{said} was built without zstd, and zstd is not installed: apt-get install zstd")
+    if rights.status == 2 and rights.stderr:  # the last line of psql names the password file
         raise CommandError(f"psql: {rights.stderr.splitlines()[0]}")
     found: dict[str, Any] = json.loads(rights.require("psql").stdout)
-    alien = ["large objects of others"] if found["alien_large_objects"] else []
+    alien = ["large objects of other roles"] if found["alien_large_objects"] else []
     return Source(
         size_bytes=int(found["bytes"]),
         server=int(found["version_num"]) // 10000,
@@ -102,28 +104,23 @@ def source(answers: Sequence[Answer]) -> Source:
     )
 
 
-def dumping(host: Host, backup: Backup, set_name: str, of: Source) -> Command:
-    """The command that makes the backup called `set_name`."""
-    passwords = "with" if of.sees_passwords else "without"
+def dump_command(host: Host, backup: Backup, set_name: str, source: Source) -> Command:
+    """The command that makes the set `set_name`."""
+    passwords = "with" if source.sees_passwords else "without"
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
-    words = (backup.folder, set_name, of.compression, conninfo(host, backup), lock_ms, passwords)
-    asked = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
-    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *asked, *dump_folder.client(host, backup))
+    words = (backup.folder, set_name, source.compression, conninfo(host, backup), lock_ms, passwords)
+    queries = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
+    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *queries, *dump_folder.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
 
 
-def watching(host: Host, backup: Backup, script: str) -> tuple[str, ...]:
-    """The words of a command that asks the server how far a dump is; it waits for nobody's lock."""
+def progress_command(host: Host, backup: Backup, script: str) -> Command:
+    """The command that asks the server for the progress of a dump; it waits for no lock longer than 1 s."""
     more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
-    return (
-        *dump_folder.client(host, backup),
-        *_PSQL,
-        conninfo(host, backup, **more),
-        "-c",
-        scripts.sql(f"backup/{script}"),
-    )
+    psql = (*dump_folder.client(host, backup), *_PSQL, conninfo(host, backup, **more))
+    return argv(*psql, "-c", scripts.sql(f"backup/{script}"), timeout_s=5)
 
 
 def contents() -> tuple[str, str]:
-    """The queries of a manifest: one that tells what a database is, and one that makes those that count its rows."""
+    """The queries for a manifest: contents of the database, and the generator of the row-counting queries."""
     return scripts.sql("backup/contents"), scripts.sql("backup/rows")

@@ -1,4 +1,4 @@
-"""The stanza of a declared backup, as pgBackRest describes it now."""
+"""The current state of the stanza of a declared backup."""
 
 from opsproof.action import Work
 from opsproof.backup_store import pgbackrest
@@ -7,14 +7,14 @@ from opsproof.core.errors import Absent, MeasurementError
 from opsproof.inventory.resources import Backup
 
 
-def look(work: Work, backup: Backup) -> Stanza:
-    """The stanza of a declared backup as it is now.
+def fetch_stanza(work: Work, backup: Backup) -> Stanza:
+    """Asks pgBackRest for the stanza of a declared backup.
 
     Raises:
-        MeasurementError: it cannot be told; also where there is no such stanza.
+        MeasurementError: pgBackRest failed, or the stanza does not exist.
     """
-    (answer,) = work.ask(pgbackrest.look(backup))
+    (answer,) = work.ask(pgbackrest.stanza_command(backup))
     try:
-        return pgbackrest.seen(answer, backup)
+        return pgbackrest.parse(answer, backup)
     except Absent as error:
-        raise MeasurementError(f"{error}: make it with pgbackrest stanza-create") from error
+        raise MeasurementError(f"{error}: run pgbackrest stanza-create") from error

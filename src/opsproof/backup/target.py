@@ -1,4 +1,4 @@
-"""What is done for one target of copies: what is left of others removed, the new one made, old ones let go."""
+"""One target of off-site copies: remove leftovers, copy the new backup, prune expired copies."""
 
 from functools import partial
 from typing import Protocol
@@ -8,14 +8,14 @@ from opsproof.backup.copying import CopyJob
 from opsproof.backup_store import off_site
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.off_site import Copies
-from opsproof.backup_store.retention import expendable
+from opsproof.backup_store.retention import expired
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 
 
 class Origin(Protocol):
-    """The backup that is copied, on its host; `now` is the older of both clocks, `host_now` the host's."""
+    """The backup to copy; `host_now` is the host's clock, `now` the earlier of host and controller clock."""
 
     name: str
     host: Host
@@ -29,83 +29,83 @@ class Origin(Protocol):
 
 
 class CopyTarget:
-    """A place that copies of a new backup go to; one that gives no answer yet keeps no backup from being made."""
+    """A store for copies of a new backup; an unreachable store does not prevent the backup itself."""
 
     def __init__(self, origin: Origin, address: str) -> None:
         self.origin, self.address = origin, address
         self.backup = origin.backup
-        self.there = off_site.place(origin.host, address, self.backup.timeout)
-        self.seen: Copies | None = None
-        self.silence = ""
+        self.store = off_site.copy_store(origin.host, address, self.backup.timeout)
+        self.copies: Copies | None = None
+        self.problem = ""
         try:
-            self.seen = self._look()
+            self.copies = self._fetch_copies()
         except MeasurementError as error:
-            self.silence = str(error)
+            self.problem = str(error)
 
-    def _look(self) -> Copies:
-        return off_site.copies(self.there, self.origin.name, self.origin.host_now)
+    def _fetch_copies(self) -> Copies:
+        return off_site.fetch_copies(self.store, self.origin.name, self.origin.host_now)
 
-    def _expendable(self, seen: Copies) -> list[str]:
+    def _expired(self, copies: Copies) -> list[str]:
         if self.backup.off_site_keep == "all":
             return []
-        return expendable({*seen.sets, self.origin.set}, self.backup, self.origin.now)
+        return expired({*copies.sets, self.origin.set}, self.backup, self.origin.now)
 
     @property
     def part(self) -> tuple[str, ...]:
-        """What its steps are about: nothing else depends on them but that this backup's own old ones go."""
+        """Subject of the steps: a failed copy only stops the pruning of the target and of the original backups."""
         return (self.origin.name, self.address)
 
     def copying(self) -> list[Step]:
-        """Removes what is left of interrupted copies, and makes the new one."""
-        silence = f", which gives no answer now: {self.silence}" if self.silence else ""
-        steps = [Step(f"copy {self.origin.set} to {self.address}{silence}", self._copy, self.part)]
-        if self.seen is not None and (stale := self.seen.stale):
-            title = f"remove what is left of interrupted copies in {self.address}: {', '.join(stale)}"
+        """Steps that remove leftovers of interrupted copies, and copy the new backup."""
+        problem = f" (unreachable now: {self.problem})" if self.problem else ""
+        steps = [Step(f"copy {self.origin.set} to {self.address}{problem}", self._copy, self.part)]
+        if self.copies is not None and (stale := self.copies.stale):
+            title = f"remove leftovers of interrupted copies in {self.address}: {', '.join(stale)}"
             steps.insert(0, Step(title, partial(self._remove, stale), self.part))
         return steps
 
     def pruning(self) -> list[Step]:
-        """Lets old ones go."""
-        if self.seen is None and self.backup.off_site_keep == "same":
-            return [Step(f"let go in {self.address} what need not be kept there", self._prune, self.part)]
-        if self.seen is None or not (going := self._expendable(self.seen)):
+        """Steps that prune expired copies."""
+        if self.copies is None and self.backup.off_site_keep == "same":
+            return [Step(f"prune expired copies in {self.address}", self._prune, self.part)]
+        if self.copies is None or not (due := self._expired(self.copies)):
             return []
-        return [Step(f"let go in {self.address}: {', '.join(going)}", self._prune, self.part)]
+        return [Step(f"prune expired copies in {self.address}: {', '.join(due)}", self._prune, self.part)]
 
     def _copy(self) -> None:
         size = self.origin.made.manifest.size_bytes
         options = {"quiet": self.origin.quiet}
         with progress.reporting_bytes("copied", size, self.origin.work.say, **options) as report:
-            copy = CopyJob(self.origin.host, self.backup, self.origin.made, self.there, report)
+            copy = CopyJob(self.origin.host, self.backup, self.origin.made, self.store, report)
             try:
                 copy.make()
             except MeasurementError as error:
-                raise StepFailed(f"no copy in {self.address}: {error}") from error
+                raise StepFailed(f"copying to {self.address} failed: {error}") from error
 
     def _prune(self) -> None:
-        """Nothing goes unless as many as must be kept are whole, the new one among them."""
-        seen = self._look()
-        going = self._expendable(seen)
-        if self.origin.set not in seen.sets:
-            raise StepFailed(f"there is no whole copy of {self.origin.set} in {self.address}")
-        staying = [each for each in seen.sets if each not in going]
+        """Removes expired copies, after verifying the `keep_least` newest copies that stay."""
+        copies = self._fetch_copies()
+        due = self._expired(copies)
+        if self.origin.set not in copies.sets:
+            raise StepFailed(f"no complete copy of {self.origin.set} in {self.address}")
+        staying = [each for each in copies.sets if each not in due]
         for each in staying[-self.backup.keep_least :]:
-            if what := self.there.lacking(each, self.backup.timeout):
-                raise StepFailed(f"nothing is let go in {self.address}: {each}: {what}")
-        self._remove(seen.files(going))
+            if problems := self.store.lacking(each, self.backup.timeout):
+                raise StepFailed(f"nothing pruned in {self.address}: {each}: {problems}")
+        self._remove(copies.files(due))
 
     def _remove(self, names: list[str]) -> None:
-        self.there.remove(names)
+        self.store.remove(names)
 
     def prove(self) -> None:
-        """Shows that the new copy is there, and that what should go is gone.
+        """Proves that the new copy exists, and that expired copies are gone.
 
         Raises:
-            NotRepaired: it is not so.
-            MeasurementError: that cannot be told.
+            NotRepaired: the new copy is missing, or an expired copy remains.
+            MeasurementError: the store cannot be listed.
         """
-        seen = self._look()
-        if self.origin.set not in seen.sets:
-            raise NotRepaired(f"there is no whole copy of {self.origin.set} in {self.address}")
-        if still := self._expendable(seen):
-            raise NotRepaired(f"still in {self.address}: {', '.join(still)}")
+        copies = self._fetch_copies()
+        if self.origin.set not in copies.sets:
+            raise NotRepaired(f"no complete copy of {self.origin.set} in {self.address}")
+        if remaining := self._expired(copies):
+            raise NotRepaired(f"expired copies not removed from {self.address}: {', '.join(remaining)}")

@@ -1,8 +1,8 @@
-"""What `pgbackrest verify` finds when it reads a repository back, all of it.
+"""Problems that `pgbackrest verify` finds in a whole repository.
 
-Its exit status says nothing: 2.45 ends with 0 whatever it finds. Nor does its first word: it is `ok` for a backup
-whose manifest is gone, and the command does not ask whether the archive holds what a backup needs of the log. So each
-line counts here, and each backup that is known must be among them.
+The exit status is no evidence: pgBackRest 2.45 exits with 0 regardless of errors. Nor is the status line: `ok` is
+printed even if the manifest of a backup is missing, and verify does not check whether the archive holds the WAL needed
+by a backup. So every line of the output is parsed, and every known backup must appear.
 """
 
 import re
@@ -19,48 +19,48 @@ _LOG = re.compile(r"^ +archiveId: (\S+), total WAL checked: (\d+), total valid W
 _COUNTS = re.compile(r"^ +((?:[a-z ]+: \d+(?:, )?)+)$")
 
 
-def verifying(backup: Backup) -> Command:
-    """The command that reads the repository of a declared backup."""
+def command(backup: Backup) -> Command:
+    """The command that verifies the repository of a declared backup."""
     return argv(*in_repository(backup, "--output", "text", "--verbose", "verify"), timeout_s=backup.timeout)
 
 
-def flaws(answer: Answer, stanza: Stanza) -> list[str]:
-    """What an answer tells that is wrong with a stanza whose backups are known; none where all is as it was.
+def parse(answer: Answer, stanza: Stanza) -> list[str]:
+    """Problems of a stanza from the answer to `command`; empty if the repository is intact.
 
     Raises:
-        MeasurementError: it does not tell.
+        MeasurementError: verify failed, or reported no reason for an error.
     """
     status = _STATUS.search(answer.stdout)
     if status is None or answer.flag != "-":
         answer.require("pgbackrest verify")
-        raise OutputError("pgbackrest verify does not tell what it found")
+        raise OutputError("pgbackrest verify reported no result")
     lines = answer.stdout[status.end() :].splitlines()
     verified, found = _read(lines)
-    missing = [f"{each.label} was not read" for each in stanza.backups if each.label not in verified]
-    found += [*missing, *(f"{each} is not in the archive" for each in stanza.missing())]
+    missing = [f"{each.label} was not verified" for each in stanza.backups if each.label not in verified]
+    found += [*missing, *(f"WAL {each} is missing from the archive" for each in stanza.missing())]
     if not found and (answer.status or status[1] != "ok"):
-        raise OutputError(f"pgbackrest verify says {status[1]!r} with status {answer.status}, and not why")
+        raise OutputError(f"pgbackrest verify reported {status[1]!r} with exit status {answer.status} and no reason")
     return found
 
 
 def _read(lines: Iterable[str]) -> tuple[set[str], list[str]]:
-    """The backups that are good, or that something is said of, and what is said."""
+    """Labels of all backups in the output, and the problems reported."""
     backups: set[str] = set()
     found: list[str] = []
-    of = ""
+    subject = ""
     for line in lines:
         if match := _BACKUP.match(line):
-            of = match[1]
-            backups.add(of)
+            subject = match[1]
+            backups.add(subject)
             if match[2] != "valid" or match[3] != match[4]:
-                found.append(f"{of} is {match[2]}: {match[4]} of {match[3]} files are what they were")
+                found.append(f"{subject} is {match[2]}: {match[4]} of {match[3]} files are valid")
         elif match := _LOG.match(line):
-            of = f"the log of {match[1]}"
+            subject = f"WAL of {match[1]}"
             if match[2] != match[3]:
-                found.append(f"{match[3]} of {match[2]} segments of {of} are what they were")
+                found.append(f"{subject}: {match[3]} of {match[2]} segments are valid")
         elif match := _COUNTS.match(line):
             wrong = [each for each in match[1].split(", ") if not each.endswith(": 0")]
-            found += [f"{of}: {', '.join(wrong)}"] if wrong else []
+            found += [f"{subject}: {', '.join(wrong)}"] if wrong else []
         elif line.strip():
             found.append(line.strip())
     return backups, found

@@ -1,1 +1,1 @@
-"""What a backup is, for those who read it and those who write it."""
+"""Storage of backups: dump folders, pgBackRest repositories, off-site copies, manifests and retention."""

@@ -1,4 +1,4 @@
-"""What lies in a folder of backups: the sets, what is left over, and the one that was read back."""
+"""A folder of dumps: its backup sets, the leftovers of interrupted backups, and the contents of a set read back."""
 
 import re
 from calendar import timegm
@@ -15,18 +15,18 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MODE = "0600"
-LOOK_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 120.0
 AHEAD_S = 3600.0
-"""What began so much later than now was called after a clock that was wrong, or is wrong now: its age is not known."""
+"""Tolerated clock skew; a backup dated further in the future has no known age."""
 STALE_S = 3600.0
-"""What is not complete and has not been written for so long is left over: no backup is at work on it."""
+"""A partial file not written to for this long is stale: no running backup owns the file."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 _SUFFIX = re.compile(r"\.(dump|dump\.zst|globals\.sql|manifest\.json)(\.partial)?$")
 
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A file as it lies there; `modified` in seconds since 1970, by the host's clock."""
+    """A file of the folder; `modified` is in seconds since 1970 by the host's clock."""
 
     name: str
     size_bytes: int
@@ -37,7 +37,10 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class DumpReading:
-    """One set as it was read back: its manifest's text, its files' checksums, what pg_restore lists."""
+    """A set read back: text of the manifest, checksums of the files, and the lines of pg_restore --list.
+
+    `unlisted` is the reason why pg_restore listed nothing; None if pg_restore succeeded.
+    """
 
     name: str
     text: str = ""
@@ -47,47 +50,47 @@ class DumpReading:
 
     @property
     def manifest(self) -> Manifest:
-        """Its manifest.
+        """The parsed manifest.
 
         Raises:
-            Absent: it has none.
-            ManifestError: it cannot be believed.
+            Absent: the set has no manifest.
+            ManifestError: the manifest is truncated, edited or of an unknown format.
         """
         if not self.text:
             raise Absent(f"{self.name} has no manifest")
         return manifest.read(self.text)
 
     def lacks(self, *tables: str) -> list[str]:
-        """Those of `tables`, by schema.table, and of its manifest, that the archive does not list.
+        """Tables of the manifest, and of `tables` (as schema.table), that pg_restore does not list in the archive.
 
         Raises:
-            ManifestError: the manifest cannot be believed, so that pg_restore is not given the archive either.
-            CommandError: pg_restore cannot be run.
-            Absent: it runs, and finds no archive; or what lies there is not the archive of the manifest.
+            ManifestError: the manifest is invalid, so pg_restore was not run on the archive either.
+            CommandError: pg_restore could not be run.
+            Absent: pg_restore rejected the archive, or the archive does not match the manifest.
         """
         dump = self.manifest.dump
         if self.sums.get(dump.name, dump.sha256) != dump.sha256:
-            raise Absent(f"pg_restore does not list it: {dump.name} is not that of its manifest")
+            raise Absent(f"pg_restore --list was not run: {dump.name} does not match its manifest")
         if self.unlisted is not None:
-            # What pg_restore says itself is of the archive; what sudo, docker or the kernel say is not.
-            its_own = self.unlisted.startswith("pg_restore: ")
-            raise (Absent if its_own else CommandError)(f"pg_restore does not list it: {self.unlisted}")
+            # Messages of pg_restore concern the archive; messages of sudo, docker or the kernel do not.
+            from_pg_restore = self.unlisted.startswith("pg_restore: ")
+            raise (Absent if from_pg_restore else CommandError)(f"pg_restore --list failed: {self.unlisted}")
         with_rows = self.manifest.tables
         declared = [tuple(each.split(".", 1)) for each in tables]
         entries = "\n".join(self.listed)
-        # A table by partitions has no rows of its own, so that it is listed alone.
+        # A partitioned table holds no rows, so pg_restore lists the definition only.
         wanted = {each: "TABLE DATA" if each in with_rows else "TABLE" for each in [*with_rows, *declared]}
         return [".".join(each) for each, kind in wanted.items() if f" {kind} {_listed(each)} " not in entries]
 
     def flaws(self) -> list[str]:
-        """What is wrong with its files, by its manifest; none where all are what they were."""
+        """Missing files and checksum mismatches by the manifest; empty if the set is intact."""
         try:
             files = self.manifest.files.values()
         except (ManifestError, Absent) as error:
             return [str(error)]
-        missing = [f"{file.name} is not there" for file in files if file.name not in self.sums]
+        missing = [f"{file.name} is missing" for file in files if file.name not in self.sums]
         wrong = [file.name for file in files if self.sums.get(file.name, file.sha256) != file.sha256]
-        return [*missing, *(f"{name} is not what it was: its checksum is another one" for name in wrong)]
+        return [*missing, *(f"{name}: checksum mismatch" for name in wrong)]
 
 
 def _listed(table: tuple[str, ...]) -> str:
@@ -96,9 +99,9 @@ def _listed(table: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class DumpFolder:
-    """A folder of backups; `me` is who looked, `now` the host's clock in seconds since 1970.
+    """A folder of backups; `me` is the login user, `now` the host's clock in seconds since 1970.
 
-    `folder` is it itself; what `device` is the same for lies on the same file system.
+    `folder` has the mode and the owner of the directory; folders with the same `device` share a file system.
     """
 
     name: str
@@ -112,70 +115,70 @@ class DumpFolder:
 
     @property
     def sets(self) -> list[str]:
-        """The backups, oldest first: what has a manifest. Those from the future stand before all others."""
+        """Names of the sets with a manifest, oldest first; sets dated in the future come before all others."""
         names = (each.removesuffix(".manifest.json") for each in self.entries if each.endswith(".manifest.json"))
         return in_order(names, self.now)
 
     @property
     def newest(self) -> str:
-        """The newest backup.
+        """Name of the newest set.
 
         Raises:
-            Absent: there is none.
+            Absent: the folder has no backup.
         """
         if not self.sets:
-            raise Absent(f"there is no backup of {self.name}")
+            raise Absent(f"{self.name} has no backup")
         return self.sets[-1]
 
     @property
     def fresh_name(self) -> str:
-        """What a backup is called that begins now: after all that are there, but for those from the future."""
+        """Name of a set that begins now, later than any existing set that is not dated in the future."""
         before = [began(each) for each in self.sets if not is_ahead(each, self.now)]
-        return called(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
+        return set_name_at(self.name, max(self.now, *(each + 1 for each in before)) if before else self.now)
 
     @property
     def leftovers(self) -> list[FolderEntry]:
-        """Files of backups that did not come to their end, or went halfway."""
+        """Partial files, and files of sets without a manifest."""
         whole = set(self.sets)
         return [each for each in self.entries.values() if each.name.endswith(".partial") or set_of(each) not in whole]
 
     @property
     def stale(self) -> list[FolderEntry]:
-        """The leftovers that no backup is at work on."""
+        """Leftovers that no running backup owns."""
         return [each for each in self.leftovers if self.now - each.modified > STALE_S]
 
     def files(self, name: str) -> list[FolderEntry]:
-        """The files of a set."""
+        """The complete files of a set."""
         return [each for each in self.entries.values() if set_of(each) == name and not each.name.endswith(".partial")]
 
     def size(self, name: str) -> int:
-        """Bytes of a set's files."""
+        """Total size of the files of a set, in bytes."""
         return sum(each.size_bytes for each in self.files(name))
 
     def age(self, name: str) -> float:
         """Seconds since a backup began.
 
         Raises:
-            OutputError: it is from the future.
+            OutputError: the backup is dated in the future.
         """
         if is_ahead(name, self.now):
-            raise OutputError(f"{name} is from the future: the host's clock is wrong, or was")
+            raise OutputError(f"{name} is dated in the future (clock skew on the host?)")
         return self.now - began(name)
 
     def exposed(self, name: str) -> list[str]:
-        """What of a set is not for its owner alone, or belongs to somebody else."""
+        """Files of a set that have another mode than 0600, or another owner than the login user."""
         return [
-            f"{each.name} belongs to {each.owner} and has mode {each.mode}"
+            f"{each.name} has owner {each.owner} and mode {each.mode} (expected {self.me} and {MODE})"
             for each in self.files(name)
             if (each.mode, each.owner) != (MODE, self.me)
         ]
 
     @property
     def open_to_others(self) -> str:
-        """That others may put files into the folder, or take some away; empty where they may not."""
+        """Owner and mode of the folder if other users can add or remove files, else an empty string."""
         if self.folder.owner in (self.me, "root") and not int(self.folder.mode, 8) & 0o022:
             return ""
-        return f"{self.folder.name} belongs to {self.folder.owner} and has mode {self.folder.mode}"
+        return f"{self.folder.name} has owner {self.folder.owner} and mode {self.folder.mode}"
 
 
 def set_of(entry: FolderEntry) -> str:
@@ -183,28 +186,28 @@ def set_of(entry: FolderEntry) -> str:
     return _SUFFIX.sub("", entry.name)
 
 
-def called(name: str, moment: float) -> str:
-    """The set's name of a backup that begins at `moment`, in seconds since 1970."""
+def set_name_at(name: str, moment: float) -> str:
+    """Name of a set that begins at `moment`, in seconds since 1970."""
     return f"{name}_{strftime(_STAMP, gmtime(moment))}"
 
 
 def began(set_name: str) -> float:
-    """When a backup began, in seconds since 1970, by its set's name."""
+    """Start of a backup in seconds since 1970, taken from the name of the set."""
     return float(timegm(strptime(set_name.rpartition("_")[2], _STAMP)))
 
 
 def is_ahead(set_name: str, now: float) -> bool:
-    """Whether a backup is from the future, at `now` in seconds since 1970."""
+    """Whether a backup is dated in the future at `now`, in seconds since 1970, beyond clock skew."""
     return began(set_name) > now + AHEAD_S
 
 
 def in_order(sets: Iterable[str], now: float) -> list[str]:
-    """The `sets`, oldest first; those from the future stand before all others, because nobody knows their age."""
+    """The `sets`, oldest first; sets dated in the future come first, because their age is unknown."""
     return sorted(sets, key=lambda each: (not is_ahead(each, now), began(each)))
 
 
 def is_dated(set_name: str) -> bool:
-    """Whether a set's name tells when it began."""
+    """Whether the name of a set ends in a valid time."""
     try:
         began(set_name)
     except ValueError:
@@ -212,30 +215,40 @@ def is_dated(set_name: str) -> bool:
     return True
 
 
-def look(backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = LOOK_TIMEOUT_S) -> Command:
-    """The command that looks at a folder, and reads one set of it back: its name, "newest" or "none"."""
+def command(
+    backup: Backup, name: str, read: str, client: tuple[str, ...], timeout_s: float = READ_TIMEOUT_S
+) -> Command:
+    """The command that lists a folder and reads back the set `read`: a set name, "newest" or "none"."""
     return argv(
-        "perl", "-e", scripts.perl("backup_store/look"), "--", backup.folder, name, read, *client, timeout_s=timeout_s
+        "perl",
+        "-e",
+        scripts.perl("backup_store/dump_folder"),
+        "--",
+        backup.folder,
+        name,
+        read,
+        *client,
+        timeout_s=timeout_s,
     )
 
 
 def client(host: Host, backup: Backup) -> tuple[str, ...]:
-    """The words in front of a client's program: those that lead into the database's container, or none."""
+    """The words that run a client program in the database's container; empty without a container."""
     container = host.databases[backup.database].container
     sudo = ("sudo", "-n", "-u", host.docker_as, "--") if container and host.docker_as else ()
     return (*sudo, "docker", "exec", "-i", container) if container else ()
 
 
-def seen(answer: Answer, name: str, folder: str) -> DumpFolder:
-    """The folder that an answer to `look` tells of.
+def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
+    """The folder described by the answer to `command`.
 
     Raises:
-        Absent: there is no such folder.
-        MeasurementError: it tells of none.
+        Absent: the folder does not exist.
+        MeasurementError: the command failed or its output was cut short.
     """
     if answer.status == 3 and "No such file" in answer.stderr:
-        raise Absent(f"{folder} is declared, but there is no such folder")
-    said = labelled(answer.require("the look at the backups").stdout, "the look at the backups")
+        raise Absent(f"backup folder {folder} does not exist")
+    said = labelled(answer.require("listing the backup folder").stdout, "the listing of the backup folder")
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
     (me,), (free,), (place,) = said["me"], said["free"], said["folder"]
     device, mode, owner = place.split(" ", 2)

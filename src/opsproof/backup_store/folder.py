@@ -1,4 +1,4 @@
-"""A folder of a host as a place of copies: of the host that is backed up, or of another one over ssh."""
+"""Copies in a folder of a host: the backed-up host, or an off-site host reached over ssh."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,43 +12,43 @@ from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv
 
 TRANSFER_TIMEOUT_S = 6 * 3600.0
-AT_A_TIME = 200
-"""Names in one command: all of its words must fit into 128 KiB."""
+FILES_PER_COMMAND = 200
+"""Limit of file names in one command, whose arguments together must fit into 128 KiB."""
 
 
 @dataclass(frozen=True)
 class HostFolder:
-    """A folder of a host; `timeout_s` is of one file that goes to it or comes from it."""
+    """A folder of a host; `timeout_s` limits the transfer of one file in either direction."""
 
     host: Host
     path: str
     timeout_s: float = TRANSFER_TIMEOUT_S
 
     def put(self, name: str, content: BinaryIO, size_bytes: int = 0) -> str:
-        """Writes `content`, of whatever length, and gives the checksum of what then lies there.
+        """Writes `content` to NAME.partial and returns the SHA-256 of the file as read back from disk.
 
         Raises:
-            MeasurementError: it cannot be written.
+            MeasurementError: the file cannot be written.
         """
         del size_bytes
-        with shell.piped(self.host, self._program("put", name)) as process:
+        with shell.piped(self.host, self._command("put", name)) as process:
             process.send(content)
             said = process.stdout.read().decode(errors="replace").split()
             process.require(f"{self.path}/{name}")
         return _sum_said(said, f"{self.host.name}: {self.path}/{name} cannot be written")
 
     def put_own(self, name: str, source: str) -> str:
-        """The same with a file of this host, which does not leave it."""
+        """Like `put`, from the file `source` on the same host, without a transfer."""
         script = 'exec "$@" <"$0"'
-        command = argv("sh", "-c", script, source, *self._program("put", name).argv, timeout_s=self.timeout_s)
-        return _sum_said(self._asked(command, name).stdout.split(), f"{self.path}/{name} cannot be written")
+        command = argv("sh", "-c", script, source, *self._command("put", name).argv, timeout_s=self.timeout_s)
+        return _sum_said(self._ask(command, name).stdout.split(), f"{self.path}/{name} cannot be written")
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:
-        """What lies there under a name, as it is read.
+        """The content of a file as a stream.
 
         Raises:
-            MeasurementError: nothing does, or it cannot be read to its end.
+            MeasurementError: the file does not exist, or reading failed.
         """
         command = argv("cat", "--", f"{self.path}/{name}", timeout_s=self.timeout_s)
         with shell.piped(self.host, command) as process:
@@ -60,82 +60,85 @@ class HostFolder:
             process.require("cat")
 
     def size(self, name: str) -> int:
-        """The bytes of a file.
+        """Size of a file in bytes.
 
         Raises:
-            MeasurementError: that cannot be told.
+            MeasurementError: the file cannot be inspected.
         """
-        return int(self._asked(argv("stat", "-c", "%s", "--", f"{self.path}/{name}")).stdout)
+        return int(self._ask(argv("stat", "-c", "%s", "--", f"{self.path}/{name}")).stdout)
 
     def commit(self, name: str) -> None:
-        """Gives it its name.
+        """Renames NAME.partial to NAME.
 
         Raises:
-            MeasurementError: that did not work.
+            MeasurementError: the rename failed.
         """
-        self._asked(self._program("name", name), name)
+        self._ask(self._command("name", name), name)
 
     def ages(self, prefix: str) -> dict[str, float]:
-        """The seconds since each file of such a name was written, by the host's clock.
+        """Seconds since the last write of each file whose name begins with `prefix`, by the host's clock.
 
         Raises:
-            MeasurementError: that cannot be told.
+            MeasurementError: the folder cannot be listed.
         """
-        *lines, end = self._asked(self._program("list", prefix)).stdout.splitlines() or [""]
+        *lines, end = self._ask(self._command("list", prefix)).stdout.splitlines() or [""]
         if end != "end":
-            raise OutputError(f"{self.host.name}: the list of {self.path} was cut short")
+            raise OutputError(f"{self.host.name}: the listing of {self.path} was cut short")
         found = [line.split(" ", 2) for line in lines]
         return {name: float(age) for _, age, name in found}
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files, in this order.
+        """Removes files: checksum lists first, then manifests, then the other files.
 
         Raises:
-            MeasurementError: one of them may still be there.
+            MeasurementError: a file could not be removed.
         """
-        for command in removals(self.path, names):
-            self._asked(command)
+        for command in remove_commands(self.path, names):
+            self._ask(command)
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
-        """What is missing of a set, or not what it was; all of it is read.
+        """The first problems of a copy: missing files or checksum mismatches; reads every file.
+
+        Empty if the copy is complete.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: the copy cannot be read.
         """
         words = ("env", "-C", self.path, "sha256sum", "--check", "--strict", "--quiet", f"{set_name}.sha256")
         answer = shell.run(self.host, (argv(*words, timeout_s=timeout_s),))[0]
         if answer.require("sha256sum", 0, 1, 125).status == 0:
             return ""
         if f"{set_name}.sha256: No such file" in answer.stderr or "cannot change directory" in answer.stderr:
-            return f"there is no whole copy of {set_name}"
+            return f"no complete copy of {set_name}"
         return "; ".join([*answer.stdout.splitlines()[:2], answer.stderr.strip().splitlines()[-1]])
 
-    def _program(self, *words: str) -> Command:
-        return _program(self.path, *words, timeout_s=self.timeout_s)
+    def _command(self, *words: str) -> Command:
+        return _command(self.path, *words, timeout_s=self.timeout_s)
 
-    def _asked(self, command: Command, name: str = "") -> Answer:
+    def _ask(self, command: Command, name: str = "") -> Answer:
         return shell.run(self.host, (command,))[0].require(f"{self.path}/{name}")
 
 
-def removals(folder: str, names: Sequence[str]) -> list[Command]:
-    """The commands that remove files of a folder, one after another: a list or a manifest before what it vouches for.
+def remove_commands(folder: str, names: Sequence[str]) -> list[Command]:
+    """The commands that remove files of a folder: checksum lists first, then manifests, then the other files.
 
-    So what is left of a set of which not all is gone is none.
+    So an interrupted removal never leaves a damaged set that still counts as a backup.
     """
     parts = [[each for each in names if _rank(each) == rank] for rank in range(3)]
-    some = [part[start : start + AT_A_TIME] for part in parts for start in range(0, len(part), AT_A_TIME)]
-    return [_program(folder, "remove", *each, timeout_s=300) for each in some]
+    size = FILES_PER_COMMAND
+    batches = [part[start : start + size] for part in parts for start in range(0, len(part), size)]
+    return [_command(folder, "remove", *each, timeout_s=300) for each in batches]
 
 
 def _rank(name: str) -> int:
     return 0 if name.endswith(".sha256") else 1 if ".manifest.json" in name else 2
 
 
-def _program(folder: str, *words: str, timeout_s: float) -> Command:
-    return argv("perl", "-e", scripts.perl("backup_store/place"), "--", folder, *words, timeout_s=timeout_s)
+def _command(folder: str, *words: str, timeout_s: float) -> Command:
+    return argv("perl", "-e", scripts.perl("backup_store/folder"), "--", folder, *words, timeout_s=timeout_s)
 
 
-def _sum_said(said: list[str], otherwise: str) -> str:
+def _sum_said(said: list[str], failure: str) -> str:
     if len(said) != 2:
-        raise MeasurementError(otherwise)
+        raise MeasurementError(failure)
     return said[0]

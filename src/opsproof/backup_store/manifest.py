@@ -1,9 +1,9 @@
-"""The manifest of a backup: what its files hold, and how to tell that they still do.
+"""The manifest of a backup: its files with checksums, its tables with row counts, and its server.
 
 A JSON object of format 1::
 
     {"format": 1,
-     "name": "metachat_20261125T021500Z",     the set's name
+     "name": "metachat_20261125T021500Z",     name of the set
      "began": 1795572900, "duration_s": 4.1,  seconds since 1970, by the host's clock; seconds
      "tools": {"pg_dump": "pg_dump (PostgreSQL) 17.5", "compression": "zstd"},
      "files": {"dump": {"name": "….dump", "bytes": 123, "sha256": "…"}, "globals": {…}},
@@ -14,10 +14,10 @@ A JSON object of format 1::
      "tables": [["public", "chunks", 20000], …],
      "checksum": "…"}
 
-All of `server` and `tables` is of the one snapshot that pg_dump read as well. Tables are ordinary ones and
-leaves of partitioned ones, without those of extensions. `bootstrap` is the role that the server was made with.
-`compression` is "zstd" where pg_dump compressed, and
-"wrapped" where the file as a whole is a zstd stream. The checksum is the SHA-256 of everything before its own key.
+`server` and `tables` are read in the snapshot that pg_dump used. Tables are ordinary tables and leaf partitions,
+without tables of extensions. `bootstrap` is the role created by initdb. `compression` is "zstd" if pg_dump
+compressed the archive, "wrapped" if the whole file is a zstd stream. The checksum is the SHA-256 of all text before
+the key "checksum".
 """
 
 import hashlib
@@ -33,12 +33,12 @@ _CHECKSUM = re.compile(r',\s*"checksum": "([0-9a-f]{64})"}\s*\Z')
 
 
 class ManifestError(OpsproofError):
-    """A manifest does not say what it said when it was written."""
+    """A manifest is truncated, edited or of an unknown format."""
 
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A file of a backup, as it was when the backup was made."""
+    """A file of a backup, with its size and checksum at the time of the backup."""
 
     name: str
     size_bytes: int
@@ -47,7 +47,7 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds; `tables` has the rows by schema and name, `server` and `tools` are as they were told."""
+    """Contents of a backup; `tables` maps (schema, table) to rows, `server` and `tools` are the raw JSON objects."""
 
     name: str
     began: float
@@ -59,12 +59,12 @@ class Manifest:
 
     @property
     def dump(self) -> ManifestFile:
-        """The archive."""
+        """The pg_dump archive."""
         return self.files["dump"]
 
     @property
     def globals(self) -> ManifestFile:
-        """Roles, their memberships and settings."""
+        """The output of pg_dumpall --globals-only: roles, memberships and settings."""
         return self.files["globals"]
 
     @property
@@ -74,21 +74,21 @@ class Manifest:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files but the manifest itself."""
+        """Total size of all files without the manifest, in bytes."""
         return sum(file.size_bytes for file in self.files.values())
 
 
 def read(text: str) -> Manifest:
-    """The manifest that `text` is.
+    """Parses the text of a manifest and checks its checksum.
 
     Raises:
-        ManifestError: it was cut short, edited, or is of another format.
+        ManifestError: the text is cut short, was edited, or has an unknown format.
     """
     found = _CHECKSUM.search(text)
     if found is None:
-        raise ManifestError("the manifest is cut short, or none of opsproof's")
+        raise ManifestError("the manifest is cut short or was not written by opsproof")
     if hashlib.sha256(text[: found.start()].encode()).hexdigest() != found[1]:
-        raise ManifestError("the manifest was edited: its checksum is another one")
+        raise ManifestError("the manifest was edited: checksum mismatch")
     try:
         return _manifest(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

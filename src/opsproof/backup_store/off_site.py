@@ -1,8 +1,8 @@
-"""Copies of backups elsewhere: in a folder of the host, over ssh, in a bucket.
+"""Off-site copies of backups: in a folder of the host, in a folder over ssh, or in an S3 bucket.
 
-A copy goes through the machine that runs opsproof, a part at a time, unless it stays on the host: so the host needs
-no key to its own copies, and whoever breaks into it cannot take them away. Each file is read back where it lies. The
-last one is `SET.sha256`, in the form of sha256sum, whose presence is what makes a copy.
+A copy streams through the machine that runs opsproof, unless the copy stays on the host. So the host needs no
+credentials for its own copies, and an intruder on the host cannot delete them. Each file is read back at the target.
+The file written last is `SET.sha256`, in the format of sha256sum; a copy counts as complete once `SET.sha256` exists.
 """
 
 import hashlib
@@ -22,36 +22,36 @@ from opsproof.inventory.hosts import Host
 
 READ_BACK_TIMEOUT_S = 120.0
 STALE_S = 86400.0
-"""What is of no whole copy and has not been written for so long is left over: no copy is at work on it."""
+"""A file of an incomplete copy, not written to for this long, is stale: no running copy owns the file."""
 ENCRYPTED = ".age"
 LIST = ".sha256"
 _FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256)(\.partial)?"
 
 
 class CopyStore(Protocol):
-    """Where copies lie."""
+    """A store of off-site copies."""
 
     def put(self, name: str, content: BinaryIO, size_bytes: int) -> str:
-        """Writes `content`, of about `size_bytes`, to be called `name`; the checksum of what was read back."""
+        """Writes `content`, of about `size_bytes`, for `name`; returns the SHA-256 of the data read back."""
 
     def commit(self, name: str) -> None:
-        """Gives it its name."""
+        """Publishes a written file under its final name."""
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """What lies there under a name, as it is read."""
+        """The content of a file as a stream."""
 
     def ages(self, prefix: str) -> dict[str, float]:
-        """The seconds since each file of such a name was written; NAME.partial is one that is not complete."""
+        """Seconds since the last write of each file whose name begins with `prefix`; NAME.partial is incomplete."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files, a list or a manifest before what it vouches for."""
+        """Removes files: checksum lists and manifests before the files that they describe."""
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
-        """What is missing of a set; empty where nothing is."""
+        """The first problems of the copy of a set; empty if the copy is complete."""
 
 
-def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
-    """Where a target of off_site is."""
+def copy_store(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
+    """The store for a target of the inventory key `off_site`."""
     if "://" not in target:
         return HostFolder(host, target, timeout_s)
     parts = urlsplit(target)
@@ -64,71 +64,71 @@ def place(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> Cop
 
 @dataclass(frozen=True)
 class Copies:
-    """The copies of one declared backup that lie in a place: the seconds since each of their files was written."""
+    """Copies of one declared backup in a store; `ages` are the seconds since the last write of each file."""
 
     ages: dict[str, float]
     now: float
 
     @property
     def sets(self) -> list[str]:
-        """The whole ones, oldest first: what has a list."""
+        """Names of the complete copies, with a checksum list, oldest first."""
         names = (each.removesuffix(LIST) for each in self.ages if each.endswith(LIST))
         return in_order((each for each in names if is_dated(each)), self.now)
 
     @property
     def stale(self) -> list[str]:
-        """Files of copies that did not come to their end, or went halfway, and that nobody is at work on."""
+        """Files of interrupted copies that no running copy owns."""
         whole = set(self.sets)
         left = [each for each in self.ages if each.endswith(".partial") or each.partition(".")[0] not in whole]
         return sorted(each for each in left if self.ages[each] > STALE_S)
 
     def files(self, sets: Sequence[str]) -> list[str]:
-        """The files of these sets."""
+        """The files of the given sets."""
         return [each for each in self.ages if each.partition(".")[0] in sets]
 
 
-def copies(there: CopyStore, name: str, now: float) -> Copies:
-    """The copies of the declared backup called `name`, at `now` of the clock that its sets are called after.
+def fetch_copies(store: CopyStore, name: str, now: float) -> Copies:
+    """The copies of the declared backup `name`; `now` is by the clock that dates the sets.
 
     Raises:
-        MeasurementError: they cannot be told.
+        MeasurementError: the store cannot be listed.
     """
     ours = re.compile(re.escape(name) + _FILE)
-    return Copies({each: age for each, age in there.ages(f"{name}_").items() if ours.fullmatch(each)}, now)
+    return Copies({each: age for each, age in store.ages(f"{name}_").items() if ours.fullmatch(each)}, now)
 
 
 @dataclass
-class Counted(io.RawIOBase):
-    """What is read, with the checksum of it so far; `told` is told how many bytes that is."""
+class HashingReader(io.RawIOBase):
+    """A stream with a running checksum; `report` is called with the number of bytes read so far."""
 
     content: BinaryIO
-    told: Callable[[float], None] = lambda _: None
+    report: Callable[[float], None] = lambda _: None
     sum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     done: int = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, `size` at most."""
+        """The next bytes, at most `size`."""
         part = self.content.read(size)
         self.sum.update(part)
         self.done += len(part)
-        self.told(self.done)
+        self.report(self.done)
         return part
 
 
-def require_same(found: str, wanted: str, name: str) -> None:
-    """Raises a MeasurementError unless what was read of `name` has the checksum that it should have."""
-    if found != wanted:
-        raise MeasurementError(f"{name} is another one than what was read: {found[:12]}… for {wanted[:12]}…")
+def require_same(found: str, expected: str, name: str) -> None:
+    """Raises a MeasurementError if the checksum of the file `name` differs from the expected checksum."""
+    if found != expected:
+        raise MeasurementError(f"{name}: checksum mismatch: {found[:12]}… (expected {expected[:12]}…)")
 
 
 def lacking(host: Host, target: str, set_name: str) -> str:
-    """What a target lacks of a set, in a sentence; empty where its copy is whole.
+    """The first problems of the copy of a set in a target; empty if the copy is complete.
 
     Raises:
-        MeasurementError: it cannot be told.
+        MeasurementError: the target cannot be read.
     """
-    return place(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)
+    return copy_store(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)

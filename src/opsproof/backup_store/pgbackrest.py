@@ -1,6 +1,6 @@
-"""What pgBackRest has of a cluster in one repository of a stanza: its backups, and the archive of the log.
+"""One pgBackRest repository of a stanza: its backups and its WAL archive.
 
-It is asked on the host by its own commands, `info` above all, whose JSON is meant for programs:
+The data comes from pgBackRest's own commands on the host, mainly from the JSON output of `info`:
 https://pgbackrest.org/command.html#command-info.
 """
 
@@ -15,18 +15,19 @@ from opsproof.core.errors import Absent, MeasurementError
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
-LOOK_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 120.0
 NO_BACKUP, UNREADABLE = 2, 99
-"""Codes of pgBackRest for a stanza without backups, and for a repository that it cannot read."""
+"""Status codes of `pgbackrest info`: stanza without backups, and unreadable repository."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A backup as pgBackRest knows it: times in seconds since 1970, sizes in bytes.
+class ClusterBackup:
+    """A backup of a cluster as listed by pgBackRest: times in seconds since 1970, sizes in bytes.
 
-    `size_bytes` is what a restore of it needs of the repository, `own_bytes` what it added to it, `database_bytes`
-    the cluster's; `kind` is full, diff or incr; `needs` are the backups without which it is none. `damaged` says that
-    pages had wrong checksums when they were backed up; `span` is what of the log it needs for itself.
+    `kind` is full, diff or incr. `size_bytes` is the repository data needed for a restore, `own_bytes` the data added
+    to the repository by this backup, `database_bytes` the size of the cluster. `needs` are the labels of the backups
+    that a restore depends on. `damaged` is true if pages failed their checksum during the backup. `span` is the WAL
+    needed to make the backup consistent.
     """
 
     label: str
@@ -43,18 +44,19 @@ class Made:
 
 @dataclass(frozen=True)
 class Stanza:
-    """One repository of a stanza; `now` is the host's clock, `log_came` when the newest segment came to the archive.
+    """One repository of a stanza; times in seconds since 1970 by the host's clock.
 
-    `version` is PostgreSQL's major one, `system_id` the cluster's; `running` says that a backup runs, and `done_bytes`
-    how far it is, which older versions do not tell: None; `folders` are those of backups, whole or not; `free_bytes` is
-    None where no folder is declared.
+    `now` is the time of the query, `log_came` the arrival of the newest WAL segment in the archive. `version` is the
+    major version of PostgreSQL, `system_id` the system identifier of the cluster. `done_bytes` is the progress of a
+    `running` backup, None if an older pgBackRest does not report it. `folders` are the backup directories, complete or
+    not. `free_bytes` is None if no folder is declared.
     """
 
     name: str
     now: float
     version: str
     system_id: int
-    backups: tuple[Made, ...]
+    backups: tuple[ClusterBackup, ...]
     segment_bytes: int
     archive: WalArchive
     log_came: float | None
@@ -64,70 +66,71 @@ class Stanza:
     free_bytes: int | None
 
     @property
-    def newest(self) -> Made:
+    def newest(self) -> ClusterBackup:
         """The newest backup.
 
         Raises:
-            Absent: there is none.
+            Absent: the stanza has no backup.
         """
         if not self.backups:
-            raise Absent(f"there is no backup of stanza {self.name}")
+            raise Absent(f"stanza {self.name} has no backup")
         return self.backups[-1]
 
     @property
-    def newest_full(self) -> Made | None:
-        """The newest full backup, if there is one."""
+    def newest_full(self) -> ClusterBackup | None:
+        """The newest full backup; None without a full backup."""
         return next((each for each in reversed(self.backups) if each.kind == "full"), None)
 
     @property
     def interrupted(self) -> list[str]:
-        """Folders of backups that did not come to their end, and that none is at work on."""
+        """Directories of interrupted backups; empty while a backup runs."""
         return [] if self.running else sorted(self.folders - {each.label for each in self.backups})
 
-    def flaws(self, of: Made) -> list[str]:
-        """What is wrong with a backup by what is known of it without reading it."""
-        flaws = [f"{each} is in the list of backups, and not in the repository" for each in self._lost(of)]
-        return [*flaws, *([f"{of.label} holds pages whose checksums were wrong in the cluster"] if of.damaged else [])]
+    def flaws(self, backup: ClusterBackup) -> list[str]:
+        """Problems of a backup that are known without reading the repository."""
+        lost = [f"{each} is in the backup list, but missing from the repository" for each in self._lost(backup)]
+        damaged = f"{backup.label} contains pages that failed their checksum in the cluster"
+        return [*lost, *([damaged] if backup.damaged else [])]
 
-    def _lost(self, of: Made) -> list[str]:
-        return [each for each in (*of.needs, of.label) if each not in self.folders]
+    def _lost(self, backup: ClusterBackup) -> list[str]:
+        return [each for each in (*backup.needs, backup.label) if each not in self.folders]
 
     def missing(self) -> list[str]:
-        """Segments of the log that should be in the archive, and are not: a word for each row of them."""
-        return [self._called(gap) for gap in self.archive.missing()]
+        """WAL segments missing from the archive: one name, or `FIRST to LAST`, for each gap."""
+        return [self._named(gap) for gap in self.archive.missing()]
 
-    def _called(self, gap: SegmentRun) -> str:
-        first, last = (wal.name(gap.timeline, place, self.segment_bytes) for place in (gap.first, gap.last))
+    def _named(self, gap: SegmentRun) -> str:
+        first, last = (wal.name(gap.timeline, number, self.segment_bytes) for number in (gap.first, gap.last))
         return first if first == last else f"{first} to {last}"
 
     @property
     def missing_count(self) -> int:
-        """How many they are."""
+        """Number of missing WAL segments."""
         return sum(gap.count for gap in self.archive.missing())
 
     @property
     def window_s(self) -> float:
-        """How far back any moment can be restored, in seconds; 0 where the log has a gap after the newest backup."""
-        number = self.archive.whole_since()
-        of_others = len(self.backups) - len(self.archive.spans)  # of the cluster before an upgrade: they come first
-        return self.now - self.backups[of_others + number].ended if number is not None else 0.0
+        """Length of the point-in-time recovery window in seconds; 0 if WAL is missing after the newest backup."""
+        index = self.archive.whole_since()
+        older = len(self.backups) - len(self.archive.spans)  # backups from before a pg_upgrade come first
+        return self.now - self.backups[older + index].ended if index is not None else 0.0
 
     @property
     def log_age_s(self) -> float:
-        """Time since the newest segment came, in seconds.
+        """Seconds since the newest WAL segment was archived.
 
         Raises:
-            Absent: there is none.
+            Absent: the archive is empty.
         """
         if self.log_came is None:
-            raise Absent(f"no log of stanza {self.name} is in the archive")
+            raise Absent(f"the WAL archive of stanza {self.name} is empty")
         return self.now - self.log_came
 
 
 def pgbackrest(backup: Backup, *words: str) -> tuple[str, ...]:
-    """The words of a command of pgBackRest for a declared backup, by the user who may run it.
+    """The words of a pgBackRest command for a declared backup, run through sudo if `run_as` is set.
 
-    None of them holds what sudo would want quoted, so that a line of sudoers is one of these to the letter.
+    No word contains a character that sudoers requires to be escaped, so a sudoers line matches a command literally.
     """
     sudo = ("sudo", "-n", "-u", backup.run_as, "--") if backup.run_as else ()
     config = ("--config", backup.config) if backup.config else ()
@@ -135,12 +138,12 @@ def pgbackrest(backup: Backup, *words: str) -> tuple[str, ...]:
 
 
 def in_repository(backup: Backup, *words: str) -> tuple[str, ...]:
-    """The same, for what is done in one repository."""
+    """Like `pgbackrest`, limited to the declared repository."""
     return pgbackrest(backup, "--repo", str(backup.repo), *words)
 
 
-def look(backup: Backup, timeout_s: float = LOOK_TIMEOUT_S) -> Command:
-    """The command that asks for a `Stanza`."""
+def stanza_command(backup: Backup, timeout_s: float = READ_TIMEOUT_S) -> Command:
+    """The command whose answer `parse` turns into a `Stanza`."""
     words = (
         "perl",
         "-e",
@@ -153,14 +156,14 @@ def look(backup: Backup, timeout_s: float = LOOK_TIMEOUT_S) -> Command:
     return argv(*words, timeout_s=timeout_s)
 
 
-def seen(answer: Answer, backup: Backup) -> Stanza:
-    """The stanza that an answer to `look` tells of.
+def parse(answer: Answer, backup: Backup) -> Stanza:
+    """The stanza described by the answer to `stanza_command`.
 
     Raises:
-        Absent: there is no such stanza.
-        MeasurementError: it tells of none.
+        Absent: the stanza does not exist.
+        MeasurementError: the command failed, or the repository is unreadable.
     """
-    said = labelled(answer.require("pgbackrest").stdout, "the look at the stanza")
+    said = labelled(answer.require("pgbackrest").stdout, "the description of the stanza")
     (info,) = json.loads(said["info"][0])
     _require_readable(info, backup)
     return _stanza(info, said, answer.now)
@@ -172,20 +175,20 @@ def _require_readable(info: dict[str, Any], backup: Backup) -> None:
     if code == UNREADABLE:
         raise MeasurementError(f"pgBackRest cannot read repository {backup.repo}: {reason.splitlines()[0]}")
     if code not in (0, NO_BACKUP):
-        raise Absent(f"stanza {backup.stanza} is declared, and pgBackRest says: {reason}")
+        raise Absent(f"declared stanza {backup.stanza}: pgBackRest reports: {reason}")
 
 
 def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Stanza:
     database = info["db"][-1]
-    ours = f"{database['version']}-{database['id']}"
+    archive_id = f"{database['version']}-{database['id']}"
     size = wal.size_of((each["lsn"][end], each["archive"][end]) for each in info["backup"] for end in ("start", "stop"))
-    backups = tuple(_made(each, size) for each in info["backup"])
+    backups = tuple(_backup(each, size) for each in info["backup"])
     current = [
         made.span
         for made, each in zip(backups, info["backup"], strict=True)
         if each["database"]["id"] == database["id"]
     ]
-    rows = [line.split(" ") for line in said.get("wal", []) if line.startswith(f"{ours} ")]
+    rows = [line.split(" ") for line in said.get("wal", []) if line.startswith(f"{archive_id} ")]
     lock = info["status"]["lock"]["backup"]
     return Stanza(
         name=info["name"],
@@ -203,24 +206,24 @@ def _stanza(info: dict[str, Any], said: dict[str, list[str]], now: float) -> Sta
     )
 
 
-def _made(said: dict[str, Any], size: int) -> Made:
+def _backup(said: dict[str, Any], size: int) -> ClusterBackup:
     repository = said["info"]["repository"]
     first, last = said["archive"]["start"], said["archive"]["stop"]
-    return Made(
+    return ClusterBackup(
         label=said["label"],
         kind=said["type"],
         began=float(said["timestamp"]["start"]),
         ended=float(said["timestamp"]["stop"]),
-        # Where blocks are backed up, pgBackRest does not know what of the repository a set takes.
+        # With block incremental backup, pgBackRest does not report the repository size of a set.
         size_bytes=int(repository.get("size", said["info"]["size"])),
         own_bytes=int(repository["delta"]),
         database_bytes=int(said["info"]["size"]),
         damaged=bool(said["error"]),
         needs=tuple(said["reference"] or ()),
-        span=SegmentRun(wal.timeline_of(last), wal.place(first, size), wal.place(last, size)),
+        span=SegmentRun(wal.timeline_of(last), wal.number(first, size), wal.number(last, size)),
     )
 
 
 def _run(row: list[str], size: int) -> SegmentRun:
     _, start, first, last, _ = row
-    return SegmentRun(wal.timeline_of(start), wal.place(start + first, size), wal.place(start + last, size))
+    return SegmentRun(wal.timeline_of(start), wal.number(start + first, size), wal.number(start + last, size))

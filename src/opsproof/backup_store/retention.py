@@ -1,4 +1,4 @@
-"""Which backups may go: all are kept for a while, then one a week, then one a month, and never too few."""
+"""Retention of dumps: keep all for a time, then one per week and one per month, and a minimum number."""
 
 from collections.abc import Callable, Iterable
 from time import gmtime, strftime
@@ -7,11 +7,11 @@ from opsproof.backup_store.dump_folder import began, is_ahead
 from opsproof.inventory.resources import Backup
 
 
-def expendable(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
-    """The backups among `sets` that need not be kept at `now`, in seconds since 1970; oldest first.
+def expired(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
+    """The backups among `sets` that have expired at `now`, in seconds since 1970; oldest first.
 
-    Of a week or a month that lies wholly beyond `keep`, the newest backup stays. Those from the future stay as well,
-    and none goes because of them.
+    The newest backup of each week or month beyond `keep` stays, for `keep_weekly` weeks and `keep_monthly` months.
+    Backups dated in the future never expire, and never cause other backups to expire.
     """
     known = sorted((each for each in sets if not is_ahead(each, now)), key=began, reverse=True)
     old = [each for each in known[backup.keep_least :] if now - began(each) > backup.keep]
@@ -20,7 +20,7 @@ def expendable(sets: Iterable[str], backup: Backup, now: float) -> list[str]:
 
 
 def _newest(sets: list[str], periods: int, period: Callable[[str], str]) -> list[str]:
-    """The newest of each of the last `periods` that have any; `sets` come newest first."""
+    """The newest set of each of the last `periods` weeks or months with a set; `sets` are sorted newest first."""
     found: dict[str, str] = {}
     for each in sets:
         found.setdefault(period(each), each)

@@ -1,7 +1,7 @@
-"""Copies in a bucket of S3, or of whatever speaks its protocol: the only module that knows boto3.
+"""Off-site copies in a bucket of S3 or a compatible store; no other module imports boto3.
 
-Keys and endpoint come from where boto3 looks for them: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-AWS_ENDPOINT_URL_S3, or the files in ~/.aws.
+boto3 finds credentials and endpoint itself: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL_S3, or the
+files in ~/.aws.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from typing import Any, BinaryIO
 from opsproof.core.errors import MeasurementError
 
 PART_BYTES = 5 * 2**20
-"""The least part of an upload that S3 takes; one is in memory at a time, and grows with what is uploaded."""
+"""Minimum part size of an S3 upload; larger files use larger parts. One part is in memory at a time."""
 MOST_PARTS = 9000
-"""An upload has 10,000 at most: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
+"""S3 limits an upload to 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
 
-Encryption makes a file longer by a few bytes in 64 KiB.
+The margin is for encryption, which adds a few bytes per 64 KiB.
 """
 READ_BYTES = 2**18
 _PARTIAL = ".partial"
@@ -30,9 +30,9 @@ _PARTIAL = ".partial"
 
 @dataclass(frozen=True)
 class Bucket:
-    """A place of copies: a bucket, and what stands before each name in it.
+    """A store of copies: a bucket, and a prefix of all keys.
 
-    An upload that has not come to its end is called NAME.partial, as a file would be.
+    An incomplete multipart upload appears as NAME.partial, like a partial file.
     """
 
     bucket: str
@@ -44,8 +44,8 @@ class Bucket:
             import boto3
             from botocore.config import Config
         except ImportError as error:
-            raise MeasurementError("boto3 is missing: pip install 'opsproof[offsite]'") from error
-        with _telling(self.bucket):
+            raise MeasurementError("boto3 is not installed: pip install 'opsproof[offsite]'") from error
+        with _client_errors(self.bucket):
             limits = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3})
             return boto3.client("s3", config=limits)
 
@@ -53,15 +53,15 @@ class Bucket:
         return f"{self.prefix.strip('/')}/{name}".lstrip("/")
 
     def put(self, name: str, content: BinaryIO, size_bytes: int) -> str:
-        """Uploads `content`, of about `size_bytes`, and gives the checksum of what then lies there.
+        """Uploads `content`, of about `size_bytes`, and returns the SHA-256 of the object as read back.
 
-        An upload that fails is taken back.
+        A failed upload is aborted.
 
         Raises:
-            MeasurementError: it cannot be uploaded, or not be read back.
+            MeasurementError: uploading or reading back failed.
         """
         parts = _parts(content, part_bytes(size_bytes))
-        with _telling(self.bucket):
+        with _client_errors(self.bucket):
             first = next(parts)
             where = {"Bucket": self.bucket, "Key": self._key(name)}
             if len(first.getbuffer()) < part_bytes(size_bytes):
@@ -80,7 +80,7 @@ class Bucket:
             ]
             client.complete_multipart_upload(**upload, MultipartUpload={"Parts": tags})
         except BaseException:
-            with suppress(MeasurementError), _telling(self.bucket):
+            with suppress(MeasurementError), _client_errors(self.bucket):
                 client.abort_multipart_upload(**upload)
             raise
 
@@ -93,23 +93,23 @@ class Bucket:
 
     @contextmanager
     def read(self, name: str) -> Iterator[BinaryIO]:
-        """What lies there under a name, as it is read.
+        """The content of an object as a stream.
 
         Raises:
-            MeasurementError: nothing does, or it cannot be read to its end.
+            MeasurementError: the object does not exist, or reading failed.
         """
         client = self._client
-        with _telling(self.bucket):
+        with _client_errors(self.bucket):
             yield client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
 
     def commit(self, name: str) -> None:
-        """An upload has its name when it is complete, and no sooner."""
+        """Does nothing: an object appears in the bucket only when its upload is complete."""
 
     def ages(self, prefix: str) -> dict[str, float]:
-        """The seconds since each file of such a name was written, or an upload of it was begun.
+        """Seconds since each object with the name prefix was written, or since its incomplete upload began.
 
         Raises:
-            MeasurementError: the bucket cannot be asked.
+            MeasurementError: the bucket cannot be listed.
         """
         now = time.time()
         found = {each["Key"]: now - each["LastModified"].timestamp() for each in self._all("list_objects_v2", prefix)}
@@ -121,23 +121,23 @@ class Bucket:
     def _all(self, method: str, prefix: str) -> list[dict[str, Any]]:
         client = self._client
         kind = {"list_objects_v2": "Contents", "list_multipart_uploads": "Uploads"}[method]
-        with _telling(self.bucket):
+        with _client_errors(self.bucket):
             pages = client.get_paginator(method).paginate(Bucket=self.bucket, Prefix=self._key(prefix))
             return [each for page in pages for each in page.get(kind, [])]
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files, in this order, and gives uploads up.
+        """Deletes objects in the given order, and aborts incomplete uploads.
 
         Raises:
-            MeasurementError: one of them may still be there.
+            MeasurementError: an object or upload could not be removed.
         """
         client = self._client
-        with _telling(self.bucket):
+        with _client_errors(self.bucket):
             for name in names:
                 if not name.endswith(_PARTIAL):
                     client.delete_object(Bucket=self.bucket, Key=self._key(name))
         for upload in self._uploads([each for each in names if each.endswith(_PARTIAL)]):
-            with _telling(self.bucket):
+            with _client_errors(self.bucket):
                 client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def _uploads(self, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -146,30 +146,30 @@ class Bucket:
         return [upload for uploads in found for upload in uploads if upload["Key"] in keys]
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
-        """What is missing of a set, in a sentence; empty where all its files are there.
+        """The files missing from the copy of a set; empty if the copy is complete. Reads no content but the list.
 
         Raises:
-            MeasurementError: the bucket cannot be asked.
+            MeasurementError: the bucket cannot be read.
         """
         del timeout_s
         found = {each["Key"]: each["Size"] for each in self._all("list_objects_v2", f"{set_name}.")}
         if self._key(f"{set_name}.sha256") not in found:
-            return f"there is no whole copy of {set_name}"
+            return f"no complete copy of {set_name}"
         with self.read(f"{set_name}.sha256") as body:
             names = [line.split()[-1] for line in body.read().decode(errors="replace").splitlines() if line.strip()]
         if not {"dump", "globals", "manifest"} <= {name.removeprefix(f"{set_name}.").split(".")[0] for name in names}:
-            return f"the list of {set_name} is not whole"
+            return f"the checksum list of {set_name} is incomplete"
         missing = [name for name in names if not found.get(self._key(name))]
-        return f"{', '.join(missing)} is gone" if missing else ""
+        return f"missing: {', '.join(missing)}" if missing else ""
 
 
 def part_bytes(size_bytes: int) -> int:
-    """How large the parts are that something of about `size_bytes` is uploaded in; one is in memory at a time."""
+    """Part size in bytes for an upload of about `size_bytes`; one part is in memory at a time."""
     return max(PART_BYTES, math.ceil(size_bytes / MOST_PARTS))
 
 
 def _parts(content: BinaryIO, size: int) -> Iterator[io.BytesIO]:
-    """What `content` holds in parts of a `size`, the last one shorter; one at least, each in the place of the last."""
+    """Splits `content` into parts of `size` bytes, at least one part; every part reuses the same buffer."""
     part = io.BytesIO()
     _fill(part, content, size)
     yield part
@@ -188,7 +188,7 @@ def _fill(part: io.BytesIO, content: BinaryIO, size: int) -> None:
 
 
 @contextmanager
-def _telling(bucket: str) -> Iterator[None]:
+def _client_errors(bucket: str) -> Iterator[None]:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

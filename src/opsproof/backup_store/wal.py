@@ -1,8 +1,8 @@
-"""Segments of the write-ahead log in an archive: which there are, and which of those that should be are not.
+"""WAL segments of an archive: names, runs and gaps.
 
-A segment's name is three numbers of eight hexadecimal digits: the timeline, and its place in the log, split in two as
-its size has it: https://www.postgresql.org/docs/current/wal-internals.html. Here its place is one number, counted from
-the beginning of the log.
+A segment name has three numbers of eight hexadecimal digits: the timeline, and the segment number split in two by the
+segment size: https://www.postgresql.org/docs/current/wal-internals.html. Here the segment number is one integer,
+counted from the beginning of the WAL.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 MIB = 2**20
 USUAL_BYTES = 16 * MIB
 SIZES = (USUAL_BYTES, *(size * MIB for size in (1, 2, 4, 8, 32, 64, 128, 256, 512, 1024)))
-"""The sizes that initdb takes, the usual one first."""
+"""Segment sizes allowed by initdb --wal-segsize, the default first."""
 _PER_LOG = 2**32
 
 
 @dataclass(frozen=True, order=True)
 class SegmentRun:
-    """Segments of one timeline that follow one another, both ends included."""
+    """Consecutive segments of one timeline, from `first` to `last` inclusive."""
 
     timeline: int
     first: int
@@ -25,47 +25,47 @@ class SegmentRun:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """Number of segments."""
         return self.last - self.first + 1
 
 
 def position(lsn: str) -> int:
-    """The place in the log, in bytes, of an LSN as PostgreSQL writes it."""
+    """The byte position of an LSN in the notation of PostgreSQL, such as 0/1A2B3C."""
     high, _, low = lsn.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def name(timeline: int, place: int, size: int) -> str:
-    """The name of the segment at a place."""
+def name(timeline: int, number: int, size: int) -> str:
+    """The name of a segment, by its number."""
     per_log = _PER_LOG // size
-    return f"{timeline:08X}{place // per_log:08X}{place % per_log:08X}"
+    return f"{timeline:08X}{number // per_log:08X}{number % per_log:08X}"
 
 
 def timeline_of(segment: str) -> int:
-    """The timeline that a segment's name begins with."""
+    """The timeline of a segment, by its name."""
     return int(segment[:8], 16)
 
 
-def place(segment: str, size: int) -> int:
-    """Where a segment is, by its name."""
+def number(segment: str, size: int) -> int:
+    """The number of a segment, by its name."""
     return int(segment[8:16], 16) * (_PER_LOG // size) + int(segment[16:24], 16)
 
 
 def size_of(known: Iterable[tuple[str, str]]) -> int:
-    """The size of segments in bytes, of which an LSN and the segment that holds it are `known`.
+    """The segment size in bytes, derived from `known` pairs of an LSN and the name of its segment.
 
     Raises:
-        ValueError: no size fits.
+        ValueError: no size fits all pairs.
     """
     pairs = list(known)
     for size in SIZES:
-        if all(place(segment, size) == position(lsn) // size for lsn, segment in pairs):
+        if all(number(segment, size) == position(lsn) // size for lsn, segment in pairs):
             return size
-    raise ValueError(f"no size of segments fits {pairs}")
+    raise ValueError(f"no WAL segment size fits {pairs}")
 
 
 def joined(runs: Iterable[SegmentRun]) -> list[SegmentRun]:
-    """The same segments in as few runs as can be, in their order."""
+    """The runs sorted, with adjacent and overlapping runs merged."""
     found: list[SegmentRun] = []
     for run in sorted(runs):
         before = found[-1] if found else None
@@ -78,34 +78,35 @@ def joined(runs: Iterable[SegmentRun]) -> list[SegmentRun]:
 
 @dataclass(frozen=True)
 class WalArchive:
-    """The `runs` that are there, joined, and what each backup needs of the log, oldest backup first."""
+    """The archived `runs`, merged, and the WAL span needed by each backup, oldest backup first."""
 
     runs: list[SegmentRun]
     spans: list[SegmentRun]
 
     @property
     def begin(self) -> int:
-        """The number of the oldest backup from which on the log should be there without a gap.
+        """Index of the oldest backup from which on the WAL should be continuous.
 
-        pgBackRest can be told to keep the log for fewer backups than it keeps. Then it lets go all that lies between
-        the older ones, and keeps what each needs for itself: where everything between two is gone, that was so meant.
+        The option repo-retention-archive can keep WAL for fewer backups than are retained. pgBackRest then expires
+        all WAL between older backups and keeps only the span of each. So if all WAL between two backups is missing,
+        the gap is intended.
         """
-        for number, (span, after) in enumerate(zip(self.spans, self.spans[1:], strict=False)):
+        for index, (span, after) in enumerate(zip(self.spans, self.spans[1:], strict=False)):
             if span.timeline != after.timeline or self._any(span.timeline, span.last + 1, after.first - 1):
-                return number
+                return index
         return len(self.spans) - 1
 
     def _any(self, timeline: int, first: int, last: int) -> bool:
         return any(run.timeline == timeline and run.first <= last and run.last >= first for run in self.runs)
 
     def missing(self) -> list[SegmentRun]:
-        """The segments that should be there and are not."""
+        """Segments missing from the archive, without WAL expired by retention."""
         if not self.spans:
             return []
-        of_older = [
+        from_older = [
             gap for span in self.spans[: self.begin] for gap in self._gaps(span.timeline, span.first, span.last)
         ]
-        return joined([*of_older, *self._since(self.spans[self.begin])])
+        return joined([*from_older, *self._since(self.spans[self.begin])])
 
     def _since(self, start: SegmentRun) -> list[SegmentRun]:
         spans = self.spans[self.begin :]
@@ -129,12 +130,12 @@ class WalArchive:
         return [*gaps, SegmentRun(timeline, first, last)] if first <= last else gaps
 
     def whole_since(self) -> int | None:
-        """The number of the oldest backup from which any later moment can be reached; None where there is none."""
+        """Index of the oldest backup from which recovery reaches any later time; None if the WAL has a gap since."""
         if not self.spans:
             return None
         missing = self.missing()
-        for number in range(self.begin, len(self.spans)):
-            span = self.spans[number]
+        for index in range(self.begin, len(self.spans)):
+            span = self.spans[index]
             if not any((gap.timeline, gap.last) >= (span.timeline, span.first) for gap in missing):
-                return number
+                return index
         return None

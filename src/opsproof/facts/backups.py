@@ -8,7 +8,7 @@ from opsproof.backup_store import dump_folder, pgbackrest
 from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.pgbackrest import Stanza
-from opsproof.backup_store.retention import expendable
+from opsproof.backup_store.retention import expired
 from opsproof.core.errors import Absent
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
@@ -110,7 +110,7 @@ class BackupState:
     @property
     def overdue(self) -> list[str]:
         """Expired backups that should have been pruned the day before."""
-        return expendable(self.folder.sets, self.declared, self.folder.now - GRACE_S)
+        return expired(self.folder.sets, self.declared, self.folder.now - GRACE_S)
 
     @property
     def room(self) -> float:
@@ -173,11 +173,11 @@ class Backups(ResourceFact[Backup, BackupState | StanzaState]):
     def command(self, host: Host, name: str, resource: Backup) -> Command:
         """Inspects the folder or the stanza; pg_restore runs in the server's container, if any."""
         if resource.engine == "pgbackrest":
-            return pgbackrest.look(resource)
-        return dump_folder.look(resource, name, "newest", dump_folder.client(host, resource))
+            return pgbackrest.stanza_command(resource)
+        return dump_folder.command(resource, name, "newest", dump_folder.client(host, resource))
 
     def parse(self, answer: Answer, name: str, resource: Backup) -> BackupState | StanzaState:
         """The state; a missing folder or stanza holds no backups."""
         if resource.engine == "pgbackrest":
-            return StanzaState(pgbackrest.seen(answer, resource))
-        return BackupState(dump_folder.seen(answer, name, resource.folder), resource)
+            return StanzaState(pgbackrest.parse(answer, resource))
+        return BackupState(dump_folder.parse(answer, name, resource.folder), resource)

@@ -1,1 +1,1 @@
-"""Log files as actions work on them: what lies on the host, and the programs that change it."""
+"""Declared log files: state on the host, and the host programs to rotate, compress, remove and empty them."""

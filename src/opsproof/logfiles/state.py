@@ -1,4 +1,4 @@
-"""What lies on a host of each declared log: current and rotated files, and who writes to them."""
+"""State of declared logs on the host: current files, rotated files, and writing processes."""
 
 import json
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from opsproof.transport.shell import Answer, Command, argv
 LOOKING_TIMEOUT_S = 60.0
 DEFAULT_LIMIT_S = 7 * 86400.0
 EARLY_S = 4 * 3600.0
-"""Before the limit, which has two hours to spare: a daily run has to take what is a week old, give or take an hour."""
+"""Files expire this long before the limit of rotated_age, which has two hours to spare: a daily run must remove a file
+that is a week old, an hour more or less (daylight saving time)."""
 
 
 @dataclass(frozen=True)
 class Current:
-    """The file that a log is written to; `lines` where they were counted, `writers` are processes."""
+    """The current file of a log; `lines` is None unless counted, `writers` are process IDs."""
 
     size_bytes: int
     lines: int | None
@@ -30,7 +31,7 @@ class Current:
 
 @dataclass(frozen=True)
 class Rotated:
-    """A rotated file: its path, and whether it is really compressed; `modified` in seconds since 1970."""
+    """A rotated file; `packed`: gzip by content, not by name; `modified`: seconds since 1970."""
 
     path: str
     size_bytes: int
@@ -40,13 +41,13 @@ class Rotated:
 
     @property
     def name(self) -> str:
-        """Its name without the folder."""
+        """The file name without the folder."""
         return PurePosixPath(self.path).name
 
 
 @dataclass(frozen=True)
 class LogState:
-    """One log; `held` says that PM2 writes to what is not the current file any more, `left` is of a killed action."""
+    """One log; `held`: PM2 still writes to a renamed or removed file; `left`: leftover paths of a killed action."""
 
     path: str
     current: Current | None
@@ -57,7 +58,7 @@ class LogState:
 
     @property
     def name(self) -> str:
-        """The current file's name without the folder."""
+        """The file name without the folder."""
         return PurePosixPath(self.path).name
 
     @property
@@ -68,7 +69,7 @@ class LogState:
 
 @dataclass(frozen=True)
 class Logs:
-    """The logs that an action works on; `daemon` is the process of the PM2 daemon, or None where none runs.
+    """The logs of an action; `daemon` is the process ID of the PM2 daemon, or None if not running.
 
     `now` is the host's clock in seconds since 1970.
     """
@@ -78,49 +79,49 @@ class Logs:
     logs: tuple[LogState, ...]
 
 
-def chosen(host: Host, names: Sequence[str]) -> dict[str, Log]:
-    """The declared logs called `names`, or all where none is named.
+def select(host: Host, names: Sequence[str]) -> dict[str, Log]:
+    """The declared logs called `names`; all logs if `names` is empty.
 
     Raises:
-        InventoryError: one is not declared, or none is.
+        InventoryError: a name is not declared, or the host declares no logs.
     """
     if unknown := set(names) - set(host.logs):
         known = ", ".join(host.logs) or "none"
-        raise InventoryError(f"{host.name} declares no log {', '.join(sorted(unknown))}: known are {known}")
+        raise InventoryError(f"{host.name} declares no log {', '.join(sorted(unknown))}: choose {known}")
     if not host.logs:
         raise InventoryError(f"{host.name} declares no logs")
     return {name: log for name, log in host.logs.items() if name in names or not names}
 
 
-def look(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> Logs:
+def read_logs(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> Logs:
     """The state of `logs` on the host, in one round trip.
 
     Raises:
-        MeasurementError: the host does not tell.
+        MeasurementError: the host did not answer, or a command failed.
     """
     host, paths = work.host, [log.path for log in logs]
     folders = [argv("df", "--block-size=1", "--output=avail", "--", str(PurePosixPath(path).parent)) for path in paths]
     words = (pm2_home(host), str(int(count_lines)), *paths)
     said, *free = work.ask(command(host, "state", *words, timeout_s=LOOKING_TIMEOUT_S), *folders)
     try:
-        return _logs(json.loads(said.require("the reader of logs").stdout), paths, free)
+        return _logs(json.loads(said.require("state.pl").stdout), paths, free)
     except (ValueError, LookupError, TypeError) as error:
         raise OutputError(f"{host.name}: the state of its logs cannot be read: {error}") from error
 
 
 def pm2_home(host: Host) -> str:
-    """Where the PM2 is that writes the logs.
+    """PM2_HOME of the PM2 that writes the logs.
 
     Raises:
-        InventoryError: none is declared.
+        InventoryError: pm2 is not declared.
     """
     if host.pm2 is None:
-        raise InventoryError(f"{host.name} declares no pm2, which writes the logs")
+        raise InventoryError(f"{host.name} declares no pm2: add pm2.home")
     return host.pm2.home
 
 
-def keep_s(host: Host, log: Log) -> float:
-    """How long rotated files of a log are kept: almost as its limit of rotated_age allows, else almost seven days."""
+def retention_s(host: Host, log: Log) -> float:
+    """Retention of rotated files in seconds: slightly less than the limit of rotated_age, by default 7 days."""
     limit = host.limit("rotated_age", log)
     bounds = limit.must if limit and isinstance(limit.must, tuple) else ()
     limit_s = next((bound.value for bound in bounds if bound.sign.startswith("<")), DEFAULT_LIMIT_S)
@@ -128,7 +129,7 @@ def keep_s(host: Host, log: Log) -> float:
 
 
 def command(host: Host, program: str, *words: str, timeout_s: float) -> Command:
-    """The command that runs one of the programs beside this module as the application's user."""
+    """A command that runs a program of logfiles/host as the application's user."""
     return argv("perl", "-e", _script(program), "--", *words, timeout_s=timeout_s, user=host.run_as)
 
 
@@ -161,6 +162,6 @@ def _rotated(entry: dict[str, Any], stem: str) -> Rotated:
 
 
 def _script(program: str) -> str:
-    """One program of its parts, in this order only."""
+    """A program joined from its parts; the order matters."""
     daemon = ["facts/pm2_daemon"] if program == "rotate" else []
     return scripts.perl("facts/json_text", *daemon, "logfiles/writers", f"logfiles/{program}")

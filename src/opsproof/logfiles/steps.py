@@ -1,4 +1,4 @@
-"""The steps of actions on logs: rotate, compress, remove, empty."""
+"""Plan steps for logs: rotate, compress, remove, empty."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,27 +8,27 @@ from typing import Any
 from opsproof.action import Step, Work
 from opsproof.core.units import show
 from opsproof.inventory.resources import Log
-from opsproof.logfiles.state import LogState, Rotated, command, look, pm2_home
+from opsproof.logfiles.state import LogState, Rotated, command, pm2_home, read_logs
 
 CHANGING_TIMEOUT_S = 60.0
 COMPRESSED_BYTES_A_SECOND = 2_000_000
-"""The slowest that a host is thought to be, so that compressing is not given up too early."""
+"""Lowest assumed speed of gzip, for the timeout."""
 SPARE_BYTES = 1_000_000
-"""What compressing leaves free beside the room for a file that does not become smaller."""
+"""Free bytes to keep when a file does not shrink."""
 
 
 def is_full(log: LogState) -> bool:
-    """Whether there is anything to rotate."""
+    """Whether the log has content to rotate."""
     return log.current is not None and log.current.size_bytes > 0
 
 
 def rotate(work: Work, logs: Sequence[LogState]) -> Iterator[Step]:
-    """One step for all that is to be rotated, and what a killed run left open: PM2 reopens all its files at once."""
+    """A step for all logs to rotate or to reopen after a killed run: PM2 reopens all files at once."""
     due = [log for log in logs if is_full(log) or log.held]
     if due:
-        what = ", ".join(f"rotate {_sized(log)}" if is_full(log) else f"reopen {log.name}" for log in due)
+        tasks = ", ".join(f"rotate {_sized(log)}" if is_full(log) else f"reopen {log.name}" for log in due)
         words = (pm2_home(work.host), *(log.path for log in due))
-        yield Step(f"{what}; what PM2 runs is halted for a moment meanwhile", partial(_do, work, "rotate", *words))
+        yield Step(f"{tasks}; PM2's processes pause briefly", partial(_do, work, "rotate", *words))
 
 
 def _sized(log: LogState) -> str:
@@ -36,7 +36,7 @@ def _sized(log: LogState) -> str:
 
 
 def compress(work: Work, log: LogState, declared: Log, *, rotated: bool) -> Iterator[Step]:
-    """One step for all rotated files of a log, where there are any, or where it is `rotated` just before."""
+    """A step for all plain rotated files of a log, including the file about to be `rotated`."""
     size_bytes = log.current.size_bytes if rotated and log.current else 0
     sizes = [each.size_bytes for each in log.plain if has_room(log, each.size_bytes)]
     if size_bytes and has_room(log, size_bytes):
@@ -48,13 +48,13 @@ def compress(work: Work, log: LogState, declared: Log, *, rotated: bool) -> Iter
 
 
 def has_room(log: LogState, size_bytes: int) -> bool:
-    """Whether a file of that size can be compressed even if that does not make it smaller."""
+    """Whether the disk has space to compress a file even if it does not shrink."""
     return size_bytes + SPARE_BYTES < log.free_bytes
 
 
 def _compress_all(work: Work, declared: Log) -> None:
-    """The smallest first: each makes room for the next."""
-    (log,) = look(work, [declared]).logs
+    """Smallest first: each compressed file frees space for the next."""
+    (log,) = read_logs(work, [declared]).logs
     for file in sorted(log.plain, key=lambda each: each.size_bytes):
         _compress(work, file)
 
@@ -64,33 +64,33 @@ def _compress(work: Work, file: Rotated) -> None:
     size_bytes = _change(work, "compress", file.path, timeout_s=timeout_s)["bytes"]
     before = f"{file.name}: {show(file.size_bytes, 'bytes')}"
     work.say(
-        f"     {before}, not compressed: no room"
+        f"     {before}, not compressed: disk full"
         if size_bytes is None
         else f"     {before} became {show(size_bytes, 'bytes')}"
     )
 
 
-def remove(work: Work, log: LogState, keep_s: float, now: float) -> Iterator[Step]:
-    """One step for the rotated files of a log that are past their time by then, and what a killed action left."""
-    old = [each for each in log.files if now - each.modified > keep_s]
+def remove(work: Work, log: LogState, retention_s: float, now: float) -> Iterator[Step]:
+    """A step for the expired rotated files of a log, and for leftovers of a killed action."""
+    old = [each for each in log.files if now - each.modified > retention_s]
     paths = [*(each.path for each in old), *log.left]
     if paths:
         names = ", ".join(path.rpartition("/")[2] for path in paths)
-        why = f"older than {show(keep_s, 'seconds')}, {show(sum(each.size_bytes for each in old), 'bytes')}"
+        why = f"older than {show(retention_s, 'seconds')}, {show(sum(each.size_bytes for each in old), 'bytes')}"
         title = f"remove {names} ({why if old else 'left by a killed action'})"
-        yield Step(title, partial(_do, work, "remove", str(int(keep_s)), *paths))
+        yield Step(title, partial(_do, work, "remove", str(int(retention_s)), *paths))
 
 
 def empty(work: Work, log: LogState) -> Iterator[Step]:
-    """One step that empties the current file, where it holds something; says what is lost."""
+    """A step that truncates the current file unless empty; the title lists the loss."""
     if log.current and log.current.size_bytes:
         lost = f"{show(log.current.size_bytes, 'bytes')} in {log.current.lines} lines are lost"
-        yield Step(f"empty {log.name}: {lost}, and what is written until then", partial(_empty, work, log))
+        yield Step(f"empty {log.name}: {lost}, plus lines written until then", partial(_empty, work, log))
 
 
 def _empty(work: Work, log: LogState) -> None:
     lost = _change(work, "empty", log.path)["bytes"]
-    work.say(f"     {log.name}: {show(lost, 'bytes')} are gone")
+    work.say(f"     {log.name}: {show(lost, 'bytes')} deleted")
 
 
 def _do(work: Work, program: str, *words: str) -> None:

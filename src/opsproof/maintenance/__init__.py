@@ -1,5 +1,5 @@
-"""Maintenance of a database while it serves: vacuum, statistics, indexes, partitions, sessions.
+"""Online maintenance of a database: vacuum, statistics, indexes, partitions, sessions.
 
-psql does it on the host, as the declared maintenance role. No state is kept beside the server: indexes that are being
-built have names that say so, and the next run reads off the server what a killed one left.
+psql runs on the host as the declared maintenance role. All state is on the server: an unfinished index has a reserved
+name, from which the next run recognizes the leftovers of a killed run.
 """

@@ -1,4 +1,4 @@
-"""What all actions that maintain a database have in common: which one, as whom, how long they wait."""
+"""Base class of maintenance actions: database, role, waiting times."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import cached_property
@@ -15,43 +15,44 @@ from opsproof.maintenance.session import PAUSE_S, MaintenanceServer, Maintenance
 
 WAIT_S = 300.0
 CUT_OFF_S = 5.0
-"""Longer than a server takes to notice that it has lost a client of ours."""
+"""Longer than a server takes to notice a lost client: see `client_connection_check_interval` in client.py."""
 
 
 class Maintaining(Action):
-    """An action on one declared database, by its maintenance role."""
+    """An action on one declared database, run as its maintenance role."""
 
     name = ""
     waits: ClassVar[bool] = True
-    """Whether it takes locks that it may have to wait for."""
+    """Whether the action takes locks, and therefore needs --wait."""
 
     def __init__(self, work: Work, options: Namespace) -> None:
         super().__init__(work, options)
-        self.left_out: list[str] = []
-        """What nobody named and cannot be done, and why."""
-        self.not_judged: list[str] = []
-        """Of what nobody knows whether it is to be done, and why."""
+        self.skipped: list[str] = []
+        """Objects that the user did not name and that cannot be maintained, each with the reason."""
+        self.unknown: list[str] = []
+        """Objects whose need of maintenance could not be measured, each with the reason."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which database, and how long to wait for others."""
-        parser.add_argument("--database", metavar="NAME", help="a declared database; not needed where there is one")
+        """Adds --database and, for actions that take locks, --wait."""
+        parser.add_argument("--database", metavar="NAME", help="declared database; optional if only one is declared")
         parser.set_defaults(wait=WAIT_S)
         if cls.waits:
             parser.add_argument(
-                "--wait", type=duration, metavar="TIME", help="for locks and others' transactions (5min)"
+                "--wait", type=duration, metavar="TIME", help="wait for locks and other transactions (5min)"
             )
 
     @cached_property
     def session(self) -> MaintenanceSession:
-        """The way to the database.
+        """The connection to the database.
 
         Raises:
-            InventoryError: it is not declared, or nobody to maintain it.
+            InventoryError: the database or its maintenance_user is not declared.
         """
         declared, wanted = list(self.host.databases), self.options.database
         if wanted not in ((None, *declared) if len(declared) == 1 else declared):
-            known = f"--database: {'say one' if wanted is None else f'{wanted!r} is none'} of {', '.join(declared)}"
+            problem = "--database is required" if wanted is None else f"unknown database {wanted!r}"
+            known = f"{problem}: choose {', '.join(declared)}"
             raise InventoryError(known if declared else f"hosts.{self.host.name} declares no databases")
         client = MaintenanceClient(self.host, wanted or declared[0])
         assert client.user
@@ -59,88 +60,88 @@ class Maintaining(Action):
 
     @cached_property
     def server(self) -> MaintenanceServer:
-        """The server as it was when the action began; for a run that was killed just before, it waits a moment.
+        """The server's state when the action began; waits up to `CUT_OFF_S` for sessions of a killed run to end.
 
         Raises:
-            MeasurementError: it does not tell.
+            MeasurementError: the server cannot be queried.
         """
         return patiently(self.session.server, lambda found: not found.at_work, CUT_OFF_S, PAUSE_S)
 
     def require_pg_monitor(self) -> None:
-        """Says that nothing can be said where the server hides from the role what others do.
+        """Checks that the role sees the sessions of all users.
 
         Raises:
-            MeasurementError: it does.
+            MeasurementError: the role lacks pg_monitor.
         """
         self.server.require_pg_monitor(self.session.client.user)
 
-    def is_off(self, metric: str, value: float | Estimate, resource: Resource | None = None) -> bool:
-        """Whether the check of that metric would fail or warn at a value, by the limit of the inventory.
+    def flags(self, metric: str, value: float | Estimate, resource: Resource | None = None) -> bool:
+        """Whether the check of `metric` would fail or warn at `value`, by the inventory's limit.
 
         Raises:
-            InventoryError: there is no limit.
-            MeasurementError: both may be, within a range.
+            InventoryError: the limit is not declared.
+            MeasurementError: `value` is a range that contains the limit.
         """
         return self.limit(metric, resource).judge(value).verdict != "passed"
 
     def limit(self, metric: str, resource: Resource | None = None) -> Limit:
-        """The limit of a metric for a thing in the database, or for that itself.
+        """The limit of `metric` for `resource`, or for the database.
 
         Raises:
-            InventoryError: there is none.
+            InventoryError: the limit is not declared.
         """
         found = self.host.limit(metric, resource or self.session.client.database)
         if found is None:
-            raise InventoryError(f"limits.{metric} is not declared in the inventory, so nothing is judged by it")
+            raise InventoryError(f"limits.{metric} is not declared in the inventory: add it")
         return found
 
-    def leave_out(self, what: str) -> None:
-        """Says, once, what nobody named and cannot be done: the rest is."""
-        if what not in self.left_out:
-            self.left_out.append(what)
-            self.work.say(f"left out: {what}")
+    def skip(self, reason: str) -> None:
+        """Skips an object that the user did not name and that cannot be maintained; reports each reason once."""
+        if reason not in self.skipped:
+            self.skipped.append(reason)
+            self.work.say(f"left out: {reason}")
 
-    def not_judge(self, what: str) -> None:
-        """Says, once, of what nobody knows whether it is to be done: the rest is."""
-        if what not in self.not_judged:
-            self.not_judged.append(what)
-            self.work.say(f"not judged: {what}")
+    def skip_unknown(self, reason: str) -> None:
+        """Skips an object whose need of maintenance cannot be measured; reports each reason once."""
+        if reason not in self.unknown:
+            self.unknown.append(reason)
+            self.work.say(f"not judged: {reason}")
 
-    def some(self, steps: list[Step]) -> list[Step]:
-        """The steps; that there are none is no good end where something was passed over.
+    def require_candidates(self, steps: list[Step]) -> list[Step]:
+        """Returns `steps`; an empty plan is an error if anything was skipped.
 
         Raises:
-            Refused: something cannot be done.
-            MeasurementError: nobody knows whether something is to be done.
+            Refused: every candidate was left out.
+            MeasurementError: a candidate could not be judged.
         """
-        if self.left_out and not steps:
-            raise Refused(f"left out: {'; '.join(self.left_out)}")
-        if self.not_judged and not steps:
-            raise MeasurementError(f"not judged: {'; '.join(self.not_judged)}")
+        if self.skipped and not steps:
+            raise Refused(f"left out: {'; '.join(self.skipped)}")
+        if self.unknown and not steps:
+            raise MeasurementError(f"not judged: {'; '.join(self.unknown)}")
         return steps
 
-    def require_all(self) -> None:
-        """Says that not all is done where something was passed over.
+    def require_nothing_skipped(self) -> None:
+        """Checks that nothing was skipped.
 
         Raises:
-            NotRepaired: what.
+            NotRepaired: lists the skipped objects with reasons.
         """
-        wrong = [*(f"left out: {each}" for each in self.left_out), *(f"not judged: {each}" for each in self.not_judged)]
+        wrong = [*(f"left out: {each}" for each in self.skipped), *(f"not judged: {each}" for each in self.unknown)]
         if wrong:
             raise NotRepaired("; ".join(wrong))
 
     def guard(self, steps: list[Step]) -> None:
-        """Says no where nothing can be maintained.
+        """Refuses to run on a standby or beside an earlier run.
 
         Raises:
-            Refused: why.
+            Refused: the server is a standby, or an earlier run is still active.
         """
         del steps
         self.server.require_ready()
 
 
 def duration(text: str) -> float:
-    """A duration of the command line, in seconds."""
+    """Parses a duration of the command line; returns seconds."""
     try:
         return units.parse(text, "seconds")
     except ValueError as error:

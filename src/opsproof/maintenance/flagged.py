@@ -1,4 +1,4 @@
-"""The indexes that the monthly checks flag, by the same facts and the limits of the inventory."""
+"""The indexes that the monthly checks flag, by the checks' own facts and the inventory's limits."""
 
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.core.limits import Estimate, Measurement
@@ -10,49 +10,49 @@ from opsproof.inventory.resources import VectorIndex
 from opsproof.maintenance.base import Maintaining
 
 Reasons = dict[str, str]
-"""Why an index is to be rebuilt, by its whole name."""
+"""Reason to rebuild, by schema.index."""
 
 
 def broken(action: Maintaining) -> Reasons:
-    """Indexes that are not valid, and that building anew makes so.
+    """Invalid indexes that a rebuild makes valid.
 
     Raises:
-        MeasurementError: that cannot be told.
+        MeasurementError: the fact cannot be measured.
     """
     return {each.name: "not valid" for each in action.session.measure(InvalidIndexes()).rebuildable}
 
 
 def still_broken(action: Maintaining, names: set[str]) -> list[str]:
-    """What is to be said against those among `names` that are not valid, partitioned ones too.
+    """Problems with invalid indexes among `names`, partitioned indexes included.
 
     Raises:
-        MeasurementError: that cannot be told.
+        MeasurementError: the fact cannot be measured.
     """
     found = action.session.measure(InvalidIndexes()).invalid
     return [f"{each.name} is not valid: {each.about}" for each in found if each.name in names]
 
 
 def bloated(action: Maintaining) -> Reasons:
-    """Indexes that take too much room; those of which that is not known are said.
+    """Indexes with too much bloat; indexes of unknown bloat are reported as not judged.
 
     Raises:
-        MeasurementError: that cannot be told of any.
+        MeasurementError: bloat of no index can be measured.
     """
     suspicion, figures = action.session.measure(BloatEstimates()), action.session.measure(BloatMeasurements())
     found: Reasons = {}
     for each in suspicion.indexes(figures).bloats:
         if each.share is None:
-            action.not_judge(str(each))
-        elif action.is_off("index_bloat", each.share):
-            found[each.space.name] = f"{each.share:.0f} % of it unused"
+            action.skip_unknown(str(each))
+        elif action.flags("index_bloat", each.share):
+            found[each.space.name] = f"{each.share:.0f} % bloat"
     return found
 
 
 def vectors(action: Maintaining, history: History) -> Reasons:
-    """Declared vector indexes that miss neighbours, that their rows have outgrown, or that are too old.
+    """Declared vector indexes with low recall, with too many new rows since the build, or built too long ago.
 
     Raises:
-        InventoryError: there is no limit for them.
+        InventoryError: a limit is not declared.
     """
     found: Reasons = {}
     for name, declared in _declared(action).items():
@@ -63,10 +63,10 @@ def vectors(action: Maintaining, history: History) -> Reasons:
 
 
 def unsuited(action: Maintaining) -> Reasons:
-    """Declared ivfflat indexes that do not have the lists that their rows ask for.
+    """Declared ivfflat indexes whose number of lists does not fit the number of rows.
 
     Raises:
-        InventoryError: there is no limit for that.
+        InventoryError: the limit is not declared.
     """
     found: Reasons = {}
     for name, declared in _declared(action).items():
@@ -78,9 +78,9 @@ def unsuited(action: Maintaining) -> Reasons:
 
 def _has_other_lists(action: Maintaining, state: VectorIndexState, declared: VectorIndex) -> bool:
     try:
-        return action.is_off("vector_lists", state.lists_ratio, declared)
+        return action.flags("vector_lists", state.lists_ratio, declared)
     except MeasurementError as error:
-        action.not_judge(f"lists of {state.name}: {error}")
+        action.skip_unknown(f"lists of {state.name}: {error}")
         return False
 
 
@@ -96,24 +96,24 @@ def _state(action: Maintaining, history: History, name: str, declared: VectorInd
         return []
     earlier = history.readings(action.host.name, name, state.readings)
     judged = {
-        "outgrown by its rows": ("vector_new_rows", state.new_rows(earlier)),
+        "too many new rows": ("vector_new_rows", state.new_rows(earlier)),
         "built too long ago": ("vector_age", state.age_s(earlier)),
     }
-    return [why for why, (metric, value) in judged.items() if _is_surely_off(action, metric, value, declared)]
+    return [why for why, (metric, value) in judged.items() if _surely_flags(action, metric, value, declared)]
 
 
 def _seen(action: Maintaining, name: str, declared: VectorIndex) -> VectorIndexState | None:
     try:
         return action.session.measure_of(VectorIndexes(), name, declared)
     except (Absent, MeasurementError) as error:
-        action.not_judge(f"{name}: {error}")
+        action.skip_unknown(f"{name}: {error}")
         return None
 
 
-def _is_surely_off(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:
-    """A range that the limit lies within says nothing."""
+def _surely_flags(action: Maintaining, metric: str, value: Estimate, declared: VectorIndex) -> bool:
+    """Whether the value surely exceeds the limit; false for a range that contains the limit."""
     try:
-        return action.is_off(metric, value, declared)
+        return action.flags(metric, value, declared)
     except MeasurementError:
         return False
 
@@ -122,13 +122,13 @@ def _recall_if_known(action: Maintaining, name: str, declared: VectorIndex) -> l
     try:
         return _recall(action, name, declared)
     except MeasurementError as error:
-        action.not_judge(f"recall of {name}: {error}")
+        action.skip_unknown(f"recall of {name}: {error}")
         return []
 
 
 def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
     found = _found_percent(action, name, declared)
-    return [f"recall {found:.1f} %"] if action.is_off("vector_recall", found, declared) else []
+    return [f"recall {found:.1f} %"] if action.flags("vector_recall", found, declared) else []
 
 
 def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> float:
@@ -138,11 +138,11 @@ def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> flo
 
 
 def recall_measurement(action: Maintaining, index: str) -> Measurement | None:
-    """What the limit of recall says of an index; None of one that is not declared, or that no query goes through.
+    """Verdict on an index's recall; None for an index that is not declared or that no query uses.
 
     Raises:
-        InventoryError: there is no limit for it.
-        MeasurementError: what it finds cannot be told.
+        InventoryError: the limit is not declared.
+        MeasurementError: recall cannot be measured.
     """
     for name, declared in _declared(action, {index}).items():
         found = action.session.measure_of(VectorRecalls(), name, declared)
@@ -152,10 +152,10 @@ def recall_measurement(action: Maintaining, index: str) -> Measurement | None:
 
 
 def recall_failure(action: Maintaining, index: str) -> str:
-    """What is to be said against an index that has become another one; nothing where its recall fails no limit.
+    """Why the recall of a replaced index fails its limit or cannot be measured; else empty.
 
     Raises:
-        InventoryError: there is no limit for it.
+        InventoryError: the limit is not declared.
     """
     for name, declared in _declared(action, {index}).items():
         try:
@@ -168,21 +168,21 @@ def recall_failure(action: Maintaining, index: str) -> str:
 
 
 def recalls(action: Maintaining, names: set[str]) -> list[str]:
-    """What is to be said against the recall of those indexes among `names` that are declared.
+    """Problems with the recall of declared indexes among `names`.
 
     Raises:
-        MeasurementError: that cannot be told.
-        InventoryError: there is no limit for it.
+        MeasurementError: the fact cannot be measured.
+        InventoryError: the limit is not declared.
     """
     declared = _declared(action, names)
     return [f"{name}: {why}" for name, each in declared.items() for why in _recall(action, name, each)]
 
 
 def require_limits(action: Maintaining, names: set[str]) -> None:
-    """Says no where `recalls` could not be judged.
+    """Checks that the limits for `recalls` are declared.
 
     Raises:
-        InventoryError: there is no limit for it.
+        InventoryError: the limit is not declared.
     """
     for each in _declared(action, names).values():
         action.limit("vector_recall", each)

@@ -1,4 +1,4 @@
-"""The indexes that are rebuilt, and what interrupted builds have left."""
+"""Indexes to rebuild, and leftovers of interrupted builds."""
 
 import re
 from collections.abc import Iterable
@@ -10,19 +10,18 @@ from opsproof.facts.vector_indexes import FEW_ROWS, ideal_lists
 from opsproof.maintenance.session import MaintenanceSession
 
 RETUNE, RETIRED = "opsproof_retune_", "opsproof_retired_"
-"""An index with better lists until it takes the place of another one, and that one after it, by the other's number."""
+"""Name prefixes of --retune: replacement before the swap, replaced index after it; the counterpart's OID follows."""
 _PASSING = re.compile(r"_cc(new|old)\d*$|(^|\.)opsproof_(retune|retired)_\d+$")
-"""Names that are no loss: who is told of such an index may find that it was dropped meanwhile."""
+"""Names of leftovers, which may be dropped between two queries: a missing leftover is no error."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index; `bytes` is its size, `table_bytes` that of its table with what lies beside it.
+    """An index: `bytes` is the size of the index, `table_bytes` the size of the table with TOAST.
 
-    `ours` says that its name is one that --retune makes up; `heir` is the name of what took its place. `building` says
-    that somebody is at work on it, or on an index of its table. `owned` is whether the role may do all that its owner
-    may: MAINTAIN alone rebuilds an index, but cannot drop what a failed build leaves. `agreed` says that the planner
-    and the cumulative statistics know of about as many `rows`.
+    `ours`: the name has a prefix of --retune. `heir`: name of the index that replaced it, or None. `building`: another
+    session builds an index of the same table. `owned`: the role has all rights of the owner; with MAINTAIN alone it can
+    rebuild, but not drop leftovers of a failed build. `agreed`: planner and cumulative statistics have similar `rows`.
     """
 
     oid: int
@@ -52,66 +51,66 @@ class Index:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Its table, and within that itself."""
+        """Table and index, each with schema: identifies a step's part."""
         return f"{self.table_schema}.{self.table}", str(self)
 
     @property
-    def hindrance(self) -> str:
-        """Why it cannot be built beside itself, whoever asks; empty where it can."""
+    def rebuild_obstacle(self) -> str:
+        """Why a concurrent rebuild is impossible; else empty."""
         if self.schema == "pg_catalog":
-            return "is of the system catalogs, and cannot be built beside itself: REINDEX INDEX locks it"
-        return "is of an exclusion constraint, and cannot be built beside itself" if self.exclusion else ""
+            return "is on a system catalog and cannot be rebuilt concurrently: REINDEX INDEX locks it"
+        return "belongs to an exclusion constraint and cannot be rebuilt concurrently" if self.exclusion else ""
 
     @property
     def is_vector(self) -> bool:
-        """Whether it is one of pgvector's."""
+        """Whether the access method is pgvector's."""
         return self.method in ("ivfflat", "hnsw")
 
     @property
     def expected_bytes(self) -> int:
-        """The size of a new one: an invalid one says nothing of it."""
+        """Expected size of a new build; for an invalid index, whose own size means little, at least the table's."""
         return self.bytes if self.valid else max(self.bytes, self.table_bytes)
 
     @property
     def ideal_lists(self) -> int:
-        """The lists that its rows ask for."""
+        """The number of lists that suits the rows."""
         return max(1, round(ideal_lists(self.rows)))
 
     @property
     def doubt(self) -> str:
-        """Why nobody can tell how many lists its rows ask for; empty where they tell."""
+        """Why the ideal number of lists is unknown; else empty."""
         if not self.agreed:
-            return "is on a table whose rows the server has not counted of late: run actions/analyze.py --table first"
-        return f"is on {self.rows:.0f} rows: too few to tell how many lists they need" if self.rows < FEW_ROWS else ""
+            return "is on a table with an outdated row count: run actions/analyze.py --table first"
+        return f"has {self.rows:.0f} rows: too few to determine the number of lists" if self.rows < FEW_ROWS else ""
 
 
 @dataclass(frozen=True)
 class Indexes:
-    """Indexes as they are now: those to be built, and what is of no use to anybody while nobody is at work on it."""
+    """The indexes to build, and idle leftovers of interrupted builds."""
 
     chosen: tuple[Index, ...]
     left: tuple[Index, ...]
 
 
-def look(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
-    """The indexes called `names`, in full, and what interrupted builds have left anywhere in the database.
+def find(session: MaintenanceSession, names: Iterable[str]) -> Indexes:
+    """The indexes called `names` (schema.index), and leftovers of interrupted builds in the whole database.
 
     Raises:
-        InventoryError: one is not there, or several may be meant.
-        MeasurementError: they cannot be seen.
+        InventoryError: an index name is unknown or ambiguous.
+        MeasurementError: the query failed.
     """
     leftovers = {each.name for each in session.measure(InvalidIndexes()).leftovers}
-    found = every(session, [*names, *leftovers])
+    found = read(session, [*names, *leftovers])
     left = [each for each in found if each.ours or str(each) in leftovers]
     return Indexes(tuple(each for each in found if each not in left), tuple(each for each in left if not each.building))
 
 
-def every(session: MaintenanceSession, names: Iterable[str]) -> list[Index]:
-    """The indexes called `names`, in full, and all that have a name of ours.
+def read(session: MaintenanceSession, names: Iterable[str]) -> list[Index]:
+    """The indexes called `names` (schema.index), and all with a prefix of --retune.
 
     Raises:
-        InventoryError: one is not there, or several may be meant.
-        MeasurementError: they cannot be seen.
+        InventoryError: an index name is unknown or ambiguous.
+        MeasurementError: the query failed.
     """
     parts = session.ask_by_name("indexes", names)
     if missing := [name for part in parts for name in part["missing"] if not _PASSING.search(name)]:

@@ -1,4 +1,4 @@
-"""What the machine of a server gives the building of an index: processors, memory, shared memory, disk."""
+"""Processors, memory, shared memory and disk space of the server's machine, and index build settings from them."""
 
 from dataclasses import dataclass
 
@@ -10,32 +10,32 @@ from opsproof.maintenance.session import MaintenanceServer
 from opsproof.transport.shell import Answer, Command, argv
 
 SHARE = 4
-"""The part of what is available that one build may take: a quarter."""
+"""One build may use 1/SHARE of the available memory."""
 MOST_BYTES = 8 * 2**30
 MOST_WORKERS = 8
 SHARED_SHARE = 0.8
 SHARED_BYTES = 8 * 2**20
-"""What parallel workers share besides what pgvector lets them: a sort, a scan, counters."""
+"""Shared memory of parallel workers besides pgvector's own: sort, scan, counters."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
 class MachineResources:
-    """Processors, and bytes of memory available and of shared memory free; none where the server is not seen."""
+    """Processors, bytes of available memory and of free shared memory; all 0 if the machine is inaccessible."""
 
     processors: int = 0
     available_bytes: int = 0
     shared_bytes: int = 0
 
     def shares(self, size_bytes: float) -> bool:
-        """Whether processes can share so much memory."""
+        """Whether `size_bytes` of shared memory fit."""
         return size_bytes <= SHARED_SHARE * self.shared_bytes
 
     def settings(self, index: Index, server: MaintenanceServer) -> dict[str, str]:
-        """The settings of a session that builds `index`: not less than the server has, but perhaps no workers.
+        """Session settings for building `index`: at least the server's values, but 0 workers if shared memory is short.
 
-        Workers share memory in /dev/shm, of which a container has 64 MB unless somebody thought of it: where it is not
-        enough, none helps. Vectors lie beside their table, which the planner then takes for too small to be shared.
+        Parallel workers need /dev/shm, by default 64 MB in a container. Vectors are TOASTed, so the main table looks
+        too small for a parallel scan unless min_parallel_table_scan_size is 0.
         """
         if not self.processors:
             return {}
@@ -50,29 +50,29 @@ class MachineResources:
 
 
 def _shared(index: Index, memory: int) -> float:
-    """Bytes that parallel workers would share: the graph of hnsw takes all the memory there is, ivfflat its centres."""
+    """Bytes of shared memory for a parallel build: all of `memory` for the graph of hnsw, the centroids for ivfflat."""
     if index.method == "hnsw":
         return memory + SHARED_BYTES
     return (index.lists or 0) * 4 * max(index.dimensions or 0, 0) + SHARED_BYTES
 
 
-def outlook(settings: dict[str, str]) -> str:
-    """Settings for a reader."""
+def describe(settings: dict[str, str]) -> str:
+    """The settings in words, for titles."""
     if not settings:
-        return "as the server is set"
+        return "server settings"
     memory = show(int(settings["maintenance_work_mem"].removesuffix("kB")) * 1024, "bytes")
     return f"{memory} of memory, {settings['max_parallel_maintenance_workers']} workers"
 
 
 def machine(work: Work, client: MaintenanceClient) -> MachineResources:
-    """The machine as it is now; nothing of it where the server is on another one than its client.
+    """Measures the server's machine; all 0 if the client runs on a different machine.
 
     Raises:
-        MeasurementError: it does not tell.
+        MeasurementError: a command failed.
     """
     if not client.sees_server:
         return MachineResources()
-    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), room(client, "/dev/shm")]  # noqa: S108
+    questions = [argv("nproc"), argv("cat", "/proc/meminfo"), df(client, "/dev/shm")]  # noqa: S108
     questions += [client.program("cat", path) for path in _LIMITS] if client.database.container else []
     nproc, memory, shared, *limits = work.ask(*questions)
     lines = dict(line.split(":", 1) for line in memory.require("cat /proc/meminfo").stdout.splitlines())
@@ -85,15 +85,15 @@ def machine(work: Work, client: MaintenanceClient) -> MachineResources:
     )
 
 
-def room(client: MaintenanceClient, folder: str) -> Command:
-    """Tells how many bytes are free where the server keeps a folder."""
+def df(client: MaintenanceClient, folder: str) -> Command:
+    """A command that prints the free bytes of the file system of `folder`."""
     return client.program("df", "--block-size=1", "--output=avail", "--", folder)
 
 
 def free(answer: Answer) -> int:
-    """The bytes that `room` told.
+    """The free bytes, from the output of `df`.
 
     Raises:
-        MeasurementError: it told none.
+        MeasurementError: df failed.
     """
     return int(answer.require("df").stdout.split()[-1])

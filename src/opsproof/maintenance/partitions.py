@@ -1,4 +1,4 @@
-"""The monthly partitions of a table: which are missing, what a missing one is called, how it is made."""
+"""Monthly partitions of a table: finds missing months, names and creates their partitions."""
 
 import json
 import re
@@ -14,16 +14,16 @@ from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partiti
 from opsproof.maintenance.session import LOCK_S, MaintenanceSession
 
 TOO_LARGE = (
-    "{} cannot be locked and looked through within a second, for which others wait: move rows out of it, or give it a"
-    " CHECK constraint that excludes the month"
+    "{} cannot be locked and scanned within a second, the longest that other sessions may wait: move rows out of it, or"
+    " add a CHECK constraint that excludes the month"
 )
 
 
 @dataclass(frozen=True)
 class Months:
-    """A table that is partitioned by the months of a `column`, and the months that are to get a partition.
+    """A table with monthly partitions on `column`, and the months without a partition.
 
-    `default` is its default partition, or empty; `numbers` are the server's own of the partitions, by name.
+    `default` is the default partition, or empty; `numbers` are the OIDs of the partitions, by name.
     """
 
     schema: str
@@ -41,20 +41,20 @@ class Months:
 
     @property
     def newest(self) -> Partition | None:
-        """The latest of its partitions that has a beginning."""
+        """The latest partition with a lower bound."""
         begun = [each for each in self.found.partitions if not each.is_default and each.span[0] > EVER[0]]
         return max(begun, key=lambda each: each.span, default=None)
 
     @property
     def sibling(self) -> str:
-        """The number of its newest partition, which a new one is made like; 0 where there is none."""
+        """The OID of the newest partition, the template of new partitions; 0 if the table has no partition."""
         return str(self.numbers[self.newest.name] if self.newest else 0)
 
     def require_months(self) -> None:
-        """Says no where a part of a missing month has a partition.
+        """Checks for partitions that cover only part of a missing month.
 
         Raises:
-            Refused: one has.
+            Refused: a partition covers part of the month, or is partitioned and takes no rows.
         """
         others = [each for each in self.found.partitions if not each.is_default]
         for month, each in product(self.missing, others):
@@ -62,11 +62,11 @@ class Months:
             if end.date() <= month or start.date() >= after(month):
                 continue
             if not each.takes_rows:
-                raise Refused(f"{each.name} is itself partitioned, has no partition and takes no rows of {month:%Y-%m}")
-            raise Refused(f"{self} is not partitioned by months of UTC: a part of {month:%Y-%m} has a partition")
+                raise Refused(f"{each.name} is partitioned but has no partition for rows of {month:%Y-%m}")
+            raise Refused(f"{self} is not partitioned by UTC months: a partition covers part of {month:%Y-%m}")
 
     def name_of(self, month: date) -> str:
-        """What the partition of a month is called: as its newest one is, else with year and month behind the table."""
+        """The partition's name: as the newest partition, with the month's digits; otherwise TABLE_YYYY_MM."""
         if self.newest:
             start = self.newest.span[0]
             pattern = rf"{start:%Y}(\D*){start:%m}(?!\d)"
@@ -77,16 +77,16 @@ class Months:
 
 
 def after(month: date) -> date:
-    """The first day of the month after one that begins on `month`."""
+    """The first day of the next month."""
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
-def look(session: MaintenanceSession, ahead: Mapping[str, int]) -> list[Months]:
-    """The partitioned tables that `ahead` names in full, each with the months it lacks up to so many after this one.
+def find(session: MaintenanceSession, ahead: Mapping[str, int]) -> list[Months]:
+    """The partitioned tables in `ahead` (schema.table), with their missing months up to `ahead` months from now.
 
     Raises:
-        InventoryError: one is not there, or not partitioned by ranges of one column of times.
-        MeasurementError: they cannot be seen.
+        InventoryError: a table does not exist, or has no range partitions on a single date or timestamp column.
+        MeasurementError: the query failed.
     """
     found, known = session.measure(Partitions()), session.ask("partitions", names=json.dumps(list(ahead)))
     details = {f"{each['schema']}.{each['name']}": each for each in known}
@@ -104,59 +104,59 @@ def _months(
         table, said = found[name], details[name]
     except (Absent, KeyError):
         raise InventoryError(
-            f"{name} of {session.client.name} is no table that is partitioned by a range of times"
+            f"{name} of {session.client.name} is not a table with range partitions on a date or timestamp"
         ) from None
     return Months(found=table, missing=tuple(table.uncovered_months(ahead)), **said)
 
 
 def require_empty_default(session: MaintenanceSession, table: Months) -> None:
-    """Says no where the default partition holds rows of a missing month: none can be made for it then.
+    """Checks whether the default partition holds rows of a missing month, which block the new partition.
 
     Raises:
-        Refused: it does.
-        MeasurementError: that cannot be seen.
+        Refused: the default partition holds rows of a missing month.
+        MeasurementError: the query failed.
     """
     for month in table.missing if table.default else ():
         values = {"default": table.default, "column": table.column, **_bounds(month)}
         if session.ask("default_rows", **values):
             raise Refused(
-                f"{table.default} holds rows of {month:%Y-%m}: move them elsewhere first, and back afterwards"
+                f"{table.default} holds rows of {month:%Y-%m}: move them out, add the partition, move them back"
             )
 
 
 def require_copyable(session: MaintenanceSession, table: Months) -> None:
-    """Says no where none can be made like the newest partition.
+    """Checks whether the newest partition can serve as template.
 
     Raises:
-        Refused: why.
-        MeasurementError: that cannot be seen.
+        Refused: lists the obstacles.
+        MeasurementError: the query failed.
     """
     if found := session.ask("obstacles", sibling=table.sibling):
         raise Refused("; ".join(found))
 
 
 def add(session: MaintenanceSession, table: Months, month: date) -> None:
-    """Makes the partition of a month, unless an earlier run does: one that is killed leaves the server at work.
+    """Creates the partition of a month; succeeds too if the leftover session of a killed run has just created it.
 
     Raises:
-        StepFailed: there is none.
+        StepFailed: the partition does not exist.
     """
     name = table.name_of(month)
     values = {"parent": table.name, "sibling": table.sibling, **_bounds(month)}
     script, settings = scripts.sql("maintenance/add_partition"), {"lock_timeout": f"{LOCK_S}s"}
     late = TOO_LARGE.format(table.default) if table.default else ""
     try:
-        session.do(f"make {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
+        session.do(f"create {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
     except StepFailed:
         if not session.measure(Partitions())[str(table)].covers(month):
             raise
 
 
-def lacking(session: MaintenanceSession, table: Months, month: date) -> str:
-    """What the newest partition has of its own and the one of a month, made like it, has not; empty where it has all.
+def missing_properties(session: MaintenanceSession, table: Months, month: date) -> str:
+    """Lists properties of the newest partition that the new partition lacks; empty if all are there.
 
     Raises:
-        MeasurementError: that cannot be seen.
+        MeasurementError: the query failed.
     """
     newest, name = table.newest, table.name_of(month)
     if newest is None:

@@ -1,4 +1,4 @@
-"""How far a statement has come on the server, by PostgreSQL's own progress views."""
+"""Progress of a statement, from PostgreSQL's progress views."""
 
 import json
 import time
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from opsproof.action import progress
 
 SOON_S = 0.25
-"""How often it is asked at first: whom a statement waits for must be seen within the half second that some may wait."""
+"""First polling interval: short enough to see the blocker during a half-second wait for a lock."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A phase in the server's words, how much of it is done of a total in its own unit, and whom it waits for."""
+    """Phase of a statement, work done and total in the phase's own unit, and the process that blocks the statement."""
 
     phase: str = ""
     done: float = 0.0
@@ -30,7 +30,7 @@ class Reached:
 
 
 def reached(printed: str) -> Reached:
-    """What progress.sql printed: nothing where the statement has not begun, or has ended."""
+    """Parses the output of progress.sql; an empty result if the statement has not begun or has ended."""
     if not printed.strip():
         return Reached()
     said = json.loads(printed)
@@ -38,20 +38,20 @@ def reached(printed: str) -> Reached:
 
 
 @contextmanager
-def reporting_phases(what: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
-    """A report on the phases of a statement."""
+def reporting_phases(task: str, say: progress.Say, *, quiet: bool) -> Iterator[progress.ProgressReport[Reached]]:
+    """Reports the phases of a statement."""
     began = time.monotonic()
 
     def pace() -> float:
         return SOON_S if time.monotonic() - began < progress.BAR_EVERY_S else progress.BAR_EVERY_S
 
     def fields(now: Reached) -> dict[str, object]:
-        text = f"{what}: {now}" if now.phase else what
+        text = f"{task}: {now}" if now.phase else task
         return {"description": text, "total": now.total or None, "completed": now.done}
 
     columns = (TextColumn("  {task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     look = progress.Look[Reached](
-        lambda now: f"     {what}: {now}" if now.phase else "", fields, columns, line_pace=pace, bar_pace=pace
+        lambda now: f"     {task}: {now}" if now.phase else "", fields, columns, line_pace=pace, bar_pace=pace
     )
-    with progress.reporting(what, look, say, quiet=quiet) as report:
+    with progress.reporting(task, look, say, quiet=quiet) as report:
         yield report

@@ -1,4 +1,4 @@
-"""Indexes built anew while everybody reads and writes; whatever happens, nothing invalid stays that can be removed."""
+"""Rebuilds indexes online; a failed build is cleaned up unless locks or privileges prevent it."""
 
 from dataclasses import dataclass, replace
 
@@ -11,124 +11,123 @@ from opsproof.maintenance.room import DiskSpace
 from opsproof.maintenance.session import LOCK_S, MaintenanceServer, MaintenanceSession
 
 SWEEP_S = 3.0
-"""How long cleaning up after a failure waits for others; the next run does it where that is not enough."""
+"""How long cleanup after a failure waits for locks; the next run repeats it."""
 
 
 @dataclass(frozen=True)
 class Builder:
-    """The way to build indexes of one database on a machine."""
+    """Builds indexes of one database on a machine."""
 
     session: MaintenanceSession
     server: MaintenanceServer
     machine: MachineResources
 
     def settings(self, index: Index) -> dict[str, str]:
-        """Of the session that builds an index."""
+        """Session settings for building `index`."""
         return self.machine.settings(index, self.server)
 
     @property
-    def _patience(self) -> str:
+    def _lock_timeout(self) -> str:
         return f"{max(1, self.session.wait_s * 1000):.0f}ms"
 
-    def lack(self, index: Index, room: DiskSpace) -> str:
-        """Where there is no room to build it, and to sort what does not fit into memory; empty where there is.
+    def shortage(self, index: Index, room: DiskSpace) -> str:
+        """The missing disk space for building `index`, with sort files if memory is short; empty if there is enough.
 
         Raises:
-            MeasurementError: that cannot be told.
+            MeasurementError: free space cannot be measured.
         """
         memory = int(self.settings(index).get("maintenance_work_mem", "0kB").removesuffix("kB")) * 1024
-        return room.lack(index, index.expected_bytes if index.expected_bytes > memory else 0)
+        return room.shortage(index, index.expected_bytes if index.expected_bytes > memory else 0)
 
     def rebuild(self, index: Index) -> None:
-        """Builds it anew, beside itself.
+        """Rebuilds `index` concurrently.
 
         Raises:
-            StepFailed: it is as it was.
+            StepFailed: the index is unchanged.
         """
         self._build(index, 'REINDEX INDEX CONCURRENTLY :"schema".:"name";', "rebuild")
 
     def build_replacement(self, index: Index) -> None:
-        """Builds one with better lists, beside it.
+        """Builds a replacement with the ideal number of lists, concurrently.
 
         Raises:
-            StepFailed: there is none.
+            StepFailed: no replacement was built.
         """
         values = {"oid": str(index.oid), "replacement": replacement(index), "lists": str(index.ideal_lists)}
         self._build(index, scripts.sql("maintenance/retune_build"), "build the replacement of", **values)
 
     def _build(self, index: Index, script: str, verb: str, **values: str) -> None:
-        settings = {"lock_timeout": self._patience, **self.settings(index)}
-        if lack := self.lack(
-            index, DiskSpace(self.session, self.server)
-        ):  # what was to be dropped first may still be there
-            raise StepFailed(f"{index} {lack}")
+        settings = {"lock_timeout": self._lock_timeout, **self.settings(index)}
+        # Measured again: dropping leftovers may have freed less than planned.
+        if shortage := self.shortage(index, DiskSpace(self.session, self.server)):
+            raise StepFailed(f"{index} {shortage}")
         try:
             self.session.do(f"{verb} {index}", script, settings, schema=index.schema, name=index.name, **values)
         except BaseException:
-            self._clean(index)
+            self._drop_leftovers(index)
             raise
 
-    def _clean(self, index: Index) -> None:
-        """Drops what a failed build of an index left, in so far as it is not held up; else says so."""
+    def _drop_leftovers(self, index: Index) -> None:
+        """Drops leftovers of a failed build; reports them if locks prevent it."""
         patient = Builder(replace(self.session, wait_s=SWEEP_S), self.server, self.machine)
         try:
-            for each in indexes.look(self.session, []).left:
+            for each in indexes.find(self.session, []).left:
                 if each.place[0] == index.place[0] and not each.heir:
                     patient.drop(each)
         except OpsproofError as error:
-            self.session.work.say(f"     what the build left is still there, for the next run to drop: {error}")
+            self.session.work.say(f"     the failed build left an index, which the next run drops: {error}")
 
     def swap(self, index: Index) -> None:
-        """Gives the replacement of an index its name.
+        """Swaps the names of an index and its replacement.
 
         Raises:
-            StepFailed: the index has it still.
+            StepFailed: the names are unchanged.
         """
-        self._exchange(index, replacement(index), RETIRED)
+        self._swap_names(index, replacement(index), RETIRED)
 
-    def _exchange(self, index: Index, other: str, prefix: str) -> None:
+    def _swap_names(self, index: Index, other: str, prefix: str) -> None:
         values = {"oid": str(index.oid), "other": other, "prefix": prefix}
         script, settings = scripts.sql("maintenance/retune_swap"), {"lock_timeout": f"{LOCK_S}s"}
         self.session.do(f"swap {index}", script, settings, schema=index.schema, name=index.name, **values)
 
-    def exchanged(self, name: str) -> tuple[Index, Index | None]:
-        """The index that has a name now, and the one that had it before `swap`, if that is still there.
+    def swapped(self, name: str) -> tuple[Index, Index | None]:
+        """The index that has the name now, and the replaced index if it still exists.
 
         Raises:
-            StepFailed: none has the name.
-            MeasurementError: they cannot be seen.
+            StepFailed: no index has the name.
+            MeasurementError: the query failed.
         """
         try:
-            found = indexes.every(self.session, [name])
+            found = indexes.read(self.session, [name])
         except InventoryError as error:
             raise StepFailed(str(error)) from error
         (heir,) = [each for each in found if str(each) == name]
         before = [each for each in found if (each.schema, each.name) == (heir.schema, f"{RETIRED}{heir.oid}")]
         return heir, before[0] if before else None
 
-    def take_back(self, heir: Index, before: Index) -> None:
-        """Gives an index its name again, and drops the one that took it.
+    def roll_back(self, heir: Index, before: Index) -> None:
+        """Rolls back a swap: restores the replaced index and drops the replacement.
 
         Raises:
-            StepFailed: one of the two was not done; the next run knows which.
+            StepFailed: the rollback is incomplete; the next run completes it.
         """
-        self._exchange(heir, before.name, RETUNE)
+        self._swap_names(heir, before.name, RETUNE)
         self._drop(heir.schema, replacement(before))
 
     def drop(self, index: Index) -> None:
         """Drops an index.
 
         Raises:
-            StepFailed: it is still there.
+            StepFailed: the index still exists.
         """
         self._drop(index.schema, index.name)
 
     def _drop(self, schema: str, name: str) -> None:
         script = 'DROP INDEX CONCURRENTLY IF EXISTS :"schema".:"name";'
-        settings = {"lock_timeout": self._patience}
+        settings = {"lock_timeout": self._lock_timeout}
         self.session.do(f"drop {schema}.{name}", script, settings, schema=schema, name=name)
 
 
 def replacement(index: Index) -> str:
-    """The name of the index that is to take its place."""
+    """The name of the replacement until the swap."""
     return f"{RETUNE}{index.oid}"

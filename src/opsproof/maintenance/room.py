@@ -1,4 +1,4 @@
-"""Whether the disks of a server have room for an index that is built beside another one, and for the log of that."""
+"""Whether the server's disks have space for building a second copy of an index and for its WAL."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from opsproof.core.errors import MeasurementError
 from opsproof.core.units import show
 from opsproof.maintenance.indexes import Index
-from opsproof.maintenance.machine import free, room
+from opsproof.maintenance.machine import df, free
 from opsproof.maintenance.session import MaintenanceServer, MaintenanceSession
 
 MARGIN = 1.2
-"""DiskSpace for so many times what is written must be free."""
+"""Required free space, as a multiple of the bytes to be written."""
 _HIDDEN = "Permission denied"
 
 
 @dataclass(frozen=True)
 class FreeSpace:
-    """A file system, by its number, and the bytes that are free on it."""
+    """A file system: its device number and its free bytes."""
 
     number: str
     free_bytes: int
@@ -25,34 +25,34 @@ class FreeSpace:
 
 @dataclass
 class DiskSpace:
-    """What is free on the disks of a server, each looked at once, and what indexes that are `dropped` first leave."""
+    """Free space on the server's disks, measured once each; indexes `dropped` before the build count as free."""
 
     session: MaintenanceSession
     server: MaintenanceServer
     dropped: Iterable[Index] = ()
     assumed: str = ""
-    """What is taken to be so of the log, and cannot be seen."""
+    """An assumption about the disk of the WAL, for the user; empty if the disk was measured."""
     _seen: dict[str, FreeSpace] = field(default_factory=dict)
 
-    def lack(self, index: Index, sorted_bytes: int) -> str:
-        """Where there is no room for a second one of an index, sorted on the way, and its log; empty where there is.
+    def shortage(self, index: Index, sorted_bytes: int) -> str:
+        """The missing disk space for a second copy of `index`, temporary sort files and WAL; empty if there is enough.
 
-        The server stops all at once where the log has no room left; an index writes all of itself to it.
+        The build writes the whole index to WAL, and PostgreSQL stops if pg_wal is full.
 
         Raises:
-            MeasurementError: that cannot be told.
+            MeasurementError: free space cannot be measured.
         """
         place, log = self._disk(index.folder or self.server.folder), self._log()
         beside = index.expected_bytes + sorted_bytes
         if place.number == log.number:
-            return self._missing(place, beside + index.expected_bytes, "to be built, with its log")
-        return self._missing(place, beside, "to be built") or self._missing(log, index.expected_bytes, "for its log")
+            return self._missing(place, beside + index.expected_bytes, "for the index and its WAL")
+        return self._missing(place, beside, "for the index") or self._missing(log, index.expected_bytes, "for its WAL")
 
     def _missing(self, disk: FreeSpace, written_bytes: int, why: str) -> str:
         needed, there = MARGIN * written_bytes, disk.free_bytes + self._freed(disk)
         if there >= needed:
             return ""
-        return f"needs {show(needed, 'bytes')} {why}, and {show(there, 'bytes')} are free"
+        return f"needs {show(needed, 'bytes')} {why}, but {show(there, 'bytes')} are free"
 
     def _freed(self, disk: FreeSpace) -> int:
         freed = 0
@@ -62,7 +62,7 @@ class DiskSpace:
         return freed
 
     def _log(self) -> FreeSpace:
-        """Of the log, which may be a link to another disk; of the data, where nobody may look."""
+        """The file system of pg_wal, which may be a symbolic link; of the data directory if pg_wal is not readable."""
         if self.server.folder is None:
             return self._disk(None)
         folder = f"{self.server.folder}/pg_wal"
@@ -71,15 +71,15 @@ class DiskSpace:
         except MeasurementError as error:
             if _HIDDEN not in str(error):
                 raise
-        self.assumed = f"{folder} cannot be looked into: the log is taken to lie on the disk of the data"
+        self.assumed = f"{folder} is not readable: assuming WAL is on the disk of the data directory"
         return self._seen.setdefault(folder, self._disk(self.server.folder))
 
     def _disk(self, folder: str | None) -> FreeSpace:
         client = self.session.client
         if not client.sees_server or folder is None:
-            raise MeasurementError(f"the disk of {client.name} cannot be seen from {client.host.name}")
+            raise MeasurementError(f"disk space of {client.name} cannot be measured from {client.host.name}")
         if folder not in self._seen:
             number = client.program("stat", "--dereference", "--format=%d", "--", folder)
-            which, left = self.session.work.ask(number, room(client, folder))
+            which, left = self.session.work.ask(number, df(client, folder))
             self._seen[folder] = FreeSpace(which.require("stat").stdout.strip(), free(left))
         return self._seen[folder]

@@ -1,4 +1,4 @@
-"""What a database that is maintained is asked, and what is done to it: watched, with bounded waits, ended with us."""
+"""Queries and changes of a maintained database: changes show progress, and wait for locks for a limited time."""
 
 import json
 import time
@@ -22,10 +22,10 @@ from opsproof.maintenance.client import (
     QUERY_CANCELED,
     MaintenanceClient,
     failure,
-    remarks,
+    notices,
+    parse_json,
     require,
     result,
-    told,
 )
 from opsproof.transport.shell import Answer, Command
 
@@ -34,18 +34,18 @@ T = TypeVar("T")
 D = TypeVar("D", bound=InDatabase)
 LONGEST_S = 24 * 3600.0
 LOCK_S = 1
-"""How long anything of ours stands in the queue for a lock that others would have to queue behind."""
+"""Longest wait for a lock that other sessions would queue behind."""
 PAUSE_S = 1.0
 SHOWN = 3
 NAMES = 400
-"""So many names go into one question: all of a question must fit into one argument of a program."""
+"""Names per query: a whole query must fit into one argument of a program."""
 
 
 @dataclass(frozen=True)
 class MaintenanceServer:
-    """The server, and what the maintenance role may: see server.sql.
+    """Properties of the server and of the maintenance role: see server.sql.
 
-    `silent` sessions do not tell what they do; those `at_work` are our own that run already.
+    `silent` is the number of sessions with track_activities off; `at_work` are running maintenance sessions.
     """
 
     version_num: int
@@ -59,33 +59,33 @@ class MaintenanceServer:
     at_work: list[dict[str, Any]]
 
     def require_pg_monitor(self, user: str) -> None:
-        """Says that nothing can be said where the role does not see what others do.
+        """Checks whether the role sees the sessions of all users.
 
         Raises:
-            MeasurementError: it does not.
+            MeasurementError: the role lacks pg_monitor.
         """
         if not self.sees_all:
             raise MeasurementError(
-                f"{user} sees no sessions but its own: GRANT pg_monitor TO {user}, as docs/privileges.md has it"
+                f"{user} sees only its own sessions: GRANT pg_monitor TO {user} (docs/privileges.md)"
             )
 
     def require_ready(self) -> None:
-        """Says no where nothing can be changed now.
+        """Refuses to run on a standby or beside an earlier run.
 
         Raises:
-            Refused: why.
+            Refused: the server is a standby, or an earlier run is still active.
         """
         if self.standby:
-            raise Refused("the server is a standby: maintain its primary")
+            raise Refused("the server is a standby: run this on the primary")
         if self.at_work:
             first = self.at_work[0]
             age = show(first["age_s"], "seconds")
-            raise Refused(f"process {first['pid']} of an earlier run is still at work since {age} ({first['command']})")
+            raise Refused(f"process {first['pid']} of an earlier run is still active after {age} ({first['command']})")
 
 
 @dataclass(frozen=True)
 class MaintenanceSession:
-    """The way to one database for an action; `wait_s` is how long it waits for locks and for others' transactions."""
+    """An action's connection to one database; waits at most `wait_s` seconds for locks and other transactions."""
 
     work: Work
     client: MaintenanceClient
@@ -93,53 +93,55 @@ class MaintenanceSession:
     quiet: bool
 
     def server(self) -> MaintenanceServer:
-        """The server as it is now.
+        """The server's current state.
 
         Raises:
-            MeasurementError: it does not tell.
+            MeasurementError: the server cannot be queried.
         """
         return MaintenanceServer(**self.ask("server"))
 
     def ask(self, script: str, **values: str) -> Any:
-        """What one of our scripts, which changes nothing, tells as JSON.
+        """The JSON result of a read-only script in maintenance/sql.
 
         Raises:
-            MeasurementError: it tells nothing.
+            MeasurementError: the query failed.
         """
         (answer,) = self.work.ask(
             self.client.sql(scripts.sql(f"maintenance/{script}"), application=APPLICATION, **values)
         )
-        return told(answer)
+        return parse_json(answer)
 
     def ask_by_name(self, script: str, names: Iterable[str]) -> list[Any]:
-        """What one of our scripts tells of `names`, which it is given as a list in JSON, some of them at a time.
+        """The JSON results of a read-only script for `names`, in batches of `NAMES`.
 
         Raises:
-            InventoryError: several may be meant by one.
-            MeasurementError: it tells nothing.
+            InventoryError: a name is ambiguous.
+            MeasurementError: the query failed.
         """
         wanted = list(names)
         batches = [wanted[first : first + NAMES] for first in range(0, len(wanted), NAMES)] or [[]]
         parts = [self.ask(script, names=json.dumps(each)) for each in batches]
         if several := [name for part in parts for name in part["several"]]:
-            raise InventoryError(f"several of {self.client.name} are called {', '.join(several)}: rename one of them")
+            raise InventoryError(
+                f"{self.client.name} has several relations called {', '.join(several)}: rename all but one"
+            )
         return parts
 
     def measure(self, fact: SqlFact[T]) -> T:
-        """A fact of the checks, asked by the same query, as the maintenance role.
+        """A fact of the checks, by the same query, measured as the maintenance role.
 
         Raises:
-            MeasurementError: it was not measured.
+            MeasurementError: the fact could not be measured.
         """
         (answer,) = self.work.ask(self.client.sql(f"SET jit = off;\n{_ROWS.format(fact.sql)};"))
         return fact.parse(result(answer), self.client.database)
 
     def measure_of(self, fact: SqlResourceFact[D, T], name: str, resource: D) -> T:
-        """A fact of a declared thing in the database, in the same way.
+        """A fact of a declared resource in the database, by the same query.
 
         Raises:
-            Absent: it is not there.
-            MeasurementError: it was not measured.
+            Absent: the resource does not exist.
+            MeasurementError: the fact could not be measured.
         """
         values = {f"value_{number}": value for number, value in enumerate(fact.values(name, resource))}
         places = ", ".join(f":'{each}'" for each in values)
@@ -148,34 +150,34 @@ class MaintenanceSession:
         return fact.parse(result(answer), resource)
 
     def do(
-        self, what: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str
+        self, task: str, script: str, settings: dict[str, str] | None = None, too_long: str = "", **values: str
     ) -> None:
-        """Runs a script that changes the database, and tells how far it is; tries again while a lock is not to be had.
+        """Runs a script that changes the database, with progress; retries until `wait_s` while a lock is unavailable.
 
-        What is `too_long` is said where the server cuts it off at its statement_timeout.
+        `too_long` replaces the server's message if statement_timeout cancels the script.
 
         Raises:
-            StepFailed: it did not come to its end; what of it the server still did is ended.
+            StepFailed: the script failed; its session on the server is ended.
         """
         lines = "".join(f"SET {name} = '{value}';\n" for name, value in (settings or {}).items())
         command = self.client.sql(lines + script, LONGEST_S, **values)
-        deadline, told_of = time.monotonic() + self.wait_s, ""
+        deadline, reported = time.monotonic() + self.wait_s, ""
         while True:
-            answer, waited_for = self._watched(what, command)
+            answer, waited_for = self._watched(task, command)
             code, message = failure(answer)
             if answer.status == 0 and answer.flag == "-":
-                for each in remarks(answer)[:SHOWN]:
+                for each in notices(answer)[:SHOWN]:
                     self.work.say(f"     {each}")
                 return
             if code != LOCK_NOT_AVAILABLE:
                 late = too_long if code == QUERY_CANCELED else ""
-                raise StepFailed(f"{what}: {late or message or _reason(answer)}")
+                raise StepFailed(f"{task}: {late or message or _reason(answer)}")
             holders = self._holders(values) or waited_for or message
             if time.monotonic() > deadline:
-                raise StepFailed(f"{what}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
-            if holders != told_of:
-                self.work.say(f"     {what}: waits for {holders}")
-            told_of = holders
+                raise StepFailed(f"{task}: no lock within {show(self.wait_s, 'seconds')}: {holders}")
+            if holders != reported:
+                self.work.say(f"     {task}: waits for {holders}")
+            reported = holders
             time.sleep(PAUSE_S)
 
     def _holders(self, values: dict[str, str]) -> str:
@@ -183,8 +185,8 @@ class MaintenanceSession:
             return ", ".join(self.ask("holders", schema=values["schema"], relation=values["name"]))
         return ""
 
-    def _watched(self, what: str, command: Command) -> tuple[Answer, str]:
-        """The answer to a command, and whom it was last seen to wait for."""
+    def _watched(self, task: str, command: Command) -> tuple[Answer, str]:
+        """The answer to a command, and the process that it last waited for."""
         answers: list[Answer] = []
         waits = [""]
 
@@ -195,11 +197,11 @@ class MaintenanceSession:
             return now
 
         try:
-            with progress.reporting_phases(what, self.work.say, quiet=self.quiet) as report:
+            with progress.reporting_phases(task, self.work.say, quiet=self.quiet) as report:
                 watch(lambda: answers.append(self.work.attempt(command)), reached, report)
         except MeasurementError as error:
             self.end_own()
-            raise StepFailed(f"{what}: {error}") from error
+            raise StepFailed(f"{task}: {error}") from error
         except BaseException:
             self.end_own()
             raise
@@ -208,7 +210,7 @@ class MaintenanceSession:
         return answers[0], waits[0]
 
     def end_own(self) -> None:
-        """Ends what the server still does for us, as far as that can be reached."""
+        """Ends all maintenance sessions on the server, if it can be reached."""
         with suppress(OpsproofError):
             (answer,) = self.work.ask(self.client.sql(scripts.sql("maintenance/end_own"), application=APPLICATION))
             require(answer)
@@ -219,9 +221,9 @@ def _reason(answer: Answer) -> str:
         require(answer)
     except MeasurementError as error:
         return str(error)
-    return "it did not come to its end"
+    return "psql did not finish"
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
-    """Whether something comes to hold within so many seconds."""
+    """Whether `holds` returns true within `seconds`."""
     return patiently(holds, bool, seconds, PAUSE_S / 4)

@@ -1,4 +1,4 @@
-"""Sessions that have been idle, in a transaction or at work for too long, and how one is ended."""
+"""Finds sessions idle, idle in transaction or active for too long, and ends them."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from opsproof.core import scripts
 from opsproof.core.errors import StepFailed
 from opsproof.core.units import show
 from opsproof.facts.sessions import TELLABLE
-from opsproof.maintenance.client import told
+from opsproof.maintenance.client import parse_json
 from opsproof.maintenance.session import MaintenanceSession, until
 
 TERMINATED_WITHIN_S = 10.0
@@ -14,10 +14,10 @@ TERMINATED_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class Connection:
-    """A session as it was when it was looked at; `spared` says why it must be left alone, if it must.
+    """A session when queried; `spared`: reason to leave the session alone, or None; `may`: the role may end it.
 
-    `born` and `changed` are when it began and when its state last changed, in the server's words: with both, another
-    session under the same process ID, or the same one at its next query, cannot be taken for it.
+    `born` and `changed` are backend_start and state_change as the server prints them; they tell the session from a
+    later one with the same process ID, and from itself at its next query.
     """
 
     pid: int
@@ -37,59 +37,59 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """For how many seconds a session may be as it is, by its state; None where it may for ever."""
+class AgeLimits:
+    """Maximum seconds in each state; None: no limit."""
 
     idle_s: float | None
     in_transaction_s: float | None
     active_s: float | None
 
 
-def look(session: MaintenanceSession, patience: Patience) -> list[Connection]:
-    """The sessions of the database that have been as they are for longer than that, the oldest first.
+def find(session: MaintenanceSession, limits: AgeLimits) -> list[Connection]:
+    """Sessions of the database over their limit in `limits`, oldest first.
 
     Raises:
-        MeasurementError: they cannot be seen.
+        MeasurementError: the query failed.
     """
-    bounds = {"idle": patience.idle_s, "in_transaction": patience.in_transaction_s, "active": patience.active_s}
+    bounds = {"idle": limits.idle_s, "in_transaction": limits.in_transaction_s, "active": limits.active_s}
     values = {name: "NULL" if bound is None else f"{bound:f}" for name, bound in bounds.items()}
     return [Connection(**each) for each in session.ask("sessions", tellable=TELLABLE, **values)]
 
 
-def denial(connection: Connection, user: str) -> str:
-    """Why the role may not end it; empty where it may."""
+def missing_privilege(connection: Connection, user: str) -> str:
+    """Which privilege the role lacks to end the session; empty if the role may end it."""
     if connection.may:
         return ""
-    return f"{user} may not end sessions of {connection.user}: GRANT pg_signal_backend, or be a superuser"
+    return f"{user} may not end sessions of {connection.user}: GRANT pg_signal_backend; superusers' sessions: SUPERUSER"
 
 
-def is_there(session: MaintenanceSession, connection: Connection) -> bool:
-    """Whether it still is what it was.
+def is_unchanged(session: MaintenanceSession, connection: Connection) -> bool:
+    """Whether the session still exists in the same state.
 
     Raises:
-        MeasurementError: that cannot be seen.
+        MeasurementError: the query failed.
     """
     return bool(session.ask("signal", **_identity(connection), signal="none"))
 
 
 def end(session: MaintenanceSession, connection: Connection, grace_s: float) -> None:
-    """Cancels what it does, and ends it where it goes on for `grace_s` seconds; leaves it alone if it moved on.
+    """Cancels an active query, and terminates the session unless its state changes within `grace_s` seconds.
 
     Raises:
-        StepFailed: it is still there.
+        StepFailed: the session did not terminate.
     """
     if connection.state == "active":
         _signal(session, connection, "cancel")
-        if until(lambda: not is_there(session, connection), grace_s):
+        if until(lambda: not is_unchanged(session, connection), grace_s):
             return
     _signal(session, connection, "terminate")
-    if not until(lambda: not is_there(session, connection), TERMINATED_WITHIN_S):
-        raise StepFailed(f"process {connection.pid} does not end")
+    if not until(lambda: not is_unchanged(session, connection), TERMINATED_WITHIN_S):
+        raise StepFailed(f"process {connection.pid} did not terminate")
 
 
 def _signal(session: MaintenanceSession, connection: Connection, signal: str) -> None:
     script = session.client.sql(scripts.sql("maintenance/signal"), **_identity(connection), signal=signal)
-    told(session.work.do(script, "psql"))
+    parse_json(session.work.do(script, "psql"))
 
 
 def _identity(connection: Connection) -> dict[str, str]:

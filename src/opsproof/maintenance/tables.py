@@ -1,4 +1,4 @@
-"""The tables that are vacuumed and analyzed: partitioned ones by their leaves."""
+"""The tables to vacuum or analyze; a partitioned table includes its leaf partitions."""
 
 import json
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from opsproof.maintenance.session import MaintenanceSession
 
 @dataclass(frozen=True)
 class Table:
-    """A table: a `root` is a partitioned one, which holds no row.
+    """A table; a `root` is partitioned and holds no rows itself.
 
-    `within` says that one that was asked for, and that the role may maintain, is its root. `vacuumed` and
-    `analyzed` are in seconds since 1970, or None; `age` is in transactions, `multixacts` in those; `catalog` says that
-    logical decoding reads it, as it does the server's own; `may` says whether the role may maintain it.
+    `within`: a requested root that the role may maintain contains the table. `vacuumed`, `analyzed`: seconds since
+    1970, or None. `age`: in transactions; `multixacts`: in multixact IDs. `catalog`: logical decoding reads the table
+    like a system catalog. `may`: the role may maintain the table.
     """
 
     schema: str
@@ -38,47 +38,47 @@ class Table:
 
 @dataclass(frozen=True)
 class MaintainedTables:
-    """Tables as they are at the moment `now`: those that hold rows, and partitioned ones that were asked for."""
+    """The state of tables at `now` (seconds since 1970): tables with rows, and requested partitioned tables."""
 
     every: tuple[Table, ...]
     now: float
 
     @property
     def leaves(self) -> list[Table]:
-        """Those that hold rows, the smallest first."""
+        """The tables that hold rows, smallest first."""
         return sorted((each for each in self.every if not each.root), key=lambda each: each.bytes)
 
     @property
     def roots(self) -> list[Table]:
-        """The partitioned ones."""
+        """The partitioned tables."""
         return [each for each in self.every if each.root]
 
     @property
     def permitted(self) -> "MaintainedTables":
-        """Those of them that the role may maintain."""
+        """The tables that the role may maintain."""
         return replace(self, every=tuple(each for each in self.every if each.may))
 
     def denied(self, user: str) -> str:
-        """What the role may not maintain of them, and what lets it; nothing where it may maintain each."""
+        """Which tables the role may not maintain, and the missing GRANT; empty if all are permitted."""
         denied = [each for each in self.every if not each.may]
         if not denied:
             return ""
         names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
-        more = "or from PostgreSQL 17 on pg_maintain with USAGE on the schema"
+        more = "or (PostgreSQL 17 and later) pg_maintain, and USAGE on the schema"
         return f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}"
 
 
-def in_full(word: str) -> str:
-    """The whole name that a word of the user's means, as facts tell names: in public where it names no schema."""
+def qualify(word: str) -> str:
+    """The name with its schema, by default public."""
     return word if "." in word else f"public.{word}"
 
 
-def look(session: MaintenanceSession, names: Iterable[str] | Literal["users", "all"]) -> MaintainedTables:
-    """The tables called `names`, in full, as they are now; or those of users, or those of the server too.
+def find(session: MaintenanceSession, names: Iterable[str] | Literal["users", "all"]) -> MaintainedTables:
+    """The tables called `names` (schema.table); "users": all but system tables; "all": all tables.
 
     Raises:
-        InventoryError: one is not there, or several may be meant.
-        MeasurementError: they cannot be seen.
+        InventoryError: a table name is unknown or ambiguous.
+        MeasurementError: the query failed.
     """
     if isinstance(names, str):
         parts = [session.ask("tables", names=json.dumps(names))]

@@ -1,4 +1,4 @@
-"""What VACUUM and ANALYZE have in common: on which tables, with which rights, and that it was done."""
+"""Base of the VACUUM and ANALYZE actions: chooses tables, checks privileges, executes, proves the result."""
 
 from abc import abstractmethod
 from argparse import ArgumentParser
@@ -12,73 +12,73 @@ from opsproof.maintenance.session import until
 from opsproof.maintenance.tables import MaintainedTables, Table
 
 QUEUE_S = 3
-"""Longer than deadlock_timeout, after which the server sends away an autovacuum that is in the way."""
+"""Lock timeout: longer than deadlock_timeout, after which PostgreSQL cancels a blocking autovacuum."""
 SEEN_WITHIN_S = 5.0
-"""How long the cumulative statistics may take to tell of what was done."""
+"""Longest delay of the cumulative statistics."""
 
 
 class TablesAction(Maintaining):
-    """An action on the tables that the checks flag, on those of the command line, or on all."""
+    """An action on tables: flagged by checks, named by --table, or all."""
 
     name = ""
     found: MaintainedTables
     mark: ClassVar[Literal["vacuumed", "analyzed"]]
-    """By which time of a table it is known that it was done."""
+    """The timestamp of a table that proves the action."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which tables."""
+        """Adds --table and --all."""
         super().add_arguments(parser)
         parser.add_argument("--table", action="append", metavar="NAME", help="schema.table; may be given several times")
-        parser.add_argument("--all", action="store_true", help="all tables but the server's own")
+        parser.add_argument("--all", action="store_true", help="all tables except system catalogs")
 
     @abstractmethod
     def flagged(self) -> list[str]:
-        """The tables that the checks would flag.
+        """The tables that the checks flag now.
 
         Raises:
-            MeasurementError: they would be unknown.
+            MeasurementError: a fact cannot be measured.
         """
 
     def choose(self) -> MaintainedTables:
-        """The tables that it is about, as they are now; of those that nobody named, what the role may maintain.
+        """The tables to maintain; skips tables that the user did not name and that the role may not maintain.
 
         Raises:
-            InventoryError: one of the command line is not there.
-            MeasurementError: they cannot be seen.
+            InventoryError: a table of the command line does not exist.
+            MeasurementError: a query failed.
         """
         self.require_pg_monitor()
-        names = map(tables.in_full, self.options.table or ())
-        found = tables.look(self.session, "users" if self.options.all else list(names) or self.flagged())
+        names = map(tables.qualify, self.options.table or ())
+        found = tables.find(self.session, "users" if self.options.all else list(names) or self.flagged())
         denied = found.denied(self.session.client.user)
         if not denied or self.options.table or not found.permitted.every:
             return found
-        self.leave_out(denied)
+        self.skip(denied)
         return found.permitted
 
     def guard(self, steps: list[Step]) -> None:
-        """Nothing is begun that the role may not do, which the server would leave out; nor what could not be proven."""
+        """Refuses tables without privilege, which PostgreSQL would skip; checks that `flagged` can be measured."""
         super().guard(steps)
         if denied := self.found.denied(self.session.client.user):
             raise Refused(denied)
         self.flagged()
 
     def execute(self, statement: str, table: Table) -> None:
-        """One statement on one table, tried again while somebody else maintains that.
+        """Executes a statement on a table; retries while another session maintains the table.
 
         Raises:
-            StepFailed: it did not come to its end.
+            StepFailed: the statement failed.
         """
-        what = f"{statement.partition(' ')[0].lower()} {table}"
+        task = f"{statement.partition(' ')[0].lower()} {table}"
         settings = {"lock_timeout": f"{QUEUE_S}s"}
-        self.session.do(what, f'{statement} :"schema".:"name";', settings, schema=table.schema, name=table.name)
+        self.session.do(task, f'{statement} :"schema".:"name";', settings, schema=table.schema, name=table.name)
 
     def prove(self, steps: list[Step]) -> None:
-        """It was done to every table, and the checks flag none of them any more.
+        """Every table was processed, and the checks flag none of them.
 
         Raises:
-            NotRepaired: it is not so.
-            MeasurementError: that cannot be told.
+            NotRepaired: lists unprocessed or still flagged tables.
+            MeasurementError: a fact cannot be measured.
         """
         del steps
         until(lambda: not self._undone(), SEEN_WITHIN_S)
@@ -87,11 +87,11 @@ class TablesAction(Maintaining):
         names = {str(each) for each in self.found.every}
         if left := [each for each in self.flagged() if each in names]:
             raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
-        self.require_all()
+        self.require_nothing_skipped()
 
     def _undone(self) -> list[Table]:
-        """A partitioned table holds nothing to be vacuumed."""
+        """Tables without a newer timestamp. A partitioned table holds no rows to vacuum: ANALYZE counts instead."""
         names = {str(each) for each in self.found.every}
-        now = tables.look(self.session, "users" if self.options.all else names).every
+        now = tables.find(self.session, "users" if self.options.all else names).every
         marks = [(each, each.analyzed if each.root else getattr(each, self.mark)) for each in now]
         return [each for each, mark in marks if str(each) in names and (mark or 0) < self.found.now]

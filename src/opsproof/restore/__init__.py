@@ -1,12 +1,12 @@
-"""Restoring a backup: always into a new database, beside whatever serves.
+"""Restores of backups, always into a new database beside the live database.
 
-Databases on the server, by what their names add to that of the declared one::
+Databases on the server::
 
-    metachat                                 serves
-    metachat_drill_20261125T021500Z          of a drill; thrown away
-    metachat_restoring_20261125T021500Z      of a restore, until it takes the place of the one that serves
-    metachat_before_20261125T021500Z         the one that served before, kept until it is dropped
+    metachat                                 live
+    metachat_drill_20261125T021500Z          made by a drill, then dropped
+    metachat_restoring_20261125T021500Z      made by a restore, until the swap renames it to metachat
+    metachat_before_20261125T021500Z         live before the swap; kept until --drop-old
 
-The first line of a database's comment is ours while it begins with `opsproof: `, and says how far a restore
-has come (`server.Mark`): the next run reads off the server what a killed one left, and needs no file for it.
+Progress is stored in the database comment: a first line that begins with `opsproof: ` is a `server.DatabaseMark`.
+The next run reads from the server how far a killed run came, and needs no state file.
 """

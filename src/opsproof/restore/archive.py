@@ -1,4 +1,4 @@
-"""The archive that is restored: which one, how old, and whether pg_restore may read it."""
+"""The archive to restore: name, age, and whether pg_restore may safely read the file."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from opsproof.backup_store.manifest import Manifest, ManifestError
 from opsproof.core.errors import InventoryError, OutputError, Refused, StepFailed
 from opsproof.transport.shell import argv
 
-TAKEN_OVER_BEFORE = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
-"""The first minor version of each major one whose pg_restore a crafted archive cannot make run code: CVE-2026-116314.
+FIXED_MINORS = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
+"""By major version, the first minor version that fixes CVE-2026-116314: a crafted archive makes pg_restore run code.
 
 Fixed in 18.7, 17.12, 16.16, 15.20 and 14.25: https://www.postgresql.org/support/security/CVE-2026-116314/. Older
-major versions get no fixes any more, newer ones came after it.
+major versions are out of support and stay vulnerable; newer major versions were released with the fix.
 """
 _UNPACKERS = {".zst": "zstd", ".gz": "gzip"}
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
@@ -22,9 +22,9 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class DumpArchive:
-    """A file that pg_restore reads once `unpack` has unpacked it, with its manifest if it has one of ours.
+    """A pg_dump archive on the host, perhaps compressed; `manifest` is None if opsproof did not make the archive.
 
-    `age_s` is in seconds, by the host's clock.
+    `age_s` is by the host's clock.
     """
 
     name: str
@@ -35,103 +35,103 @@ class DumpArchive:
 
     @property
     def sha256(self) -> str:
-        """Its checksum by its manifest; empty where nobody knows it."""
+        """The checksum in the manifest; empty without a manifest."""
         return self.manifest.dump.sha256 if self.manifest else ""
 
     @property
     def unpack(self) -> str:
-        """The program that unpacks it; empty where it is as pg_restore reads it."""
+        """The decompression program; empty if pg_restore can read the file as is."""
         return _UNPACKERS.get(PurePosixPath(self.path.removesuffix(".partial")).suffix, "")
 
     @property
     def roles(self) -> str:
-        """The file with its roles, beside it; empty where it has no manifest."""
+        """The path of the file with the roles, in the same folder; empty without a manifest."""
         if self.manifest is None:
             return ""
         ending = ".partial" if self.path.endswith(".partial") else ""
         return str(PurePosixPath(self.path).with_name(f"{self.manifest.globals.name}{ending}"))
 
     def require_trust(self, client: str, *, allowed: bool) -> None:
-        """Says no to what nobody vouches for, where it could take over its reader or nobody said to go on.
+        """Requires a manifest, or else `allowed` and a fixed pg_restore; `client` is what pg_restore --version prints.
 
         Raises:
-            Refused: why, and what to do.
+            Refused: the archive has no manifest, and pg_restore is vulnerable or --untrusted is missing.
         """
         if self.manifest is not None:
             return
-        if can_be_taken_over(client):
+        if is_vulnerable(client):
             raise Refused(
-                f"{self.name} has no manifest, and {client} runs code that is hidden in an archive "
+                f"{self.name} has no manifest, and {client} can be made to run code by a crafted archive "
                 "(CVE-2026-116314): update the client first"
             )
         if not allowed:
-            raise Refused(f"{self.name} has no manifest, so that nobody knows what is in it: --untrusted takes it")
+            raise Refused(f"{self.name} has no manifest, so the contents are unknown: add --untrusted to go on")
 
 
-def can_be_taken_over(client: str) -> bool:
-    """Whether a crafted archive makes this pg_restore, by what it says of its version, run code.
+def is_vulnerable(client: str) -> bool:
+    """Whether a crafted archive can make this pg_restore run code; `client` is the output of pg_restore --version.
 
     Raises:
-        OutputError: it says nothing of its version.
+        OutputError: the output has no version.
     """
     found = _VERSION.search(client)
     if found is None:
-        raise OutputError(f"pg_restore does not tell its version: {client[:80]!r}")
+        raise OutputError(f"pg_restore --version printed no version: {client[:80]!r}")
     major, minor = int(found[1]), int(found[2] or 0)
-    if major in TAKEN_OVER_BEFORE:
-        return minor < TAKEN_OVER_BEFORE[major]
-    return major < min(TAKEN_OVER_BEFORE)
+    if major in FIXED_MINORS:
+        return minor < FIXED_MINORS[major]
+    return major < min(FIXED_MINORS)
 
 
 def choose(sets: list[str], wanted: str, backup_name: str, where: str) -> str:
-    """The one of `sets`, oldest first, that is called `wanted`, or the newest.
+    """The set called `wanted`, or the newest if `wanted` is empty; `sets` is sorted oldest first.
 
     Raises:
-        InventoryError: there is none of this name.
-        Refused: there is none at all.
+        InventoryError: no set has the name `wanted`.
+        Refused: `sets` is empty.
     """
     if not sets:
-        raise Refused(f"there is no backup of {backup_name} in {where}")
+        raise Refused(f"no backup of {backup_name} in {where}")
     if wanted and wanted not in sets:
-        raise InventoryError(f"--set: {wanted!r} is none of {', '.join(sets)}")
+        raise InventoryError(f"--set: unknown set {wanted!r}; choose one of {', '.join(sets)}")
     return wanted or sets[-1]
 
 
 def of_set(work: Work, folder: str, name: str) -> DumpArchive:
-    """The archive of a backup that lies in a folder of the host.
+    """The archive of the set `name` in a folder on the host.
 
     Raises:
-        Refused: its manifest cannot be believed.
-        MeasurementError: it cannot be read.
+        Refused: the manifest is damaged, or belongs to another backup.
+        MeasurementError: the manifest cannot be read.
     """
     (answer,) = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"))
     try:
-        said = manifest.read(answer.require("cat").stdout)
+        found = manifest.read(answer.require("cat").stdout)
     except ManifestError as error:
         raise Refused(f"{name}: {error}") from error
-    if said.name != name or "/" in said.dump.name:
-        raise Refused(f"{name}: the manifest is that of {said.name}")
+    if found.name != name or "/" in found.dump.name:
+        raise Refused(f"{name}: the manifest belongs to {found.name}")
     age = answer.now - dump_folder.began(name)
-    return DumpArchive(name, f"{folder}/{said.dump.name}", said.dump.size_bytes, age, said)
+    return DumpArchive(name, f"{folder}/{found.dump.name}", found.dump.size_bytes, age, found)
 
 
 def of_file(work: Work, path: str) -> DumpArchive:
-    """The archive that any file is.
+    """The archive in an arbitrary file on the host, without a manifest; the age is that of the file.
 
     Raises:
-        MeasurementError: it cannot be read.
+        MeasurementError: the file cannot be read.
     """
     (answer,) = work.ask(argv("stat", "-L", "-c", "%s %Y", "--", path))
     size, modified = answer.require(path).stdout.split()
     return DumpArchive(PurePosixPath(path).name, path, int(size), answer.now - float(modified))
 
 
-def require_sum(work: Work, path: str, sha256: str, timeout_s: float) -> None:
-    """Reads a file of a backup, and compares its checksum.
+def require_checksum(work: Work, path: str, sha256: str, timeout_s: float) -> None:
+    """Compares the checksum of a file with the checksum in the manifest.
 
     Raises:
-        StepFailed: it is not what it was.
+        StepFailed: checksum mismatch, or the file cannot be read.
     """
     found = work.do(argv("sha256sum", "--", path, timeout_s=timeout_s), "sha256sum").stdout
     if found.removeprefix("\\").split(" ")[0] != sha256:
-        raise StepFailed(f"{path} is not what it was when the backup was made: its checksum is another one")
+        raise StepFailed(f"{path}: checksum mismatch, the file changed since the backup was made")

@@ -1,4 +1,4 @@
-"""What restores and drills share: their options, and the declared backup that they are about."""
+"""Options of restores and drills, and the choice of the declared backup."""
 
 from argparse import ArgumentParser
 from functools import cached_property
@@ -10,49 +10,51 @@ from opsproof.inventory.resources import Backup
 from opsproof.restore.server import RestoreClient
 
 STAMP = "%Y%m%dT%H%M%SZ"
-"""The time in the name of a new database or directory."""
+"""strftime format of the time in the names of new databases and directories."""
 
 
 class RestoreAction(DeclaredBackups):
-    """An action that makes a new database, or a new cluster, from a backup."""
+    """An action that restores a backup into a new database or a new cluster."""
 
     name = ""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Which backup, and from where."""
-        parser.add_argument("--backup", metavar="NAME", help="a declared backup; not needed where there is one")
-        parser.add_argument("--set", metavar="SET", default="", help="its name without suffixes; else the newest")
+        """Adds the options that choose the backup and the source."""
+        parser.add_argument("--backup", metavar="NAME", help="a declared backup; optional if only one is declared")
+        parser.add_argument(
+            "--set", metavar="SET", default="", help="backup set, without suffixes (default: the newest)"
+        )
         parser.add_argument(
             "--from",
             dest="target",
             default="",
             metavar="TARGET",
-            help="where copies lie: a folder of the host, ssh://user@host/path, s3://bucket/path",
+            help="source of copies: a folder on the host, ssh://user@host/path, s3://bucket/path",
         )
         parser.add_argument(
-            "--identity", type=Path, metavar="FILE", help="with the secret key of age, on this machine, for such copies"
+            "--identity", type=Path, metavar="FILE", help="file on this machine with the age secret key for --from"
         )
-        parser.add_argument("--archive", metavar="FILE", help="any archive of pg_dump on the host, in place of a set")
-        parser.add_argument("--to", metavar="TIME", help="pgBackRest: a moment with its zone; else the end of the log")
-        parser.add_argument("--untrusted", action="store_true", help="an archive without a manifest may be read")
+        parser.add_argument("--archive", metavar="FILE", help="any pg_dump archive on the host, instead of a set")
+        parser.add_argument("--to", metavar="TIME", help="pgBackRest: target time with zone (default: end of WAL)")
+        parser.add_argument("--untrusted", action="store_true", help="allow an archive without a manifest")
 
     @cached_property
     def backup_name(self) -> str:
-        """The one declared backup that it is about.
+        """The name of the declared backup to restore.
 
         Raises:
-            InventoryError: there is none of this name, or several to choose from.
+            InventoryError: the name is unknown, several backups are declared, or --identity lacks --from.
         """
         if self.options.identity and not self.options.target:
-            raise InventoryError("--identity is for copies that lie elsewhere: --from says where")
+            raise InventoryError("--identity is only valid with --from")
         if len(self.chosen) > 1:
-            raise InventoryError(f"--backup: say one of {', '.join(self.chosen)}")
+            raise InventoryError(f"--backup is required: {' or '.join(self.chosen)}")
         return self.chosen[0]
 
     @cached_property
     def backup(self) -> Backup:
-        """It, as it is declared: what is fetched or unpacked is put into its folder."""
+        """The declared backup; fetched and unpacked files are put into the folder of the backup."""
         return self.host.backups[self.backup_name]
 
     @cached_property
@@ -60,17 +62,17 @@ class RestoreAction(DeclaredBackups):
         """Whether pgBackRest makes the backup.
 
         Raises:
-            InventoryError: an option is not valid for its engine.
+            InventoryError: an option is not valid for the engine.
         """
         options = self.options
         uses = self.host.backups[self.backup_name].engine == "pgbackrest"
         wrong = {"--from": options.target, "--archive": options.archive, "--untrusted": options.untrusted}
         for name, given in wrong.items() if uses else [("--to", options.to)]:
             if given:
-                raise InventoryError(f"{name}: not with the engine {self.host.backups[self.backup_name].engine}")
+                raise InventoryError(f"{name} is not valid for engine {self.host.backups[self.backup_name].engine}")
         return uses
 
     @cached_property
     def client(self) -> RestoreClient:
-        """PostgreSQL's programs for it."""
+        """The PostgreSQL client programs for the backup."""
         return RestoreClient(self.host, self.backup)

@@ -1,14 +1,14 @@
-"""The data directories of a cluster on its host: the one that serves, and those that restores and drills make.
+"""The data directories of a cluster on the host: the live directory, and those of restores and drills.
 
 ::
 
-    /var/lib/postgresql/15/main                              serves
-    /var/lib/postgresql/15/main_drill_20261125T021500Z       of a drill; thrown away
-    /var/lib/postgresql/15/main_restoring_20261125T021500Z   of a restore, until it takes the other's place
-    /var/lib/postgresql/15/main_before_20261125T021500Z      the one that served before, kept until it is dropped
+    /var/lib/postgresql/15/main                              live
+    /var/lib/postgresql/15/main_drill_20261125T021500Z       made by a drill, then removed
+    /var/lib/postgresql/15/main_restoring_20261125T021500Z   made by a restore, until the swap renames it to main
+    /var/lib/postgresql/15/main_before_20261125T021500Z      live before the swap; kept until --drop-old
 
-A `ClusterMark` in the directory itself says how far a restore has come, and stays with it under its next name: the
-next run reads off the host what a killed one left. All is done by programs that run as the owner of the directories.
+Progress is stored inside each directory as a `ClusterMark`, and so survives renames: the next run reads from the host
+how far a killed run came. All programs run as the owner of the directories.
 """
 
 from collections.abc import Sequence
@@ -26,23 +26,23 @@ from opsproof.transport.shell import Answer, Command, argv, labelled
 MAINTENANCE = "template1"
 PORT = "5432"
 SOCKET_BYTES = 107
-"""How long the path of a socket may be: https://www.man7.org/linux/man-pages/man7/unix.7.html."""
+"""Longest path of a Unix socket: https://www.man7.org/linux/man-pages/man7/unix.7.html."""
 
 Kind = Literal["drill", "restoring", "before"]
 
 VERIFIED = "verified"
-"""It was restored and looked at, and has not served."""
+"""Restored and checked, never live."""
 SWAPPING = "swapping"
-"""The same, and the cluster may have been stopped for it; in the place of the one that serves: it may not run yet."""
+"""Verified, and the cluster may be stopped for the swap; on the live directory: the server may not run yet."""
 RETURNING = "returning"
-"""It is to give its place back to the one that served before."""
+"""In a rollback: the old directory is about to become live again."""
 TRIED = "tried"
-"""It served until the other one was put back."""
+"""Live for a while, then swapped back."""
 
 
 @dataclass(frozen=True)
 class ClusterMark:
-    """How far a restore has come: a word, its time as it stands in names, the backup, and the moment or nothing."""
+    """Progress of a restore: state, time stamp as in directory names, backup label, target time or empty."""
 
     word: str = ""
     stamp: str = ""
@@ -53,14 +53,14 @@ class ClusterMark:
         return f"{self.word} {self.stamp} {self.label} {self.moment}".strip()
 
 
-def mark(said: str) -> ClusterMark:
-    """The mark that a text is."""
-    return ClusterMark(*[*said.split(" ", 3), "", "", "", ""][:4])
+def parse_mark(text: str) -> ClusterMark:
+    """The mark written as `text`; missing parts are empty."""
+    return ClusterMark(*[*text.split(" ", 3), "", "", "", ""][:4])
 
 
 @dataclass(frozen=True)
 class SiblingDirectory:
-    """A directory beside the one that serves; `state` as in `Cluster`, the size known of what served before alone."""
+    """A directory beside the live one; `state` as in `Cluster`; `size_bytes` is 0 unless `kind` is before."""
 
     kind: str
     state: str
@@ -71,10 +71,11 @@ class SiblingDirectory:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The directory that serves, and what is beside it.
+    """The live directory and the directories beside the live one.
 
-    `state` is what its server says: starting, ready or stopping; or down, or none where there is no directory. Its
-    identifier and its timeline are None where they cannot be read. Bytes are free beside it, and where copies are made.
+    `state` is starting, ready or stopping as in postmaster.pid, down without a server, or none without a directory.
+    `system_id` and `timeline` are None if pg_controldata cannot read them. `free_bytes` are available beside the live
+    directory, `scratch_bytes` where new directories are made.
     """
 
     state: str
@@ -82,69 +83,70 @@ class Cluster:
     system_id: int | None
     timeline: int | None
     mark: ClusterMark
-    others: tuple[SiblingDirectory, ...]
+    siblings: tuple[SiblingDirectory, ...]
     free_bytes: int
     scratch_bytes: int
 
     def beside(self, kind: Kind) -> list[SiblingDirectory]:
-        """What is beside it of a kind, oldest first."""
-        return [each for each in self.others if each.kind == kind]
+        """The sibling directories of a kind, oldest first."""
+        return [each for each in self.siblings if each.kind == kind]
 
 
-def seen(answer: Answer) -> Cluster:
-    """The cluster that an answer to `look` tells of.
+def parse_state(answer: Answer) -> Cluster:
+    """The cluster described by the output of `cluster.pl look`.
 
     Raises:
-        MeasurementError: it tells of none.
+        MeasurementError: the command failed, or the output is incomplete.
     """
-    said = labelled(answer.require("the look at the data directory").stdout, "the look at the data directory")
-    marks = dict(line.split(" ", 1) for line in said.get("marked", []))
-    control = {key: value.strip() for key, _, value in (line.partition(":") for line in said.get("control:", []))}
+    label = "reading the data directory"
+    lines = labelled(answer.require(label).stdout, label)
+    marks = dict(line.split(" ", 1) for line in lines.get("marked", []))
+    control = {key: value.strip() for key, _, value in (line.partition(":") for line in lines.get("control:", []))}
     system_id, timeline = (control.get(key) for key in ("Database system identifier", "Latest checkpoint's TimeLineID"))
     return Cluster(
-        state=said["live"][0],
-        tablespaces=int(said.get("tablespaces", ["0"])[0]),
+        state=lines["live"][0],
+        tablespaces=int(lines.get("tablespaces", ["0"])[0]),
         system_id=int(system_id) if system_id else None,
         timeline=int(timeline) if timeline else None,
-        mark=mark(said.get("mark", [""])[0]),
-        others=tuple(_beside(line, marks) for line in said.get("beside", [])),
-        free_bytes=int(said["free"][0]),
-        scratch_bytes=int(said["scratch"][0]),
+        mark=parse_mark(lines.get("mark", [""])[0]),
+        siblings=tuple(_sibling(line, marks) for line in lines.get("beside", [])),
+        free_bytes=int(lines["free"][0]),
+        scratch_bytes=int(lines["scratch"][0]),
     )
 
 
-def _beside(line: str, marks: dict[str, str]) -> SiblingDirectory:
+def _sibling(line: str, marks: dict[str, str]) -> SiblingDirectory:
     kind, state, size, path = line.split(" ", 3)
-    return SiblingDirectory(kind, state, int(size), path, mark(marks.get(path, "")))
+    return SiblingDirectory(kind, state, int(size), path, parse_mark(marks.get(path, "")))
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a server on a restored directory is: its state, and its last error."""
+    """State of the server on a restored directory, and the last ERROR, FATAL or PANIC line in the server's log."""
 
     state: str
-    said: str
+    error: str
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended by itself."""
-        return self.state == "down" and bool(self.said)
+        """Whether the server exited with an error."""
+        return self.state == "down" and bool(self.error)
 
 
-def status(answer: Answer) -> Status:
-    """The status that an answer tells.
+def parse_status(answer: Answer) -> Status:
+    """The status described by the output of `cluster.pl status`.
 
     Raises:
-        MeasurementError: it tells none.
+        MeasurementError: the command failed.
     """
-    state, *more = answer.require("the look at the server").stdout.splitlines() or [""]
-    said = [line.removeprefix("said ") for line in more if line.startswith("said ")]
-    return Status(state, said[0] if said else "")
+    state, *more = answer.require("reading the server's status").stdout.splitlines() or [""]
+    errors = [line.removeprefix("said ") for line in more if line.startswith("said ")]
+    return Status(state, errors[0] if errors else "")
 
 
 @dataclass(frozen=True)
 class ClusterFiles:
-    """The programs that work with the directories of one declared backup, as their owner."""
+    """Commands on the data directories of a declared backup, run as the owner of the directories."""
 
     work: Work
     backup: Backup
@@ -152,70 +154,70 @@ class ClusterFiles:
 
     @property
     def programs(self) -> str:
-        """The folder of the server's programs; empty where nothing tells."""
+        """The folder of the server's programs; empty if neither the inventory nor the version tells."""
         return self.backup.programs or (f"/usr/lib/postgresql/{self.version}/bin" if self.version else "")
 
     @property
     def data(self) -> str:
-        """The directory that serves."""
+        """The live data directory."""
         return self.backup.data
 
     @property
     def superuser(self) -> str:
-        """The role that looks at a restored cluster."""
+        """The role that queries a restored cluster."""
         return self.backup.restore_user or self.backup.run_as or "postgres"
 
     def command(self, *words: str, timeout_s: float = 60.0) -> Command:
-        """One of the verbs of cluster.pl, with its words."""
+        """A verb of cluster.pl with arguments."""
         return argv(
             "perl", "-e", scripts.perl("restore/cluster"), "--", *words, timeout_s=timeout_s, user=self.backup.run_as
         )
 
     def do(self, *words: str, timeout_s: float = 60.0) -> None:
-        """Does it.
+        """Runs a verb of cluster.pl.
 
         Raises:
-            StepFailed: it did not end well.
+            StepFailed: the command failed.
         """
         self.work.do(self.command(*words, timeout_s=timeout_s), words[0])
 
-    def look(self, prefix: str, data: str = "") -> Cluster:
-        """What there is now, with the directories whose names begin with `prefix`.
+    def read_state(self, prefix: str, data: str = "") -> Cluster:
+        """The current state of `data` (default: the live directory), with siblings whose paths begin with `prefix`.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: the state cannot be read.
         """
         (answer,) = self.work.ask(self.command("look", data or self.data, prefix, self.programs))
-        return seen(answer)
+        return parse_state(answer)
 
     def status(self, path: str) -> Status:
-        """How far the server on a restored directory is.
+        """The status of the server on a restored directory.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: the status cannot be read.
         """
         (answer,) = self.work.ask(self.command("status", path))
-        return status(answer)
+        return parse_status(answer)
 
     def pgbackrest(self, *words: str) -> tuple[str, ...]:
-        """The words of a command of pgBackRest for the repository, for whoever is its user already."""
+        """The words of a pgBackRest command on the repository, without a change of user."""
         return pgbackrest.in_repository(self.backup.model_copy(update={"run_as": ""}), *words)
 
     def fetching(self, path: str) -> str:
-        """The setting by which a server gets the log for a directory from the archive."""
+        """The restore_command that fetches WAL from the archive for a directory."""
         return " ".join([*self.pgbackrest("--pg1-path", path, "archive-get"), "%f", '"%p"'])
 
     def socket(self, path: str) -> str:
-        """The folder of the socket of the server on a restored directory."""
+        """The socket directory of the server on a restored directory."""
         return f"{path}.server"
 
     def sql(self, path: str, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0) -> Command:
-        """What psql makes of a script, on a restored directory whose server runs."""
+        """The psql command that runs a script on the server of a restored directory."""
         psql = (f"{self.programs}/psql", *PSQL, *self._where(path), "-d", _conninfo(database))
         return self.command("run", "sh", "-c", FEED, script, *psql, timeout_s=timeout_s)
 
     def amcheck(self, path: str, *options: str) -> Command:
-        """pg_amcheck of all its databases."""
+        """The pg_amcheck command for all databases of a restored directory."""
         words = (f"{self.programs}/pg_amcheck", "--all", "--no-password", *options, *self._where(path))
         return self.command("run", *words, timeout_s=self.backup.timeout)
 
@@ -224,12 +226,12 @@ class ClusterFiles:
 
 
 def _conninfo(database: str) -> str:
-    """A database's name, which may look like something else to psql."""
+    """A connection string: psql would take a bare name with = or :// for a connection string."""
     escaped = database.replace("\\", r"\\").replace("'", r"\'")
     return f"dbname='{escaped}'"
 
 
 def log_end(found: Stanza, timeline: int | None) -> int:
-    """Where the newest segment in the archive begins, in bytes of the log; of a timeline, where one is given."""
+    """The WAL position, in bytes, where the newest archived segment begins; of `timeline` only, unless None."""
     runs = [run for run in found.archive.runs if timeline in (None, run.timeline)]
     return max((run.last for run in runs), default=0) * found.segment_bytes

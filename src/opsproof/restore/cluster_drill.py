@@ -1,4 +1,4 @@
-"""A drill with pgBackRest: a cluster is restored into a directory that is thrown away, and read, all of it."""
+"""A pgBackRest drill: restores a cluster into a temporary directory and reads all data."""
 
 from opsproof.action import Step
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
@@ -9,7 +9,7 @@ from opsproof.restore.restored import removing
 
 
 class ClusterDrill:
-    """One cluster that is proven to come back."""
+    """The drill of one cluster backup."""
 
     def __init__(self, action: RestoreAction) -> None:
         self.action, self.work = action, action.work
@@ -20,22 +20,22 @@ class ClusterDrill:
         self.left = [each.path for each in self.restored.cluster.beside("drill")]
 
     def steps(self) -> list[Step]:
-        """Sweep, restore, read, remove."""
+        """Remove leftovers, restore, read, remove."""
         path = self.restored.path
-        sweeps = [removing(self.restored.keeper, each, ", left of an earlier drill") for each in self.left]
+        sweeps = [removing(self.restored.files, each, ", left by an earlier drill") for each in self.left]
         return [
             *sweeps,
-            Step(f"{self.restored.title}: {self.restored.outlook}", self._make),
-            Step("start a server on it, count all rows, check indexes, pages and trees", self._read),
+            Step(f"{self.restored.title}: {self.restored.estimate}", self._make),
+            Step("start a server there, count all rows, check indexes, run pg_amcheck", self._read),
             Step(f"remove {path}", self.restored.remove),
         ]
 
     def guard(self) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses a drill without enough disk space, or of another cluster."""
         self.restored.guard()
 
     def _make(self) -> None:
-        """A backup that cannot be restored is what the drill is there to find: what is there of it still goes."""
+        """Records a failed restore as a flaw of the backup: the remaining steps still remove the directory."""
         try:
             self.restored.make("--archive-mode", "off")
         except (StepFailed, MeasurementError) as error:
@@ -52,25 +52,25 @@ class ClusterDrill:
             self.action.measured |= {"rows": rows, "size_bytes": self.restored.size_bytes()}
         except (StepFailed, MeasurementError) as error:
             self.findings.flaws.append(str(error))
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self.restored.commit:
             self.action.measured["last_commit"] = self.restored.commit
-        for each in self.findings.unseen:
+        for each in self.findings.unchecked:
             self.work.say(f"     {each}")
-        if self.findings.unseen:
-            self.action.measured["not_checked"] = "; ".join(self.findings.unseen)
+        if self.findings.unchecked:
+            self.action.measured["not_checked"] = "; ".join(self.findings.unchecked)
 
     def prove(self) -> None:
-        """The backup is good, and nothing is left of the drill.
+        """Shows that the backup is good and that no directory of a drill remains.
 
         Raises:
-            NotRepaired: the backup is not good.
-            MeasurementError: that cannot be told.
+            NotRepaired: the backup is not good, or a directory remains.
+            MeasurementError: the directories cannot be listed.
         """
-        now = self.restored.keeper.look(self.scratch)
+        now = self.restored.files.read_state(self.scratch)
         if left := [each.path for each in now.beside("drill")]:
-            raise NotRepaired(f"still there: {', '.join(left)}")
+            raise NotRepaired(f"still present: {', '.join(left)}")
         if self.findings.flaws:
-            raise NotRepaired(f"{self.restored.made.label} is not good: {'; '.join(self.findings.flaws)}")
+            raise NotRepaired(f"{self.restored.made.label} failed verification: {'; '.join(self.findings.flaws)}")

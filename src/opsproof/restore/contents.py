@@ -1,4 +1,4 @@
-"""What is in a database, against what a manifest says was in the one that was backed up."""
+"""Comparison of a restored database with the manifest of the backup."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,111 +13,114 @@ from opsproof.transport.shell import Answer, Command
 Tables = dict[tuple[str, str], int]
 SHOWN = 5
 _SAME = {
-    "schema_sha256": "the schema is another one",
-    "grants_sha256": "owners or privileges are others",
-    "encoding": "the encoding is another one",
-    "large_objects": "the number of large objects is another one",
+    "schema_sha256": "schema differs",
+    "grants_sha256": "owners or privileges differ",
+    "encoding": "encoding differs",
+    "large_objects": "number of large objects differs",
 }
 SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = ("answers", "is empty")
-_NOT_ASKED = "is not used"
+_NOT_USED = "is not used"
 
 
 @dataclass
 class ContentFindings:
-    """What is wrong with a restored database, and what could not be looked at: a sentence each."""
+    """Flaws of a restored database, and checks that could not be made; a sentence for each."""
 
     flaws: list[str] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     def add(self, other: "ContentFindings") -> None:
-        """Takes another's sentences over."""
+        """Adds the sentences of `other`."""
         self.flaws += other.flaws
-        self.unseen += other.unseen
+        self.unchecked += other.unchecked
 
 
-def questions(client: RestoreClient, database: str) -> tuple[Command, Command]:
-    """What tells of a database with its schema's digest, and what counts the rows of its tables."""
+def queries(client: RestoreClient, database: str) -> tuple[Command, Command]:
+    """Two commands: the properties of a database with the digest of the schema, and the row counts of all tables."""
     server, rows = source.contents()
     scripts = (f"{SETTINGS}\n{server};", f"{SETTINGS}\n{rows}\n\\gexec")
     digest, count = (client.sql(script, database, client.backup.timeout) for script in scripts)
     return digest, count
 
 
-def server(answer: Answer) -> dict[str, Any]:
-    """What an answer to the first of `questions` tells, as a manifest has it.
+def parse_server(answer: Answer) -> dict[str, Any]:
+    """The properties printed by the first command of `queries`, by the keys of `Manifest.server`.
 
     Raises:
-        MeasurementError: it does not tell it.
+        MeasurementError: psql failed, or the output is not valid.
     """
     try:
         return dict(json.loads(answer.require("psql").stdout))
     except (ValueError, TypeError) as error:
-        raise OutputError(f"psql does not tell what the database is: {error}") from error
+        raise OutputError(f"psql printed no database properties: {error}") from error
 
 
-def tables(answer: Answer) -> Tables:
-    """The rows by schema and table that an answer to the second of `questions` tells.
+def parse_tables(answer: Answer) -> Tables:
+    """The row counts printed by the second command of `queries`, by schema and table.
 
     Raises:
-        MeasurementError: it does not tell them.
+        MeasurementError: psql failed, or the output is not valid.
     """
     try:
         counted = [json.loads(line.rpartition("\t")[2]) for line in answer.require("psql").stdout.splitlines()]
         return {(schema, table): int(rows) for schema, table, rows in counted}
     except (ValueError, TypeError) as error:
-        raise OutputError(f"psql does not tell how many rows there are: {error}") from error
+        raise OutputError(f"psql printed no row counts: {error}") from error
 
 
-def compared(manifest: Manifest, server: dict[str, Any], tables: Tables) -> ContentFindings:
-    """What differs between a manifest and what was told of the restored database."""
+def compare(manifest: Manifest, server: dict[str, Any], tables: Tables) -> ContentFindings:
+    """The differences between a manifest and the restored database.
+
+    The schema is compared only within a major version: other versions print the same definitions differently.
+    """
     names = sorted({*manifest.tables, *tables})
     rows = [_difference(name, manifest.tables.get(name), tables.get(name)) for name in names]
     flaws = [each for each in rows if each]
     if len(flaws) > SHOWN:
         flaws[SHOWN:] = [f"{len(flaws) - SHOWN} more tables differ"]
-    others = [said for key, said in _SAME.items() if server.get(key) != manifest.server.get(key)]
+    others = [flaw for key, flaw in _SAME.items() if server.get(key) != manifest.server.get(key)]
     same_major = int(server["version_num"]) // 10000 == int(manifest.server["version_num"]) // 10000
     if same_major:
         return ContentFindings([*flaws, *others])
-    unseen = f"the schema is not compared: it is of {manifest.server['version']}, and this server {server['version']}"
-    return ContentFindings(flaws, [unseen])
+    versions = f"backup from {manifest.server['version']}, server {server['version']}"
+    return ContentFindings(flaws, [f"schema not compared: {versions}"])
 
 
 def _difference(name: tuple[str, str], wanted: int | None, found: int | None) -> str:
-    called = ".".join(name)
+    table = ".".join(name)
     if found is None:
-        return f"{called} is not there"
+        return f"{table} is missing"
     if wanted is None:
-        return f"{called} was not in the backup"
-    return f"{called} has {found} rows, and had {wanted}" if found != wanted else ""
+        return f"{table} is not in the manifest"
+    return f"{table} has {found} rows (expected {wanted})" if found != wanted else ""
 
 
-def soundness(answer: Answer) -> ContentFindings:
-    """What an answer to soundness.sql tells.
+def parse_soundness(answer: Answer) -> ContentFindings:
+    """The findings printed by soundness.sql.
 
     Raises:
-        MeasurementError: it does not tell it.
+        MeasurementError: psql failed, or the output has no end line.
     """
     findings = ContentFindings()
     *lines, end = answer.require("psql").stdout.splitlines() or [""]
     if end != '["end"]':
-        raise OutputError("psql did not tell of all indexes")
+        raise OutputError("psql did not print all indexes")
     for line in lines:
-        kind, name, *said = json.loads(line)
+        kind, name, *result = json.loads(line)
         if kind == "constraint":
-            findings.unseen.append(f"constraint {name} was never validated, where it was backed up either")
+            findings.unchecked.append(f"constraint {name} is NOT VALID, as in the backed-up database")
         elif kind == "index":
             findings.flaws.append(f"index {name} is not valid")
-        elif said == [_NOT_ASKED]:
-            findings.unseen.append(f"vector index {name} was not asked: the planner takes another index")
-        elif said[0] not in _FINE:
-            findings.flaws.append(f"vector index {name}: {said[0]}")
+        elif result == [_NOT_USED]:
+            findings.unchecked.append(f"vector index {name} was not queried: the planner chose another plan")
+        elif result[0] not in _FINE:
+            findings.flaws.append(f"vector index {name}: {result[0]}")
     return findings
 
 
-def amcheck(answer: Answer) -> ContentFindings:
-    """What pg_amcheck found: nothing with status 0, something with 2; else it could not look.
+def parse_amcheck(answer: Answer) -> ContentFindings:
+    """The findings of pg_amcheck: none with exit status 0, corruption with 2; otherwise the check could not run.
 
     https://www.postgresql.org/docs/current/app-pgamcheck.html
     """
@@ -127,16 +130,16 @@ def amcheck(answer: Answer) -> ContentFindings:
     if answer.status == 2:
         return ContentFindings([f"pg_amcheck: {lines[0][:200] if lines else 'corruption'}"])
     reason = lines[-1][:200] if lines else f"status {answer.status}"
-    return ContentFindings([], [f"pages and trees are not checked: {reason}"])
+    return ContentFindings([], [f"heap and B-trees not checked: {reason}"])
 
 
-def lost(then: Tables, now: Tables) -> str:
-    """What of the rows that are there now a backup has not, or has more of; empty where the counts are the same."""
+def row_changes(then: Tables, now: Tables) -> str:
+    """How the row counts would change from `now` back to `then`; empty if all counts are equal."""
     grown = {name: now[name] - then.get(name, 0) for name in now if now[name] > then.get(name, 0)}
     shrunk = {name: rows - now.get(name, 0) for name, rows in then.items() if rows > now.get(name, 0)}
     return "; ".join(
-        f"{word} {sum(rows.values())} rows ({_listed(rows)})"
-        for word, rows in (("lost are", grown), ("back come", shrunk))
+        f"rows {verb}: {sum(rows.values())} ({_listed(rows)})"
+        for verb, rows in (("lost", grown), ("restored", shrunk))
         if rows
     )
 

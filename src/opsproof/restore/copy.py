@@ -1,4 +1,4 @@
-"""The new database that a restore makes of an archive, and how it is compared."""
+"""The new database that a restore makes from an archive, and the checks of that database."""
 
 import secrets
 import time
@@ -15,33 +15,33 @@ from opsproof.core.units import show
 from opsproof.restore import contents
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.contents import ContentFindings
-from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, server
+from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, parse_server
 from opsproof.transport.shell import Answer, Command, argv
 
 MOST_JOBS = 8
 MEMORY_SHARE = 8
 LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
-"""What a session may take to build an index: an eighth of what is available, shared by the sessions, within bounds."""
+"""Bounds of maintenance_work_mem: all sessions together get an eighth of the available memory."""
 _STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
 _ONE_LINE = """
-said=$("$0" "$@" 2>&1 >/dev/null) && exit
+errors=$("$0" "$@" 2>&1 >/dev/null) && exit
 status=$?
-printf '%s\\n' "$said" | grep -i -m 1 error: >&2 || printf '%s\\n' "$said" | head -n 1 >&2
+printf '%s\\n' "$errors" | grep -i -m 1 error: >&2 || printf '%s\\n' "$errors" | head -n 1 >&2
 exit $status
 """
-"""Of what is said to a failure, the line that names it: the lines behind it may quote rows."""
-STAGING = "/tmp"  # noqa: S108  # of a container
+"""Prints only the first error line of a failed program: later lines may quote rows."""
+STAGING = "/tmp"  # noqa: S108  # in a container
 _STAGED = PurePosixPath(f"{STAGING}/opsproof.restore")
-"""It is made anew, for its owner alone, and never a link."""
+"""Path of the staged archive; _STAGE removes an old file or link first, and creates the file with mode 0600."""
 HAS_PERL = ("perl", "-e", "print 1")
-"""Prints 1 where there is one."""
+"""Prints 1 if perl exists."""
 
 
 @dataclass(frozen=True)
 class RestoreMachine:
-    """What the host and its client give a restore: processors, memory, pg_restore's version, the server as it is.
+    """Resources for a restore: processors, memory, version of pg_restore, state of the server.
 
-    `perl` is whether there is one where the client's programs run: a container may have none.
+    `perl` tells whether perl exists where the client programs run: a container may lack perl.
     """
 
     processors: int
@@ -51,29 +51,29 @@ class RestoreMachine:
     server: RestoreServer
     free_bytes: int
     staging_bytes: int
-    """Free where the archive is put for several sessions to read it, in a container."""
+    """Free bytes in the container folder where the archive is staged."""
 
     @property
     def jobs(self) -> int:
-        """Sessions that restore at the same time."""
+        """Number of parallel restore sessions."""
         return min(self.processors, MOST_JOBS)
 
     @property
     def session_memory_mb(self) -> int:
-        """For building an index, in each session."""
+        """maintenance_work_mem of each session."""
         return max(LEAST_MEMORY_MB, min(MOST_MEMORY_MB, self.memory_mb // MEMORY_SHARE // self.jobs))
 
 
 def machine(work: Work, client: RestoreClient) -> RestoreMachine:
-    """The machine as it is now; what a container may take of its memory is all there is for a server in it.
+    """The machine as it is now; a container's memory limit caps `memory_mb`.
 
     Raises:
-        MeasurementError: it cannot be told.
+        MeasurementError: a command failed.
     """
     of_host = (argv("nproc"), argv("cat", "/proc/meminfo"))
     of_client = (client.program("pg_restore", "--version"), client.program(*HAS_PERL), client.server())
     nproc, memory, version, perl, databases, *inspected = work.ask(*of_host, *of_client, *client.inspection())
-    found = server(databases, client.live)
+    found = parse_server(databases, client.live)
     folders = (found.folder, *([STAGING] if client.container else []))
     (room,) = work.ask(client.program("df", "--block-size=1", "--output=avail", "--", *folders))
     free = [int(each) for each in room.require("df").stdout.split()[1:]]
@@ -90,14 +90,14 @@ def machine(work: Work, client: RestoreClient) -> RestoreMachine:
 
 
 def available_mb(answer: Answer) -> int:
-    """Memory that programs may still take, by what /proc/meminfo says."""
+    """MemAvailable of /proc/meminfo, in MB."""
     kilobytes = dict(line.split(":", 1) for line in answer.require("cat /proc/meminfo").stdout.splitlines())
     return int(kilobytes["MemAvailable"].split()[0]) // 1024
 
 
 @dataclass
 class RestoredDatabase:
-    """A database called `name` that is made of an archive; `restore_s` is how long that took, once it is done."""
+    """The new database `name`, made from an archive; `restore_s` is the duration of the restore, in seconds."""
 
     work: Work
     client: RestoreClient
@@ -109,42 +109,42 @@ class RestoredDatabase:
 
     @property
     def expected_bytes(self) -> int:
-        """The size of the database that was backed up, else that of the one that serves, else of the archive."""
+        """The size in the manifest; without one, the larger of the live database and the archive."""
         if self.archive.manifest is not None:
             return int(self.archive.manifest.server["bytes"])
         serving = self.machine.server.serving
         return max(serving.size_bytes if serving else 0, self.archive.size_bytes)
 
     @property
-    def outlook(self) -> str:
-        """How large it becomes, and how much room there is."""
+    def estimate(self) -> str:
+        """Expected size, free space and number of jobs, for the plan."""
         free = show(self.machine.free_bytes, "bytes")
         return f"about {show(self.expected_bytes, 'bytes')}, {free} are free, {self.machine.jobs} jobs"
 
     def guard(self) -> None:
-        """Says no to a restore that would not come to its end.
+        """Refuses a restore that cannot complete.
 
         Raises:
-            Refused: why, and what to do.
+            Refused: the role is no superuser, space is short, or the name would be too long.
         """
         staged = self.archive.size_bytes if self.client.container else 0
         needed = MARGIN * self.expected_bytes + staged
         if not self.machine.server.superuser:
             raise Refused(
-                f"{self.client.user} is no superuser, and only one restores owners and extensions: name a restore_user"
+                f"{self.client.user} is not a superuser, so owners and extensions cannot be restored: set restore_user"
             )
         require_room("the server's disk", self.machine.free_bytes, needed)
         if self.machine.staging_bytes < staged:
-            free, room = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
-            raise Refused(f"{STAGING} of {self.client.container} has {free} left, and the archive has {room}")
+            free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
+            raise Refused(f"{STAGING} of {self.client.container} has {free} left (archive: {size})")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
-            raise Refused(f"{self.client.live} is too long a name for a database beside it")
+            raise Refused(f"the name {self.client.live} is too long: over {NAME_BYTES - SUFFIX_BYTES} bytes")
 
     def make(self) -> None:
-        """Makes the database, and restores the archive into it once its checksum is that of its manifest.
+        """Creates the database, compares the checksum of the archive, and restores the archive.
 
         Raises:
-            StepFailed: it is not there whole.
+            StepFailed: the restore failed; the database may be incomplete.
         """
         started = time.monotonic()
         self._create()
@@ -157,13 +157,13 @@ class RestoredDatabase:
         manifest = self.archive.manifest
         traits = manifest.server if manifest else serving.traits if serving else None
         if traits is None:
-            raise StepFailed("nothing says with which encoding and locale the database was made")
+            raise StepFailed("encoding and locale are unknown: no manifest and no live database")
         keys = ("owner", "encoding", "collate", "ctype", "provider", "locale")
         values = {key: traits[key] or "" for key in keys}
         self.do("create", fresh=self.name, live=self.client.live, **values)
 
     def _restore(self) -> None:
-        """Several sessions read a file, no pipe and no packed one: where it lies, or where it is put for them."""
+        """Restores from an uncompressed file, which parallel sessions need: in place, or from a staged copy."""
         token = secrets.token_hex(16)
         if not self.client.container and not self.archive.unpack:
             self._feed("")
@@ -175,19 +175,19 @@ class RestoredDatabase:
             self._staged()
 
     def _feed(self, token: str, *command: str) -> None:
-        """Compares the archive with its checksum, and feeds it to a command; without one, that is all."""
+        """Compares the checksum of the archive, and pipes the archive to `command`, if given."""
         about = (self.archive.path, self.archive.sha256, self.archive.unpack, token)
         words = ("perl", "-e", scripts.perl("restore/feed"), "--", *about)
         self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")
 
     def _loading(self, source: str, token: str) -> Command:
-        """The command that loads the archive; rows are dealt out only of one that is ours, as pg_dump wrote it."""
+        """The load.pl command; rows are split over sessions only for archives with a manifest, known to use COPY."""
         deal = self.archive.manifest is not None and self.machine.jobs > 1
         words = (source, token, str(self.machine.jobs), str(int(deal)), self._target)
         return self.client.program("perl", "-e", scripts.perl("restore/load"), "--", *words)
 
     def _staged(self) -> None:
-        """In a container without perl."""
+        """Restores in a container without perl, from a staged copy."""
         try:
             self._feed("", *self.client.program("sh", "-c", _STAGE, str(_STAGED)).argv)
             words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
@@ -200,11 +200,11 @@ class RestoredDatabase:
 
     @property
     def _target(self) -> str:
-        """The database, in sessions as a restore needs them."""
+        """The connection string of the new database, with session settings for a fast restore."""
         settings = {
             "synchronous_commit": "off",
             "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
-            # The shared memory of a container is 64 MB unless somebody thought of it.
+            # Parallel index builds need shared memory, and a container has 64 MB by default.
             "max_parallel_maintenance_workers": "0" if self.client.container else "2",
             "statement_timeout": "0",
             "lock_timeout": "0",
@@ -216,24 +216,25 @@ class RestoredDatabase:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
         return float(answer.require("psql").stdout)
 
-    def findings(self, *, spare: bool) -> ContentFindings:
-        """What is wrong with it. One to `spare` gets the planner's statistics meanwhile, which no archive holds.
+    def findings(self, *, keep: bool) -> ContentFindings:
+        """Flaws of the new database: comparison with the manifest, indexes, pg_amcheck.
 
-        Into one that is thrown away anyway goes amcheck, if it lacks that: after its schema was digested.
+        With `keep`, ANALYZE runs too, as archives hold no planner statistics. Otherwise amcheck is installed if
+        missing, after the digest of the schema.
 
         Raises:
-            MeasurementError: it cannot be told, or there are no statistics.
+            MeasurementError: a query or ANALYZE failed.
         """
-        timeout_s, digest, count = self.client.backup.timeout, *contents.questions(self.client, self.name)
+        timeout_s, digest, count = self.client.backup.timeout, *contents.queries(self.client, self.name)
         server, sound = self.work.ask(digest, self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s))
-        analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if spare else []
-        check = self._amcheck() if spare else self._amcheck("--install-missing")
+        analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if keep else []
+        check = self._amcheck() if keep else self._amcheck("--install-missing")
         counted, checked, *analyzed = self.work.ask(count, check, *analyze)
         for each in analyzed:
             each.require("ANALYZE")
-        findings = contents.soundness(sound)
-        findings.add(contents.amcheck(checked))
-        findings.add(self._compared(contents.server(server), contents.tables(counted)))
+        findings = contents.parse_soundness(sound)
+        findings.add(contents.parse_amcheck(checked))
+        findings.add(self._compared(contents.parse_server(server), contents.parse_tables(counted)))
         return findings
 
     def _amcheck(self, *options: str) -> Command:
@@ -242,30 +243,30 @@ class RestoredDatabase:
 
     def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
         if self.archive.manifest is None:
-            return ContentFindings([], ["rows and schema are not compared: there is no manifest"])
-        return contents.compared(self.archive.manifest, server, tables)
+            return ContentFindings([], ["rows and schema not compared: no manifest"])
+        return contents.compare(self.archive.manifest, server, tables)
 
     def size_bytes(self) -> int:
-        """Its size now.
+        """The current size of the database.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: the query failed.
         """
         return int(self._size())
 
     def drop(self) -> None:
-        """Drops it, whoever uses it.
+        """Drops the database, with FORCE: open sessions are ended.
 
         Raises:
-            StepFailed: it may still be there.
+            StepFailed: the database may still exist.
         """
         self.do("drop", name=self.name)
 
     def do(self, script: str, **values: str) -> None:
-        """Runs one of our scripts, which changes the server.
+        """Runs restore/sql/SCRIPT.sql, which changes the server.
 
         Raises:
-            StepFailed: it did not end well.
+            StepFailed: psql failed.
         """
         self.work.do(self.client.sql(scripts.sql(f"restore/{script}"), timeout_s=300, **values), f"psql ({script}.sql)")
 
@@ -275,10 +276,10 @@ def _in_one_line(command: Command) -> tuple[str, ...]:
 
 
 def drop_all(work: Work, client: RestoreClient, names: list[str]) -> None:
-    """Drops databases that earlier runs left.
+    """Drops databases left by earlier runs.
 
     Raises:
-        StepFailed: one of them may still be there.
+        StepFailed: a database may still exist.
     """
     for name in names:
         work.do(client.sql(scripts.sql("restore/drop"), timeout_s=300, name=name), f"psql (drop {name})")

@@ -1,4 +1,4 @@
-"""A drill of a dump: a database is restored where it is thrown away, and compared with its manifest."""
+"""A drill of a dump: restores a temporary database and compares the database with the manifest."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from opsproof.restore.database import DatabaseRestore
 
 
 class DatabaseDrill:
-    """One dump that is proven to be restorable."""
+    """The drill of one dump."""
 
     def __init__(self, action: RestoreAction) -> None:
         self.action, self.work = action, action.work
@@ -27,30 +27,31 @@ class DatabaseDrill:
         self.left = self.place.left()
 
     def steps(self) -> list[Step]:
-        """Sweep, restore, compare, drop."""
+        """Drop leftovers, restore, compare, drop."""
         archive = self.archive
         self.action.measured |= {"set": archive.name}
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
         steps = [
             Step(f"restore {archive.name} ({size}, {age} old) {self.place.where(self.database)}", self._make),
-            Step("compare it with its manifest, check its indexes", self._compare),
+            Step("compare with the manifest, check indexes", self._compare),
             Step(f"drop {self.place.made(self.database)}", self._drop),
         ]
-        steps[:0] = [Step(each.title, partial(self._found_out, each.do)) for each in self.restore.fetching(archive)]
+        fetching = self.restore.fetching(archive)
+        steps[:0] = [Step(each.title, partial(self._record_failure, each.do)) for each in fetching]
         if self.left:
-            sweep = Step(f"drop what earlier drills left: {', '.join(self.left)}", self._sweep)
+            sweep = Step(f"drop leftovers of earlier drills: {', '.join(self.left)}", self._sweep)
             steps.insert(0, sweep)
         return steps
 
     def _archive(self) -> DumpArchive:
-        """A backup that cannot be believed is one that the drill has found to be none."""
+        """The archive; in a drill, a missing set or a damaged manifest is a finding about the backup."""
         try:
             return self.restore.archive()
         except Refused as error:
             raise NotRepaired(str(error)) from error
 
     def guard(self) -> None:
-        """Nothing is begun that cannot come to its end."""
+        """Refuses a drill that cannot complete."""
         self.restore.guard(self.database)
 
     def _sweep(self) -> None:
@@ -59,8 +60,8 @@ class DatabaseDrill:
     def _drop(self) -> None:
         self.place.drop(self.place.left())
 
-    def _found_out(self, work: Callable[[], None]) -> None:
-        """A backup that cannot be restored is what the drill is there to find: what was made of it still goes."""
+    def _record_failure(self, work: Callable[[], None]) -> None:
+        """Records a failure of `work` as a flaw of the backup: the remaining steps still drop the database."""
         if self.findings.flaws:
             return
         try:
@@ -69,14 +70,14 @@ class DatabaseDrill:
             self.findings.flaws.append(str(error))
 
     def _make(self) -> None:
-        """Where no place can be made ready, that says nothing of the backup."""
+        """Restores; a failure to prepare the place fails the step, and is no flaw of the backup."""
         if not self.findings.flaws:
-            self.place.begin()
-        self._found_out(self._restore)
+            self.place.prepare()
+        self._record_failure(self._restore)
 
     def _restore(self) -> None:
         with self.restore.fetched():
-            self.place.fill(self.database.archive)
+            self.place.restore_roles(self.database.archive)
             self.database.make()
         self.action.measured |= {
             "restore_s": round(self.database.restore_s, 2),
@@ -87,22 +88,22 @@ class DatabaseDrill:
         if self.findings.flaws:
             return
         try:
-            self.findings.add(self.database.findings(spare=False))
+            self.findings.add(self.database.findings(keep=False))
         except MeasurementError as error:
-            self.findings.flaws.append(f"it cannot be compared: {error}")
-        for each in self.findings.unseen:
+            self.findings.flaws.append(f"comparison failed: {error}")
+        for each in self.findings.unchecked:
             self.work.say(f"     {each}")
-        if self.findings.unseen:
-            self.action.measured["not_checked"] = "; ".join(self.findings.unseen)
+        if self.findings.unchecked:
+            self.action.measured["not_checked"] = "; ".join(self.findings.unchecked)
 
     def prove(self) -> None:
-        """The backup is good, and nothing is left of the drill.
+        """Shows that the backup is good and that nothing of the drill remains.
 
         Raises:
-            NotRepaired: the backup is not good.
-            MeasurementError: that cannot be told.
+            NotRepaired: the backup is not good, or a database or container remains.
+            MeasurementError: leftovers cannot be listed.
         """
         if left := self.place.left():
-            raise NotRepaired(f"still there: {', '.join(left)}")
+            raise NotRepaired(f"still present: {', '.join(left)}")
         if self.findings.flaws:
-            raise NotRepaired(f"{self.database.archive.name} is not good: {'; '.join(self.findings.flaws)}")
+            raise NotRepaired(f"{self.database.archive.name} failed verification: {'; '.join(self.findings.flaws)}")

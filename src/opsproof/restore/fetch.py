@@ -1,8 +1,8 @@
-"""A copy that lies elsewhere, and is fetched to its host before it is restored.
+"""Fetches an off-site copy to the host before a restore.
 
-It is put into the backup's own folder as a file that did not come to its end: never a backup, and removed with what
-is left of interrupted ones. pg_restore reads nothing of it before its checksum was compared with that in the copy's
-list, and what was decrypted with that in the manifest.
+Fetched files are partial files in the backup's folder: never taken for a backup, and removed by the next backup.
+pg_restore reads them only after two comparisons: checksums as stored against the copy's list, and checksums after
+decryption against the manifest.
 """
 
 import hashlib
@@ -20,119 +20,122 @@ from opsproof.backup_store.dump_folder import began
 from opsproof.backup_store.encryption import decrypted, identities
 from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.manifest import Manifest, ManifestError
-from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, Counted, require_same
+from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, HashingReader, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
 from opsproof.inventory.resources import Backup
 from opsproof.restore.archive import DumpArchive
 from opsproof.transport.shell import argv
 
 SMALL_BYTES = 4 * 2**20
-"""A list or a manifest that is larger is none."""
+"""Largest accepted checksum list or manifest."""
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S+)")
 
 
 class Fetch:
-    """The copies of one declared backup in a place, `now` by the clock of its host; `identity` opens encrypted ones."""
+    """Fetches a copy of a declared backup from `address`; `identity` is the file with the age secret key."""
 
     def __init__(self, work: Work, backup: Backup, address: str, copies: Copies, identity: Path | None) -> None:
         self.work, self.backup, self.address, self.copies = work, backup, address, copies
-        self._there = off_site.place(work.host, address, backup.timeout)
+        self._there = off_site.copy_store(work.host, address, backup.timeout)
         self._here = HostFolder(work.host, backup.folder, backup.timeout)
         self._identity = identity
         self._sums: dict[str, str] = {}
 
     def archive(self, name: str) -> DumpArchive:
-        """The archive of the copy called `name`, as it will lie on the host.
+        """The archive of the copy `name`, with the path after the fetch.
 
         Raises:
-            InventoryError: it is encrypted, and no secret key was named.
-            Refused: it cannot be believed.
-            MeasurementError: it cannot be read.
+            InventoryError: the copy is encrypted, and --identity is missing.
+            Refused: the manifest is damaged, or belongs to another backup.
+            MeasurementError: the copy cannot be read.
         """
         self._sums = self._listed(name)
-        self.said = self._manifest(name)
-        path = f"{self.backup.folder}/{self.said.dump.name}.partial"
-        return DumpArchive(name, path, self.said.dump.size_bytes, self.copies.now - began(name), self.said)
+        self._set_manifest = self._manifest(name)
+        path = f"{self.backup.folder}/{self._set_manifest.dump.name}.partial"
+        size_bytes, age_s = self._set_manifest.dump.size_bytes, self.copies.now - began(name)
+        return DumpArchive(name, path, size_bytes, age_s, self._set_manifest)
 
     def _listed(self, name: str) -> dict[str, str]:
-        """The checksums of a copy's files, by what they are called there."""
-        lines = [_LINE.fullmatch(line) for line in self._small(f"{name}{LIST}").decode(errors="replace").splitlines()]
+        """The checksums of a copy's files, by file name in the copy."""
+        text = self._read_small(f"{name}{LIST}").decode(errors="replace")
+        lines = [_LINE.fullmatch(line) for line in text.splitlines()]
         return {found[2]: found[1] for found in lines if found}
 
     def _manifest(self, name: str) -> Manifest:
-        called = self._called(f"{name}.manifest.json")
-        content = self._small(called)
-        if hashlib.sha256(content).hexdigest() != self._sums[called]:
-            raise Refused(f"{called} is not what it was when it was copied: its checksum is another one")
+        stored = self._stored_name(f"{name}.manifest.json")
+        content = self._read_small(stored)
+        if hashlib.sha256(content).hexdigest() != self._sums[stored]:
+            raise Refused(f"{stored}: checksum mismatch, the file changed since the copy was made")
         try:
-            with self._opened(called, io.BytesIO(content)) as plain:
+            with self._opened(stored, io.BytesIO(content)) as plain:
                 text = plain.read().decode(errors="replace")
-            said = manifest.read(text)
+            found = manifest.read(text)
         except ManifestError as error:
             raise Refused(f"{name}: {error}") from error
         except MeasurementError as error:
-            raise MeasurementError(f"{called}: {error}") from error
-        if said.name != name or said.dump.name not in (f"{name}.dump", f"{name}.dump.zst"):
-            raise Refused(f"{name}: the manifest is that of {said.name}")
-        if said.globals.name != f"{name}.globals.sql":
-            raise Refused(f"{name}: the manifest's roles are {said.globals.name}")
-        for file in (said.dump, said.globals):
-            self._called(file.name)
-        return said
+            raise MeasurementError(f"{stored}: {error}") from error
+        if found.name != name or found.dump.name not in (f"{name}.dump", f"{name}.dump.zst"):
+            raise Refused(f"{name}: the manifest belongs to {found.name}")
+        if found.globals.name != f"{name}.globals.sql":
+            raise Refused(f"{name}: the manifest names {found.globals.name} as the file of roles")
+        for file in (found.dump, found.globals):
+            self._stored_name(file.name)
+        return found
 
-    def _called(self, name: str) -> str:
-        """What a file is called there."""
+    def _stored_name(self, name: str) -> str:
+        """The name of a file in the copy, where encrypted files have a suffix."""
         found = [each for each in (name, f"{name}{ENCRYPTED}") if each in self._sums]
         if not found:
-            raise Refused(f"{name} is not in the list of the copy in {self.address}")
+            raise Refused(f"{name} is not in the checksum list of the copy in {self.address}")
         return found[0]
 
-    def _small(self, name: str) -> bytes:
+    def _read_small(self, name: str) -> bytes:
         with self._there.read(name) as content:
             text = content.read(SMALL_BYTES + 1)
             if len(text) > SMALL_BYTES:
-                raise OutputError(f"{name} in {self.address} is too large")
+                raise OutputError(f"{name} in {self.address} is too large (limit {SMALL_BYTES} bytes)")
             return text
 
     @cached_property
     def _keys(self) -> list[Any]:
         if self._identity is None:
-            raise InventoryError(f"the copy in {self.address} is encrypted: --identity names the file with the key")
+            raise InventoryError(f"the copy in {self.address} is encrypted: add --identity with the secret key")
         return identities(self._identity)
 
     @contextmanager
-    def _opened(self, called: str, content: BinaryIO) -> Iterator[BinaryIO]:
-        with decrypted(content, self._keys) if called.endswith(ENCRYPTED) else nullcontext(content) as plain:
+    def _opened(self, stored: str, content: BinaryIO) -> Iterator[BinaryIO]:
+        with decrypted(content, self._keys) if stored.endswith(ENCRYPTED) else nullcontext(content) as plain:
             yield plain
 
-    def bring(self, *, quiet: bool) -> None:
-        """Puts it on the host, and compares it.
+    def run(self, *, quiet: bool) -> None:
+        """Writes the dump and the roles to the host, and compares checksums.
 
         Raises:
-            StepFailed: it is not there, or is another one than what was backed up.
+            StepFailed: the copy cannot be read, or checksum mismatch; partial files are removed.
         """
-        size = self.said.dump.size_bytes
+        size = self._set_manifest.dump.size_bytes
         try:
             with progress.reporting_bytes("fetched", size, self.work.say, quiet=quiet) as report:
-                self._bring(report)
+                self._fetch(report)
         except BaseException as error:
             self.remove()
             if isinstance(error, MeasurementError):
-                raise StepFailed(f"{self.said.name} cannot be fetched from {self.address}: {error}") from error
+                raise StepFailed(f"{self._set_manifest.name} cannot be fetched from {self.address}: {error}") from error
             raise
 
-    def _bring(self, report: progress.ProgressReport[float]) -> None:
-        for file in (self.said.dump, self.said.globals):
-            called = self._called(file.name)
-            with self._there.read(called) as content:
-                read = Counted(content, report)
-                with self._opened(called, cast("BinaryIO", read)) as plain:
+    def _fetch(self, report: progress.ProgressReport[float]) -> None:
+        for file in (self._set_manifest.dump, self._set_manifest.globals):
+            stored = self._stored_name(file.name)
+            with self._there.read(stored) as content:
+                read = HashingReader(content, report)
+                with self._opened(stored, cast("BinaryIO", read)) as plain:
                     found = self._here.put(file.name, plain)
-            require_same(read.sum.hexdigest(), self._sums[called], called)
+            require_same(read.sum.hexdigest(), self._sums[stored], stored)
             require_same(found, file.sha256, file.name)
 
     def remove(self) -> None:
-        """Removes it from the host; where that does not work, it goes with the next backup."""
-        paths = [f"{self.backup.folder}/{file.name}.partial" for file in (self.said.dump, self.said.globals)]
+        """Removes the partial files from the host; the next backup removes them if this fails."""
+        files = (self._set_manifest.dump, self._set_manifest.globals)
+        paths = [f"{self.backup.folder}/{file.name}.partial" for file in files]
         with suppress(MeasurementError):
             self.work.ask(argv("rm", "-f", "--", *paths))

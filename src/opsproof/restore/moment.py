@@ -1,4 +1,4 @@
-"""A moment that a cluster is restored to, as people write it and as PostgreSQL reads it."""
+"""The recovery target time of a cluster, as users write --to and as pgBackRest reads --target."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,39 +10,39 @@ EXAMPLE = "2026-11-25 14:00:00+00"
 
 @dataclass(frozen=True)
 class Moment:
-    """A time with its zone; what was committed until then is restored, and nothing that was committed later."""
+    """A recovery target time with zone: commits up to this time are restored, later commits are not."""
 
     time: datetime
 
     @property
     def seconds(self) -> float:
-        """Seconds since 1970."""
+        """Seconds since 1970-01-01 UTC."""
         return self.time.timestamp()
 
     @property
     def shown(self) -> str:
-        """It for a reader, in UTC."""
+        """The time in UTC, as in `EXAMPLE`."""
         text = self.time.astimezone(UTC).isoformat(sep=" ")
         return text.removesuffix("+00:00") + "+00"
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The options by which pgBackRest restores to it; the cluster then takes up its work."""
+        """The pgBackRest options for the target time; PostgreSQL promotes at the end of recovery."""
         return ("--type", "time", "--target", self.shown, "--target-action", "promote")
 
 
-def moment(said: str | None) -> Moment | None:
-    """The moment that a text names, or None.
+def parse_moment(text: str | None) -> Moment | None:
+    """The time in an ISO 8601 text, or None for None.
 
     Raises:
-        InventoryError: it names none, or does not say in which zone.
+        InventoryError: the text is no time, or has no zone.
     """
-    if said is None:
+    if text is None:
         return None
     try:
-        found = datetime.fromisoformat(said)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InventoryError(f"--to: {said!r} is no moment such as {EXAMPLE!r}") from error
+        raise InventoryError(f"--to: {text!r} is not a time; write for example {EXAMPLE!r}") from error
     if found.tzinfo is None:
-        raise InventoryError(f"--to: {said!r} names no zone: write {EXAMPLE!r}")
+        raise InventoryError(f"--to: {text!r} has no time zone; write for example {EXAMPLE!r}")
     return Moment(found)

@@ -1,4 +1,4 @@
-"""A cluster that pgBackRest restores into a directory of its own, and a server on it that nobody else reaches."""
+"""A cluster restored by pgBackRest into a new directory, and a private server on that directory."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from opsproof.action import Step, progress
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup import source
 from opsproof.backup_store import wal
-from opsproof.backup_store.pgbackrest import Made, Stanza
+from opsproof.backup_store.pgbackrest import ClusterBackup, Stanza
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
@@ -23,16 +23,16 @@ from opsproof.transport.shell import Command
 
 EVERY_S = 0.25
 GRACE_S = 5.0
-"""A server that was just started may not say anything for so long."""
+"""Seconds in which a server just started may have no postmaster.pid yet."""
 STEADY = 4
-"""A server has the whole log when its place in it is the same so many times."""
+"""Replay counts as complete when the replay position is equal in this many queries."""
 _TOO_LATE = "recovery ended before configured recovery target was reached"
 _DATABASES = "SELECT json_build_array(datname) FROM pg_database WHERE datallowconn ORDER BY datname;"
 _TABLES = """
 SELECT format('%s.%s', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind IN ('r', 'p');
 """
-_PLACE = "SELECT json_build_array(pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp());"
+_REPLAY_POSITION = "SELECT json_build_array(pg_last_wal_replay_lsn(), pg_last_xact_replay_timestamp());"
 _INVALID = """
 SELECT json_build_array('index', oid::regclass) FROM pg_class JOIN pg_index ON indexrelid = oid
  WHERE relkind = 'i' AND NOT (indisvalid AND indisready AND indislive);
@@ -42,210 +42,210 @@ SELECT '["end"]';
 
 @dataclass
 class RestoredCluster:
-    """The directory `path` that a backup is restored into, up to a moment or to the end of the log.
+    """The new directory `path`, restored from the backup `made` to `moment` or to the end of WAL.
 
-    `restore_s` is how long that took, the recovery with it, once it is done; `commit` the last one that it holds.
+    `restore_s` is the duration of restore and recovery in seconds; `commit` is the time of the last replayed commit.
     """
 
-    keeper: ClusterFiles
+    files: ClusterFiles
     host: Host
     stanza: Stanza
     cluster: Cluster
-    made: Made
+    made: ClusterBackup
     moment: Moment | None
     path: str
     quiet: bool = False
     restore_s: float = 0.0
     commit: str = ""
     _started: float = field(default_factory=time.monotonic)
-    _seen: list[int] = field(default_factory=list)
+    _positions: list[int] = field(default_factory=list)
 
     @property
     def title(self) -> str:
-        """What is restored, and to which moment, for a reader."""
+        """Backup label, size, age and recovery target, for the plan."""
         age = show(self.stanza.now - self.made.began, "seconds")
-        to = f"to {self.moment.shown}" if self.moment else "to the end of the log"
+        to = f"to {self.moment.shown}" if self.moment else "to the end of WAL"
         return f"restore {self.made.label} ({show(self.made.size_bytes, 'bytes')}, {age} old) {to} as {self.path}"
 
     @property
-    def outlook(self) -> str:
-        """How large it becomes, and how much room there is."""
+    def estimate(self) -> str:
+        """Expected size and free space, for the plan."""
         free = show(self.cluster.scratch_bytes, "bytes")
         return f"about {show(self.made.database_bytes, 'bytes')}, {free} are free"
 
     def guard(self) -> None:
-        """Says no to a restore that would not come to its end.
+        """Refuses a restore that cannot complete.
 
         Raises:
-            Refused: why, and what to do.
+            Refused: space is short, the socket path is too long, or the stanza belongs to another cluster.
         """
         require_room("the disk", self.cluster.scratch_bytes, MARGIN * self.made.database_bytes)
-        if len(f"{self.keeper.socket(self.path)}/.s.PGSQL.5432") > SOCKET_BYTES:
-            raise Refused(f"{self.path} is too long a path for a socket: name a shorter scratch folder")
+        if len(f"{self.files.socket(self.path)}/.s.PGSQL.5432") > SOCKET_BYTES:
+            raise Refused(f"the path {self.path} is too long for a socket: set a shorter scratch folder")
         if self.cluster.system_id not in (None, self.stanza.system_id):
-            raise Refused(f"{self.keeper.data} is another cluster than that of stanza {self.keeper.backup.stanza}")
+            raise Refused(f"{self.files.data} and stanza {self.files.backup.stanza} differ in system identifier")
 
     def make(self, *more: str) -> None:
-        """Restores the files.
+        """Restores the files by pgbackrest restore, with the options `more`.
 
         Raises:
-            StepFailed: they are not all there.
+            StepFailed: pgBackRest failed; the directory may be incomplete.
         """
         self._started = time.monotonic()
         to = self.moment.words if self.moment else ("--type", "default")
-        # A restore that was taken back has left a timeline in the archive that is newer than the one that serves.
-        along = ("--target-timeline", str(self.cluster.timeline)) if self.cluster.timeline else ()
-        spaces = ("--tablespace-map-all", f"{self.path}.tablespaces")
-        words = ("--set", self.made.label, "--pg1-path", self.path, *to, *along, *spaces, *more, "restore")
-        command = self.keeper.command("run", *self.keeper.pgbackrest(*words), timeout_s=self.keeper.backup.timeout)
+        # The archive may have a newer timeline, left by a restore that was rolled back.
+        timeline = ("--target-timeline", str(self.cluster.timeline)) if self.cluster.timeline else ()
+        tablespaces = ("--tablespace-map-all", f"{self.path}.tablespaces")
+        words = ("--set", self.made.label, "--pg1-path", self.path, *to, *timeline, *tablespaces, *more, "restore")
+        command = self.files.command("run", *self.files.pgbackrest(*words), timeout_s=self.files.backup.timeout)
         with progress.reporting_bytes(
-            "restored", self.made.database_bytes, self.keeper.work.say, quiet=self.quiet
+            "restored", self.made.database_bytes, self.files.work.say, quiet=self.quiet
         ) as report:
             progress.watch(lambda: self._do(command), self.size_bytes, report)
 
     def _do(self, command: Command) -> None:
-        self.keeper.work.do(command, "pgbackrest")
+        self.files.work.do(command, "pgbackrest")
 
     def size_bytes(self) -> float:
-        """Bytes of what is there of it.
+        """Current size of the directory.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: du failed.
         """
         words = ("du", "--summarize", "--block-size=1", "--", self.path)
-        (answer,) = self.keeper.work.ask(self.keeper.command("run", *words))
+        (answer,) = self.files.work.ask(self.files.command("run", *words))
         return float(answer.require("du").stdout.split()[0])
 
     def recover(self, *, thrown_away: bool) -> None:
-        """Starts a server on it that ends its recovery, and archives nothing of that.
+        """Starts a server that completes recovery without archiving; `thrown_away` turns fsync off.
 
         Raises:
-            StepFailed: it does not come to the end of its recovery.
+            StepFailed: recovery does not complete.
         """
         self._serve("hot_standby=off", f"fsync={'off' if thrown_away else 'on'}")
         self._wait(lambda status: status.state == "ready")
-        self._note(*self._place())
+        self._record(*self._replay_position())
 
     def follow(self) -> None:
-        """Starts a server on it that has read all of the log, and waits for more: what comes later is not lost.
+        """Starts a standby and waits until all archived WAL is replayed; WAL archived later can still be replayed.
 
         Raises:
-            StepFailed: it does not come so far.
+            StepFailed: the standby does not reach the end of the archive.
         """
-        self.keeper.do("standby", self.path)
+        self.files.do("standby", self.path)
         self._serve("hot_standby=on")
-        self._wait(lambda status: status.state == "ready" and self._is_there())
+        self._wait(lambda status: status.state == "ready" and self._has_whole_log())
 
     def _serve(self, *settings: str) -> None:
-        fetching = f"restore_command={self.keeper.fetching(self.path)}"
-        self.keeper.do("serve", self.path, self.keeper.programs, fetching, *settings)
+        fetching = f"restore_command={self.files.fetching(self.path)}"
+        self.files.do("serve", self.path, self.files.programs, fetching, *settings)
 
     def _wait(self, holds: Callable[[Status], bool]) -> None:
         began = time.monotonic()
-        while not holds(status := self.keeper.status(self.path)):
+        while not holds(status := self.files.status(self.path)):
             took_s = time.monotonic() - began
             silent = status.state == "down" and took_s > GRACE_S
-            if status.ended or silent or took_s > self.keeper.backup.timeout:
-                raise StepFailed(self._why(status))
+            if status.ended or silent or took_s > self.files.backup.timeout:
+                raise StepFailed(self._failure(status))
             time.sleep(EVERY_S)
 
-    def _why(self, status: Status) -> str:
-        said = status.said.removeprefix("FATAL:  ") or f"it is {status.state}"
-        hint = ": nothing that is in the archive was committed later, leave --to out" if _TOO_LATE in said else ""
-        return f"the restored cluster does not come up: {said}{hint}"
+    def _failure(self, status: Status) -> str:
+        reason = status.error.removeprefix("FATAL:  ") or f"state {status.state}"
+        hint = ": the archive has no commit after --to, leave --to out" if _TOO_LATE in reason else ""
+        return f"the restored cluster does not start: {reason}{hint}"
 
-    def _is_there(self) -> bool:
-        position, commit = self._place()
-        self._seen = [*self._seen, position][-STEADY:]
-        there = position > self._end and len(self._seen) == STEADY and len(set(self._seen)) == 1
-        if there:
-            self._note(position, commit)
-        return there
+    def _has_whole_log(self) -> bool:
+        position, commit = self._replay_position()
+        self._positions = [*self._positions, position][-STEADY:]
+        complete = position > self._archive_end and len(self._positions) == STEADY and len(set(self._positions)) == 1
+        if complete:
+            self._record(position, commit)
+        return complete
 
-    def _note(self, position: int, commit: str) -> None:
+    def _record(self, position: int, commit: str) -> None:
         self.restore_s = time.monotonic() - self._started
-        self.commit, self._seen = commit, [position]
+        self.commit, self._positions = commit, [position]
 
     @property
-    def _end(self) -> int:
+    def _archive_end(self) -> int:
         return log_end(self.stanza, self.cluster.timeline)
 
-    def _place(self) -> tuple[int, str]:
-        (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _PLACE))
+    def _replay_position(self) -> tuple[int, str]:
+        (answer,) = self.files.work.ask(self.files.sql(self.path, _REPLAY_POSITION))
         position, commit = json.loads(answer.require("psql").stdout)
         return wal.position(position), commit or ""
 
     def shortfall(self) -> list[str]:
-        """That the recovery ended before the log does, as it does without a word where a segment lacks."""
-        if self.moment is not None or self._seen[-1] > self._end:
+        """A flaw if recovery stopped before the end of the archive: PostgreSQL silently stops at a missing segment."""
+        if self.moment is not None or self._positions[-1] > self._archive_end:
             return []
-        here, there = (f"{at >> 32:X}/{at % 2**32:X}" for at in (self._seen[-1], self._end))
-        return [f"the recovery ended at {here}, and the archive reaches {there}: a segment in between lacks"]
+        stop, end = (f"{at >> 32:X}/{at % 2**32:X}" for at in (self._positions[-1], self._archive_end))
+        return [f"recovery stopped at {stop}, but the archive ends at {end}: a WAL segment in between is missing"]
 
     def databases(self) -> list[str]:
-        """The names of its databases that can be looked at.
+        """The names of all connectable databases.
 
         Raises:
-            MeasurementError: they cannot be told.
+            MeasurementError: the query failed.
         """
-        (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _DATABASES))
+        (answer,) = self.files.work.ask(self.files.sql(self.path, _DATABASES))
         return [json.loads(line)[0] for line in answer.require("psql").stdout.splitlines()]
 
-    def lacks(self) -> list[str]:
-        """The declared tables that are not in it.
+    def missing_tables(self) -> list[str]:
+        """A flaw for each declared table that the cluster lacks.
 
         Raises:
-            MeasurementError: that cannot be told.
+            MeasurementError: the query failed.
         """
-        backup = self.keeper.backup
+        backup = self.files.backup
         if not backup.tables:
             return []
         database = name_of(self.host.databases[backup.database].dsn)
-        (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _TABLES, database))
+        (answer,) = self.files.work.ask(self.files.sql(self.path, _TABLES, database))
         names = set(answer.require("psql").stdout.splitlines())
-        return [f"{each} is not in it" for each in backup.tables if each not in names]
+        return [f"table {each} is missing" for each in backup.tables if each not in names]
 
-    def glance(self) -> ContentFindings:
-        """What is wrong with it by what its catalogs say; nothing can be written in it.
+    def catalog_findings(self) -> ContentFindings:
+        """Flaws visible in the catalogs; also works on a standby.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: a query failed.
         """
-        findings = ContentFindings([*self.shortfall(), *self.lacks()])
+        findings = ContentFindings([*self.shortfall(), *self.missing_tables()])
         for database in self.databases():
-            (answer,) = self.keeper.work.ask(self.keeper.sql(self.path, _INVALID, database))
-            findings.add(contents.soundness(answer))
+            (answer,) = self.files.work.ask(self.files.sql(self.path, _INVALID, database))
+            findings.add(contents.parse_soundness(answer))
         return findings
 
     def findings(self) -> tuple[ContentFindings, int]:
-        """What is wrong with it by reading all of it, and how many rows it holds.
+        """Flaws found by reading all data, and the number of rows.
 
         Raises:
-            MeasurementError: it cannot be told.
+            MeasurementError: a query failed.
         """
-        findings, rows = ContentFindings([*self.shortfall(), *self.lacks()]), 0
-        timeout_s = self.keeper.backup.timeout
+        findings, rows = ContentFindings([*self.shortfall(), *self.missing_tables()]), 0
+        timeout_s = self.files.backup.timeout
         counting = f"{contents.SETTINGS}\n{source.contents()[1]}\n\\gexec"
         for database in self.databases():
-            counted, sound = self.keeper.work.ask(
-                self.keeper.sql(self.path, counting, database, timeout_s),
-                self.keeper.sql(self.path, scripts.sql("restore/soundness"), database, timeout_s),
+            counted, sound = self.files.work.ask(
+                self.files.sql(self.path, counting, database, timeout_s),
+                self.files.sql(self.path, scripts.sql("restore/soundness"), database, timeout_s),
             )
-            rows += sum(contents.tables(counted).values())
-            findings.add(contents.soundness(sound))
-        (checked,) = self.keeper.work.ask(self.keeper.amcheck(self.path, "--install-missing", "--jobs=2"))
-        findings.add(contents.amcheck(checked))
+            rows += sum(contents.parse_tables(counted).values())
+            findings.add(contents.parse_soundness(sound))
+        (checked,) = self.files.work.ask(self.files.amcheck(self.path, "--install-missing", "--jobs=2"))
+        findings.add(contents.parse_amcheck(checked))
         return findings, rows
 
     def remove(self) -> None:
-        """Ends its server, and removes it.
+        """Stops the server and removes the directory.
 
         Raises:
-            StepFailed: it may still be there.
+            StepFailed: the directory may still exist.
         """
-        self.keeper.do("remove", self.path, timeout_s=600)
+        self.files.do("remove", self.path, timeout_s=600)
 
 
-def removing(keeper: ClusterFiles, path: str, why: str) -> Step:
-    """The step that removes a directory, with the server that may run on it."""
-    return Step(f"remove {path}{why}", lambda: keeper.do("remove", path, timeout_s=600))
+def removing(files: ClusterFiles, path: str, why: str) -> Step:
+    """The step that stops a server on a directory, if any, and removes the directory; `why` extends the title."""
+    return Step(f"remove {path}{why}", lambda: files.do("remove", path, timeout_s=600))

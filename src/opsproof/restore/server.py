@@ -1,4 +1,4 @@
-"""The server that a backup is restored on: its databases, and the programs of its client, started on the host."""
+"""The server for restores: databases with restore marks, and PostgreSQL client programs on the host."""
 
 import json
 import re
@@ -16,44 +16,44 @@ from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"
 MAINTENANCE = "postgres"
-"""The database from which others are made, renamed and dropped."""
+"""The database to connect to while databases are created, renamed and dropped."""
 SUFFIX_BYTES = len("_restoring_20261125T021500Z")
 NAME_BYTES = 63
-"""How long PostgreSQL's names may be: https://www.postgresql.org/docs/current/limits.html."""
+"""Longest identifier of PostgreSQL: https://www.postgresql.org/docs/current/limits.html."""
 _NAME = re.compile(r"_(drill|restoring|before)_\d{8}T\d{6}Z$")
 FEED = 'printf "%s\\n" "$0" | "$@"'
-"""A script of sh that gives a text to a program by its standard input."""
+"""A sh script that pipes $0 to the command in its arguments."""
 PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
-"""psql's options for rows that a program reads."""
+"""psql options for machine-readable output: unaligned, tab-separated, stop at the first error."""
 
 Kind = Literal["drill", "restoring", "before"]
 Way = Literal["try", "always", "insist"]
-"""How a command that runs in turn is taken: left out once one has failed; never left out; tried again for a minute."""
+"""How in_turn.pl runs a command: try is skipped after a failure, always is not, insist also retries for a minute."""
 
 
 @dataclass(frozen=True)
 class DatabaseMark:
-    """How far a restore has come with a database: a word, and the archive that it was made of, or gave way to."""
+    """Progress of a restore: state, and the archive that was restored into or over this database."""
 
     word: str = ""
     archive: str = ""
 
 
 VERIFIED = "verified"
-"""It was made whole, and compared."""
+"""Restored and compared."""
 SWAPPING = "swapping"
-"""The same, and processes may have been stopped for it."""
+"""Verified, and processes may be stopped for the swap."""
 TRIED = "tried"
-"""It served until it was swapped back, and is not as it was verified any more."""
+"""Live for a while, then swapped back: the content may have changed since verification."""
 SWAPPED = "swapped"
-"""It served before; the processes may still be stopped."""
+"""Live before the swap; the processes may still be stopped."""
 REPLACED = "replaced"
-"""It served before; all is done."""
+"""Live before the swap; the restore is complete."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A database that stands on the server; `traits` are what CREATE DATABASE must be told of it."""
+class ServerDatabase:
+    """A database on the server; `traits` are owner, encoding and locale, as CREATE DATABASE needs them."""
 
     name: str
     size_bytes: int
@@ -64,10 +64,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class RestoreServer:
-    """A server with the database called `live`, if it has that, and what restores have left beside it.
+    """A server with the database `live`, if present, and the databases that restores have made.
 
-    `folder` is where its data lie, or would; `prepared` the transactions that stand prepared in it; `at_work` the
-    sessions of other restores and drills, as those of a killed one are until the server notices.
+    `folder` is the data directory or tablespace of `live`; `prepared` counts prepared transactions in `live`; `at_work`
+    counts sessions of other restores and drills: after a kill, sessions remain until the server notices.
     """
 
     live: str
@@ -76,15 +76,15 @@ class RestoreServer:
     folder: str
     prepared: int
     at_work: int
-    databases: dict[str, Standing]
+    databases: dict[str, ServerDatabase]
 
     @property
-    def serving(self) -> Standing | None:
-        """The database that serves, if there is one."""
+    def serving(self) -> ServerDatabase | None:
+        """The live database, or None."""
         return self.databases.get(self.live)
 
-    def beside(self, kind: Kind) -> list[Standing]:
-        """What stands beside it of a kind, oldest first."""
+    def beside(self, kind: Kind) -> list[ServerDatabase]:
+        """The databases of a kind that restores or drills have made, oldest first."""
         found = [name for name in sorted(self.databases) if self._kind(name) == kind]
         return [self.databases[name] for name in found]
 
@@ -95,7 +95,7 @@ class RestoreServer:
 
 @dataclass(frozen=True)
 class RestoreClient:
-    """PostgreSQL's programs for one backup, as they run on the host or in the database's container."""
+    """PostgreSQL client programs for one backup, run on the host or in the database's container."""
 
     host: Host
     backup: Backup
@@ -107,23 +107,23 @@ class RestoreClient:
 
     @property
     def user(self) -> str:
-        """The role that restores."""
+        """The role that runs the restore."""
         return self.backup.restore_user or self.backup.user
 
     @property
     def container(self) -> str:
-        """The container that the programs run in; empty where they run on the host."""
+        """The container in which programs run; empty for the host."""
         return self.host.databases[self.backup.database].container
 
     def program(self, *words: str, timeout_s: float = 60.0) -> Command:
-        """One of the programs, or another that runs where they do."""
+        """A command on the host or in the container."""
         return argv(*dump_folder.client(self.host, self.backup), *words, timeout_s=timeout_s)
 
     def conninfo(self, database: str, **more: str) -> str:
-        """How the programs reach a database: no password is in it.
+        """The connection string of a database, without a password.
 
         Raises:
-            DatabaseError: the declared dsn cannot be read.
+            DatabaseError: the declared dsn is not valid.
         """
         own = self.backup.restore_passfile if self.backup.restore_user else self.backup.passfile
         passfile = {"passfile": own} if own and not self.container else {}
@@ -132,46 +132,47 @@ class RestoreClient:
         return as_role(dsn, self.user, inside=bool(self.container), **passfile, **names, **more)
 
     def sql(self, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0, **values: str) -> Command:
-        """What psql makes of a script; it quotes the `values` itself, where the script names them."""
+        """The psql command that runs a script with `values` as psql variables, which the script quotes."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         words = ("psql", *PSQL, *variables, "-d", self.conninfo(database))
         return argv("sh", "-c", FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
 
     def inspection(self) -> tuple[Command, ...]:
-        """What asks Docker of the container, if there is one."""
+        """The docker inspect command of the container; empty without a container."""
         declared = self.host.containers
         return (Containers().command(self.host, self.container, declared[self.container]),) if self.container else ()
 
     def inspected(self, answer: Answer) -> ContainerState:
-        """What Docker says of the container.
+        """The container state from the output of `inspection`.
 
         Raises:
-            MeasurementError: it says nothing.
+            MeasurementError: docker inspect failed.
         """
         return Containers().parse(answer, self.container, self.host.containers[self.container])
 
     def server(self) -> Command:
-        """The question for a `RestoreServer`."""
+        """The command whose output `parse_server` reads."""
         return self.sql(scripts.sql("restore/databases"), live=self.live)
 
 
-def server(answer: Answer, live: str) -> RestoreServer:
-    """The server that an answer tells of.
+def parse_server(answer: Answer, live: str) -> RestoreServer:
+    """The server described by the output of databases.sql.
 
     Raises:
-        MeasurementError: it tells of none.
+        MeasurementError: psql failed.
     """
-    said = json.loads(answer.require("psql").stdout)
-    found = [_standing(each) for each in said.pop("databases")]
-    return RestoreServer(live=live, databases={each.name: each for each in found}, **said)
+    properties = json.loads(answer.require("psql").stdout)
+    found = [_database(each) for each in properties.pop("databases")]
+    return RestoreServer(live=live, databases={each.name: each for each in found}, **properties)
 
 
-def _standing(said: dict[str, Any]) -> Standing:
-    word, _, archive = (said.pop("mark") or "").partition(" ")
-    return Standing(said.pop("name"), int(said.pop("bytes")), bool(said.pop("open")), DatabaseMark(word, archive), said)
+def _database(row: dict[str, Any]) -> ServerDatabase:
+    word, _, archive = (row.pop("mark") or "").partition(" ")
+    mark = DatabaseMark(word, archive)
+    return ServerDatabase(row.pop("name"), int(row.pop("bytes")), bool(row.pop("open")), mark, row)
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:
-    """One command that runs others one after another, each in its way."""
+    """A host command that runs `commands` in sequence; `mark` is a random word that separates them."""
     words = [word for when, command in commands for word in (f"{mark} {when}", *command.words())]
     return argv("perl", "-e", scripts.perl("restore/in_turn"), "--", mark, *words, timeout_s=timeout_s)

@@ -1,7 +1,7 @@
-"""The moment in which a restored database takes the place of the one that serves: processes, names, health.
+"""The swap of a restored database with the live database: processes, names, health.
 
-Stopping, swapping and starting are one command on the host. Once it has begun, it comes to its end whatever
-happens to the connection or to this process, and the time in which nobody is served is the time that it takes.
+Stop, swap and start are one command on the host. Once started, the command completes even if the connection or this
+process ends. The outage lasts as long as the command.
 """
 
 import secrets
@@ -20,16 +20,16 @@ from opsproof.transport.shell import Answer, Command, argv
 TIMEOUT_S = 240.0
 EVERY_S = 0.1
 DATABASES = {"database", "db", "postgres", "postgresql"}
-"""What health answers call the database: it must be up afterwards, also where it was down before."""
+"""Names of the database in health answers: must be up after the swap, even if down before."""
 
 Turn = tuple[Way, Command]
 
 
 @dataclass(frozen=True)
 class Switch:
-    """The declared processes and health endpoints of a host, and the server whose databases swap their names.
+    """Swaps databases on a server, with the declared processes and health endpoints of the host.
 
-    `down` are the services that were down before, by endpoint; None where it gave no answer.
+    `down` has the services down before the swap, by endpoint; None for an endpoint without a health answer.
     """
 
     work: Work
@@ -39,41 +39,41 @@ class Switch:
 
     @property
     def stops(self) -> str:
-        """What is stopped and started, for a reader."""
+        """The processes to stop and start, for the plan."""
         return " and ".join(self.processes) or "no process"
 
-    def over(self, incoming: str, aside: str, made_of: str, *, serving: bool) -> None:
-        """Puts the database `incoming` in the place of the one that serves, which is called `aside` from then on.
+    def swap(self, incoming: str, aside: str, archive: str, *, serving: bool) -> None:
+        """Renames the live database, if `serving`, to `aside`, and the database `incoming` to live.
 
         Raises:
-            StepFailed: that did not work; the one that served still does, as far as can be told.
+            StepFailed: a command failed; if the swap itself failed, no database was renamed.
         """
-        mark = f"{SWAPPED} {made_of}"
-        after: list[Turn] = [("try", self._sql("mark", name=aside, mark=f"{REPLACED} {made_of}"))]
+        mark = f"{SWAPPED} {archive}"
+        after: list[Turn] = [("try", self._sql("mark", name=aside, mark=f"{REPLACED} {archive}"))]
         turns: list[Turn] = [
-            ("try", self._sql("mark", name=incoming, mark=f"{SWAPPING} {made_of}")),
+            ("try", self._sql("mark", name=incoming, mark=f"{SWAPPING} {archive}")),
             *self._around(self._swap(incoming, aside, mark)),
             *(after if serving else []),
         ]
         self._do(turns, "the swap")
 
-    def back(self, aside: str, restored: str, mark: str) -> None:
-        """Undoes it: what was put aside serves again, and the restored database has its former name and `mark`.
+    def swap_back(self, aside: str, restored: str, mark: str) -> None:
+        """Rolls back: renames the live database to `restored`, with `mark`, and the database `aside` to live.
 
         Raises:
-            StepFailed: that did not work either.
+            StepFailed: a command failed.
         """
-        self._do([*self._around(self._swap(aside, restored, mark))], "the way back")
+        self._do([*self._around(self._swap(aside, restored, mark))], "the rollback")
 
-    def finish(self, names: list[str], made_of: dict[str, str]) -> None:
-        """Comes to the end of a swap that was interrupted: everything that stands open and runs then does.
+    def finish(self, names: list[str], archives: dict[str, str]) -> None:
+        """Completes an interrupted swap: allows connections to the live database, and starts the processes.
 
         Raises:
-            StepFailed: that did not work.
+            StepFailed: a command failed.
         """
-        marks = [self._sql("mark", name=each, mark=f"{REPLACED} {made_of[each]}") for each in names]
+        marks = [self._sql("mark", name=each, mark=f"{REPLACED} {archives[each]}") for each in names]
         turns: list[Turn] = [("insist", self._sql("allow", name=self.client.live)), *self.turns("start")]
-        self._do([*turns, *(("try", each) for each in marks)], "the end of the swap")
+        self._do([*turns, *(("try", each) for each in marks)], "completing the swap")
 
     def _around(self, swap: Command) -> list[Turn]:
         stop: list[Turn] = [("try", command) for _, command in self.turns("stop")]
@@ -81,7 +81,7 @@ class Switch:
         return [*stop, ("try", swap), ("insist", allow), *self.turns("start")]
 
     def turns(self, verb: str) -> list[Turn]:
-        """What stops or starts the processes, as `verb` says; nothing where there are none."""
+        """The command that stops or starts the processes, by `verb`; empty without processes."""
         host = self.work.host
         if not self.processes or host.pm2 is None:
             return []
@@ -94,14 +94,14 @@ class Switch:
     def _sql(self, script: str, **values: str) -> Command:
         return self.client.sql(scripts.sql(f"restore/{script}"), timeout_s=TIMEOUT_S, **values)
 
-    def _do(self, turns: list[Turn], what: str) -> None:
-        self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), what)
+    def _do(self, turns: list[Turn], name: str) -> None:
+        self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), name)
 
-    def illness(self, patience_s: float) -> str:
-        """Why the platform is not healthy after so many seconds; empty as soon as it is as it was, or better."""
-        return patiently(self._worse, lambda worse: not worse, patience_s, EVERY_S)
+    def health_failure(self, patience_s: float) -> str:
+        """Why health is worse than before the swap, after `patience_s`; returns empty as soon as it is not worse."""
+        return patiently(self._degradation, lambda found: not found, patience_s, EVERY_S)
 
-    def _worse(self) -> str:
+    def _degradation(self) -> str:
         try:
             found = health(self.work)
         except OpsproofError as error:
@@ -109,17 +109,17 @@ class Switch:
         for name, down in found.items():
             if down is None:
                 return f"{name} gives no health answer"
-            bearable = (self.down.get(name) or frozenset()) - DATABASES
-            if more := down - bearable:
-                return f"{name} says that {', '.join(sorted(more))} is down"
+            tolerated = (self.down.get(name) or frozenset()) - DATABASES
+            if more := down - tolerated:
+                return f"{name} reports {', '.join(sorted(more))} down"
         return ""
 
 
 def switch(work: Work, client: RestoreClient) -> Switch:
-    """The switch as the host is now; without processes where no PM2 daemon runs.
+    """A switch for the current state of the host; without processes if no PM2 daemon runs.
 
     Raises:
-        MeasurementError: it cannot be told what runs.
+        MeasurementError: PM2 cannot be read.
     """
     return Switch(work, client, _running(work), health(work))
 
@@ -136,7 +136,7 @@ def _running(work: Work) -> tuple[str, ...]:
 
 
 def health(work: Work) -> dict[str, frozenset[str] | None]:
-    """The services that each declared health endpoint calls down; None where it answers nothing of the kind.
+    """The services reported down, by declared health endpoint; None for an endpoint without a health answer.
 
     Raises:
         HostUnreachable: the host gave no answer.
@@ -147,18 +147,18 @@ def health(work: Work) -> dict[str, frozenset[str] | None]:
         return {}
     fact = Responses()
     answers = work.ask(*(fact.command(work.host, name, each) for name, each in endpoints.items()))
-    said = zip(endpoints.items(), answers, strict=True)
-    return {name: _down(fact, answer, name, each) for (name, each), answer in said}
+    answered = zip(endpoints.items(), answers, strict=True)
+    return {name: _down(fact, answer, name, each) for (name, each), answer in answered}
 
 
 def _down(fact: Responses, answer: Answer, name: str, endpoint: Endpoint) -> frozenset[str] | None:
     try:
-        said = fact.parse(answer, name, endpoint).health
+        found = fact.parse(answer, name, endpoint).health
     except (Absent, OpsproofError, ValueError):
         return None
-    return frozenset(said.down) if said.down or said.status == "healthy" else frozenset({said.status})
+    return frozenset(found.down) if found.down or found.status == "healthy" else frozenset({found.status})
 
 
 def _setter() -> str:
-    """The Perl program that stops and starts; its files are one program in this order only."""
+    """The Perl program that stops and starts processes; the order of the files matters."""
     return scripts.perl("facts/json_text", "facts/pm2_daemon", "restore/pm2_set")

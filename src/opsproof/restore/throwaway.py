@@ -1,8 +1,8 @@
-"""Where a drill restores: beside the database that serves, or in a container that is thrown away.
+"""The place of a drill: the live server, or a temporary container.
 
-The container is of the same image as the database's, has no network, no volume and no rights; in it a new, empty
-server is made, as it would have to be after the loss of the old one, so that the roles are restored too. It is called
-`CONTAINER-drill`, and ends by itself within a day, if nobody removes it before.
+The container `CONTAINER-drill` runs the image of the database's container, without network, volumes and capabilities.
+A drill makes a new, empty server there, as after the loss of the old server, and so restores the roles too. A container
+that is not removed exits within a day.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Protocol
 from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
-from opsproof.restore.archive import DumpArchive, require_sum
+from opsproof.restore.archive import DumpArchive, require_checksum
 from opsproof.restore.copy import HAS_PERL, RestoredDatabase, RestoreMachine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
 from opsproof.restore.server import RestoreClient, RestoreServer
@@ -20,10 +20,10 @@ from opsproof.transport.shell import Answer, argv
 
 SUFFIX = "-drill"
 LASTS_S = 86400
-"""After so many seconds a container ends by itself; Docker then removes it."""
+"""Lifetime of a drill container in seconds; Docker then removes the container."""
 FREE = ("df", "--block-size=1", "--output=avail", "--", "/")
-"""What tells the room that Docker has for containers, asked in the database's own."""
-_FOLDER = "/tmp/opsproof.drill"  # noqa: S108  # of a container where nobody else is
+"""Prints the free bytes of Docker's storage, when run in the database's container."""
+_FOLDER = "/tmp/opsproof.drill"  # noqa: S108  # in a container without other users
 _SERVE = """
 umask 077
 initdb --pgdata="$0" --username="$1" --auth=trust --encoding=UTF8 --locale=C --data-checksums --no-sync >/dev/null
@@ -41,13 +41,13 @@ max_wal_size = 4GB
 autovacuum = off
 lc_messages = 'C'
 """
-"""A server that nobody needs again; a crash of the machine takes it along anyway."""
+"""Settings without durability: a crash of the machine ends the container anyway."""
 _GONE = re.compile(r"no such container", re.IGNORECASE)
 _ERROR = re.compile(r"^psql:.*?: (?:ERROR|FATAL): +(.*)$", re.MULTILINE)
 
 
 def starting(name: str, image: str) -> tuple[str, ...]:
-    """Docker's words for a container that has nothing but its image; the sudoers file has them to the letter."""
+    """The docker arguments that start an isolated container; the sudoers file repeats them literally."""
     bare = ("--network", "none", "--user", "postgres", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     return (
         "run",
@@ -66,72 +66,72 @@ def starting(name: str, image: str) -> tuple[str, ...]:
 
 
 class DrillPlace(Protocol):
-    """Where a drill restores: with what client, and on what machine."""
+    """The place where a drill restores, with client programs and resources."""
 
     client: RestoreClient
     machine: RestoreMachine
 
     def where(self, copy: RestoredDatabase) -> str:
-        """What the plan says of it."""
+        """The place, for the plan."""
 
     def made(self, copy: RestoredDatabase) -> str:
-        """What must be dropped after the drill."""
+        """The name of the database or container to drop after the drill."""
 
     def left(self) -> list[str]:
-        """What drills have left there."""
+        """Names of databases or containers that drills have left."""
 
-    def begin(self) -> None:
-        """Makes it ready."""
+    def prepare(self) -> None:
+        """Makes the place ready for a restore."""
 
-    def fill(self, archive: DumpArchive) -> None:
-        """Restores there what a database needs of its server."""
+    def restore_roles(self, archive: DumpArchive) -> None:
+        """Restores the roles of the archive."""
 
     def drop(self, names: list[str]) -> None:
-        """Takes away what was made there."""
+        """Drops databases or removes containers of drills."""
 
 
 @dataclass
 class ServingServer:
-    """The server of the database that serves: what is restored stands beside it."""
+    """The live server: the restored database stands beside the live database."""
 
     work: Work
     client: RestoreClient
     machine: RestoreMachine
 
     def where(self, copy: RestoredDatabase) -> str:
-        """As which database, and how much room there is."""
-        return f"as {copy.name}: {copy.outlook}"
+        """The name of the new database, with expected size and free space."""
+        return f"as {copy.name}: {copy.estimate}"
 
     def made(self, copy: RestoredDatabase) -> str:
-        """The database."""
+        """The name of the new database."""
         return copy.name
 
     def left(self) -> list[str]:
-        """The databases of drills.
+        """The databases that drills have left.
 
         Raises:
-            MeasurementError: the server does not tell.
+            MeasurementError: the databases cannot be listed.
         """
         return [each.name for each in on_server(self.work, self.client).server.beside("drill")]
 
-    def begin(self) -> None:
-        """There is nothing to be made ready."""
+    def prepare(self) -> None:
+        """Does nothing: the server already runs."""
 
-    def fill(self, archive: DumpArchive) -> None:
-        """The server has its roles."""
+    def restore_roles(self, archive: DumpArchive) -> None:
+        """Does nothing: the server already has the roles."""
 
     def drop(self, names: list[str]) -> None:
         """Drops databases.
 
         Raises:
-            StepFailed: one of them may still be there.
+            StepFailed: a database may still exist.
         """
         drop_all(self.work, self.client, names)
 
 
 @dataclass
 class Throwaway:
-    """A container of the image `image` with an empty server in it; `client` has the programs in there."""
+    """A temporary container of `image` with an empty server; `client` runs programs in the container."""
 
     work: Work
     client: RestoreClient
@@ -140,23 +140,23 @@ class Throwaway:
 
     @property
     def name(self) -> str:
-        """What the container is called."""
+        """The name of the container."""
         return self.client.container
 
     def where(self, copy: RestoredDatabase) -> str:
-        """In which container, and how much room there is."""
-        return f"with its roles in {self.name}, a container of {self.image} without network: {copy.outlook}"
+        """The name and image of the container, with expected size and free space."""
+        return f"and roles in {self.name}, a container of {self.image} without network: {copy.estimate}"
 
     def made(self, copy: RestoredDatabase) -> str:
-        """The container, with all that is in it."""
+        """The name of the container."""
         del copy
         return self.name
 
     def left(self) -> list[str]:
-        """The container, where there is one, whether it runs or not.
+        """The container, running or not; empty without a container.
 
         Raises:
-            CommandError: Docker does not tell.
+            CommandError: docker exec failed for another reason.
         """
         (answer,) = self.work.ask(self.client.program("true"))
         if answer.status and _GONE.search(answer.stderr):
@@ -165,11 +165,11 @@ class Throwaway:
             answer.require("docker exec")
         return [self.name]
 
-    def begin(self) -> None:
-        """Starts the container, and makes a server in it.
+    def prepare(self) -> None:
+        """Starts the container, then creates and starts a server inside.
 
         Raises:
-            StepFailed: that did not work; nothing of it is left, as far as can be told.
+            StepFailed: a command failed; a started container is removed.
         """
         self._docker(*starting(self.name, self.image))
         serve = self.client.program("sh", "-ec", _SERVE, _FOLDER, self.client.user).argv
@@ -180,10 +180,10 @@ class Throwaway:
             raise
 
     def drop(self, names: list[str]) -> None:
-        """Removes containers with all that is in them.
+        """Removes containers with their volumes.
 
         Raises:
-            StepFailed: one of them may still be there.
+            StepFailed: a container may still exist.
         """
         for name in names:
             self._docker("rm", "--force", "--volumes", name)
@@ -192,46 +192,44 @@ class Throwaway:
         command = argv("docker", *words, user=self.work.host.docker_as)
         self.work.do(argv(*command.words(), timeout_s=120), f"docker {words[0]}")
 
-    def fill(self, archive: DumpArchive) -> None:
-        """Restores roles, their memberships and settings; one of them the server was made with.
+    def restore_roles(self, archive: DumpArchive) -> None:
+        """Restores roles, memberships and role settings; the bootstrap superuser already exists.
 
         Raises:
-            StepFailed: they are not there whole.
+            StepFailed: checksum mismatch, or a statement failed.
         """
         assert archive.manifest is not None
         roles, path = archive.manifest.globals, archive.roles
-        require_sum(self.work, path, roles.sha256, 120)
+        require_checksum(self.work, path, roles.sha256, 120)
         psql = self.client.program("psql", "-Xq", "-d", self.client.conninfo("postgres"), "-f", "-").argv
-        said = self.work.do(
+        errors = self.work.do(
             argv("perl", "-e", scripts.perl("restore/feed"), "--", path, "", "", "", *psql, timeout_s=120), "psql"
         ).stderr
-        wrong = [each for each in _ERROR.findall(said) if each != f'role "{self.client.user}" already exists']
+        wrong = [each for each in _ERROR.findall(errors) if each != f'role "{self.client.user}" already exists']
         if wrong:
             raise StepFailed(f"{roles.name} cannot be restored: {wrong[0]}")
 
 
 def place(work: Work, client: RestoreClient, archive: DumpArchive) -> DrillPlace:
-    """Where a drill restores `archive`, as the inventory declares it.
+    """The place where a drill restores `archive`, by the inventory's `drill` key.
 
     Raises:
-        MeasurementError: the server, or Docker, does not tell what must be known of it.
-        Refused: no roles belong to the archive.
+        MeasurementError: the server or Docker cannot be read.
+        Refused: a drill in a container needs roles, and the archive has no manifest.
     """
     if client.backup.drill == "database":
         return ServingServer(work, client, on_server(work, client))
     if archive.manifest is None:
-        raise Refused(
-            f'{archive.name} has no manifest, and so no roles for an empty server: drill = "database" takes it'
-        )
-    questions = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE), client.program(*HAS_PERL))
-    inspected, *measured = work.ask(*client.inspection(), *questions)
+        raise Refused(f'{archive.name} has no manifest, and so no roles for an empty server: set drill = "database"')
+    queries = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE), client.program(*HAS_PERL))
+    inspected, *measured = work.ask(*client.inspection(), *queries)
     image = client.inspected(inspected).image
     superuser = archive.manifest.server.get("bootstrap") or client.user
     return Throwaway(work, _inside(client, superuser), _expected(client.live, *measured), image)
 
 
 def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answer) -> RestoreMachine:
-    """The machine with the server that will be made: an empty one of our own, where Docker keeps containers."""
+    """The resources for a new, empty server in Docker's storage."""
     free_bytes = int(room.require("df").stdout.split()[-1])
     return RestoreMachine(
         processors=int(nproc.require("nproc").stdout),
@@ -245,7 +243,7 @@ def _expected(live: str, nproc: Answer, memory: Answer, room: Answer, perl: Answ
 
 
 def _inside(client: RestoreClient, superuser: str) -> RestoreClient:
-    """The same programs in the container that is thrown away, as the role that its server is made with."""
+    """The client for the temporary container, as the bootstrap superuser of the new server."""
     name = client.backup.database
     database = client.host.databases[name].model_copy(update={"container": f"{client.container}{SUFFIX}"})
     host = client.host.model_copy(update={"databases": {**client.host.databases, name: database}})

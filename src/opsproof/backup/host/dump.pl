@@ -1,18 +1,18 @@
-# Makes one backup on its host: all of it, or nothing that could be taken for one.
+# Makes one backup set on the host with pg_dump: a complete set, or no backup at all.
 #
 # Arguments: FOLDER SET COMPRESSION CONNINFO LOCK_MS PASSWORDS CONTENTS ROWS [CLIENT...]
-#   SET          the name of the set of files, without suffixes
-#   COMPRESSION  zstd: inside pg_dump; wrapped: what it wrote goes through the program zstd
-#   CONNINFO     of libpq, without a password
-#   LOCK_MS      how long the lock of a table is waited for
-#   PASSWORDS    "with" or "without" those of the roles, which are hashes
-#   CONTENTS     a query that answers with one line of JSON, ROWS one that makes the queries which count
-#   CLIENT       words in front of psql, pg_dump, pg_dumpall and pg_restore, for those of a container
+#   SET          name of the set, without suffixes
+#   COMPRESSION  zstd: compressed by pg_dump; wrapped: pg_dump's output piped through the program zstd
+#   CONNINFO     libpq connection string without a password
+#   LOCK_MS      lock timeout per table, in milliseconds
+#   PASSWORDS    "with" or "without" the password hashes of roles
+#   CONTENTS     SQL that returns one line of JSON; ROWS: SQL that generates the counting queries
+#   CLIENT       words in front of psql, pg_dump, pg_dumpall and pg_restore that run them in a container
 #
-# One session exports a snapshot, which pg_dump reads; the same session then tells what is in it. Every file is
-# written as *.partial and gets its name when it is on the disk; the manifest is the last one. Every exit status
-# counts, also those in a pipe. Killed at any moment, it leaves files without a manifest: no backup.
-# Needs perl-base, coreutils, and zstd where pg_dump has none.
+# One session exports a snapshot for pg_dump, then reads the contents of the same snapshot for the manifest. Every
+# file is written as *.partial and renamed once it is synced to disk; the manifest is renamed last. Every exit status
+# is checked, also within pipes. If killed at any moment, the script leaves files without a manifest: no backup.
+# Needs perl-base, coreutils, and zstd if pg_dump was built without it.
 use strict;
 use warnings;
 use Errno;
@@ -21,8 +21,8 @@ use IO::Handle;
 use POSIX ();
 
 my ($folder, $set, $compression, $conninfo, $lock_ms, $passwords, $contents, $rows, @client) = @ARGV;
-my %written;     # handle of each file that is not yet complete, by its name
-my %running;     # the programs that run, by process
+my %written;     # handles of the files that are not complete yet, by name
+my %running;     # names of the running programs, by PID
 my $complete;
 
 umask 077;
@@ -33,7 +33,7 @@ $SIG{PIPE} = 'IGNORE';
 my $began = time;
 my $started = clock();
 chdir $folder or fail("$folder: $!");
-fail("$folder/$set is there already") if -e "$set.manifest.json";
+fail("$folder/$set already exists") if -e "$set.manifest.json";
 dump_globals("$set.globals.sql");
 require_roles("$set.globals.sql");
 my $dump = $set . ($compression eq 'wrapped' ? '.dump.zst' : '.dump');
@@ -47,7 +47,7 @@ sub clock { return (POSIX::times())[0] / POSIX::sysconf(&POSIX::_SC_CLK_TCK) }
 
 sub fail {
     print STDERR "$_[0]\n" if length($_[0] // '');
-    # Not asked but killed, because pg_dump would have the last word. Those in a container cannot be reached from here.
+    # KILL, because pg_dump would react to TERM with a message of its own. KILL would not reach programs in a container.
     kill +(@client ? 'TERM' : 'KILL') => keys %running;
     unlink map { ("$_.partial", $complete ? () : $_) } keys %written;
     exit 1;
@@ -55,12 +55,12 @@ sub fail {
 
 sub create {
     my $name = shift;
-    # Made anew: whatever somebody may have put there, a link to another file for instance, is not written to.
+    # O_EXCL creates a new file and never writes through a link planted under the same name.
     sysopen my $file, "$name.partial", O_WRONLY | O_CREAT | O_EXCL, 0600 or fail("$folder/$name.partial: $!");
     return $written{$name} = $file;
 }
 
-# Starts a program with its input from one handle and its output to another; either may be undefined.
+# Starts a program with these handles; without $in it reads /dev/null, without $out it inherits standard output.
 sub start {
     my ($in, $out, @words) = @_;
     my $pid = fork // fail("fork: $!");
@@ -81,7 +81,7 @@ sub become {
     POSIX::_exit($!{ENOENT} ? 127 : 126);
 }
 
-# Waits until each of these has ended, and well: what they have to say is said already.
+# Waits for the programs, and fails if any failed: their messages are on stderr already.
 sub finish {
     for my $pid (@_) {
         my $name = delete $running{$pid};
@@ -108,11 +108,11 @@ sub dump_globals {
     finish(start(undef, create(shift), @words));
 }
 
-# Docker may lose the end of a long output, and calls that a success.
+# Docker may cut off the end of a long output and still report success.
 sub require_roles {
     open my $file, '<', "$_[0].partial" or fail("$folder/$_[0].partial: $!");
     local $/;
-    fail('the end of the roles was lost') if (<$file> // '') !~ /^-- PostgreSQL database cluster dump complete\s*\n/m;
+    fail('pg_dumpall output was cut short') if (<$file> // '') !~ /^-- PostgreSQL database cluster dump complete\s*\n/m;
 }
 
 sub dump_database {
@@ -124,7 +124,7 @@ sub dump_database {
     my ($server, @counted) = <$from>;
     finish($session);
     chomp($server, @counted);
-    fail('psql did not tell what the snapshot holds') unless @counted && pop(@counted) eq 'end';
+    fail('psql did not report the contents of the snapshot') unless @counted && pop(@counted) eq 'end';
     return ($server, map { /\A(.*)\t(.*)\z/s } @counted);
 }
 
@@ -165,11 +165,11 @@ sub start_dump {
     pipe my $in, my $out or fail("pipe: $!");
     my $dump = start(undef, $out, @words, '--compress=0');
     close $out;
-    # zstd comes first: where it fails, pg_dump only says that nobody listens any more.
+    # zstd comes first: if zstd fails, pg_dump only reports a broken pipe.
     return (start($in, create($name), qw(zstd -q -1 -c)), $dump);
 }
 
-# What a program makes of the archive, which it reads back from the file.
+# The output of a program that reads the archive back from disk.
 sub from_archive {
     my ($name, @words) = @_;
     open my $file, '<', "$name.partial" or fail("$name.partial: $!");
@@ -179,7 +179,7 @@ sub from_archive {
     close $out;
     my $text = output_of($in, @words);
     close $in;
-    delete $running{$unwrap};    # where only the beginning is read, it ends by SIGPIPE
+    delete $running{$unwrap};    # ended by SIGPIPE if the program reads only the beginning
     waitpid $unwrap, 0;
     return $text;
 }
@@ -190,8 +190,8 @@ sub require_all {
     fail('the archive does not list ' . join ', ', map { s/^TABLE DATA //r } @missing) if @missing;
 }
 
-# Docker loses the end of a long output now and then, and calls that a success: github.com/moby/moby/issues/49655.
-# An archive ends with a part of length 0, which is a sign and four bytes.
+# Docker sometimes cuts off the end of a long output and reports success: github.com/moby/moby/issues/49655.
+# A complete archive ends with a block of length 0: one sign byte and four zero bytes.
 sub require_end {
     fail('the end of the archive was lost on the way out of the container')
         if from_archive(shift, qw(tail -c 5)) ne "\0" x 5;
@@ -233,7 +233,7 @@ sub sha256_of {
     return $sha256 // fail('no checksum');
 }
 
-# Everything on the disk, then the names, then the name that makes it a backup.
+# Syncs all files, renames them, and renames the manifest last, which completes the backup.
 sub seal {
     my $name = "$set.manifest.json";
     my $file = create($name);

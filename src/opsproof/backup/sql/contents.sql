@@ -1,7 +1,7 @@
--- What a database is, as one line of JSON, and in a digest that does not depend on when, where or in which order it
--- was made: a restored copy has the same. To be asked with search_path = pg_catalog, so that every name is qualified.
--- Left out: what extensions bring, indexes that are not valid, versions of extensions, statistics, and all numbers
--- that the server gives.
+-- What does the database contain, as one line of JSON: properties, and digests of its schema and its grants?
+-- The digests are the same for a restored copy: they do not depend on time, server or order of creation. Run with
+-- search_path = pg_catalog, so that every name is qualified. Excluded: objects of extensions, invalid indexes,
+-- versions of extensions, statistics, and numbers assigned by the server, such as OIDs.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'

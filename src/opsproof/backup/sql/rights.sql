@@ -1,5 +1,4 @@
--- What a dump needs to know beforehand, as one line of JSON: whether the role may read everything, past row-level
--- security, and the hashes of passwords; and how large the database is.
+-- How large is the database, and may the role read all rows, tables, large objects and password hashes?
 SELECT json_build_object(
     'bytes', pg_database_size(current_database()),
     'version_num', current_setting('server_version_num')::int,

@@ -1,5 +1,5 @@
--- The queries, one for each table that pg_dump writes rows of; each answers how pg_restore lists it, and
--- [schema, table, rows] as JSON.
+-- Which queries count the rows of the tables that pg_dump dumps?
+-- Each query returns the entry of pg_restore --list, and [schema, table, rows] as JSON.
 SELECT format('SELECT %L, json_build_array(%L, %L, count(*)) FROM ONLY %I.%I',
               translate(format('TABLE DATA %s %s', nspname, relname), E'\n\r', '  '),
               nspname, relname, nspname, relname)

@@ -1,16 +1,17 @@
-# Tells what pgBackRest has in one repository of a stanza, without a list as long as the archive. It changes nothing.
+# Which backups and WAL segments does a pgBackRest repository hold for a stanza? Changes nothing.
 #
 # Arguments: STANZA FOLDER WORDS...
-#   FOLDER  that holds the repository, for the room on its disk; empty where it is not on this host
-#   WORDS   pgbackrest with its options for the stanza and the repository, and what leads to its user
-# Prints a line for each of
-#   free BYTES                            that users may take of the file system
-#   folder NAME                           each backup that lies there, whole or not
-#   wal ID START FIRST LAST TIME          segments that follow one another: the archive's id, the first 16 digits of
-#                                         their names, the last 8 of the first and the last one, when the newest came
-#   info JSON                             what pgbackrest info says
+#   FOLDER  directory of the repository, for the free disk space; empty if the repository is on another host
+#   WORDS   pgbackrest with the options for stanza and repository, after sudo if needed
+# Prints these lines:
+#   free BYTES                            free space for unprivileged users
+#   folder NAME                           each backup directory, complete or not
+#   wal ID START FIRST LAST TIME          consecutive segments: archive id, first 16 digits of the names, last 8 digits
+#                                         of the first and the last name, arrival time of the newest segment;
+#                                         runs keep the output short for a large archive
+#   info JSON                             output of pgbackrest info
 #   end
-# The folders are read before the list of backups is: what is whole meanwhile is in both. Needs perl-base, coreutils.
+# Directories are read before the backup list: a backup completed in between is in both. Needs perl-base, coreutils.
 use strict;
 use warnings;
 
@@ -36,11 +37,11 @@ sub output_of {
     open my $from, '-|', @_ or leave("$_[0]: $!");
     local $/;
     my $text = <$from> // '';
-    close $from or exit($? >> 8 || 1);    # it has said why
+    close $from or exit($? >> 8 || 1);    # the reason is on stderr already
     return $text;
 }
 
-# What pgbackrest lists of a folder of the repository: its properties by the name of each entry.
+# The entries of a repository directory by pgbackrest repo-ls: properties by name.
 sub entries {
     my ($path, @options) = @_;
     my $json = output_of(@pgbackrest, '--output', 'json', @options, 'repo-ls', $path);

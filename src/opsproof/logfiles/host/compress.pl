@@ -1,10 +1,10 @@
-# Compresses one rotated file. A kill at any moment leaves the plain file, the compressed one, or both.
+# Compresses one rotated file. A kill at any moment leaves the plain file, the compressed file, or both.
 #
-# The last part of one program: it is joined behind json_text.pl and writers.pl, and all are sent to a host
-# as `perl -e` with the argument PATH. What is compressed is read back and compared before the plain file goes.
+# Last part of a program: joined behind json_text.pl and writers.pl, and sent to the host as `perl -e` with the
+# argument PATH. The compressed file is read back and compared before the plain file is deleted.
 #
-# Prints one line of JSON: bytes, of the compressed file, or null where there was no room for it.
-# Exit: 0 done, or no room; 1 not. Needs perl-base and gzip.
+# Prints one line of JSON: bytes, the size of the compressed file, or null if the disk is full.
+# Exit: 0 done, or disk full; 1 failed. Needs perl-base and gzip.
 use IO::Handle;
 use POSIX ();
 
@@ -18,7 +18,7 @@ sub give_up {
     fail($why);
 }
 
-sub gzip {    # a process that reads one handle and writes another, and what it complains of
+sub gzip {    # starts gzip between two handles; returns its process ID and a handle with its stderr
     my ($mode, $from, $to) = @_;
     my $child = open(my $said, '-|') // give_up("fork: $!");
     return ($child, $said) if $child;
@@ -31,7 +31,7 @@ sub gzip {    # a process that reads one handle and writes another, and what it 
     POSIX::_exit(127);
 }
 
-sub write_packed {    # why not, or nothing
+sub write_packed {    # returns the error, or an empty string
     my ($plain) = @_;
     open my $file, '>:raw', $part or return "$part: $!";
     my ($child, $said) = gzip('-c', $plain, $file);
@@ -41,7 +41,7 @@ sub write_packed {    # why not, or nothing
     return $file->sync && close $file ? '' : "$part: $!";
 }
 
-sub is_same {    # what the compressed file holds
+sub is_same {    # whether the compressed file has the content of the plain file
     my ($plain) = @_;
     open my $file, '<:raw', $part or return 0;
     pipe my $out, my $in or return 0;
@@ -73,7 +73,7 @@ sub main {
         return print object(bytes => 'null'), "\n" if $why =~ /No space left|quota exceeded/;
         fail($why);
     }
-    give_up("$packed is not what $path holds") if !is_same($plain);
+    give_up("$packed differs from $path") if !is_same($plain);
     chmod $mode & 07777, $part;
     chown $owner, $group, $part if !$>;
     utime $modified, $modified, $part;

@@ -1,9 +1,9 @@
-# Empties current log files; what they hold is lost. PM2 appends, so that it goes on at the new end.
+# Truncates current log files; their content is lost. PM2 appends, so that it continues at the new end.
 #
-# The last part of one program: it is joined behind json_text.pl, and both are sent to a host as `perl -e` with
-# the arguments PATH... Only these are emptied: `pm2 flush` empties the logs of everything that PM2 runs.
+# Last part of a program: joined behind json_text.pl, and sent to the host as `perl -e` with the arguments PATH...
+# Only these files are truncated: `pm2 flush` would empty the logs of all PM2 processes.
 #
-# Prints one line of JSON: bytes, that were lost. Exit: 0 done, 1 not. Needs only perl-base.
+# Prints one line of JSON: bytes, the size of the lost content. Exit: 0 done, 1 failed. Needs only perl-base.
 
 my $lost = 0;
 for my $path (@ARGV) {

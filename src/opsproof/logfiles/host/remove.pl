@@ -1,18 +1,18 @@
-# Removes rotated files that are past their time, and what an interrupted action left.
+# Removes expired rotated log files, and leftovers of an interrupted action.
 #
-# The last part of one program: it is joined behind json_text.pl and writers.pl, and all are sent to a host
-# as `perl -e` with the arguments SECONDS PATH... A file that was written within the last SECONDS stays,
-# and so does one that somebody writes to, or that is no rotated file by its name.
+# Last part of a program: joined behind json_text.pl and writers.pl, and sent to the host as `perl -e` with the
+# arguments SECONDS PATH... A file modified within the last SECONDS is kept, and so is a file that a process writes
+# to, or whose name is not that of a rotated file.
 #
-# Prints one line of JSON: removed, how many. Exit: 0 done, 1 not. Needs only perl-base.
+# Prints one line of JSON: removed, the number of files. Exit: 0 done, 1 failed. Needs only perl-base.
 
 my ($keep, @paths) = @ARGV;
 my $removed = 0;
 for my $path (@paths) {
     my $left = $path =~ /(?:$DATED\.gz\.part|\.log\.new)\z/;
-    fail("$path is no rotated file") if !$left && $path !~ /$DATED(?:\.gz)?\z/;
+    fail("$path is not a rotated file") if !$left && $path !~ /$DATED(?:\.gz)?\z/;
     my $modified = (stat $path)[9] // ($!{ENOENT} ? next : fail("$path: $!"));
-    fail("$path is not past its time")  if !$left && time - $modified <= $keep;
+    fail("$path has not expired")  if !$left && time - $modified <= $keep;
     fail("$path is still written to") if writers_of($path);
     unlink $path or $!{ENOENT} or fail("$path: $!");
     ++$removed;

@@ -1,22 +1,22 @@
-# Rotates logs without losing a line: renames the current files, and has the PM2 daemon open new ones.
+# Rotates logs without losing a line: renames the current files, and makes the PM2 daemon open new ones.
 #
-# The last part of one program: it is joined behind json_text.pl, pm2_daemon.pl and writers.pl, and all are
-# sent to a host as `perl -e` with the arguments PM2_HOME PATH...
+# Last part of a program: joined behind json_text.pl, pm2_daemon.pl and writers.pl, and sent to the host as `perl -e`
+# with the arguments PM2_HOME PATH...
 #
-# When PM2 reopens its files it forgets what it has not written yet. So all that it runs is halted before, until
-# the daemon has written everything, and again while it opens its files: some milliseconds in all. Where it does
-# not come to rest within PATIENCE, all go on, and it is tried again. A process of its own lets them go on,
-# should this one be killed meanwhile. A kill leaves a current file that the daemon still writes to under its
-# rotated name, or none of that; the next run goes on from there. What is renamed is never overwritten.
+# PM2 drops unwritten lines when it reopens its files. So all processes of PM2 are stopped until the daemon has written
+# everything, and while it reopens: some milliseconds in all. If the daemon is still busy after PATIENCE, all processes
+# continue, and the attempt is repeated. A guard process sends SIGCONT if this process is killed meanwhile. After a kill
+# either nothing has changed, or the daemon still writes to a renamed file: the next run completes the rotation. No
+# rotated file is ever overwritten.
 #
-# Prints one line of JSON: took_ms, of opening the files anew.
-# Exit: 0 done; 1 not, what PM2 writes to is whole, and the next run finishes it. Needs only perl-base.
+# Prints one line of JSON: took_ms, the time for reopening the files.
+# Exit: 0 done; 1 failed: no line is lost, and the next run completes it. Needs only perl-base.
 use Fcntl qw(O_CREAT O_EXCL O_WRONLY);
 use POSIX ();
 
-my $PATIENCE = 0.5;     # seconds for the daemon to come to rest
-my $OPENING  = 3;       # seconds to open its files, when it is at rest
-my $LONGEST  = 5;       # seconds after which halted processes go on in any case
+my $PATIENCE = 0.5;     # seconds for the daemon to become idle
+my $OPENING  = 3;       # seconds for the idle daemon to open its files
+my $LONGEST  = 5;       # seconds after which stopped processes continue in any case
 my $TRIES    = 20;
 my $PAUSE    = 0.002;
 
@@ -26,7 +26,7 @@ sub seconds { return (POSIX::times())[0] / POSIX::sysconf(&POSIX::_SC_CLK_TCK) }
 
 # ---- names
 
-sub make_room {    # an empty file for each log, so that a full disk says no before anything is renamed
+sub make_room {    # creates an empty file per log: a full disk fails before any rename
     my @paths = @_;
     for my $path (@paths) {
         my @old = stat $path or fail("$path: $!");
@@ -39,7 +39,7 @@ sub make_room {    # an empty file for each log, so that a full disk says no bef
     }
 }
 
-sub free_names {    # by the second, at which nothing is called so yet
+sub free_names {    # unused names of rotated files, with the time in seconds
     my @paths = @_;
     while (1) {
         my $date = POSIX::strftime('__%Y-%m-%d_%H-%M-%S.log', localtime);
@@ -67,19 +67,19 @@ sub state_letter {
     return (readline($file) // '') =~ /\) (\w) (\d+)/ ? ($1, $2) : 'X';
 }
 
-sub children_of {    # that are not halted already, by somebody else
+sub children_of {    # except those already stopped by others
     my ($daemon) = @_;
     opendir my $list, '/proc' or fail("/proc: $!");
     return grep { my ($state, $parent) = state_letter("/proc/$_"); $state !~ /[TtZX]/ && $parent == $daemon }
         grep { /^\d+\z/ } readdir $list;
 }
 
-sub signal {    # PM2 starts each process as the leader of a group
+sub signal {    # to process groups, as PM2 starts each process as a group leader
     my ($name, @pids) = @_;
     kill $name, map { (getpgrp($_) // 0) == $_ ? -$_ : $_ } @pids;
 }
 
-sub guard {    # goes on with what is halted as soon as nobody holds the pipe, or after the longest time
+sub guard {    # sends SIGCONT when the pipe closes, or after LONGEST
     my ($end, @pids) = @_;
     POSIX::setsid();
     $SIG{$_} = 'IGNORE' for qw(HUP INT TERM PIPE);
@@ -92,7 +92,7 @@ sub guard {    # goes on with what is halted as soon as nobody holds the pipe, o
     POSIX::_exit(0);
 }
 
-sub halted {    # the work's result, all the processes being halted meanwhile
+sub halted {    # runs $work while the processes are stopped; returns its result
     my ($work, @pids) = @_;
     pipe my $end, my $hold or fail("pipe: $!");
     my $guard = open(my $said, '-|') // fail("fork: $!");
@@ -100,7 +100,7 @@ sub halted {    # the work's result, all the processes being halted meanwhile
         close $hold;
         guard($end, @pids);
     }
-    sysread $said, my $dot, 1 or fail('the guard of halted processes ended');
+    sysread $said, my $dot, 1 or fail('the guard process of stopped processes ended');
     signal(STOP => @pids);
     my $result = $work->();
     signal(CONT => @pids);
@@ -111,7 +111,7 @@ sub halted {    # the work's result, all the processes being halted meanwhile
 
 # ---- the daemon
 
-sub is_idle {    # every thread of it waits
+sub is_idle {    # whether every thread of the daemon sleeps
     my ($daemon) = @_;
     opendir my $list, "/proc/$daemon/task" or return 0;
     return !grep { (state_letter("/proc/$daemon/task/$_"))[0] !~ /[SI]/ } grep { /^\d/ } readdir $list;
@@ -119,12 +119,12 @@ sub is_idle {    # every thread of it waits
 
 sub sizes { return join ' ', map { "$_ " . ((stat $_)[7] // '') } sort values %{ { written_by($_[0]) } } }
 
-sub is_drained {    # it has been round its loop, and written nothing since the last time
+sub is_drained {    # whether the daemon has passed its event loop without writing
     my ($daemon) = @_;
-    call('getVersion') // fail('the PM2 daemon is gone');
+    call('getVersion') // fail('the PM2 daemon ended');
     my $before = sizes($daemon);
     return 0 if !is_idle($daemon);
-    call('getVersion') // fail('the PM2 daemon is gone');
+    call('getVersion') // fail('the PM2 daemon ended');
     return is_idle($daemon) && $before eq sizes($daemon);
 }
 
@@ -138,7 +138,7 @@ sub within {
     return 1;
 }
 
-sub destinations {    # what the daemon must write to when it has opened everything anew, by what it writes to now
+sub destinations {    # files that the daemon must write to after reopening, by those of now
     my ($daemon) = @_;
     my %path = written_by($daemon);
     s/ \(deleted\)\z//, s/$DATED\z/.log/ for values %path;
@@ -151,14 +151,14 @@ sub is_reopened {
     return !grep { !$now{$_} } values %wanted;
 }
 
-sub reopen {    # whether it was done; not where the daemon has not come to rest
+sub reopen {    # returns whether the daemon reopened; 0 if it did not become idle
     my ($daemon) = @_;
     my %wanted = destinations($daemon);
     my @pids   = children_of($daemon);
     my $work   = sub {
         within($PATIENCE, sub { !grep { (state_letter("/proc/$_"))[0] !~ /[TtZX]/ } @pids }) or return 0;
         within($PATIENCE, sub { is_drained($daemon) })                                       or return 0;
-        call('reloadLogs') // fail('the PM2 daemon is gone');
+        call('reloadLogs') // fail('the PM2 daemon ended');
         return within($OPENING, sub { is_reopened($daemon, %wanted) });
     };
     return halted($work, @pids);
@@ -172,7 +172,7 @@ sub is_written_by_others {
     return grep { my %path = written_by($_); grep { $ours{$_} } keys %path } children_of($daemon);
 }
 
-sub restore {    # a current file that an interrupted run had no time to put in its place
+sub restore {    # completes the rename of a current file after an interrupted run
     my ($path) = @_;
     rename "$path.new", $path or fail("$path: $!") if !-e $path && -e "$path.new";
 }
@@ -193,7 +193,7 @@ sub main {
         return print object(took_ms => int 1000 * (seconds() - $began)), "\n" if reopen($daemon);
         nap(0.2);
     }
-    fail('PM2 has not opened new log files; it writes to the rotated ones, and no line is lost');
+    fail('PM2 did not open new log files; it still writes to the rotated files, and no line is lost');
 }
 
 main(@ARGV);

@@ -1,13 +1,13 @@
-# The state of logs: current and rotated files, who writes to them, and what an interrupted action left.
+# Which current, rotated and leftover files does each log have, and which processes write to them?
 #
-# The last part of one program: it is joined behind json_text.pl and writers.pl, and all are sent to a host
-# as `perl -e` with the arguments PM2_HOME COUNT PATH...; COUNT is 1 where lines are to be counted.
+# Last part of a program: joined behind json_text.pl and writers.pl, and sent to the host as `perl -e` with the
+# arguments PM2_HOME COUNT PATH...; COUNT is 1 to count lines.
 #
 # Prints one line of JSON, times in seconds since 1970:
-#   now; daemon: its process, or null;
-#   logs [{current: null or {bytes, lines, writers}; held: whether the daemon writes to what was the current file;
-#     files [{rest: of the name, behind the log's, bytes, modified, packed, writers}]; left [rest]}]
-# Exit: 0 answered, 1 not. Needs only perl-base.
+#   now; daemon: its process ID, or null;
+#   logs [{current: null or {bytes, lines, writers}; held: whether the daemon still writes to the former current file;
+#     files [{rest: end of the name, after the log's, bytes, modified, packed, writers}]; left [rest]}]
+# Exit: 0 answered, 1 failed. Needs only perl-base.
 
 my ($home, $count, @paths) = @ARGV;
 my (%writers, %held);
@@ -54,12 +54,12 @@ sub rotated {
     return object(rest => '"' . substr($path, $length) . '"', @size);
 }
 
-sub is_same_path {    # of files that need not be there, by the identity of their folders
+sub is_same_path {    # for missing files too: compares name, and identity of the folder
     my ($one, $other) = map { [split_path($_)] } @_;
     return $one->[1] eq $other->[1] && (identity($one->[0]) // '') eq (identity($other->[0]) // '-');
 }
 
-sub is_held {    # what the daemon has open was renamed or removed, and is not the current file
+sub is_held {    # whether the daemon has a renamed or removed file open
     my ($path, @rotated) = @_;
     return 'true' if grep { exists $held{ identity($_) // '' } } @rotated;
     return (grep { s/ \(deleted\)\z// && is_same_path($path, $_) } map { "$_" } values %held) ? 'true' : 'false';

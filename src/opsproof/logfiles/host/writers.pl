@@ -1,12 +1,12 @@
-# Which process has which file open, after /proc; and the rotated files of a log by their names.
+# Which process has which file open for writing, and which files belong to a log?
 #
-# A part of programs: it is joined behind json_text.pl, whose pragmas hold for it too. It sees the
-# processes of the user that runs it, as root those of all. Needs only perl-base.
+# Part of other programs: joined behind json_text.pl, whose pragmas apply here too. Reads /proc: sees the processes of
+# the current user, as root all. Needs only perl-base.
 use Errno;
 
 my $DATED = qr/__\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.log/;
 
-sub identity {    # of a file, whatever it is called; nothing where there is none
+sub identity {    # device and inode of a file; empty if missing
     my @found = stat $_[0] or return;
     return "$found[0]:$found[1]";
 }
@@ -18,7 +18,7 @@ sub can_write {
     return oct($flags) & 3;
 }
 
-sub written_by {    # of a process: the paths of files that it may write to, by their identity
+sub written_by {    # paths of files that a process has open for writing, by identity
     my ($pid) = @_;
     opendir my $list, "/proc/$pid/fd" or return;
     my %path;
@@ -30,7 +30,7 @@ sub written_by {    # of a process: the paths of files that it may write to, by 
     return %path;
 }
 
-sub daemon_of {    # the process of the PM2 daemon; nothing where none runs
+sub daemon_of {    # process ID of the PM2 daemon; empty if not running
     my ($home) = @_;
     open my $file, '<', "$home/pm2.pid" or return;
     my ($pid) = (readline($file) // '') =~ /^(\d+)/ or return;
@@ -38,20 +38,20 @@ sub daemon_of {    # the process of the PM2 daemon; nothing where none runs
     return (readline($line) // '') =~ /God Daemon|Daemon\.js/ ? $pid : undef;
 }
 
-sub split_path {    # of a log: its folder with a slash, and its name without .log
+sub split_path {    # folder with a slash, and name without .log
     my ($path) = @_;
     my ($folder, $name) = $path =~ m{^(.*/)?([^/]*?)(?:\.log)?$}s;
     return ($folder // './', $name);
 }
 
-sub beside {    # what belongs to a log in its folder, by an expression for the rest of its name
+sub beside {    # files in the log's folder whose name continues with $rest
     my ($path, $rest) = @_;
     my ($folder, $name) = split_path($path);
     opendir my $list, $folder or fail("$folder: $!");
     return map { $folder . $_ } sort grep { /^\Q$name\E$rest\z/ } readdir $list;
 }
 
-sub writers_of {    # every process that may write to a file
+sub writers_of {    # process IDs with the file open for writing
     my ($path) = @_;
     my $wanted = identity($path) // return;
     opendir my $list, '/proc' or fail("/proc: $!");

@@ -1,9 +1,10 @@
--- Makes the partition `name` of a table, from `start` to `finish`: all of it or nothing. It gets what the partition with
--- the number `sibling` has of its own and can be copied: storage, settings of columns, privileges, row-level security,
--- publications, replica identity; lacking.sql tells of the rest. It is made beside the table and then attached, which keeps
--- nobody from reading or writing; a default partition, and tables that foreign keys lead to, are locked for the moment of
--- that. The server looks through a default partition meanwhile: waiting and looking have a second together, of which no lock
--- is waited for longer than half.
+-- Creates a partition like the newest one and attaches it, in one transaction.
+--
+-- `parent` gets the partition `name` from `start` to `finish`. The template is the partition with OID `sibling`:
+-- storage, column settings, privileges, row-level security, publications and replica identity are copied; lacking.sql
+-- reports the rest. CREATE and ATTACH in separate statements block no reads or writes of the parent; only a default
+-- partition, and tables referenced by foreign keys, are locked for a moment. The server scans the default partition
+-- meanwhile: lock wait and scan together take at most a second, a lock wait at most half of that.
 BEGIN;
 SET LOCAL search_path = pg_catalog;
 SET LOCAL statement_timeout = '5s';
@@ -70,7 +71,7 @@ SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, :'fresh'
 SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', :'fresh', CASE relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
   FROM pg_class WHERE oid = :sibling AND relreplident IN ('f', 'n')
 \gexec
--- Row filters and lists of columns came with PostgreSQL 15: before, the catalog has no such columns.
+-- Only whole-table publications: row filters and column lists came with PostgreSQL 15; older catalogs lack the columns.
 SELECT format('ALTER PUBLICATION %I ADD TABLE %s', pubname, :'fresh')
   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = prpubid, to_jsonb(r) each
  WHERE prrelid = :sibling AND coalesce(each ->> 'prqual', each ->> 'prattrs') IS NULL AND pg_has_role(pubowner, 'USAGE')

@@ -1,4 +1,4 @@
--- Ends what sessions of ours still do, those that lost their client too, and waits until they are gone.
+-- Ends all maintenance sessions in this database, also those without a client, and waits for their end.
 SET search_path = pg_catalog;
 \o /dev/null
 SELECT pg_cancel_backend(pid) FROM pg_stat_activity

@@ -1,4 +1,4 @@
--- Who holds a lock on the relation `relation` of the schema `schema` that keeps maintenance from it, a line of JSON.
+-- Which sessions hold a lock on a relation that blocks its maintenance? One JSON list of descriptions.
 SET search_path = pg_catalog;
 SELECT coalesce(json_agg(format('process %s (%s, %s for %s s)', pid, coalesce(usename, backend_type),
                                 coalesce(state, 'unseen'),

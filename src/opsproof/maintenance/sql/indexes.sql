@@ -1,6 +1,7 @@
--- The indexes whose names are in `names`, a list of "schema.index", as one line of JSON: partitioned ones by their leaves;
--- and those anywhere in the database that have a name of `ours`. Names may have dots of their own, so that they are
--- compared whole; `several` are those that more than one index has.
+-- What are the size, method, state and owner of the named indexes, and of all indexes with a name of --retune?
+--
+-- `names` is a JSON list of schema.index; a partitioned index stands for its leaves. One line of JSON; `several` lists
+-- ambiguous names: a schema or index name may itself contain a dot, so whole names are compared.
 SET search_path = pg_catalog;
 WITH named AS (
     SELECT c.oid, relkind, nspname || '.' || relname AS called

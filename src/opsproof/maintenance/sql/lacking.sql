@@ -1,5 +1,6 @@
--- What the partition with the number `sibling` has and `name`, made like it, has not, as one line of JSON: a list. Of what
--- add_partition.sql always copies there is nothing here.
+-- Which properties of the partition with OID `sibling` does the new partition `name` lack?
+--
+-- One JSON list of descriptions; properties that add_partition.sql always copies are omitted.
 SET search_path = pg_catalog;
 WITH pair AS (
     SELECT c.*, c.oid = :sibling AS older, format('%I.%I', nspname, relname) AS called

@@ -1,5 +1,6 @@
--- What there is to know of partitioned tables, by the list `names` of "schema.table", besides their partitions' bounds,
--- as one line of JSON; of those alone that are partitioned by ranges of one column of times.
+-- Which partitioned tables are in `names`, with key column, owner, default partition and partition OIDs?
+--
+-- `names` is a JSON list of schema.table. One line of JSON; only range partitions on a single date or timestamp column.
 SET search_path = pg_catalog;
 WITH wanted AS (SELECT ord, said FROM json_array_elements_text(:'names') WITH ORDINALITY t (said, ord))
 SELECT coalesce(json_agg(json_build_object(

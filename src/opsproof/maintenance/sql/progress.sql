@@ -1,4 +1,4 @@
--- How far our session in this database has come, as one line of JSON, or none; and whom it waits for.
+-- How far is the running maintenance session, and which process blocks it? At most one line of JSON.
 SET search_path = pg_catalog;
 WITH ours AS (
     SELECT pid FROM pg_stat_activity

@@ -1,4 +1,4 @@
--- Builds an index called `replacement` beside the one with the number `oid`, like it but for the number of its lists.
+-- Builds the index `replacement` concurrently: like the index with OID `oid`, but with `lists` lists.
 SET search_path = pg_catalog;
 WITH old AS (
     SELECT pg_get_indexdef(c.oid) AS whole, format('CREATE INDEX %I ON ', relname) AS head, spcname,

@@ -1,5 +1,6 @@
--- Gives the index called `other` the name of the one with the number `oid`, and that one a name of `prefix` and the number
--- of the other. Renaming an index keeps nobody from reading or writing its table.
+-- Swaps the names of an index and its replacement, without blocking reads or writes of the table.
+--
+-- The index `other` gets the name of the index with OID `oid`, which is renamed to `prefix` plus the OID of `other`.
 BEGIN;
 SELECT count(*) = 1 AS there, min(:'prefix' || other.oid) AS away
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -14,5 +15,5 @@ SELECT pg_catalog.format('COMMENT ON INDEX %I.%I IS %L', :'schema', :'name', sai
 \gexec
 COMMIT;
 \else
-DO $$ BEGIN RAISE EXCEPTION 'the index is another one meanwhile'; END $$;
+DO $$ BEGIN RAISE EXCEPTION 'the index was replaced meanwhile'; END $$;
 \endif

@@ -1,4 +1,4 @@
--- What maintaining must know of the server and of the role, as one line of JSON.
+-- Which version, role privileges, settings and running maintenance sessions does the server have? One line of JSON.
 SET search_path = pg_catalog;
 SELECT json_build_object(
     'version_num', current_setting('server_version_num')::int,

@@ -1,7 +1,8 @@
--- Sessions of this database that have been as they are for long, as one line of JSON: :idle, :in_transaction and :active
--- are seconds, for sessions that wait for a client, that do so in a transaction, and that work. Of what they run or ran
--- last the words are told, not the values; of a statement that :tellable does not match, as its values can be words, and of
--- a text whose values cannot be told apart from the rest, only the beginning.
+-- Which sessions of this database have been idle, idle in transaction or active for too long?
+--
+-- The limits :idle, :in_transaction and :active are in seconds. One line of JSON. Query texts come without literals;
+-- if :tellable does not match the statement, whose values can be words, or if literals cannot be told apart, only the
+-- first word is shown.
 SET search_path = pg_catalog;
 WITH old AS (
     SELECT a.*, extract(epoch FROM clock_timestamp() - state_change) AS age_s
@@ -23,18 +24,18 @@ SELECT coalesce(json_agg(json_build_object(
            'state', state, 'changed', state_change::text, 'age_s', age_s,
            'query', left(CASE WHEN said ~* :'tellable' THEN said ELSE substring(said FROM '^\W*(\w+)') END, 160),
            'spared', CASE
-               WHEN application_name LIKE 'opsproof%' THEN 'it is opsproof''s own'
+               WHEN application_name LIKE 'opsproof%' THEN 'it is an opsproof session'
                WHEN application_name ~* '^(pg_dump|pg_restore|pg_basebackup|pg_receivewal|pg_recvlogical|pgbackrest|barman|wal-g)'
                     OR query ~* 'pg_(start_backup|backup_start)\s*\(' OR pid IN (SELECT pid FROM pg_stat_progress_basebackup)
                     OR state = 'active' AND said ~* '^copy\M.*\mto\s+stdout\M'
-               THEN 'it is a backup''s'
+               THEN 'it belongs to a backup'
                WHEN pid IN (SELECT active_pid FROM pg_replication_slots) THEN 'it holds a replication slot'
                WHEN pid IN (SELECT pid FROM pg_stat_progress_vacuum UNION ALL SELECT pid FROM pg_stat_progress_analyze
                             UNION ALL SELECT pid FROM pg_stat_progress_create_index
                             UNION ALL SELECT pid FROM pg_stat_progress_cluster)
                     OR state = 'active' AND said ~* '^((vacuum|analyze|reindex|cluster|refresh|(create\s+(unique\s+)?|drop\s+)index)\M'
                                                     '|alter\s+table\M.*\mdetach\s+partition\M)'
-               THEN 'it maintains the database'
+               THEN 'it runs maintenance'
                WHEN state = 'idle' AND said ~* '^listen\M' THEN 'it listens for notifications'
            END,
            'may', CASE WHEN rolsuper THEN (SELECT own.rolsuper FROM pg_roles own WHERE own.rolname = current_user)

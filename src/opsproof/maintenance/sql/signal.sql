@@ -1,4 +1,4 @@
--- Whether a session still is what it was when it was looked at, as JSON; if so, it gets `signal`: cancel, terminate or none.
+-- Is the session unchanged? If so, sends `signal` (cancel, terminate or none). One JSON boolean.
 SET search_path = pg_catalog;
 SELECT coalesce(json_agg(CASE :'signal' WHEN 'cancel' THEN pg_cancel_backend(pid)
                                         WHEN 'terminate' THEN pg_terminate_backend(pid) ELSE true END) -> 0, 'false')

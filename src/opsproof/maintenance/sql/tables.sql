@@ -1,7 +1,8 @@
--- The tables whose names are in `names`, a list of "schema.table", as one line of JSON: partitioned ones by their leaves.
--- Names may have dots of their own, so that they are compared whole; `several` are those that more than one table has.
--- Instead of a list, "users" are all tables but the server's own, and "all" are those too.
--- Times are in seconds since 1970, ages in transactions and multixacts.
+-- What are the size, dead rows, last vacuum, last analyze and transaction age of the named tables?
+--
+-- `names` is a JSON list of schema.table, "users" (all but system tables) or "all". A partitioned table stands for its
+-- leaves. One line of JSON, times in seconds since 1970, ages in transactions and multixact IDs; `several` lists
+-- ambiguous names: a schema or table name may itself contain a dot, so whole names are compared.
 SET search_path = pg_catalog;
 WITH named AS (
     SELECT c.oid, relkind, relpersistence, nspname, nspname || '.' || relname AS name
@@ -41,7 +42,7 @@ SELECT json_build_object(
                                                         WHERE t.oid = c.reltoastrelid)),
                    'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
                                                                   WHERE t.oid = c.reltoastrelid)),
-                   'catalog', c.oid::bigint < 12000 OR EXISTS (  -- what initdb makes: FirstUnpinnedObjectId
+                   'catalog', c.oid::bigint < 12000 OR EXISTS (  -- created by initdb: FirstUnpinnedObjectId
                        SELECT FROM pg_options_to_table(c.reloptions)
                         WHERE option_name = 'user_catalog_table' AND option_value::boolean),
                    'owner', pg_get_userbyid(relowner),

@@ -1,9 +1,10 @@
--- What keeps transactions old that no VACUUM here can freeze, as one line of JSON: temporary tables, which only their own
--- sessions can, and other databases. Ages are in transactions and multixacts.
+-- Which temporary tables and other databases keep transaction IDs old, out of reach of VACUUM in this database?
+--
+-- Only its own session can freeze a temporary table. One line of JSON, ages in transactions and multixact IDs.
 SET search_path = pg_catalog;
 SELECT coalesce(json_agg(json_build_object('who', who, 'age', age, 'multixacts', multixacts) ORDER BY ord, age DESC), '[]')
   FROM (
-    SELECT 1 AS ord, format('temporary table %s.%s, which only the session that %s is of can freeze or drop', nspname,
+    SELECT 1 AS ord, format('temporary table %s.%s, which only the session that owns %s can freeze or drop', nspname,
                             c.relname, nspname) AS who,
            greatest(age(c.relfrozenxid), age(t.relfrozenxid)) AS age,
            greatest(mxid_age(c.relminmxid), mxid_age(t.relminmxid)) AS multixacts

@@ -1,29 +1,31 @@
-# Works with the data directories of a cluster, as their owner. Sent to the host as `perl -e`, with one of
-#   look LIVE PREFIX PROGRAMS         tells what there is: see below; no folder of programs: Debian's
-#   serve DIR PROGRAMS NAME=VALUE...  starts a server on a restored directory, which nobody else can reach and which
-#                                     archives, runs and replicates nothing; its files are in DIR.server
-#   standby DIR                       has that server wait for more of the log, in place of ending its recovery
-#   status DIR                        tells how far that server is: see below
-#   close DIR                         ends it well, removes what served for it, and has a new timeline archived later
-#   remove DIR                        ends it at once, and removes everything
-#   mark DIR TEXT                     writes down in DIR how far a restore has come; no text: takes that away
-#   rename FROM TO                    where FROM is there, and TO is not
-#   swap LIVE FRESH ASIDE             gives FRESH the name LIVE, and what has it the name ASIDE, if there is any
-#   down LIVE                         ends well where no server runs on it
-#   up LIVE SECONDS                   ends well once one runs on it that takes connections and has ended its recovery
-#   detached WORDS...                 runs a command that may leave a server behind; that it fails is told, no more
-#   run WORDS...                      becomes a command
-# `look` prints a line for each of
-#   live STATE                        none (no directory), down, or what the server says in its postmaster.pid
+# Reads, starts, swaps and removes the data directories of a cluster, as their owner.
+#
+# Sent to the host as `perl -e`, with a verb and arguments:
+#   look LIVE PREFIX PROGRAMS         prints the state, see below; without PROGRAMS, Debian's folder is used
+#   serve DIR PROGRAMS NAME=VALUE...  starts a private server on a restored directory, without archiving, replication
+#                                     and preloaded libraries; the server's own files are in DIR.server
+#   standby DIR                       makes that server a standby: replays more WAL instead of ending recovery
+#   status DIR                        prints the status of that server, see below
+#   close DIR                         stops the server cleanly, removes DIR.server, queues new timelines for archiving
+#   remove DIR                        stops the server immediately, and removes all directories
+#   mark DIR TEXT                     writes the progress mark of DIR; an empty TEXT removes the mark
+#   rename FROM TO                    renames if FROM exists; fails if TO exists
+#   swap LIVE FRESH ASIDE             renames LIVE, if present, to ASIDE, and FRESH to LIVE
+#   down LIVE                         succeeds if no server runs on LIVE
+#   up LIVE SECONDS                   waits until a server on LIVE accepts connections and has ended recovery
+#   detached WORDS...                 runs a command that may leave a server behind; only reports a failure
+#   run WORDS...                      executes a command
+# `look` prints these lines:
+#   live STATE                        none (no directory), down, or the state in postmaster.pid
 #   tablespaces NUMBER                of LIVE
-#   control: LINE                     of pg_controldata of LIVE
-#   mark TEXT                         that lies in LIVE
-#   beside KIND STATE BYTES PATH      KIND is drill, restoring or before; bytes of the last alone, else 0
-#   marked PATH TEXT                  that lies in it
-#   free BYTES, scratch BYTES         that users may take beside LIVE, and where PREFIX is
+#   control: LINE                     each line of pg_controldata for LIVE
+#   mark TEXT                         of LIVE
+#   beside KIND STATE BYTES PATH      KIND is drill, restoring or before; BYTES is 0 unless KIND is before
+#   marked PATH TEXT                  the mark of PATH
+#   free BYTES, scratch BYTES         available beside LIVE, and at PREFIX
 #   end
-# `status` prints a line with the state, and one with the last thing that the server said which is an error or a
-# reason to end. Needs perl-base, coreutils and the server's programs.
+# `status` prints the state, then the last error line of the server's log. Needs perl-base, coreutils and the server's
+# programs.
 use strict;
 use warnings;
 use Config;
@@ -61,14 +63,14 @@ sub content_of {
 sub output_of {
     open my $from, '-|', @_ or fail("$_[0]: $!");
     my @lines = <$from>;
-    close $from or exit($? >> 8 || 1);    # it has said why
+    close $from or exit($? >> 8 || 1);    # the program printed the reason
     return @lines;
 }
 
-# The processes of a server on a directory: all of them work in there. Only their owner can see that.
+# The processes of a server on a directory, by their working directory, which only the owner can read.
 sub processes_in {
     my ($device, $inode, $owner) = (stat shift)[0, 1, 4] or return;
-    fail(sprintf 'it belongs to %s: name its owner as run_as', (getpwuid $owner)[0] // $owner) if $owner != $>;
+    fail(sprintf '%s owns the data directory: set run_as', (getpwuid $owner)[0] // $owner) if $owner != $>;
     my @found;
     for my $process (map { m{(\d+)\z} } glob '/proc/[0-9]*') {
         my ($its_device, $its_inode) = (stat "/proc/$process/cwd")[0, 1] or next;
@@ -78,7 +80,7 @@ sub processes_in {
     return @found;
 }
 
-# What the server says of itself, or "down": https://www.postgresql.org/docs/current/storage-file-layout.html
+# The state in postmaster.pid, or "down" or "none": https://www.postgresql.org/docs/current/storage-file-layout.html
 sub state_of {
     my $dir = shift;
     return 'none' unless -d $dir;
@@ -112,7 +114,7 @@ sub look {
     print "end\n";
 }
 
-# Nothing where it cannot be told: what is lost is restored too.
+# The lines of pg_controldata; none for a damaged directory, which a restore must handle too.
 sub control_of {
     my ($dir, $programs) = @_;
     my ($version) = (content_of("$dir/PG_VERSION") // '') =~ /\A([0-9.]+)\s/ or return;
@@ -131,8 +133,8 @@ sub beside {
     print "marked $path $text\n" if defined $text;
 }
 
-# What a server takes from the directory may be meant for another machine, and what it would do of itself is not
-# wanted here. These words are stronger than postgresql.auto.conf.
+# Command-line settings override postgresql.auto.conf: settings from the directory may not fit this machine, and the
+# server must not archive, replicate or load libraries.
 sub serve {
     my ($dir, $programs, %more) = (shift, shift, map { split /=/, $_, 2 } @_);
     my %least = map { /^(\w+) setting:\s+(\S+)/ ? ($1 => $2) : () } output_of("$programs/pg_controldata", '-D', $dir);
@@ -158,7 +160,7 @@ sub serve {
     start_server($dir, "$files/log", "$programs/postgres", '-D', $dir, map { ('-c', "$_=$settings{$_}") } sort keys %settings);
 }
 
-# It holds nothing that is open here: neither the pipes that its caller waits on, nor what keeps other actions out.
+# Closes all inherited file descriptors: the pipes of the caller, and the lock against other actions.
 sub start_server {
     my ($dir, $log, @words) = @_;
     my $pid = fork // fail("fork: $!");
@@ -218,7 +220,7 @@ sub close_server {
     system qw(rm -rf --), "$dir.server" and exit 1;
 }
 
-# Where a timeline begins is archived when it begins. That server archived nothing: the next one is told to.
+# Queues a timeline history file for archiving by the next server, as the private server archived nothing.
 sub announce {
     my ($folder, $history) = @_;
     return if grep { -e "$folder/archive_status/$history.$_" } qw(ready done);
@@ -227,7 +229,7 @@ sub announce {
 
 sub remove {
     my $dir = shift;
-    $dir =~ /$KIND\z/ or fail("$dir is none that opsproof made");
+    $dir =~ /$KIND\z/ or fail("$dir was not made by opsproof");
     if (!end_server($dir, 'QUIT', 10)) {
         kill KILL => processes_in($dir);
         end_server($dir, 'QUIT', 10) or fail("the server on $dir does not end");
@@ -242,11 +244,11 @@ sub mark {
     sync_folder($dir);
 }
 
-# In one moment where the system can do that. Where it cannot, or nothing has the name, there are two steps: what is
-# left by a kill in between is told by `look`, and this does the rest.
+# Exchanges both names in one system call, if possible. Otherwise renames in two steps: after a kill in between, `look`
+# shows the state, and the next run completes the swap.
 sub swap {
     my ($live, $fresh, $aside) = @_;
-    !-e $aside or fail("$aside is there already");
+    !-e $aside or fail("$aside already exists");
     if (-e $live) {
         if (exchange($live, $fresh)) { renamed($fresh, $aside) }
         else                         { renamed($live, $aside); renamed($fresh, $live) }
@@ -265,7 +267,7 @@ sub exchange {
 sub rename_once {
     my ($from, $to) = @_;
     return unless -e $from;
-    !-e $to or fail("$to is there already");
+    !-e $to or fail("$to already exists");
     renamed($from, $to);
     sync_folder(parent_of($to));
 }

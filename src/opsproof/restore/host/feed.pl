@@ -1,17 +1,17 @@
-# Reads a file once: compares its checksum, and feeds it to a program by its standard input, unpacked on the way.
+# Compares the checksum of a file, and pipes the file, decompressed if needed, to a command, in a single read.
 #
 # Arguments: FILE SHA256 UNPACK TOKEN [COMMAND...]
-#   SHA256   that the file must have; empty where nobody knows it
-#   UNPACK   zstd or gzip; empty where the file is as it should be
-#   TOKEN    what COMMAND gets behind the content once the checksum agrees and all is unpacked: no sooner may it use any
-# Ends with the status of COMMAND, or with 1 where the file is another one or cannot be unpacked; every exit status
-# counts. Needs perl-base, and openssl or sha256sum.
+#   SHA256   the expected checksum; empty to skip the comparison
+#   UNPACK   zstd or gzip; empty for an uncompressed file
+#   TOKEN    sent after the content if checksum and decompression are good: COMMAND must not use the content before
+# Exit status: that of COMMAND, or 1 for a checksum mismatch or a failed decompression. Needs perl-base, and openssl or
+# sha256sum.
 use strict;
 use warnings;
 
 my ($file, $sha256, $unpack, $token, @command) = @ARGV;
 my $BLOCK = 2**18;
-my $F_SETPIPE_SZ = 1031;    # Linux's own
+my $F_SETPIPE_SZ = 1031;    # Linux only
 my ($eater, $unpacker);
 
 $SIG{PIPE} = 'IGNORE';
@@ -25,15 +25,15 @@ my $failed = ended($unpacker);
 written($to_eat, $token) if @command && $same && !$failed;
 close $to_eat if @command;
 my $status = ended($eater);
-stop("$file is not what it was when the backup was made: its checksum is another one") if !$same;
+stop("$file: checksum mismatch, the file changed since the backup was made") if !$same;
 exit($status || $failed);
 
 sub stop { print STDERR "$_[0]\n"; exit 1 }
 
-# A pipe whose two ends other programs and this one may hold.
+# A pipe with a large buffer.
 sub tube {
     pipe my $from, my $to or stop("pipe: $!");
-    fcntl $to, $F_SETPIPE_SZ, 2**20;    # fewer turns; refused, it is as it was
+    fcntl $to, $F_SETPIPE_SZ, 2**20;    # fewer context switches; optional
     return ($from, $to);
 }
 
@@ -58,7 +58,7 @@ sub eating {
     return ($to_unpack, $to_eat);
 }
 
-# Starts the first of some programs that is there.
+# Starts the first available program.
 sub start {
     my ($in, $out, @programs) = @_;
     my $pid = fork // stop("fork: $!");
@@ -72,7 +72,7 @@ sub start {
     exit 127;
 }
 
-# All of the file, to each that still listens: what does not has ended, and its status tells.
+# Writes the whole file to every sink; a sink that fails is dropped, as the exit status of the program tells.
 sub pour {
     my @sinks = @_;
     while (@sinks) {

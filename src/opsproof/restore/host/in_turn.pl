@@ -1,12 +1,12 @@
-# Runs commands one after another on the host, where no lost connection comes between them.
+# Runs commands in sequence on the host, so that a lost connection cannot interrupt the sequence.
 #
 # Arguments: MARK, then for each command "MARK try", "MARK always" or "MARK insist" and its words.
-#   try      is left out once another command has failed
-#   always   runs whatever happened before
-#   insist   the same, and again while it fails, for a minute: a server that starts again takes no connections at first.
-#            What is not there, or was refused as it stands (psql's status 3), is not tried again.
-# Ends with the status of the first that failed. They run in a session of their own: whoever ends this one, with all its
-# group, ends the waiting for them alone. Needs only perl-base.
+#   try      skipped after a failure
+#   always   runs even after a failure
+#   insist   like always, and retried for a minute: a restarting server refuses connections at first. No retry if the
+#            program is missing (127), or psql reports a failed statement (3).
+# Exit status: that of the first failed command. The commands run in a new session: killing this process with its group
+# does not stop them. Needs perl-base.
 use strict;
 use warnings;
 use POSIX ();

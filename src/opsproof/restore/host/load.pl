@@ -1,22 +1,22 @@
-# Loads an archive into a new database: what it defines, the rows of each table over several sessions, the rest.
+# Loads an archive into a new database, with the rows of each table split over several sessions.
 #
 # Arguments: SOURCE TOKEN JOBS DEAL TARGET
-#   SOURCE  the archive; with TOKEN, a folder: the archive comes by standard input, into a file there that has no name,
-#           so that none is left however this ends; it is read when TOKEN has come behind it, and no sooner
-#   JOBS    sessions at the same time
-#   DEAL    1: the rows of each table are dealt out to all sessions; 0: pg_restore alone, a table a session
-#   TARGET  how libpq reaches the database
-# pg_restore writes rows for psql as a COPY statement, a row a line, and a line with \. behind the last. That is all
-# that is dealt out: definitions, sequences, large objects it restores itself, and whatever else it writes is an error.
-# Ends with status 0 when every program has ended well. Needs perl-base.
+#   SOURCE  the archive; with TOKEN, a folder: the archive is read from standard input into an unlinked file there,
+#           which cannot outlive this program, and is used only after TOKEN has arrived at the end
+#   JOBS    number of parallel sessions
+#   DEAL    1: rows of each table are split over all sessions; 0: pg_restore alone, one session for each table
+#   TARGET  the connection string of the database
+# pg_restore prints the rows of a table as a COPY statement: a row per line, then a line with \. at the end. Only rows
+# are split over sessions; pg_restore itself restores definitions, sequences and large objects. Other output is an
+# error. Exit status 0: every program succeeded. Needs perl-base.
 use strict;
 use warnings;
 use Fcntl qw(O_CREAT O_EXCL O_RDWR SEEK_END);
 
 my ($source, $token, $jobs, $deal, $target) = @ARGV;
 my $BLOCK = 2**18;
-my $LONGEST = 2**22;        # of a statement without its rows: 1600 columns, of 63 letters each
-my $F_SETPIPE_SZ = 1031;    # Linux's own
+my $LONGEST = 2**22;        # COPY statement without rows: 1600 columns with names of 63 bytes
+my $F_SETPIPE_SZ = 1031;    # Linux only
 my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target");
 my $ROWS = qr/\A\d+; \d+ \d+ TABLE DATA /;
 my $IDLE = qr/\A(?:--[^\n]*|\\(?:un)?restrict [^\n]*|)\n/;
@@ -43,21 +43,21 @@ sub stop {
 
 sub received {
     my $path = "$source/.restore";
-    local $^F = 255;    # it stays open in pg_restore
+    local $^F = 255;    # the file stays open in pg_restore
     unlink $path;
     sysopen $kept, $path, O_RDWR | O_CREAT | O_EXCL, 0600 or stop("$path: $!");
     unlink $path or stop("$path: $!");
     while (sysread STDIN, my $block, $BLOCK) { written($kept, $block) or stop("$path: $!") }
     my $bytes = sysseek($kept, -length $token, SEEK_END) // stop('');
     sysread $kept, my $last, length $token;
-    stop('') if $last ne $token;    # whoever feeds this says why
+    stop('') if $last ne $token;    # the feeding program prints the reason
     truncate $kept, $bytes or stop("$path: $!");
     return '/proc/self/fd/' . fileno $kept;
 }
 
 sub tube {
     pipe my $from, my $to or stop("pipe: $!");
-    fcntl $to, $F_SETPIPE_SZ, 2**20;    # fewer turns; refused, it is as it was
+    fcntl $to, $F_SETPIPE_SZ, 2**20;    # fewer context switches; optional
     return ($from, $to);
 }
 
@@ -74,7 +74,7 @@ sub start {
     exit 127;
 }
 
-# Waits until each has ended, and well: what it has to say is said already.
+# Waits for programs and stops at a failure; the programs print their own errors.
 sub finish {
     for my $pid (@_) {
         waitpid $pid, 0;
@@ -97,7 +97,7 @@ sub restore {
     finish($list ? listed($list, undef, @RESTORE, @words) : start(undef, undef, @RESTORE, @words));
 }
 
-# Starts pg_restore for a part of the archive; it reads the list of it whole before anything else.
+# Starts pg_restore for the entries in a list; pg_restore reads the whole list first.
 sub listed {
     my ($list, $out, @words) = @_;
     my ($in, $to) = tube();
@@ -143,16 +143,16 @@ sub statements {
         elsif (length $buffer > $LONGEST) { last }
         elsif (!more())                   { last }
     }
-    stop('pg_restore wrote something else than rows') if length $buffer;
+    stop('unexpected output of pg_restore: not rows') if length $buffer;
 }
 
-sub put { written(@_) or stop('a session of psql has ended') }
+sub put { written(@_) or stop('a psql session ended early') }
 
-# The rows of one table: as many whole ones at a time as a block holds; one that is longer goes to one session.
+# Splits the rows of a table in blocks of whole rows; a row longer than a block goes to a single session.
 sub rows {
     my $copy = shift;
     my ($to, %begun);
-    my $whole = 1;    # the buffer begins with a row, and not within one
+    my $whole = 1;    # the buffer begins at the start of a row
     while (1) {
         my $bytes = next_bytes($whole) or last;
         $to = ready() if $whole;
@@ -164,7 +164,7 @@ sub rows {
     put($_, "\\.\n") for grep { $begun{$_} } @sessions;
 }
 
-# How much of the buffer is rows of the table, of a block at least where there are as many; 0 behind the last one.
+# The number of bytes to send: whole rows of at least a block if possible; 0 after the last row.
 sub next_bytes {
     my $whole = shift;
     while (1) {
@@ -177,7 +177,7 @@ sub next_bytes {
     return rindex($buffer, "\n") + 1 || length $buffer;
 }
 
-# The next session that takes something without a wait.
+# The next session that accepts data without blocking.
 sub ready {
     my $bits = '';
     vec($bits, fileno $_, 1) = 1 for @sessions;

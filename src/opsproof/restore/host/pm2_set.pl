@@ -1,8 +1,8 @@
-# Stops or starts processes that a PM2 daemon keeps, by its own socket: it never starts a daemon.
+# Stops or starts PM2 processes over the socket of the PM2 daemon, and never starts a daemon.
 #
-# The last part of one program: it is joined behind json_text.pl and pm2_daemon.pl, and all are sent to a host as
-# `perl -e` with the arguments PM2_HOME, stop or start, and the processes' names. All are asked at the same time.
-# Exit: 0 all of them are stopped, or online; 1 not, or no daemon runs. Needs only perl-base.
+# Appended to json_text.pl and pm2_daemon.pl, and sent to the host as `perl -e` with the arguments PM2_HOME, stop or
+# start, and process names. All processes are stopped or started in parallel.
+# Exit status: 0 if all are stopped or online; 1 if not, or without a daemon. Needs perl-base.
 
 my %METHOD = (stop => 'stopProcessId', start => 'startProcessId');
 my %WANTED = (stop => qr/^stopped$/, start => qr/^(?:online|launching)$/);
@@ -18,7 +18,7 @@ sub known {    # [name, id, status] of every process
     return @known;
 }
 
-sub ask {    # in a process of its own
+sub ask {    # in a child process
     my ($method, $id) = @_;
     my $pid = fork // fail("fork: $!");
     return $pid if $pid;

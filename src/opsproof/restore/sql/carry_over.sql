@@ -1,5 +1,5 @@
--- Gives the database `fresh` what belongs to the database `live` and not to what is in it: owner, privileges,
--- settings, limit of connections. Answers with true where both then have the same.
+-- Copies owner, privileges, settings and connection limit from the database `live` to the database `fresh`.
+-- Prints true if both databases then have the same.
 SELECT format('ALTER DATABASE %I OWNER TO %I', :'fresh', pg_get_userbyid(datdba)),
        format('ALTER DATABASE %I CONNECTION LIMIT %s', :'fresh', datconnlimit),
        format('ALTER DATABASE %I RESET ALL', :'fresh'),
@@ -7,7 +7,7 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', :'fresh', pg_get_userbyid(datdba)
   FROM pg_database WHERE datname = :'live'
 \gexec
 
--- Each privilege by the role that granted it, the owner first: the others have theirs to pass on from there.
+-- Grants each privilege as the original grantor; grants by the owner come first, as later grants depend on them.
 SELECT format('SET ROLE %I', pg_get_userbyid(grantor)),
        format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, :'fresh',
               CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
@@ -17,7 +17,7 @@ SELECT format('SET ROLE %I', pg_get_userbyid(grantor)),
  WHERE datname = :'live' ORDER BY grantor <> datdba, NOT is_grantable
 \gexec
 
--- Each setting by way of the session, which keeps lists of names as they are.
+-- Copies settings with SET FROM CURRENT, which keeps the quoting of lists such as search_path.
 SELECT 'BEGIN',
        format('SELECT set_config(%L, %L, true)', name, value),
        format('%s SET %s FROM CURRENT', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')

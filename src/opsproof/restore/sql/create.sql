@@ -1,4 +1,4 @@
--- Makes the database `fresh`, open to nobody but its owner, where that of `live` lies if there is one.
+-- Creates the database `fresh` in the tablespace of `live`, if that exists; only owner and superusers may connect.
 SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I%s',
               :'fresh', :'owner', :'encoding', :'collate', :'ctype',
               coalesce((SELECT spcname FROM pg_database JOIN pg_tablespace t ON t.oid = dattablespace

@@ -1,4 +1,4 @@
--- The databases whose names begin like `live`, and what restoring must know of the server, as one line of JSON.
+-- Which databases are `live` or named after `live`, and what are the server's properties for a restore? (JSON)
 SELECT json_build_object(
     'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
     'version_num', current_setting('server_version_num')::int,

@@ -1,2 +1,2 @@
--- Drops the database `name`, whoever uses it.
+-- Drops the database `name`, and ends sessions in that database.
 DROP DATABASE IF EXISTS :"name" WITH (FORCE);

@@ -1,2 +1,2 @@
--- Gives the database `fresh` the privileges that a new one has; `create.sql` took them away while it is being made.
+-- Grants PUBLIC the default privileges on the database `fresh`, which `create.sql` has revoked.
 GRANT CONNECT, TEMPORARY ON DATABASE :"fresh" TO PUBLIC;

@@ -1,5 +1,6 @@
--- What of the restored database is not as it should be, a line of JSON for each: ["constraint", NAME] that was not
--- validated, ["index", NAME] that is not valid, ["vector", NAME, ANSWER] for each index of vectors, asked; then ["end"].
+-- Which constraints are NOT VALID, which indexes are invalid, and which vector indexes fail to answer a query?
+-- Prints a line of JSON for each: ["constraint", NAME], ["index", NAME], ["vector", NAME, ANSWER] for every vector
+-- index; then ["end"].
 SET search_path = pg_catalog;
 SET row_security = off;
 SET statement_timeout = 0;

