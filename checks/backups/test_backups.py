@@ -66,5 +66,5 @@ def test_backup_count_is_sufficient(backups, backup, allowed):
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "/")
 def test_disk_has_room_for_next_backup(backups, local_backup, allowed):
-    """backup.py refuses to start without enough free space: find out who uses it."""
+    """backup.py refuses to start without enough free space: find out what fills the disk."""
     assert backups[local_backup].room in allowed.backup_room

@@ -22,7 +22,7 @@ def test_dead_rows_are_within_limit(table_upkeep, database, allowed, evidence, r
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
 def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, evidence, remembered, repair_with):
-    """Tables over autovacuum's thresholds, not vacuumed for too long."""
+    """Tables over autovacuum's thresholds wait too long for a vacuum: autovacuum is blocked, off or too slow."""
     found, epoch = table_upkeep[database], statistics_epoch[database]
     earlier = remembered(found.vacuum_readings(epoch))
     evidence("tables waiting for vacuum", found.overdue.lines)

@@ -25,7 +25,7 @@ class Disks(ResourceFact[Mount, Disk]):
     resource = "mount"
 
     def command(self, host: Host, name: str, resource: Mount) -> Command:
-        """One df per mount, so that a hung network mount blocks only its own measurement."""
+        """One df per mount: a hung network mount delays only itself."""
         return argv("df", "--block-size=1", "--output=target,used,avail,itotal,iused", "--", name)
 
     def parse(self, answer: Answer, name: str, resource: Mount) -> Disk:

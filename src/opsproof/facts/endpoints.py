@@ -18,7 +18,7 @@ FIGURES = ("memory", "process")
 
 @dataclass(frozen=True)
 class Health:
-    """The platform's own status, and its services that are down."""
+    """The platform's status, and services reported down."""
 
     status: str
     down: tuple[str, ...]

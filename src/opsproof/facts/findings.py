@@ -14,7 +14,7 @@ GROWTH_SPAN_S = 92 * 86400.0
 
 @dataclass(frozen=True)
 class Findings(Generic[T]):
-    """Rows, the worst first, and a query to list all of them."""
+    """Rows, the worst first, and a query to list all rows."""
 
     rows: tuple[T, ...]
     query: str

@@ -18,12 +18,12 @@ absent("$address cannot be resolved") if $error;
 socket(my $server, $place->{family}, SOCK_STREAM, 0) or die "socket: $!\n";
 connect($server, $place->{addr}) or absent(lcfirst $!);
 
-my $said = '';
-while (length $said < $MOST_BYTES && sysread $server, $said, 1024, length $said) {
-    next unless $said =~ /^(SSH-[!-~]+)[^\n]*\n/m;
+my $received = '';
+while (length $received < $MOST_BYTES && sysread $server, $received, 1024, length $received) {
+    next unless $received =~ /^(SSH-[!-~]+)[^\n]*\n/m;
     syswrite $server, "SSH-2.0-opsproof\r\n";
     print "greeting $1\n";
     exit;
 }
-my ($last) = $said =~ /([ -~]+)/;
+my ($last) = $received =~ /([ -~]+)/;
 absent(defined $last ? "unexpected greeting: " . substr $last, 0, 80 : 'connection closed without a greeting');
