@@ -56,7 +56,7 @@ units: $(READY)
 check: lint lint-scripts  ## everything that must hold before a change lands; what is not installed is skipped
 	$(BIN)/python -m tests.harness.parts docker pgbackrest test
 
-proof: $(READY)  ## break one fault and heal it: make proof FAULT="index twice"
+proof: $(READY)  ## break one fault and heal it: make proof FAULT="duplicate index"
 	$(BIN)/python -m tests.proving "$(FAULT)"
 
 proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted
