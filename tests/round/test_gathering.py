@@ -49,9 +49,9 @@ def test_planned_facts_take_one_round_trip(gathering):
 
 def test_commands_and_queries_of_a_host_take_one_round_trip_each(gathering, postgres):
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
-    keys = [("load", ""), *((fact, "db") for fact in ("database_receptions", "database_connections"))]
+    keys = [("load", ""), *((fact, "db") for fact in ("database_pings", "database_connections"))]
     found = gathering(host(databases={"db": database}), *keys)
-    assert found.value("database_receptions", "vps")["db"].refusal == ""
+    assert found.value("database_pings", "vps")["db"].refusal == ""
     assert found.value("database_connections", "vps")["db"].used > 0
     assert found.value("load", "vps") >= 0
     assert found.recording("vps").round_trips == {"shell": 1, "sql": 1}
@@ -61,7 +61,7 @@ def test_resources_in_a_database_share_its_connection(gathering, postgres):
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     index = {"database": "db", "table": "a.b", "column": "c", "method": "ivfflat", "operator": "<=>"}
     target = host(databases={"db": database, "spare": database}, vector_indexes={"one": index, "two": index})
-    keys = [("vector_indexes", "one"), ("vector_indexes", "two"), ("database_receptions", "db")]
+    keys = [("vector_indexes", "one"), ("vector_indexes", "two"), ("database_pings", "db")]
     found = gathering(target, *keys)
     for name in ("one", "two"):
         with pytest.raises(Absent, match=f"^vps, {name}: a.b has no vector index of the declared name"):
@@ -76,16 +76,16 @@ def test_shortest_query_is_timed_before_slower_ones(gathering, postgres, monkeyp
     monkeypatch.setattr(DatabaseConnections, "sql", slow)
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     found = gathering(
-        host(databases={"db": database}), *((f, "db") for f in ("database_receptions", "database_connections"))
+        host(databases={"db": database}), *((f, "db") for f in ("database_pings", "database_connections"))
     )
     results = found.recording("vps").results
-    assert results["database_connections db"].elapsed_s - results["database_receptions db"].elapsed_s > 0.05
+    assert results["database_connections db"].elapsed_s - results["database_pings db"].elapsed_s > 0.05
 
 
 def test_missing_resource_is_absent_and_the_rest_is_measured(gathering):
     disks = gathering(host(mounts=MOUNTS), ("disks", "/"), ("disks", "/nowhere")).value("disks", "vps")
     assert disks["/"].used > 0
-    with pytest.raises(Absent, match=r"^vps: /nowhere is declared, but there is no such path$"):
+    with pytest.raises(Absent, match=r"^vps: /nowhere is declared, but does not exist$"):
         disks["/nowhere"]
     with pytest.raises(Absent):
         disks["/not-in-the-plan"]

@@ -62,7 +62,7 @@ def test_samples_are_recorded_for_the_next_run(admin, inventory, prove, tmp_path
     admin.execute("SELECT pg_stat_force_next_flush()")
     first = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first")
     second = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
-    assert "shop.t: 12000 rows, 30 times from end to end, 0 by an index" in first.text
+    assert "shop.t: 12000 rows, read in full 30 times, 0 index scans" in first.text
     assert table in first.text
     assert table not in second.text
 
@@ -83,4 +83,4 @@ def test_declared_archive_and_standby_are_required(inventory, prove, more, test,
 
 def test_missing_standby_is_named(inventory, prove):
     text = prove(inventory('standbys = ["far", "near"]'), REPLICATION).text
-    assert "far and near: declared as a standby, but not connected" in text
+    assert "declared standby not connected: far and near" in text

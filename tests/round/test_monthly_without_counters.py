@@ -51,7 +51,7 @@ def test_remedy_names_the_tables(judged):
     options = "--host vps-00 --database metachat --apply --table public.a --table public.b"
     assert found["remedy"].endswith(f" {options}")
     assert " actions/vacuum.py " in found["remedy"]
-    for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "again: SELECT relname"):
+    for line in ("public.a: 100000 rows; 90000 dead", "public.a (TOAST)", "query: SELECT relname"):
         assert line in outcome.text
     assert "public.c" not in outcome.text
 
@@ -95,7 +95,7 @@ def test_never_vacuumed_table_may_wait_since_the_statistics_reset(judged, since,
 def test_track_counts_off_is_unknown(judged, check):
     found, _ = judged(f"test_{check}", table_upkeep=[], statistics_epoch=[[0, 1_000_000, 1, False]])
     assert found["verdict"] == "unknown"
-    assert found["sentence"].endswith("track_counts is off, so that nothing is counted")
+    assert found["sentence"].endswith("track_counts is off, so the server has no activity counters")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_remedy_names_rebuildable_indexes_only(judged):
     found, outcome = judged("test_indexes_are_valid", invalid_indexes=rows)
     assert found["verdict"] == "failed"
     assert found["remedy"].endswith("--index public.a")
-    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition that has none" in outcome.text
+    assert "public.b: of p, partitioned: CREATE INDEX CONCURRENTLY on each partition without an index" in outcome.text
 
 
 ESTIMATES = [
@@ -211,7 +211,7 @@ def test_remedy_creates_a_missing_partition(judged):
     found = {each["sentence"]: each for each in outcome.properties.values()}
     failed = found["public.messages has no partition for 2026-12"]
     assert failed["remedy"].endswith("--apply --database metachat --table public.messages")
-    assert found["public.api_logs is no partitioned table"]["verdict"] == "failed"
+    assert found["public.api_logs is not a partitioned table"]["verdict"] == "failed"
 
 
 def test_sequence_is_shown_with_its_column(judged):

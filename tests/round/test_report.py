@@ -64,7 +64,7 @@ def report(prove, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "inventory.toml").write_text(inventory(), encoding="utf-8")
     refused = Result(refusal=HOSTILE["end"])
-    write(folder / "facts.json", {"vps": Recording(answers(), {"database_receptions db": refused})})
+    write(folder / "facts.json", {"vps": Recording(answers(), {"database_pings db": refused})})
     checks = ["checks/processes", "checks/logs", "checks/disks", "checks/databases"]
     words = ["-k", "online or saved or log_errors or disk or inodes or accepts", f"--facts={folder}/facts.json"]
     return prove(folder / "inventory.toml", *checks, *words)

@@ -160,8 +160,8 @@ def test_sweep_keeps_tunnels_of_living_processes(runtime):
 def test_transport_without_tunnel_is_an_error_of_its_databases_only(postgres, sshd):
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     host = Host.model_validate({"transport": "paramiko://nowhere", "databases": {"db": database}}).placed("vps", ())
-    recording = gather(host, {("database_receptions", "db")}, client=object())
-    assert "paramiko:// has no tunnel to the database" in recording.results["database_receptions db"].error
+    recording = gather(host, {("database_pings", "db")}, client=object())
+    assert "paramiko:// has no tunnel to the database" in recording.results["database_pings db"].error
 
 
 def test_password_is_in_no_command_line(target, runtime, postgres, tmp_path):

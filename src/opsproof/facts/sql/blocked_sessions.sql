@@ -1,3 +1,4 @@
+-- Which sessions wait for a lock, since when, and which sessions block them?
 WITH waiting AS MATERIALIZED (
     SELECT pid, pg_blocking_pids(pid) AS blockers
       FROM pg_stat_activity

@@ -1,3 +1,4 @@
+-- How many blocks, temporary files, deadlocks and transactions did this database count?
 SELECT d.blks_hit, d.blks_read, d.temp_files, d.temp_bytes, d.deadlocks, d.xact_commit, d.xact_rollback,
        extract(epoch FROM greatest(d.stats_reset, a.stats_reset))::float8, extract(epoch FROM now())::float8,
        current_setting('track_counts') = 'on'

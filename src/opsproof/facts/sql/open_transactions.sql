@@ -1,3 +1,4 @@
+-- Which client sessions have an open transaction, for how long, and in which state?
 SELECT s.pid, s.usename, s.application_name, s.state,
        extract(epoch FROM now_is.moment - s.xact_start)::float8,
        extract(epoch FROM now_is.moment - s.state_change)::float8,

@@ -1,5 +1,6 @@
+-- Which tables and indexes are the largest, and how large is the whole database?
 WITH unseen AS MATERIALIZED (
-    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
+    -- Without row counts in catalog and statistics the file size decides, unless a lock would make the size query wait.
     SELECT oid, reltoastrelid FROM pg_class
      WHERE reltuples < 0 AND relkind IN ('r', 'm') AND oid >= 16384
        AND oid NOT IN (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL)
@@ -17,7 +18,7 @@ WITH unseen AS MATERIALIZED (
     UNION ALL
     (SELECT oid, relkind, relname FROM asked WHERE relkind = 'i' ORDER BY size DESC LIMIT 10)
 ), owner AS (
-    -- A TOAST table has the number of its owner in its name.
+    -- The name of a TOAST table contains the OID of its owner.
     SELECT DISTINCT relkind = 'i' AS is_index, CASE relkind WHEN 't' THEN substr(relname, 10)::oid ELSE oid END AS oid
       FROM large
 )

@@ -1,5 +1,6 @@
+-- Which statements take the most time in total and on average?
 SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
-       -- What a utility is called with stays in its text, and so do comments.
+       -- Utility statements keep literals and comments in their text, so only their first word is shown.
        CASE WHEN words ~* '^\s*(\(|(select|insert|update|delete|merge|with|values)\y)' AND words !~ '''|/\*|\*/|\$\D'
             THEN left(btrim(regexp_replace(words, '\s+', ' ', 'g')), 150)
             WHEN words !~ '/\*|\*/' THEN substring(words FROM '^\s*(\w+)') END,
@@ -16,7 +17,7 @@ SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
          LEFT JOIN pg_roles r ON r.oid = userid
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND coalesce(rolname, '') !~ '^opsproof_'
-          -- The role that asks may serve an application too: its own are those of the catalogs.
+          -- The monitoring role may serve an application too: only its catalog queries are excluded.
           AND NOT (coalesce(rolname = current_user, false)
                    AND coalesce(query, '') ~ '\mpg_(class|database|index|inherits|locks|namespace|partition|prepared|replication|settings|stat)')
           AND coalesce(query, '') !~* '^\s*(/\*.*?\*/\s*)*(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh|call|do)\y'

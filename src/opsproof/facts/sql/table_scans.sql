@@ -1,3 +1,4 @@
+-- How often are large tables read by sequential scans and by index scans?
 SELECT space.nspname || '.' || of.relname, of.reltuples::bigint, pg_stat_get_tuples_returned(of.oid),
        coalesce((SELECT sum(pg_stat_get_numscans(indexrelid)) FROM pg_index WHERE indrelid = of.oid), 0)::bigint,
        counted.since, extract(epoch FROM now())::float8, current_setting('track_counts') = 'on'

@@ -1,3 +1,4 @@
+-- Which non-unique indexes were not scanned for a day or more?
 SELECT scans.schemaname, scans.indexrelname, scans.relname,
        name.relpages::bigint * current_setting('block_size')::integer,
        extract(epoch FROM now() - scans.last_idx_scan)::float8,

@@ -1,3 +1,4 @@
+-- How long do vacuums take, by table?
 WITH counted AS (
     SELECT oid FROM pg_class
      WHERE relkind IN ('r', 'm') AND pg_stat_get_vacuum_count(oid) + pg_stat_get_autovacuum_count(oid) > 0

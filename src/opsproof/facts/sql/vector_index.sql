@@ -1,3 +1,4 @@
+-- What are the method, size, build parameters and statistics of a vector index ($1 schema, $2 table, $3 index)?
 SELECT space.nspname || '.' || name.relname, method.amname, i.indisvalid AND i.indisready AND i.indislive,
        pg_relation_filenode(i.indexrelid)::bigint,
        (SELECT option_value::integer FROM pg_options_to_table(name.reloptions) WHERE option_name = 'lists'),
