@@ -72,11 +72,12 @@ CREATE TABLE chunks (
     "tenantId" text NOT NULL,
     "documentId" text NOT NULL,
     content text NOT NULL,
-    embedding vector(256) STORAGE EXTERNAL,
+    embedding vector(256),
     metadata jsonb,
     position integer NOT NULL,
     "createdAt" timestamp(3) NOT NULL
 );
+ALTER TABLE chunks ALTER COLUMN embedding SET STORAGE EXTERNAL;
 
 CREATE TABLE events (
     id text PRIMARY KEY,

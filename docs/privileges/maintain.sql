@@ -1,7 +1,8 @@
 -- The role that opsproof maintains a database with: it sees what the monitor sees, ends sessions, and vacuums and
 -- analyzes whatever there is. Run as a superuser, after monitor.sql; then give it a password with \password
 -- opsproof_maintain.
-CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor, pg_signal_backend;
+CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor;
+GRANT pg_signal_backend TO opsproof_maintain;
 DO $$
 BEGIN
     IF current_setting('server_version_num')::int >= 170000 THEN

@@ -23,7 +23,7 @@ NEEDS_PG_MONITOR = "the role sees only its own sessions: grant pg_monitor to the
 
 def _with_words(name: str) -> str:
     words = scripts.sql("facts/session_words").strip().replace("{tellable}", TELLABLE)
-    return scripts.sql(f"facts/{name}").replace("{words}", words)
+    return scripts.sql(f"facts/{name}").replace(":words", words)
 
 
 @dataclass(frozen=True)

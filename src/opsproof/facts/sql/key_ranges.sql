@@ -42,7 +42,7 @@ SELECT (SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON 
          WHERE c.oid = seqrelid),
        (SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
          WHERE c.oid = relid AND a.attnum = used.attnum),
-       readable, coalesce(value, first_possible), stop, used, extract(epoch FROM now())::float8
+       readable, coalesce(value, first_possible), stop, used, extract(EPOCH FROM now())::float8
   FROM (SELECT *, row_number() OVER (PARTITION BY readable ORDER BY used DESC) AS place FROM used) AS used
  WHERE place <= 50
  ORDER BY readable, used DESC

@@ -26,5 +26,5 @@ SELECT is_index, nspname || '.' || relname,
        CASE WHEN is_index THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END,
        ((SELECT sum(relpages::bigint) * 8192 FROM pg_class WHERE relkind IN ('r', 'm', 't', 'i'))
          + (SELECT coalesce(sum(size - known), 0) FROM asked))::bigint,
-       extract(epoch FROM now())::float8
+       extract(EPOCH FROM now())::float8
   FROM owner JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace

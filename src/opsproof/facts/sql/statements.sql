@@ -4,9 +4,9 @@ SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
        CASE WHEN words ~* '^\s*(\(|(select|insert|update|delete|merge|with|values)\y)' AND words !~ '''|/\*|\*/|\$\D'
             THEN left(btrim(regexp_replace(words, '\s+', ' ', 'g')), 150)
             WHEN words !~ '/\*|\*/' THEN substring(words FROM '^\s*(\w+)') END,
-       extract(epoch FROM now())::float8, role.since, role.tracked
+       extract(EPOCH FROM now())::float8, role.since, role.tracked
   FROM (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees,
-               extract(epoch FROM stats_reset)::float8 AS since,
+               extract(EPOCH FROM stats_reset)::float8 AS since,
                current_setting('pg_stat_statements.track') AS tracked FROM pg_stat_statements_info) AS role
   LEFT JOIN (
        SELECT queryid, sum(calls)::bigint AS calls, sum(total_exec_time) AS total_ms, max(max_exec_time) AS longest_ms,

@@ -25,7 +25,7 @@ WITH RECURSIVE counted AS (
     -- Without row counts in catalog and statistics the file size decides, unless a lock would make the size query wait.
     SELECT *, CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
                    THEN oid IN (SELECT relation FROM written WHERE mode = 'AccessExclusiveLock')
-                             OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
+                             OR pg_relation_size(oid) >= 1048576 ELSE FALSE END AS unseen
       FROM counted
 ), server AS (
     SELECT jsonb_object_agg(name, setting) AS settings FROM pg_settings WHERE name LIKE 'autovacuum%'
@@ -37,9 +37,9 @@ WITH RECURSIVE counted AS (
                     WHERE option_name ~ '^autovacuum_.*(threshold|scale_factor)$') AS has_options,
            settings || coalesce((SELECT jsonb_object_agg(option_name, option_value)
                                    FROM pg_options_to_table(coalesce(t.reloptions, owner.reloptions))), '{}') AS setting,
-           extract(epoch FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
+           extract(EPOCH FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
                                                pg_stat_get_last_autovacuum_time(t.oid)))::float8 AS vacuum_age,
-           extract(epoch FROM now() - greatest(pg_stat_get_last_analyze_time(t.oid),
+           extract(EPOCH FROM now() - greatest(pg_stat_get_last_analyze_time(t.oid),
                                                pg_stat_get_last_autoanalyze_time(t.oid)))::float8 AS analyze_age
       FROM sized t CROSS JOIN server CROSS JOIN LATERAL (
            -- The name of a TOAST table contains the OID of its owner.
@@ -52,7 +52,7 @@ WITH RECURSIVE counted AS (
     SELECT known.*, greatest(reltuples, 0) AS counted_rows, 10 * greatest(reltuples, live, 1000000) AS reach,
            -- Autovacuum runs every minute: a table just vacuumed may be over its threshold again.
            (setting ->> 'autovacuum')::boolean
-             AND coalesce((setting ->> 'autovacuum_enabled')::boolean, true) AS attended,
+             AND coalesce((setting ->> 'autovacuum_enabled')::boolean, TRUE) AS attended,
            least((setting ->> 'autovacuum_vacuum_threshold')::float8
                    + (setting ->> 'autovacuum_vacuum_scale_factor')::float8 * greatest(reltuples, 0),
                  nullif((setting ->> 'autovacuum_vacuum_max_threshold')::float8, -1)) AS dead_trigger,
@@ -77,11 +77,12 @@ WITH RECURSIVE counted AS (
            relfilenode AS file,
            array_remove(ARRAY[
                CASE WHEN dead >= 10000 AND dead > least(dead_trigger, 50 + 0.2 * counted_rows)
-                         AND NOT (attended AND NOT back AND coalesce(vacuum_age <= 600, false)) THEN 'dead' END,
+                         AND NOT (attended AND NOT back AND coalesce(vacuum_age <= 600, FALSE)) THEN 'dead' END,
                CASE WHEN (dead > 1.1 * dead_trigger OR inserted > 1.1 * insert_trigger)
-                         AND oid NOT IN (TABLE vacuumed) AND owner NOT IN (TABLE vacuumed) THEN 'due' END,
+                         AND oid NOT IN (SELECT relid FROM vacuumed)
+                         AND owner NOT IN (SELECT relid FROM vacuumed) THEN 'due' END,
                CASE WHEN changed >= 10000 AND changed > least(change_trigger, 50 + 0.1 * counted_rows)
-                         AND NOT (attended AND coalesce(analyze_age <= 600, false)) AND relkind <> 't'
+                         AND NOT (attended AND coalesce(analyze_age <= 600, FALSE)) AND relkind <> 't'
                          AND oid <> 'pg_statistic'::regclass THEN 'stale' END,
                CASE WHEN (greatest(live, reltuples) >= 1000 OR unseen) AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
                          AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL
@@ -97,7 +98,7 @@ WITH RECURSIVE counted AS (
       FROM triggered CROSS JOIN held
     UNION ALL
     -- Autovacuum never analyzes a partitioned table: its row count dates from the last manual ANALYZE.
-    SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
+    SELECT nspname || '.' || relname, FALSE, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
            ARRAY[CASE WHEN reltuples < 0 THEN 'unanalyzed' ELSE 'stale' END]
       FROM filled JOIN pg_class p ON p.oid = parent JOIN pg_namespace n ON n.oid = relnamespace
      WHERE entries >= 1000 AND (reltuples < 0 OR abs(entries - reltuples) > 0.2 * greatest(reltuples, 1))

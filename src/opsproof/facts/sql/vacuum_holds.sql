@@ -24,6 +24,6 @@ WITH seen AS (
            age(backend_xmin)
       FROM pg_stat_replication WHERE backend_xmin IS NOT NULL
 )
-SELECT everything, kind, who, transactions, extract(epoch FROM since)::float8, of_users
-  FROM seen LEFT JOIN held ON true
+SELECT everything, kind, who, transactions, extract(EPOCH FROM since)::float8, of_users
+  FROM seen LEFT JOIN held ON TRUE
  ORDER BY since DESC NULLS LAST, transactions DESC
