@@ -124,8 +124,8 @@ def test_running_query_is_listed(session, postgres, until):
     running = session()
     running.pgconn.send_query(b"SELECT pg_sleep(30)")
     until(ACTIVE, running)
-    (running,) = found(postgres, OpenTransactions).running
-    assert (running.state, running.words) == ("active", "SELECT pg_sleep()")
+    (listed,) = found(postgres, OpenTransactions).running
+    assert (listed.state, listed.words) == ("active", "SELECT pg_sleep()")
     running.cancel()
 
 
