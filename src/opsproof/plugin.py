@@ -17,6 +17,15 @@ from opsproof.postgres.client import DatabaseClient
 if TYPE_CHECKING:
     from opsproof.round.run import Run
 
+_MARKERS = (
+    "daily: is the host healthy this morning",
+    "weekly: are logs rotated and backups restorable",
+    "monthly: is the database lean and fast",
+    "quarterly: is the host safe, with room to grow",
+    "predeploy: may a deployment start",
+    "postdeploy: did the deployment leave the host healthy",
+    "remedy: the command that repairs a finding, its arguments filled from the test's own",
+)
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -50,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Prepares a run of checks, unless pytest runs the project's own tests or only lists something."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
     if config.inipath is None:
         _refuse_separate_values(config)
         return
