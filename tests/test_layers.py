@@ -3,6 +3,7 @@
 import ast
 import statistics
 import sys
+from collections import Counter
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -244,3 +245,30 @@ def test_lock_files_name_no_registry(path):
 def test_names_of_checks_are_unique():
     found = [each for path in CHECKS for each, _ in public(tree(path)) if each.startswith("test_")]
     assert sorted(found) == sorted(set(found))
+
+
+def test_no_two_modules_share_a_class_name():
+    found = Counter(
+        node.name for path in (*SOURCES, *ACTIONS) for node in tree(path).body if isinstance(node, ast.ClassDef)
+    )
+    assert [each for each, times in found.items() if times > 1] == []
+
+
+def test_modules_are_short():
+    assert statistics.median(len(text_of(path).splitlines()) for path in SOURCES) <= 120
+
+
+SCRIPTS = sorted([*PACKAGE.rglob("*.sql"), *PACKAGE.rglob("*.pl")])
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_a_script_begins_with_a_line_that_says_what_it_answers(path):
+    mark = {".sql": "-- ", ".pl": "# "}[path.suffix]
+    first = text_of(path).splitlines()[0]
+    assert first.startswith(mark)
+    assert len(first) > 20
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_a_script_lies_in_the_folder_of_its_language(path):
+    assert path.parent.name == {".sql": "sql", ".pl": "host"}[path.suffix]
