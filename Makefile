@@ -56,7 +56,7 @@ units: $(READY)
 check: lint lint-scripts  ## everything that must hold before a change lands; what is not installed is skipped
 	$(BIN)/python -m tests.harness.parts docker pgbackrest test
 
-proof: $(READY)  ## break one fault and heal it: make proof FAULT="index twice"
+proof: $(READY)  ## break one fault and heal it: make proof FAULT="duplicate index"
 	$(BIN)/python -m tests.proving "$(FAULT)"
 
 proof-full: $(READY)  ## each fault alone, every kill and every version; goes on where it was interrupted
@@ -73,8 +73,9 @@ lock: $(READY)  ## resolve requirements/*.txt again
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-schema: $(READY)  ## write the JSON Schema of inventories
+schema: $(READY)  ## write the JSON Schema of inventories and the table of metrics in docs/inventory.md
 	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json
+	$(BIN)/python -m opsproof.inventory.metrics_table docs/inventory.md checks
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -10,7 +10,7 @@ from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; the exit code."""
+    """Runs a command and returns the exit code."""
     options = _parser().parse_args(arguments)
     return cli.guarded(lambda: _command(options))
 
@@ -18,16 +18,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__, epilog=cli.EPILOG)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder of this lab (default: .lab)")
-    common.add_argument("--api-port", type=int, help="default: the last one, then 43000")
-    common.add_argument("--postgres-port", type=int, help="default: the last one, then 45432")
+    common.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder of the lab (default: .lab)")
+    common.add_argument("--api-port", type=int, help="default: the last used, then 43000")
+    common.add_argument("--postgres-port", type=int, help="default: the last used, then 45432")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", parents=[common], help="start the lab, or heal it")
+    commands.add_parser("up", parents=[common], help="start or heal the lab")
     commands.add_parser("down", parents=[common], help="stop the lab").add_argument(
-        "--purge", action="store_true", help="delete its data too"
+        "--purge", action="store_true", help="also delete the data"
     )
-    commands.add_parser("demo", help="start the lab, run the daily round on it, stop it")
-    commands.add_parser("status", parents=[common], help="say what works")
+    commands.add_parser("demo", help="start the lab, run the daily round, stop the lab")
+    commands.add_parser("status", parents=[common], help="show which parts work")
     cli.add_traffic(commands.add_parser("traffic", parents=[common], help="send requests to the API"))
     return parser
 

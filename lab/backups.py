@@ -1,4 +1,4 @@
-"""Backups of the lab's database: a real one, and a week of earlier ones that hold the same."""
+"""Backups of the lab's database: a real backup, and clones dated over the week before."""
 
 import json
 import os
@@ -22,20 +22,20 @@ DAY_S = 86400
 
 
 def prepare(lab: Lab, days: int = 8) -> None:
-    """One new backup, one of each of the `days` before, and a drill that went well; what was there is gone."""
+    """Replaces all backups by a new backup and a clone for each of the `days` before; journals a successful drill."""
     for folder in (lab.layout.backups, lab.layout.elsewhere):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
     back_up(lab)
     for age in range(days, 0, -1):
         clone(lab, newest(lab), time.time() - age * DAY_S)
-    practised(lab)
+    record_drill(lab)
 
 
-def back_up(lab: Lab, wanting: str = "") -> None:
-    """A backup by the action itself, with no table declared called `wanting`; LabError where it does not work."""
+def back_up(lab: Lab, undeclared: str = "") -> None:
+    """Runs the backup action, with the table `undeclared` left out of the inventory; LabError if the action fails."""
     inventory = lab.inventory(lab.home / "backups.toml")
-    inventory.write_text(inventory.read_text().replace(f', "public.{wanting}"', ""))
+    inventory.write_text(inventory.read_text().replace(f', "public.{undeclared}"', ""))
     words = [sys.executable, "actions/backup.py", f"--inventory={inventory}", f"--reports={lab.layout.reports}"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(
@@ -43,7 +43,7 @@ def back_up(lab: Lab, wanting: str = "") -> None:
     )
     inventory.unlink()
     if done.returncode:
-        raise LabError(f"no backup: {done.stderr.strip()}")
+        raise LabError(f"backup failed: {done.stderr.strip()}")
 
 
 def newest(lab: Lab) -> str:
@@ -67,55 +67,55 @@ def dump(lab: Lab, name: str) -> Path:
 
 
 def clone(lab: Lab, source: str, began: float) -> str:
-    """The name of one more backup with the same content, as if it had begun at another time."""
+    """Adds a backup with the content of `source` and the start time `began`; returns the new name."""
     name = dump_folder.set_name_at(NAME, began)
     original, copy = dump(lab, source), dump(lab, source).name.replace(source, name)
-    # All clones are one file, so that they take no room; the original stays apart, for faults to break.
+    # All clones are hard links to one file, to take no space; the original stays separate, for faults to break.
     twin = next((each for each in lab.layout.backups.glob("*.dump*") if each.stat().st_nlink > 1), None)
     shutil.copy2(original, lab.layout.backups / copy) if twin is None else os.link(twin, lab.layout.backups / copy)
     if twin is None:
         os.link(lab.layout.backups / copy, lab.layout.backups / ".twin")
     shutil.copy2(lab.layout.backups / f"{source}.globals.sql", lab.layout.backups / f"{name}.globals.sql")
-    write_manifest(lab, name, renamed((lab.layout.backups / f"{source}.manifest.json").read_text(), source, began))
+    write_manifest(lab, name, redated((lab.layout.backups / f"{source}.manifest.json").read_text(), source, began))
     return name
 
 
-def renamed(text: str, source: str, began: float) -> str:
-    """The text of a manifest as if the backup had begun at another time; its checksum is not right any more."""
+def redated(text: str, source: str, began: float) -> str:
+    """A manifest's text with the start time `began`; the checksum is not updated."""
     return re.sub(r'"began": \d+', f'"began": {began:.0f}', text.replace(source, dump_folder.set_name_at(NAME, began)))
 
 
-def sealed(text: str) -> str:
-    """The text of a manifest with the checksum that it must have."""
+def with_checksum(text: str) -> str:
+    """A manifest's text with a correct checksum."""
     body = re.sub(r',\s*"checksum": "\w+"}\s*\Z', "", text)
     return f'{body},\n"checksum": "{sha256(body.encode()).hexdigest()}"}}\n'
 
 
 def write_manifest(lab: Lab, name: str, text: str) -> None:
-    """Writes a manifest with the checksum that it then has."""
+    """Writes a manifest with a correct checksum."""
     path = lab.layout.backups / f"{name}.manifest.json"
     path.touch(mode=0o600)
-    path.write_text(sealed(text))
+    path.write_text(with_checksum(text))
 
 
-def practised(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0) -> None:
-    """Puts a drill on record."""
-    put_on_record(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s))
+def record_drill(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0) -> None:
+    """Adds a drill to the lab's journal."""
+    append_drill(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s))
 
 
 def drill(set_name: str, outcome: str, age_s: float, restore_s: float) -> Drill:
-    """A drill as if it had been so long ago, and had taken so long."""
+    """A drill that began `age_s` ago and took `restore_s`."""
     measured = {"backup": NAME, "set": set_name, "restore_s": restore_s}
     return Drill(time.time() - age_s, outcome, outcome, measured)
 
 
-def put_on_record(path: Path, host: str, drill: Drill) -> None:
-    """Writes into a journal that a backup was restored for practice."""
+def append_drill(path: Path, host: str, drill: Drill) -> None:
+    """Adds a drill to a journal."""
     how = (drill.outcome, drill.message, drill.began, drill.restore_s, drill.measured)
     journal.append(path, journal.JournalEntry(ACTION, host, ["--apply"], ["restore"], *how))
 
 
 def forget_drills(path: Path) -> None:
-    """Takes every drill out of a journal."""
+    """Removes all drills from a journal."""
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["action"] != ACTION))

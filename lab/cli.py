@@ -1,4 +1,4 @@
-"""What the commands of all labs have in common: signals, messages and exit codes."""
+"""Signals, messages and exit codes of the commands of all labs."""
 
 import argparse
 import signal
@@ -16,29 +16,29 @@ EPILOG = "exit: 0 done, 1 status: something does not work, 2 usage, 4 refused or
 
 
 class AnyLab(Protocol):
-    """What every lab can be told."""
+    """The operations of every lab."""
 
     def up(self) -> None:
-        """Starts what does not run and heals what is broken."""
+        """Starts stopped parts and heals broken parts."""
 
     def down(self, purge: bool = False) -> None:
         """Stops everything."""
 
     def traffic(self, seconds: float = 2.0, requests: int = 400) -> dict[str, int]:
-        """Sends requests; the number of answers by status code."""
+        """Sends requests and returns the number of answers by status code."""
 
     def status(self) -> Working:
-        """What works."""
+        """The state of each part."""
 
 
 def add_traffic(parser: argparse.ArgumentParser) -> None:
-    """The options of the command that sends requests."""
-    parser.add_argument("--requests", type=int, default=400, help="at most that many (default: 400)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="at most that long (default: 2)")
+    """Adds the options of the command `traffic`."""
+    parser.add_argument("--requests", type=int, default=400, help="maximum number of requests (default: 400)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="maximum duration (default: 2)")
 
 
 def run(lab: AnyLab, options: argparse.Namespace) -> int:
-    """Tells a lab to do what the command line says; the exit code."""
+    """Runs the command of the command line on a lab and returns the exit code."""
     if options.command == "up":
         lab.up()
     elif options.command == "down":
@@ -58,7 +58,7 @@ def _say_status(status: Working) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs a command; the exit code."""
+    """Runs a command and returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -67,12 +67,12 @@ def guarded(command: Callable[[], int]) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
-        print("lab: interrupted; what was started is stopped again", file=sys.stderr)
+        print("lab: interrupted; stopped everything it had started", file=sys.stderr)
         return 130
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Stops once; a second signal must not cut the cleaning up short."""
+    """Raises KeyboardInterrupt once; a second signal must not interrupt the cleanup."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Random passwords and fake tokens of one lab, as many as a production process carries."""
+"""Random passwords and fake tokens of a lab, as many as a production process has."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ ROLES = ("metachat", "metachat_app", "opsproof_monitor", "opsproof_backup")
 
 @dataclass(frozen=True)
 class Credentials:
-    """The password of each database role, and the tokens by the name of their variable."""
+    """Passwords by database role, and tokens by environment variable."""
 
     passwords: dict[str, str]
     tokens: dict[str, str]
@@ -34,12 +34,12 @@ class Credentials:
 
     @property
     def fingerprint(self) -> str:
-        """Tells these passwords from others without giving them away."""
+        """Identifies the passwords without revealing them."""
         return hashlib.sha256(json.dumps(self.passwords).encode()).hexdigest()
 
 
 def load(layout: Layout) -> Credentials:
-    """The credentials of this lab, made when there are none yet."""
+    """Loads the lab's credentials, and generates them on the first call."""
     path = layout.secrets / "secrets.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     made = {part: {**new, **known.get(part, {})} for part, new in _generate().items()}
@@ -49,7 +49,7 @@ def load(layout: Layout) -> Credentials:
 
 
 def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_port: int) -> bool:
-    """Writes the password files and the application's environment; True when that environment changed."""
+    """Writes the password files and the application's environment; True if the environment changed."""
     roles = {"pgpass": "opsproof_monitor", "pgpass-metachat": "metachat", "pgpass-backup": "opsproof_backup"}
     for name, role in roles.items():
         write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
@@ -77,7 +77,7 @@ def environment(credentials: Credentials, api_port: int, postgres_port: int) -> 
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replaces a file at once; nobody but its owner may read it, at any moment."""
+    """Replaces a file atomically; only the owner can read the file, at any moment."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""The demonstration: a daily round on a lab that is started for it."""
+"""The demonstration: a daily round on a freshly started lab."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ ROUND = ("-m", "pytest", "-m", "daily", "--inventory=inventory/lab.toml")
 
 
 def run(lab: Lab) -> int:
-    """Starts the lab, sends traffic until its processes have settled, proves it, stops it; pytest's exit code."""
+    """Starts the lab, sends traffic until its processes have settled, runs the round; returns pytest's exit code."""
     try:
         lab.up()
         answers = lab.traffic(seconds=SETTLED_S, requests=5000)

@@ -1,5 +1,5 @@
-"""What the lab raises."""
+"""The lab's exception."""
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked; the message is one line that ends in what to do."""
+    """A command of the lab failed; the message is a single line, ending with advice on what to do."""

@@ -1,4 +1,4 @@
-"""What a fault is: one real thing broken in a lab, the checks that must notice it, and its healing."""
+"""Faults: each breaks a real thing in a lab, names the checks to change, and heals the lab."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,20 +9,19 @@ LabT = TypeVar("LabT")
 Checks = tuple[str, ...]
 Breaking = Callable[[LabT], Iterator[None]]
 EVERYTHING = "everything"
-"""What stops, freezes or heals a whole server touches; such a fault is broken alone."""
+"""Touched by faults that stop, freeze or heal a whole server; no other fault is broken at the same time."""
 TIME = "time"
-"""What is judged by its age touches; such a fault is broken last, right before the round."""
+"""Touched by faults judged by age; they are broken last, right before the round."""
 
 
 @dataclass(frozen=True)
 class Fault(Generic[LabT]):
-    """A way to break a lab; the checks named must change to the given verdicts, and no others may change.
+    """A way to break a lab: the named checks must change to the given verdicts, and no other check may change.
 
-    `reported_once` are verdicts of the first round after healing, for what is reported once: that a container
-    was restarted. `may_change` names checks on which the fault also bears, but not for sure at every moment.
-    `wrapper` is a command in front of the round, for what can be changed for one process tree alone.
-    `touches` names the surroundings that the fault disturbs, such as a log folder: two faults that touch the
-    same are never broken together.
+    `reported_once`: verdicts of the first round after healing, for events reported only once, like a container
+    restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
+    the round, for changes visible only to the command. `touches`: shared things that the fault disturbs,
+    like a log folder; two faults that touch the same thing are never broken together.
     """
 
     name: str
@@ -37,11 +36,11 @@ class Fault(Generic[LabT]):
 
 @dataclass(frozen=True)
 class Registry(Generic[LabT]):
-    """The faults of one kind of lab, in the order of their declaration."""
+    """The faults of a kind of lab, in the order of declaration."""
 
     faults: list[Fault[LabT]] = field(default_factory=list)
     touches: Checks = ()
-    """What every fault of this lab touches."""
+    """Touched by every fault of the lab."""
 
     def fault(
         self,
@@ -53,11 +52,10 @@ class Registry(Generic[LabT]):
         touches: Checks = (),
         **verdicts: Checks,
     ) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
-        """Declares a generator function as a fault: what is before its yield breaks, what is behind it heals.
+        """Declares a generator function as a fault: code before `yield` breaks, code after heals.
 
-        `verdicts` are the checks that must change, by their new verdict; a check is named with or
-        without its parameter, as in ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name
-        with its parameter goes before one without.
+        `verdicts`: the checks that must change, by new verdict, with or without parameter, as in
+        ``failed=("test_process_is_online[lab-meta-chat-api]",)``. A name with a parameter has precedence.
         """
 
         def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:

@@ -1,4 +1,4 @@
-"""One lab: its parts put together, started, healed and stopped."""
+"""A lab: starts, heals and stops all parts."""
 
 import json
 import os
@@ -25,12 +25,12 @@ from lab.waiting import wait_until
 
 HEALTHY_WITHIN_S = 20
 SETTLED_S = 5.5
-"""After which a process counts as settled, by the limit in inventory/lab.toml, in seconds."""
+"""Uptime in seconds after which a process counts as settled; the limit in inventory/lab.toml."""
 
 
 @dataclass(frozen=True)
 class Status(Working):
-    """What of the lab works at this moment."""
+    """Which parts of the lab work now."""
 
     postgres: bool
     pm2: bool
@@ -40,7 +40,7 @@ class Status(Working):
 
 
 class Lab:
-    """The platform in miniature under one home folder; ports default to the last used there, then the standard ones."""
+    """The platform in miniature under a home folder; ports default to the last used, then to the standard ports."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Lab:
 
     @property
     def home(self) -> Path:
-        """The folder that holds everything of this lab."""
+        """The folder with all files of the lab."""
         return self.layout.home
 
     @property
@@ -70,7 +70,7 @@ class Lab:
 
     @cached_property
     def env(self) -> dict[str, str]:
-        """The environment for commands in this lab: only PATH and HOME are the caller's, as PM2 shows it all."""
+        """The environment of commands in the lab: only PATH and HOME come from the caller, since PM2 displays all."""
         home = os.environ.get("HOME", str(self.home))
         return {
             "PATH": node.path(self.layout),
@@ -82,15 +82,15 @@ class Lab:
 
     @property
     def secrets(self) -> list[str]:
-        """Every secret string of this lab; none of them may show up in a report or a log."""
+        """All secrets of the lab; reports and logs must never contain them."""
         return self._credentials().all
 
     def pm2(self, *arguments: str) -> str:
-        """The output of the lab's own pm2; LabError when it fails. Asking starts a daemon when none runs."""
+        """Runs the lab's own pm2 and returns the output; LabError on failure. Starts a daemon if none runs."""
         return self._pm2.run(*arguments)
 
     def connect(self, role: str = SUPERUSER, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
-        """A session in autocommit mode, as superuser or as `metachat_app` or `opsproof_monitor`."""
+        """A session in autocommit mode, as superuser, `metachat_app` or `opsproof_monitor`."""
         return self._server.connect(role, self._credentials().passwords[role], **options)
 
     @property
@@ -99,15 +99,15 @@ class Lab:
         return self._server
 
     def database_pids(self) -> list[int]:
-        """Every process of the lab's PostgreSQL."""
+        """Process ids of the lab's PostgreSQL."""
         return self._server.pids()
 
     def stop_database(self) -> None:
-        """Stops PostgreSQL alone; `up` starts it again."""
+        """Stops only PostgreSQL; `up` restarts the server."""
         self._server.stop()
 
     def faults(self, **switches: object) -> None:
-        """Switches exactly these faults on, as `app/faults.js` describes them; without any, all are off."""
+        """Switches exactly the given faults on, described in `app/faults.js`; without arguments, all off."""
         if not switches:
             self.layout.faults.unlink(missing_ok=True)
             return
@@ -116,17 +116,17 @@ class Lab:
         draft.replace(self.layout.faults)
 
     def traffic(self, seconds: float = 2.0, requests: int = 400) -> dict[str, int]:
-        """Sends a mix of requests until either bound is reached; the number of answers by status code."""
+        """Sends a mix of requests until either bound is reached; returns the number of answers by status code."""
         return traffic.send(self.api_port, requests, seconds)
 
     def inventory(self, path: Path) -> Path:
-        """Writes a copy of inventory/lab.toml with the ports and the home of this lab."""
+        """Writes a copy of inventory/lab.toml with the lab's ports and home."""
         text = (REPOSITORY / "inventory" / "lab.toml").read_text()
         path.write_text(rewrite_inventory(text, self.home, self.api_port, self.postgres_port))
         return path
 
     def status(self) -> Status:
-        """What works, asked without starting anything."""
+        """Which parts work; starts nothing."""
         entries = self._pm2.entries() if self.layout.bin.exists() else {}
         working = {name for name, entry in entries.items() if entry.works}
         return Status(
@@ -138,7 +138,7 @@ class Lab:
         )
 
     def up(self) -> None:
-        """Starts what does not run and heals what is broken; stops what it started when it fails or is interrupted."""
+        """Starts stopped parts and heals broken parts; on failure or interruption, stops all that were started."""
         self.layout.create()
         with (
             lock.held(self.layout.lock),
@@ -149,11 +149,11 @@ class Lab:
             undo.pop_all()
 
     def down(self, purge: bool = False) -> None:
-        """Stops everything and keeps the data, unless they are to be purged; fine when nothing runs."""
+        """Stops everything; keeps the data unless `purge`. Does nothing if nothing runs."""
         if not self.home.exists():
-            self._say("nothing to stop: there is no lab")
+            self._say("nothing to stop: no lab found")
             return
-        with lock.held(self.layout.lock), step(self._say, "lab is down" + (" and its data are gone" if purge else "")):
+        with lock.held(self.layout.lock), step(self._say, "lab is down" + (", data deleted" if purge else "")):
             self._pm2.stop()
             self._server.stop()
             if purge:
@@ -190,7 +190,7 @@ class Lab:
             self._say("faults switched off")
 
     def _prepare(self) -> bool:
-        """Brings files up to date; True when running processes must be started again because of it."""
+        """Updates files; True if running processes must be restarted."""
         changed = node.prepare(self.layout, self._say)
         self._server.link(self.layout.bin)
         stubs.link(self.layout)
@@ -198,7 +198,7 @@ class Lab:
         return changed or ports_changed
 
     def _broken(self, before: Status, changed: bool) -> list[str]:
-        """The applications that must be started; both when PM2 itself or its module is not there."""
+        """The applications that must be started; both if PM2 or its module is missing."""
         if changed or not before.pm2 or not before.logrotate:
             return list(APPS)
         return [name for name, works in zip(APPS, (before.api, before.worker), strict=True) if not works]
@@ -208,11 +208,11 @@ class Lab:
         return [name for name, works in parts.items() if not works] + broken
 
     def _clear_way(self, before: Status) -> None:
-        """Ends what is in the way of our own, then makes sure that the ports are free, before anything starts."""
+        """Ends leftover processes and requires free ports, before anything starts."""
         if not before.pm2 or not before.logrotate:
             orphans = self._pm2.orphans()
             if orphans:
-                self._say(f"ended {len(orphans)} processes that a killed PM2 left")
+                self._say(f"ended {len(orphans)} orphans of a killed PM2")
             self._pm2.stop()
         if not before.postgres:
             self._server.stop()
@@ -247,7 +247,7 @@ class Lab:
             self._await_health()
 
     def _await_health(self) -> None:
-        what = f"a healthy API, which logs to {self.layout.logs}"
+        what = f"a healthy API (logs: {self.layout.logs})"
         wait_until(lambda: self._answers("/health/ready") and self.status().up, what, HEALTHY_WITHIN_S, every_s=0.1)
 
     def _answers(self, path: str = "/health/live") -> bool:
@@ -265,7 +265,7 @@ class Lab:
         last = self._last()
         known = (last.get("api_port", self.api_port), last.get("postgres_port", self.postgres_port))
         if known != (self.api_port, self.postgres_port) and (before.pm2 or self._server.is_running()):
-            raise LabError(f"this lab runs on the ports {known[0]} and {known[1]}: run `python -m lab down` first")
+            raise LabError(f"the lab already runs on ports {known[0]} and {known[1]}: run `python -m lab down` first")
 
     def _last(self) -> dict[str, Any]:
         try:
@@ -286,10 +286,10 @@ class Lab:
 
 
 def rewrite_inventory(text: str, home: Path, api_port: int, postgres_port: int) -> str:
-    """The lab's inventory with the standard ports and home replaced, readable from any folder."""
+    """The lab's inventory with ports and home replaced, and absolute paths."""
     for standard, own in ((DEFAULT_API_PORT, api_port), (DEFAULT_POSTGRES_PORT, postgres_port)):
         text = text.replace(str(standard), str(own))
     limits = REPOSITORY / "inventory" / "metachat.toml"
     text = text.replace(f'extends = "{limits.name}"', f"extends = {json.dumps(str(limits))}")
-    # The host is called lab too, so only what begins a path is the home.
+    # The host is also named lab, so only replace the home at the start of a path.
     return re.sub(rf'(?<=["=]){re.escape(DEFAULT_HOME.name)}(?=[/"])', lambda _: str(home), text)

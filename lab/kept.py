@@ -1,4 +1,4 @@
-"""Folders kept for later labs in the user's cache, each under the hash of its sources."""
+"""Folders kept for later labs in the user's cache, named by the hash of their sources."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ DRAFT = "draft-"
 
 
 def folder() -> Path:
-    """The cache of this user."""
+    """The user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opsproof"
 
 
 def take(name: str, target: Path) -> bool:
-    """Copies an entry to `target`; False without a complete entry."""
+    """Copies an entry to `target`; False if no complete entry exists."""
     entry = folder() / name
     try:
         os.utime(entry)
@@ -31,14 +31,14 @@ def take(name: str, target: Path) -> bool:
 
 
 def keep(name: str, source: Path) -> None:
-    """Adds a copy of `source`, complete or not at all; a cache that cannot be written stays as it is."""
+    """Adds a copy of `source` atomically; does nothing if the cache is not writable."""
     with suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
         _prune()
         draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder()))
         try:
             shutil.copytree(source, draft, symlinks=True, dirs_exist_ok=True)
-            draft.rename(folder() / name)  # fails if another process was first
+            draft.rename(folder() / name)  # fails if another process was faster
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Where everything of one lab lies."""
+"""Paths of a lab."""
 
 import shutil
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ DEFAULT_POSTGRES_PORT = 45432
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths under one home folder, which is absolute."""
+    """Paths under the absolute home folder."""
 
     home: Path
 
     @cached_property
     def bin(self) -> Path:
-        """Links to the node, npm and pm2 of this lab, to stand in front of PATH."""
+        """Links to the lab's node, npm and pm2, to prepend to PATH."""
         return self.home / "bin"
 
     @cached_property
     def app(self) -> Path:
-        """The Node application with its node_modules and logs."""
+        """The Node application with node_modules and logs."""
         return self.home / "app"
 
     @cached_property
@@ -35,7 +35,7 @@ class Layout:
 
     @cached_property
     def faults(self) -> Path:
-        """The fault switches, which both processes read; absent means healthy."""
+        """The fault switches, read by both processes; absent means healthy."""
         return self.app / "faults.json"
 
     @cached_property
@@ -60,7 +60,7 @@ class Layout:
 
     @cached_property
     def elsewhere(self) -> Path:
-        """Where copies of backups lie; it stands for another machine."""
+        """Off-site copies of backups; stands in for another machine."""
         return self.home / "elsewhere"
 
     @cached_property
@@ -75,16 +75,16 @@ class Layout:
 
     @cached_property
     def state(self) -> Path:
-        """What runs, as JSON."""
+        """State of the lab, as JSON."""
         return self.home / "lab.json"
 
     @cached_property
     def lock(self) -> Path:
-        """The lock that up and down hold."""
+        """The lock held by up and down."""
         return self.home / "lab.lock"
 
     def create(self) -> None:
-        """Makes the folders; the way down to the data stays open to PostgreSQL's own user."""
+        """Creates the folders; PostgreSQL's user can reach the data folder."""
         for folder in (self.home, self.bin, self.app, self.logs, self.pm2):
             folder.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
@@ -92,7 +92,7 @@ class Layout:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def remove(self) -> None:
-        """Deletes everything but what others keep in the home folder, and that too when it is then empty."""
+        """Deletes all files of the lab, and the home folder if no foreign files remain there."""
         for folder in (self.bin, self.app, self.pm2, self.secrets, self.backups, self.elsewhere, self.reports):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.state, self.lock):

@@ -1,4 +1,4 @@
-"""One command at a time per lab."""
+"""A lock per lab: only a single command runs at a time."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from lab.errors import LabError
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Holds the lock, which ends with the process whatever happens; LabError when another process has it."""
+    """Holds the lock, released at the latest when the process ends; LabError if another process holds the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:
@@ -19,7 +19,7 @@ def held(path: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise LabError(f"process {holder} holds the lock {path}: wait until it is done") from None
+            raise LabError(f"process {holder} holds the lock {path}: wait until the process ends") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

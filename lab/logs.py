@@ -1,4 +1,4 @@
-"""A week of log files as the platform writes them, and as pm2-logrotate leaves them, but for the hour of its cuts."""
+"""A week of log files as written by the platform and rotated by pm2-logrotate, but not at midnight."""
 
 import gzip
 import os
@@ -27,13 +27,13 @@ CRASH = (
 )
 DAY = timedelta(days=1)
 ROTATED_AGO = timedelta(hours=1)
-"""Not at midnight: a lab that lives through it would have a file that is past its week."""
+"""Age of the last rotation. Not at midnight: a lab running past midnight would keep a file beyond a week."""
 LASTS = timedelta(hours=20)
-"""Counted from its last rotation; after a day its oldest file is past its week."""
+"""Lifetime of a history since the last rotation; after a day the oldest file exceeds a week."""
 
 
 def history(folder: Path, now: datetime, days: int = 7, lines_per_day: int = 4000, plain_days: int = 0) -> None:
-    """Writes rotated files of the past days, of which some stay uncompressed, and the current files up to `now` (UTC).
+    """Writes rotated files of the past `days`, `plain_days` of them uncompressed, and current files up to `now` (UTC).
 
     The same arguments give the same bytes. A request costs about 330 bytes.
     """
@@ -58,7 +58,7 @@ def remove(folder: Path) -> None:
 
 
 def are_old(names: Iterable[str]) -> bool:
-    """Whether a history has lasted its time, by the names of its files; also where there is none."""
+    """Whether a history exceeds `LASTS`, judged by file names; also True without files."""
     newest = max((name for name in names if name.startswith("api-out__")), default=None)
     if newest is None:
         return True
@@ -67,7 +67,7 @@ def are_old(names: Iterable[str]) -> bool:
 
 
 def line(moment: datetime, level: str, scopes: tuple[str, ...], fields: str, message: str) -> str:
-    """One line with PM2's date before the JSON, in which "scope" stands once per scope.
+    """A line with PM2's date before the JSON; the JSON repeats the key "scope" for each scope.
 
     `moment` is in UTC, without zone; `fields` is JSON text.
     """
@@ -154,7 +154,7 @@ def _open(path: Path) -> IO[str]:
 
 
 def _write_crashes(folder: Path, name: str, rotated: datetime) -> None:
-    """Two crashes, days ago; as in production every line of a stack trace has a date of its own."""
+    """Two crashes, days ago; as in production each line of a stack trace has its own date."""
     for age in (5, 3):
         end = rotated - age * DAY
         moment = end - DAY / 3

@@ -22,29 +22,33 @@ INSTALL_TIMEOUT_S = 300
 
 
 def prepare(layout: Layout, say: Say) -> bool:
-    """Brings programs, files and packages up to date; True when what runs must be started again because of it."""
+    """Updates programs, files and packages; True if running processes must be restarted."""
     link(layout, say)
     return any([copy_app(layout), install(layout, say)])
 
 
 def link(layout: Layout, say: Say) -> None:
-    """Puts node, npm and pm2 into the lab's bin folder; takes Node from its wheel when the system has none."""
-    node, npm = _of_system() or _of_wheel(say)
-    _point(layout.bin / "node", node)
-    _point(layout.bin / "npm", npm)
-    _point(layout.bin / "pm2", layout.app / "node_modules" / "pm2" / "bin" / "pm2")
+    """Links node, npm and pm2 into the lab's bin folder; uses the wheel of Node if the system has no Node."""
+    node, npm = _system_node() or _wheel_node(say)
+    _replace_link(layout.bin / "node", node)
+    _replace_link(layout.bin / "npm", npm)
+    _replace_link(layout.bin / "pm2", layout.app / "node_modules" / "pm2" / "bin" / "pm2")
 
 
 def copy_app(layout: Layout) -> bool:
-    """Copies the application's files; True when one of them changed."""
-    stale = [file for file in (SOURCE / "app").iterdir() if file.is_file() and not _same(file, layout.app / file.name)]
+    """Copies the application's files; True if any file changed."""
+    stale = [
+        file
+        for file in (SOURCE / "app").iterdir()
+        if file.is_file() and not _same_content(file, layout.app / file.name)
+    ]
     for file in stale:
         shutil.copyfile(file, layout.app / file.name)
     return bool(stale)
 
 
 def install(layout: Layout, say: Say) -> bool:
-    """Installs what the lock file says, unless it is installed; True when it did."""
+    """Installs the packages of the lock file, unless present; True if packages were installed."""
     mark = layout.app / "node_modules" / ".installed"
     wanted = hashlib.sha256((layout.app / "package-lock.json").read_bytes()).hexdigest()
     if mark.exists() and mark.read_text() == wanted:
@@ -65,14 +69,14 @@ def path(layout: Layout) -> str:
 
 
 def _sources(layout: Layout) -> str:
-    """The hash of everything that decides what npm installs: packages, Node's release and the platform."""
+    """The hash of all inputs of npm install: packages, Node's release and the platform."""
     release = subprocess.check_output([layout.bin / "node", "--version"], timeout=10)
     machine = f"{sys.platform} {platform.machine()} {platform.libc_ver()}"
     files = [(layout.app / name).read_bytes() for name in ("package.json", "package-lock.json")]
     return hashlib.sha256(b"\0".join([*files, release, machine.encode()])).hexdigest()[:24]
 
 
-def _of_system() -> tuple[Path, Path] | None:
+def _system_node() -> tuple[Path, Path] | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return None
@@ -81,9 +85,9 @@ def _of_system() -> tuple[Path, Path] | None:
     return (Path(node), Path(npm)) if major.isdigit() and int(major) >= OLDEST_MAJOR else None
 
 
-def _of_wheel(say: Say) -> tuple[Path, Path]:
+def _wheel_node(say: Say) -> tuple[Path, Path]:
     if importlib.util.find_spec(WHEEL) is None:
-        with step(say, "node installed from its wheel"):
+        with step(say, "node installed from wheel"):
             _run(
                 [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)],
                 REPOSITORY,
@@ -106,12 +110,12 @@ def _run(arguments: list[str], folder: Path, environment: dict[str, str] | None 
         raise LabError(f"{Path(arguments[0]).name} failed: {reason}: check the network and the package registry")
 
 
-def _point(at: Path, target: Path) -> None:
+def _replace_link(at: Path, target: Path) -> None:
     if at.is_symlink() and at.readlink() == target:
         return
     at.unlink(missing_ok=True)
     at.symlink_to(target)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+def _same_content(left: Path, right: Path) -> bool:
+    return right.exists() and left.read_bytes() == right.read_bytes()

@@ -18,7 +18,7 @@ SETTINGS = {
     "compress": "true",
     "dateFormat": "YYYY-MM-DD_HH-mm-ss",
     "workerInterval": "30",
-    # Never, as there is no 30 February: the module leaves a file that is not compressed, and no later round would pass.
+    # 30 February: never rotate. The module leaves an uncompressed file, and all later rounds would fail.
     "rotateInterval": "0 0 30 2 *",
     "rotateModule": "true",
 }
@@ -26,7 +26,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One process as PM2 sees it."""
+    """A process in PM2's list."""
 
     name: str
     pid: int
@@ -34,21 +34,21 @@ class Entry:
 
     @property
     def works(self) -> bool:
-        """Whether it is online and not halted by a signal."""
+        """Whether the process is online and not halted by a signal."""
         return self.status == "online" and processes.makes_progress(self.pid)
 
 
 class Pm2:
-    """PM2 of one lab; only `run` and `start` may start its daemon, as every question to PM2 would."""
+    """PM2 of a lab; only `run` and `start` may start the daemon, as any pm2 command would."""
 
     def __init__(self, layout: Layout, environment: dict[str, str]) -> None:
         self._layout = layout
         self._environment = environment
 
     def run(self, *arguments: str, timeout_s: float = 60) -> str:
-        """The output of one pm2 command; LabError when it fails."""
+        """Runs a pm2 command and returns the output; LabError on failure."""
         command = [str(self._layout.bin / "pm2"), *arguments]
-        # PM2 crashes in a folder that is gone, so it is always run in the application's.
+        # PM2 crashes in a deleted folder, so always run pm2 in the application's folder.
         try:
             answer = subprocess.run(
                 command,
@@ -75,12 +75,12 @@ class Pm2:
         return [pid for pid in processes.pids() if self._is_daemon(pid) and processes.is_alive(pid)]
 
     def responds(self) -> bool:
-        """Whether exactly one daemon runs and can be asked."""
+        """Whether exactly one daemon runs, is not halted, and has a socket."""
         found = self.daemons()
         return len(found) == 1 and processes.makes_progress(found[0]) and (self._layout.pm2 / "rpc.sock").exists()
 
     def entries(self) -> dict[str, Entry]:
-        """What PM2 knows, by name; empty when no daemon runs or it cannot be asked."""
+        """PM2's processes by name; empty if no daemon runs or responds."""
         if not self.responds():
             return {}
         try:
@@ -92,11 +92,11 @@ class Pm2:
         return {entry.name: entry for entry in found}
 
     def orphans(self) -> list[int]:
-        """Processes that this PM2 started and no living daemon watches."""
+        """Processes started by PM2 without a living daemon."""
         return [] if self.daemons() else self._children()
 
     def start(self, names: list[str]) -> None:
-        """Starts applications afresh, with all counters at zero, and saves the list for `pm2 resurrect`."""
+        """Starts applications with all counters at zero, and saves the list for `pm2 resurrect`."""
         for name in names:
             self.remove(name)
         self.install_module()
@@ -104,12 +104,12 @@ class Pm2:
         self.run("save", "--force")
 
     def remove(self, name: str) -> None:
-        """Ends one process and makes PM2 forget it; fine when PM2 does not know it."""
+        """Deletes a process from PM2; does nothing if PM2 does not know the name."""
         if name in self.entries():
             self.run("delete", name)
 
     def install_module(self) -> None:
-        """Leaves behind what `pm2 install` and `pm2 set` leave, from the packages that are already here."""
+        """Does the work of `pm2 install` and `pm2 set` with the packages already installed."""
         place = self._layout.pm2 / "modules" / MODULE / "node_modules" / MODULE
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ class Pm2:
         (self._layout.pm2 / "module_conf.json").write_text(json.dumps(settings, indent=4))
 
     def stop(self) -> None:
-        """Ends the daemon and everything it started; fine when nothing runs."""
+        """Ends the daemon and its children; does nothing if nothing runs."""
         if self.responds():
             with suppress(LabError):
                 self.run("kill", timeout_s=15)

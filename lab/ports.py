@@ -1,4 +1,4 @@
-"""Which TCP ports of the loopback address are taken, and by whom."""
+"""TCP ports of the loopback address in use, and their processes."""
 
 import socket
 from pathlib import Path
@@ -11,9 +11,9 @@ LISTENING = "0A"
 
 
 def require_free(port: int, purpose: str, option: str) -> None:
-    """LabError naming the port and, where it can be found, the process that has it."""
+    """Raises LabError if the port is in use; names the port and, if visible, the process."""
     if not is_free(port):
-        raise LabError(f"port {port} for {purpose} is in use by {owner(port)}: stop it or choose another with {option}")
+        raise LabError(f"port {port} for {purpose} is in use by {owner(port)}: stop the process or change {option}")
 
 
 def is_free(port: int) -> bool:
@@ -28,19 +28,19 @@ def is_free(port: int) -> bool:
 
 
 def free() -> int:
-    """A port that nothing listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def owner(port: int) -> str:
-    """The process that listens on the port, as text."""
+    """The process listening on the port, as text."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
     for pid in processes.pids():
         if sockets & _open_files(pid):
             return f"process {pid} ({processes.command(pid)[:60]})"
-    return "a process that cannot be seen from here"
+    return "an invisible process (of another user or namespace)"
 
 
 def _inodes(port: int) -> list[str]:
@@ -61,7 +61,7 @@ def _open_files(pid: int) -> set[str]:
 
 
 def _target(link: Path) -> str:
-    """What a link points to; a file may be closed between listing and reading, as the listing itself is."""
+    """The target of a link, or an empty string if the file was closed between listing and reading."""
     try:
         return str(link.readlink())
     except OSError:

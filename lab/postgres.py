@@ -51,7 +51,7 @@ INITDB = (
 
 
 class Server:
-    """One server with its data folder; root hands it to an unprivileged user, as PostgreSQL refuses root."""
+    """A server with its data folder; runs as an unprivileged user under root, since PostgreSQL refuses root."""
 
     def __init__(self, layout: Layout, port: int) -> None:
         self.port = port
@@ -65,7 +65,7 @@ class Server:
         return self.data / "server.log"
 
     def pids(self) -> list[int]:
-        """Every process of this server; all of them work in the data folder."""
+        """Processes of the server: their working directory is the data folder."""
         return [pid for pid in processes.pids() if processes.folder(pid) == self.data and _is_postgres(pid)]
 
     def is_running(self) -> bool:
@@ -85,7 +85,7 @@ class Server:
     def connect(
         self, role: str, password: str, database: str = DATABASE, **options: Any
     ) -> psycopg.Connection[tuple[Any, ...]]:
-        """A session in autocommit mode; psycopg.OperationalError when there is none to be had."""
+        """A session in autocommit mode; raises psycopg.OperationalError."""
         arguments = {"connect_timeout": 5, "application_name": "lab", **options}
         return psycopg.connect(
             host="127.0.0.1",
@@ -98,7 +98,7 @@ class Server:
         )
 
     def initialise(self, password: str) -> None:
-        """Makes a new, empty data folder in place of whatever stands there."""
+        """Replaces the data folder by a new, empty cluster."""
         self.remove()
         self._own(self._root / "postgres")
         with tempfile.NamedTemporaryFile("w", prefix="opsproof-lab-") as file:
@@ -111,7 +111,7 @@ class Server:
             file.write("\ninclude 'lab.conf'\n")
 
     def start(self) -> None:
-        """Starts the server and waits until it takes sessions; LabError with the log's last word when it does not."""
+        """Starts the server and waits for the first session; on failure, LabError with the last lines of the log."""
         self._clear_remains()
         settings = self.data / "lab.conf"
         settings.write_text(SETTINGS.format(port=self.port))
@@ -122,7 +122,7 @@ class Server:
             raise LabError(f"postgresql did not start: {self._last_words()}: see {self.log}") from None
 
     def stop(self) -> None:
-        """Stops the server, by force if need be; fine when it does not run."""
+        """Stops the server, by force if needed; does nothing if no server runs."""
         if processes.makes_progress(self._main_pid()) and self.is_running():
             with suppress(LabError):
                 self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "10", "--silent")
@@ -136,7 +136,7 @@ class Server:
             shutil.rmtree(self._root, ignore_errors=True)
 
     def link(self, folder: Path) -> None:
-        """Puts the client's programs into a folder: those of the system may be older than the server."""
+        """Links the client programs into a folder: the system's programs may be older than the server."""
         for name in CLIENT:
             place = folder / name
             if not place.exists():
@@ -144,7 +144,7 @@ class Server:
                 place.symlink_to(self._programs() / name)
 
     def administer(self, program: str, *arguments: str) -> None:
-        """Runs one of the server's own programs on the data folder of a server that is stopped."""
+        """Runs a server program on the data folder of a stopped server."""
         self._run(program, "-D", str(self.data), *arguments)
 
     def adopt(self, path: Path) -> None:
@@ -164,8 +164,8 @@ class Server:
             return -1
 
     def _clear_remains(self) -> None:
-        """Ends what a killed server left; a zombie's id in postmaster.pid would keep a new one from starting."""
-        with suppress(LabError):  # processes that still run are ended below
+        """Removes leftovers of a killed server: a zombie's id in postmaster.pid would prevent a start."""
+        with suppress(LabError):  # processes still running are ended below
             wait_until(lambda: self.is_running() or not self.pids(), "the processes of a killed server end", 2)
         processes.end(self.pids(), patience_s=5)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -179,7 +179,7 @@ class Server:
         identity: dict[str, Any] = {}
         if self._account:
             identity = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
-        # pg_ctl's server inherits its output, and a pipe would then stay open for as long as the server runs.
+        # The server inherits pg_ctl's output, and would keep a pipe open for its lifetime.
         with tempfile.TemporaryFile("w+") as output:
             answer = subprocess.run(
                 [str(self._programs() / program), *arguments],
@@ -208,7 +208,7 @@ class Server:
 
 
 def leave_invalid(builder: psycopg.Connection[Any], other: psycopg.Connection[Any], statement: str) -> None:
-    """Cancels the build of an index while it waits for the transaction that the other session is in."""
+    """Cancels an index build while the build waits for the open transaction of session `other`."""
     query = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
     before = other.execute(query).fetchone()
     builder.pgconn.send_query(statement.encode())
@@ -225,7 +225,7 @@ def _is_answered(session: psycopg.pq.abc.PGconn) -> bool:
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
-    """The account to run as; None means the current one."""
+    """The account to run as; None means the current account."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -233,25 +233,25 @@ def _unprivileged() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise LabError("postgresql does not run as root and there is no user nobody: run the lab as another user")
+    raise LabError("postgresql refuses to run as root and the user nobody does not exist: run the lab as another user")
 
 
 def _reaches(folder: Path, account: pwd.struct_passwd | None) -> bool:
-    """Whether the account may pass through every folder on the way, judged by the bits for others."""
+    """Whether the account can enter every parent folder, judged by the mode bits for others."""
     existing = [place for place in (folder, *folder.parents) if place.exists() and place != folder]
     return account is None or all(place.stat().st_mode & stat.S_IXOTH for place in existing)
 
 
 def _elsewhere(folder: Path) -> Path:
-    """A place under /var/tmp that belongs to this folder alone; LabError when somebody else put something there."""
+    """A folder under /var/tmp unique to `folder`; LabError if another user owns the path."""
     place = Path("/var/tmp") / f"opsproof-lab-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     if os.path.lexists(place) and place.lstat().st_uid != os.geteuid():
-        raise LabError(f"{place} belongs to another user: remove it")
+        raise LabError(f"{place} belongs to another user: remove the folder")
     return place
 
 
 def _copied(package: Path) -> Path:
-    """The programs and their libraries, copied to where the server's user reaches them."""
+    """The programs and their libraries, copied to a folder readable by the server's user."""
     target = _elsewhere(package) / package.name
     libraries = package.with_name(f"{package.name}.libs")
     if not target.exists():

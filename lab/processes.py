@@ -1,4 +1,4 @@
-"""Processes of this machine, read from /proc."""
+"""Processes of the machine, from /proc."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ HALTED = "TtZX"
 
 
 def pids() -> Iterator[int]:
-    """Every process id there is."""
+    """All process ids."""
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 
 def state(pid: int) -> str:
-    """The one-letter state of a process; X when there is none."""
+    """The state of a process as a letter; X if the process does not exist."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -28,7 +28,7 @@ def state(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process exists that is not a zombie."""
+    """Whether a process exists and is not a zombie."""
     return pid > 0 and state(pid) not in DEAD
 
 
@@ -38,17 +38,17 @@ def makes_progress(pid: int) -> bool:
 
 
 def command(pid: int) -> str:
-    """The command line of a process; empty when it cannot be read."""
+    """The command line of a process; empty if unreadable."""
     return _read(pid, "cmdline").replace("\0", " ").strip()
 
 
 def environment(pid: int) -> list[str]:
-    """The NAME=value pairs a process began with; empty when they cannot be read."""
+    """The NAME=value pairs a process was started with; empty if unreadable."""
     return _read(pid, "environ").split("\0")
 
 
 def folder(pid: int) -> Path | None:
-    """The folder a process works in; None when it cannot be read."""
+    """The working directory of a process; None if unreadable."""
     try:
         return (PROC / str(pid) / "cwd").readlink()
     except OSError:
@@ -56,7 +56,7 @@ def folder(pid: int) -> Path | None:
 
 
 def end(targets: Iterable[int], patience_s: float = 3.0) -> None:
-    """Ends processes and waits for it: asks first, and kills after the patience."""
+    """Ends processes and waits: SIGTERM first, SIGKILL after `patience_s`."""
     left = [pid for pid in targets if is_alive(pid)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in left:
@@ -66,7 +66,7 @@ def end(targets: Iterable[int], patience_s: float = 3.0) -> None:
 
 
 def _wait(targets: list[int], patience_s: float) -> list[int]:
-    """The processes that still live after the patience."""
+    """The processes still alive after `patience_s`."""
     with suppress(LabError):
         wait_until(lambda: not any(map(is_alive, targets)), "the processes end", patience_s, every_s=0.02)
     return [pid for pid in targets if is_alive(pid)]

@@ -1,4 +1,4 @@
-"""Plain short lines of progress."""
+"""Lines of progress."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +8,13 @@ Say = Callable[[str], None]
 
 
 def say_aloud(line: str) -> None:
-    """Prints one line at once, also into a pipe."""
+    """Prints a line and flushes, also into a pipe."""
     print(line, flush=True)
 
 
 @contextmanager
 def step(say: Say, text: str) -> Iterator[None]:
-    """Says the text with the seconds it took, once it is done."""
+    """Prints the text with the duration of the block, after the block ends."""
     started = time.monotonic()
     yield
     say(f"{time.monotonic() - started:6.1f} s  {text}")

@@ -1,4 +1,4 @@
-"""A round that puts on record what later ones compare with."""
+"""A round that records the baseline of later rounds."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from lab.layout import REPOSITORY
 
 
 def record_round(lab: Lab, checks: str) -> None:
-    """One round of a file of checks, on record with those of the proof; LabError where it breaks off."""
+    """Runs a file of checks and records the round with the proof's rounds; LabError if the round aborts."""
     inventory = lab.inventory(lab.home / "record.toml")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", checks, f"--inventory={inventory}", f"--reports={lab.layout.reports}"],
@@ -22,4 +22,4 @@ def record_round(lab: Lab, checks: str) -> None:
     )
     inventory.unlink()
     if done.returncode not in (0, 1, 6):
-        raise LabError(f"no round: {done.stdout.strip()[-300:]}")
+        raise LabError(f"round aborted: {done.stdout.strip()[-300:]}")

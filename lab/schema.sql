@@ -72,11 +72,12 @@ CREATE TABLE chunks (
     "tenantId" text NOT NULL,
     "documentId" text NOT NULL,
     content text NOT NULL,
-    embedding vector(256) STORAGE EXTERNAL,
+    embedding vector(256),
     metadata jsonb,
     position integer NOT NULL,
     "createdAt" timestamp(3) NOT NULL
 );
+ALTER TABLE chunks ALTER COLUMN embedding SET STORAGE EXTERNAL;
 
 CREATE TABLE events (
     id text PRIMARY KEY,
@@ -160,7 +161,7 @@ ALTER ROLE opsproof_monitor SET default_transaction_read_only = on;
 ALTER ROLE opsproof_monitor SET statement_timeout = '10s';
 ALTER ROLE opsproof_monitor SET lock_timeout = '1s';
 
--- It dumps the tenants' rows too, past the policies; passwords it needs none, where it comes over the local socket.
+-- Dumps all tenants' rows, bypassing the policies. Needs no password over the local socket.
 CREATE ROLE opsproof_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data;
 ALTER ROLE opsproof_backup SET default_transaction_read_only = on;
 
@@ -170,7 +171,7 @@ GRANT SELECT (starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinc
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO opsproof_monitor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO opsproof_monitor;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO metachat_app;
--- The monitor judges the age of a key, never its hash.
+-- The monitor reads the age of a key, never the hash.
 REVOKE SELECT ON admin_keys FROM opsproof_monitor;
 GRANT SELECT (id, name, status, "expiresAt", "lastUsedAt", "rotatedAt", "createdAt", "updatedAt", "revokedAt")
     ON admin_keys TO opsproof_monitor;

@@ -1,4 +1,4 @@
-"""The schema and the data of a new database."""
+"""Schema and data of a new database."""
 
 import hashlib
 import json
@@ -16,25 +16,25 @@ SCRIPTS = (SOURCE / "schema.sql", SOURCE / "seed.sql", REPOSITORY / "docs" / "pr
 
 
 def why_new(server: Server, credentials: Credentials) -> str | None:
-    """Why the data folder must be made anew; None when it can be used as it is."""
+    """Why the data folder must be created anew; None if the folder can be reused."""
     mark = server.data / "lab.json"
     if not mark.exists():
-        return "there is none" if not server.data.exists() else "an earlier start was cut short"
+        return "no data folder" if not server.data.exists() else "an earlier start was interrupted"
     found = json.loads(mark.read_text())
     if found["scripts"] != _scripts():
         return "the schema or the seed changed"
     if found["passwords"] != credentials.fingerprint:
         return "the secrets changed"
     age = datetime.now(UTC) - datetime.fromisoformat(found["seeded"])
-    return f"its data are {age.days} days old" if age > FRESH else None
+    return f"the data is {age.days} days old" if age > FRESH else None
 
 
 def plant(server: Server, credentials: Credentials, say: Say) -> None:
-    """Makes database, schema, roles and data on a running, empty server, and marks the data folder as usable."""
+    """Creates database, schema, roles and data on a running, empty server, and marks the data folder as usable."""
     password = credentials.passwords[SUPERUSER]
     with server.connect(SUPERUSER, password, "postgres") as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-    with step(say, "schema and data planted"), server.connect(SUPERUSER, password) as connection:
+    with step(say, "schema and data created"), server.connect(SUPERUSER, password) as connection:
         for script in SCRIPTS:
             connection.execute(script.read_bytes())
         for role in ("metachat_app", "opsproof_monitor", "opsproof_backup"):

@@ -1,10 +1,10 @@
--- Deterministic data around the time of seeding: only the dates differ between two labs.
+-- Deterministic data dated around the time of seeding: only dates differ between labs.
 
 SELECT setseed(0.4213);
 SET maintenance_work_mem = '256MB';
 SET synchronous_commit = off;
 
--- Months from three back to two ahead.
+-- Partitions from three months ago to two months ahead.
 DO $$
 DECLARE
     parent text;
@@ -55,7 +55,7 @@ INSERT INTO documents (id, "tenantId", title, "mimeType", size_bytes, "createdAt
 SELECT 'doc' || lpad(n::text, 6, '0'), pg_temp.tenant(n), 'Document ' || n, 'application/pdf', 10000 + n * 17, pg_temp.ago(60)
   FROM generate_series(0, 1999) n;
 
--- 200 Gaussian clusters: a centre, plus two of 500 noise vectors, which gives each chunk a place of its own.
+-- 200 Gaussian clusters: a centre plus two of 500 noise vectors, so that each chunk's vector is unique.
 CREATE TEMP TABLE directions AS
 SELECT n, array_agg(random_normal(0, CASE WHEN n < 200 THEN 1 ELSE 0.5 END))::vector(256) AS v
   FROM generate_series(0, 699) n, generate_series(1, 256) GROUP BY n;
@@ -90,7 +90,7 @@ INSERT INTO analytics_daily ("tenantId", day, message_count, avg_response_ms)
 SELECT pg_temp.tenant(n), (pg_temp.ago(d))::date, (50 * random())::integer, 200 + 100 * random()
   FROM generate_series(0, 199) n, generate_series(1, 30) d;
 
--- Every active key is less than 90 days past its last rotation; only the revoked one is old.
+-- Active keys were rotated less than 90 days ago; only the revoked key is older.
 INSERT INTO admin_keys (id, name, "hashedSecret", status, "lastUsedAt", "rotatedAt", "createdAt", "updatedAt", "createdBy",
                         "revokedAt", "revokedBy")
 SELECT 'key' || n, name, 'scrypt$' || md5(name), status::"AdminKeyStatus", pg_temp.ago(used), pg_temp.ago(rotated),

@@ -1,4 +1,4 @@
-"""When a round may judge what was just broken or healed."""
+"""When the next round may judge changes just made to the lab."""
 
 import time
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass
 class Settling:
-    """Time that must pass before the next round; what several faults need passes for all of them at once."""
+    """The earliest time of the next round; delays requested by several faults run at the same time."""
 
     ready: float = 0.0
 
     def needs(self, seconds: float) -> None:
-        """The next round begins so many seconds from now at the earliest."""
+        """Delays the next round until at least `seconds` from now."""
         self.ready = max(self.ready, time.monotonic() + seconds)
 
     def wait(self) -> None:

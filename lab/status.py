@@ -1,4 +1,4 @@
-"""What of a lab works at a moment: what the labs' own answers have in common."""
+"""The common part of the labs' status."""
 
 from dataclasses import asdict, dataclass
 

@@ -1,4 +1,4 @@
-"""Fixtures of pytest: one live lab for a whole test session, or its programs alone."""
+"""Pytest fixtures: a live lab for the whole session, or only the lab's programs."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from lab.progress import say_aloud
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A live, healthy lab on ports of its own; its data folder is reused by later sessions."""
+    """A live, healthy lab on free ports; later sessions reuse the data folder."""
     with ExitStack() as stack:
         home = _own_home(stack)
         Lab(home).down()
@@ -37,7 +37,7 @@ def lab_tools() -> Iterator[Path]:
 
 
 def _own_home(stack: ExitStack) -> Path:
-    """The first cached home that no other test session uses at this moment."""
+    """The first cached home not in use by another test session."""
     for number in itertools.count(1):
         home = DEFAULT_HOME / ("tests" if number == 1 else f"tests-{number}")
         try:

@@ -18,11 +18,11 @@ MIX = (
 
 
 def send(port: int, count: int, seconds: float) -> dict[str, int]:
-    """Sends that many requests, or as many as fit into the time; answers by status code, "none" for no answer."""
+    """Sends `count` requests, or as many as fit into `seconds`; returns answers by status code or "none"."""
     deadline = time.monotonic() + seconds
     answers: Counter[str] = Counter()
     with requests.Session() as session:
-        # The machine's own proxy settings must not carry requests to the loopback address away.
+        # Ignore the machine's proxy settings: requests to the loopback address must not go through a proxy.
         session.trust_env = False
         for number, path in enumerate(itertools.islice(itertools.cycle(MIX), count)):
             if time.monotonic() > deadline:

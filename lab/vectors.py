@@ -1,4 +1,4 @@
-"""The lab's vector index: built anew, on fewer rows, or in another way."""
+"""The lab's vector index: rebuilt, on fewer rows, or with a different number of lists."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +10,18 @@ LISTS = 20
 
 
 def rebuild(lab: Lab) -> None:
-    """Builds the index anew, as the runbook does every month."""
+    """Rebuilds the index, as the runbook does every month."""
     with lab.connect() as admin:
         admin.execute(f"REINDEX INDEX CONCURRENTLY {INDEX}".encode())
 
 
 def build(lab: Lab, lists: int = LISTS) -> None:
-    """Builds the index in place of whatever there is of that name."""
+    """Drops and creates the index."""
     with lab.connect() as admin:
         admin.execute(f"DROP INDEX IF EXISTS {INDEX}".encode())
         columns = f"ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
         admin.execute(f"CREATE INDEX {INDEX} ON chunks USING {columns}".encode())
-        # A build reads the table many times over: in production there are far more questions than that.
+        # A build scans the table many times; add index scans, as production has far more queries than scans.
         admin.execute("SET enable_seqscan = off")
         admin.execute(
             "SELECT count(*) FROM generate_series(1, 3000) n,"
@@ -30,8 +30,8 @@ def build(lab: Lab, lists: int = LISTS) -> None:
 
 
 @contextmanager
-def few(lab: Lab, rows: str) -> Iterator[None]:
-    """Of the chunks only those that the condition `rows` picks are there; all the others come back at the end."""
+def fewer_rows(lab: Lab, rows: str) -> Iterator[None]:
+    """Removes all chunks except those matching the condition `rows`; restores them at the end."""
     with lab.connect() as admin:
         with admin.transaction():
             admin.execute(f"DROP INDEX {INDEX}".encode())

@@ -1,4 +1,4 @@
-"""The one function that waits for something to come true."""
+"""The function that waits for a condition."""
 
 import os
 import subprocess
@@ -22,17 +22,17 @@ def wait_until(
     process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None" = None,
     every_s: float = 0.05,
 ) -> T:
-    """Waits until `holds()` is true, and gives its value.
+    """Waits until `holds()` is true and returns the value.
 
     Args:
-        holds: asked again and again; its value must be true in the end.
-        what: the condition, for the error, such as "the dump begins".
+        holds: the condition, called repeatedly until the value is true.
+        what: the condition as text, for the error: "the dump begins".
         seconds: the limit.
-        process: what should bring the condition about; it is asked once more after the process has ended.
-        every_s: the pause between two questions.
+        process: the process expected to fulfil the condition; after the process ends, `holds` is called once more.
+        every_s: the pause between two calls.
 
     Raises:
-        LabError: the limit has passed, or the process has ended without the condition; quotes its last output.
+        LabError: the limit passed, or the process ended without fulfilling the condition; quotes the last output.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -47,7 +47,7 @@ def wait_until(
 
 
 def _said(process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None") -> str:
-    """The last output of a process whose output comes through pipes, without waiting for more."""
+    """The last output of a process with pipes, without waiting for more."""
     streams = (process.stdout, process.stderr) if process is not None else ()
     parts = [_waiting(each) for each in streams if each is not None and not each.closed]
     text = "".join(parts)[-TAIL:].strip()
@@ -55,7 +55,7 @@ def _said(process: "subprocess.Popen[str] | subprocess.Popen[bytes] | None") -> 
 
 
 def _waiting(stream: IO[str] | IO[bytes]) -> str:
-    """What lies in a pipe at this moment."""
+    """The content of a pipe, without waiting."""
     number = stream.fileno()
     os.set_blocking(number, False)
     content = b""

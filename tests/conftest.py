@@ -1,4 +1,4 @@
-"""What several test modules share: recorded answers, a real sshd, a real PostgreSQL, runs of pytest."""
+"""Shared fixtures: recorded answers, a real sshd, a real PostgreSQL, runs of pytest."""
 
 import json
 import os
@@ -31,7 +31,7 @@ from tests.proving.selection import arrange
 
 __all__ = ["estate", "lab", "lab_tools", "note", "s3", "s3_server"]
 
-# Programs that tests start keep their bytecode: to compile opsproof takes longer than most of them run.
+# Programs started by tests cache bytecode: compiling opsproof takes longer than most of them run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
@@ -40,31 +40,31 @@ RECORDED = Path(__file__).parent / "recorded"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Counts what tests take, in this process and in workers."""
+    """Measures the tests' durations, in this process and in workers."""
     config.pluginmanager.register(timing.Recorder(is_worker=hasattr(config, "workerinput")))
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Deals out whole files: tests of one file may hold the same lock."""
-    from xdist.scheduler import LoadFileScheduling  # a run without workers needs none
+    """Distributes whole files: tests of a file may share a lock."""
+    from xdist.scheduler import LoadFileScheduling  # only needed with workers
 
     return LoadFileScheduling(config, log)
 
 
 def pytest_report_header() -> str:
-    """How much is proven, and what was drawn."""
+    """The extent of the proof, and the seed."""
     return f"proof: {'full' if extent.FULL else 'a sample'}, drawn for {extent.seed()} (OPSPROOF_SEED)"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs a lab before anything is deselected by marker."""
+    """Marks tests that need a lab before pytest deselects by marker."""
     mark_by_fixtures(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Puts the faults that were selected into the order of their batches."""
+    """Sorts the selected faults by batch."""
     arrange(session.items)
 
 
@@ -77,7 +77,7 @@ def own_mounts() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_connections() -> Iterator[None]:
-    """Shared ssh connections lie where no other test run looks: its servers may have the same ports elsewhere."""
+    """Keeps shared ssh connections in a private folder: servers of other test runs may have the same ports."""
     with tempfile.TemporaryDirectory(prefix="run-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         yield
@@ -90,7 +90,7 @@ def repository() -> Path:
 
 @pytest.fixture
 def recorded() -> Callable[..., Answer]:
-    """The answer whose standard output, or error where the status says so, was recorded in a file."""
+    """An answer with recorded standard output, or recorded standard error for a failure status."""
 
     def answer(name: str, status: int = 0, **fields: float) -> Answer:
         text = (RECORDED / name).read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def production() -> Inventory:
 
 @pytest.fixture(scope="session")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
-    """The first example of the documents, which declares every resource there is: production has not all of them."""
+    """The first example of the documentation: declares every kind of resource, unlike production."""
     folder = tmp_path_factory.mktemp("everything")
     shutil.copy(REPOSITORY / "inventory" / "metachat.toml", folder)
     text = (REPOSITORY / "docs" / "inventory.md").read_text(encoding="utf-8")
@@ -135,24 +135,24 @@ def sshd_server() -> Iterator[Sshd]:
 
 @pytest.fixture(scope="session")
 def sshd(sshd_server: Sshd) -> str:
-    """A testinfra host specification that reaches this machine over real ssh."""
+    """A testinfra host specification for the local machine over real ssh."""
     return sshd_server.spec()
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A real server, reached as its superuser."""
+    """A real server, with its superuser's login."""
 
     server: Server
     password: str
 
     def database(self, **fields: object) -> Database:
-        """Its database postgres, as an inventory declares it."""
+        """The database postgres, as declared in an inventory."""
         dsn = f"host=127.0.0.1 port={self.server.port} dbname=postgres user={SUPERUSER}"
         return Database.model_validate({"dsn": dsn, "password_env": "TEST_PASSWORD", **fields})
 
     def target(self, **fields: object) -> DatabaseTarget:
-        """Its database postgres, as the process that asks is told of it."""
+        """The database postgres, as passed to the querying process."""
         database = self.database(**fields)
         return DatabaseTarget(database.dsn, database.password_env, database.timeout, database.password_file)
 
@@ -175,7 +175,7 @@ def postgres(postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Post
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of pytest left behind."""
+    """The results of a run of pytest."""
 
     status: int
     text: str
@@ -183,7 +183,7 @@ class Outcome:
 
     @property
     def properties(self) -> dict[str, dict[str, str]]:
-        """What the JUnit XML says of each test."""
+        """The JUnit XML's properties of each test."""
         (path,) = self.reports.glob("*.xml")
         cases = ET.parse(path).getroot().iter("testcase")
         return {
@@ -206,7 +206,7 @@ Prove = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def prove() -> Prove:
-    """Runs pytest as a user does, with an inventory and a folder for its reports; forked, unless it starts afresh."""
+    """Runs pytest like a user, with an inventory and a reports folder; in a fork, unless `afresh`."""
 
     def run(
         inventory: Path, *words: str, reports: Path | None = None, afresh: bool = False, **environment: str
@@ -225,7 +225,7 @@ def prove() -> Prove:
 
 @pytest.fixture(scope="session")
 def script() -> Callable[[Path, str], Path]:
-    """Makes an executable shell script, to stand in for a tool of a host."""
+    """Makes an executable shell script, as a stub for a tool of a host."""
 
     def write(path: Path, text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,5 +238,5 @@ def script() -> Callable[[Path, str], Path]:
 
 @pytest.fixture(scope="session")
 def toml() -> Callable[[object], str]:
-    """A text as it stands in TOML."""
+    """A value as TOML."""
     return json.dumps

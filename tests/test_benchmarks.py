@@ -1,4 +1,4 @@
-"""Benchmarks measure their own files; docs/performance.md uses the names of the measured rows."""
+"""Each benchmark has a separate folder; docs/performance.md uses the names of the measured rows."""
 
 import ast
 import importlib

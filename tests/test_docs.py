@@ -12,7 +12,6 @@ from lab.postgres import SUPERUSER
 from opsproof import plugin
 from opsproof.core.errors import InventoryError
 from opsproof.core.limits import Measurement
-from opsproof.core.metrics import METRICS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
@@ -42,23 +41,6 @@ from tests.harness.documents import (
 @pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 170), (DESIGN, 350)], ids=id_of)
 def test_document_is_short(path, most):
     assert len(text_of(path).splitlines()) <= most
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_metric_is_listed_with_its_unit_and_meaning(metric):
-    _, unit, meaning, _ = METRICS[metric]
-    rows = [line for line in text_of(INVENTORY).splitlines() if line.startswith(f"| `{metric}` |")]
-    assert [row.split(" | ")[:3] for row in rows] == [[f"| `{metric}`", unit, meaning]]
-
-
-def test_a_metric_is_listed_with_the_checks_that_judge_by_it():
-    source = "\n".join(text_of(path) for path in sorted((ROOT / "checks").rglob("test_*.py")))
-    judged = {}
-    for check, body in re.findall(r"^def (test_\w+)(.*?)(?=^def |\Z)", source, re.DOTALL | re.MULTILINE):
-        for metric in re.findall(r"allowed\.(\w+)", body):
-            judged.setdefault(metric, set()).add(check)
-    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", section(INVENTORY, "Metrics"), re.MULTILINE)
-    assert {metric: set(re.findall(r"\w+", checks)) for metric, checks in rows} == judged
 
 
 @pytest.mark.parametrize(
@@ -198,7 +180,8 @@ def test_named_test_paths_and_rounds_exist():
     paths = named(r"pytest ((?:checks|tests)[\w/.]*)")
     rounds = named(r"(?:^|\s)-m ([a-z]+)") - {"lab", "opsproof"}
     pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
-    markers = {each.partition(":")[0] for each in pyproject["tool"]["pytest"]["ini_options"]["markers"]}
+    declared = [*pyproject["tool"]["pytest"]["ini_options"]["markers"], *plugin._MARKERS]
+    markers = {each.partition(":")[0] for each in declared}
     assert [each for each in paths if not (ROOT / each).exists()] == []
     assert paths
     assert {"daily", "weekly", "predeploy", "postdeploy"} <= rounds <= markers

@@ -1,8 +1,9 @@
-"""The rules that keep the layers one above the other, and the code small, read off the code itself."""
+"""Rules for imports between layers, for sizes and for docstrings, checked on the source code."""
 
 import ast
 import statistics
 import sys
+from collections import Counter
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,7 @@ def name(path):
 
 @cache
 def imported(path):
-    """Every module that a file names in an import, wherever it stands."""
+    """All modules that a file imports, at any level."""
     found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -67,18 +68,18 @@ def breaches(paths, *modules):
 
 @cache
 def functions(path):
-    """Each function with its length in lines, decorators left out."""
+    """Each function with its length in lines, without decorators."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [(node, node.end_lineno - node.lineno + 1) for node in ast.walk(tree(path)) if isinstance(node, kinds)]
 
 
-def test_there_is_something_to_judge():
+def test_sources_and_checks_are_found():
     assert len(SOURCES) > 20
     assert len(CHECKS) > 5
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_a_check_imports_pytest_alone(path):
+def test_checks_import_only_pytest_and_the_standard_library(path):
     roots = {each.partition(".")[0] for each in imported(path)}
     assert roots - {"pytest"} <= sys.stdlib_module_names
 
@@ -100,11 +101,11 @@ def test_a_check_imports_pytest_alone(path):
         ("tomllib", ["inventory/load"]),
     ],
 )
-def test_what_reaches_out_has_one_home(module, homes):
+def test_module_is_imported_only_where_allowed(module, homes):
     assert breaches([path for path in SOURCES if path not in of(*homes)], module) == []
 
 
-def test_html_is_written_in_the_report_alone():
+def test_only_the_report_writes_html():
     elsewhere = [path for path in SOURCES if path.parent != PACKAGE / "round" / "report"]
     assert [name(path) for path in elsewhere if "</" in text_of(path)] == []
 
@@ -127,18 +128,18 @@ LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in fol
 
 
 def folder(path):
-    """The folder of the package that a module belongs to; itself, where it stands beside the folders."""
+    """The folder of a module in the package, or the module name outside of the folders."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def dotted(path):
-    """The name by which others import a module."""
+    """The import name of a module."""
     base = PACKAGE.parent if PACKAGE in path.parents else ROOT
     return ".".join(path.relative_to(base).with_suffix("").parts)
 
 
 def imports_among(path, paths):
-    """Those of the modules `paths` that a module imports."""
+    """The imported modules among `paths`."""
     return [other for other in paths if other != path and dotted(other) in imported(path)]
 
 
@@ -147,16 +148,16 @@ def test_every_folder_has_a_layer():
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if folder(path) in LEVEL], ids=name)
-def test_a_module_imports_its_own_folder_and_lower_layers(path):
+def test_modules_import_their_own_folder_and_lower_layers(path):
     other = [each for each in imports_among(path, SOURCES) if folder(each) in LEVEL and folder(each) != folder(path)]
     assert [name(each) for each in other if LEVEL[folder(each)] >= LEVEL[folder(path)]] == []
 
 
 @pytest.mark.parametrize("paths", [SOURCES, LAB], ids=["package", "lab"])
-def test_imports_form_no_circle(paths):
+def test_imports_are_acyclic(paths):
     graph = {path: imports_among(path, paths) for path in paths}
     with suppress(StopIteration):
-        while graph:  # a module that imports none of the rest is part of no circle
+        while graph:  # a module without imports of remaining modules is in no cycle
             free = next(path for path, others in graph.items() if not any(each in graph for each in others))
             del graph[free]
     assert sorted(map(name, graph)) == []
@@ -174,23 +175,23 @@ def test_imports_form_no_circle(paths):
     ],
     ids=["pytest", "facts", "report and terminal", "package", "checks", "actions"],
 )
-def test_some_modules_are_not_imported_everywhere(paths, modules):
+def test_restricted_imports(paths, modules):
     inside = [path for path in paths if path.parent != PACKAGE / "round" / "report"]
     assert breaches(inside, *modules) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_module_is_at_most_400_lines(path):
+def test_modules_have_at_most_400_lines(path):
     assert len(text_of(path).splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_a_file_of_checks_is_at_most_80_lines(path):
+def test_files_of_checks_have_at_most_80_lines(path):
     assert len(text_of(path).splitlines()) <= 80
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *CHECKS, *ACTIONS], ids=name)
-def test_a_function_is_at_most_50_lines(path):
+def test_functions_have_at_most_50_lines(path):
     assert [node.name for node, length in functions(path) if length > 50] == []
 
 
@@ -201,7 +202,7 @@ def test_functions_are_short():
 
 
 def public(node, prefix=""):
-    """Definitions that others may use: not in functions, no underscore in front, nor in a class with one."""
+    """Public functions, classes and methods, except in functions and private classes."""
     for each in getattr(node, "body", []):
         if isinstance(each, (ast.FunctionDef, ast.ClassDef)) and not each.name.startswith("_"):
             yield f"{prefix}{each.name}", each
@@ -210,20 +211,20 @@ def public(node, prefix=""):
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *ACTIONS], ids=name)
-def test_everything_public_says_what_it_means(path):
+def test_public_definitions_have_docstrings(path):
     module = tree(path)
-    assert ast.get_docstring(module), "the module says nothing"
+    assert ast.get_docstring(module), "the module has no docstring"
     assert [each for each, node in public(module) if not ast.get_docstring(node)] == []
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_every_check_says_why_it_matters(path):
+def test_checks_have_docstrings(path):
     checks = {each: ast.get_docstring(node) for each, node in public(tree(path)) if each.startswith("test_")}
     assert checks
     assert [each for each, text in checks.items() if not text] == []
 
 
-def test_every_finding_of_a_month_has_evidence_and_a_remedy():
+def test_monthly_checks_have_evidence_and_a_remedy():
     files = [path for path in CHECKS if "\npytestmark = pytest.mark.monthly\n" in text_of(path)]
     monthly = [node for path in files for _, node in public(tree(path))]
     checks = [node for node in monthly if node.name.startswith("test_")]
@@ -234,13 +235,40 @@ def test_every_finding_of_a_month_has_evidence_and_a_remedy():
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=name)
-def test_a_lock_file_names_no_registry(path):
+def test_lock_files_name_no_registry(path):
     text = text_of(path)
     assert "sha512-" in text or "--hash=sha256:" in text
     assert "resolved" not in text
     assert "index-url" not in text
 
 
-def test_no_two_checks_share_a_name():
+def test_names_of_checks_are_unique():
     found = [each for path in CHECKS for each, _ in public(tree(path)) if each.startswith("test_")]
     assert sorted(found) == sorted(set(found))
+
+
+def test_no_two_modules_share_a_class_name():
+    found = Counter(
+        node.name for path in (*SOURCES, *ACTIONS) for node in tree(path).body if isinstance(node, ast.ClassDef)
+    )
+    assert [each for each, times in found.items() if times > 1] == []
+
+
+def test_modules_are_short():
+    assert statistics.median(len(text_of(path).splitlines()) for path in SOURCES) <= 120
+
+
+SCRIPTS = sorted([*PACKAGE.rglob("*.sql"), *PACKAGE.rglob("*.pl")])
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_a_script_begins_with_a_line_that_says_what_it_answers(path):
+    mark = {".sql": "-- ", ".pl": "# "}[path.suffix]
+    first = text_of(path).splitlines()[0]
+    assert first.startswith(mark)
+    assert len(first) > 20
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_a_script_lies_in_the_folder_of_its_language(path):
+    assert path.parent.name == {".sql": "sql", ".pl": "host"}[path.suffix]

@@ -1,4 +1,4 @@
-"""The sudoers files permit what facts and actions run as other users, and nothing near it, as the real sudo judges."""
+"""The sudoers files permit exactly the commands that facts and actions run as another user, tested with sudo."""
 
 import grp
 import itertools
@@ -25,7 +25,7 @@ TOOLS = ("sudo", "visudo", "unshare", "setpriv")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 needs_sudo = pytest.mark.skipif(
     bool(MISSING) or not isolation.possible(),
-    reason=f"not installed: {', '.join(MISSING)}" if MISSING else "only root may have mounts of its own",
+    reason=f"not installed: {', '.join(MISSING)}" if MISSING else "mount namespaces need root",
 )
 TOOLS_SEEN = "/mnt"
 NAMESPACE = f"""
@@ -52,14 +52,14 @@ def sudoers(repository):
 
 @pytest.fixture(scope="module")
 def every_rule(repository):
-    """What all of the shipped files permit together."""
+    """The rules of all shipped files together."""
     files = sorted((repository / "docs" / "privileges").glob("*.sudoers"))
     return "".join(path.read_text(encoding="utf-8") for path in files)
 
 
 @pytest.fixture(scope="module")
 def borrowed(production) -> list[Command]:
-    """Every command of the production inventory that another user runs."""
+    """All commands of the production inventory that run as another user."""
     (host,) = production.hosts.values()
     commands = []
     for fact in (kind() for kind in REGISTRY.values()):
@@ -70,7 +70,7 @@ def borrowed(production) -> list[Command]:
     return [command for command in commands if command.user]
 
 
-def test_each_declared_container_may_be_asked_by_the_facts_own_words(production, sudoers):
+def test_docker_inspect_of_each_declared_container_is_permitted(production, sudoers):
     (host,) = production.hosts.values()
     lines = {line.strip().removesuffix(", \\") for line in sudoers.splitlines()}
     assert host.containers
@@ -78,11 +78,11 @@ def test_each_declared_container_may_be_asked_by_the_facts_own_words(production,
         assert f"/usr/bin/{' '.join(INSPECT)} {TEMPLATE} -- {name}" in lines
 
 
-def test_nothing_in_the_template_must_be_escaped_for_sudo():
+def test_template_needs_no_escape_for_sudo():
     assert not set(",:=\\#!*?[]^\n\t'") & set(TEMPLATE)
 
 
-def test_no_line_has_a_wildcard(sudoers):
+def test_rules_have_no_wildcard(sudoers):
     assert not [line for line in sudoers.splitlines() if re.search(r"[*?\[]", line) and not line.startswith("#")]
 
 
@@ -98,7 +98,7 @@ def _stub(folder: Path, name: str) -> None:
 
 
 def _accounts(folder: Path, names: tuple[str, ...]) -> int:
-    """The machine's accounts with one more for each name, and the ID of the first."""
+    """Writes the accounts of this machine, plus an account per name, and returns the first new ID."""
     taken = {each.pw_uid for each in pwd.getpwall()} | {each.gr_gid for each in grp.getgrall()}
     first = next(n for n in itertools.count(50_000) if not taken & set(range(n, n + len(names))))
     numbered = list(enumerate(names, first))
@@ -110,7 +110,7 @@ def _accounts(folder: Path, names: tuple[str, ...]) -> int:
 
 
 def _installed(folder: Path, rules: str, login: str, owner: str) -> None:
-    """The shipped rules for `login`, who gets tools that report their arguments."""
+    """Installs the shipped rules for `login`, with stub tools that print their arguments."""
     (folder / "sudoers.d").mkdir()
     (folder / "tools").mkdir()
     for tool in ("docker", "perl", "sh"):
@@ -125,7 +125,7 @@ def _installed(folder: Path, rules: str, login: str, owner: str) -> None:
 
 @pytest.fixture(scope="module")
 def ask(every_rule, tmp_path_factory) -> Asked:
-    """Runs a command as the files' user in a mount namespace with accounts and rules of its own."""
+    """Runs a command as the user of the rules, in a mount namespace with separate accounts and rules."""
     login, owner = (f"opsproof-{secrets.token_hex(4)}" for _ in range(2))
     folder = tmp_path_factory.mktemp("sudo")
     number = _accounts(folder, (login, owner))
@@ -145,7 +145,7 @@ def ask(every_rule, tmp_path_factory) -> Asked:
 
 
 @needs_sudo
-def test_sudo_is_asked_without_a_change_of_the_machine(ask):
+def test_namespace_does_not_change_this_machine(ask):
     before = _settings()
     login = ask("id", "-un").stdout.strip()
     assert login.startswith("opsproof-")
@@ -157,7 +157,7 @@ def test_sudo_is_asked_without_a_change_of_the_machine(ask):
 
 
 def _settings() -> dict[Path, tuple[int, int]]:
-    """When each file of accounts, rules and sudo's own records changed, and its size."""
+    """The modification time and size of the files of accounts, rules and sudo records."""
     folders = [Path(each) for each in ("/etc/sudoers.d", "/run/sudo", "/var/lib/sudo")]
     paths = [*Path("/etc").iterdir(), *(path for folder in folders for path in (folder, *folder.rglob("*")))]
     return {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in paths if path.exists()}
@@ -165,13 +165,13 @@ def _settings() -> dict[Path, tuple[int, int]]:
 
 @needs_sudo
 @pytest.mark.parametrize("name", ["opsproof", "opsproof-backup", "opsproof-restore", "opsproof-drill"])
-def test_each_shipped_file_is_valid(repository, name):
+def test_shipped_files_are_valid(repository, name):
     path = repository / "docs" / "privileges" / f"{name}.sudoers"
     subprocess.run(["visudo", "--check", "--quiet", f"--file={path}"], check=True)
 
 
 @needs_sudo
-def test_every_command_that_another_user_runs_is_permitted_word_for_word(ask, borrowed):
+def test_commands_of_another_user_are_permitted_unchanged(ask, borrowed):
     assert {command.user for command in borrowed} == {"deploy", "root"}
     for command in borrowed:
         done = ask(*command.words())
@@ -196,7 +196,7 @@ def test_every_command_that_another_user_runs_is_permitted_word_for_word(ask, bo
     ],
     ids=["list", "dump", "stage", "room", "perl", "start a drill", "in a drill", "end a drill"],
 )
-def test_what_actions_do_in_a_container_is_permitted(ask, words):
+def test_container_commands_of_actions_are_permitted(ask, words):
     done = ask("sudo", "-n", "-u", "root", "--", "docker", *words)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.partition("\n")[2] == "".join(f"{word}\n" for word in words)
@@ -223,7 +223,7 @@ def test_what_actions_do_in_a_container_is_permitted(ask, words):
         "root in a drill", "more rights", "a shell", "another container", "the database's container", "files",
     ],
 )  # fmt: skip
-def test_nothing_else_is_done_in_a_container(ask, words):
+def test_foreign_container_commands_are_denied(ask, words):
     done = ask("sudo", "-n", "-u", "root", "--", "docker", *words)
     assert (done.returncode, done.stdout) == (1, "")
 
@@ -257,7 +257,7 @@ def test_nothing_else_is_done_in_a_container(ask, words):
         "a shell as the owner", "docker as the owner", "perl as a third user",
     ],
 )  # fmt: skip
-def test_what_is_near_it_is_refused(ask, user, words):
+def test_similar_commands_are_denied(ask, user, words):
     done = ask("sudo", "-n", "-u", user, "--", *words)
     assert done.returncode != 0
     assert done.stdout == ""
@@ -265,7 +265,7 @@ def test_what_is_near_it_is_refused(ask, user, words):
 
 
 @needs_sudo
-def test_docker_is_not_led_elsewhere_by_the_callers_environment(ask, borrowed):
+def test_environment_of_the_caller_does_not_redirect_docker(ask, borrowed):
     inspect = next(command for command in borrowed if command.user == "root")
     done = ask(*inspect.words(), HOME="/tmp/mine", DOCKER_HOST="tcp://example.org")
     assert done.stdout.startswith("docker as root, HOME /root, DOCKER_HOST \n")

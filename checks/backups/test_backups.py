@@ -1,4 +1,4 @@
-"""Backups are made every day, are whole, private, off the host, and no more than they should be."""
+"""Backups are recent, intact, private, and kept according to retention."""
 
 import pytest
 
@@ -7,64 +7,64 @@ pytestmark = pytest.mark.weekly
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
 def test_backup_is_recent(backups, backup, allowed):
-    """What was written since the newest backup is lost with the disk: look at cron's mail first."""
+    """A lost disk takes all changes since the newest backup: check cron's mail first."""
     assert backups[backup].age_s in allowed.backup_age
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
 def test_backup_is_large_enough(backups, backup, allowed):
-    """A dump of an empty or a wrong database is small, and looks like a success."""
+    """A dump of an empty or wrong database is small, and looks like a success."""
     assert backups[backup].size_bytes in allowed.backup_size
 
 
 def test_backup_size_is_steady(backups, backup, allowed):
-    """Rows went missing, or something grew without bound: compare the manifests' tables."""
+    """A jump means lost rows or unbounded growth: compare the manifests' tables."""
     assert backups[backup].size_change in allowed.backup_size_change
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
 def test_backup_checksums_match(backups, backup, evidence):
-    """Disks and people change files: only a checksum notices before a restore does."""
+    """Disks and people change files: only a checksum mismatch reveals damage before a restore fails."""
     flaws = backups[backup].flaws
-    evidence(f"of {backups[backup].newest}", flaws)
+    evidence(f"errors in {backups[backup].newest}", flaws)
     assert not flaws, flaws[0]
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{dumped_backup}", "--apply")
 def test_backup_holds_every_table(backups, dumped_backup, evidence):
-    """What the archive does not list, no restore brings back."""
-    lacks = backups[dumped_backup].lacks
-    evidence("tables that are not in it", lacks)
-    assert not lacks, f"{backups[dumped_backup].newest} lacks {', '.join(lacks[:3])}"
+    """A restore cannot bring back a table missing from the archive."""
+    missing = backups[dumped_backup].lacks
+    evidence("missing tables", missing)
+    assert not missing, f"missing from {backups[dumped_backup].newest}: {', '.join(missing[:3])}"
 
 
 def test_backup_is_private(backups, dumped_backup, evidence):
-    """A backup holds every customer's messages: chmod 0600, and ask who changed it."""
+    """A backup holds every customer's messages: chmod 0600, and find out who changed the mode."""
     exposed = backups[dumped_backup].exposed
-    evidence("files that others may read, or own", exposed)
+    evidence("files accessible to other users", exposed)
     assert not exposed, exposed[0]
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
 def test_no_partial_backup_remains(backups, backup, allowed, evidence):
-    """A backup did not come to its end: the next one removes what it left."""
-    evidence("files without a manifest", backups[backup].stale)
+    """A backup was interrupted: the next backup removes the partial files."""
+    evidence("partial files", backups[backup].stale)
     assert len(backups[backup].stale) in allowed.partial_backups
 
 
 @pytest.mark.remedy("backup.py", "--backup", "{dumped_backup}", "--apply")
 def test_expired_backups_are_pruned(backups, dumped_backup, allowed, evidence):
-    """They fill the disk, and hold what should have been forgotten."""
-    evidence("need not be kept", backups[dumped_backup].overdue)
+    """Expired backups fill the disk, and hold data that had to be deleted."""
+    evidence("expired backups", backups[dumped_backup].overdue)
     assert len(backups[dumped_backup].overdue) in allowed.expired_backups
 
 
 def test_backup_count_is_sufficient(backups, backup, allowed):
-    """A fault that is noticed late needs a backup from before it."""
+    """Damage noticed late needs a backup from before the damage."""
     assert backups[backup].kept in allowed.backup_count
 
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "/")
 def test_disk_has_room_for_next_backup(backups, local_backup, allowed):
-    """The next backup is refused when there is less than it needs."""
+    """backup.py refuses to start without enough free space: find out what fills the disk."""
     assert backups[local_backup].room in allowed.backup_room

@@ -1,4 +1,4 @@
-"""Tables and indexes take no more room than their rows need."""
+"""Tables and indexes have little unused space (bloat)."""
 
 import pytest
 
@@ -7,19 +7,19 @@ pytestmark = pytest.mark.monthly
 
 @pytest.mark.remedy("psql")
 def test_tables_are_not_bloated(bloat_estimates, bloat_measurements, database, allowed, evidence, repair_with_sql):
-    """Only a rewrite gives it back, and keeps everybody out meanwhile: find out first why vacuum came too late."""
+    """VACUUM FULL returns unused space to the disk, but locks the table: find out first why vacuum came too late."""
     found, limit = bloat_estimates[database].tables(bloat_measurements[database]), allowed.table_bloat
     evidence("unused share of tables", found.found.lines)
-    repair_with_sql("VACUUM (FULL, ANALYZE) {table}", found.beyond(limit))
+    repair_with_sql("VACUUM (FULL, ANALYZE) {table}", found.over(limit))
     assert found.share in limit
     found.require_measured()
 
 
 @pytest.mark.remedy("reindex.py", "--database", "{database}", "--apply")
 def test_indexes_are_not_bloated(bloat_estimates, bloat_measurements, database, allowed, evidence, repair_with):
-    """Every look into them reads more pages than it has to: build them anew, which keeps nobody out."""
+    """Every index scan reads extra pages: REINDEX CONCURRENTLY rebuilds the index without blocking writes."""
     found, limit = bloat_estimates[database].indexes(bloat_measurements[database]), allowed.index_bloat
     evidence("unused share of indexes", found.found.lines)
-    repair_with("--index", found.beyond(limit))
+    repair_with("--index", found.over(limit))
     assert found.share in limit
     found.require_measured()

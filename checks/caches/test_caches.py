@@ -1,4 +1,4 @@
-"""Redis answers, keeps what it is given, and turns nobody away."""
+"""Redis answers, saves its data, and rejects no client."""
 
 import pytest
 
@@ -7,14 +7,14 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.remedy("redis-cli", "ping")
 def test_cache_responds(cache_states, cache):
-    """When Redis hangs, the platform's own health answer does too."""
+    """A hung Redis hangs the platform's own health answer too."""
     silence = cache_states[cache].silence
     assert not silence, f"{cache} does not answer: {silence}"
 
 
 @pytest.mark.remedy("redis-cli", "--memkeys")
 def test_cache_memory_is_within_limit(cache_states, cache, allowed, evidence):
-    """At its limit Redis refuses writes or drops keys, as its policy says."""
+    """At maxmemory Redis refuses writes or evicts keys, depending on maxmemory_policy."""
     report = cache_states[cache].report
     evidence("memory", [f"policy {report.policy}"])
     assert report.memory_used in allowed.cache_memory
@@ -22,24 +22,24 @@ def test_cache_memory_is_within_limit(cache_states, cache, allowed, evidence):
 
 @pytest.mark.remedy("redis-cli", "info", "persistence")
 def test_last_save_succeeded(cache_states, cache):
-    """After a failed save Redis refuses writes; look for a full disk, or memory for the copy."""
+    """After a failed save Redis refuses writes: check for a full disk, or too little memory to fork."""
     failures = cache_states[cache].report.failed_saves
     assert not failures, f"{cache}: {'; '.join(failures)}"
 
 
 @pytest.mark.remedy("redis-cli", "bgsave")
 def test_last_save_is_recent(cache_states, cache, allowed):
-    """What was written since the last save is lost with the process."""
+    """A crash loses all writes since the last save."""
     assert cache_states[cache].report.save_age_s in allowed.cache_save_age
 
 
 @pytest.mark.remedy("redis-cli", "client", "list")
 def test_no_client_was_rejected(cache_states, cache, increase, allowed):
-    """All connections were taken: a client leaks them, or maxclients is too low."""
+    """All connections were in use: a client leaks connections, or maxclients is too low."""
     assert increase(cache_states[cache].report.rejected, allowed.connections_rejected) in allowed.connections_rejected
 
 
 @pytest.mark.remedy("redis-cli", "info", "memory")
 def test_no_key_was_evicted(cache_states, cache, increase, allowed):
-    """Sessions and rate limits were dropped before their time to make room."""
+    """Redis evicted sessions and rate limits before their expiry, to free memory."""
     assert increase(cache_states[cache].report.evicted, allowed.keys_evicted) in allowed.keys_evicted

@@ -1,6 +1,6 @@
-"""Nothing happened to the containers since the last run.
+"""No container was restarted or ran out of memory since the last run.
 
-A container that Docker started again runs at every glance, and everyone connected to it was cut off.
+A restarted container looks healthy at every glance, but the restart cut off every client.
 """
 
 import pytest
@@ -10,14 +10,14 @@ pytestmark = pytest.mark.daily
 
 @pytest.mark.remedy("docker", "logs", "--timestamps", "--tail", "200", "{container}")
 def test_container_was_not_restarted(containers, container, increase, allowed):
-    """Each start cuts off every client: the worker does not come back to RabbitMQ by itself."""
+    """Each restart cuts off every client: the worker does not reconnect to RabbitMQ."""
     assert increase(containers[container].restarts, allowed.container_restarts) in allowed.container_restarts
 
 
 @pytest.mark.remedy("docker", "stats", "--no-stream", "{container}")
 def test_container_was_not_out_of_memory(containers, container):
-    """The kernel killed a process in it: give it more memory, or its server a smaller cache, and start it anew.
+    """The kernel killed a process in the container: raise the memory limit, or shrink the server's cache, then restart.
 
-    Docker says so until the container starts again; engine 20.10 says so until the next start by hand.
+    Docker reports the kill until the next start of the container; engine 20.10 until the next manual start.
     """
-    assert not containers[container].out_of_memory, f"{container} ran out of memory, and a process in it was killed"
+    assert not containers[container].out_of_memory, f"{container} ran out of memory: the kernel killed a process"

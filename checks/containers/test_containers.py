@@ -1,4 +1,4 @@
-"""The containers run, and their own health checks say that they work."""
+"""Containers run, and their health checks pass."""
 
 import pytest
 
@@ -7,14 +7,14 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}")
 def test_container_is_running(containers, container, allowed, evidence):
-    """Its last lines say why it ended; start it when the cause is gone."""
-    evidence("exit code of its last life", [str(containers[container].exit_code)])
+    """The container's last log lines show why it stopped: fix the cause, then start the container."""
+    evidence("last exit code", [str(containers[container].exit_code)])
     assert containers[container].status in allowed.container_status
 
 
 @pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State.Health.Log}}}}", "{container}")
 def test_container_is_healthy(containers, container, allowed):
-    """A server that runs and answers nobody shows only here."""
+    """Only the health check reveals a running server that no longer answers."""
     health = containers[container].health
-    assert health != "none", f"{container} has no health check, so nobody notices when it hangs"
+    assert health != "none", f"{container} has no health check: hangs go unnoticed"
     assert health in allowed.container_health

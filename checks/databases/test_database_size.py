@@ -1,4 +1,4 @@
-"""Databases stay of a size that their server was made for."""
+"""Databases fit their server."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytestmark = pytest.mark.weekly
 
 
 def test_database_size_is_within_limit(database_sizes, database, allowed):
-    """Backups, restores and maintenance take longer with every gigabyte: plan a server of its own."""
+    """Backups, restores and maintenance slow down with size: plan a separate server."""
     assert database_sizes[database] in allowed.database_size

@@ -1,4 +1,4 @@
-"""Databases accept clients and answer at once."""
+"""Databases accept connections and answer quickly."""
 
 import pytest
 
@@ -7,20 +7,20 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.weekly
 @pytest.mark.monthly
-def test_database_accepts_connections(database_receptions, database):
-    """Out of slots, starting up or gone: the server's own words say which."""
-    refusal = database_receptions[database].refusal
+def test_database_accepts_connections(database_pings, database):
+    """The server's message says why: too many clients, starting up, or down."""
+    refusal = database_pings[database].refusal
     assert not refusal, f"{database} accepts no connection: {refusal}"
 
 
-def test_query_time_is_within_limit(database_receptions, database, allowed):
-    """The smallest query, connection included: more is waiting, not work."""
-    assert database_receptions[database].answer_s in allowed.query_time
+def test_query_time_is_within_limit(database_pings, database, allowed):
+    """Time to connect and run SELECT 1: a high value is waiting, not work."""
+    assert database_pings[database].answer_s in allowed.query_time
 
 
 @pytest.mark.monthly
 def test_connections_are_available(database_connections, database, allowed, evidence):
-    """When none is left, the API answers errors; look for sessions idle in transaction."""
+    """Without free connections the API returns errors: look for sessions idle in transaction."""
     use = database_connections[database]
     evidence("connections by limit and by state", use.evidence)
     assert use.used in allowed.connections_used

@@ -1,6 +1,6 @@
-"""Disks keep room to write.
+"""Disks have free space.
 
-PostgreSQL stops and PM2 loses log lines when a disk is full.
+On a full disk PostgreSQL stops and PM2 loses log lines.
 """
 
 import pytest
@@ -10,18 +10,18 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "{mount}")
 def test_disk_has_free_space(disks, mount, allowed):
-    """Find what grew, then prune rotated logs and old backups first."""
+    """Find out which folder grew, then prune rotated logs and old backups first."""
     assert disks[mount].used in allowed.disk_used
 
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--inodes", "{mount}")
 def test_inodes_are_available(disks, mount, allowed):
-    """Many small files: look at session and cache folders first."""
+    """Many small files use up inodes: look at session and cache folders first."""
     assert disks[mount].inodes_used in allowed.inodes_used
 
 
 @pytest.mark.remedy("mount", "{mountpoint}")
 def test_mount_is_mounted(disks, mountpoint):
-    """An unmounted disk leaves its folder behind, and writes go to the disk below."""
+    """Writes to an unmounted disk's folder land on the disk below."""
     target = disks[mountpoint].target
-    assert target == mountpoint, f"{mountpoint} is not mounted: its files lie on {target}"
+    assert target == mountpoint, f"{mountpoint} is not mounted: files are written to {target}"

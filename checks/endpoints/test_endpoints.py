@@ -1,6 +1,6 @@
-"""The platform answers, and calls itself healthy.
+"""The platform answers, and reports itself healthy.
 
-Its health answer is HTTP 200 whatever it says, so only the JSON in it counts.
+The health answer always has HTTP status 200, so only the JSON body counts.
 """
 
 import pytest
@@ -9,30 +9,30 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 def test_endpoint_responds(responses, endpoint, allowed):
-    """No answer, or a refusal, reaches users as well."""
+    """Users get the same error."""
     assert responses[endpoint].status in allowed.http_status
 
 
 def test_response_time_is_within_limit(responses, endpoint, allowed):
-    """A slow health answer waits for a service that is down."""
+    """A slow health answer is waiting for a service that is down."""
     assert responses[endpoint].elapsed_s in allowed.response_time
 
 
 def test_platform_is_healthy(responses, health_endpoint, allowed):
-    """Its own word; look at the services it calls down."""
+    """The platform's own status: check services reported down."""
     assert responses[health_endpoint].health.status in allowed.health_status
 
 
 def test_services_are_up(responses, health_endpoint, allowed, evidence):
-    """Each service that the platform needs."""
+    """The platform needs each of its services."""
     down = responses[health_endpoint].health.down
     evidence("services down", down)
     assert len(down) in allowed.services_down
 
 
 def test_http_redirects_to_https(responses, redirect):
-    """Passwords and sessions of those who come over plain HTTP can be read on the way."""
+    """Plain HTTP exposes users' passwords and sessions on the network."""
     found = responses[redirect]
     assert found.leads_to_https, (
-        f"{found.url} leads to {found.location or 'no other address'}, not to https of its host"
+        f"{found.url} redirects to {found.location or 'nowhere'}, not to https on the same host"
     )

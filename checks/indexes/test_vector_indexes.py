@@ -1,4 +1,4 @@
-"""Vector indexes find what is nearest, at a price that the host can pay."""
+"""Vector indexes are valid, tuned to their rows, and fit in build memory."""
 
 import pytest
 
@@ -10,19 +10,19 @@ REBUILD = pytest.mark.remedy("reindex.py", "--apply")
 @pytest.mark.weekly
 @REBUILD
 def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, evidence, repair_with):
-    """Without it every search compares all vectors; while it is half built too."""
+    """Without a valid index every search compares all vectors."""
     state, declared = vector_indexes[vector_index], host.vector_indexes[vector_index]
     remembered(state.readings)
     repair_with("--database", [declared.database])
     repair_with("--index", [state.name])
     evidence("index", [f"{state.name}: {state.method}, {'valid' if state.valid else 'not valid'}"])
     assert state.valid, f"{vector_index} is not valid"
-    assert state.method == declared.method, f"{vector_index} is of method {state.method}, not {declared.method}"
+    assert state.method == declared.method, f"{vector_index} is a {state.method} index, not {declared.method}"
 
 
 @pytest.mark.remedy("reindex.py", "--retune", "--apply")
 def test_ivfflat_lists_match_row_count(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
-    """Too few lists are long ones to read; too many split neighbours between them."""
+    """Too few lists are long and slow to scan; too many lists separate neighbours."""
     state = vector_indexes[ivfflat_index]
     repair_with("--database", [host.vector_indexes[ivfflat_index].database])
     repair_with("--index", [state.name])
@@ -34,17 +34,17 @@ def test_ivfflat_lists_match_row_count(vector_indexes, ivfflat_index, host, allo
 def test_new_rows_since_index_build_are_within_limit(
     vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with
 ):
-    """IVFFlat divides space by the rows it was built on: those that came later may lie anywhere."""
+    """IVFFlat clusters the rows present at the build: later rows may be in poorly fitting lists."""
     state = vector_indexes[vector_index]
     repair_with("--database", [host.vector_indexes[vector_index].database])
     repair_with("--index", [state.name])
-    evidence("rows", [f"{state.rows} are there now"])
+    evidence("rows", [f"{state.rows} rows now"])
     assert state.new_rows(remembered(state.readings)) in allowed.vector_new_rows
 
 
 @REBUILD
 def test_vector_index_is_recent(vector_indexes, vector_index, host, allowed, evidence, remembered, repair_with):
-    """The runbook has it rebuilt on the first Sunday of a month."""
+    """The runbook schedules a rebuild on the first Sunday of each month."""
     state = vector_indexes[vector_index]
     repair_with("--database", [host.vector_indexes[vector_index].database])
     repair_with("--index", [state.name])
@@ -54,7 +54,7 @@ def test_vector_index_is_recent(vector_indexes, vector_index, host, allowed, evi
 
 @pytest.mark.remedy("psql", "-c", "ALTER EXTENSION vector UPDATE")
 def test_pgvector_release_has_no_known_fault(vector_indexes, vector_index, allowed, evidence):
-    """Install the current package, then ALTER EXTENSION vector UPDATE; indexes of HNSW are to be rebuilt."""
+    """Install the current package, ALTER EXTENSION vector UPDATE, then rebuild HNSW indexes."""
     state = vector_indexes[vector_index]
     evidence("pgvector", [f"release {state.library} on the server, {state.extension} in the database"])
     assert state.release in allowed.vector_release
@@ -62,7 +62,7 @@ def test_pgvector_release_has_no_known_fault(vector_indexes, vector_index, allow
 
 @pytest.mark.remedy("psql")
 def test_vector_index_build_fits_in_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
-    """IVFFlat fails to build without it, HNSW takes many times as long; shm_size of a container must follow."""
+    """Short of memory IVFFlat builds fail, and HNSW builds are many times slower; raise a container's shm_size too."""
     state = vector_indexes[vector_index]
     evidence("memory", [f"{state.build_bytes / 2**20:.1f} MiB of {state.maintenance_bytes / 2**20:.0f} MiB"])
     setting = f"ALTER SYSTEM SET maintenance_work_mem = '{state.build_setting_mb}MB'"

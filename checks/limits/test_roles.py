@@ -1,4 +1,4 @@
-"""Roles are those that are declared, and can log in tomorrow."""
+"""Superusers are declared, and passwords do not expire soon."""
 
 import pytest
 
@@ -7,28 +7,28 @@ pytestmark = pytest.mark.monthly
 
 @pytest.mark.remedy("psql")
 def test_superusers_are_declared(database_roles, database, evidence, repair_with_sql):
-    """One may read, change and delete everything, and run programs on the host: ALTER ROLE ... NOSUPERUSER."""
+    """A superuser can change all data, and run programs on the host: ALTER ROLE ... NOSUPERUSER."""
     unknown = database_roles[database].undeclared_superusers
     evidence(
-        "undeclared superusers", [*unknown, "again: SELECT rolname FROM pg_roles WHERE rolsuper"] if unknown else []
+        "undeclared superusers", [*unknown, "query: SELECT rolname FROM pg_roles WHERE rolsuper"] if unknown else []
     )
     repair_with_sql("ALTER ROLE {name} NOSUPERUSER", unknown)
-    assert not unknown, f"{', '.join(unknown)} may do everything on {database}, and nobody declared it"
+    assert not unknown, f"undeclared superusers of {database}: {', '.join(unknown)}"
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT rolname, rolvaliduntil FROM pg_roles WHERE rolvaliduntil < 'infinity'")
 def test_expiring_passwords_are_declared(database_roles, database, evidence):
-    """An expiry that nobody plans for is an outage: ALTER ROLE ... VALID UNTIL 'infinity', or declare it."""
+    """An unplanned expiry is an outage: ALTER ROLE ... VALID UNTIL 'infinity', or declare it."""
     unexpected = database_roles[database].unexpected
-    evidence("not as declared", unexpected)
+    evidence("differences", unexpected)
     assert not unexpected, unexpected[0]
 
 
 @pytest.mark.remedy("psql")
 def test_passwords_do_not_expire_soon(database_roles, database, allowed, evidence, repair_with_sql):
-    """Whoever uses it is locked out then: set a new password, and a new date."""
+    """After expiry the role cannot log in: set a new password and a new expiry date."""
     roles = database_roles[database]
-    evidence("passwords that expire", [str(each) for each in roles.expiring])
+    evidence("expiring passwords", [str(each) for each in roles.expiring])
     if roles.expiring:
         repair_with_sql(r"\password {name}", [roles.expiring[0].name])
         repair_with_sql(f"ALTER ROLE {{name}} VALID UNTIL '{roles.in_a_quarter}'", [roles.expiring[0].name])

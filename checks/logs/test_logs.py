@@ -1,7 +1,7 @@
-"""Application logs tell of few errors, and are being written.
+"""Application logs show few errors, and are being written.
 
-Errors count by the time in their lines, over current and rotated files; what clients do wrong
-(4xx) counts apart.
+Errors count by the time of each line, over current and rotated files; client errors (4xx) count
+separately.
 """
 
 import pytest
@@ -21,7 +21,7 @@ def test_client_errors_are_within_limit(log_reports, log, allowed):
 
 
 def test_log_has_no_fatal_errors(log_reports, log, allowed):
-    """A FATAL line is the last one of a process: look what came before it."""
+    """A FATAL line is the last line of a process: check the lines before."""
     assert log_reports[log].fatals in allowed.log_fatals
 
 

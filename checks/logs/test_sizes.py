@@ -1,4 +1,4 @@
-"""Folders of logs stay small, and no single file in them is large.
+"""Log folders and log files stay small.
 
 A platform in trouble writes 1 GB of logs in an hour.
 """
@@ -10,20 +10,20 @@ pytestmark = pytest.mark.weekly
 
 @pytest.mark.remedy("clean_logs.py")
 def test_log_folder_size_is_within_limit(folder_sizes, log_folder, allowed, evidence):
-    """Look at the largest files first; what is past its time is removed by the command below."""
+    """Check the largest files first; the command below removes expired files."""
     evidence("largest files", folder_sizes[log_folder].evidence)
     assert folder_sizes[log_folder].size_bytes in allowed.log_folder_size
 
 
 @pytest.mark.remedy("rotate_logs.py")
 def test_log_file_size_is_within_limit(folder_sizes, log_folder, allowed, evidence):
-    """A large file was not rotated in time, or is none that anybody rotates."""
+    """A large file missed its rotation, or has no rotation at all."""
     evidence("largest files", folder_sizes[log_folder].evidence)
     assert folder_sizes[log_folder].largest_bytes in allowed.log_file_size
 
 
 @pytest.mark.remedy("pm2", "logs", "PM2", "--nostream")
 def test_pm2_own_log_size_is_within_limit(pm2_log_sizes, pm2, allowed, evidence):
-    """PM2's own log tells of every restart: one that grows tells of a crash loop."""
+    """PM2's own log records every restart: growth means a crash loop."""
     evidence("largest files", pm2_log_sizes.evidence)
     assert pm2_log_sizes.largest_bytes in allowed.log_file_size

@@ -1,4 +1,4 @@
-"""The kernel had no need to kill anything."""
+"""The kernel killed no process for lack of memory."""
 
 import pytest
 
@@ -7,5 +7,5 @@ pytestmark = pytest.mark.daily
 
 @pytest.mark.remedy("journalctl", "--dmesg", "--grep", "Out of memory|oom-kill")
 def test_no_process_was_killed_for_memory(oom_kills, increase, allowed):
-    """The kernel's log names what was killed: usually the largest, and restarted since as if nothing had been."""
+    """The kernel's log names the process: usually the largest, restarted since without a trace."""
     assert increase(oom_kills, allowed.oom_kills) in allowed.oom_kills

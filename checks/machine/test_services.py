@@ -1,4 +1,4 @@
-"""The host's own services run, and let operators in."""
+"""System services run, and SSH accepts logins."""
 
 import pytest
 
@@ -7,12 +7,12 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
 
 @pytest.mark.remedy("systemctl", "--failed")
 def test_no_unit_has_failed(failed_units, systemd, evidence):
-    """A failed timer makes no backup, and tells nobody: read journalctl -u of the unit."""
+    """A failed timer silently makes no backup: read journalctl -u UNIT."""
     evidence("failed units", failed_units[systemd])
     assert not failed_units[systemd], f"failed: {', '.join(failed_units[systemd])}"
 
 
 @pytest.mark.remedy("sshd", "-t")
 def test_sshd_accepts_connections(ssh_greetings, sshd):
-    """An open session outlives its server: keep one until a new login works."""
+    """An open session outlives sshd: keep one session until a new login works."""
     assert ssh_greetings[sshd]

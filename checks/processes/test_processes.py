@@ -1,6 +1,6 @@
 """PM2 keeps the API and the worker running.
 
-A process that crashes slowly is online at every glance: only its restarts and its age show it.
+A process that crashes now and then is online at every glance: only restarts and uptime reveal the crashes.
 """
 
 import pytest
@@ -10,13 +10,13 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.remedy("pm2", "restart", "{process}")
 def test_process_is_online(processes, process, allowed):
-    """Read its error log before starting it again: pm2 logs --err."""
+    """Read the error log before a restart: pm2 logs --err."""
     assert processes[process].status in allowed.process_status
 
 
 @pytest.mark.remedy("pm2", "describe", "{process}")
 def test_process_restarts_are_within_limit(processes, process, increase, allowed):
-    """Each restart loses requests in flight; find the cause in the error log of that minute."""
+    """Each restart loses requests in flight: find the cause in the error log of that minute."""
     assert increase(processes[process].restarts, allowed.restarts) in allowed.restarts
 
 
@@ -27,5 +27,5 @@ def test_process_memory_is_within_limit(processes, process, allowed):
 
 
 def test_process_uptime_is_within_limit(processes, process, allowed):
-    """A young process was restarted or deployed a moment ago: look again later."""
+    """A short uptime means a recent restart or deployment: check again later."""
     assert processes[process].uptime in allowed.process_uptime

@@ -1,6 +1,6 @@
-"""RabbitMQ takes messages, and somebody consumes them.
+"""RabbitMQ accepts messages, and every queue has consumers.
 
-Consumers count by queue: a worker that lost its connection is online, and calls itself healthy.
+Consumers count by queue: a worker that lost its connection still reports itself online and healthy.
 """
 
 import pytest
@@ -12,33 +12,33 @@ MESSAGES = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "messages_re
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "status")
-def test_broker_responds(broker_reception, broker):
-    """Without it no message of a customer reaches the worker."""
-    assert not broker_reception.complaint, broker_reception.complaint
+def test_broker_responds(broker_status, broker):
+    """Without the broker no customer's message reaches the worker."""
+    assert not broker_status.complaint, broker_status.complaint
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "memory_breakdown")
-def test_no_alarm_is_raised(broker_reception, broker):
-    """While memory or disk space is short, RabbitMQ blocks everybody who publishes."""
-    assert not broker_reception.alarms, "; ".join(broker_reception.alarms)
+def test_no_alarm_is_raised(broker_status, broker):
+    """Short of memory or disk space, RabbitMQ blocks all publishers."""
+    assert not broker_status.alarms, "; ".join(broker_status.alarms)
 
 
 @CONSUMERS
 def test_every_queue_is_declared(queues, broker, evidence):
-    """A queue that nobody knows fills up unseen: declare it, or delete it."""
+    """An undeclared queue fills up unnoticed: declare or delete it."""
     evidence("undeclared queues", queues.undeclared[:10])
     assert not queues.undeclared, f"queues that match no declared pattern: {len(queues.undeclared)}"
 
 
 @CONSUMERS
 def test_queue_pattern_matches_a_queue(queues, queue):
-    """A pattern without queues proves nothing: the worker makes them, or names them differently now."""
+    """A pattern without queues proves nothing: the worker creates queues, perhaps under new names."""
     assert queues[queue].names
 
 
 @CONSUMERS
 def test_queues_have_consumers(queues, work_queue, allowed, evidence):
-    """After RabbitMQ started again, restart the worker: it does not reconnect."""
+    """After a restart of RabbitMQ, restart the worker: it does not reconnect."""
     unconsumed = queues[work_queue].unconsumed
     evidence(f"{len(unconsumed)} of {len(queues[work_queue].names)} queues have no consumer", unconsumed[:10])
     assert len(unconsumed) in allowed.queues_unconsumed
@@ -46,7 +46,7 @@ def test_queues_have_consumers(queues, work_queue, allowed, evidence):
 
 @MESSAGES
 def test_ready_messages_are_within_limit(queues, work_queue, allowed, evidence):
-    """Customers wait for what lies here: the worker is too slow, or stuck on one message."""
+    """Customers wait for these messages: the worker is too slow, or stuck on a message."""
     ready = queues[work_queue].ready
     evidence("longest queues", ready.top)
     assert ready.largest in allowed.messages_ready
@@ -54,7 +54,7 @@ def test_ready_messages_are_within_limit(queues, work_queue, allowed, evidence):
 
 @MESSAGES
 def test_messages_are_acknowledged(queues, work_queue, allowed, evidence):
-    """Messages that a consumer holds and does not finish come back when it goes away."""
+    """Unacknowledged messages are redelivered when their consumer disconnects."""
     unacknowledged = queues[work_queue].unacknowledged
     evidence("most unacknowledged", unacknowledged.top)
     assert unacknowledged.largest in allowed.messages_unacknowledged
@@ -62,7 +62,7 @@ def test_messages_are_acknowledged(queues, work_queue, allowed, evidence):
 
 @MESSAGES
 def test_dead_letters_are_within_limit(queues, dead_letter_queue, allowed, evidence):
-    """Nobody consumes what could not be processed: look at the oldest, then publish again or purge."""
+    """Failed messages have no consumer: inspect the oldest, then republish or purge."""
     messages = queues[dead_letter_queue].messages
     evidence("most dead letters", messages.top)
     assert messages.total in allowed.dead_letters
@@ -70,6 +70,6 @@ def test_dead_letters_are_within_limit(queues, dead_letter_queue, allowed, evide
 
 @MESSAGES
 def test_no_new_dead_letters_arrive(queues, dead_letter_queue, increase, allowed, evidence):
-    """Each is a message that a customer waits for: the worker's log says why it was given up."""
+    """A customer waits for each of these messages: the worker's log shows why processing failed."""
     evidence("most dead letters", queues[dead_letter_queue].messages.top)
     assert increase(queues[dead_letter_queue].growth, allowed.dead_letters_new) in allowed.dead_letters_new

@@ -1,4 +1,4 @@
-"""Tables stay of a size that can be vacuumed, dumped and rebuilt in a night."""
+"""Tables are small enough to be vacuumed, dumped and rebuilt in a night."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.monthly
     "psql", "-c", "SELECT oid::regclass, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' ORDER BY 2 DESC"
 )
 def test_largest_table_can_be_maintained(relation_sizes, database, allowed, evidence, remembered):
-    """Maintenance takes longer with every gigabyte: partition it, or let old rows go."""
+    """Maintenance takes longer with every gigabyte: partition the table, or delete old rows."""
     sizes = relation_sizes[database]
     earlier = remembered(sizes.readings)
     evidence("the database", sizes.lines((sizes.whole,), earlier))

@@ -1,4 +1,4 @@
-"""Statements are quick, and stay so."""
+"""Statements are fast, and stay fast."""
 
 import pytest
 
@@ -7,35 +7,35 @@ pytestmark = pytest.mark.monthly
 SHOWN = 10
 SLOWEST = "SELECT calls, mean_exec_time, query FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
 LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
-AGAIN = f"look again: {SLOWEST}"
+QUERY = f"query: {SLOWEST}"
 
 
 @pytest.mark.remedy("psql", "-c", "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 def test_pg_stat_statements_is_enabled(statement_extension, database, evidence):
-    """Without pg_stat_statements nobody knows which queries are slow."""
-    evidence("where it is loaded", ["again: SHOW shared_preload_libraries"])
+    """Slow statements are invisible without pg_stat_statements."""
+    evidence("where to load it", ["query: SHOW shared_preload_libraries"])
     assert statement_extension[database]
 
 
 @pytest.mark.remedy("psql", "-c", "SHOW pg_stat_statements.max", "-c", "SELECT * FROM pg_stat_statements_info")
 def test_pg_stat_statements_evicts_nothing(statement_evictions, database, allowed, evidence, increase):
-    """Of what was dropped nobody knows how slow it was: raise pg_stat_statements.max, see who writes values in SQL."""
-    dropped = statement_evictions[database]
-    evidence("drops since the last reset", [f"{dropped.value:.0f}", "again: SELECT * FROM pg_stat_statements_info"])
-    assert increase(dropped, limit := allowed.statements_evicted) in limit
+    """Evicted statements are not measured: raise pg_stat_statements.max, and look for literals in generated SQL."""
+    evicted = statement_evictions[database]
+    evidence("evictions since the last reset", [f"{evicted.value:.0f}", "query: SELECT * FROM pg_stat_statements_info"])
+    assert increase(evicted, limit := allowed.statements_evicted) in limit
 
 
 @LOOK
 def test_statement_time_is_within_limit(statements, database, allowed, evidence):
-    """Each call of it keeps somebody waiting: EXPLAIN (ANALYZE, BUFFERS) shows where its time goes."""
+    """Users wait for each call: EXPLAIN (ANALYZE, BUFFERS) shows where the time goes."""
     found = statements[database]
-    evidence("slowest statements", [*map(str, found.statements[:SHOWN]), AGAIN])
+    evidence("slowest statements", [*map(str, found.statements[:SHOWN]), QUERY])
     assert found.slowest_s in allowed.statement_time
 
 
 @LOOK
 def test_no_statement_has_slowed_down(statements, database, allowed, evidence, remembered):
-    """It did the same in less time before: has its plan changed, its table grown, an index gone?"""
+    """The statement was faster before: check for a changed plan, a grown table, a dropped index."""
     found = statements[database]
     slowed = found.slowed(remembered(found.readings))
     evidence("slower than before", [f"{times:.1f} times: {each}" for times, each in slowed[:SHOWN] if times > 1])

@@ -1,4 +1,4 @@
-"""A database does its work in memory, and to its end."""
+"""A database reads from memory, and completes its transactions."""
 
 import pytest
 
@@ -8,7 +8,7 @@ COUNTERS = pytest.mark.remedy("psql", "-c", "SELECT * FROM pg_stat_database WHER
 
 @COUNTERS
 def test_cache_hit_ratio_is_within_limit(database_traffic, database, allowed, evidence, remembered):
-    """What is not in shared buffers is read from the disk; with too little traffic it is not judged."""
+    """Blocks missing from shared buffers are read from disk; with too little traffic the ratio is not judged."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
     evidence("blocks", traffic.evidence(earlier, "blocks found in memory", "blocks read"))
@@ -18,7 +18,7 @@ def test_cache_hit_ratio_is_within_limit(database_traffic, database, allowed, ev
 
 @pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_temp_files = '10MB'", "-c", "SELECT pg_reload_conf()")
 def test_temporary_bytes_are_within_limit(database_traffic, database, allowed, evidence, remembered):
-    """Sorting and hashing that exceed work_mem go by way of the disk: log_temp_files names the queries."""
+    """Sorts and hashes over work_mem spill to disk: log_temp_files names the queries."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
     evidence("temporary files", traffic.evidence(earlier, "temporary files", "temporary bytes"))
@@ -27,7 +27,7 @@ def test_temporary_bytes_are_within_limit(database_traffic, database, allowed, e
 
 @pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_lock_waits = on", "-c", "SELECT pg_reload_conf()")
 def test_deadlocks_are_within_limit(database_traffic, database, allowed, evidence, remembered):
-    """In each somebody's work was thrown away: the server's log has both statements."""
+    """Each deadlock aborts a transaction: the server log shows both statements."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
     evidence("deadlocks", traffic.evidence(earlier, "deadlocks"))
@@ -37,7 +37,7 @@ def test_deadlocks_are_within_limit(database_traffic, database, allowed, evidenc
 
 @COUNTERS
 def test_rollbacks_are_within_limit(database_traffic, database, allowed, evidence, remembered):
-    """Who rolls back has failed at something: the server's log says at what; too few are not judged."""
+    """Rollbacks are errors: the server log shows the cause; with few transactions the share is not judged."""
     traffic = database_traffic[database]
     earlier = remembered(traffic.counters)
     evidence("transactions", traffic.evidence(earlier, "transactions committed", "transactions rolled back"))

@@ -1,4 +1,4 @@
-"""Dead rows are removed in time, by autovacuum, and nothing keeps it from doing so."""
+"""Autovacuum removes dead rows in time, and nothing holds VACUUM back."""
 
 import pytest
 
@@ -8,10 +8,10 @@ LIMITS = [f"autovacuum_{of}_{each}" for of in ("vacuum", "vacuum_insert") for ea
 LIMITS += [f"toast.{each}" for each in LIMITS] + ["autovacuum_analyze_threshold", "autovacuum_analyze_scale_factor"]
 
 
-@pytest.mark.usefixtures("statistics_epoch")  # unknown where nothing is counted
+@pytest.mark.usefixtures("statistics_epoch")  # unknown without counters
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
 def test_dead_rows_are_within_limit(table_upkeep, database, allowed, evidence, repair_with):
-    """They slow every query down and make tables grow: autovacuum does not keep up, or does not come."""
+    """Dead rows slow queries and grow tables: autovacuum falls behind, or is off."""
     found = table_upkeep[database]
     evidence("tables with many dead rows", found.dead.lines)
     repair_with("--table", found.dead.tables)
@@ -22,10 +22,10 @@ def test_dead_rows_are_within_limit(table_upkeep, database, allowed, evidence, r
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--apply")
 def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, evidence, remembered, repair_with):
-    """Tables with enough dead or new rows for autovacuum, which has not been there for long."""
+    """Tables over autovacuum's thresholds wait too long for a vacuum: autovacuum is blocked, off or too slow."""
     found, epoch = table_upkeep[database], statistics_epoch[database]
     earlier = remembered(found.vacuum_readings(epoch))
-    evidence("tables that wait for a vacuum", found.overdue.lines)
+    evidence("tables waiting for vacuum", found.overdue.lines)
     repair_with("--table", found.overdue.tables)
     assert found.vacuum_age_s(epoch, earlier) in allowed.vacuum_age
     found.require_counted()
@@ -33,9 +33,9 @@ def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, 
 
 @pytest.mark.remedy("psql")
 def test_autovacuum_is_enabled(database_servers, database, evidence, repair_with, repair_with_sql):
-    """Without it, or without the counters that it goes by, nothing removes dead rows: set it on and reload."""
+    """Without autovacuum, or without track_counts, dead rows stay: set both on and reload."""
     off = database_servers[database].off("autovacuum", "track_counts")
-    evidence("switched off", [f"again: SHOW {each}" for each in off])
+    evidence("switched off", [f"query: SHOW {each}" for each in off])
     repair_with_sql("ALTER SYSTEM SET {name} = on", off)
     repair_with("-c", ["SELECT pg_reload_conf()"])
     assert not off, f"{' and '.join(off)} of {database} is off"
@@ -43,7 +43,7 @@ def test_autovacuum_is_enabled(database_servers, database, evidence, repair_with
 
 @pytest.mark.remedy("psql")
 def test_autovacuum_is_enabled_for_every_table(table_upkeep, database, evidence, repair_with_sql):
-    """Somebody meant to switch autovacuum on again, or gave it a threshold that the table never reaches: RESET it."""
+    """Autovacuum was left off, or has an unreachable threshold: RESET the table's options."""
     found = table_upkeep[database]
     evidence("tables without autovacuum", found.left_out.lines)
     repair_with_sql("ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)", found.left_out.tables)
@@ -53,27 +53,27 @@ def test_autovacuum_is_enabled_for_every_table(table_upkeep, database, evidence,
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
 def test_transaction_ids_are_far_from_wraparound(transaction_ages, database, allowed, evidence):
-    """The server refuses to write when they do, about 2.1 billion on; of another database, vacuumdb --freeze NAME."""
-    evidence("the oldest", transaction_ages[database].found.lines)
+    """After about 2.1 billion transactions the server refuses writes; for another database, vacuumdb --freeze NAME."""
+    evidence("oldest databases and tables", transaction_ages[database].found.lines)
     assert transaction_ages[database].transactions in allowed.transaction_age
 
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
 def test_multixacts_are_far_from_wraparound(transaction_ages, database, allowed, evidence):
-    """They number the locks that several transactions share, and run out as transaction IDs do."""
-    evidence("the oldest", transaction_ages[database].found.lines)
+    """Multixact IDs (locks shared by transactions) run out like transaction IDs."""
+    evidence("oldest databases and tables", transaction_ages[database].found.lines)
     assert transaction_ages[database].multixacts in allowed.multixact_age
 
 
 @pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
 def test_vacuum_horizon_is_recent(vacuum_horizons, database, allowed, evidence):
-    """VACUUM removes nothing that an open transaction may still see: end it, or ROLLBACK PREPARED, or drop the slot."""
-    evidence("what needs old rows", vacuum_horizons[database].found.lines)
+    """VACUUM keeps all rows visible to an open transaction: end it, ROLLBACK PREPARED, or drop the slot."""
+    evidence("holds on old rows", vacuum_horizons[database].found.lines)
     assert vacuum_horizons[database].held_s in allowed.vacuum_horizon_age
 
 
 @pytest.mark.remedy("psql", "-c", "SELECT slot_name, active, xmin, catalog_xmin FROM pg_replication_slots")
 def test_replica_horizon_is_recent(vacuum_horizons, database, allowed, evidence):
-    """A slot whose consumer is gone keeps dead rows, and the log, for ever: SELECT pg_drop_replication_slot(...)."""
-    evidence("what needs old rows", vacuum_horizons[database].found.lines)
+    """An abandoned slot keeps dead rows and WAL for ever: SELECT pg_drop_replication_slot(...)."""
+    evidence("holds on old rows", vacuum_horizons[database].found.lines)
     assert vacuum_horizons[database].replica_transactions in allowed.replica_horizon_age

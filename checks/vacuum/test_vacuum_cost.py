@@ -1,4 +1,4 @@
-"""VACUUM comes to its end while it still matters."""
+"""VACUUM finishes in time."""
 
 import pytest
 
@@ -9,8 +9,8 @@ pytestmark = pytest.mark.monthly
     "psql", "-c", "SELECT name, setting FROM pg_settings WHERE name ~ 'vacuum_cost|autovacuum_(max_workers|work_mem)'"
 )
 def test_vacuum_time_is_within_limit(vacuum_costs, database, allowed, evidence, remembered):
-    """It pauses after so much work, to spare the disk: with too little of it a large table is never done."""
+    """Cost-based delay pauses VACUUM to spare the disk: with a low cost limit a large table is never done."""
     costs = vacuum_costs[database]
     earlier = remembered(costs.readings)
-    evidence("vacuums that take longest", costs.lines(earlier))
+    evidence("longest vacuums", costs.lines(earlier))
     assert costs.longest_s(earlier) in allowed.vacuum_time

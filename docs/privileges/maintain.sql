@@ -1,6 +1,7 @@
 -- The role for maintenance: has the monitor's rights, ends sessions, and vacuums and analyzes all tables. Run as a
 -- superuser, after monitor.sql; then set a password with \password opsproof_maintain.
-CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor, pg_signal_backend;
+CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor;
+GRANT pg_signal_backend TO opsproof_maintain;
 DO $$
 BEGIN
     IF current_setting('server_version_num')::int >= 170000 THEN

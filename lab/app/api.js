@@ -1,5 +1,5 @@
 'use strict';
-/* meta-chat-api: health, metrics and a few routes that read the database. */
+/* meta-chat-api: health, metrics and a few routes reading the database. */
 
 const crypto = require('crypto');
 const http = require('http');
@@ -88,7 +88,7 @@ async function handle(request, response) {
   completed(request, ids, result.statusCode, Number(process.hrtime.bigint() - started) / 1e6);
 }
 
-/** One request that ends in 500, as the fault "errors_per_second" wants it. */
+/** Sends a request that fails with 500, for the fault "errors_per_second". */
 function fail() {
   const request = { method: 'POST', path: '/api/messages' };
   const ids = newIds();

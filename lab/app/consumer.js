@@ -1,9 +1,9 @@
 'use strict';
 /*
- * Consumes the inbound queues of all tenants and channels; a rejected message goes to the queue's dead-letter twin.
+ * Consumes the inbound queues of all tenants and channels; rejected messages go to the queue's dead-letter queue.
  *
  * Fault switches: {"reject": true} rejects every message, {"consume": false} drops the consumers, and
- * {"reconnect": false} leaves a lost connection lost until the process starts again, as production does.
+ * {"reconnect": false} never reconnects until the process restarts, as in production.
  */
 
 const faults = require('./faults');
@@ -23,7 +23,7 @@ let lost = false;
 let busy = false;
 
 function settle(queue, message) {
-  // A cancelled consumer hands over null, a lost connection leaves messages of a channel that is gone.
+  // A cancelled consumer passes null; after a lost connection, messages may belong to a closed channel.
   if (!message || !channel) return;
   if (!faults.now().reject) {
     channel.ack(message);
@@ -51,7 +51,7 @@ async function open() {
   const connection = await rabbitmq.connect();
   connection.on('close', forget);
   const opened = await connection.createChannel();
-  // A channel closes with an error of its own, for example when a queue is deleted and made anew with other arguments.
+  // A channel error closes the channel, for example if a queue is deleted and redeclared with different arguments.
   opened.on('error', () => connection.close().catch(() => {}));
   for (const queue of QUEUES) await declare(opened, queue);
   channel = opened;
@@ -76,7 +76,7 @@ async function look() {
   if (!wanted && consumers.length > 0) await drop();
 }
 
-/** Four times a second: connects when there is no connection, consumes or drops consumers as the switches say. */
+/** Runs four times a second: connects if needed, starts or cancels consumers according to the switches. */
 function start() {
   setInterval(async () => {
     if (busy || lost) return;

@@ -1,5 +1,5 @@
 'use strict';
-/* The connection pool, as the role that row-level security applies to. */
+/* The connection pool of metachat_app, a role subject to row-level security. */
 
 const { Pool } = require('pg');
 
@@ -13,7 +13,7 @@ const pool = new Pool({
 // Without a listener, the death of an idle connection would end the process.
 pool.on('error', () => {});
 
-/** Milliseconds that one round trip took; rejects after 1 s. */
+/** Duration of a round trip in milliseconds; rejects after 1 s. */
 async function ping() {
   const started = process.hrtime.bigint();
   let timer;
@@ -26,7 +26,7 @@ async function ping() {
   return Math.round(Number(process.hrtime.bigint() - started) / 1e6);
 }
 
-/** Runs `work(client)` in one transaction that sees one tenant's rows. */
+/** Runs `work(client)` in a transaction limited to a tenant's rows. */
 async function asTenant(tenant, work) {
   const client = await pool.connect();
   let broken;
@@ -40,7 +40,7 @@ async function asTenant(tenant, work) {
     broken = error;
     throw error;
   } finally {
-    // A failed transaction goes away with its connection.
+    // Close the connection to end a failed transaction.
     client.release(broken);
   }
 }

@@ -1,5 +1,5 @@
 'use strict';
-/* Both processes with the settings of production; their environment comes from .env beside this file. */
+/* Both processes with production's settings; their environment comes from .env in the same folder. */
 
 const fs = require('fs');
 const path = require('path');

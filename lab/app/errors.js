@@ -1,5 +1,5 @@
 'use strict';
-/* Errors that carry the HTTP status they answer with. */
+/* Errors with the HTTP status of their answer. */
 
 class HttpError extends Error {
   constructor(type, status, message) {
@@ -10,7 +10,7 @@ class HttpError extends Error {
     this.expose = status < 500;
   }
 
-  /** The form that stands in the log under "err". */
+  /** The value of "err" in the log. */
   toJSON() {
     const { name: type, message, stack, status, statusCode, expose } = this;
     return { type, message, stack, status, statusCode, expose };

@@ -1,9 +1,9 @@
 'use strict';
 /*
- * The fault switches of one process, read from faults.json beside this file. No file: healthy.
+ * The fault switches of a process, read from faults.json in the same folder. No file: healthy.
  *
- * {"process": "api" | "worker"} restricts all switches to one process; without it "crash" and "hog_mb" mean the worker
- * and everything else means both.
+ * {"process": "api" | "worker"} restricts all switches to a process; by default "crash" and "hog_mb" apply to the
+ * worker, all else to both.
  */
 
 const fs = require('fs');
@@ -16,7 +16,7 @@ const STARTED = Date.now();
 let role = 'api';
 let hog = null;
 
-/** The switches as they are now; a half-written file counts as none. */
+/** The current switches; a partially written file is ignored. */
 function now() {
   let all;
   try {
@@ -33,7 +33,7 @@ function crash() {
   process.stderr.write(`${new Error('fault: crash switched on').stack}\n`, () => process.exit(1));
 }
 
-/** Holds that much touched memory, or lets go of it. */
+/** Allocates and touches that much memory, or frees it. */
 function hold(megabytes) {
   if (!megabytes) hog = null;
   else if (!hog || hog.length !== megabytes) {
@@ -41,7 +41,7 @@ function hold(megabytes) {
   }
 }
 
-/** Once a second: applies the switches that are not about one request. `log` is ./log, `fail` makes one failed request. */
+/** Runs every second: applies the switches that concern no request. `log` is ./log, `fail` makes a failing request. */
 function watch(name, scope, log, fail) {
   role = name;
   setInterval(() => {

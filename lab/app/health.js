@@ -1,5 +1,5 @@
 'use strict';
-/* The four health routes: two shapes, which differ in production too. */
+/* The four health routes, with two JSON shapes as in production. */
 
 const os = require('os');
 const database = require('./database');
@@ -8,7 +8,7 @@ const services = require('./services');
 
 const MEGABYTE = 1048576;
 
-/** What is asked, but for what the fault "services" says. */
+/** The state of each service, overridden by the fault "services". */
 async function found() {
   return { ...(await services.states()), ...faults.now().services };
 }
@@ -19,7 +19,7 @@ function verdict(states) {
   return down === states.length ? 'unhealthy' : 'degraded';
 }
 
-/** Always 200, whatever it says. */
+/** Always answers 200, even if unhealthy. */
 async function health() {
   const states = await found();
   const forced = faults.now().health;
@@ -37,7 +37,7 @@ function processState() {
   };
 }
 
-/** 503 with `errors` when the database is down. */
+/** Answers 503 with `errors` if the database is down. */
 async function apiHealth() {
   const errors = [];
   const state = await database.ping().then((latency) => ({ status: 'up', latency }), (error) => {

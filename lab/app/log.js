@@ -1,12 +1,12 @@
 'use strict';
-/* Log lines as production writes them: one JSON object a line in which the key "scope" stands once per nested scope. */
+/* Log lines as in production: a JSON object per line, with the key "scope" repeated for each nested scope. */
 
 const os = require('os');
 const faults = require('./faults');
 
 const HOST = os.hostname();
 
-/** One line; keys may repeat, so it is put together by hand. */
+/** A log line, built by hand because keys can repeat. */
 function format(level, scopes, fields, message) {
   const pairs = [['level', level], ['time', new Date().toISOString()], ['pid', process.pid], ['hostname', HOST]];
   for (const scope of scopes) pairs.push(['scope', scope]);
@@ -14,7 +14,7 @@ function format(level, scopes, fields, message) {
   return `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
 }
 
-/** Writes one line to stdout, unless the fault "silent" holds. */
+/** Writes a line to stdout, unless the fault "silent" is on. */
 function write(level, scopes, fields, message) {
   if (!faults.now().silent) process.stdout.write(`${format(level, scopes, fields, message)}\n`);
 }

@@ -4,7 +4,7 @@
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const requests = new Map();
 
-/** Counts one answered request under its route (for a 404 that is its path). */
+/** Counts an answered request by route, or by path for a 404. */
 function observe(method, route, statusCode, seconds) {
   const labels = `method="${method}",route="${route.replace(/[\\"\n]/g, '_')}",status_code="${statusCode}"`;
   const entry = requests.get(labels) || { buckets: BUCKETS.map(() => 0), sum: 0, count: 0 };
@@ -28,7 +28,7 @@ function metric(name, type, help, value, labels = '') {
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name}${labels} ${value}`];
 }
 
-/** The whole page. */
+/** The complete metrics page. */
 function page() {
   const memory = process.memoryUsage();
   const cpu = process.cpuUsage();

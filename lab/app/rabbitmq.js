@@ -4,10 +4,10 @@
 const amqp = require('amqplib');
 
 const PATIENCE_MS = 5000;
-// Production never closes what a health check opened. Here it is closed some time later, so that it does not pile up.
+// Production never closes a health check's connection. The lab closes it later, so that connections do not pile up.
 const KEPT_MS = 60000;
 
-/** A connection that does not end the process when it is lost; rejects after five seconds. */
+/** A connection whose loss does not end the process; rejects after five seconds. */
 async function connect() {
   const connection = await amqp.connect(process.env.RABBITMQ_URL, { timeout: PATIENCE_MS });
   connection.on('error', () => {});
@@ -22,7 +22,7 @@ async function open() {
   await channel.assertQueue('', { exclusive: true });
 }
 
-/** Opens a connection and an exclusive queue, as production does for each health check. */
+/** Opens a connection and an exclusive queue, like production for each health check. */
 async function ping() {
   let timer;
   const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('no answer from RabbitMQ')), PATIENCE_MS); });

@@ -1,5 +1,5 @@
 'use strict';
-/* One question to Redis, as a client that reconnects patiently and waits for an answer without end. */
+/* A ping of Redis, like a client that keeps reconnecting and waits for an answer without a timeout. */
 
 const net = require('net');
 
@@ -23,7 +23,7 @@ function attempt({ hostname, port, password }) {
   });
 }
 
-/** Rejects after five seconds without a connection. A Redis that takes connections and is silent is waited for. */
+/** Rejects after five seconds without a connection. Waits forever if Redis accepts the connection but is silent. */
 async function ping() {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

@@ -1,6 +1,6 @@
 'use strict';
-/* Whether database, Redis and RabbitMQ answer. LAB_SERVICES names those of the latter two that there are; the embedded
- * lab has neither, and there they count as up. */
+/* Whether database, Redis and RabbitMQ answer. LAB_SERVICES names the real ones of Redis and RabbitMQ; missing ones, as
+ * in the embedded lab, count as up. */
 
 const database = require('./database');
 const rabbitmq = require('./rabbitmq');
@@ -14,7 +14,7 @@ async function state(name, service) {
   return isReal(name) ? service.ping().then(() => 'up', () => 'down') : 'up';
 }
 
-/** All asked at the same time: the slowest decides how long it takes. */
+/** Queries all services concurrently: the slowest determines the duration. */
 async function states() {
   const [first, second, third] = await Promise.all([
     database.ping().then(() => 'up', () => 'down'),

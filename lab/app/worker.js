@@ -1,5 +1,5 @@
 'use strict';
-/* meta-chat-worker: a heartbeat and a little database work every five seconds; consumes queues where there are any. */
+/* meta-chat-worker: a heartbeat and some database work every five seconds; consumes the queues if RabbitMQ is real. */
 
 const consumer = require('./consumer');
 const database = require('./database');
@@ -30,7 +30,7 @@ async function beat() {
   }
 }
 
-/** One message that ends in the dead-letter queue, as the fault "errors_per_second" wants it. */
+/** Processes a message that is dead-lettered, for the fault "errors_per_second". */
 function fail() {
   const queue = `tenant.${tenant()}.channel.whatsapp.inbound.queue`;
   const fields = { queue, routingKey: `${queue}.dlq`, error: `Channel whatsapp not configured for tenant ${tenant()}` };

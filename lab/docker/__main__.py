@@ -8,7 +8,7 @@ from lab.docker.stack import DockerLab
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; the exit code."""
+    """Runs a command and returns the exit code."""
     options = _parser().parse_args(arguments)
     return cli.guarded(lambda: cli.run(DockerLab(), options))
 
@@ -16,11 +16,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.docker", description=__doc__, epilog=cli.EPILOG)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start the lab, or heal it")
+    commands.add_parser("up", help="start or heal the lab")
     commands.add_parser("down", help="stop the lab").add_argument(
-        "--purge", action="store_true", help="delete its data, images and keys too"
+        "--purge", action="store_true", help="also delete data, images and keys"
     )
-    commands.add_parser("status", help="say what works")
+    commands.add_parser("status", help="show which parts work")
     cli.add_traffic(commands.add_parser("traffic", help="send requests to the API"))
     return parser
 

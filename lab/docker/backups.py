@@ -1,4 +1,4 @@
-"""Backups of the docker lab's database on its server: a real one, and a week of earlier ones that hold the same."""
+"""Backups of the docker lab's database on its server: a real backup, and clones dated over the week before."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from lab.backups import DAY_S, NAME, renamed, sealed
+from lab.backups import DAY_S, NAME, redated, with_checksum
 from lab.docker.layout import BACKUPS, ELSEWHERE, VPS, DockerLayout
 from lab.errors import LabError
 from lab.layout import REPOSITORY
@@ -26,30 +26,30 @@ umask 077; cd "$1"
 [ -e .twin ] || cp -- "$2.dump" .twin
 ln -- .twin "$3.dump"; cp -- "$2.globals.sql" "$3.globals.sql"; cat > "$3.manifest.json"
 """
-"""Clones are one file, so that they take no room; the original stays apart, for faults to break."""
+"""Clones are hard links to one file, to take no space; the original stays separate, for faults to break."""
 
 
 class LabServer(Protocol):
-    """The lab as its backups are made on it."""
+    """The part of the lab used to make backups."""
 
     layout: DockerLayout
 
     @property
     def home(self) -> Path:
-        """The folder that holds the keys and passwords of this lab."""
+        """The folder with the lab's keys and passwords."""
 
     def root(self, *command: str, container: str = VPS, text: str = "") -> str:
-        """The output of a command as root in the server or another container."""
+        """Runs a command as root in a container, the server by default; returns the output."""
 
     def ops(self, *command: str, text: str = "") -> str:
-        """The output of a command as the monitor's login on the server."""
+        """Runs a command as the monitor's login on the server; returns the output."""
 
     def inventory(self, path: Path) -> Path:
-        """Writes the inventory of this lab."""
+        """Writes the lab's inventory."""
 
 
 def prepare(lab: LabServer) -> None:
-    """A backup of now, one of each of the days before, and their copies; what was there is gone."""
+    """Replaces all backups and off-site copies by a new backup and a clone for each of the `DAYS` before."""
     for folder in (BACKUPS, ELSEWHERE):
         lab.root("sh", "-c", 'cd "$1" && rm -rf ./* .twin', "sh", folder)
     act(lab, "backup")
@@ -59,33 +59,33 @@ def prepare(lab: LabServer) -> None:
 
 
 def are_fresh(lab: LabServer) -> bool:
-    """Whether there is a backup of this day, the week before it, and no other."""
+    """Whether exactly the backups of today and the week before exist."""
     found = sets(lab)
     return len(found) == DAYS + 1 and time.time() - dump_folder.began(found[-1]) < LAST_S
 
 
-def practise(lab: LabServer, reports: Path, others: Path | None = None) -> None:
-    """A drill, unless the journal in `reports` has one of this week that went well, or may have that of `others`."""
-    if _practised(reports):
+def ensure_drill(lab: LabServer, reports: Path, others: Path | None = None) -> None:
+    """Runs a drill, unless the journal in `reports` or `others` has a successful drill of the last week to copy."""
+    if _has_recent_drill(reports):
         return
-    if others and _practised(others):
+    if others and _has_recent_drill(others):
         reports.mkdir(parents=True, exist_ok=True)
         shutil.copy(others / JOURNAL, reports / JOURNAL)
     else:
         act(lab, "restore_drill", reports=reports)
 
 
-def _practised(reports: Path) -> bool:
+def _has_recent_drill(reports: Path) -> bool:
     with suppress(Absent, MeasurementError):
         drill = drills.last(reports / JOURNAL, HOST, NAME)
         return drill.outcome == "done" and drill.age_s < 7 * DAY_S
     return False
 
 
-def act(lab: LabServer, action: str, *words: str, reports: Path | None = None, wanting: str = "") -> str:
-    """What an action said that was applied, with no table declared called `wanting`; LabError where it fails."""
+def act(lab: LabServer, action: str, *words: str, reports: Path | None = None, undeclared: str = "") -> str:
+    """Applies an action, with the table `undeclared` left out of the inventory; returns the output, or LabError."""
     inventory = lab.inventory(lab.home / "actions.toml")
-    inventory.write_text(inventory.read_text().replace(f', "public.{wanting}"', ""))
+    inventory.write_text(inventory.read_text().replace(f', "public.{undeclared}"', ""))
     options = [f"--inventory={inventory}", f"--reports={reports or lab.layout.reports}", "--apply", "--yes"]
     done = subprocess.run(
         [sys.executable, f"actions/{action}.py", *options, *words],
@@ -112,8 +112,8 @@ def newest(lab: LabServer) -> str:
 
 
 def clone(lab: LabServer, source: str, began: float) -> str:
-    """The name of one more backup with the same content, as if it had begun at another time."""
+    """Adds a backup with the content of `source` and the start time `began`; returns the new name."""
     name = dump_folder.set_name_at(NAME, began)
-    text = sealed(renamed(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
+    text = with_checksum(redated(lab.ops("cat", f"{BACKUPS}/{source}.manifest.json"), source, began))
     lab.ops("sh", "-ec", _CLONE, "sh", BACKUPS, source, name, text=text)
     return name

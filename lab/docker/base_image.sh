@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Makes debian:SUITE-slim from Debian's own packages where no image registry can be reached, by way of FOLDER/base.tar,
-# or of what lies there already. Takes over the mirror and the download settings of this machine's apt. Needs root and
-# debootstrap.
+# Creates debian:SUITE-slim: from an existing FOLDER/base.tar, from an image registry, or else from Debian's packages by
+# debootstrap as root, writing FOLDER/base.tar. Uses the mirror and download settings of the machine's apt.
 set -euo pipefail
 
 suite=${1:?usage: base_image.sh bookworm|trixie FOLDER}
@@ -12,12 +11,12 @@ fail() { echo "base_image.sh: $*" >&2; exit 1; }
 
 has_image() { docker image inspect "$image" >/dev/null 2>&1; }
 
-# The mirror of this machine, where it is a Debian and has one.
+# The machine's Debian mirror, if any.
 machine_mirror() {
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m 1 -E '/debian/?$' || true
 }
 
-# Proxies, retries, and what else decides whether a download works here.
+# apt's proxies, retries and similar download settings.
 machine_settings() {
     apt-config dump 2>/dev/null | grep -E '^Acquire::(https?::.*|Retries|Check-Date|Check-Valid-Until|Allow[A-Za-z]*) "[^"]+"' || true
 }
@@ -30,7 +29,7 @@ deb $mirror-security $suite-security main
 END
 }
 
-# What Debian's own slim images set: no services started by packages, no documentation, no fsync by dpkg.
+# The settings of Debian's slim images: no service starts by packages, no documentation, no fsync by dpkg.
 slim() {
     machine_settings > "$1/etc/apt/apt.conf.d/90machine"
     printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' > "$1/etc/apt/apt.conf.d/90slim"
@@ -54,7 +53,7 @@ mirror=$(machine_mirror)
 mirror=${mirror:-http://deb.debian.org/debian}
 mirror=${mirror%/}
 root=$(mktemp -d)
-# debootstrap mounts these two, and an interrupted one leaves them.
+# debootstrap mounts both; an interrupted debootstrap leaves them mounted.
 trap 'umount --lazy "$root/proc" "$root/sys" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
 debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" ||
     fail "debootstrap $suite failed for the mirror $mirror: check the network"

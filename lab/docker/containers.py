@@ -1,4 +1,4 @@
-"""The four containers as production would run them, and how each is made, told apart from others, and removed."""
+"""The four containers, set up as in production: creation, comparison and removal."""
 
 import hashlib
 import json
@@ -33,8 +33,8 @@ COMMON = (
     "--log-opt=max-size=10m",
     "--log-opt=max-file=3",
 )
-# What systemd needs to be process 1: its own temporary file systems, and to make cgroups below its own. The machine's
-# view of the cgroups keeps it there; with a private one over version 1 it would write into the machine's root.
+# Needed by systemd as process 1: private temporary file systems, and permission to create child cgroups. The host's
+# cgroup view confines systemd to its subtree; a private view of cgroups v1 would let systemd write to the host's root.
 SYSTEMD = (
     "--tmpfs=/run:exec",
     "--tmpfs=/run/lock",
@@ -50,7 +50,7 @@ SYSTEMD = (
 
 @dataclass(frozen=True)
 class Container:
-    """One container: what it is called, what it is made of, and the arguments of `docker create`."""
+    """A container: name, image, data folder, and the arguments of `docker create`."""
 
     name: str
     image: images.Image
@@ -61,40 +61,40 @@ class Container:
 
     @property
     def volume(self) -> str | None:
-        """The volume that holds its data."""
+        """The name of the data volume."""
         return f"{self.name}-data" if self.data else None
 
     @property
     def aside(self) -> str:
-        """Its name while another one is in its place."""
+        """The container's name while a replacement has its usual name."""
         return f"{self.name}-aside"
 
     def create(self, home: str) -> None:
-        """Makes it anew, with the data of its image."""
+        """Recreates the container with the image's initial data."""
         self.remove()
         if self.volume:
             engine.run("volume", "create", *LABEL, self.volume)
         self.make(home)
 
     def make(self, home: str) -> None:
-        """Makes it, over the data that there are."""
+        """Creates the container on the existing data volume."""
         options = [*self.common, "--label", f"{HOME_LABEL}={home}", f"--name={self.name}", f"--hostname={self.name}"]
         if self.volume:
             options.append(f"--volume={self.volume}:{self.data}")
-        # By name alone: the values come from the client's environment, as arguments are for all to see.
+        # Pass only names: docker takes values from the client's environment, as arguments are visible to all users.
         options += [f"--env={name}" for name in self.environment]
         engine.run("create", *options, *self.options, self.image.tag, environment=self.environment, timeout_s=120)
 
     def remove(self) -> None:
-        """Deletes it and its data; fine when there is none."""
+        """Deletes the container and its data, if any."""
         for name in engine.containers([self.name, self.aside]):
             engine.run("rm", "--force", "--volumes", name)
         if self.volume and engine.exists("volume", self.volume):
             engine.run("volume", "rm", self.volume)
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """Stops it and keeps it under another name; whatever took its place meanwhile makes room for it again."""
+    def set_aside(self) -> Iterator[None]:
+        """Stops and renames the container; at the end, deletes any replacement and restores the original."""
         try:
             engine.run("stop", "--time=5", self.name)
             engine.run("rename", self.name, self.aside)
@@ -106,8 +106,8 @@ class Container:
                 engine.run("rename", self.aside, self.name)
             engine.run("start", self.name)
 
-    def wanted(self) -> str:
-        """Tells what it is to be made of, its image included."""
+    def definition_hash(self) -> str:
+        """A hash of the container's definition, including the image id."""
         image = engine.image(self.image.tag)
         parts = [image and image["Id"], self.common, self.options, self.data, dict(self.environment)]
         return _digest(parts)
@@ -135,8 +135,8 @@ def all_of(passwords: Passwords) -> tuple[Container, ...]:
     )
 
 
-def made(found: Mapping[str, Any]) -> str:
-    """Tells how a container is set up at this moment; `docker update` and other networks change it."""
+def setup_hash(found: Mapping[str, Any]) -> str:
+    """A hash of a container's actual setup; changed by `docker update` and by connecting networks."""
     return _digest([found["Id"], found["HostConfig"], sorted(found["NetworkSettings"]["Networks"])])
 
 

@@ -1,4 +1,4 @@
-"""The Docker engine, asked through its client."""
+"""The Docker engine, through the docker command."""
 
 import json
 import os
@@ -19,7 +19,7 @@ INSPECT_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Job:
-    """One program among several that run at the same time; its output goes to a file."""
+    """A program to run at the same time as others, with its output in a file."""
 
     name: str
     command: tuple[str, ...]
@@ -28,12 +28,12 @@ class Job:
 
 
 def socket() -> str:
-    """The engine's socket on this machine."""
+    """Path of the engine's socket."""
     return os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or SOCKET
 
 
 def require() -> None:
-    """LabError unless an engine answers."""
+    """Raises LabError unless an engine answers."""
     try:
         run("version", "--format", "{{.Server.Version}}", timeout_s=15)
     except LabError as error:
@@ -41,7 +41,7 @@ def require() -> None:
 
 
 def run(*arguments: str, data: bytes = b"", environment: Mapping[str, str] | None = None, timeout_s: float = 60) -> str:
-    """The output of one docker command; LabError with its last complaint when it fails."""
+    """Runs a docker command and returns the output; on failure, LabError with the last error line."""
     try:
         answer = subprocess.run(
             ["docker", *arguments],
@@ -52,7 +52,7 @@ def run(*arguments: str, data: bytes = b"", environment: Mapping[str, str] | Non
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise LabError(f"docker {arguments[0]} gave no answer within {timeout_s} s") from None
+        raise LabError(f"docker {arguments[0]} timed out after {timeout_s} s") from None
     except OSError as error:
         raise LabError(f"docker cannot be run: {error.strerror}") from None
     if answer.returncode != 0:
@@ -61,30 +61,30 @@ def run(*arguments: str, data: bytes = b"", environment: Mapping[str, str] | Non
 
 
 def containers(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What `docker inspect` says of those containers that there are, by name."""
+    """`docker inspect` of the existing containers, by name."""
     return {item["Name"].removeprefix("/"): item for item in _inspect("container", *names)}
 
 
 def image(tag: str) -> dict[str, Any] | None:
-    """What `docker inspect` says of an image; None when there is none."""
+    """`docker inspect` of an image; None if the image does not exist."""
     return next(iter(_inspect("image", tag)), None)
 
 
 def exists(kind: str, name: str) -> bool:
-    """Whether there is a network, volume, image or container of that name."""
+    """Whether a network, volume, image or container exists."""
     return any(_inspect(kind, name))
 
 
-def together(jobs: Iterable[Job]) -> None:
-    """Runs all at the same time and waits; LabError naming the first that failed. Interrupted, none goes on."""
+def run_all(jobs: Iterable[Job]) -> None:
+    """Runs all jobs concurrently and waits; LabError names the first failed job. Interruption ends all jobs."""
     with ExitStack() as stack:
-        running = [(job, _started(job, stack)) for job in jobs]
+        running = [(job, _start(job, stack)) for job in jobs]
         failed = [job for job, process in running if process.wait() != 0]
     if failed:
         raise LabError(f"{failed[0].name} failed: {_last_line(failed[0].log)}: see {failed[0].log}")
 
 
-def _started(job: Job, stack: ExitStack) -> subprocess.Popen[bytes]:
+def _start(job: Job, stack: ExitStack) -> subprocess.Popen[bytes]:
     with tempfile.TemporaryFile() as source, job.log.open("wb") as log:
         source.write(job.data)
         source.seek(0)
@@ -95,18 +95,18 @@ def _started(job: Job, stack: ExitStack) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends it with all it started: a shell would wait for its own child first."""
+    """Ends the process group: a shell alone would wait for its child first."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
 
 
 def _inspect(kind: str, *names: str) -> Iterator[dict[str, Any]]:
-    """Names that do not exist are left out; docker then fails, and prints what it found all the same."""
+    """Omits missing names: docker fails then, but still prints the objects found."""
     command = ["docker", kind, "inspect", *names]
     try:
         answer = subprocess.run(command, capture_output=True, timeout=INSPECT_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        raise LabError(f"docker inspect gave no answer within {INSPECT_TIMEOUT_S} s: see the engine's log") from None
+        raise LabError(f"docker inspect timed out after {INSPECT_TIMEOUT_S} s: see the engine's log") from None
     yield from json.loads(answer.stdout or "[]")
 
 

@@ -1,4 +1,4 @@
-"""The four images, built from Debian's packages when what they are made of has changed."""
+"""The four images, built from Debian's packages when their sources change."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from lab.progress import Say, step
 HERE = Path(__file__).parent
 BASE = HERE / "base_image.sh"
 SUITES = ("bookworm", "trixie")
-# Not the label of the lab's containers: a container has those of its image too.
+# Different from the label of the lab's containers: containers inherit the labels of their image.
 CONTEXT_LABEL = "opsproof.lab.context"
 IMAGE_LABEL = "opsproof.lab.image"
 STAGE_LABEL = "opsproof.lab.stage"
@@ -40,7 +40,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its folder in `images/`, its tag, and what its build needs of the rest of the repository."""
+    """An image: folder in `images/`, tag, and further sources in the repository."""
 
     name: str
     tag: str
@@ -49,7 +49,7 @@ class Image:
     downloads: bool = False
 
     def files(self) -> Files:
-        """The build context, but for this machine's own settings."""
+        """The build context without the machine's settings."""
         folder = HERE / "images" / self.name
         return dict(_read((f"images/{self.name}", folder), *self.sources))
 
@@ -81,17 +81,17 @@ IMAGES = (VPS, POSTGRES, RABBITMQ, REDIS)
 
 
 def build(logs: Path, say: Say) -> None:
-    """Builds those images that are missing or made of something else, all at the same time."""
-    stale = [image for image in IMAGES if not _is_there(image)]
+    """Builds missing and outdated images concurrently."""
+    stale = [image for image in IMAGES if not _is_present(image)]
     if not stale:
         return
     _build_bases(logs, say)
     with step(say, f"images built: {', '.join(image.name for image in stale)}"):
-        engine.together(_job(image, logs) for image in stale)
+        engine.run_all(_job(image, logs) for image in stale)
 
 
 def remove() -> None:
-    """Deletes the images, and what is left of earlier ones and of their stages."""
+    """Deletes the images, and leftovers of earlier builds and stages."""
     for image in IMAGES:
         if engine.exists("image", image.tag):
             engine.run("image", "rm", "--force", image.tag)
@@ -100,12 +100,12 @@ def remove() -> None:
 
 
 def prune() -> None:
-    """Deletes images older than a fortnight. Younger ones may be of another checkout; stages serve later builds."""
+    """Deletes images older than a fortnight. Keeps younger images of other checkouts, and stages for later builds."""
     _prune(IMAGE_LABEL, f"until={FORTNIGHT * 24}h")
 
 
 def fingerprint(image: Image) -> str:
-    """Tells what an image is made of; seeded data and certificates count as other ones after a fortnight."""
+    """A hash of an image's sources; changes every fortnight for images with seeded data or certificates."""
     digest = hashlib.sha256((_today() if image.dated else "").encode())
     for name, content in sorted(image.files().items()):
         digest.update(f"{name} {len(content)} ".encode() + content)
@@ -113,18 +113,18 @@ def fingerprint(image: Image) -> str:
 
 
 def cached(suite: str) -> str:
-    """The name of a base image in the user's cache, another one every fortnight."""
+    """The cache entry of a base image; changes every fortnight."""
     digest = hashlib.sha256(BASE.read_bytes() + _today().encode())
     return f"debian-{suite}-{digest.hexdigest()[:16]}"
 
 
 def fortnight(today: date) -> str:
-    """The same day for two weeks."""
+    """The start of the current fortnight, as ISO date."""
     return date.fromordinal(today.toordinal() // FORTNIGHT * FORTNIGHT).isoformat()
 
 
 def archive(files: Files) -> bytes:
-    """A build context; what is executable in the repository stays so by its first two characters."""
+    """A build context as tar; files that begin with #! are executable."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as tar:
         for name, content in sorted(files.items()):
@@ -139,8 +139,8 @@ def _prune(label: str, *filters: str) -> None:
     engine.run("image", "prune", "--force", *words, timeout_s=120)
 
 
-def _is_there(image: Image) -> bool:
-    """Whether the image of these files has its tag; it gets it back where a build of other files took it away."""
+def _is_present(image: Image) -> bool:
+    """Whether the image of these sources exists; restores its tag if a build of other sources took the tag."""
     wanted = fingerprint(image)
     if _built_of(image.tag) == wanted:
         return True
@@ -160,7 +160,7 @@ def _build_bases(logs: Path, say: Say) -> None:
         with step(say, f"base images made: {', '.join(missing)}"):
             folders = {suite: logs / f"base-{suite}" for suite in missing}
             known = {suite for suite, folder in folders.items() if kept.take(cached(suite), folder)}
-            engine.together(_base(suite, folder) for suite, folder in folders.items())
+            engine.run_all(_base(suite, folder) for suite, folder in folders.items())
             for suite, folder in folders.items():
                 if suite not in known and (folder / "base.tar").exists():
                     kept.keep(cached(suite), folder)
@@ -197,7 +197,7 @@ def _read(*sources: tuple[str, Path]) -> Iterator[tuple[str, bytes]]:
 
 
 def _machine() -> Files:
-    """How this machine reaches PyPI and npm. It stays in a stage of the build that is left behind."""
+    """The machine's settings for PyPI and npm, used only in a build stage that is not part of the image."""
     paths = [Path(os.environ[name]) for name in CA_VARIABLES if name in os.environ] + [SYSTEM_CA]
     authorities = next((path.read_bytes() for path in paths if path.is_file()), b"")
     index = _setting("pip3", "config", "get", "global.index-url")
@@ -218,6 +218,6 @@ def _setting(*command: str) -> str:
 
 
 def _proxies() -> list[str]:
-    """Docker knows these arguments without a declaration, and leaves them out of the image."""
+    """Proxy arguments: predefined by Docker, and not stored in the image."""
     names = [name for name in ("http_proxy", "https_proxy", "no_proxy") if os.environ.get(name)]
     return [word for name in names for word in ("--build-arg", name)]

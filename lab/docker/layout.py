@@ -1,4 +1,4 @@
-"""Names, ports and places of the lab on Docker. Container names are the machine's: there is one such lab on it."""
+"""Names, ports and paths of the lab on Docker. Container names are unique per machine, so a machine has one lab."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +20,12 @@ HOME = DEFAULT_HOME / "docker"
 APP = "/home/deploy/meta-chat-platform"
 BACKUPS = "/var/backups/metachat"
 ELSEWHERE = "/srv/backups/vps"
-"""Where copies of backups lie, on the same server, but of another user: it stands for another machine."""
+"""Folder of off-site copies: on the same server with a different user, standing in for another machine."""
 
 
 @dataclass(frozen=True)
 class DockerLayout(Layout):
-    """The paths on this machine; the rest lies in containers and volumes."""
+    """Paths on the machine; all else is in containers and volumes."""
 
     @cached_property
     def ssh(self) -> Path:
@@ -34,15 +34,15 @@ class DockerLayout(Layout):
 
     @cached_property
     def builds(self) -> Path:
-        """What the last builds printed."""
+        """Logs of the last builds."""
         return self.home / "builds"
 
     @cached_property
     def session_lock(self) -> Path:
-        """The lock that whoever uses the lab for long holds meanwhile, as a session of tests does."""
+        """The lock of long users of the lab, like a test session."""
         return self.home / "session.lock"
 
     def create(self) -> None:
-        """Makes the folders, for their owner alone."""
+        """Creates the folders, accessible only to the owner."""
         for folder in (self.home, self.ssh, self.secrets, self.builds):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The passwords and tokens of the lab on Docker: those of any lab, and the monitor's for Redis and RabbitMQ."""
+"""Passwords and tokens of the lab on Docker, including the monitor's for Redis and RabbitMQ."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ MONITORS = ("OPSPROOF_REDIS_PASSWORD", "OPSPROOF_RABBITMQ_PASSWORD")
 
 @dataclass(frozen=True)
 class Passwords:
-    """What the application and the databases use, and what the monitor uses."""
+    """Passwords of the platform and of the monitor."""
 
     platform: credentials.Credentials
     monitors: dict[str, str]
@@ -45,7 +45,7 @@ class Passwords:
 
 
 def load(layout: DockerLayout) -> Passwords:
-    """The passwords of this lab, made when there are none yet."""
+    """Loads the lab's passwords, and generates them on the first call."""
     path = layout.secrets / "monitors.json"
     if not path.exists():
         credentials.write_private(path, json.dumps({name: secrets.token_hex(16) for name in MONITORS}))

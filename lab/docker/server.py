@@ -1,4 +1,4 @@
-"""What is put into the server before it starts: keys, passwords, the application's environment, a week of logs."""
+"""Files copied to the server before its start: keys, passwords, the application's environment, a week of logs."""
 
 import io
 import tarfile
@@ -22,7 +22,7 @@ MONITOR_FOLDER = "/home/ops/.opsproof"
 
 @dataclass(frozen=True)
 class File:
-    """One file in the server."""
+    """A file on the server."""
 
     path: str
     content: bytes
@@ -31,14 +31,14 @@ class File:
     modified: float = field(default_factory=time.time)
 
 
-def furnish(layout: DockerLayout, passwords: Passwords) -> None:
-    """Copies everything into the container, which need not run."""
+def copy_files(layout: DockerLayout, passwords: Passwords) -> None:
+    """Copies all files into the container, running or not."""
     files = [*_secrets(layout, passwords), *_history(datetime.now(UTC))]
     engine.run("cp", "--archive", "-", f"{VPS}:/", data=archive(files))
 
 
 def renew_logs() -> None:
-    """Puts a week of logs up to now into the server, in the place of whatever it has."""
+    """Replaces the server's logs by a week of logs up to now."""
     engine.run("exec", VPS, "sh", "-c", f"rm -f {APP}/logs/*")
     engine.run("cp", "--archive", "-", f"{VPS}:/", data=archive(_history(datetime.now(UTC))))
 
@@ -56,7 +56,7 @@ def archive(files: Iterable[File]) -> bytes:
 
 
 def environment(platform: credentials.Credentials) -> str:
-    """The application's .env: that of any lab, and that Redis and RabbitMQ are real here."""
+    """The application's .env, with LAB_SERVICES for the real Redis and RabbitMQ."""
     variables = credentials.environment(platform, API_PORT, 5432) | {"LAB_SERVICES": "redis,rabbitmq"}
     return "".join(f"{name}={value}\n" for name, value in variables.items())
 

@@ -1,4 +1,4 @@
-"""Keys of the client and the server, made once, and the configuration of a client that trusts nothing else."""
+"""Keys of client and server, and a client configuration that trusts only the server's key."""
 
 import subprocess
 from pathlib import Path
@@ -19,7 +19,7 @@ Host *
 
 
 def prepare(layout: DockerLayout) -> None:
-    """Makes what is missing."""
+    """Creates missing keys, and the configuration."""
     for name in (CLIENT, SERVER):
         _key(layout.ssh / name)
     known = public(layout, SERVER).rpartition(" ")[0]
@@ -33,7 +33,7 @@ def private(layout: DockerLayout, name: str) -> str:
 
 
 def public(layout: DockerLayout, name: str) -> str:
-    """A public key as one line."""
+    """A public key as a line of text."""
     return (layout.ssh / f"{name}.pub").read_text().strip()
 
 

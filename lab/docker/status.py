@@ -1,4 +1,4 @@
-"""What of the lab works at this moment, asked as its users would ask."""
+"""Which parts of the lab work now, tested the way users reach them."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ HEALTHY = ("curl", "--silent", "--fail", "--max-time", "8", "--header", "X-Forwa
 
 @dataclass(frozen=True)
 class Status(Working):
-    """What works; `server` is systemd with all its units, `ssh` what a client of it sees."""
+    """Which parts work; `server` is systemd with all units, `ssh` the ssh server's greeting."""
 
     postgres: bool
     redis: bool
@@ -47,12 +47,12 @@ class Status(Working):
 
     @property
     def wrong(self) -> list[str]:
-        """What does not work."""
+        """Names of broken parts."""
         return [name for name, works in asdict(self).items() if not works]
 
     @property
     def to_blame(self) -> list[str]:
-        """The containers behind it: databases first, as the server needs them all."""
+        """The containers at fault: broken databases if any, as the server needs them all; else the server."""
         databases = {POSTGRES: self.postgres, REDIS: self.redis, RABBITMQ: self.rabbitmq}
         wrong = [name for name, works in databases.items() if not works]
         return wrong or ([] if self.up else [VPS])
@@ -62,16 +62,16 @@ NOTHING = Status(*[False] * len(fields(Status)))
 
 
 def ask(passwords: Passwords) -> Status:
-    """Asks everything at the same time."""
-    sound = {name for name, found in engine.containers(NAMES).items() if is_sound(found)}
+    """Tests all parts concurrently."""
+    healthy = {name for name, found in engine.containers(NAMES).items() if is_healthy(found)}
     with ThreadPoolExecutor() as pool:
-        postgres = pool.submit(lambda: POSTGRES in sound and _postgres(passwords))
-        redis = pool.submit(lambda: REDIS in sound and _redis(passwords))
-        consumers = pool.submit(lambda: _consumers(passwords) if RABBITMQ in sound else None)
-        server = pool.submit(lambda: _server() if VPS in sound else {})
-        ssh = pool.submit(lambda: VPS in sound and _greets())
-        proxy = pool.submit(lambda: VPS in sound and _serves("https://chat.lab.test/health/live"))
-        api = pool.submit(lambda: VPS in sound and _serves("http://127.0.0.1:3000/health/ready"))
+        postgres = pool.submit(lambda: POSTGRES in healthy and _postgres(passwords))
+        redis = pool.submit(lambda: REDIS in healthy and _redis(passwords))
+        consumers = pool.submit(lambda: _consumers(passwords) if RABBITMQ in healthy else None)
+        server = pool.submit(lambda: _server() if VPS in healthy else {})
+        ssh = pool.submit(lambda: VPS in healthy and _greets())
+        proxy = pool.submit(lambda: VPS in healthy and _serves("https://chat.lab.test/health/live"))
+        api = pool.submit(lambda: VPS in healthy and _serves("http://127.0.0.1:3000/health/ready"))
     works = server.result()
     return Status(
         postgres=postgres.result(),
@@ -86,15 +86,15 @@ def ask(passwords: Passwords) -> Status:
     )
 
 
-def is_sound(found: dict[str, Any]) -> bool:
-    """Whether a container runs, and is healthy if it says anything of it."""
+def is_healthy(found: dict[str, Any]) -> bool:
+    """Whether a container runs and, if a health check exists, is healthy."""
     state: dict[str, Any] = found["State"]
     health: str = state.get("Health", {}).get("Status", "healthy")
     return bool(state["Status"] == "running") and health == "healthy"
 
 
 def words(output: str) -> dict[str, list[str]]:
-    """The lines of lab-status, by their first word, or by the name after "process"."""
+    """The lines of lab-status, by first word, or by the name after "process"."""
     lines = [line.removeprefix("process ").split() for line in output.splitlines()]
     return {line[0]: line[1:] for line in lines if line}
 
@@ -114,7 +114,7 @@ def connect(role: str, password: str) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def _online(works: dict[str, list[str]], name: str) -> bool:
-    """Whether PM2 calls a process online, and no signal has halted it."""
+    """Whether PM2 reports a process as online, and no signal has halted the process."""
     status, state = works.get(name, ["missing", "X"])
     return status == "online" and state in ("R", "S", "D")
 
@@ -140,7 +140,7 @@ def _redis(passwords: Passwords) -> bool:
 
 
 def _consumers(passwords: Passwords) -> int | None:
-    """How many inbound queues are consumed; None when RabbitMQ does not say."""
+    """The number of inbound queues with consumers; None if RabbitMQ does not respond."""
     login = ("opsproof", passwords.rabbitmq["OPSPROOF_RABBITMQ_PASSWORD"])
     with requests.Session() as session:
         session.trust_env = False

@@ -23,18 +23,18 @@ QUEUES = tuple(
 
 
 def traffic(seconds: float, requests: int) -> dict[str, int]:
-    """Sends a mix of requests on the server itself, as the proxy would; answers by status code, "none" for none."""
+    """Sends a mix of requests on the server, like the proxy; returns answers by status code, "none" for no answer."""
     config = "next\n".join(
         _request(n, path) for n, path in zip(range(requests), itertools.cycle(mix.MIX), strict=False)
     )
     command = ("timeout", str(seconds), "stdbuf", "--output=L", "curl", "--silent", "--config", "-")
-    # When the time is up curl is stopped, and what it printed counts.
+    # curl is stopped at the timeout; answers printed until then count.
     output = engine.run("exec", "-i", VPS, "sh", "-c", '"$@" || true', "sh", *command, data=config.encode())
     return dict(Counter("none" if code == "000" else code for code in output.split()))
 
 
 def publish(passwords: Passwords, messages: int) -> None:
-    """Sends messages into the inbound queues, one after the other; LabError when RabbitMQ does not take them."""
+    """Sends messages to the inbound queues in turn; LabError if RabbitMQ refuses a message."""
     url = f"http://127.0.0.1:{MANAGEMENT_PORT}/api/exchanges/%2F/amq.default/publish"
     with http.Session() as session:
         session.trust_env = False
@@ -49,11 +49,13 @@ def publish(passwords: Passwords, messages: int) -> None:
             try:
                 session.post(url, json=body, timeout=5).raise_for_status()
             except http.RequestException as error:
-                raise LabError(f"RabbitMQ takes no message: {type(error).__name__}: run `make lab-docker-up`") from None
+                raise LabError(
+                    f"RabbitMQ refused a message: {type(error).__name__}: run `make lab-docker-up`"
+                ) from None
 
 
 def _request(number: int, path: str) -> str:
-    """One request in the language of curl's configuration files."""
+    """A request in the format of curl's config file."""
     return (
         f'url = "http://127.0.0.1:{API_PORT}{path}"\n'
         f'header = "X-Forwarded-Proto: https"\nheader = "X-Tenant-Id: ten{number % mix.TENANTS + 1:05d}"\n'

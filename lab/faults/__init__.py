@@ -1,4 +1,4 @@
-"""The faults: each breaks one real thing in the lab, says which checks must notice, and heals it."""
+"""Faults of the embedded lab: each breaks a real thing, names the checks affected, and heals."""
 
 from lab.faults import (
     backups,

@@ -1,4 +1,4 @@
-"""Faults of backups, on the host and off it, and of what is known of drills."""
+"""Faults of backups, off-site copies and journaled restore drills."""
 
 import os
 import re
@@ -35,8 +35,8 @@ EVERY = (
 
 
 @contextmanager
-def _aside(lab: Lab, names: list[str]) -> Iterator[None]:
-    """These backups are somewhere else."""
+def _moved_away(lab: Lab, names: list[str]) -> Iterator[None]:
+    """Moves backups out of the folder."""
     folder = lab.home / "aside"
     folder.mkdir()
     for each in (file for name in names for file in backups.files(lab, name)):
@@ -48,7 +48,7 @@ def _aside(lab: Lab, names: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _changed(path: Path, content: bytes) -> Iterator[None]:
+def _edited(path: Path, content: bytes) -> Iterator[None]:
     before = path.read_bytes()
     path.write_bytes(content)
     yield
@@ -57,7 +57,7 @@ def _changed(path: Path, content: bytes) -> Iterator[None]:
 
 @fault(failed=EVERY, touches=("backups",))
 def backup_folder_gone(lab: Lab) -> Iterator[None]:
-    """A disk that was not mounted, or a folder that was tidied away."""
+    """The backup disk is not mounted, or the folder was deleted."""
     lab.layout.backups.rename(lab.home / "aside")
     yield
     (lab.home / "aside").rename(lab.layout.backups)
@@ -65,15 +65,15 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(*OF_THE_NEWEST, "test_backup_count_is_sufficient"), touches=("backups",))
 def no_backup(lab: Lab) -> Iterator[None]:
-    """The folder is there, and empty."""
-    with _aside(lab, backups.sets(lab)):
+    """The folder is empty."""
+    with _moved_away(lab, backups.sets(lab)):
         yield
 
 
 @fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=("backups",))
 def backup_two_days_old(lab: Lab) -> Iterator[None]:
-    """Cron has not run since; and the one before was never copied."""
-    with _aside(lab, backups.sets(lab)[-2:]):
+    """Cron has not run for two days; the backup of three days ago was never copied."""
+    with _moved_away(lab, backups.sets(lab)[-2:]):
         yield
 
 
@@ -81,25 +81,25 @@ def backup_two_days_old(lab: Lab) -> Iterator[None]:
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
-    with _changed(path, path.read_bytes()[:-1]):
+    with _edited(path, path.read_bytes()[:-1]):
         yield
 
 
 @fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
-    """In the middle, where pg_restore would not look for its list; it is not given the archive."""
+    """A bit flipped in the middle, unread by `pg_restore --list`; checksum mismatch, so the archive is not listed."""
     path = backups.dump(lab, backups.newest(lab))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    with _changed(path, bytes(content)):
+    with _edited(path, bytes(content)):
         yield
 
 
 @fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
 def manifest_edited(lab: Lab) -> Iterator[None]:
-    """Somebody made the count of rows agree."""
+    """Row counts were edited by hand to match."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
-    with _changed(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
+    with _edited(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
         yield
 
 
@@ -113,7 +113,7 @@ def manifest_edited(lab: Lab) -> Iterator[None]:
     touches=("backups",),
 )
 def archive_gone(lab: Lab) -> Iterator[None]:
-    """The manifest is there, and says of what."""
+    """The manifest exists, its archive does not."""
     path = backups.dump(lab, backups.newest(lab))
     path.rename(lab.home / path.name)
     yield
@@ -122,11 +122,11 @@ def archive_gone(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_backup_holds_every_table",), touches=(EVERYTHING,))
 def table_missing_in_backup(lab: Lab) -> Iterator[None]:
-    """A table was not there when the backup was made."""
+    """A table did not exist when the backup was made."""
     with lab.connect() as admin:
         admin.execute("ALTER TABLE webhooks RENAME TO hooks")
         try:
-            backups.back_up(lab, wanting="webhooks")
+            backups.back_up(lab, undeclared="webhooks")
         finally:
             admin.execute("ALTER TABLE hooks RENAME TO webhooks")
     yield
@@ -136,13 +136,13 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=("backups",))
 def backup_too_small(lab: Lab) -> Iterator[None]:
-    """The schema without rows, and a manifest that finds nothing wrong with it."""
+    """A dump of the schema without rows, with a valid manifest."""
     name = backups.newest(lab)
     path, manifest = backups.dump(lab, name), lab.layout.backups / f"{name}.manifest.json"
     archive, text = _empty(lab), manifest.read_text()
     said = f'"bytes": {len(archive)}, "sha256": "{sha256(archive).hexdigest()}"'
     told = re.sub(r'"bytes": \d+, "sha256": "\w+"', said, text, count=1)
-    with _changed(path, archive), _changed(manifest, text.encode()):
+    with _edited(path, archive), _edited(manifest, text.encode()):
         backups.write_manifest(
             lab, name, re.sub(r'"tables": \[.*\](?=,\n"checksum)', '"tables": []', told, flags=re.DOTALL)
         )
@@ -159,7 +159,7 @@ def _empty(lab: Lab) -> bytes:
 
 @fault(failed=("test_backup_is_private",), touches=("backups",))
 def backup_readable_by_others(lab: Lab) -> Iterator[None]:
-    """Copied by hand, without its mode."""
+    """Copied by hand, without preserving the mode."""
     path = backups.dump(lab, backups.sets(lab)[0])
     path.chmod(0o644)
     yield
@@ -167,8 +167,8 @@ def backup_readable_by_others(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_is_private",), root=True, touches=("backups",))
-def backup_of_another_owner(lab: Lab) -> Iterator[None]:
-    """Somebody else may delete it, or already did something with it."""
+def backup_owned_by_another_user(lab: Lab) -> Iterator[None]:
+    """Another user owns the backup, and can change or delete the files."""
     path = backups.files(lab, backups.newest(lab))[0]
     os.chown(path, 65534, -1)
     yield
@@ -176,16 +176,16 @@ def backup_of_another_owner(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_is_private",), touches=("backups",))
-def backup_folder_for_all(lab: Lab) -> Iterator[None]:
-    """Made by hand: whoever is on the host may put another backup in the place of ours."""
+def backup_folder_writable_by_all(lab: Lab) -> Iterator[None]:
+    """Folder created by hand, writable by all: any user of the host can replace a backup."""
     lab.layout.backups.chmod(0o777)
     yield
     lab.layout.backups.chmod(0o700)
 
 
 @fault(failed=("test_no_partial_backup_remains",), touches=("backups",))
-def partial_left(lab: Lab) -> Iterator[None]:
-    """The machine went down in the middle, two hours ago."""
+def partial_backup_left(lab: Lab) -> Iterator[None]:
+    """The machine crashed during a backup, two hours ago."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
     path.write_bytes(b"PGDMP")
     os.utime(path, 2 * (time.time() - 7200,))
@@ -194,8 +194,8 @@ def partial_left(lab: Lab) -> Iterator[None]:
 
 
 @fault(touches=("backups",))
-def backup_at_work(lab: Lab) -> Iterator[None]:
-    """A backup that is being written is no leftover."""
+def backup_in_progress(lab: Lab) -> Iterator[None]:
+    """A backup in progress is not a leftover."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
     path.write_bytes(b"PGDMP")
     yield
@@ -203,8 +203,8 @@ def backup_at_work(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_expired_backups_are_pruned",), touches=("backups",))
-def old_backups_kept(lab: Lab) -> Iterator[None]:
-    """Nobody has let go of anything since a month and more."""
+def expired_backups_kept(lab: Lab) -> Iterator[None]:
+    """No expired backup was pruned for more than a month."""
     names = [backups.clone(lab, backups.newest(lab), time.time() - age * DAY_S) for age in (40, 41)]
     yield
     for path in (path for name in names for path in backups.files(lab, name)):
@@ -213,21 +213,21 @@ def old_backups_kept(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_backup_count_is_sufficient",), touches=("backups",))
 def too_few_backups(lab: Lab) -> Iterator[None]:
-    """Two are left."""
-    with _aside(lab, backups.sets(lab)[:-2]):
+    """Two backups are left."""
+    with _moved_away(lab, backups.sets(lab)[:-2]):
         yield
 
 
 @fault(warned=("test_backup_count_is_sufficient",), touches=("backups",))
 def few_backups(lab: Lab) -> Iterator[None]:
-    """Four are left."""
-    with _aside(lab, backups.sets(lab)[:-4]):
+    """Four backups are left."""
+    with _moved_away(lab, backups.sets(lab)[:-4]):
         yield
 
 
 @fault(failed=("test_disk_has_room_for_next_backup",), root=True, touches=("backups",))
 def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
-    """The folder lies on a file system that holds these backups and hardly more."""
+    """The folder's file system has almost no space beyond the existing backups."""
     kept, folder = lab.home / "aside", lab.layout.backups
     folder.rename(kept)
     folder.mkdir(mode=0o700)
@@ -240,8 +240,8 @@ def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_off_site_copy_is_complete",), touches=("backups",))
-def copy_missing(lab: Lab) -> Iterator[None]:
-    """The other place is there, and empty."""
+def off_site_copy_missing(lab: Lab) -> Iterator[None]:
+    """The off-site folder is empty."""
     kept = lab.home / "aside"
     lab.layout.elsewhere.rename(kept)
     lab.layout.elsewhere.mkdir(mode=0o700)
@@ -251,12 +251,12 @@ def copy_missing(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_off_site_copy_is_complete",), touches=("backups",))
-def copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
-    """The copy went bad where nobody looks."""
+def off_site_copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
+    """The off-site copy was corrupted on disk."""
     (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 1
-    with _changed(path, bytes(content)):
+    with _edited(path, bytes(content)):
         yield
 
 
@@ -273,41 +273,41 @@ def _journal(lab: Lab) -> Iterator[None]:
     failed=("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit"),
     touches=("journal",),
 )
-def restore_never_practised(lab: Lab) -> Iterator[None]:
-    """The journal knows of no drill."""
+def no_restore_drill(lab: Lab) -> Iterator[None]:
+    """The journal has no drill."""
     with _journal(lab):
         backups.forget_drills(lab.layout.journal)
         yield
 
 
 @fault(failed=("test_restore_drill_is_recent",), touches=("journal",))
-def drill_long_ago(lab: Lab) -> Iterator[None]:
-    """Forty days have gone by."""
+def last_drill_old(lab: Lab) -> Iterator[None]:
+    """The last drill was 40 days ago."""
     with _journal(lab):
         backups.forget_drills(lab.layout.journal)
-        backups.practised(lab, age_s=40 * DAY_S)
+        backups.record_drill(lab, age_s=40 * DAY_S)
         yield
 
 
 @fault(failed=("test_last_restore_drill_succeeded",), touches=("journal",))
-def drill_failed(lab: Lab) -> Iterator[None]:
-    """What came back was not what the manifest says."""
+def last_drill_failed(lab: Lab) -> Iterator[None]:
+    """The restored data did not match the manifest."""
     with _journal(lab):
-        backups.practised(lab, outcome="not repaired")
+        backups.record_drill(lab, outcome="not repaired")
         yield
 
 
 @fault(failed=("test_restore_time_is_within_limit",), touches=("journal",))
-def drill_slow(lab: Lab) -> Iterator[None]:
-    """It took two hours."""
+def last_drill_slow(lab: Lab) -> Iterator[None]:
+    """The drill took two hours."""
     with _journal(lab):
-        backups.practised(lab, restore_s=7200)
+        backups.record_drill(lab, restore_s=7200)
         yield
 
 
 @fault(warned=(f"test_database_size_is_within_limit[{B}]", f"test_largest_table_can_be_maintained[{B}]"))
 def database_grown(lab: Lab) -> Iterator[None]:
-    """A table that nobody prunes."""
+    """A table grows because old rows are never deleted."""
     with lab.connect() as admin:
         admin.execute("CREATE TABLE pile (id int PRIMARY KEY, body text STORAGE EXTERNAL)")
         admin.execute("INSERT INTO pile SELECT n, repeat(md5(n::text), 200) FROM generate_series(1, 16000) n")

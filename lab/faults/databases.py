@@ -64,7 +64,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 @fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
 def database_down(lab: Lab) -> Iterator[None]:
-    """The server was stopped; the platform calls itself degraded with HTTP 200."""
+    """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()
     yield
     lab.up()
@@ -78,7 +78,7 @@ def database_down(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def database_frozen(lab: Lab) -> Iterator[None]:
-    """Every process of the server is halted: connections are taken by the kernel, and nobody answers."""
+    """Every server process is halted: the kernel accepts connections, but the server does not answer."""
     pids = lab.database_pids()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -96,7 +96,7 @@ def database_frozen(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def connection_slots_used_up(lab: Lab) -> Iterator[None]:
-    """Somebody's script holds every connection that is left for users."""
+    """A script holds every connection slot not reserved for superusers."""
     with ExitStack() as held:
         with suppress(psycopg.OperationalError):
             while True:
@@ -125,7 +125,7 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:
-    """A new session takes two seconds to start; sessions that are open already do not notice."""
+    """A new session takes two seconds to start; open sessions are not affected."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET post_auth_delay = 2")
         admin.execute("SELECT pg_reload_conf()")

@@ -1,4 +1,4 @@
-"""Faults of a small file system of its own, which only root can mount."""
+"""Faults of a small file system, mountable only by root."""
 
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def mount(lab: Lab) -> None:
 
 
 def unmount(lab: Lab) -> None:
-    """Takes it away again."""
+    """Unmounts the file system."""
     subprocess.run(["umount", disk(lab)], check=True)
 
 
@@ -44,7 +44,7 @@ def disk_filling(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_inodes_are_available[DISK]",), root=True, touches=("disk",))
 def inodes_used_up(lab: Lab) -> Iterator[None]:
-    """Many empty files."""
+    """Empty files use up the inodes."""
     files = [disk(lab) / f"session-{number}" for number in range(60)]
     for each in files:
         each.touch()
@@ -60,7 +60,7 @@ def inodes_used_up(lab: Lab) -> Iterator[None]:
     touches=("disk",),
 )
 def disk_not_mounted(lab: Lab) -> Iterator[None]:
-    """The folder is there, the disk is not."""
+    """The mount point exists, the disk is not mounted."""
     unmount(lab)
     yield
     mount(lab)

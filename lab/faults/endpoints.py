@@ -1,4 +1,4 @@
-"""Faults of what the API answers."""
+"""Faults of the API's answers."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def health_degraded_with_200(lab: Lab) -> Iterator[None]:
 
 @fault(failed=_on_health("test_platform_is_healthy"), warned=_on_health("test_services_are_up"), touches=("switches",))
 def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
-    """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
+    """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")
     yield
     lab.faults()
@@ -36,7 +36,7 @@ def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
 
 @fault(failed=_on_health(*EVERY_ANSWER), touches=("switches",))
 def health_hangs(lab: Lab) -> Iterator[None]:
-    """Redis hangs, and /health with it, for ever."""
+    """Redis hangs, so /health never answers."""
     lab.faults(health="hang")
     yield
     lab.faults()
@@ -48,7 +48,7 @@ def health_hangs(lab: Lab) -> Iterator[None]:
     touches=("switches",),
 )
 def health_forbidden(lab: Lab) -> Iterator[None]:
-    """The API refuses what does not come through the proxy."""
+    """The API refuses requests that bypass the proxy."""
     lab.faults(health="forbidden")
     yield
     lab.faults()
@@ -67,7 +67,7 @@ def health_is_a_web_page(lab: Lab) -> Iterator[None]:
     touches=("switches",),
 )
 def api_health_unhealthy(lab: Lab) -> Iterator[None]:
-    """The other shape, with its 503."""
+    """/api/health, the second JSON shape, answers 503."""
     lab.faults(api_health="unhealthy")
     yield
     lab.faults()

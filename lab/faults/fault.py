@@ -1,4 +1,4 @@
-"""Where the faults of the embedded lab are declared."""
+"""The registry of the embedded lab's faults."""
 
 from lab import Lab
 from lab.fault import Registry
@@ -7,5 +7,5 @@ __all__ = ["FAULTS", "fault"]
 
 _REGISTRY: Registry[Lab] = Registry()
 FAULTS = _REGISTRY.faults
-"""Every fault there is."""
+"""All faults."""
 fault = _REGISTRY.fault

@@ -1,4 +1,4 @@
-"""Faults of indexes: broken ones, superfluous ones, missing ones."""
+"""Faults of indexes: invalid, superfluous and missing indexes."""
 
 import sqlite3
 import struct
@@ -27,7 +27,7 @@ _EPOCH_2000 = 946684800
 
 @contextmanager
 def _cut_off(lab: Lab, statement: str) -> Iterator[None]:
-    """Somebody builds, waits for a transaction that is open, and loses patience."""
+    """An index build waits for an open transaction and is cancelled."""
     with lab.connect() as other, lab.connect() as builder:
         with other.transaction():
             other.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
@@ -37,7 +37,7 @@ def _cut_off(lab: Lab, statement: str) -> Iterator[None]:
 
 @contextmanager
 def _table(lab: Lab, definition: str, rows: str) -> Iterator[None]:
-    """A table `extra` that is filled and looked after, and gone afterwards."""
+    """A temporary table `extra`, filled, vacuumed and analyzed, and dropped at the end."""
     with lab.connect() as admin:
         admin.execute(f"CREATE TABLE extra ({definition})".encode())
         admin.execute(f"INSERT INTO extra {rows}".encode())
@@ -48,7 +48,7 @@ def _table(lab: Lab, definition: str, rows: str) -> Iterator[None]:
 
 @fault(failed=("test_indexes_are_valid",), touches=("webhooks", "snapshots"))
 def index_build_cancelled(lab: Lab) -> Iterator[None]:
-    """CREATE INDEX CONCURRENTLY was cancelled while it waited: the index stays, and is invalid."""
+    """CREATE INDEX CONCURRENTLY was cancelled while waiting: an invalid index is left."""
     with _cut_off(lab, "CREATE INDEX CONCURRENTLY webhooks_url_idx ON webhooks (url)"), lab.connect() as admin:
         yield
         admin.execute("DROP INDEX webhooks_url_idx")
@@ -56,7 +56,7 @@ def index_build_cancelled(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_no_interrupted_index_build_remains",), touches=("webhooks", "snapshots"))
 def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
-    """REINDEX CONCURRENTLY was cancelled while it waited: its new index stays beside the old one."""
+    """REINDEX CONCURRENTLY was cancelled while waiting: an invalid new index is left beside the old index."""
     with _cut_off(lab, "REINDEX INDEX CONCURRENTLY webhooks_pkey"), lab.connect() as admin:
         yield
         admin.execute("DROP INDEX webhooks_pkey_ccnew")
@@ -71,7 +71,7 @@ def index_rebuild_cancelled(lab: Lab) -> Iterator[None]:
     touches=("webhooks", "snapshots", TIME),
 )
 def index_build_running(lab: Lab) -> Iterator[None]:
-    """An index that somebody is building is not valid yet, and nothing is wrong with it."""
+    """An index still being built is not valid yet, and no fault."""
     with lab.connect() as other, lab.connect() as builder, lab.connect() as admin:
         with other.transaction():
             other.execute("UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'")
@@ -85,8 +85,8 @@ def index_build_running(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_no_index_is_redundant",))
-def index_twice(lab: Lab) -> Iterator[None]:
-    """Two migrations made the same index under two names."""
+def duplicate_index(lab: Lab) -> Iterator[None]:
+    """Two migrations created the same index under different names."""
     with lab.connect() as admin:
         admin.execute('CREATE INDEX events_again_idx ON events ("tenantId", "createdAt")')
         yield
@@ -94,8 +94,8 @@ def index_twice(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_no_index_is_redundant",))
-def index_begins_another(lab: Lab) -> Iterator[None]:
-    """An index on the first column of a longer one."""
+def index_is_prefix_of_another(lab: Lab) -> Iterator[None]:
+    """An index on the first column of a longer index."""
     with lab.connect() as admin:
         admin.execute('CREATE INDEX events_tenant_idx ON events ("tenantId")')
         yield
@@ -108,9 +108,9 @@ def index_begins_another(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def index_never_used(lab: Lab) -> Iterator[None]:
-    """Nobody has asked for events by type in a month: the server's statistics and our record are dated back.
+    """No query used the index of events by type for a month: server statistics and our history are backdated.
 
-    An index of some rows serves no count of all.
+    A partial index cannot serve a count of all rows.
     """
     with lab.connect() as admin:
         admin.execute("CREATE INDEX events_type_idx ON events (type, id) WHERE type <> ''")
@@ -129,7 +129,7 @@ def index_never_used(lab: Lab) -> Iterator[None]:
 
 
 def _date_statistics(lab: Lab, seconds: int) -> None:
-    """Moves the moments since which the server counts, in the file that it keeps while stopped, and in our record."""
+    """Moves the statistics' reset times, in the file of the stopped server and in our history."""
     with lab.connect() as admin:
         query = """SELECT DISTINCT (extract(epoch FROM unnest(ARRAY[d.stats_reset, a.stats_reset])) * 1000000)::bigint
                      FROM pg_stat_database d, pg_stat_archiver a WHERE d.datname = current_database()"""
@@ -153,7 +153,7 @@ def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:
 
 @fault(warned=("test_foreign_keys_are_indexed",), touches=("extra",))
 def foreign_key_without_index(lab: Lab) -> Iterator[None]:
-    """A table of 12 MB refers to tenants, and each tenant that is deleted has it read whole."""
+    """A table of 12 MB references tenants: each delete of a tenant scans the whole table."""
     rows = """SELECT n, 'ten' || lpad((1 + n % 200)::text, 5, '0'), repeat('x', 100) FROM generate_series(1, 80000) n"""
     definition = 'id integer PRIMARY KEY, "tenantId" text REFERENCES tenants, body text'
     with _table(lab, definition, rows):
@@ -162,14 +162,14 @@ def foreign_key_without_index(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_tables_have_a_primary_key",), touches=("extra",))
 def table_without_primary_key(lab: Lab) -> Iterator[None]:
-    """Rows that nobody can tell apart."""
+    """Identical rows cannot be told apart."""
     with _table(lab, "id integer, body text", "SELECT n, 'x' FROM generate_series(1, 100) n"):
         yield
 
 
 @fault(failed=("test_large_tables_use_index_scans",), touches=("extra",))
-def large_table_read_whole(lab: Lab) -> Iterator[None]:
-    """A query by a column without an index, asked often."""
+def large_table_scanned_sequentially(lab: Lab) -> Iterator[None]:
+    """A frequent query filters by a column without an index."""
     with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):
         with lab.connect() as session:
             for number in range(200):

@@ -1,4 +1,4 @@
-"""Faults in and of log files."""
+"""Faults of log files and their lines."""
 
 import gzip
 import json
@@ -37,14 +37,14 @@ def _failures(count: int, age: timedelta, status: int) -> list[str]:
 
 @fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
 def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
-    """Twenty errors of the server's own."""
+    """Twenty server errors."""
     with _appended(lab.layout.logs / "api-out.log", _failures(20, timedelta(minutes=5), 500)):
         yield
 
 
 @fault(touches=("logs",))
 def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
-    """What is older than the window counts for nothing, in whatever file it stands."""
+    """Errors older than the window do not count, in any file."""
     moment = datetime.now(UTC) - timedelta(hours=24, minutes=30)
     old = lab.layout.logs / f"api-out__{moment:%Y-%m-%d_%H-%M-%S}.log.gz"
     old.write_bytes(gzip.compress("".join(_failures(50, timedelta(hours=30), 500)).encode()))
@@ -54,21 +54,21 @@ def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
 
 @fault(touches=("logs",))
 def burst_of_client_errors(lab: Lab) -> Iterator[None]:
-    """Three hundred requests for what is not there are the clients' fault, and ordinary."""
+    """Three hundred requests for missing pages are client errors, and normal."""
     with _appended(lab.layout.logs / "api-out.log", _failures(300, timedelta(minutes=5), 404)):
         yield
 
 
 @fault(warned=(f"test_client_errors_are_within_limit[{API}]",), touches=("logs",))
 def flood_of_client_errors(lab: Lab) -> Iterator[None]:
-    """A scanner, or a route that is gone."""
+    """A scanner, or a removed route."""
     with _appended(lab.layout.logs / "api-out.log", _failures(1200, timedelta(minutes=5), 404)):
         yield
 
 
 @fault(failed=(f"test_log_has_no_fatal_errors[{API}]",), touches=("logs",))
 def fatal_line(lab: Lab) -> Iterator[None]:
-    """The last line of a process."""
+    """A process logged a fatal error."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
     with _appended(lab.layout.logs / "api-out.log", [line(moment, "FATAL", ("ApiServer",), "", "Unrecoverable error")]):
         yield
@@ -76,7 +76,7 @@ def fatal_line(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_log_errors_are_within_limit[lab-worker-error]",), touches=("logs",))
 def crashes_on_stderr(lab: Lab) -> Iterator[None]:
-    """Twelve stack traces, each line of them with its own date."""
+    """Twelve stack traces, each line with a date."""
     start = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
     trace = ("Error: proof: injected crash", "    at run (worker.js:1:1)", "    at main (worker.js:2:2)")
     stamps = [start + timedelta(seconds=10 * n) for n in range(12)]
@@ -112,7 +112,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
     touches=("logs", "switches"),
 )
 def log_of_another_format(lab: Lab) -> Iterator[None]:
-    """A new logger writes lines without a level: no errors are found in them, and none is claimed."""
+    """A new logger writes lines without a level: errors cannot be counted, so the verdict is unknown."""
     folder = lab.layout.logs
     lab.faults(silent=True, process="api")
     kept = {path: path.read_bytes() for path in folder.glob("api-out*")}
@@ -139,7 +139,7 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
     touches=("logs",),
 )
 def log_gone(lab: Lab) -> Iterator[None]:
-    """The declared file is not there."""
+    """The declared file does not exist."""
     path = lab.layout.logs / "worker-error.log"
     aside = path.with_suffix(".aside")
     path.rename(aside)

@@ -1,6 +1,6 @@
 """Faults of the machine.
 
-A round reads memory, swap, load and /run in a mount namespace of its own: to use them up, or to change them, would
+A round reads faked memory, swap, load and /run in a private mount namespace: really exhausting or changing them would
 harm the machine that runs the lab. The clock is a stub too.
 """
 
@@ -14,7 +14,7 @@ _REBOOT = 'mount -t tmpfs opsproof /run && touch /run/reboot-required && exec "$
 
 
 def _seen(path: str, content: str) -> tuple[str, ...]:
-    """A command prefix under which `path` has another content."""
+    """A command prefix that replaces the content of `path` for the command."""
     script = f'f=$(mktemp) && printf "{content}" > "$f" && mount --bind "$f" {path} && rm "$f" && exec "$@"'
     return ("unshare", "--mount", "sh", "-c", script, "sh")
 
@@ -25,7 +25,7 @@ def _seen(path: str, content: str) -> tuple[str, ...]:
     root=True,
 )
 def memory_used_up(lab: Lab) -> Iterator[None]:
-    """One percent is left."""
+    """One percent of memory is available."""
     yield
 
 
@@ -35,7 +35,7 @@ def memory_used_up(lab: Lab) -> Iterator[None]:
     root=True,
 )
 def swap_used_up(lab: Lab) -> Iterator[None]:
-    """The host lives on swap."""
+    """Nearly all swap is in use."""
     yield
 
 
@@ -44,20 +44,20 @@ def swap_used_up(lab: Lab) -> Iterator[None]:
     wrapper=_seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"),
     root=True,
 )
-def load_unbearable(lab: Lab) -> Iterator[None]:
+def load_too_high(lab: Lab) -> Iterator[None]:
     """Hundreds of processes wait for each processor."""
     yield
 
 
 @fault(failed=("test_clock_is_synchronised",), touches=("clock",))
 def clock_not_synchronised(lab: Lab) -> Iterator[None]:
-    """The time service has lost its sources."""
+    """The time service has lost all sources."""
     yield from _stub(lab, "timedatectl", "echo no")
 
 
 @fault(failed=("test_clock_offset_is_within_limit",), touches=("clock",))
 def clock_an_hour_ahead(lab: Lab) -> Iterator[None]:
-    """Somebody set local time as UTC."""
+    """Local time was set as UTC."""
     yield from _stub(lab, "date", 'exec /bin/date --date="+1 hour" "$@"')
 
 

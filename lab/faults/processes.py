@@ -1,4 +1,4 @@
-"""Faults of PM2 and its processes."""
+"""Faults of PM2 and PM2's processes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ EVERY_PROCESS = (
 
 
 def settle(lab: Lab) -> None:
-    """A process has just been started: the next round waits until it counts as settled."""
+    """Delays the next round until a just started process counts as settled."""
     lab.settling.needs(SETTLED_S)
 
 
@@ -38,7 +38,7 @@ def settle(lab: Lab) -> None:
     touches=("pm2",),
 )
 def process_stopped(lab: Lab) -> Iterator[None]:
-    """Somebody stopped the worker and forgot it."""
+    """The worker was stopped by hand and not restarted."""
     lab.pm2("stop", "meta-chat-worker")
     yield
     lab.pm2("start", "meta-chat-worker")
@@ -56,7 +56,7 @@ def process_stopped(lab: Lab) -> Iterator[None]:
     touches=("pm2",),
 )
 def process_deleted(lab: Lab) -> Iterator[None]:
-    """The worker is declared, but PM2 has forgotten it."""
+    """The worker is declared, but deleted from PM2."""
     lab.pm2("delete", "meta-chat-worker")
     yield
     lab.pm2("start", "ecosystem.config.js", "--only", "meta-chat-worker")
@@ -65,7 +65,7 @@ def process_deleted(lab: Lab) -> Iterator[None]:
 
 @fault(warned=(f"test_process_uptime_is_within_limit[{WORKER}]",), touches=("pm2", TIME))
 def process_killed(lab: Lab) -> Iterator[None]:
-    """The worker was killed, and PM2 started it again a moment ago."""
+    """The worker was killed, and PM2 restarted the process a moment ago."""
     before = _pid(lab)
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: _pid(lab) not in (0, before), "PM2 starts the worker again")
@@ -84,7 +84,7 @@ def process_killed(lab: Lab) -> Iterator[None]:
     touches=("pm2", TIME),
 )
 def crash_loop(lab: Lab) -> Iterator[None]:
-    """The worker crashes a second after each start; PM2 calls it online most of the time."""
+    """The worker crashes a second after each start; PM2 reports "online" most of the time."""
     for _ in range(6):
         before = _pid(lab)
         os.kill(before, signal.SIGKILL)
@@ -96,12 +96,12 @@ def crash_loop(lab: Lab) -> Iterator[None]:
 
 @fault(warned=(f"test_process_memory_is_within_limit[{WORKER}]",), touches=("pm2", "switches"))
 def memory_hog(lab: Lab) -> Iterator[None]:
-    """The worker holds 380 MB more than it needs: under PM2's own limit, over ours."""
+    """The worker holds 380 MB too much: below PM2's own limit, above ours."""
     lab.faults(hog_mb=380)
     wait_until(lambda: _memory(lab) > 400_000_000, "the worker takes memory")
     yield
     lab.faults()
-    lab.pm2("restart", "meta-chat-worker")  # Node gives memory back when it pleases
+    lab.pm2("restart", "meta-chat-worker")  # Node may not release memory by itself
     lab.pm2("reset", "meta-chat-worker")
     settle(lab)
 
@@ -115,7 +115,7 @@ def memory_hog(lab: Lab) -> Iterator[None]:
     touches=("pm2",),
 )
 def logrotate_stopped(lab: Lab) -> Iterator[None]:
-    """Logs are not rotated any more."""
+    """Logs are no longer rotated."""
     lab.pm2("stop", "pm2-logrotate")
     yield
     lab.pm2("start", "pm2-logrotate")
@@ -135,10 +135,12 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def daemon_gone(lab: Lab) -> Iterator[None]:
-    """The PM2 daemon was killed; its processes run on as orphans until they next write to its pipes."""
+    """The PM2 daemon was killed; its processes run on as orphans until their next write to the daemon's pipes."""
     pid = int((lab.layout.pm2 / "pm2.pid").read_text())
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not processes.is_alive(pid), "the daemon ends")  # to ask PM2 sooner would start another one
+    wait_until(
+        lambda: not processes.is_alive(pid), "the daemon ends"
+    )  # any pm2 command sooner would start another daemon
     yield
     lab.up()
     settle(lab)
@@ -156,7 +158,7 @@ def daemon_gone(lab: Lab) -> Iterator[None]:
     touches=("pm2",),
 )
 def daemon_frozen(lab: Lab) -> Iterator[None]:
-    """The PM2 daemon hangs: nothing can be said of its processes."""
+    """The PM2 daemon hangs: the state of all processes is unknown."""
     pid = int((lab.layout.pm2 / "pm2.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     yield
@@ -165,7 +167,7 @@ def daemon_frozen(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_no_process_is_broken", "test_pm2_saved_list_matches_processes"), touches=("pm2",))
 def undeclared_process_errored(lab: Lab) -> Iterator[None]:
-    """Somebody's experiment crashed until PM2 gave up; the inventory does not know of it."""
+    """An undeclared experiment crashed until PM2 gave up."""
     script = lab.layout.app / "experiment.js"
     script.write_text("process.exit(1);\n")
     lab.pm2("start", str(script), "--name", "experiment")
@@ -187,20 +189,20 @@ def saved_list_stale(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_pm2_daemon_and_cli_versions_match",), touches=("pm2",))
 def pm2_upgraded_without_update(lab: Lab) -> Iterator[None]:
-    """The tool is of a newer version than the daemon."""
+    """The pm2 command is newer than the daemon."""
     link = lab.layout.bin / "pm2"
     original = link.readlink()
     newer = lab.home / "newer"
     (newer / "bin").mkdir(parents=True)
     shutil.copy(link.resolve(), newer / "bin" / "pm2")
     (newer / "package.json").write_text('{"version": "99.0.0"}')
-    _point(link, newer / "bin" / "pm2")
+    _replace_link(link, newer / "bin" / "pm2")
     yield
-    _point(link, original)
+    _replace_link(link, original)
     shutil.rmtree(newer)
 
 
-def _point(link: Path, target: Path) -> None:
+def _replace_link(link: Path, target: Path) -> None:
     link.unlink()
     link.symlink_to(target)
 

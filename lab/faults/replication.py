@@ -1,4 +1,4 @@
-"""Faults of those that take the write-ahead log away."""
+"""Faults of replication and WAL archiving."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 @fault(failed=("test_replication_slots_are_active",))
 def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
-    """A standby was taken away, and its slot was not."""
+    """A standby was removed, but its replication slot was not."""
     with lab.connect() as admin:
         admin.execute("SELECT pg_create_physical_replication_slot('forgotten', true)")
         yield
@@ -29,7 +29,7 @@ def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_standby_lag_is_within_limit",), touches=("webhooks", TIME))
 def standby_hangs(lab: Lab) -> Iterator[None]:
-    """A receiver of the log is halted: its connection stays, and its last word was that all is well."""
+    """A WAL receiver is halted: the connection stays open, and the last status message was good."""
     folder = lab.home / "received"
     folder.mkdir()
     words = [str(lab.layout.bin / "pg_receivewal"), "-h", "127.0.0.1", "-p", str(lab.postgres_port), "-U", SUPERUSER]
@@ -49,7 +49,7 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_wal_archiving_succeeds",), may_change=LOGGED, touches=(EVERYTHING,))
 def archiving_fails(lab: Lab) -> Iterator[None]:
-    """The log shall be archived, and the command for it has failed for hours."""
+    """WAL archiving is on, and archive_command has failed for hours."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET archive_mode = on")
         admin.execute("ALTER SYSTEM SET archive_command = 'false'")

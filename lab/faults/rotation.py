@@ -1,4 +1,4 @@
-"""Faults of what becomes of logs in the course of a week."""
+"""Faults of log rotation and retention."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ LAST_DAYS_S = 50 * 3600
 
 @contextmanager
 def _rotated(lab: Lab, name: str, age: timedelta, packed: bool = True) -> Iterator[Path]:
-    """One more rotated file, as old as that."""
+    """An additional rotated file of the given age."""
     moment = datetime.now(UTC).replace(tzinfo=None) - age
     path = lab.layout.logs / f"{name}__{moment:%Y-%m-%d_%H-%M-%S}.log{'.gz' if packed else ''}"
     content = line(moment - timedelta(minutes=1), "INFO", ("ApiServer",), "", "Heartbeat").encode()
@@ -34,7 +34,7 @@ def _rotated(lab: Lab, name: str, age: timedelta, packed: bool = True) -> Iterat
 
 
 @contextmanager
-def _without(paths: list[Path]) -> Iterator[None]:
+def _moved_away(paths: list[Path]) -> Iterator[None]:
     kept = {path: (path.read_bytes(), path.stat().st_mtime) for path in paths}
     for path in paths:
         path.unlink()
@@ -46,7 +46,7 @@ def _without(paths: list[Path]) -> Iterator[None]:
 
 @contextmanager
 def _sparse(folder: Path, count: int, size_bytes: int) -> Iterator[None]:
-    """Files that are said to be large, and take no room."""
+    """Large sparse files, taking no disk space."""
     paths = [folder / f"ballast-{number}.log" for number in range(count)]
     for path in paths:
         path.touch()
@@ -62,7 +62,7 @@ def _files(lab: Lab) -> list[Path]:
 
 @fault(failed=("test_rotation_is_installed", *(f"{check}[{MODULE}]" for check in EVERY_PROCESS)), touches=(EVERYTHING,))
 def logrotate_uninstalled(lab: Lab) -> Iterator[None]:
-    """PM2 has forgotten the module; its settings are still there."""
+    """The module is missing in PM2; its settings are left."""
     lab.pm2("delete", "pm2-logrotate")
     yield
     lab.up()
@@ -79,15 +79,15 @@ def _settings(lab: Lab, change: dict[str, dict[str, str]]) -> Iterator[None]:
 
 
 @fault(failed=("test_rotation_is_configured_as_declared",), touches=("pm2",))
-def logrotate_configured_otherwise(lab: Lab) -> Iterator[None]:
-    """Somebody raised the size at which logs are rotated, and switched compression off."""
+def logrotate_settings_changed(lab: Lab) -> Iterator[None]:
+    """The size limit of rotation was raised, and compression switched off."""
     with _settings(lab, {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}):
         yield
 
 
 @fault(failed=("test_rotation_is_configured_as_declared",), touches=("pm2",))
-def logrotate_without_settings(lab: Lab) -> Iterator[None]:
-    """PM2's settings were written anew without those of the module."""
+def logrotate_settings_missing(lab: Lab) -> Iterator[None]:
+    """PM2's settings were rewritten without the module's settings."""
     path = lab.layout.pm2 / "module_conf.json"
     before = path.read_text()
     path.write_text('{"module-db-v2": {}}')
@@ -97,46 +97,46 @@ def logrotate_without_settings(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_log_is_rotated[{API}]",), touches=("logs",))
 def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
-    """No rotation of the last two days happened, and their lines are still in the current file."""
+    """Rotation did not run for two days; their lines are still in the current file."""
     current = lab.layout.logs / "api-out.log"
     first = line(datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=30), "INFO", ("ApiServer",), "", "Heartbeat")
-    with _without([path for path in _files(lab) if path.stat().st_mtime > time.time() - LAST_DAYS_S]):
+    with _moved_away([path for path in _files(lab) if path.stat().st_mtime > time.time() - LAST_DAYS_S]):
         current.write_text(first + current.read_text())
         yield
         current.write_text(current.read_text().replace(first, ""))
 
 
 @fault(failed=(f"test_rotated_files_cover_retention[{API}]",), touches=("logs",))
-def rotated_files_of_two_days_alone(lab: Lab) -> Iterator[None]:
-    """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
-    with _without(_files(lab)[:-2]):
+def rotated_files_cover_two_days_only(lab: Lab) -> Iterator[None]:
+    """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
+    with _moved_away(_files(lab)[:-2]):
         yield
 
 
 @fault(failed=(f"test_old_rotated_files_are_removed[{API}]",), touches=("logs",))
-def rotated_file_past_its_week(lab: Lab) -> Iterator[None]:
-    """Five hours past seven days: `find -mtime +7` would keep it for the rest of the eighth."""
+def rotated_file_expired(lab: Lab) -> Iterator[None]:
+    """Five hours older than seven days: `find -mtime +7` would keep the file for the rest of the eighth day."""
     with _rotated(lab, "api-out", timedelta(days=7, hours=5)):
         yield
 
 
 @fault(touches=("logs",))
 def old_file_of_another_log(lab: Lab) -> Iterator[None]:
-    """A log whose name ends in the name of a declared one: its files are its own."""
+    """A log whose name ends in the name of a declared log: its files do not belong to the declared log."""
     with _rotated(lab, "my-api-out", timedelta(days=30)), _rotated(lab, "api-out-old", timedelta(days=30), False):
         yield
 
 
 @fault(failed=(f"test_rotated_files_are_compressed[{API}]",), touches=("logs",))
 def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
-    """What pm2-logrotate 3.0.0 leaves although compress is true."""
+    """pm2-logrotate 3.0.0 leaves a file uncompressed although compress is true."""
     with _rotated(lab, "api-out", timedelta(minutes=30), packed=False):
         yield
 
 
 @fault(failed=("test_log_file_size_is_within_limit",))
 def log_file_large(lab: Lab) -> Iterator[None]:
-    """One file of 101 MB."""
+    """A file of 101 MB."""
     with _sparse(lab.layout.logs, 1, 101 * MEGABYTE):
         yield
 
@@ -150,6 +150,6 @@ def log_folder_large(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_pm2_own_log_size_is_within_limit",))
 def pm2_log_large(lab: Lab) -> Iterator[None]:
-    """A module has written 101 MB into PM2's own folder of logs."""
+    """A module has written 101 MB into PM2's own log folder."""
     with _sparse(lab.layout.pm2 / "logs", 1, 101 * MEGABYTE):
         yield

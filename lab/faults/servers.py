@@ -20,16 +20,16 @@ MESSAGES = "lab-messages"
 
 
 @fault(failed=(KEYS,), touches=("tickets",))
-def sequence_near_its_end(lab: Lab) -> Iterator[None]:
-    """An identity of type integer has counted to 85 of a hundred."""
+def sequence_nearly_exhausted(lab: Lab) -> Iterator[None]:
+    """An integer identity column has used 85 % of its values."""
     made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
     with table(lab, "tickets", made, "SELECT setval('tickets_id_seq', 1825361100)"):
         yield
 
 
 @fault(warned=(KEYS,), touches=("tickets",))
-def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
-    """The sequence has room for ever, and the column that its values go to has not."""
+def integer_key_nearly_exhausted(lab: Lab) -> Iterator[None]:
+    """The sequence is bigint, but its column is integer and nearly exhausted."""
     made = (
         "CREATE SEQUENCE number AS bigint",
         "CREATE TABLE tickets (id integer PRIMARY KEY DEFAULT nextval('number'))",
@@ -41,14 +41,14 @@ def integer_key_near_its_end(lab: Lab) -> Iterator[None]:
 
 @fault(unknown=(KEYS,), touches=("tickets",))
 def sequence_hidden(lab: Lab) -> Iterator[None]:
-    """Somebody took back what the monitor may read."""
+    """The monitor's read privilege was revoked."""
     made = ("CREATE TABLE tickets (id serial PRIMARY KEY)", "REVOKE ALL ON tickets_id_seq FROM opsproof_monitor")
     with table(lab, "tickets", *made):
         yield
 
 
 def _month(ahead: int) -> tuple[datetime, datetime]:
-    """The month that comes after so many, or before, from its beginning to its end."""
+    """Start and end of the month `ahead` months from now, negative for the past."""
     now = datetime.now(UTC).replace(tzinfo=None)
     numbers = (now.year * 12 + now.month - 1 + ahead + each for each in (0, 1))
     start, end = (datetime(each // 12, each % 12 + 1, 1) for each in numbers)  # noqa: DTZ001
@@ -56,8 +56,8 @@ def _month(ahead: int) -> tuple[datetime, datetime]:
 
 
 @fault(failed=(f"test_future_partitions_exist[{MESSAGES}]",), touches=("messages",))
-def next_month_without_partition(lab: Lab) -> Iterator[None]:
-    """Nobody made the partition for next month."""
+def next_partition_missing(lab: Lab) -> Iterator[None]:
+    """The partition for next month was not created."""
     start, end = _month(1)
     with lab.connect() as admin:
         admin.execute(f"DROP TABLE messages_{start:%Y_%m}".encode())
@@ -73,7 +73,7 @@ def next_month_without_partition(lab: Lab) -> Iterator[None]:
     touches=("messages",),
 )
 def past_month_detached(lab: Lab) -> Iterator[None]:
-    """Somebody took a partition off, and never put it back."""
+    """A partition was detached, and never attached again."""
     start, end = _month(-1)
     name = f"messages_{start:%Y_%m}"
     with lab.connect() as admin:
@@ -83,8 +83,8 @@ def past_month_detached(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_default_partition_is_empty[{MESSAGES}]",), touches=("messages",))
-def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
-    """A row of a time that no partition was made for."""
+def row_in_default_partition(lab: Lab) -> Iterator[None]:
+    """A row outside the range of every partition."""
     made = "CREATE TABLE messages_default PARTITION OF messages DEFAULT"
     columns = '(id, "tenantId", "conversationId", direction, content, "timestamp")'
     row = f"INSERT INTO messages {columns} VALUES ('lost', 'ten00001', 'cnv000001', 'inbound', 'late', '2001-01-01')"
@@ -99,7 +99,7 @@ def row_in_the_default_partition(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def checksums_off(lab: Lab) -> Iterator[None]:
-    """The server was moved to a data folder that was made without."""
+    """The server was moved to a data directory without checksums."""
     lab.stop_database()
     lab.server.administer("pg_checksums", "--disable")
     lab.up()
@@ -111,13 +111,13 @@ def checksums_off(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_no_checksum_failure_is_counted[{DATABASE}]",))
 def page_damaged(lab: Lab) -> Iterator[None]:
-    """The disk changed a byte of a page, in another database of the server, and somebody read it."""
+    """The disk flipped a byte of a page in another database of the server, and a query read the page."""
     with lab.connect() as admin:
         admin.execute("CREATE DATABASE sound")
         with lab.connect(database="sound") as other:
             other.execute("CREATE TABLE page AS SELECT n FROM generate_series(1, 100) n")
             ((path,),) = other.execute("SELECT pg_relation_filepath('page')").fetchall()
-        # A copy of the files is in no buffer yet.
+        # The pages of a new copy are not in shared buffers yet.
         admin.execute("CREATE DATABASE damaged TEMPLATE sound STRATEGY file_copy")
         ((number,),) = admin.execute("SELECT oid FROM pg_database WHERE datname = 'damaged'").fetchall()
         _flip(lab.server.data / "base" / str(number) / Path(path).name)
@@ -138,55 +138,57 @@ def _flip(path: Path) -> None:
 
 @fault(failed=(f"test_writes_are_durable[{DATABASE}]",))
 def fsync_off(lab: Lab) -> Iterator[None]:
-    """Somebody made the restore quicker, and left it so."""
+    """Switched off to speed up a restore, and never switched on again."""
     with setting(lab, "fsync", "off"):
         yield
 
 
 @fault(failed=(f"test_no_setting_is_pending_restart[{DATABASE}]",))
 def restart_pending(lab: Lab) -> Iterator[None]:
-    """More connections were configured, which only a restart makes."""
+    """max_connections was raised, which needs a restart."""
     with setting(lab, "max_connections", "60"):
         yield
 
 
-def _known(edit: str) -> tuple[str, ...]:
-    """A command prefix under which the shipped list of releases says something else."""
+def _with_release_list(edit: str) -> tuple[str, ...]:
+    """A command prefix that edits the shipped list of releases for the command."""
     script = f'f=$(mktemp) && sed -E "$0" {RELEASES} > "$f" && mount --bind "$f" {RELEASES} && rm "$f" && exec "$@"'
     return ("unshare", "--mount", "sh", "-c", script, edit)
 
 
 @fault(
-    failed=(f"test_security_fixes_are_installed[{DATABASE}]",), wrapper=_known('s/"18": [0-9]+/"18": 99/'), root=True
+    failed=(f"test_security_fixes_are_installed[{DATABASE}]",),
+    wrapper=_with_release_list('s/"18": [0-9]+/"18": 99/'),
+    root=True,
 )
 def security_release_missed(lab: Lab) -> Iterator[None]:
-    """Newer minor versions came out, with fixes."""
+    """Newer minor versions with fixes were released."""
     yield
 
 
 @fault(
     failed=(f"test_security_fixes_are_installed[{DATABASE}]",),
-    wrapper=_known('s/"as_of": "[0-9-]+"/"as_of": "2010-01-01"/'),
+    wrapper=_with_release_list('s/"as_of": "[0-9-]+"/"as_of": "2010-01-01"/'),
     root=True,
 )
-def list_of_releases_old(lab: Lab) -> Iterator[None]:
-    """Nobody has updated opsproof itself for years."""
+def release_list_outdated(lab: Lab) -> Iterator[None]:
+    """The installed opsproof is years old, so newer releases are unknown."""
     yield
 
 
 @fault(
     failed=(f"test_version_is_supported[{DATABASE}]",),
-    wrapper=_known('s/"18": "[0-9-]+"/"18": "2010-01-01"/'),
+    wrapper=_with_release_list('s/"18": "[0-9-]+"/"18": "2010-01-01"/'),
     root=True,
 )
 def version_out_of_support(lab: Lab) -> Iterator[None]:
-    """The major version is not mended any more."""
+    """The major version has reached its end of life."""
     yield
 
 
 @fault(failed=(f"test_extensions_are_up_to_date[{DATABASE}]",))
-def extension_behind(lab: Lab) -> Iterator[None]:
-    """The packages were upgraded, and the definitions in the database were not."""
+def extension_outdated(lab: Lab) -> Iterator[None]:
+    """The packages were upgraded without ALTER EXTENSION UPDATE."""
     with lab.connect() as admin:
         admin.execute("CREATE EXTENSION hstore VERSION '1.4'")
         yield
@@ -195,7 +197,7 @@ def extension_behind(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_superusers_are_declared[{DATABASE}]",))
 def superuser_added(lab: Lab) -> Iterator[None]:
-    """Somebody needed more rights for an evening."""
+    """A role got superuser rights for an evening, and kept them."""
     with lab.connect() as admin:
         admin.execute("CREATE ROLE helper SUPERUSER")
         yield
@@ -203,8 +205,8 @@ def superuser_added(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_expiring_passwords_are_declared[{DATABASE}]",))
-def password_that_expires(lab: Lab) -> Iterator[None]:
-    """A role was made for a project, with an end that nobody noted."""
+def password_with_expiry_date(lab: Lab) -> Iterator[None]:
+    """A project's role was created with a password expiry date that was forgotten."""
     yield from _expiring(lab, days=90)
 
 
@@ -215,7 +217,7 @@ def password_that_expires(lab: Lab) -> Iterator[None]:
     )
 )
 def password_expires_soon(lab: Lab) -> Iterator[None]:
-    """It ends in three days."""
+    """The password expires in three days."""
     yield from _expiring(lab, days=3)
 
 

@@ -1,4 +1,4 @@
-"""Faults of sessions: transactions and locks that stay."""
+"""Faults of sessions: long transactions and blocking locks."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ CHECKS = (
 )
 SNAPSHOT = ("test_vacuum_horizon_is_recent",)
 LONG_S = 6
-"""Over the limits of inventory/lab.toml; an idle transaction of less than a minute counts as one at work too."""
+"""Longer than the limits of inventory/lab.toml; an idle transaction under a minute also counts as active."""
 TOUCH = b"UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'"
 
 
@@ -23,7 +23,7 @@ TOUCH = b"UPDATE webhooks SET enabled = enabled WHERE id = 'whk0001'"
     touches=("webhooks", "snapshots", TIME),
 )
 def transaction_left_open(lab: Lab) -> Iterator[None]:
-    """A client began a transaction, and forgot it."""
+    """A client left a transaction open."""
     with lab.connect() as session:
         session.execute("BEGIN")
         session.execute("SELECT count(*) FROM webhooks")
@@ -32,8 +32,8 @@ def transaction_left_open(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_transaction_time_is_within_limit",), may_change=SNAPSHOT, touches=("webhooks", "snapshots", TIME))
-def query_without_end(lab: Lab) -> Iterator[None]:
-    """A query that nobody waits for any more."""
+def runaway_query(lab: Lab) -> Iterator[None]:
+    """A query runs on although its client has given up."""
     with lab.connect() as session:
         session.pgconn.send_query(b"SELECT pg_sleep(600)")
         lab.settling.needs(LONG_S)
@@ -52,7 +52,7 @@ def query_without_end(lab: Lab) -> Iterator[None]:
     touches=("webhooks", "snapshots", TIME),
 )
 def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
-    """One holds a row and does nothing; two wait for it, one behind the other."""
+    """An idle session holds a row lock; a second session waits for the lock, and a third for the second."""
     with lab.connect() as first, lab.connect() as second, lab.connect() as third:
         first.execute("BEGIN")
         first.execute(TOUCH)

@@ -1,4 +1,4 @@
-"""Faults of tables and indexes that take more room than their rows need."""
+"""Faults of bloat in tables and indexes."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from lab.faults.vacuum import DATABASE, KEYLESS, ROW, table
 TABLES = f"test_tables_are_not_bloated[{DATABASE}]"
 INDEXES = f"test_indexes_are_not_bloated[{DATABASE}]"
 SCATTERED = "DELETE FROM archive WHERE hashint4(id) & 15 < 11"
-"""Eleven rows of sixteen, here and there: no page is left empty."""
+"""Eleven of every sixteen rows, spread evenly: no page becomes empty."""
 
 
 @fault(failed=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
 def table_bloated(lab: Lab) -> Iterator[None]:
-    """Most rows were deleted and vacuumed: their room stays with the table."""
+    """Most rows were deleted and vacuumed: the space stays allocated to the table."""
     made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"
     with table(lab, "archive", made, SCATTERED, "VACUUM (ANALYZE) archive"):
         yield
@@ -22,7 +22,7 @@ def table_bloated(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
 def toast_bloated(lab: Lab) -> Iterator[None]:
-    """What is large in a row lies in a table of its own, of which ANALYZE knows nothing."""
+    """Large values live in the TOAST table, which ANALYZE does not sample."""
     made = "CREATE TABLE archive (id integer, text text)"
     outside = "ALTER TABLE archive ALTER text SET STORAGE EXTERNAL"
     filled = f"INSERT INTO archive SELECT id, repeat(note, 200) FROM ({ROW.format(1500)}) AS row"
@@ -32,7 +32,7 @@ def toast_bloated(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(TABLES, INDEXES), may_change=KEYLESS, touches=("archive", "snapshots"))
 def index_bloated(lab: Lab) -> Iterator[None]:
-    """Most keys were deleted at random: the pages of the index are nearly empty, and none is free."""
+    """Most keys were deleted at random: index pages are nearly empty, but no page is free."""
     made = f"CREATE TABLE archive AS {ROW.format(150000)}"
     steps = ("CREATE INDEX archive_id_idx ON archive (id)", SCATTERED, "VACUUM (ANALYZE) archive")
     with table(lab, "archive", made, *steps):
@@ -40,8 +40,8 @@ def index_bloated(lab: Lab) -> Iterator[None]:
 
 
 @fault(unknown=(TABLES,), may_change=KEYLESS, touches=("archive", "snapshots"))
-def bloat_that_nobody_measures(lab: Lab) -> Iterator[None]:
-    """A table is suspected, and pgstattuple is not installed."""
+def bloat_without_pgstattuple(lab: Lab) -> Iterator[None]:
+    """A table looks bloated, and pgstattuple is not installed."""
     made = f"CREATE TABLE archive AS SELECT *, repeat('x', 200) AS text FROM ({ROW.format(30000)}) AS row"
     with table(lab, "archive", made, SCATTERED, "VACUUM (ANALYZE) archive"), lab.connect() as admin:
         admin.execute("DROP EXTENSION pgstattuple")

@@ -1,4 +1,4 @@
-"""Faults of statements, and of what a database counts of its work."""
+"""Faults of statements and of database statistics."""
 
 import threading
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 @fault(failed=("test_pg_stat_statements_is_enabled",), unknown=OF_STATEMENTS, touches=("statements",))
 def statements_not_recorded(lab: Lab) -> Iterator[None]:
-    """The extension did not come along with the data."""
+    """The extension was not created after a restore."""
     with lab.connect() as admin:
         admin.execute("DROP EXTENSION pg_stat_statements")
         yield
@@ -38,7 +38,7 @@ def statements_not_recorded(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_pg_stat_statements_evicts_nothing",), may_change=LOGGED, touches=(EVERYTHING,))
 def statements_evicted(lab: Lab) -> Iterator[None]:
-    """There is room for a hundred statements, and three hundred are different."""
+    """pg_stat_statements.max is 100, with three hundred distinct statements."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET pg_stat_statements.max = 100")
     lab.stop_database()
@@ -50,28 +50,28 @@ def statements_evicted(lab: Lab) -> Iterator[None]:
         admin.execute("ALTER SYSTEM RESET pg_stat_statements.max")
     lab.stop_database()
     lab.up()
-    record_round(lab, "checks/statements/test_statements.py")  # some were still dropped after the round
+    record_round(lab, "checks/statements/test_statements.py")  # some entries were evicted after the round
 
 
 @fault(failed=("test_statement_time_is_within_limit",), touches=("statements",))
 def statement_slow(lab: Lab) -> Iterator[None]:
-    """A statement takes 150 ms, and is asked again and again."""
+    """A statement takes 150 ms and runs repeatedly."""
     with lab.connect() as admin:
         for _ in range(20):
             admin.execute("SELECT pg_sleep(0.15)")
         yield
-        _forget(admin, "SELECT pg_sleep")
+        _reset_statistics(admin, "SELECT pg_sleep")
 
 
-def _forget(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> None:
-    """Statements that begin so count anew: they were slow on purpose."""
+def _reset_statistics(admin: psycopg.Connection[tuple[object, ...]], beginning: str) -> None:
+    """Resets the statistics of statements beginning with `beginning`: they were slow on purpose."""
     query = f"SELECT queryid FROM pg_stat_statements WHERE query LIKE '{beginning}%'"
     admin.execute(f"SELECT pg_stat_statements_reset(queryid => s.queryid) FROM ({query}) s".encode())
 
 
 @fault(failed=("test_no_statement_has_slowed_down",), may_change=LOGGED, touches=("statements",))
 def statement_slowed_down(lab: Lab) -> Iterator[None]:
-    """Since somebody changed the policy of channels, reading them takes a hundred times as long."""
+    """After a change of the row policy of channels, reading them takes a hundred times as long."""
     _read_channels(lab, 40)
     record_round(lab, "checks/statements/test_statements.py")
     with lab.connect() as admin:
@@ -86,7 +86,7 @@ def statement_slowed_down(lab: Lab) -> Iterator[None]:
 
 
 def _read_channels(lab: Lab, times: int) -> None:
-    """As the API reads them, and counted as the same statement."""
+    """Reads channels like the API, so pg_stat_statements counts the same statement."""
     with lab.connect("metachat_app") as application, application.transaction():
         application.execute("SET LOCAL app.tenant_id = 'ten00007'")
         for _ in range(times):
@@ -99,11 +99,11 @@ def _read_channels(lab: Lab, times: int) -> None:
     touches=("extra", "snapshots"),
 )
 def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
-    """A table that has no place in shared buffers is read two hundred times."""
+    """A table larger than shared_buffers is read two hundred times."""
     with lab.connect() as admin:
         admin.execute("CREATE TABLE extra AS SELECT n, repeat('x', 1900) AS body FROM generate_series(1, 40000) n")
         admin.execute("VACUUM (FREEZE) extra")
-        # What a session has counted is lost with the table, until it ends.
+        # Unflushed statistics of a session are lost if the table is dropped before the session ends.
         with lab.connect() as session:
             session.execute("SET max_parallel_workers_per_gather = 0")
             for _ in range(200):
@@ -114,7 +114,7 @@ def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_temporary_bytes_are_within_limit",))
 def temporary_files(lab: Lab) -> Iterator[None]:
-    """A query keeps more than its memory holds, by a thousand times and more."""
+    """A query needs more than a thousand times its work_mem."""
     with lab.connect() as admin:
         kept = "SELECT repeat('x', 10000) || n FROM generate_series(1, 120000) n"
         admin.execute(f"WITH kept AS MATERIALIZED ({kept}) SELECT count(*) FROM kept".encode())
@@ -123,14 +123,14 @@ def temporary_files(lab: Lab) -> Iterator[None]:
 
 @fault(warned=("test_deadlocks_are_within_limit",), touches=("statements", "webhooks"))
 def deadlock(lab: Lab) -> Iterator[None]:
-    """Two transactions want what the other one has."""
-    _meet(lab)
+    """Two transactions wait for each other's row lock."""
+    _deadlock(lab)
     yield
 
 
 @contextmanager
-def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
-    """A server that looks for deadlocks at once."""
+def _short_deadlock_timeout(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
+    """Shortens deadlock_timeout."""
     admin.execute("ALTER SYSTEM SET deadlock_timeout = '20ms'")
     admin.execute("SELECT pg_reload_conf()")
     yield
@@ -138,39 +138,39 @@ def _sooner(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
     admin.execute("SELECT pg_reload_conf()")
 
 
-def _meet(lab: Lab) -> None:
+def _deadlock(lab: Lab) -> None:
     touch = "UPDATE webhooks SET enabled = enabled WHERE id = %s"
-    with lab.connect() as one, lab.connect() as two:
-        for session, row in ((one, "whk0001"), (two, "whk0002")):
+    with lab.connect() as first, lab.connect() as second:
+        for session, row in ((first, "whk0001"), (second, "whk0002")):
             session.execute("BEGIN")
             session.execute(touch, (row,))
-        other = threading.Thread(target=_try, args=(two, touch, "whk0001"))
+        other = threading.Thread(target=_update, args=(second, touch, "whk0001"))
         other.start()
-        _try(one, touch, "whk0002")
+        _update(first, touch, "whk0002")
         other.join()
-        for session in (one, two):
+        for session in (first, second):
             session.execute("ROLLBACK")
 
 
 @fault(failed=("test_deadlocks_are_within_limit",), touches=("statements", "webhooks"))
-def deadlocks_again_and_again(lab: Lab) -> Iterator[None]:
-    """More than five in an hour."""
+def repeated_deadlocks(lab: Lab) -> Iterator[None]:
+    """More than five deadlocks in an hour."""
     with lab.connect() as admin:
-        with _sooner(admin):
+        with _short_deadlock_timeout(admin):
             for _ in range(6):
-                _meet(lab)
+                _deadlock(lab)
         yield
-        _forget(admin, "UPDATE webhooks")
+        _reset_statistics(admin, "UPDATE webhooks")
 
 
-def _try(session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:
+def _update(session: psycopg.Connection[tuple[object, ...]], statement: str, row: str) -> None:
     with suppress(psycopg.errors.DeadlockDetected):
         session.execute(statement.encode(), (row,))
 
 
 @fault(failed=("test_rollbacks_are_within_limit",))
 def transactions_rolled_back(lab: Lab) -> Iterator[None]:
-    """Somebody's job fails at every row."""
+    """A job fails at every row."""
     with lab.connect() as session:
         for _ in range(2000):
             session.execute("BEGIN")

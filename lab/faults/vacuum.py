@@ -1,4 +1,4 @@
-"""Faults of vacuuming and analyzing, and of what keeps them from being of use."""
+"""Faults of VACUUM and ANALYZE, and of old snapshots that hold vacuum back."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,15 +29,15 @@ COUNTED = (
     "test_rollbacks_are_within_limit",
     "test_large_tables_use_index_scans",
 )
-"""Their counters have one date, which says that they count anew when one of them does."""
+"""Checks whose counters share a reset time: a reset of any counter changes all of them."""
 ROW = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
 SEGMENT = 1 << 20
-"""Transactions in a file of pg_xact; at the first of one the server needs no older file."""
+"""Transactions per file of pg_xact; at the first transaction of a file the server needs no older file."""
 
 
 @contextmanager
 def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
-    """A table, made by `steps`; each is counted before the next begins, which the server puts off else."""
+    """A table made by `steps`; flushes statistics after each step, since the server would delay them."""
     with lab.connect() as admin:
         for each in steps:
             admin.execute(each.encode())
@@ -59,7 +59,7 @@ def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
     touches=("ledger",),
 )
 def update_storm(lab: Lab) -> Iterator[None]:
-    """Every row of a table is changed three times, and autovacuum is off for it."""
+    """Every row of a table is updated three times, with autovacuum off for the table."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(30000)}"
     with table(lab, "ledger", made, "ANALYZE ledger", *["UPDATE ledger SET note = md5(note)"] * 3):
         yield
@@ -72,15 +72,15 @@ def update_storm(lab: Lab) -> Iterator[None]:
     touches=("ledger",),
 )
 def rows_deleted(lab: Lab) -> Iterator[None]:
-    """Thirty rows of a hundred are gone, and nobody vacuums."""
+    """Thirty percent of the rows are deleted and not vacuumed."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(50000)}"
     with table(lab, "ledger", made, "ANALYZE ledger", "DELETE FROM ledger WHERE id % 10 < 3"):
         yield
 
 
 @fault(failed=(VACUUMED, LEFT_OUT), may_change=KEYLESS, touches=("ledger", "snapshots", TIME))
-def vacuum_stays_away(lab: Lab) -> Iterator[None]:
-    """A table was vacuumed once, has enough dead rows since, and waits longer than the lab allows."""
+def vacuum_overdue(lab: Lab) -> Iterator[None]:
+    """A table vacuumed once has enough dead rows for autovacuum, and waits longer than the lab's limit."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(4000)}"
     with table(lab, "ledger", made, "VACUUM (ANALYZE) ledger", "DELETE FROM ledger WHERE id % 2 = 0"):
         lab.settling.needs(11)
@@ -89,7 +89,7 @@ def vacuum_stays_away(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]", LEFT_OUT), may_change=KEYLESS, touches=("ledger",))
 def table_never_analyzed(lab: Lab) -> Iterator[None]:
-    """A table was filled, and autovacuum is told to leave its statistics alone."""
+    """A table was filled, and autoanalyze is disabled for the table."""
     options = "autovacuum_analyze_threshold = 1000000000, autovacuum_vacuum_insert_threshold = -1"
     made = f"CREATE TABLE ledger WITH ({options}) AS {ROW.format(5000)}"
     with table(lab, "ledger", made):
@@ -98,7 +98,7 @@ def table_never_analyzed(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_every_table_is_analyzed[{DATABASE}]",), may_change=KEYLESS, touches=("ledger",))
 def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
-    """The partitions have statistics, and the table as a whole has none: autovacuum never makes them."""
+    """The partitions have statistics, the parent table does not: autovacuum never analyzes parents."""
     parent = "CREATE TABLE ledger (id integer, note text) PARTITION BY RANGE (id)"
     leaf = "CREATE TABLE ledger_1 PARTITION OF ledger FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
     filled = f"INSERT INTO ledger {ROW.format(5000)}"
@@ -116,8 +116,8 @@ def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
     may_change=(*KEYLESS, *COUNTED),
     touches=("ledger", "chunks", "snapshots"),
 )
-def counters_lost(lab: Lab) -> Iterator[None]:
-    """The server forgot what it had counted of a table, as it does when it crashes."""
+def table_statistics_lost(lab: Lab) -> Iterator[None]:
+    """The server lost a table's statistics, as after a crash."""
     made = f"CREATE TABLE ledger AS {ROW.format(20000)}"
     with table(lab, "ledger", made, "ANALYZE ledger"):
         with lab.connect() as admin:
@@ -127,8 +127,8 @@ def counters_lost(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_vacuum_time_is_within_limit[{DATABASE}]",), touches=("chunks", TIME))
-def vacuum_crawls(lab: Lab) -> Iterator[None]:
-    """It may do so little before it pauses that it is never done."""
+def vacuum_throttled(lab: Lab) -> Iterator[None]:
+    """The cost limit is so low that autovacuum never finishes."""
     with lab.connect() as session:
         session.execute("SET vacuum_cost_delay = '100ms'")
         session.execute("SET vacuum_cost_limit = 1")
@@ -141,14 +141,14 @@ def vacuum_crawls(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(f"test_autovacuum_is_enabled[{DATABASE}]",))
 def autovacuum_off(lab: Lab) -> Iterator[None]:
-    """Somebody switched it off for a night's load."""
+    """Autovacuum was switched off for a nightly load."""
     with setting(lab, "autovacuum", "off"):
         yield
 
 
 @contextmanager
 def setting(lab: Lab, name: str, value: str) -> Iterator[None]:
-    """Another value of a setting that the server takes over while it runs."""
+    """Changes a setting that takes effect on reload."""
     with lab.connect() as admin:
         admin.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         admin.execute("SELECT pg_reload_conf()")
@@ -165,8 +165,8 @@ def setting(lab: Lab, name: str, value: str) -> Iterator[None]:
     ),
     touches=("snapshots", TIME),
 )
-def snapshot_kept(lab: Lab) -> Iterator[None]:
-    """Somebody's report sees the database as it was, for longer than the lab allows."""
+def snapshot_held_too_long(lab: Lab) -> Iterator[None]:
+    """A report holds a snapshot longer than the lab's limit."""
     with lab.connect("metachat_app") as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1 FROM pg_class")
@@ -180,7 +180,7 @@ def snapshot_kept(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 def standby_gone(lab: Lab) -> Iterator[None]:
-    """A standby told its slot which rows it needs, and went away twenty million transactions ago."""
+    """A standby with hot_standby_feedback left its slot behind twenty million transactions ago."""
     _standby(lab)
     with aged(lab, 20 * SEGMENT):
         yield
@@ -189,7 +189,7 @@ def standby_gone(lab: Lab) -> Iterator[None]:
 
 
 def _standby(lab: Lab) -> None:
-    """Makes a slot, and says what a standby with hot_standby_feedback says."""
+    """Creates a slot, and sends the feedback of a standby with hot_standby_feedback."""
     with lab.connect() as admin:
         admin.execute("SELECT pg_create_physical_replication_slot('standby', true)")
         ((xid, start),) = admin.execute(
@@ -219,14 +219,14 @@ def _await_slot(lab: Lab) -> None:
     touches=(EVERYTHING,),
 )
 def transaction_ids_running_out(lab: Lab) -> Iterator[None]:
-    """Nothing was frozen for more than a billion transactions, and as many shared locks."""
+    """Nothing was frozen for more than a billion transactions and multixacts."""
     with aged(lab, 1050 * SEGMENT):
         yield
 
 
 @contextmanager
 def aged(lab: Lab, transactions: int) -> Iterator[None]:
-    """As many transactions and multixacts later, with an autovacuum that does not freeze by itself."""
+    """Advances the server by `transactions` and as many multixacts, with freezing by autovacuum disabled."""
     limits = ("autovacuum_freeze_max_age", "autovacuum_multixact_freeze_max_age")
     with lab.connect() as admin:
         for name in limits:
@@ -267,8 +267,8 @@ def _freeze(lab: Lab) -> None:
 @fault(
     unknown=(*UPKEEP, f"test_tables_are_not_bloated[{DATABASE}]", f"test_indexes_are_not_bloated[{DATABASE}]"),
 )
-def monitor_without_its_grant(lab: Lab) -> Iterator[None]:
-    """The database was made anew, and nobody ran monitor.sql in it."""
+def monitor_without_grants(lab: Lab) -> Iterator[None]:
+    """The database was recreated, and monitor.sql was not run."""
     columns = "starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct"
     with lab.connect() as admin:
         admin.execute(f"REVOKE SELECT ({columns}) ON pg_statistic FROM opsproof_monitor".encode())

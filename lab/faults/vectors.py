@@ -26,7 +26,7 @@ GROWN = "test_new_rows_since_index_build_are_within_limit"
     touches=("chunks",),
 )
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
-    """A migration took it away: every search compares with all vectors, and finds everything, slowly."""
+    """A migration dropped the index: every search scans all vectors, with full recall, slowly."""
     with lab.connect() as admin:
         admin.execute(f"DROP INDEX {vectors.INDEX}".encode())
         yield
@@ -35,8 +35,8 @@ def vector_index_dropped(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_vector_recall_is_within_limit",), unknown=(GROWN,), touches=("chunks", "snapshots"))
 def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
-    """Built when 200 chunks of one kind were there; 20,000 came afterwards, before any run saw it."""
-    with vectors.few(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
+    """Built on 200 similar chunks; 20,000 were added before the first run recorded the index."""
+    with vectors.fewer_rows(lab, "right(id, 6)::integer * 7919 % 200 < 2"):
         vectors.build(lab)
     yield
     vectors.build(lab)
@@ -44,8 +44,8 @@ def vector_index_built_on_few_rows(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(GROWN,), may_change=("test_vector_recall_is_within_limit",), touches=("chunks", "snapshots"))
 def vector_index_outgrown(lab: Lab) -> Iterator[None]:
-    """A run saw it with a tenth of the rows; the others came afterwards."""
-    with vectors.few(lab, "id < 'chk002000'"):
+    """A run recorded the index with a tenth of the rows; the rest was added later."""
+    with vectors.fewer_rows(lab, "id < 'chk002000'"):
         vectors.build(lab)
         record_round(lab, "checks/indexes/test_vector_indexes.py")
     yield
@@ -57,8 +57,8 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
     may_change=("test_vector_recall_is_within_limit",),
     touches=("chunks",),
 )
-def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
-    """Three hundred lists for 20,000 rows: neighbours lie in lists that nobody looks into."""
+def vector_index_with_too_many_lists(lab: Lab) -> Iterator[None]:
+    """Three hundred lists for 20,000 rows: neighbours lie in lists that are not probed."""
     vectors.build(lab, lists=300)
     yield
     vectors.build(lab)
@@ -71,7 +71,7 @@ def vector_index_of_wrong_lists(lab: Lab) -> Iterator[None]:
     touches=("chunks",),
 )
 def vector_index_not_used(lab: Lab) -> Iterator[None]:
-    """Somebody's setting keeps the planner from it, as a wrong cost would."""
+    """A setting keeps the planner from using the index, as a wrong cost would."""
     with lab.connect() as admin:
         admin.execute("ALTER DATABASE metachat SET enable_indexscan = off")
         yield
@@ -80,7 +80,7 @@ def vector_index_not_used(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_pgvector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
 def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
-    """The server's files are of a release with a buffer overflow, by their control file."""
+    """The control file names a pgvector release with a buffer overflow."""
     folder = lab.server.data / "other" / "extension"
     folder.mkdir(parents=True)
     for each in (folder.parent, folder):
@@ -101,7 +101,7 @@ def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_vector_index_build_fits_in_memory",))
 def memory_too_small_to_build(lab: Lab) -> Iterator[None]:
-    """The next rebuilding of the index would fail."""
+    """maintenance_work_mem is too small to rebuild the index."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET maintenance_work_mem = '8MB'")
         admin.execute("SELECT pg_reload_conf()")

@@ -1,4 +1,4 @@
-"""A scratch cluster with a stanza of pgBackRest: what backups of an archived cluster are proven on."""
+"""A scratch cluster with a pgBackRest stanza, to prove backups of an archived cluster."""
 
 from lab.pgbackrest.site import Site, missing
 

@@ -1,4 +1,4 @@
-"""Faults of a cluster's archive and of its backups by pgBackRest. Each heals by putting all back as it was kept."""
+"""Faults of a cluster's WAL archive and pgBackRest backups. Healing restores the saved state of the site."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from lab.waiting import wait_until
 
 _REGISTRY: Registry[Site] = Registry(touches=(EVERYTHING,))
 FAULTS = _REGISTRY.faults
-"""Every fault there is."""
+"""All faults."""
 fault = _REGISTRY.fault
 
 OF_THE_NEWEST = (
@@ -31,12 +31,12 @@ EVERY = (*OF_THE_NEWEST, *OF_THE_ARCHIVE, "test_no_partial_backup_remains", "tes
 
 
 def _segments(site: Site) -> list[Path]:
-    """The segments in the archive, oldest first."""
+    """The WAL segments in the archive, oldest first."""
     return sorted(site.repo.glob("archive/metachat/*-1/0*/0*-*"))
 
 
-def _of(site: Site, label: str, pattern: str) -> Path:
-    """The largest file of a backup by a pattern of its name."""
+def _largest_file(site: Site, label: str, pattern: str) -> Path:
+    """The largest file of a backup matching a pattern."""
     return max((site.repo / "backup" / "metachat" / label).glob(pattern), key=lambda path: path.stat().st_size)
 
 
@@ -47,7 +47,7 @@ def _newest(site: Site) -> str:
 
 @fault(failed=EVERY)
 def stanza_gone(site: Site) -> Iterator[None]:
-    """A disk that was not mounted: the folder of the repository is there, and empty."""
+    """The repository's disk is not mounted: the folder exists and is empty."""
     site.run("mv", site.repo, site.home / "aside")
     site.run("mkdir", site.repo)
     yield
@@ -57,7 +57,7 @@ def stanza_gone(site: Site) -> Iterator[None]:
 
 @fault(unknown=EVERY)
 def repository_unreadable(site: Site) -> Iterator[None]:
-    """The rights of a folder were tidied up: that is no finding of the backups."""
+    """A folder of the repository is unreadable: the state of the backups is unknown."""
     (site.repo / "backup").chmod(0)
     yield
     (site.repo / "backup").chmod(0o750)
@@ -65,7 +65,7 @@ def repository_unreadable(site: Site) -> Iterator[None]:
 
 @fault(unknown=EVERY)
 def pgbackrest_misconfigured(site: Site) -> Iterator[None]:
-    """A slip in its configuration."""
+    """The repository path in the configuration is relative."""
     path = site.home / "pgbackrest.conf"
     text = path.read_text()
     path.write_text(text.replace("repo1-path=", "repo1-path=relative"))
@@ -78,7 +78,7 @@ def pgbackrest_misconfigured(site: Site) -> Iterator[None]:
     may_change=("test_wal_archive_is_recent",),
 )
 def no_backup(site: Site) -> Iterator[None]:
-    """The stanza was made, and nobody backed up."""
+    """The stanza was created, but no backup made."""
     site.run("rm", "-rf", site.repo)
     site.run("mkdir", site.repo)
     site.pgbackrest("stanza-create")
@@ -89,15 +89,15 @@ def no_backup(site: Site) -> Iterator[None]:
 
 @fault(failed=("test_backup_is_recent",))
 def backup_two_days_old(site: Site) -> Iterator[None]:
-    """Cron has not run since."""
-    history.age(site.repo, [86400.0 * days for days in (4, 3, 2)])
+    """Cron has not run for two days."""
+    history.set_ages(site.repo, [86400.0 * days for days in (4, 3, 2)])
     yield
     site.reset()
 
 
 @fault(failed=("test_backup_count_is_sufficient", "test_recovery_window_reaches_back"))
-def one_backup_is_left(site: Site) -> Iterator[None]:
-    """Somebody made room."""
+def one_backup_left(site: Site) -> Iterator[None]:
+    """Old backups were expired to free space."""
     site.pgbackrest("--type", "full", "backup")
     site.pgbackrest("--repo1-retention-full", 1, "expire")
     yield
@@ -106,7 +106,7 @@ def one_backup_is_left(site: Site) -> Iterator[None]:
 
 @fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
 def database_gone(site: Site) -> Iterator[None]:
-    """The cluster was backed up well, and what it was for is not in it."""
+    """The backup succeeded, but the database in the cluster is empty."""
     site.sql("ALTER DATABASE metachat RENAME TO kept", "postgres")
     site.sql("CREATE DATABASE metachat", "postgres")
     site.sql("DROP DATABASE kept WITH (FORCE)", "postgres")
@@ -117,7 +117,7 @@ def database_gone(site: Site) -> Iterator[None]:
 
 @fault(failed=("test_backup_checksums_match",))
 def page_damaged(site: Site) -> Iterator[None]:
-    """A page of the cluster has another checksum: pgBackRest backs it up, warns and ends well."""
+    """A page of the cluster has a checksum mismatch: pgBackRest backs up the page, warns and exits with 0."""
     path = site.data / site.sql("SELECT pg_relation_filepath('messages')")
     site.stop("fast")
     _flip(path, 9000)
@@ -134,8 +134,8 @@ def _flip(path: Path, at: int) -> None:
 
 
 @fault(failed=("test_backup_checksums_match",), may_change=("test_repository_verification_is_recent",))
-def files_of_a_backup_gone(site: Site) -> Iterator[None]:
-    """The folder of the full backup, without which the newest is none."""
+def full_backup_folder_gone(site: Site) -> Iterator[None]:
+    """The folder of the full backup is missing, which makes the newest backup useless."""
     folder = site.repo / "backup" / "metachat" / _newest(site).partition("_")[0]
     site.run("mv", folder, site.home / "aside")
     yield
@@ -144,8 +144,8 @@ def files_of_a_backup_gone(site: Site) -> Iterator[None]:
 
 @fault(failed=("test_repository_verification_is_recent",))
 def file_with_a_flipped_bit(site: Site) -> Iterator[None]:
-    """In the full backup; it is read back, and the journal tells."""
-    path = _of(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
+    """A bit flipped in the full backup; verify_backup found the damage and journaled the result."""
+    path = _largest_file(site, _newest(site).partition("_")[0], "pg_data/base/*/*.zst")
     _flip(path, path.stat().st_size // 2)
     _verify(site, 5)
     yield
@@ -156,26 +156,26 @@ def file_with_a_flipped_bit(site: Site) -> Iterator[None]:
 def _verify(site: Site, status: int) -> None:
     done = site.action("verify_backup", "--apply")
     if done.returncode != status:
-        raise LabError(f"verify_backup ends with {done.returncode}: {done.stderr}")
+        raise LabError(f"verify_backup exited with {done.returncode}: {done.stderr}")
 
 
 @fault(failed=("test_repository_verification_is_recent",))
-def never_read_back(site: Site) -> Iterator[None]:
-    """The journal knows nothing of it."""
+def backup_never_verified(site: Site) -> Iterator[None]:
+    """The journal has no verification."""
     with _journal(site, lambda: history.forget(site.reports, "verify_backup", "backup")):
         yield
 
 
 @fault(failed=("test_repository_verification_is_recent", "test_restore_drill_is_recent"))
-def nothing_done_for_long(site: Site) -> Iterator[None]:
-    """Neither read back nor restored in forty days."""
-    with _journal(site, lambda: history.put_back(site.reports / "journal.jsonl", 40 * 86400.0)):
+def verification_and_drill_overdue(site: Site) -> Iterator[None]:
+    """No verification and no restore drill for forty days."""
+    with _journal(site, lambda: history.backdate(site.reports / "journal.jsonl", 40 * 86400.0)):
         yield
 
 
 @contextmanager
 def _journal(site: Site, change: Callable[[], None]) -> Iterator[None]:
-    """The journal is another one meanwhile."""
+    """Changes the journal; restores the original at the end."""
     path = site.reports / "journal.jsonl"
     text = path.read_text()
     change()
@@ -185,7 +185,7 @@ def _journal(site: Site, change: Callable[[], None]) -> Iterator[None]:
 
 @fault(failed=("test_no_partial_backup_remains",))
 def backup_interrupted(site: Site) -> Iterator[None]:
-    """It was killed in the middle."""
+    """A backup was killed halfway."""
     with backing_up(site) as backup:
         for pid in working(site):
             os.kill(pid, signal.SIGKILL)
@@ -196,7 +196,7 @@ def backup_interrupted(site: Site) -> Iterator[None]:
 
 @contextmanager
 def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
-    """A backup that has begun to copy files, and takes its time."""
+    """A slow backup that has begun to copy files."""
     site.sql("CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 50) AS b FROM generate_series(1, 40000) n")
     folder = site.repo / "backup" / "metachat"
     before = set(folder.iterdir())
@@ -205,30 +205,30 @@ def backing_up(site: Site) -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as backup:
         wait_until(
             lambda: any((each / "pg_data").exists() for each in set(folder.iterdir()) - before),
-            "a backup",
+            "the backup begins",
             process=backup,
         )
         yield backup
 
 
 def working(site: Site) -> list[int]:
-    """The processes of pgBackRest that work with the site's configuration; not those that the server archives by."""
+    """Processes of pgBackRest with the site's configuration, except archive-push."""
     lines = {pid: processes.command(pid) for pid in processes.pids()}
     found = {pid: line.split() for pid, line in lines.items() if f"{site.home}/pgbackrest.conf" in line}
     return [pid for pid, words in found.items() if words[0].endswith("pgbackrest") and "archive-push" not in words]
 
 
 @fault(failed=("test_wal_archive_has_no_gap",))
-def old_log_has_a_gap(site: Site) -> Iterator[None]:
-    """Between the two older backups: those that are newer still bring all back that was committed after them."""
+def wal_gap_before_newest_backup(site: Site) -> Iterator[None]:
+    """A WAL segment between the two older backups is missing: newer backups still restore up to the latest commit."""
     _segments(site)[6].unlink()
     yield
     site.reset()
 
 
 @fault(failed=("test_wal_archive_has_no_gap", "test_recovery_window_reaches_back"))
-def newest_log_has_a_gap(site: Site) -> Iterator[None]:
-    """What was written since the newest backup cannot be reached."""
+def wal_gap_after_newest_backup(site: Site) -> Iterator[None]:
+    """A WAL segment after the newest backup is missing: later commits cannot be restored."""
     archived = []
     for body in ("one", "two", "three"):
         site.write(body)
@@ -239,8 +239,8 @@ def newest_log_has_a_gap(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_wal_archive_is_recent",))
-def nothing_archived_for_days(site: Site) -> Iterator[None]:
-    """A command that says it archives, and does not."""
+def archive_command_does_nothing(site: Site) -> Iterator[None]:
+    """archive_command reports success without archiving."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/true'", "postgres")
     site.sql("SELECT pg_reload_conf()", "postgres")
     for path in _segments(site):
@@ -250,14 +250,14 @@ def nothing_archived_for_days(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_finished_segments_are_archived",))
-def archive_refuses(site: Site) -> Iterator[None]:
-    """The archive takes nothing since two hours."""
+def archive_command_fails(site: Site) -> Iterator[None]:
+    """archive_command has failed for two hours."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/false'", "postgres")
     site.sql("SELECT pg_reload_conf()", "postgres")
     site.write("unarchived")
     site.sql("SELECT pg_switch_wal()")
     waiting = site.data / "pg_wal" / "archive_status"
-    wait_until(lambda: bool(list(waiting.glob("*.ready"))), "a finished segment")
+    wait_until(lambda: bool(list(waiting.glob("*.ready"))), "a segment is finished")
     for path in waiting.glob("*.ready"):
         os.utime(path, 2 * (time.time() - 7200,))
     yield
@@ -266,7 +266,7 @@ def archive_refuses(site: Site) -> Iterator[None]:
 
 @fault(failed=("test_finished_segments_are_archived",))
 def archiving_switched_off(site: Site) -> Iterator[None]:
-    """Somebody needed the disk's time."""
+    """archive_mode was switched off to save I/O."""
     site.sql("ALTER SYSTEM SET archive_mode = off", "postgres")
     site.stop("fast")
     site.start()
@@ -275,8 +275,8 @@ def archiving_switched_off(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_archive_timeout_is_set",))
-def quiet_log_waits_for_ever(site: Site) -> Iterator[None]:
-    """archive_timeout is what PostgreSQL comes with."""
+def archive_timeout_not_set(site: Site) -> Iterator[None]:
+    """archive_timeout has PostgreSQL's default, 0."""
     site.sql("ALTER SYSTEM SET archive_timeout = 0", "postgres")
     site.sql("SELECT pg_reload_conf()", "postgres")
     yield

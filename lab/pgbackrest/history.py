@@ -1,4 +1,4 @@
-"""What pgBackRest and the journal know of the past, changed: nobody waits three days for a backup to be old."""
+"""Backdates pgBackRest's backups and the journal: no test waits three days for an old backup."""
 
 import json
 import re
@@ -9,18 +9,20 @@ from pathlib import Path
 FILES = ("backup.info", "backup.info.copy")
 
 
-def age(repo: Path, ages_s: list[float]) -> None:
-    """Gives the backups of a repository these ages, oldest first, and seals pgBackRest's list of them."""
+def set_ages(repo: Path, ages_s: list[float]) -> None:
+    """Sets the ages of a repository's backups, oldest first, in backup.info with a correct checksum."""
     for name in FILES:
         path = repo / "backup" / "metachat" / name
         text = path.read_text()
         for label, age_s in zip(re.findall(r"^(\d{8}-\d{6}F\S*)=", text, re.MULTILINE), ages_s, strict=True):
-            text = "\n".join(_aged(line, age_s) if line.startswith(f"{label}=") else line for line in text.split("\n"))
-        path.write_text(sealed(text))
+            text = "\n".join(
+                _backdated(line, age_s) if line.startswith(f"{label}=") else line for line in text.split("\n")
+            )
+        path.write_text(with_checksum(text))
 
 
-def _aged(line: str, by_s: float) -> str:
-    """A line of a backup with both of its times so much earlier than now."""
+def _backdated(line: str, by_s: float) -> str:
+    """A backup's line with its start moved to `by_s` before now, and its stop by the same amount."""
     label, _, said = line.partition("=")
     known = json.loads(said)
     shift = int(time.time() - by_s) - known["backup-timestamp-start"]
@@ -29,8 +31,8 @@ def _aged(line: str, by_s: float) -> str:
     return f"{label}={json.dumps(known, separators=(',', ':'))}"
 
 
-def sealed(text: str) -> str:
-    """A file of pgBackRest with the checksum of what stands in it."""
+def with_checksum(text: str) -> str:
+    """A pgBackRest file with a correct checksum."""
     sections: dict[str, list[str]] = {}
     for line in filter(None, text.splitlines()):
         if header := re.fullmatch(r"\[(.*)\]", line):
@@ -44,13 +46,13 @@ def sealed(text: str) -> str:
 
 
 def forget(reports: Path, *actions: str) -> None:
-    """Takes these actions out of the journal in a folder of reports."""
+    """Removes actions from the journal in a reports folder."""
     path = reports / "journal.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if json.loads(line)["action"] not in actions))
 
 
-def put_back(path: Path, by_s: float) -> None:
-    """Makes the entries of a journal older."""
+def backdate(path: Path, by_s: float) -> None:
+    """Backdates all entries of a journal."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps({**each, "began": each["began"] - by_s}) + "\n" for each in entries))

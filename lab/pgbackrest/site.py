@@ -1,4 +1,4 @@
-"""One cluster that archives to a repository of pgBackRest beside it; both from Debian's packages."""
+"""A cluster that archives to a local pgBackRest repository; both from Debian's packages."""
 
 import os
 import shutil
@@ -19,9 +19,9 @@ from lab.waiting import wait_until
 
 VERSIONS = Path("/usr/lib/postgresql")
 USUAL = "15"
-"""The version of Debian 12, and of the committed inventory; another one where that is not installed."""
+"""The version of Debian 12 and of the committed inventory; if missing, the newest installed version is used."""
 HOME = "/tmp/opsproof-pgbackrest"
-"""The home that stands in the committed inventory."""
+"""The home in the committed inventory."""
 OWNER = "postgres"
 ROOM_BYTES = 2 * 10**9
 DAY_S = 86400
@@ -76,14 +76,14 @@ def programs() -> Path:
 
 
 def missing() -> str:
-    """What this needs and is not there; empty where all is."""
+    """Names of missing programs; empty if all are installed."""
     wanted = {"pgbackrest": shutil.which("pgbackrest"), "postgresql": (programs() / "initdb").exists()}
     return ", ".join(name for name, found in wanted.items() if not found)
 
 
 @dataclass
 class Site:
-    """The cluster, its repository and an inventory that declares both, under a home that `create` makes."""
+    """A cluster, its repository and an inventory declaring both; `create` fills `home`."""
 
     port: int = 5432
     home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="opsproof-", dir=_folder())))
@@ -91,12 +91,12 @@ class Site:
 
     @property
     def owner(self) -> str:
-        """Who owns the cluster: servers refuse root."""
+        """The cluster's owner; empty for the current user. PostgreSQL refuses root."""
         return OWNER if os.geteuid() == 0 else ""
 
     @property
     def data(self) -> Path:
-        """The data directory that serves."""
+        """The data directory of the running cluster."""
         return self.home / "data"
 
     @property
@@ -106,16 +106,16 @@ class Site:
 
     @property
     def reports(self) -> Path:
-        """Where rounds and actions leave what they say."""
+        """Reports of rounds and actions."""
         return self.home / "reports"
 
     def words(self, *words: object) -> list[str]:
-        """A command as the owner runs it."""
+        """A command to run as the owner."""
         sudo = ["sudo", "-n", "-u", self.owner, "--"] if self.owner else []
         return [*sudo, *map(str, words)]
 
     def run(self, *words: object) -> str:
-        """What a command of the owner prints; LabError where it fails."""
+        """Runs a command as the owner and returns the output; LabError on failure."""
         done = subprocess.run(
             self.words(*words), cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -124,16 +124,16 @@ class Site:
         return done.stdout
 
     def pgbackrest(self, *words: object) -> str:
-        """What a command of pgBackRest prints."""
+        """Runs pgbackrest and returns the output."""
         return self.run("pgbackrest", "--config", self.home / "pgbackrest.conf", "--stanza", "metachat", *words)
 
     def sql(self, query: str, database: str = "metachat") -> str:
-        """What psql prints for a query: fields with a bar between them."""
+        """Runs a query with psql; returns unaligned output, with | between fields."""
         where = ("-h", self.home / "socket", "-p", self.port, "-U", "postgres", "-d", database)
         return self.run("psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", *where, "-c", query).strip()
 
     def create(self) -> None:
-        """Makes the cluster, the stanza and three backups, a day apart by what pgBackRest knows of them."""
+        """Creates the cluster, the stanza and three backups, backdated to be about a day apart."""
         self.home.chmod(0o755)
         if self.owner:
             shutil.chown(self.home, self.owner)
@@ -150,7 +150,7 @@ class Site:
         self.sql("CREATE DATABASE metachat", "postgres")
         self.sql(_DATA)
         self.back_up("full", "diff", "diff")
-        history.age(self.repo, [3 * DAY_S, 2 * DAY_S, 3600])
+        history.set_ages(self.repo, [3 * DAY_S, 2 * DAY_S, 3600])
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text.format(home=self.home, port=self.port))
@@ -159,7 +159,7 @@ class Site:
             shutil.chown(path, self.owner)
 
     def back_up(self, *kinds: str) -> None:
-        """Backups of these types, with rows written between them."""
+        """Makes backups of the given types, with rows written before each."""
         for kind in kinds:
             for body in ("long", "shortly"):
                 self.write(f"{body} before {kind}")
@@ -167,25 +167,25 @@ class Site:
             self.pgbackrest("--type", kind, "backup")
 
     def write(self, body: str) -> str:
-        """A row; the moment after it was committed, as PostgreSQL writes it."""
+        """Inserts a row; returns a timestamp after the commit, in PostgreSQL's format."""
         self.sql(f"INSERT INTO messages (id, body) SELECT max(id) + 1, '{body}' FROM messages")
         return self.sql("SELECT clock_timestamp()")
 
     def archive(self) -> Path:
-        """Has what was written archived; where that then lies."""
+        """Switches WAL and waits until the segment is archived; returns the archived file."""
         segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
         files = f"archive/metachat/*/*/{segment}-*.zst"
         return wait_until(lambda: list(self.repo.glob(files)), f"{segment} is archived", every_s=0.02)[0]
 
     def start(self) -> None:
-        """Starts the cluster; LabError where it does not come up."""
+        """Starts the cluster; LabError on failure."""
         log = self.home / "log" / "postgresql.log"
         words = self.words(programs() / "pg_ctl", "-D", self.data, "-l", log, "-w", "start")
         if subprocess.run(words, cwd="/", capture_output=True, check=False).returncode:
             raise LabError(log.read_text()[-500:])
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stops every server under the home, restored clusters too; pg_ctl would notice late."""
+        """Stops every server under the home, restored clusters too; faster than pg_ctl, which polls."""
         for file in self.home.glob("data*/postmaster.pid"):
             pid = int(file.read_text().split()[0])
             if str(file.parent) in processes.command(pid):
@@ -193,7 +193,7 @@ class Site:
                 wait_until(partial(_is_gone, pid), f"{file.parent} is stopped", 60, every_s=0.01)
 
     def save(self, name: str = "kept") -> None:
-        """Keeps all as it is now, for `reset`."""
+        """Saves the current state for `reset`."""
         self.stop("fast")
         self.run("mkdir", self.home / name)
         for path in (*self.home.glob("data*"), self.repo):
@@ -201,19 +201,19 @@ class Site:
         self.start()
 
     def reset(self, name: str = "kept") -> None:
-        """Makes all as it was kept: nothing of what was done since is left."""
+        """Restores the saved state and discards all later changes."""
         self.stop()
         script = 'rm -rf -- "$1"/data* "$1"/repo && cp -a -- "$2"/* "$1"'
         self.run("sh", "-c", script, "sh", self.home, self.home / name)
         self.start()
 
     def remove(self) -> None:
-        """Stops it, and removes all of it."""
+        """Stops the servers and deletes the home."""
         self.stop()
         shutil.rmtree(self.home)
 
     def inventory(self, path: Path, more: str = "") -> Path:
-        """The committed inventory, for this home, with more keys of the backup."""
+        """Writes the committed inventory with the site's home; `more` is appended to the backup's keys."""
         text = (REPOSITORY / "inventory" / "lab-pgbackrest.toml").read_text()
         text = text.replace(str(VERSIONS / USUAL / "bin"), str(programs()))
         text = text.replace(HOME, str(self.home)).replace('extends = "', f'extends = "{REPOSITORY}/inventory/')
@@ -223,7 +223,7 @@ class Site:
         return path
 
     def action(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """An action from its beginning to its end."""
+        """Runs an action to its end."""
         return subprocess.run(
             self.action_words(name, *words), capture_output=True, text=True, timeout=120, check=False, cwd=REPOSITORY
         )
@@ -242,6 +242,6 @@ def _is_gone(pid: int) -> bool:
 
 
 def _folder() -> str:
-    """Memory, where there is enough of it: pgBackRest waits for the disk at each file."""
+    """The parent of new homes: /dev/shm if large enough, since pgBackRest syncs each file to disk."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES else tempfile.gettempdir()

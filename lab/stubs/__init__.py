@@ -1,4 +1,4 @@
-"""Programs that stand in for what cannot run in the lab; only what needs systemd is here."""
+"""Stubs for programs unusable in the lab because they need systemd."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PROGRAMS = ("timedatectl",)
 
 
 def link(layout: Layout) -> None:
-    """Puts the stand-ins into the lab's bin folder."""
+    """Links the stubs into the lab's bin folder."""
     for name in PROGRAMS:
         place = layout.bin / name
         place.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
-"""The pytest plugin: its options, and what it registers for a run of checks.
+"""The pytest plugin: command-line options, and registration of the plugins of a run.
 
-What takes long to load is imported when a run of checks is certain, and while the process that
-asks databases loads beside it.
+Slow imports happen only in a run of checks, while the database worker process starts.
 """
 
 import gc
@@ -18,47 +17,58 @@ from opsproof.postgres.client import DatabaseClient
 if TYPE_CHECKING:
     from opsproof.round.run import Run
 
+_MARKERS = (
+    "daily: is the host healthy this morning",
+    "weekly: are logs rotated and backups restorable",
+    "monthly: is the database lean and fast",
+    "quarterly: is the host safe, with room to grow",
+    "predeploy: may a deployment start",
+    "postdeploy: did the deployment leave the host healthy",
+    "remedy: the command that repairs a finding, its arguments filled from the test's own",
+)
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
-say which round to run, or which checks:
+choose a round or checks:
   pytest -m daily            (or weekly, monthly, quarterly, predeploy, postdeploy)
   pytest checks/disks        (one subject)
   pytest tests               (the project's own tests; touches no production host)"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What can be said on the command line."""
+    """Adds the command-line options."""
     group = parser.getgroup("opsproof")
     group.addoption(
         "--inventory",
         type=Path,
         default=Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY)),
         metavar="FILE",
-        help="hosts, what they run and their limits (default: $OPSPROOF_INVENTORY, then %(default)s)",
+        help="inventory of hosts and limits (default: $OPSPROOF_INVENTORY, then %(default)s)",
     )
     group.addoption(
         "--reports",
         type=Path,
         default=Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS)),
         metavar="FOLDER",
-        help="where reports and the history go (default: $OPSPROOF_REPORTS, then %(default)s)",
+        help="folder of reports and history (default: $OPSPROOF_REPORTS, then %(default)s)",
     )
-    group.addoption("--save-facts", type=Path, metavar="FILE", help="keep the raw answers of this run")
-    group.addoption("--facts", type=Path, metavar="FILE", help="judge the answers in FILE; no host is contacted")
-    group.addoption("--strict-warnings", action="store_true", help="let a warning fail the run")
+    group.addoption("--save-facts", type=Path, metavar="FILE", help="save the raw answers of the hosts to FILE")
+    group.addoption("--facts", type=Path, metavar="FILE", help="judge the saved answers in FILE; contact no host")
+    group.addoption("--strict-warnings", action="store_true", help="fail the run on warnings")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepares a run of checks; the project's own tests, and pytest's listings, are left alone."""
+    """Prepares a run of checks, unless pytest runs the project's own tests or only lists something."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
     if config.inipath is None:
-        _refuse_lost_inventory(config)
+        _refuse_separate_values(config)
         return
     if config.getoption("showfixtures", None) or config.getoption("show_fixtures_per_test", None):
         _register_fixtures(config)
     elif not any(config.getoption(each, None) for each in _LISTINGS) and _runs_checks(config):
         _require_choice(config)
-        gc.disable()  # a run ends before its garbage would matter; looking for it takes a tenth of its time
+        gc.disable()  # collecting garbage takes a tenth of the time of a run
         _register_run(config)
 
 
@@ -77,7 +87,7 @@ def _register_run(config: pytest.Config) -> None:
     _register_fixtures(config)
     run = config.stash[RUN] = _run(config, client)
     config.pluginmanager.register(run, "opsproof-run")
-    config.pluginmanager.register(collection, "opsproof-course")
+    config.pluginmanager.register(collection, "opsproof-collection")
     if not run.is_worker and not config.option.collectonly:
         from opsproof.round import report, terminal
 
@@ -93,13 +103,13 @@ def _require_folders(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--reports={config.option.reports}: {error.strerror}") from error
     for folder in (config.option.reports, save.parent if save else config.option.reports):
         if not os.access(folder, os.W_OK):
-            raise pytest.UsageError(f"{folder}: no folder that can be written to")
+            raise pytest.UsageError(f"{folder}: not a writable folder")
 
 
 def _asks(config: pytest.Config) -> bool:
-    """Whether this process itself asks hosts: not where xdist's workers do, or where nobody does."""
-    others_do = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
-    return not (others_do or config.option.facts or config.option.collectonly)
+    """Whether this process queries all hosts: false with xdist workers, saved facts or --collect-only."""
+    workers_do = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
+    return not (workers_do or config.option.facts or config.option.collectonly)
 
 
 def _run(config: pytest.Config, client: DatabaseClient | None) -> "Run":
@@ -113,11 +123,11 @@ def _run(config: pytest.Config, client: DatabaseClient | None) -> "Run":
         raise pytest.UsageError(str(error)) from error
 
 
-def _refuse_lost_inventory(config: pytest.Config) -> None:
-    # pytest takes a word behind a space for a path of tests, and looks for its settings there.
+def _refuse_separate_values(config: pytest.Config) -> None:
+    # pytest takes a separate FILE for a test path, and looks for its ini-file there.
     for option in ("--inventory", "--reports", "--save-facts", "--facts"):
         if option in config.invocation_params.args:
-            raise pytest.UsageError(f"write {option}=FILE, with an equals sign, for a file outside this folder")
+            raise pytest.UsageError(f"use {option}=FILE, with an equals sign, for a file outside this folder")
 
 
 def _runs_checks(config: pytest.Config) -> bool:

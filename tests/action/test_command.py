@@ -1,4 +1,4 @@
-"""Actions from their command lines to their exit statuses, on this machine and over real ssh."""
+"""Actions from command line to exit status, on this machine and over a real sshd."""
 
 import json
 import signal
@@ -93,20 +93,20 @@ def journal(tmp_path):
     return journal
 
 
-def test_a_plan_is_shown_and_nothing_is_changed(run, journal, tmp_path):
+def test_plan_is_printed_and_nothing_is_changed(run, journal, tmp_path):
     done = run()
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "plan of make on vps:",
         f"  1. make {tmp_path}/made",
-        "make: nothing was changed: give --apply to do it",
+        "make: nothing was changed: give --apply to run the plan",
     ]
     assert not (tmp_path / "made").exists()
     assert journal() == []
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_what_is_applied_is_the_plan_and_then_nothing_is_left(run, journal, tmp_path, sshd, transport):
+def test_applied_plan_leaves_nothing_to_do(run, journal, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
     done = run("--apply", transport=where)
     assert (done.returncode, done.stderr) == (0, "")
@@ -126,10 +126,10 @@ def test_what_is_applied_is_the_plan_and_then_nothing_is_left(run, journal, tmp_
         ("--never", ("never: nothing was changed", 3, "refused")),
         ("--instead=/nowhere/made", ("mkdir ended with status 1: ", 4, "failed")),
         ("--instead={0}/other", ("still to be done: make {0}/made: the steps ran", 5, "not repaired")),
-        ("--undeclared", ("the steps ran, and what they did cannot be measured: no limit", 5, "not repaired")),
+        ("--undeclared", ("the steps ran, but their result cannot be measured: no limit", 5, "not repaired")),
     ],
 )
-def test_how_it_ends_is_told_by_status_sentence_and_journal(run, journal, tmp_path, more, end):
+def test_outcome_is_in_status_message_and_journal(run, journal, tmp_path, more, end):
     message, *end = end
     done = run("--apply", more.format(tmp_path))
     assert done.returncode == end[0]
@@ -139,14 +139,14 @@ def test_how_it_ends_is_told_by_status_sentence_and_journal(run, journal, tmp_pa
     assert entry["message"] in done.stderr
 
 
-def test_a_mistake_of_its_own_is_in_the_journal_and_shows_its_traceback(run, journal):
+def test_internal_error_is_in_the_journal_and_prints_a_traceback(run, journal):
     done = run("--apply", "--broken")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert [(entry["outcome"], entry["message"][:17]) for entry in journal()] == [("broken", "ZeroDivisionError")]
 
 
-def test_whoever_takes_the_name_of_the_lock_cannot_write_to_the_terminal(run):
+def test_foreign_lock_holder_cannot_write_control_characters(run):
     with socket.socket(socket.AF_UNIX) as squatter:
         squatter.bind("\0opsproof-hold")
         squatter.listen()
@@ -157,7 +157,7 @@ def test_whoever_takes_the_name_of_the_lock_cannot_write_to_the_terminal(run):
     assert "held by ?[2Jnobody" in done.stderr
 
 
-def test_a_host_that_cannot_be_asked_is_not_touched(run, free_port):
+def test_unreachable_host_is_not_changed(run, free_port):
     for more in ((), ("--apply",)):
         done = run(*more, transport=f"ssh://root@127.0.0.1:{free_port}")
         assert done.returncode == 6
@@ -166,16 +166,16 @@ def test_a_host_that_cannot_be_asked_is_not_touched(run, free_port):
 
 @pytest.mark.parametrize(
     ("more", "complaint"),
-    [(("--host=other",), "--host: 'other' is none of vps"), (("--inventory=/nowhere",), "/nowhere: no such file")],
+    [(("--host=other",), "unknown host 'other'; choose vps"), (("--inventory=/nowhere",), "/nowhere: no such file")],
 )
-def test_what_is_typed_wrong_is_a_usage_error(run, journal, more, complaint):
+def test_wrong_option_is_a_usage_error(run, journal, more, complaint):
     done = run("--apply", *more)
     assert done.returncode == 2
     assert complaint in done.stderr
     assert journal() == []
 
 
-def test_everything_can_be_had_as_one_json_object(run, tmp_path):
+def test_json_output_is_one_object(run, tmp_path):
     done = run("--apply", "--json")
     said = json.loads(done.stdout)
     assert said.pop("message").startswith("done and proven")
@@ -188,7 +188,7 @@ GATE = 'for n in $(seq 1200); do [ -e "$1.go" ] && break; sleep 0.05; done'
 
 @pytest.fixture
 def begun(words, tmp_path):
-    """An action in the middle of its step, which does something slow before it makes the folder."""
+    """An action in the middle of a slow step."""
 
     def begun(slow, transport="local://"):
         asked = words("--apply", f'--slow=touch "$1.begun"; {slow}', transport=transport)
@@ -201,18 +201,18 @@ def begun(words, tmp_path):
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_two_never_run_together_and_the_second_says_who_holds_the_host(begun, run, tmp_path, sshd, transport):
+def test_second_action_is_refused_and_names_the_holder(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
     first = begun(GATE, where)
     second = run("--apply", transport=where)
     assert second.returncode == 3
-    assert f"vps is held by make, process {first.pid} of " in second.stderr
+    assert f"vps is locked, held by make, process {first.pid} of " in second.stderr
     (tmp_path / "made.go").touch()
     assert first.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize("transport", ["local", "ssh"])
-def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(begun, run, tmp_path, sshd, transport):
+def test_killed_action_keeps_the_lock_until_its_command_ends(begun, run, tmp_path, sshd, transport):
     where = sshd if transport == "ssh" else "local://"
     first = begun(GATE, where)
     first.kill()
@@ -225,7 +225,7 @@ def test_a_killed_one_holds_the_host_no_longer_than_its_command_works(begun, run
     assert (tmp_path / "made").is_dir()
 
 
-def test_an_interrupted_one_says_so_and_leaves_the_host_to_the_next(begun, journal, run):
+def test_interrupted_action_is_recorded_and_releases_the_host(begun, journal, run):
     first = begun("sleep 30")
     first.send_signal(signal.SIGINT)
     assert first.wait(timeout=20) == 4

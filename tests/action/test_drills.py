@@ -1,3 +1,5 @@
+"""Restore drills in the journal."""
+
 import time
 
 import pytest
@@ -20,16 +22,16 @@ def journal(tmp_path):
     return tmp_path / "journal.jsonl"
 
 
-def test_the_last_drill_counts_whatever_came_of_it(journal):
+def test_last_drill_counts_with_any_outcome(journal):
     drilled(journal, restore_s=20.0, age_s=500)
     drilled(journal, "not repaired", age_s=100)
     found = last(journal, "vps", "metachat")
     assert (found.outcome, round(found.age_s)) == ("not repaired", 100)
-    with pytest.raises(MeasurementError, match="measured no restore: it is not repaired"):
+    with pytest.raises(MeasurementError, match="no restore time: its outcome is not repaired"):
         _ = found.restore_s
 
 
-def test_others_do_not_count(journal):
+def test_entries_of_another_action_host_or_backup_do_not_count(journal):
     drilled(journal, restore_s=20.0, age_s=500)
     drilled(journal, action="backup")
     drilled(journal, host="other")
@@ -38,21 +40,21 @@ def test_others_do_not_count(journal):
     assert last(journal, "vps", "metachat").restore_s == 20
 
 
-def test_what_a_drill_could_not_look_at_is_unknown(journal):
+def test_skipped_checks_are_unknown(journal):
     drilled(journal, restore_s=20.0)
-    assert last(journal, "vps", "metachat").looked_at_all
+    assert last(journal, "vps", "metachat").is_complete
     drilled(journal, restore_s=20.0, not_checked="heap and B-trees not checked")
-    with pytest.raises(MeasurementError, match="did not look at all: heap and B-trees"):
-        _ = last(journal, "vps", "metachat").looked_at_all
+    with pytest.raises(MeasurementError, match="skipped checks: heap and B-trees"):
+        _ = last(journal, "vps", "metachat").is_complete
 
 
-def test_no_drill_is_absent_and_no_journal_too(journal):
-    with pytest.raises(Absent, match="no restore of metachat is in the journal"):
+def test_missing_drill_or_journal_is_absent(journal):
+    with pytest.raises(Absent, match="no restore drill of metachat in the journal"):
         last(journal, "vps", "metachat")
 
 
 @pytest.mark.parametrize("line", ['{"action": "restore_drill"', '{"action": "restore_drill"}', '["restore_drill"]'])
-def test_a_journal_that_cannot_be_read_is_unknown(journal, line):
+def test_unreadable_journal_is_unknown(journal, line):
     journal.write_text(f"{line}\n")
     with pytest.raises(MeasurementError, match="cannot be read"):
         last(journal, "vps", "metachat")

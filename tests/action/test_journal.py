@@ -1,3 +1,5 @@
+"""The journal of actions."""
+
 import json
 import os
 import subprocess
@@ -12,7 +14,7 @@ def entry(number=0, message="done"):
     return JournalEntry("make", "vps", ["--apply"], [f"step {number}"], "done", message, 0.0, 1.23456)
 
 
-def test_an_entry_is_a_line_that_says_who_did_what_and_how_it_ended(tmp_path):
+def test_entry_is_one_line_with_user_steps_and_outcome(tmp_path):
     append(tmp_path / "reports" / "journal.jsonl", entry())
     said = json.loads((tmp_path / "reports" / "journal.jsonl").read_text())
     assert (said["action"], said["host"], said["plan"], said["outcome"]) == ("make", "vps", ["step 0"], "done")
@@ -20,7 +22,7 @@ def test_an_entry_is_a_line_that_says_who_did_what_and_how_it_ended(tmp_path):
     assert "@" in said["user"]
 
 
-def test_many_write_at_the_same_time(tmp_path):
+def test_concurrent_writers_lose_no_entry(tmp_path):
     path = tmp_path / "journal.jsonl"
     ask = [threading.Thread(target=append, args=(path, entry(n, "x" * 10000))) for n in range(20)]
     for thread in ask:
@@ -32,7 +34,7 @@ def test_many_write_at_the_same_time(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_leaves_no_half_line(tmp_path):
+def test_full_disk_leaves_no_partial_line(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", tmp_path], check=True)
     try:
         path = tmp_path / "journal.jsonl"

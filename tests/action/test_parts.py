@@ -1,4 +1,4 @@
-"""Steps about different things do not wait for each other's success."""
+"""After a failed step, only dependent steps are skipped."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from opsproof.inventory.hosts import Host
 
 
 def applied(steps, failing):
-    """What is done and said of steps of which some fail, and what is raised."""
+    """Runs steps of which some fail; returns the steps done, the output and the error."""
     done, said = [], []
 
     class Stepwise(Action):
@@ -48,7 +48,7 @@ BACKUPS = [
 
 
 @pytest.mark.parametrize(
-    ("failing", "left_out"),
+    ("failing", "skipped"),
     [
         (["dump a"], ["dump a", "copy a to x", "copy a to y", "prune x", "prune a"]),
         (["copy a to x"], ["copy a to x", "prune x", "prune a"]),
@@ -56,20 +56,20 @@ BACKUPS = [
         (["prune b"], ["prune b"]),
     ],
 )
-def test_what_does_not_depend_on_a_failed_step_is_done(failing, left_out):
+def test_independent_steps_run_after_a_failure(failing, skipped):
     done, said, error = applied(BACKUPS, {each: StepFailed(f"{each} went wrong") for each in failing})
-    assert done == [title for title, _ in BACKUPS if title not in left_out]
+    assert done == [title for title, _ in BACKUPS if title not in skipped]
     assert isinstance(error, StepFailed)
     assert {f"{each} went wrong" for each in failing} == set(str(error).split("; "))
-    assert sum("left out" in line for line in said) == len(left_out) - len(failing)
+    assert sum("skipped" in line for line in said) == len(skipped) - len(failing)
 
 
-def test_without_parts_the_first_failure_is_the_last_step():
+def test_steps_without_parts_stop_at_the_first_failure():
     steps = [(title, ()) for title in ("one", "two", "three")]
     done, said, error = applied(steps, {"two": NotRepaired("no")})
     assert (done, type(error), str(error)) == (["one"], NotRepaired, "no")
     assert len(said) == 1
 
 
-def test_all_is_well_where_nothing_fails():
+def test_all_steps_run_if_none_fails():
     assert applied(BACKUPS, {})[::2] == ([title for title, _ in BACKUPS], "done")

@@ -1,3 +1,5 @@
+"""Verifications of repositories in the journal."""
+
 import time
 
 import pytest
@@ -19,7 +21,7 @@ def journal(tmp_path):
     return tmp_path / "journal.jsonl"
 
 
-def test_the_last_reading_counts_and_each_backup_has_its_own(journal):
+def test_last_verification_counts_for_each_backup(journal):
     read(journal, "metachat", age_s=500, flaws=["old"])
     read(journal, "metachat", "other", age_s=100, action="backup")
     read(journal, "other", flaws=["one", "two"])
@@ -28,7 +30,7 @@ def test_the_last_reading_counts_and_each_backup_has_its_own(journal):
     assert last(journal, "vps", "other").flaws == "one; two"
 
 
-def test_what_read_nothing_does_not_count(journal):
+def test_entries_without_verification_do_not_count(journal):
     read(journal, "metachat", age_s=500)
     read(journal)
     read(journal, "metachat", host="other")
@@ -37,13 +39,13 @@ def test_what_read_nothing_does_not_count(journal):
     assert round(last(journal, "vps", "metachat").age_s) == 500
 
 
-def test_none_is_absent_and_no_journal_too(journal):
-    with pytest.raises(Absent, match="that metachat was read back is not in the journal"):
+def test_missing_verification_or_journal_is_absent(journal):
+    with pytest.raises(Absent, match="no verification of metachat in the journal"):
         last(journal, "vps", "metachat")
 
 
 @pytest.mark.parametrize("line", ['{"action": "backup"', '{"action": "backup"}', '["verify_backup"]'])
-def test_a_journal_that_cannot_be_read_is_unknown(journal, line):
+def test_unreadable_journal_is_unknown(journal, line):
     journal.write_text(f"{line}\n")
     with pytest.raises(MeasurementError, match="cannot be read"):
         last(journal, "vps", "metachat")

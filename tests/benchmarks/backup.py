@@ -1,4 +1,4 @@
-"""A backup by the action, proven and all, against the runbook's pg_dump and gzip, of the same 440 MB."""
+"""A backup by the action, including its proof, against the runbook's pg_dump and gzip, of the same 440 MB."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ from measure import ENVIRONMENT, Row, Spent, alternate, medians, row, spend
 
 DATABASE_BYTES = 440_000_000
 ROW_BYTES = 5600
-"""What a row of `GROW` takes in the database, in bytes."""
+"""Size of a row of `GROW` in the database."""
 RUNBOOK = r"""
 set -euo pipefail
 pg_dump -U opsproof_backup -Fc metachat > "$FOLDER/metachat_backup.sql"
@@ -26,7 +26,7 @@ SELECT n AS id, (SELECT array_agg(random() + 0 * (n + g)) FROM generate_series(1
 
 
 def backup(bench: Bench) -> list[Row]:
-    """Wall time in seconds of whole processes, and bytes of what they leave."""
+    """Wall time in seconds of whole processes, and size of their backups in bytes."""
     with bench.lab.connect() as admin:
         grow(admin, DATABASE_BYTES)
         try:
@@ -43,7 +43,7 @@ def backup(bench: Bench) -> list[Row]:
 
 
 def grow(admin: psycopg.Connection[Any], size_bytes: int) -> int:
-    """Adds a table of random vectors, so that the database takes `size_bytes`; how many rows it has."""
+    """Adds a table of random vectors to make the database `size_bytes` large; returns the number of rows."""
     admin.execute("DROP TABLE IF EXISTS more_chunks")
     (size,) = admin.execute("SELECT pg_database_size('metachat')").fetchone() or (0,)
     rows = max(1, (size_bytes - size) // ROW_BYTES)

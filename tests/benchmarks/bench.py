@@ -1,4 +1,4 @@
-"""What every benchmark is given: a live lab of its own, a folder, and how often to measure."""
+"""The environment of every benchmark: a live lab, a folder, and the number of runs."""
 
 import sys
 import tempfile
@@ -17,7 +17,7 @@ HOME = DEFAULT_HOME / "bench"
 
 @dataclass(frozen=True)
 class Bench:
-    """A healthy lab with traffic behind it, its inventory, a folder for reports, and runs of each side."""
+    """A healthy lab after some traffic, its inventory, a folder for reports, and the number of runs per side."""
 
     lab: Lab
     inventory: Path
@@ -31,17 +31,17 @@ class Bench:
         return replace(self, folder=folder)
 
     def daily(self, *words: str, inventory: Path | None = None, statuses: tuple[int, ...] = (0,)) -> Spent:
-        """What a daily round costs as a whole process: it ended as it must, and its report is written."""
+        """Measures a daily round as a whole process, including its report."""
         options = ["-m", "daily", f"--inventory={inventory or self.inventory}", f"--reports={self.folder}/reports"]
         return spend([sys.executable, "-m", "pytest", *options, *words], statuses=statuses)
 
     def action(self, name: str, *more: str) -> Spent:
-        """What an action costs that is done."""
+        """Measures a successful action."""
         where = [f"--inventory={self.inventory}", f"--reports={self.folder}/reports", "--apply"]
         return spend([sys.executable, f"actions/{name}.py", *where, *more])
 
     def psql(self, statements: str, database: str = "metachat") -> Spent:
-        """What it costs when psql has the lab's superuser run statements, all of them."""
+        """Measures psql running statements as the lab's superuser."""
         where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.lab.postgres_port), "PGUSER": "metachat"}
         secret = {"PGPASSFILE": str(self.lab.layout.secrets / "pgpass-metachat")}
         words = ["psql", "--dbname", database, "--set=ON_ERROR_STOP=1", "--command", statements]
@@ -50,7 +50,7 @@ class Bench:
 
 @contextmanager
 def started(runs: int) -> Iterator[Bench]:
-    """A lab on free ports, started and then stopped whatever happens; its data are kept for the next time."""
+    """Starts a lab on free ports and always stops the lab; keeps the data for the next run."""
     with lock.held(HOME / "session.lock"), tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Lab(HOME).down()
         lab = Lab(HOME, ports.free(), ports.free())

@@ -21,11 +21,11 @@ echo -e "\n5. Process Restart Counts:"
 pm2 list | grep -E "restart|meta-chat"
 echo -e "\n=== Health Check Complete ==="
 """
-"""The runbook's script with the lab's paths; without sudo and docker, which the lab has no use for."""
+"""The runbook's script with the lab's paths, without sudo and docker, unused by the lab."""
 
 
 def daily_round(bench: Bench) -> list[Row]:
-    """Wall time and processor time in seconds, of our process with its HTML report and of one bash."""
+    """Wall time and processor time in seconds, of our process with its HTML report and of a bash."""
     sides = alternate(bench.runs, bench.daily, lambda: _runbook(bench))
     wall, cpu = medians(lambda each: each.wall_s, *sides), medians(lambda each: each.cpu_s, *sides)
     return [

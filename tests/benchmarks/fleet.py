@@ -1,4 +1,4 @@
-"""What each further host costs where opsproof runs, and what hosts cost that answer nothing."""
+"""Cost of each additional host on the machine that runs opsproof, and cost of unresponsive hosts."""
 
 import socket
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ WORKERS = (0, 2)
 DEAD = 5
 RUNS = 3
 CLASSIC = "KexAlgorithms curve25519-sha256\n"
-"""The key exchange that OpenSSH 9.2 prefers, sntrup761, takes 75 ms of processor time, this one under a millisecond."""
+"""A key exchange under 1 ms of processor time; sntrup761, the default of OpenSSH 9.2, takes 75 ms."""
 ANY_VERDICT = (0, 1, 6)
-"""Exit statuses of a round that was held: so many hosts on one machine may be too slow for their own limits."""
+"""Exit statuses of a completed round: many hosts on a single machine may exceed their limits."""
 
 
 def fleet(bench: Bench) -> list[Row]:
-    """The daily round over as many ssh servers on this machine as there are hosts, connections to be opened.
+    """The daily round with an ssh server on the local machine for each host, without open connections.
 
-    The hosts' own work is done on the same processors, so that wall times are upper bounds; the
-    controller's processor time is that of pytest, its workers and its ssh clients.
+    The hosts' work runs on the same processors, so wall times are upper bounds; the controller's
+    processor time covers pytest, workers and ssh clients.
     """
     with _servers(max(SIZES), CLASSIC) as servers:
         rows = [each for workers in WORKERS for each in _of_workers(bench, servers, workers)]
@@ -54,14 +54,14 @@ def _of_workers(bench: Bench, servers: list[sshd.Sshd], workers: int) -> list[Ro
 
 
 def _costs(bench: Bench, servers: list[sshd.Sshd], workers: int) -> tuple[list[Spent], list[Spent]]:
-    """What rounds of these hosts cost, and what judging what was saved of the last one does."""
+    """Cost of complete rounds, and of rounds that only judge the facts saved by the last."""
     inventory, facts = _inventory(bench, [server.spec() for server in servers]), bench.folder / "fleet.json"
     asked = [_round(bench, servers, inventory, workers, f"--save-facts={facts}") for _ in range(RUNS)]
     return asked, [_round(bench, [], inventory, workers, f"--facts={facts}") for _ in range(RUNS)]
 
 
 def _further(costs: dict[int, tuple[list[Spent], list[Spent]]], name: str) -> Row:
-    """Processor time of each host beyond the first ones, beyond what it takes to judge it."""
+    """Processor time of each additional host, minus the time to judge the host."""
     (least, low), (most, high) = sorted(costs.items())
     whole, verdicts = ((_cpu_s(high[kind]) - _cpu_s(low[kind])) / (most - least) for kind in (0, 1))
     figures = (whole - verdicts, verdicts)
@@ -71,7 +71,7 @@ def _further(costs: dict[int, tuple[list[Spent], list[Spent]]], name: str) -> Ro
 
 
 def _dead(bench: Bench, servers: list[sshd.Sshd], workers: int, alive_s: float) -> Row:
-    """Time with silent hosts in place of some, beyond that of as many that answer, against one connect timeout."""
+    """Extra time with silent hosts in place of answering hosts, against a connect timeout."""
     with ExitStack() as stack:
         silent = [f"ssh://nobody@127.0.0.1:{stack.enter_context(_silent())}" for _ in range(DEAD)]
         answering = servers[: max(SIZES) - DEAD]
@@ -89,7 +89,7 @@ def _round(bench: Bench, servers: list[sshd.Sshd], inventory: Path, workers: int
 
 
 def _inventory(bench: Bench, specs: list[str]) -> Path:
-    """The lab under as many names as there are specifications."""
+    """An inventory with the lab as a host for each specification."""
     text = bench.inventory.read_text()
     limits, host = text[: text.index("[hosts.lab]")], text[text.index("[hosts.lab]") :]
     hosts = [host.replace("hosts.lab", f"hosts.h{n}").replace("local://", spec) for n, spec in enumerate(specs)]
@@ -100,7 +100,7 @@ def _inventory(bench: Bench, specs: list[str]) -> Path:
 
 @contextmanager
 def _silent() -> Iterator[int]:
-    """A port whose connections the kernel takes and nobody answers."""
+    """A port where the kernel accepts connections, but no server answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield server.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""The log scanner against the runbook's own greps and awks, over one log of seven days."""
+"""The log scanner against the runbook's greps and awks, over a log of seven days."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def _lines(size_bytes: int, end: float) -> Iterator[str]:
 
 
 def week_log(folder: Path, megabytes: int) -> Path:
-    """The log of that size, made once; its mtime is the time of its last line.
+    """A log of `megabytes`, created once; its mtime is the time of the last line.
 
-    The runbook reads some figures from rotated files: in `rotated` the same bytes have such a name.
+    The runbook reads some figures from rotated files: folder `rotated` has the same bytes under a rotated name.
     """
     log = folder / f"{megabytes}mb" / "api-out.log"
     rotated = log.parent / "rotated" / "api-out__2026-11-23_00-00-00.log"
@@ -113,13 +113,13 @@ def _runbook(log: Path, *pipelines: str) -> float:
 
 
 def _ours(log: Path, seconds: int) -> float:
-    """Time of a scan of the last `seconds` of the log, which may have ended a while ago."""
+    """Time to scan the last `seconds` before the end of the log."""
     window = int(time.time() - log.stat().st_mtime) + seconds
     return _seconds([shutil.which("perl") or "perl", "-e", scanner(), "--", str(log), "json", str(window)])
 
 
 def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[Row]:
-    """Medians of alternating runs over one log with warm pages."""
+    """Medians of alternating runs over a log in the page cache."""
     log = week_log(folder, megabytes)
     _runbook(log, ERRORS)
     week, day, daily, monthly = [], [], [], []

@@ -8,5 +8,5 @@ MEGABYTES = 500
 
 
 def logs(bench: Bench) -> list[Row]:
-    """Wall time in seconds over the whole log of a week, and over its last day."""
+    """Wall time in seconds over the log of a whole week, and over the last day."""
     return compare(MEGABYTES, bench.runs)

@@ -1,4 +1,4 @@
-"""What a command costs, and rows of figures that compare two ways of doing the same."""
+"""Cost of a command, and rows that compare our figure with a baseline."""
 
 import os
 import resource
@@ -12,20 +12,20 @@ from typing import TypeVar
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""The caller's environment, but that modules are compiled once and not at every start."""
+"""The caller's environment, with caching of bytecode enabled."""
 
 T = TypeVar("T")
 Row = dict[str, object]
-"""A compared figure, in the shape that `row` gives it."""
+"""A compared figure, as returned by `row`."""
 
 
 class RunFailedError(Exception):
-    """A measured command did not end as it must; the message is what it printed."""
+    """A measured command had an unexpected exit status; the message has the output."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds on the clock, and of the processors in user and system mode with all children; what was printed."""
+    """Wall time, processor time (user and system, with children) and output of a command."""
 
     wall_s: float
     cpu_s: float
@@ -38,10 +38,10 @@ def spend(
     environment: dict[str, str] = ENVIRONMENT,
     statuses: tuple[int, ...] = (0,),
 ) -> Spent:
-    """What it costs to run a program to its end.
+    """Runs a program to its end and measures the cost.
 
     Raises:
-        RunFailedError: it ended with another exit status than `statuses`.
+        RunFailedError: the exit status is not in `statuses`.
     """
     cpu_before, started = _cpu_s(), time.perf_counter()
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -62,13 +62,13 @@ def medians(value: Callable[[T], float], ours: list[T], baseline: list[T]) -> tu
 
 
 def alternate(runs: int, *sides: Callable[[], T]) -> list[list[T]]:
-    """For each of `sides` its results; all take turns, after one turn that does not count."""
+    """Runs `sides` alternately, after a warm-up turn; returns the results of each side."""
     rounds = [[side() for side in sides] for _ in range(runs + 1)]
     return [list(results) for results in zip(*rounds[1:], strict=True)]
 
 
 def row(name: str, figures: tuple[float, float], unit: str, goal: float | None = None, goal_for: str = "ratio") -> Row:
-    """Our figure and the baseline's; the goal is the most that `goal_for`, ``ratio`` or ``ours``, may be.
+    """Our figure and the baseline's; the goal is the maximum of `goal_for`: ``ratio`` or ``ours``.
 
     A baseline of 0 has no ratio.
     """

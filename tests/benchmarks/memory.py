@@ -1,4 +1,4 @@
-"""How much memory an action takes: its own process, and all programs that it starts on the host together."""
+"""Memory used by an action: by the controller process, and by all programs started on the host."""
 
 import subprocess
 import time
@@ -13,17 +13,17 @@ SAMPLE_EVERY_S = 0.01
 
 @dataclass(frozen=True)
 class Peaks:
-    """The most bytes resident: of the process that was started, and of all that came of it, at one moment."""
+    """Peak resident memory: of the controller, and of all its descendants together."""
 
     controller_bytes: float = 0.0
     host_bytes: float = 0.0
 
 
 def peaks(words: list[str]) -> Peaks:
-    """What a program that runs to its end takes; the server's own processes are none of its.
+    """Runs a program to its end and measures peaks; processes of the database server do not count.
 
     Raises:
-        RunFailedError: it did not end well.
+        RunFailedError: the program failed.
     """
     found = Peaks()
     with subprocess.Popen(words, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
@@ -46,7 +46,7 @@ def _descendants(root: int) -> set[int]:
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     own = _program(root)
-    return {pid for pid in found - {root} if _program(pid) != own}  # one that is not yet what it becomes
+    return {pid for pid in found - {root} if _program(pid) != own}  # skip forks before their exec
 
 
 def _program(pid: int) -> str:

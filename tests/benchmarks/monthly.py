@@ -38,7 +38,7 @@ UNANSWERED = """
 SELECT test, sentence FROM verdicts WHERE run = (SELECT max(id) FROM runs) AND verdict = 'unknown'
    AND sentence NOT LIKE '%pg_stat_statements was reset%'
 """
-"""What a round could not tell, but for what resetting the statistics before it has brought about."""
+"""Unknown verdicts of a round, except those caused by resetting the statistics before the round."""
 REVIEW = """
 SELECT schemaname, tablename, pg_size_pretty(pg_total_relation_size(format('%I.%I', schemaname, tablename)::regclass))
   FROM pg_tables WHERE schemaname = 'public'
@@ -51,11 +51,11 @@ SELECT query, calls, mean_exec_time, max_exec_time FROM pg_stat_statements ORDER
 SELECT schemaname, relname, pg_size_pretty(pg_total_relation_size(relid)), n_tup_ins, n_tup_upd, n_tup_del
   FROM pg_stat_user_tables ORDER BY pg_total_relation_size(relid) DESC;
 """
-"""What the runbook reads every month, with quotes around names, without which it stops at the first index."""
+"""The runbook's monthly queries, with quoted names: unquoted, they fail at the first index."""
 
 
 def monthly(bench: Bench) -> list[Row]:
-    """Wall time of whole processes, and what the server works, in seconds."""
+    """Wall time of whole processes, and working time of the server, in seconds."""
     if not _exists(bench):
         _make(bench)
     sides = alternate(bench.runs, lambda: _round(bench), lambda: _review(bench))
@@ -79,7 +79,7 @@ def _exists(bench: Bench) -> bool:
 
 
 def _make(bench: Bench) -> None:
-    """Under another name until it is whole."""
+    """Creates the database under a temporary name until complete."""
     grants = (REPOSITORY / "docs" / "privileges" / "monitor.sql").read_text(encoding="utf-8")
     with bench.lab.connect() as admin:
         admin.execute("DROP DATABASE IF EXISTS unfinished WITH (FORCE)")
@@ -110,7 +110,7 @@ def _round(bench: Bench) -> tuple[Spent, float]:
 
 
 def _require_answers(history: Path) -> None:
-    """A query that fails costs little: a round with one in it says nothing of what the round costs."""
+    """Requires that all queries succeeded: a failed query is cheap, and would falsify the cost of the round."""
     with closing(sqlite3.connect(history)) as connection:
         if unanswered := connection.execute(UNANSWERED).fetchall():
             raise RunFailedError("; ".join(f"{test}: {sentence}" for test, sentence in unanswered))
@@ -121,7 +121,7 @@ def _review(bench: Bench) -> tuple[Spent, float]:
 
 
 def _counted(bench: Bench, role: str, run: Callable[[], Spent]) -> tuple[Spent, float]:
-    """What a process cost, with what the server worked for a role meanwhile, in seconds."""
+    """Cost of a process, and the server's working time for a role meanwhile, in seconds."""
     with bench.lab.connect() as admin:
         admin.execute("SELECT pg_stat_statements_reset()")
         spent = run()

@@ -1,6 +1,6 @@
-"""A restore by the action against the runbook's, of the same data: how long nobody is served, and how long it takes.
+"""A restore by the action against the runbook's, of the same data: outage, and duration.
 
-The API is asked for its health 20 times a second meanwhile. And how much memory a backup, a drill and a restore take.
+The API's health is polled 20 times a second meanwhile. Also: memory of a backup, a drill and a restore.
 """
 
 import shutil
@@ -38,14 +38,14 @@ pm2 restart all
 
 @dataclass
 class Probes:
-    """When the API was healthy, asked at an even pace."""
+    """Times of healthy answers of the API, polled at an even pace."""
 
     url: str
     good: list[float] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def ask(self) -> None:
-        """Asks until it is told to stop."""
+        """Polls until stopped."""
         with requests.Session() as session:
             session.trust_env = False
             while not self.stopped.is_set():
@@ -63,21 +63,21 @@ class Probes:
 
     @property
     def outage_s(self) -> float:
-        """The longest time between two good answers, less the pace."""
+        """The longest time between two healthy answers, minus the polling interval."""
         gaps = [later - sooner for sooner, later in zip(self.good, self.good[1:], strict=False)]
         return max(max(gaps) - PROBE_EVERY_S, 0.001)
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore cost: as a process, and in time without a healthy answer."""
+    """Cost of a restore: of the process, and in seconds without a healthy answer."""
 
     spent: Spent
     outage_s: float
 
 
 def restore(bench: Bench) -> list[Row]:
-    """Seconds without service and in all, of the lab's data at 350 MB, and of three times as much; and memory."""
+    """Outage and duration in seconds, with 350 MB of data and three times as much; and memory."""
     with _grown(bench, 1):
         sides = alternate(bench.runs, lambda: _ours(bench), lambda: _runbook(bench))
         drills = [spend(_words(bench, "restore_drill")) for _ in range(bench.runs)]
@@ -119,7 +119,7 @@ def _memory(name: str, large: Peaks, small: Peaks) -> list[Row]:
 
 @contextmanager
 def _grown(bench: Bench, times: int) -> Iterator[None]:
-    """So many times 350 MB of data, and a backup of them by each side."""
+    """Grows the data to `times` 350 MB, and makes a backup by each side."""
     with bench.lab.connect() as admin:
         rows = grow(admin, DATABASE_BYTES)
         for each in range(1, times):

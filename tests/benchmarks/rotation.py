@@ -1,4 +1,4 @@
-"""Lines that a rotation loses of a log with 10,000 a second: ours, pm2-logrotate's, and that of pm2 reloadLogs."""
+"""Lines lost by rotating a log with 10,000 lines a second: by ours, by pm2-logrotate, and by pm2 reloadLogs."""
 
 import json
 import re
@@ -20,7 +20,7 @@ SETTINGS = {"max_size": "100K", "retain": "1000", "compress": "false", "workerIn
 
 
 def rotation(bench: Bench) -> list[Row]:
-    """Each way rotates as often, in a PM2 of its own; a line that is cut in two is a line lost."""
+    """Rotates equally often in each way, in separate PM2s; a line cut in two counts as lost."""
     tools = bench.lab.layout.bin
     ours = _lost(tools, _by_action)
     rates = f"lines lost in {ROTATIONS} rotations, {RATE:,} lines a second"
@@ -31,7 +31,7 @@ def rotation(bench: Bench) -> list[Row]:
 
 
 def _lost(tools: Path, rotate: Callable[[Platform], None]) -> float:
-    """How many of the lines that were written are in no file, or in two."""
+    """The number of written lines that are missing or split."""
     with running(tools, start=False) as platform:
         if rotate is _by_module:
             _install(platform)
@@ -65,7 +65,7 @@ def _by_module(platform: Platform) -> None:
 
 
 def _install(platform: Platform) -> None:
-    """What `pm2 install` leaves behind, from the lab's packages."""
+    """Installs the module like `pm2 install`, from the lab's packages."""
     place = platform.folder / "pm2" / "modules" / MODULE / "node_modules" / MODULE
     place.parent.mkdir(parents=True)
     place.symlink_to(platform.tools.parent / "app" / "node_modules" / MODULE)

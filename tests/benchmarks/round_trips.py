@@ -1,4 +1,4 @@
-"""How often a daily round goes to its host and its database, against what it asks of them."""
+"""Round trips of a daily round to host and database, against the number of commands and queries."""
 
 import json
 import re
@@ -10,10 +10,10 @@ SAID = re.compile(r"round trips: (\d+) to hosts, (\d+) to databases")
 
 
 def round_trips(bench: Bench) -> list[Row]:
-    """Round trips, as the run itself counts them, and the commands and queries that travelled in them."""
+    """Round trips as counted by the run, and the commands and queries they carried."""
     facts = bench.folder / "round_trips.json"
     said = SAID.search(bench.daily(f"--save-facts={facts}").printed)
-    assert said, "the run does not say how many round trips it made"
+    assert said, "the run does not report its round trips"
     (saved,) = json.loads(facts.read_text(encoding="utf-8")).values()
     hosts = int(said[1]), len(saved["answers"])
     databases = int(said[2]), len(saved["results"])

@@ -1,4 +1,4 @@
-"""A daily round over ssh against one testinfra call for each verdict."""
+"""A daily round over ssh against a testinfra call per verdict."""
 
 import json
 import shlex
@@ -27,7 +27,7 @@ mountpoint = false
 
 
 def ssh(bench: Bench) -> list[Row]:
-    """Wall time in seconds, with a connection to be opened (cold) and with one left by an earlier run (warm)."""
+    """Wall time in seconds, with a new connection (cold) and with an open connection of an earlier run (warm)."""
     with sshd.running() as server:
         inventory = _inventory(bench, server)
         commands = _commands(bench, inventory)
@@ -49,16 +49,16 @@ def ssh(bench: Bench) -> list[Row]:
 
 
 def _inventory(bench: Bench, server: sshd.Sshd) -> Path:
-    """The lab as a host behind ssh, with mounts enough for the verdicts."""
+    """The lab as a host behind ssh, with enough mounts for the number of verdicts."""
     path = bench.folder / "ssh.toml"
     path.write_text(bench.inventory.read_text().replace("local://", server.spec()) + MOUNTS)
     return path
 
 
 def _commands(bench: Bench, inventory: Path) -> list[str]:
-    """One command line for each verdict of a round: those of its facts, in turn.
+    """A command line for each verdict of a round: the commands of all facts, in turn.
 
-    Several verdicts share a fact, the slow ones more often, so this spares the baseline.
+    Verdicts share facts, slow facts more often, so the baseline is favoured.
     """
     facts, junit = bench.folder / "ssh.json", bench.folder / "ssh.xml"
     bench.daily(f"--save-facts={facts}", f"--junitxml={junit}", inventory=inventory)
@@ -77,7 +77,7 @@ def _lines(inventory: Path, facts: Path) -> list[str]:
 
 
 def _one_by_one(server: sshd.Sshd, commands: list[str]) -> float:
-    """Seconds for the commands one after the other, as testinfra runs them unless told otherwise."""
+    """Seconds for all commands in sequence, with testinfra's defaults."""
     started = time.perf_counter()
     host = testinfra.get_host(
         f"ssh://{server.user}@127.0.0.1:{server.port}",

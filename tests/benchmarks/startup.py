@@ -1,4 +1,4 @@
-"""What a round costs before anything is asked, against pytest without any tests."""
+"""Cost of a round before any measurement, against pytest without tests."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Measures the figures of docs/performance.md on a lab of its own; asserts nothing about time."""
+"""Measures the figures of docs/performance.md on a separate lab; asserts nothing about time."""
 
 import argparse
 import json
@@ -47,7 +47,7 @@ SIGNS = {True: "[green]met", False: "[red]missed", None: ""}
 
 
 def main() -> int:
-    """Runs the benchmarks named on the command line, or all; the exit code."""
+    """Runs the benchmarks named on the command line, or all; returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     options, console = _parser().parse_args(), Console()
@@ -58,7 +58,7 @@ def main() -> int:
         console.print(str(error), style="red", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("interrupted; what was started is stopped again")
+        console.print("interrupted; stopped the lab")
         return 130
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     console.print(_table(rows, runs))
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Stops once; a second signal must not cut the stopping of the lab short."""
+    """Raises KeyboardInterrupt once; a second signal must not interrupt stopping the lab."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _known(name: str) -> str:
     if name not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(f"there is no benchmark {name!r}")
+        raise argparse.ArgumentTypeError(f"unknown benchmark {name!r}")
     return name
 
 

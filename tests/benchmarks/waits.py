@@ -1,7 +1,7 @@
-"""How long a writer waits while tables are maintained, behind a transaction that somebody leaves open for seconds.
+"""How long a writer waits while tables are maintained, with a transaction left open for seconds.
 
 The actions against plain statements: the runbook's VACUUM and REINDEX CONCURRENTLY, and CREATE TABLE ... PARTITION OF,
-which locks the table that a foreign key leads to.
+which locks the table referenced by a foreign key.
 """
 
 import threading
@@ -18,7 +18,7 @@ from opsproof.maintenance.partitions import after
 
 GOAL_S = 1.0
 OPEN_S = 4.0
-"""How long the transaction stays open that is in the way."""
+"""How long the blocking transaction stays open."""
 PAUSE_S = 0.01
 MAKE = """
 DROP SCHEMA IF EXISTS waits CASCADE;
@@ -62,7 +62,7 @@ def _row(bench: Bench, begun: str, name: str, ours: Work, plain: Work) -> Row:
 
 
 def _longest(bench: Bench, begun: str, maintain: Work) -> float:
-    """The longest statement of a writer while `maintain` runs on tables that are made for it."""
+    """The longest statement of a writer while `maintain` runs on newly created tables."""
     with _tables(bench, begun), _open(bench), bench.lab.connect() as writer, ThreadPoolExecutor() as pool:
         running = pool.submit(maintain)
         longest = 0.0
@@ -87,7 +87,7 @@ def _tables(bench: Bench, begun: str) -> Iterator[None]:
 
 @contextmanager
 def _open(bench: Bench) -> Iterator[None]:
-    """Somebody's transaction, which ends after `OPEN_S`."""
+    """A transaction that ends after `OPEN_S`."""
     with bench.lab.connect() as holder:
         holder.execute("BEGIN")
         holder.execute(WRITE.format(1).encode())

@@ -30,21 +30,21 @@ def seen(build, moment):
         "never seen",
         "seen once",
         "seen for long",
-        "another one seen",
+        "older build seen",
         "between two runs",
-        "in whatever order",
-        "a number that came back",
+        "unordered",
+        "repeated number",
         "each seen twice in a run",
         "a run at the same moment",
     ],
 )
-def test_a_build_lies_between_the_last_other_one_and_the_first_of_it(sightings, moments):
+def test_build_time_is_between_last_old_and_first_new_sighting(sightings, moments):
     assert bracket(seen(7, NOW), sightings) == moments
 
 
-def test_an_age_is_a_range_with_its_reason():
-    assert age_s(seen(7, NOW), [seen(6, 700), seen(7, 900)]) == Estimate(100, 300, "it was built between two runs")
-    assert age_s(seen(7, NOW), [seen(7, 900)]) == Estimate(100, inf, "no run saw it built")
+def test_age_is_a_range_with_a_reason():
+    assert age_s(seen(7, NOW), [seen(6, 700), seen(7, 900)]) == Estimate(100, 300, "built between two runs")
+    assert age_s(seen(7, NOW), [seen(7, 900)]) == Estimate(100, inf, "built before the first recorded run")
 
 
 def inserts(value, moment, born=0.0):
@@ -60,7 +60,7 @@ def inserts(value, moment, born=0.0):
         ([inserts(10, 700, born=-5.0), inserts(40, 900)], (60, inf)),
         ([inserts(10, 700, born=-5.0), inserts(400, 900, born=-5.0)], (100, inf)),
     ],
-    ids=["both known", "the later one known", "neither known", "reset before the later one", "reset after it"],
+    ids=["both known", "later known", "neither known", "reset before the later", "reset after the later"],
 )
-def test_growth_since_a_moment_between_two_is_a_range(readings, grown):
+def test_growth_since_an_uncertain_moment_is_a_range(readings, grown):
     assert grown_since(inserts(100, NOW), readings, 700, 900 if readings else NOW) == grown

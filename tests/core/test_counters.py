@@ -1,3 +1,5 @@
+"""Growth of counters."""
+
 import pytest
 
 from opsproof.core.counters import Counter, increase, increase_since
@@ -8,7 +10,7 @@ NOW = 100 * DAY
 BORN = 10 * DAY
 
 
-REBORN = "its source started again"
+REBORN = "its source was restarted"
 
 
 def reading(value, days_ago, born=BORN, **fields):
@@ -33,11 +35,11 @@ def reading(value, days_ago, born=BORN, **fields):
     ],
     ids=[
         "daemon first born within the span",
-        "daemon born at its very beginning",
-        "a sample at its beginning",
-        "the newest of the samples before it",
-        "a round that began a little early",
-        "a round at the same hour where clocks went forward",
+        "daemon born at the start",
+        "sample at the start",
+        "newest sample before the span",
+        "round started early",
+        "start of summer time",
         "a long pause between rounds",
         "nothing happened",
         "never counted",
@@ -46,7 +48,7 @@ def reading(value, days_ago, born=BORN, **fields):
         "quiet for less",
     ],
 )
-def test_the_increase_is_known(counter, samples, grown):
+def test_increase_within_the_span(counter, samples, grown):
     assert increase(counter, samples, DAY) == grown
 
 
@@ -61,11 +63,11 @@ def test_the_increase_is_known(counter, samples, grown):
     ids=[
         "no history",
         "partial history",
-        "the oldest of a partial history",
+        "oldest of a partial history",
         "a sample from the future",
     ],
 )
-def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why):
+def test_increase_is_a_range_if_history_is_too_short(samples, low, high, why):
     assert increase(reading(7, 0), samples, DAY) == Estimate(low, high, why)
 
 
@@ -85,19 +87,19 @@ def test_what_the_history_does_not_reach_is_an_estimate(samples, low, high, why)
         "reset",
         "reset at an unknown time",
         "reset before a reading of the span",
-        "reset where clocks went back",
+        "reset at the end of summer time",
     ],
 )
-def test_of_a_counter_that_started_again_the_least_is_told(counter, samples, least, why):
-    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}, and what it counted before is lost")
+def test_increase_of_a_restarted_counter_is_a_lower_bound(counter, samples, least, why):
+    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}; its earlier count is lost")
 
 
-def test_a_counter_says_itself_what_it_means_that_it_counts_anew():
+def test_lower_bound_names_the_reason_of_the_restart():
     counter = Counter(0, NOW - DAY / 24, NOW, reborn="Redis started again")
-    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again, and what it counted before is lost"
+    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again; its earlier count is lost"
 
 
-# Since the last run, however long ago.
+# Increase since the last run.
 
 
 @pytest.mark.parametrize(
@@ -119,19 +121,19 @@ def test_a_counter_says_itself_what_it_means_that_it_counts_anew():
     ids=[
         "never counted, no earlier run",
         "nothing happened",
-        "it grew",
+        "growth",
         "a long pause between runs",
-        "two runs at once",
+        "concurrent runs",
         "counted, and known to have happened",
         "not counted, and known to have happened",
         "happened before the last run",
         "happened at the last run",
         "more is there",
         "some was cleared",
-        "what is there has no birth",
+        "falling counter has no start",
     ],
 )
-def test_the_increase_since_the_last_run_is_known(counter, last, grown):
+def test_increase_since_the_last_run(counter, last, grown):
     assert increase_since(counter, last) == grown
 
 
@@ -143,9 +145,9 @@ def test_the_increase_since_the_last_run_is_known(counter, last, grown):
         (reading(0, 0, grew=NOW - DAY), 1),
         (reading(7, 0, grew=NOW - DAY), 7),
     ],
-    ids=["counter", "what is there", "only an event is known", "counter with an event"],
+    ids=["counter", "falling counter", "only an event is known", "counter with an event"],
 )
-def test_without_an_earlier_run_there_is_only_a_range(counter, high):
+def test_increase_is_a_range_without_an_earlier_run(counter, high):
     assert increase_since(counter, None) == Estimate(0, high, "no earlier run is on record")
 
 
@@ -158,7 +160,7 @@ def test_without_an_earlier_run_there_is_only_a_range(counter, high):
         (Counter(3, NOW - DAY / 2, NOW, grew=NOW - DAY / 2), reading(200, 1), 3, REBORN),
         (reading(3, 0), reading(200, 1), 3, "the counter was reset"),
     ],
-    ids=["counts anew", "made anew", "made anew by an event", "counts the event", "reset"],
+    ids=["restarted", "recreated", "recreated by an event", "counts the event", "reset"],
 )
-def test_of_a_counter_made_anew_since_the_last_run_the_least_is_told(counter, last, least, why):
-    assert increase_since(counter, last) == AtLeast(least, f"{why}, and what it counted before is lost")
+def test_increase_of_a_counter_restarted_since_the_last_run_is_a_lower_bound(counter, last, least, why):
+    assert increase_since(counter, last) == AtLeast(least, f"{why}; its earlier count is lost")

@@ -20,7 +20,7 @@ from opsproof.core.units import UNITS, parse, show
         ("7", "count", 7),
     ],
 )
-def test_a_quantity_is_read_as_people_write_it(text, unit, value):
+def test_quantities_are_parsed(text, unit, value):
     assert parse(text, unit) == value
 
 
@@ -43,7 +43,7 @@ def test_a_quantity_is_read_as_people_write_it(text, unit, value):
         (True, "count"),
     ],
 )
-def test_a_quantity_without_its_unit_is_refused_with_an_example(text, unit):
+def test_wrong_unit_raises_with_an_example(text, unit):
     with pytest.raises(ValueError, match=rf"^'{text}' is not a .*\d"):
         parse(text, unit)
 
@@ -59,6 +59,7 @@ def test_a_quantity_without_its_unit_is_refused_with_an_example(text, unit):
         (512_345_678, "bytes", "512.3 MB"),
         (3 * 10**15, "bytes", "3000 TB"),
         (-2_000_000, "bytes", "-2 MB"),
+        (float("inf"), "bytes", "unlimited"),
         (0.2504, "seconds", "250.4 ms"),
         (0, "seconds", "0 ms"),
         (5.2, "seconds", "5.2 s"),
@@ -74,12 +75,12 @@ def test_a_quantity_without_its_unit_is_refused_with_an_example(text, unit):
         ("online", "word", "online"),
     ],
 )
-def test_a_value_is_shown_as_people_read_it(value, unit, text):
+def test_values_are_formatted(value, unit, text):
     assert show(value, unit) == text
 
 
 @pytest.mark.parametrize(
     ("unit", "suffix"), [(unit, suffix) for unit, suffixes in UNITS.items() for suffix in suffixes]
 )
-def test_every_suffix_is_read(unit, suffix):
+def test_every_suffix_is_parsed(unit, suffix):
     assert parse(f"2{suffix}", unit) == 2 * UNITS[unit][suffix]

@@ -1,4 +1,4 @@
-"""One docker lab for a whole test session, healthy and warm; it is left as it was found."""
+"""A healthy, warm docker lab for the whole test session, left running or stopped as before."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from tests.proving import Rounds
 
 @pytest.fixture(scope="session")
 def docker_lab() -> Iterator[DockerLab]:
-    """The lab on this machine; skipped where there is no Docker engine, unless one is required."""
+    """The machine's docker lab; skips without a Docker engine, unless an engine is required."""
     _require_engine()
     with ExitStack() as stack:
         lab = DockerLab()
@@ -39,16 +39,16 @@ def docker_lab() -> Iterator[DockerLab]:
 
 @pytest.fixture(scope="session")
 def rounds(docker_lab: DockerLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rounds]:
-    """Daily and weekly rounds over ssh, with connections of their own; none may take longer than two minutes."""
+    """Daily and weekly rounds over private ssh connections, each within two minutes."""
     inventory = docker_lab.inventory(tmp_path_factory.mktemp("docker") / "lab-docker.toml")
     reports = docker_lab.layout.reports
     shutil.rmtree(reports, ignore_errors=True)
-    backups.practise(docker_lab, reports, REPORTS)
-    # Sockets have short paths, so the folder for connections has one too.
+    backups.ensure_drill(docker_lab, reports, REPORTS)
+    # Socket paths are limited to 107 characters, so use a short folder.
     with tempfile.TemporaryDirectory(prefix="opsproof-") as runtime:
         rounds = Rounds(inventory, reports, 120, "daily or weekly", {"XDG_RUNTIME_DIR": runtime})
         docker_lab.settling.wait()
-        rounds.run()  # what grows since the last run needs one
+        rounds.run()  # checks of growth compare with an earlier run
         yield rounds
 
 
@@ -62,7 +62,7 @@ def _require_engine() -> None:
 
 
 def _warm(lab: DockerLab) -> None:
-    """Logs of a week, without older troubles; requests and messages."""
+    """Writes a week of logs without older errors; sends requests and messages."""
     settle(lab)
     lab.renew_logs()
     lab.pm2("reset", "all")

@@ -1,4 +1,4 @@
-"""Actions over the way that production has: ssh, a login with few rights, and a database's client in a container."""
+"""Actions as in production: over ssh, with a login with few rights, and database clients in a container."""
 
 import json
 import subprocess
@@ -23,10 +23,10 @@ from tests.proving import ROOT
 
 pytestmark = pytest.mark.docker
 MILESTONES = {"backup": "plan of", "restore": "  2. done"}
-"""What an action prints when its work begins; of a restore, when the swap does."""
+"""Printed by an action when its work begins; by a restore, when the swap begins."""
 TRIES = 20
 LASTS_S = {"backup": 1.0, "restore": 0.5}
-"""From its milestone to its end, until one has run to its end here."""
+"""Estimated seconds from milestone to end, updated by complete runs."""
 DRILL = f"{POSTGRES}-drill"
 STUB = """\
 #!/bin/sh
@@ -54,10 +54,10 @@ class Site:
         )
 
     def apply(self, action, *more):
-        """The next run, once the host is free: a command that goes on after its action keeps others out."""
-        return wait_until(lambda: self._admitted(action, *more), f"the host is free for {action}", 60)
+        """Runs an action as soon as the host is free: commands outliving their action still hold the lock."""
+        return wait_until(lambda: self._run_unless_locked(action, *more), f"the host is free for {action}", 60)
 
-    def _admitted(self, action, *more):
+    def _run_unless_locked(self, action, *more):
         done = self.run(action, "--apply", *more)
         return None if done.returncode == 3 and "held by" in done.stderr else done
 
@@ -66,7 +66,7 @@ class Site:
         return subprocess.Popen(self.words(action, "--apply"), stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
 
     def from_milestone(self, action):
-        """An action that has just printed its milestone, and all that it has printed."""
+        """Starts an action; returns the process after its milestone, and the output so far."""
         process, printed = self.begin(action), ""
         for line in process.stdout:
             printed += line
@@ -75,7 +75,7 @@ class Site:
         raise AssertionError(process.communicate()[1])
 
     def whole(self, action):
-        """What an action prints; how long it goes on behind its milestone tells when to cut others short."""
+        """Runs an action to its end and returns the output; its duration sets the time of interruptions."""
         process, printed = self.from_milestone(action)
         began = time.monotonic()
         stdout, stderr = process.communicate(timeout=120)
@@ -83,21 +83,21 @@ class Site:
         assert (process.returncode, stderr) == (0, "")
         return printed + stdout
 
-    def cut_short(self, action, what, share, afresh=lambda: None):
-        """Kills the controller of a running action, or cuts its line; after one that has ended comes another."""
+    def interrupt(self, action, what, share, reset=lambda: None):
+        """Kills a running action's controller, or its connections; starts another action if the first ended before."""
         for _ in range(TRIES):
             process, _ = self.from_milestone(action)
             time.sleep(share * LASTS_S[action])
             if process.poll() is None:
                 break
             LASTS_S[action] *= 0.8
-            afresh()
+            reset()
         else:
-            raise AssertionError(f"{action}: all {TRIES} cuts came too late: {process.communicate(timeout=60)[1]}")
-        process.kill() if what == "controller" else self.cut()
+            raise AssertionError(f"{action}: all {TRIES} attempts came too late: {process.communicate(timeout=60)[1]}")
+        process.kill() if what == "controller" else self.kill_connections()
         said = process.communicate(timeout=60)[1]
         assert process.returncode in (-9, 0, 4, 5, 6), said
-        self.await_rest()
+        self.await_commands()
 
     @property
     def journal(self):
@@ -111,7 +111,7 @@ class Site:
         return manifest.read(self.lab.ops("cat", f"{BACKUPS}/{name}.manifest.json"))
 
     def flaws(self):
-        """What is not as the manifests say of the two newest backups, and what is left over."""
+        """Leftover files, and files of the two newest backups with a checksum mismatch."""
         names = self.lab.root("ls", BACKUPS).split()
         whole = {
             f"{name}.{suffix}" for name in backups.sets(self.lab) for suffix in ("dump", "globals.sql", "manifest.json")
@@ -125,29 +125,29 @@ class Site:
         return self.lab.root("psql", "-XAtq", "-U", "metachat", "-d", database, "-c", query, container=POSTGRES).strip()
 
     @property
-    def beside(self):
-        """The databases beside the live one, by what their names add to it."""
+    def other_databases(self):
+        """Suffixes of the databases beside the live database."""
         rows = self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'metachat\\_%'", "postgres").split()
         return sorted(each.removeprefix("metachat_") for each in rows)
 
-    def clear(self):
-        """Nothing stands beside the live database."""
-        for name in self.beside:
+    def drop_other_databases(self):
+        """Drops all databases beside the live database."""
+        for name in self.other_databases:
             self.sql(f'DROP DATABASE "metachat_{name}" WITH (FORCE)', "postgres")
 
-    def write(self):
-        """A row that no backup has."""
+    def insert_new_row(self):
+        """Inserts a row that is in no backup."""
         self.sql("DELETE FROM events WHERE id = 'after'")
         self.sql("INSERT INTO events VALUES ('after', 'ten00001', 'after the backup', '{}', now())")
 
-    def afresh(self):
-        """As before a restore."""
-        self.clear()
-        self.write()
+    def reset(self):
+        """Resets the state before a restore."""
+        self.drop_other_databases()
+        self.insert_new_row()
 
     @property
     def serving(self):
-        """Whether the data that serve are those that were written after the backup, or those of the backup."""
+        """The serving data: "old" (with the row written after the backup), "new" (restored), "closed", or an error."""
         try:
             with self.lab.connect("metachat_app") as connection:
                 connection.execute("SET app.tenant_id = 'ten00001'")
@@ -155,23 +155,23 @@ class Site:
         except psycopg.OperationalError as error:
             return "closed" if "not currently accepting connections" in str(error) else str(error)
 
-    def await_rest(self):
-        """Until no command of an action runs on the server any more."""
-        wait_until(self._rests, "the commands of actions end", 60, every_s=POLL_S)
+    def await_commands(self):
+        """Waits until no action's command runs on the server."""
+        wait_until(self._no_command_runs, "the commands of actions end", 60, every_s=POLL_S)
 
-    def _rests(self):
+    def _no_command_runs(self):
         return "@opsproof-" not in self.lab.root("cat", "/proc/net/unix")
 
     @property
     def drill_container(self):
-        """The identifier of the container of a drill; None where there is none."""
+        """The id of the drill's container; None if missing."""
         return next((each["Id"] for each in engine.containers([DRILL]).values()), None)
 
-    def drilling(self):
-        """A drill that has made its container, once the host is free."""
-        return wait_until(partial(self._drilling, self.drill_container), "a drill makes its container", 60)
+    def start_drill(self):
+        """Starts a drill once the host is free; returns the process after the container is created."""
+        return wait_until(partial(self._start_drill, self.drill_container), "a drill creates its container", 60)
 
-    def _drilling(self, before):
+    def _start_drill(self, before):
         process = self.begin("restore_drill")
         while process.poll() is None:
             if self.drill_container not in (None, before):
@@ -181,13 +181,13 @@ class Site:
         assert "held by" in said, said
         return None
 
-    def cut(self):
-        """Every connection of the login breaks, and takes its processes along."""
+    def kill_connections(self):
+        """Kills all ssh connections of the login, with their processes."""
         self.lab.root("sh", "-c", "pkill -KILL -u ops -x sshd || true")
 
     @contextmanager
-    def docker(self, pattern, script):
-        """A docker on the server that does `script` where its words match a `pattern`."""
+    def stub_docker(self, pattern, script):
+        """Replaces the server's docker by a stub: runs `script` if the arguments match `pattern`."""
         with moved(self.lab, "/usr/bin/docker"):
             stub = STUB.format(pattern=pattern, script=script)
             self.lab.root("sh", "-c", "cat > /usr/bin/docker; chmod 0755 /usr/bin/docker", text=stub)
@@ -196,7 +196,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def lab(docker_lab):
-    Site(docker_lab, Path(), Path()).clear()
+    Site(docker_lab, Path(), Path()).drop_other_databases()
     yield docker_lab
     recover(docker_lab)
     docker_lab.pm2("reset", "all")
@@ -209,8 +209,8 @@ def site(lab, tmp_path):
 
 
 @pytest.fixture
-def forgetting(site):
-    """Backups made meanwhile go afterwards."""
+def delete_new_backups(site):
+    """Deletes backups made during the test."""
     before = set(backups.sets(site.lab))
     yield
     for name in set(backups.sets(site.lab)) - before:
@@ -218,17 +218,17 @@ def forgetting(site):
 
 
 @pytest.fixture
-def put_back(site):
-    """What a restore left beside the live database goes afterwards."""
-    site.write()
+def drop_restored(site):
+    """Drops databases left by a restore beside the live database."""
+    site.insert_new_row()
     yield
     recover(site.lab)
-    site.clear()
+    site.drop_other_databases()
     site.sql("DELETE FROM events WHERE id = 'after'")
 
 
-@pytest.mark.usefixtures("forgetting")
-def test_a_backup_is_compressed_by_pg_dump_itself_and_copied_to_another_machine(site):
+@pytest.mark.usefixtures("delete_new_backups")
+def test_backup_is_compressed_by_pg_dump_and_copied_off_site(site):
     printed = site.whole("backup")
     said = site.manifest(site.newest)
     assert said.tools["compression"] == "zstd"
@@ -242,32 +242,32 @@ def test_a_backup_is_compressed_by_pg_dump_itself_and_copied_to_another_machine(
     assert [each for each in site.lab.secrets if each in kept] == []
 
 
-def test_an_older_client_is_refused_before_anything_is_written(site):
+def test_older_client_is_refused_before_writing(site):
     before = backups.sets(site.lab)
-    with site.docker('*"pg_dump --version"', "echo 'pg_dump (PostgreSQL) 16.10'; exit 0"):
+    with site.stub_docker('*"pg_dump --version"', "echo 'pg_dump (PostgreSQL) 16.10'; exit 0"):
         done = site.run("backup", "--apply")
     assert done.returncode == 3
     assert "pg_dump (PostgreSQL) 16.10 is older than the server (17) and cannot dump it" in done.stderr
     assert (backups.sets(site.lab), site.flaws()) == (before, ([], []))
 
 
-def test_an_archive_whose_end_docker_lost_is_none(site):
+def test_archive_truncated_by_docker_is_no_backup(site):
     before = backups.sets(site.lab)
-    with site.docker("*--format=custom*--snapshot*", '/usr/bin/docker.aside "$@" | head -c 9000000; exit 0'):
+    with site.stub_docker("*--format=custom*--snapshot*", '/usr/bin/docker.aside "$@" | head -c 9000000; exit 0'):
         done = site.run("backup", "--apply")
     assert done.returncode == 4
     assert "the end of the archive was lost on the way out of the container" in done.stderr
     assert (backups.sets(site.lab), site.flaws()) == (before, ([], []))
 
 
-def test_without_its_right_a_backup_is_unknown_and_not_made(site):
+def test_backup_without_sudo_ends_unknown(site):
     with moved(site.lab, "/etc/sudoers.d/opsproof-backup"):
         done = site.run("backup", "--apply")
     assert done.returncode == 6
     assert "sudo" in done.stderr
 
 
-def test_a_backup_is_verified_and_a_flipped_bit_is_found(site):
+def test_verification_passes_and_finds_a_flipped_bit(site):
     assert site.run("verify_backup", "--apply").returncode == 0
     path = f"{BACKUPS}/{site.newest}.dump"
     content = site.lab.root("sh", "-c", f"cp -a {path} /run/kept; sha256sum {path}")
@@ -279,19 +279,19 @@ def test_a_backup_is_verified_and_a_flipped_bit_is_found(site):
     assert f"{site.newest}.dump: checksum mismatch" in done.stderr
 
 
-def test_killed_drills_are_swept_by_the_next_which_restores_into_a_container_of_its_own_roles_and_all(site):
-    process = site.drilling()
+def test_drill_removes_leftovers_of_killed_drills_and_restores_roles_in_its_container(site):
+    process = site.start_drill()
     process.kill()
     process.communicate()
-    site.await_rest()
+    site.await_commands()
     (left,) = engine.containers([DRILL]).values()
     assert (left["HostConfig"]["NetworkMode"], left["HostConfig"]["CapDrop"]) == ("none", ["ALL"])
     assert (left["HostConfig"]["Binds"], left["Mounts"], left["Config"]["User"]) == (None, [], "postgres")
 
-    process = site.drilling()
-    site.cut()
+    process = site.start_drill()
+    site.kill_connections()
     process.communicate(timeout=60)
-    site.await_rest()
+    site.await_commands()
 
     done = site.apply("restore_drill")
     assert (done.returncode, done.stderr) == (0, "")
@@ -301,10 +301,10 @@ def test_killed_drills_are_swept_by_the_next_which_restores_into_a_container_of_
     assert 0 < entry["measured"]["restore_s"] < 60
     assert "not_checked" not in entry["measured"]
     assert site.drill_container is None
-    assert site.beside == []
+    assert site.other_databases == []
 
 
-def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
+def test_drill_fails_if_roles_cannot_be_restored(site, tmp_path):
     source = site.newest
     text = site.lab.ops("cat", f"{BACKUPS}/{source}.globals.sql")
     broken = text.replace("CREATE ROLE metachat_app;", "CREATE ROLE metachat_app IN ROLE nobody;")
@@ -313,7 +313,7 @@ def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
     folder = "/home/ops/copy"
     site.lab.ops("sh", "-c", f"mkdir {folder} && cp {BACKUPS}/{source}.dump {folder}")
     try:
-        for name, content in (("globals.sql", broken), ("manifest.json", backups.sealed(said))):
+        for name, content in (("globals.sql", broken), ("manifest.json", backups.with_checksum(said))):
             site.lab.ops("sh", "-c", f"cat > {folder}/{source}.{name}", text=content)
         done = site.run("restore_drill", "--apply", f"--from={folder}")
     finally:
@@ -323,26 +323,26 @@ def test_a_drill_finds_roles_that_cannot_be_restored(site, tmp_path):
     assert site.drill_container is None
 
 
-def test_a_drill_beside_the_database_that_serves_takes_no_memory_from_it(site):
+def test_drill_in_live_container_limits_maintenance_work_mem(site):
     site.inventory.write_text(site.inventory.read_text().replace('drill = "container"', ""))
-    with site.docker("*--exit-on-error*", 'echo "$*" > /run/args'):
+    with site.stub_docker("*--exit-on-error*", 'echo "$*" > /run/args'):
         done = site.run("restore_drill", "--apply")
-    assert "maintenance_work_mem=64MB" in site.lab.root("cat", "/run/args")  # its container has 512 MB
+    assert "maintenance_work_mem=64MB" in site.lab.root("cat", "/run/args")  # the container has 512 MB
     assert (done.returncode, done.stderr) == (0, "")
     assert "as metachat_drill_20" in done.stdout
-    assert site.beside == []
+    assert site.other_databases == []
 
 
-@pytest.mark.usefixtures("put_back")
-def test_a_restore_takes_the_place_of_the_database_and_the_platform_is_healthy(site):
+@pytest.mark.usefixtures("drop_restored")
+def test_restore_replaces_the_database_and_drop_old_removes_it(site):
     assert "rows lost: 1 (events 1)" in site.whole("restore")
     assert site.serving == "new"
-    assert [name.partition("_")[0] for name in site.beside] == ["before"]
+    assert [name.partition("_")[0] for name in site.other_databases] == ["before"]
     assert site.run("restore", "--apply", "--drop-old").returncode == 0
-    assert site.beside == []
+    assert site.other_databases == []
 
 
-def test_logs_are_rotated_and_cleaned_as_the_applications_owner(site):
+def test_logs_are_rotated_and_cleaned_as_the_application_owner(site):
     before = site.lab.root("ls", f"{APP}/logs").split()
     site.lab.traffic()
     assert site.run("rotate_logs", "--apply").returncode == 0
@@ -355,18 +355,18 @@ def test_logs_are_rotated_and_cleaned_as_the_applications_owner(site):
     assert set(site.lab.root("ls", f"{APP}/logs").split()) == {*before, *made}
 
 
-def cuts(action):
-    """What is cut at which share of the action's course; the controller every third time, else the line."""
+def interruptions(action):
+    """Pairs of (line or controller, share of the duration); every third interruption kills the controller."""
     moments = extent.moments(f"{action} in a container")
     return [("line" if number % 3 else "controller", round(share, 2)) for number, share in enumerate(moments)]
 
 
 @pytest.mark.kills
-@pytest.mark.usefixtures("forgetting")
-@pytest.mark.parametrize(("what", "share"), cuts("backup"))
-def test_a_backup_that_is_cut_short_costs_no_older_one_and_hinders_no_later_one(site, what, share):
+@pytest.mark.usefixtures("delete_new_backups")
+@pytest.mark.parametrize(("what", "share"), interruptions("backup"))
+def test_interrupted_backup_keeps_older_backups_and_allows_the_next(site, what, share):
     kept = backups.sets(site.lab)
-    site.cut_short("backup", what, share)
+    site.interrupt("backup", what, share)
     assert set(kept) <= set(backups.sets(site.lab))
     assert site.flaws()[1] == []
     done = site.apply("backup")
@@ -375,13 +375,13 @@ def test_a_backup_that_is_cut_short_costs_no_older_one_and_hinders_no_later_one(
 
 
 @pytest.mark.kills
-@pytest.mark.usefixtures("put_back")
-@pytest.mark.parametrize(("what", "share"), cuts("restore"))
-def test_a_restore_that_is_cut_short_within_the_swap_leaves_one_of_both_serving(site, what, share):
-    site.cut_short("restore", what, share, site.afresh)
+@pytest.mark.usefixtures("drop_restored")
+@pytest.mark.parametrize(("what", "share"), interruptions("restore"))
+def test_restore_interrupted_in_swap_leaves_old_or_new_database(site, what, share):
+    site.interrupt("restore", what, share, site.reset)
     assert site.serving in ("old", "new", "closed")
     done = site.apply("restore")
     assert (done.returncode, done.stderr) == (0, "")
     assert site.serving == "new"
     recover(site.lab)
-    assert {name.partition("_")[0] for name in site.beside} <= {"before"}
+    assert {name.partition("_")[0] for name in site.other_databases} <= {"before"}

@@ -1,4 +1,4 @@
-"""A round over ssh gives nothing away and leaves nothing behind."""
+"""A round over ssh reveals no secrets and leaves no processes."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def runtime(rounds):
 
 
 def arguments():
-    """Those of every process on this machine, in containers too."""
+    """Arguments of all processes on the machine, including containers."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -33,7 +33,7 @@ def arguments():
 
 @contextmanager
 def watched():
-    """All arguments that were to be seen meanwhile."""
+    """Collects all process arguments visible during the block."""
     seen, over = set(), threading.Event()
 
     def watch():
@@ -55,19 +55,19 @@ def leaked(secrets, text):
 
 @pytest.fixture(scope="module")
 def seen(rounds):
-    """The arguments of all processes during a round that writes and prints as much as it can."""
+    """Arguments of all processes during a round with maximum output."""
     with watched() as seen:
         rounds.run(options=("-vv", "-rA", f"--save-facts={rounds.reports / 'facts.json'}"))
     return seen
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_round_trip_to_the_host_and_one_to_the_database(rounds):
+def test_round_makes_one_round_trip_to_host_and_database_each(rounds):
     assert "round trips: 1 to hosts, 1 to databases" in rounds.printed
 
 
 @pytest.mark.usefixtures("seen")
-def test_no_secret_of_the_lab_is_in_anything_written_or_printed(rounds, docker_lab):
+def test_output_and_files_contain_no_secret(rounds, docker_lab):
     files = [path for folder in (rounds.reports, runtime(rounds)) for path in folder.rglob("*") if path.is_file()]
     assert {".html", ".xml", ".sqlite", ".json"} <= {path.suffix for path in files}
     assert docker_lab.secrets
@@ -75,7 +75,7 @@ def test_no_secret_of_the_lab_is_in_anything_written_or_printed(rounds, docker_l
     assert leaked(docker_lab.secrets, rounds.printed.encode()) == []
 
 
-def test_no_secret_of_the_lab_is_in_any_process_list(seen, docker_lab):
+def test_process_lists_contain_no_secret(seen, docker_lab):
     assert any(b"redis.netrc" in words for words in seen), "the round was not watched"
     assert any(b"ControlPath=none" in words for words in seen), "the tunnel was not watched"
     assert [words for words in seen if leaked(docker_lab.secrets, words)] == []
@@ -90,7 +90,7 @@ def test_a_killed_run_leaves_no_tunnel(rounds, docker_lab):
     def tunnels():
         return [words for words in arguments() if f"{runtime(rounds)}/tunnel-".encode() in words]
 
-    engine.run("pause", POSTGRES)  # so that the tunnel is in use for seconds
+    engine.run("pause", POSTGRES)  # keeps the tunnel in use for seconds
     try:
         environment = {**os.environ, **rounds.environment}
         words = [sys.executable, "-m", "pytest", *rounds.words()]

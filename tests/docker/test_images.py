@@ -1,4 +1,4 @@
-"""Images are built once for each content, whichever checkout needs them."""
+"""Images with the same content are built only once, across checkouts."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.mark.usefixtures("docker_lab")
-def test_an_image_that_lost_its_tag_to_another_checkout_is_not_built_again(tmp_path):
+def test_image_untagged_by_another_checkout_is_tagged_not_rebuilt(tmp_path):
     own, printed = engine.image(images.REDIS.tag)["Id"], []
     engine.run("tag", images.RABBITMQ.tag, images.REDIS.tag)
 

@@ -1,4 +1,4 @@
-"""The monthly round and its repairs over the way that production has: a server in a container, behind ssh and sudo."""
+"""The monthly round and its repairs as in production: a server in a container, behind ssh and sudo."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ NEXT_MONTH = "(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month
 
 @pytest.fixture(scope="module")
 def monthly(rounds, docker_lab):
-    """Monthly rounds, the first of which has seen no index built."""
-    with docker_lab.connect() as admin:  # restores that were killed left so many statements that some are dropped
+    """Monthly rounds after a first round without recorded index builds."""
+    with docker_lab.connect() as admin:  # statements of killed restores fill pg_stat_statements
         admin.execute("SELECT pg_stat_statements_reset()")
         for _ in range(25):
             admin.execute("SELECT count(*) FROM channels")
@@ -30,13 +30,13 @@ def site(docker_lab, monthly):
 
 
 def done(site, action, *more):
-    """What an action says that has come to its end."""
+    """Applies an action and returns the output."""
     answer = site.apply(action, *more)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
 
-def test_a_vector_index_is_rebuilt_in_the_container_and_all_is_well(site, monthly):
+def test_vector_index_is_rebuilt_in_container_and_rounds_pass(site, monthly):
     site.sql("VACUUM (ANALYZE)")
     said = done(site, "reindex", "--index", INDEX)
     assert INDEX in said
@@ -57,7 +57,7 @@ def test_dead_rows_are_found_and_vacuumed(site, monthly):
         site.sql("DROP TABLE ledger")
 
 
-def test_a_missing_month_is_found_and_made(site, monthly):
+def test_missing_partition_is_found_and_created(site, monthly):
     name = site.sql(f"SELECT to_char({NEXT_MONTH}, '\"messages_\"YYYY_MM')")
     site.sql(f"DROP TABLE {name}")
     try:
@@ -68,7 +68,7 @@ def test_a_missing_month_is_found_and_made(site, monthly):
     agree(bad(monthly.run()), {}, "made")
 
 
-def test_a_session_that_idles_is_ended(site):
+def test_idle_session_is_terminated(site):
     session = site.lab.connect("metachat_app")
     try:
         session.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""The proof on Docker: over ssh, with real containers, exactly the checks that a fault names change."""
+"""The proof on Docker: over ssh, with real containers, exactly the checks named by a fault change."""
 
 from contextlib import contextmanager
 
@@ -25,7 +25,7 @@ def proof(rounds, docker_lab, request):
 
 @contextmanager
 def _surroundings(lab):
-    """Takes out of the logs what faults make the platform write: that is no part of the healthy lab."""
+    """Restores the logs: messages caused by faults are not part of the healthy lab."""
     lab.root("sh", "-c", f"rm -rf {KEPT} && cp -a {APP}/logs {KEPT}")
     try:
         yield
@@ -41,5 +41,5 @@ def test_healthy_lab_passes_rounds_in_a_row(rounds):
 @pytest.mark.parametrize("fault", FAULTS, ids=identity)
 def test_fault_changes_exactly_the_checks_it_names(proof, fault):
     if fault.root and not IS_ROOT:
-        pytest.skip("only root can cut the network that this fault needs")
+        pytest.skip("this fault cuts the network, which needs root")
     proof.of(fault.name)

@@ -1,4 +1,4 @@
-"""The round over docker:// says what it says over ssh; only the database needs a tunnel, or a way of its own."""
+"""A round over docker:// has the same verdicts as over ssh, except for the database, which needs a tunnel."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def over_ssh(rounds):
 
 @pytest.fixture
 def over_docker(rounds, tmp_path):
-    """Rounds over docker://, with the same history; what else is to be replaced in the inventory may be given."""
+    """Rounds over docker:// with the same history; `changes` are further replacements in the inventory."""
 
     def rounds_with(*changes, **environment):
         text = rounds.inventory.read_text()
@@ -46,7 +46,7 @@ def over_docker(rounds, tmp_path):
     return rounds_with
 
 
-def test_everything_but_the_database_is_measured_over_docker(over_ssh, over_docker):
+def test_all_but_the_database_is_measured_over_docker(over_ssh, over_docker):
     others = over_docker()
     verdicts = others.run()
     assert {check(test) for test in bad(verdicts)} == SQL
@@ -55,9 +55,9 @@ def test_everything_but_the_database_is_measured_over_docker(over_ssh, over_dock
     }
     for test in bad(verdicts):
         assert verdicts[test] == "unknown"
-        assert "a tunnel is needed, and docker:// has none" in others.sentences[test]
+        assert "docker:// has no tunnel to the database" in others.sentences[test]
 
 
-def test_a_published_port_leads_to_the_database_directly(over_ssh, docker_lab, over_docker):
+def test_database_is_reached_by_a_published_port(over_ssh, docker_lab, over_docker):
     password = passwords.load(docker_lab.layout).platform.passwords["opsproof_monitor"]
     assert over_docker((TUNNELLED, DIRECT), PROOF_PASSWORD=password).run() == over_ssh

@@ -1,4 +1,4 @@
-"""Servers of several releases, each with a database for facts to be asked of, as the monitoring role."""
+"""Servers of several PostgreSQL releases, each with a database queried by the monitoring role."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from tests.harness.extent import FULL, RELEASES
 
 SERVERS = Path(__file__).parent / "servers"
 OLDER = ("14", "16", "17") if (platform.system(), platform.machine()) == ("Linux", "x86_64") else ()
-"""Releases that npm has built, for this platform alone."""
+"""Releases available from npm, for this platform only."""
 MONITOR = (REPOSITORY / "docs" / "privileges" / "monitor.sql").read_text(encoding="utf-8")
-OURS = RELEASES[-1]
-"""The release of the lab's own package."""
+PACKAGED = RELEASES[-1]
+"""Release of the lab's own package."""
 SYSTEM = {
     path.parent.name: path
     for path in Path("/usr/lib/postgresql").glob("*/bin")
-    if (path / "initdb").exists() and path.parent.name not in (*OLDER, OURS)
+    if (path / "initdb").exists() and path.parent.name not in (*OLDER, PACKAGED)
 }
-MORE = "max_prepared_transactions = 5\nwal_level = logical\nautovacuum_naptime = 1d\nfsync = off\n"
+CONFIGURATION = "max_prepared_transactions = 5\nwal_level = logical\nautovacuum_naptime = 1d\nfsync = off\n"
 COLLECTED_S = 0.7
-"""How long the collector of PostgreSQL 14 may take to tell of what a session counted that has ended."""
+"""Delay until PostgreSQL 14's statistics collector shows the counts of an ended session."""
 INITDB = (
     "--username=metachat",
     "--auth=scram-sha-256",
@@ -55,7 +55,7 @@ INITDB = (
 
 
 class OtherServer(Server):
-    """A server of the operating system's packages, or of npm's."""
+    """A server from operating system packages, or from npm."""
 
     programs: Path
 
@@ -64,20 +64,20 @@ class OtherServer(Server):
 
 
 def has(server: Server, program: str) -> bool:
-    """Whether a server came with one of PostgreSQL's programs."""
+    """Whether the server's package contains a program of PostgreSQL."""
     return (server._programs() / program).exists()
 
 
 @dataclass
 class Cluster:
-    """A server, reached as its superuser, and asked as the role that monitor.sql makes."""
+    """A server, with superuser access, queried as the role of monitor.sql."""
 
     server: Server
     password: str
 
     @property
     def release(self) -> str:
-        """The major version that the server says it is."""
+        """Major version reported by the server."""
         with self.connect("postgres") as connection:
             return str(connection.info.server_version // 10000)
 
@@ -85,7 +85,7 @@ class Cluster:
         return self.server.connect(SUPERUSER, self.password, database, **options)
 
     def run(self, *statements: str, database: str = "facts") -> None:
-        """Each in a transaction of its own, and counted before the next."""
+        """Runs each statement in a transaction, and waits for its statistics before the next."""
         for each in statements:
             with self.connect(database) as connection:
                 connection.execute(each.encode())
@@ -103,14 +103,14 @@ class Cluster:
         return ask(self.target(), [each.sql for each in facts])
 
     def value(self, fact: type[SqlFact[Any]], **declared: Any) -> Any:
-        """What a fact says of the database, declared with these fields."""
+        """Value of a fact for the database, declared with these fields."""
         database = Database.model_validate({"dsn": "dbname=facts", **declared})
         return fact().parse(self.results(fact)[0], database)
 
 
 @cache
 def _older() -> Path:
-    """Where npm has put the older releases: somewhere that an unprivileged user reaches, once for each list of them."""
+    """Folder of older releases from npm, readable by unprivileged users; installed once per lock file."""
     mark = hashlib.sha256((SERVERS / "package-lock.json").read_bytes()).hexdigest()[:12]
     place = Path("/var/tmp") / f"opsproof-servers-{os.geteuid()}-{mark}"
     if not place.exists():
@@ -135,7 +135,7 @@ def _older() -> Path:
 
 
 def fetch() -> None:
-    """Installs the releases from npm, where any is asked."""
+    """Installs older releases from npm, if requested."""
     if any(release in OLDER for release in _asked()):
         _older()
 
@@ -145,26 +145,26 @@ def _programs(release: str) -> Path:
 
 
 def _asked() -> list[str]:
-    """The releases of this run that are at hand; the oldest that npm has built where only the package's is.
+    """Available releases for the run; with the lab's package alone, npm's oldest release too.
 
-    The whole proof leaves out none: what is not at hand fails.
+    The whole proof runs every release: a missing release fails.
     """
     if FULL:
         return list(RELEASES)
-    found = [each for each in RELEASES if each == OURS or each in SYSTEM or each in OLDER]
-    return found if len(found) > 1 else [*OLDER[:1], OURS]
+    found = [each for each in RELEASES if each == PACKAGED or each in SYSTEM or each in OLDER]
+    return found if len(found) > 1 else [*OLDER[:1], PACKAGED]
 
 
 def _id(release: str) -> str:
-    """The release and where its programs come from, as a test's name shows it."""
-    return f"{release} of {'the package' if release == OURS else 'the system' if release in SYSTEM else 'npm'}"
+    """Release and source of its programs, as part of a test's name."""
+    return f"{release} of {'the package' if release == PACKAGED else 'the system' if release in SYSTEM else 'npm'}"
 
 
 @pytest.fixture(scope="session", params=_asked(), ids=_id)
 def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running server of each release that this run asks."""
+    """A running server of each requested release."""
     layout = Layout(tmp_path_factory.mktemp("cluster"))
-    kind = Server if request.param == OURS else OtherServer
+    kind = Server if request.param == PACKAGED else OtherServer
     server = kind(layout, _free_port())
     if isinstance(server, OtherServer):
         server.programs = _programs(request.param)
@@ -172,7 +172,7 @@ def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with mock.patch.object(lab_postgres, "INITDB", INITDB):
         server.initialise(cluster.password)
     with (server.data / "postgresql.conf").open("a") as file:
-        file.write(MORE)
+        file.write(CONFIGURATION)
     server.start()
     assert cluster.release == request.param
     cluster.run("CREATE DATABASE facts", database="postgres")
@@ -190,6 +190,6 @@ def cluster(any_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 @pytest.fixture
 def table(cluster: Cluster) -> Iterator[Callable[..., None]]:
-    """Runs statements about a table called t, which is gone afterwards."""
+    """Runs statements on a table t, dropped afterwards."""
     yield cluster.run
     cluster.run("DROP TABLE IF EXISTS t CASCADE")

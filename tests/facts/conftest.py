@@ -1,4 +1,4 @@
-"""The programs that read logs and PM2's list, run by the host's own perl."""
+"""Runs the Perl programs that read logs and PM2's list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer
 from opsproof.transport.shell import run as run_on
 from tests.facts.clusters import any_cluster, cluster, table
-from tests.facts.pm2 import Daemon, entry, said
+from tests.facts.pm2 import Daemon, daemon_answer, entry
 from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan
 
 __all__ = ["any_cluster", "cluster", "table"]
@@ -28,7 +28,7 @@ __all__ = ["any_cluster", "cluster", "table"]
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Logs:
-    """Write a log; its age in seconds is its own mtime's."""
+    """Writes a log; `age` sets its mtime, in seconds before NOW."""
 
     def write(content: str | bytes, name: str = "api-out.log", age: float = 0) -> Path:
         path = tmp_path / name
@@ -42,7 +42,7 @@ def logs(tmp_path: Path) -> Logs:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Scan:
-    """Run the program with the clock at NOW and, where asked, other builtins replaced."""
+    """Runs the program with the clock at NOW and, if requested, further replaced builtins."""
 
     def scan(
         *arguments: object, also: str = "", environment: dict[str, str] | None = None
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Scan:
 
 @pytest.fixture
 def answer(tmp_path: Path, run: Scan) -> Callable[..., dict[str, Any]]:
-    """The parsed answer about api-out.log, which must be all that is printed."""
+    """Parsed answer about api-out.log; the program must print nothing else."""
 
     def parsed(kind: str = "json", window: int = DAY, also: str = "") -> dict[str, Any]:
         done = run(tmp_path / "api-out.log", kind, window, also=also)
@@ -75,7 +75,7 @@ def answer(tmp_path: Path, run: Scan) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A PM2_HOME; a socket's path has room for 107 characters, too few for pytest's own folders."""
+    """A PM2_HOME outside pytest's folders: a socket's path is limited to 107 characters."""
     folder = Path(tempfile.mkdtemp(prefix="pm2-"))
     (folder / "pm2.pid").write_text("1")
     saved = {**entry()["pm2_env"]}
@@ -92,11 +92,11 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def daemon(home: Path) -> Iterator[Callable[..., None]]:
-    """Starts a daemon in the home, with other answers than a sound one's where they are given."""
+    """Starts a daemon in the home, with valid answers unless replaced."""
     opened: list[Daemon] = []
 
     def daemon(**answers: list[bytes]) -> None:
-        answers = {"getMonitorData": said([entry()]), "getVersion": said("7.0.4"), **answers}
+        answers = {"getMonitorData": daemon_answer([entry()]), "getVersion": daemon_answer("7.0.4"), **answers}
         opened.append(Daemon(home / "rpc.sock", answers))
 
     yield daemon
@@ -106,7 +106,7 @@ def daemon(home: Path) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def ask_pm2(home: Path) -> Callable[[], Answer]:
-    """What the real program prints of the home."""
+    """Output of the real program for the home."""
 
     def ask() -> Answer:
         host = Host.model_validate(
@@ -118,12 +118,14 @@ def ask_pm2(home: Path) -> Callable[[], Answer]:
 
 
 @pytest.fixture
-def told(daemon: Callable[..., None], home: Path, ask_pm2: Callable[[], Answer]) -> Callable[..., ProcessList]:
-    """The answer to a daemon that runs, and has saved, processes with these settings."""
+def read_processes(
+    daemon: Callable[..., None], home: Path, ask_pm2: Callable[[], Answer]
+) -> Callable[..., ProcessList]:
+    """Parsed process list of a daemon that runs, and has saved, processes with these settings."""
 
-    def told(*entries: dict[str, Any], saved: list[dict[str, Any]] | None = None) -> ProcessList:
-        daemon(getMonitorData=said(list(entries)))
+    def read(*entries: dict[str, Any], saved: list[dict[str, Any]] | None = None) -> ProcessList:
+        daemon(getMonitorData=daemon_answer(list(entries)))
         (home / "dump.pm2").write_text(json.dumps([each["pm2_env"] for each in saved or entries], indent=2))
         return Processes().parse(ask_pm2(), Host(transport="local://"))
 
-    return told
+    return read

@@ -1,4 +1,4 @@
-"""What the tests of the PM2 list share: a daemon that speaks the AMP protocol over a socket, as pm2-axon does."""
+"""A fake PM2 daemon: speaks the AMP protocol over a socket, like pm2-axon."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ SECRETS = {"JWT_SECRET": "hunter2-jwt", "SMTP_PASS": "hunter2-smtp", "DATABASE_U
 
 
 def frame(*texts):
-    """A message of the protocol."""
+    """A protocol message."""
     parts = [text.encode() for text in texts]
     return bytes([(1 << 4) | len(parts)]) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
@@ -25,7 +25,7 @@ def entry(name="meta-chat-api", **changes):
 
 
 class Daemon:
-    """Answers each method that pm2_list.pl calls, as the PM2 daemon does."""
+    """Answers each method called by pm2_list.pl, like the PM2 daemon."""
 
     def __init__(self, path, answers):
         self._answers = answers
@@ -47,12 +47,12 @@ class Daemon:
                     connection.sendall(part)
 
     def close(self):
-        """Ends it."""
+        """Stops the daemon."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
-def said(value):
-    """A daemon's answer, in two parts as a long one arrives."""
+def daemon_answer(value):
+    """A daemon's answer in two parts, like long answers arrive."""
     whole = frame("j:" + json.dumps({"args": [value]}), "s:1:0")
     return [whole[:20], whole[20:]]

@@ -1,4 +1,4 @@
-"""What the tests of the log scanner share: log lines as the platform writes them, and the clock they go by."""
+"""Log lines in the platform's format, and the clock of the log scanner's tests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DAY = 86_400
 ONE = {"lines": 1, "recognized": 1}
 COUNTS = ("lines", "recognized", "errors", "client_errors", "fatals")
 
-# Replaces a builtin of perl before the program is compiled, so that the clock stands
-# still or a file changes at a chosen moment.
+# Replaces a builtin of perl before the program is compiled, to stop the clock or change a
+# file at a chosen moment.
 CLOCK = f"BEGIN {{ *CORE::GLOBAL::time = sub () {{ {NOW} }} }}"
 
 Scan = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,19 +25,19 @@ Logs = Callable[..., Path]
 
 
 def iso(age: float) -> str:
-    """The JSON time of `age` seconds before NOW."""
+    """JSON time, `age` seconds before NOW."""
     return datetime.fromtimestamp(NOW - age, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def prefix(age: float, offset_minutes: int = 0, colon: bool = True) -> str:
-    """PM2's date of `age` seconds before NOW, in the zone of that offset."""
+    """PM2's date prefix, `age` seconds before NOW, in a time zone."""
     zone = timezone(timedelta(minutes=offset_minutes))
     text = datetime.fromtimestamp(NOW - age, zone).strftime("%Y-%m-%d %H:%M:%S %z")
     return f"{text[:-2]}:{text[-2:]}: " if colon else f"{text}: "
 
 
 def entry(age: float | None = 10, level: str = "INFO", *, dated: bool = True, **fields: Any) -> str:
-    """One log line as PM2 writes the application's JSON; age None leaves both times out."""
+    """A log line as PM2 writes the application's JSON; without times if age is None."""
     head = {"level": level} | ({} if age is None else {"time": iso(age)}) | {"pid": 1, "scope": "ApiServer"}
     body = json.dumps(head, separators=(",", ":"), ensure_ascii=False)[:-1] + ',"scope":"ApiServer.Http"'
     rest = json.dumps(fields or {"message": "HTTP request completed"}, separators=(",", ":"), ensure_ascii=False)
@@ -45,13 +45,13 @@ def entry(age: float | None = 10, level: str = "INFO", *, dated: bool = True, **
 
 
 def refusal(age: float = 10, **status: object) -> str:
-    """The ERROR line of a request that failed with this status."""
+    """ERROR line of a request that failed with an HTTP status."""
     err = {"type": "NotFoundError", "message": "Route not found", "stack": "E: x\n    at f [as g] (/a.js:1:2)"}
     return entry(age, "ERROR", requestId="7a", err={**err, **status, "expose": True}, message="Request failed")
 
 
 def counts(result: dict[str, Any]) -> dict[str, int]:
-    """The counts that are not 0."""
+    """Counts other than 0."""
     return {name: result[name] for name in COUNTS if result[name]}
 
 

@@ -1,4 +1,4 @@
-"""The judged figure against the truth, which pgstattuple counts exactly, on bloat made for real."""
+"""Judged bloat against exact figures of pgstattuple, on really bloated tables."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TOAST = [
 
 
 def vectors(dimensions, rows, storage="EXTERNAL"):
-    """Rows with a vector, inside the row or outside."""
+    """Rows with a vector, stored inline or in TOAST."""
     numbers = f"SELECT array_agg(random()) FROM generate_series(1, {dimensions}) k WHERE n + k > 0"
     return [
         "CREATE EXTENSION IF NOT EXISTS vector",
@@ -53,7 +53,7 @@ TABLES = {
 
 @pytest.fixture
 def bloats(cluster):
-    """What is judged of the tables, or the indexes, of the table t."""
+    """Judged bloat of tables or indexes of the table t."""
 
     def judged(kind):
         declared = {"large_table": "300kB", "large_index": "300kB"}
@@ -65,7 +65,7 @@ def bloats(cluster):
 
 
 def truth(cluster, bloat):
-    """The exact share that a rewrite would give back, which keeps free what the fill factor says."""
+    """Exact share that a rewrite would free, given the fill factor."""
     query = "SELECT dead_tuple_percent + free_percent FROM pgstattuple(%s::oid::regclass)"
     with cluster.connect() as connection:
         ((unused,),) = connection.execute(query, [bloat.space.oid])
@@ -74,7 +74,7 @@ def truth(cluster, bloat):
 
 @pytest.fixture
 def made(cluster, table):
-    """Makes a table by statements, and harms it; skips where the server has no vectors."""
+    """Creates a table and bloats it; skips vector tables without pgvector."""
 
     def make(statements, harm):
         with cluster.connect() as connection:
@@ -88,7 +88,7 @@ def made(cluster, table):
 
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_table_is_judged_within_ten_points_of_the_truth(cluster, made, bloats, kind, harm):
+def test_table_bloat_is_within_ten_points_of_exact_value(cluster, made, bloats, kind, harm):
     made(TABLES[kind], HARMS[harm])
     judged = bloats("tables")
     assert judged
@@ -102,14 +102,14 @@ UNIQUE, EQUAL = "CREATE UNIQUE INDEX t_id ON t (id)", "CREATE INDEX t_group ON t
 
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("index", [UNIQUE, EQUAL, "CREATE INDEX t_two ON t (note, id) INCLUDE (at)"])
-def test_an_index_is_judged_within_ten_points_of_the_truth(cluster, made, bloats, index, harm):
+def test_index_bloat_is_within_ten_points_of_exact_value(cluster, made, bloats, index, harm):
     made([*MANY, index], HARMS[harm])
     (each,) = bloats("indexes")
     assert each.share == pytest.approx(truth(cluster, each), abs=POINTS), each
 
 
 @pytest.mark.parametrize("index", [UNIQUE, EQUAL])
-def test_an_index_is_judged_by_what_a_new_one_would_take(cluster, made, bloats, index):
+def test_index_bloat_equals_space_freed_by_reindex(cluster, made, bloats, index):
     made([*MANY, index], [MOST, "VACUUM (ANALYZE) t"])
     (before,) = bloats("indexes")
     assert before.how == "measured"
@@ -120,7 +120,7 @@ def test_an_index_is_judged_by_what_a_new_one_would_take(cluster, made, bloats, 
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_what_a_wide_row_leaves_of_its_page_is_no_bloat(cluster, made, bloats, harm):
+def test_page_space_beside_wide_rows_is_not_bloat(cluster, made, bloats, harm):
     made(vectors(1024, 1500, storage="PLAIN"), HARMS[harm])
     (before,) = [each for each in bloats("tables") if each.space.kind == "table"]
     cluster.run("VACUUM (FULL) t")
@@ -137,7 +137,7 @@ LOOSE = [
 
 @pytest.mark.parametrize("kind", ["tables", "indexes"])
 @pytest.mark.parametrize(("harm", "share"), [([], 0), ([MOST, "VACUUM (ANALYZE) t"], 69)])
-def test_a_low_fill_factor_hides_no_bloat(made, bloats, kind, harm, share):
+def test_low_fill_factor_does_not_hide_bloat(made, bloats, kind, harm, share):
     made(LOOSE, harm)
     assert [each.share for each in bloats(kind)] == [pytest.approx(share, abs=POINTS)]
 
@@ -155,14 +155,14 @@ UNSURE = {
 
 @pytest.mark.parametrize("kind", UNSURE)
 @pytest.mark.parametrize("harm", [[], [MOST, "VACUUM (ANALYZE) t"]], ids=["sound", "bloated"])
-def test_an_index_whose_estimate_would_be_too_low_is_measured(cluster, made, bloats, kind, harm):
+def test_index_with_unreliable_estimate_is_measured(cluster, made, bloats, kind, harm):
     made(UNSURE[kind], harm)
     (each,) = bloats("indexes")
     assert each.how == "measured"
     assert each.share == pytest.approx(truth(cluster, each), abs=POINTS)
 
 
-def test_a_table_that_is_no_heap_hides_no_other(cluster, made, bloats):
+def test_table_of_other_access_method_is_skipped(cluster, made, bloats):
     cluster.run("CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler")
     try:
         made([*PLAIN, "CREATE TABLE t2 USING other AS SELECT * FROM t"], [HALF])
@@ -171,32 +171,32 @@ def test_a_table_that_is_no_heap_hides_no_other(cluster, made, bloats):
         cluster.run("DROP ACCESS METHOD other CASCADE")
 
 
-def test_an_index_that_is_not_valid_is_passed_over(cluster, made, bloats):
+def test_invalid_index_is_skipped(cluster, made, bloats):
     made([*MANY, UNIQUE], [MOST, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_id'::regclass"])
     assert bloats("indexes") == []
 
 
 @pytest.mark.parametrize("harm", [[], ["ALTER TABLE t SET (fillfactor = 70)"]], ids=["plain", "roomy from now on"])
-def test_what_is_not_suspected_is_not_read(cluster, made, bloats, harm):
+def test_table_with_low_estimate_is_not_measured(cluster, made, bloats, harm):
     made(PLAIN, harm)
     (bloat,) = bloats("tables")
     assert bloat.how == "estimated"
     assert bloat.space.oid not in cluster.value(BloatMeasurements).figures
 
 
-def test_a_table_that_was_never_analyzed_is_measured(cluster, table, bloats):
+def test_never_analyzed_table_is_measured(cluster, table, bloats):
     table(*PLAIN, HALF)
     (bloat,) = bloats("tables")
     assert (bloat.space.estimate, bloat.how) == (None, "measured")
 
 
-def test_lost_counters_let_a_table_be_measured(cluster, made, bloats):
+def test_table_with_lost_counters_is_measured(cluster, made, bloats):
     made(PLAIN, ["SELECT pg_stat_reset_single_table_counters('t'::regclass)"])
     (bloat,) = bloats("tables")
     assert (bloat.how, bloat.share) == ("measured", pytest.approx(0, abs=3))
 
 
-def test_a_server_without_pgstattuple_leaves_suspects_unknown(cluster, made):
+def test_suspects_are_unknown_without_pgstattuple(cluster, made):
     made(PLAIN, [HALF])
     cluster.run("DROP EXTENSION pgstattuple")
     try:
@@ -204,22 +204,22 @@ def test_a_server_without_pgstattuple_leaves_suspects_unknown(cluster, made):
     finally:
         cluster.run("CREATE EXTENSION pgstattuple")
     assert found.bloats[0].share is None
-    with pytest.raises(MeasurementError, match=r"1 may be bloated, .* extension pgstattuple is not there: public\.t$"):
+    with pytest.raises(MeasurementError, match=r"1 relations may be bloated, .* is not installed\): public\.t$"):
         found.require_measured()
 
 
-def test_what_there_is_no_time_for_is_unknown():
+def test_relation_out_of_measuring_time_is_unknown():
     space = Space(1, "table", "public.t", 10**12, 1.0, None)
-    found = BloatFigures({1: None}).of([space])
+    found = BloatFigures({1: None}).assess([space])
     assert found.share == 0
-    with pytest.raises(MeasurementError, match=r"no time, raise the timeout: public\.t"):
+    with pytest.raises(MeasurementError, match=r"out of time: raise the timeout\): public\.t"):
         found.require_measured()
 
 
-def test_a_role_without_the_grant_is_told_of_it(cluster):
+def test_missing_grant_names_the_file_to_run(cluster):
     cluster.run("REVOKE SELECT (stawidth) ON pg_statistic FROM opsproof_monitor")
     try:
-        with pytest.raises(DatabaseError, match=r"pg_statistic: docs/privileges/monitor.sql grants it"):
+        with pytest.raises(DatabaseError, match=r"pg_statistic: run docs/privileges/monitor.sql"):
             cluster.value(BloatEstimates)
     finally:
         cluster.run("GRANT SELECT (stawidth) ON pg_statistic TO opsproof_monitor")
@@ -229,23 +229,23 @@ def space(oid, kind, size, estimate):
     return [oid, kind, f"public.{kind}", size, 1.0, estimate]
 
 
-def test_the_inventory_says_from_which_size_on_it_matters():
+def test_relations_below_declared_sizes_are_skipped():
     rows = [space(1, "table", 99, 90), space(2, "index", 99, 90), space(3, "TOAST", 101, None)]
     declared = Database.model_validate({"dsn": "x", "large_table": "100B", "large_index": "50B"})
     found = BloatEstimates().parse(Result(rows), declared)
     assert [each.oid for each in found.spaces] == [2, 3]
 
 
-def test_the_remedy_names_what_breaks_the_limit():
+def test_remedy_names_relations_over_the_limit():
     figures = BloatFigures({1: [100, 90, 10, 1], 2: [100, 50, 50, 1], 3: None})
     spaces = [Space(oid, "table", f"public.t{oid}", 100, 1.0, None) for oid in (1, 2, 3)]
-    found = figures.of(spaces)
+    found = figures.assess(spaces)
     limit = Limit("table bloat", "percent", parse_rule("< 60%", "percent"))
-    assert found.beyond(limit) == ["public.t1"]
-    assert [each.split(": ")[0] for each in found.found.lines] == ["public.t3", "public.t1", "public.t2", "again"]
+    assert found.over(limit) == ["public.t1"]
+    assert [each.split(": ")[0] for each in found.found.lines] == ["public.t3", "public.t1", "public.t2", "query"]
 
 
 @pytest.mark.parametrize("row", [[1, "view", "x", 1, 1.0, 0.0], [1, "table"], ["x", "table", "x", 1, 1.0, 0.0]])
-def test_another_answer_is_none(row):
+def test_malformed_rows_raise(row):
     with pytest.raises(ValueError, match=r"."):
         BloatEstimates().parse(Result([row]), Database(dsn="x"))

@@ -1,4 +1,4 @@
-"""What Redis tells, read by the real program: from recorded answers, from hostile ones, from a real server."""
+"""Redis figures from the real program: with recorded answers, hostile answers and a real server."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ from opsproof.inventory.resources import Cache
 from opsproof.transport.shell import Answer, run
 
 SECRET = "hunter2"
-TOLD = {
+INFO = {
     "time": "1795600330", "uptime_in_seconds": "391", "used_memory": "50", "maxmemory": "200",
     "maxmemory_policy": "noeviction", "rdb_changes_since_last_save": "0", "rdb_last_save_time": "1795599939",
     "rdb_last_bgsave_status": "ok", "aof_enabled": "0", "aof_last_write_status": "ok",
@@ -27,22 +27,22 @@ TOLD = {
 
 
 def report(**fields):
-    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **fields}.items())
+    lines = "".join(f"{name}:{value}\n" for name, value in {**INFO, **fields}.items())
     return CacheStates().parse(Answer(0, lines), "redis", None).report
 
 
-# What the lines mean.
+# Parsing.
 
 
-def test_a_report_is_what_redis_tells():
+def test_report_holds_figures_of_info():
     found = report()
     assert (found.memory_used, found.policy, found.save_age_s, found.failed_saves) == (25, "noeviction", 0, ())
-    assert found.rejected == Counter(3, 1795599939, 1795600330, reborn="Redis started again")
+    assert found.rejected == Counter(3, 1795599939, 1795600330, reborn="Redis was restarted")
     assert found.evicted.value == 4
 
 
-def test_memory_without_a_limit_is_no_share():
-    with pytest.raises(Absent, match="no maxmemory is set"):
+def test_memory_share_is_absent_without_maxmemory():
+    with pytest.raises(Absent, match="maxmemory is not set"):
         _ = report(maxmemory="0").memory_used
 
 
@@ -56,7 +56,7 @@ def test_memory_without_a_limit_is_no_share():
     ],
     ids=["written since", "nothing written since", "append-only file", "saved within this second"],
 )
-def test_a_save_is_old_when_something_was_written_since(fields, age_s):
+def test_save_age_counts_only_with_unsaved_writes(fields, age_s):
     assert report(**fields).save_age_s == age_s
 
 
@@ -74,23 +74,23 @@ def test_a_save_is_old_when_something_was_written_since(fields, age_s):
         ),
     ],
 )
-def test_a_failed_save_is_told_where_it_still_matters(fields, failures):
+def test_failed_save_is_reported_only_if_current(fields, failures):
     assert report(**fields).failed_saves == failures
 
 
-@pytest.mark.parametrize("field", TOLD)
-def test_a_report_without_one_of_its_fields_is_not_read(field):
+@pytest.mark.parametrize("field", INFO)
+def test_report_with_missing_field_raises(field):
     judged = {"aof_enabled": "1"} if field.startswith("aof_last_") else {"rdb_changes_since_last_save": "1"}
-    lines = "".join(f"{name}:{value}\n" for name, value in {**TOLD, **judged}.items() if name != field)
+    lines = "".join(f"{name}:{value}\n" for name, value in {**INFO, **judged}.items() if name != field)
     with pytest.raises(KeyError):
         CacheStates().parse(Answer(0, lines), "redis", None)
 
 
-# The program, against a server that says what it is told to.
+# The program, against a scripted server.
 
 
 class Server:
-    """Answers each command with the next of its answers, and keeps what it was sent; None hangs."""
+    """Answers each command with the next scripted answer, and records commands; None hangs."""
 
     def __init__(self, *answers):
         self._answers = answers
@@ -118,7 +118,7 @@ def bulk(text):
 
 @pytest.fixture
 def info(recorded):
-    """A recorded answer to INFO, changed, as it travels."""
+    """A recorded answer to INFO with changes, in wire format."""
 
     def info(name="redis_7_info.txt", without="nothing", **fields):
         lines = [line for line in recorded(name).stdout.splitlines() if not line.startswith(f"{without}:")]
@@ -142,7 +142,7 @@ def netrc(tmp_path):
 
 @pytest.fixture
 def ask():
-    """The raw answer of the real program, in which no password may be."""
+    """Raw output of the real program, checked for passwords."""
 
     def ask(port, **fields):
         cache = Cache.model_validate({"port": port, "timeout": "5s", **fields})
@@ -173,19 +173,19 @@ def state(answer):
 
 
 @pytest.mark.parametrize(("name", "born"), [("redis_7_info.txt", 1795599939), ("redis_8_info.txt", 1795600293)])
-def test_each_redis_is_read(serve, ask, info, name, born):
+def test_every_recorded_redis_version_is_parsed(serve, ask, info, name, born):
     found = state(ask(serve(b"+PONG\r\n", info(name)).port)).report
     assert (found.policy in {"noeviction", "allkeys-lru"}, found.failed_saves) == (True, ())
-    assert found.rejected == Counter(0, born, 1795600330, reborn="Redis started again")
+    assert found.rejected == Counter(0, born, 1795600330, reborn="Redis was restarted")
     assert 0 < found.memory_used < 100
 
 
-def test_what_is_not_judged_stays_on_the_host(serve, ask, info):
+def test_other_info_fields_stay_on_the_host(serve, ask, info):
     answer = ask(serve(b"+PONG\r\n", info(evicted_keys=f"{SECRET} x")).port)
-    assert {line.partition(":")[0] for line in answer.stdout.splitlines()} == TOLD.keys() - {"evicted_keys"}
+    assert {line.partition(":")[0] for line in answer.stdout.splitlines()} == INFO.keys() - {"evicted_keys"}
 
 
-def test_an_old_redis_is_judged_by_the_hosts_clock(serve, ask, info):
+def test_old_redis_uses_clock_of_host(serve, ask, info):
     answers = [info(without="server_time_usec") for _ in range(5)]
     before = int(time.time())
     found = state(ask(serve(b"+PONG\r\n", *answers).port)).report
@@ -194,7 +194,7 @@ def test_an_old_redis_is_judged_by_the_hosts_clock(serve, ask, info):
 
 
 @pytest.mark.parametrize("microseconds", ["000000", "500000", "999999"])
-def test_the_start_of_a_server_is_the_same_at_every_moment(serve, ask, info, microseconds):
+def test_server_start_time_does_not_jitter(serve, ask, info, microseconds):
     time_and_uptime = {"server_time_usec": f"1795600340{microseconds}", "uptime_in_seconds": "401"}
     later = state(ask(serve(b"+PONG\r\n", info(rejected_connections="2", **time_and_uptime)).port)).report.rejected
     earlier = state(ask(serve(b"+PONG\r\n", info()).port)).report.rejected
@@ -204,36 +204,36 @@ def test_the_start_of_a_server_is_the_same_at_every_moment(serve, ask, info, mic
 @pytest.mark.parametrize(
     ("answers", "silence"),
     [
-        ([], "closed without an answer"),
-        ([b"-LOADING Redis is loading the dataset in memory\r\n"], "it is loading its data"),
-        ([b"-ERR max number of clients reached\r\n"], "all its connections are taken"),
-        ([b"-BUSY Redis is busy running a script.\r\n"], "it is busy with a script"),
-        ([b"-MASTERDOWN Link with MASTER is down\r\n"], "it is a replica without its master"),
-        ([b"-DENIED Redis is running in protected mode\r\n"], "it is in protected mode"),
-        ([b"+PONG\r\n"], "closed without an answer"),
-        ([b"+PONG\r\n", b"$5000\r\n# Server\r\n"], "closed without an answer"),
+        ([], "connection closed without an answer"),
+        ([b"-LOADING Redis is loading the dataset in memory\r\n"], "loading its data"),
+        ([b"-ERR max number of clients reached\r\n"], "all connections are in use"),
+        ([b"-BUSY Redis is busy running a script.\r\n"], "busy with a script"),
+        ([b"-MASTERDOWN Link with MASTER is down\r\n"], "replica without a master"),
+        ([b"-DENIED Redis is running in protected mode\r\n"], "in protected mode"),
+        ([b"+PONG\r\n"], "connection closed without an answer"),
+        ([b"+PONG\r\n", b"$5000\r\n# Server\r\n"], "connection closed without an answer"),
         ([None], "no answer within 1 s"),
         ([b"+PON", None], "no answer within 1 s"),
     ],
     ids=["closes", "loading", "full", "script", "replica", "protected", "ends", "breaks off", "hangs", "stalls"],
 )
-def test_a_server_that_serves_nobody_is_silent(serve, ask, answers, silence):
+def test_server_that_rejects_clients_is_silent(serve, ask, answers, silence):
     found = state(ask(serve(*answers).port, timeout="900ms" if None in answers else "5s"))
     assert found.silence == silence
-    with pytest.raises(MeasurementError, match=f"nothing could be asked: {silence}"):
+    with pytest.raises(MeasurementError, match=f"Redis does not answer: {silence}"):
         _ = found.report
 
 
-def test_a_closed_port_and_an_unknown_name_are_silent(ask, free_port):
+def test_closed_port_and_unknown_name_are_silent(ask, free_port):
     assert state(ask(free_port)).silence == "connection refused"
-    assert state(ask(free_port, address="redis.invalid")).silence == "its name cannot be resolved"
+    assert state(ask(free_port, address="redis.invalid")).silence == "host name cannot be resolved"
 
 
-def test_a_name_may_lead_to_several_addresses(serve, ask, info):
+def test_every_address_of_a_name_is_tried(serve, ask, info):
     assert state(ask(serve(b"+PONG\r\n", info()).port, address="localhost")).silence == ""
 
 
-def test_a_server_that_refuses_writes_answers(serve, ask, info):
+def test_server_that_refuses_writes_still_answers(serve, ask, info):
     refusal = b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to\r\n"
     found = state(ask(serve(refusal, info(rdb_last_bgsave_status="err")).port))
     assert (found.silence, found.report.failed_saves) == ("", ("the last save failed",))
@@ -242,27 +242,27 @@ def test_a_server_that_refuses_writes_answers(serve, ask, info):
 @pytest.mark.parametrize(
     ("answers", "complaint"),
     [
-        ([b"-NOAUTH Authentication required.\r\n"], "the server wants a password"),
+        ([b"-NOAUTH Authentication required.\r\n"], "the server requires a password"),
         ([b"+OK\r\n", b"-NOPERM this user has no permissions\r\n"], "the user lacks the rights"),
         ([b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"], "the server refuses the login"),
         ([f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}'\r\n".encode()], "answers with an error"),
         ([f"-{SECRET.upper()}\r\n".encode()], "answers with an error"),
-        ([f"+{SECRET}\r\n".encode()], "what answers there is no Redis"),
-        ([f"HTTP/1.1 400 Bad Request\r\n\r\n{SECRET}".encode()], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+OK\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n"], "what answers there is no Redis"),
-        ([b"+OK\r\n", b"+PONG\r\n", b"$99999999\r\n" + b"x" * (2 << 20)], "the answer has no end"),
-        ([b"x" * (2 << 20)], "the answer has no end"),
+        ([f"+{SECRET}\r\n".encode()], "not a Redis server"),
+        ([f"HTTP/1.1 400 Bad Request\r\n\r\n{SECRET}".encode()], "not a Redis server"),
+        ([b"+OK\r\n", b"+OK\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"+PONG\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$-1\r\n"], "not a Redis server"),
+        ([b"+OK\r\n", b"+PONG\r\n", b"$99999999\r\n" + b"x" * (2 << 20)], "the answer is too long"),
+        ([b"x" * (2 << 20)], "the answer is too long"),
     ],
 )
-def test_what_is_our_own_mistake_says_nothing_of_the_server(serve, ask, netrc, answers, complaint):
+def test_login_and_protocol_errors_are_measurement_errors(serve, ask, netrc, answers, complaint):
     with pytest.raises(CommandError, match=complaint):
         state(ask(serve(*answers).port, netrc=netrc()))
 
 
 @pytest.mark.parametrize("text", ["", "$2\r\nhi\r\n", "$0\r\n\r\n"])
-def test_an_answer_that_tells_nothing_is_not_read(serve, ask, text):
+def test_empty_answer_raises(serve, ask, text):
     with pytest.raises((CommandError, KeyError)):
         state(ask(serve(b"+PONG\r\n", text.encode() or bulk("# Server\r\n")).port))
 
@@ -284,26 +284,26 @@ def words(*arguments):
         ("machine 127.0.0.1 password hunter2ł\n", [b"hunter2\xc5\x82"]),
     ],
 )
-def test_the_login_is_that_of_the_machine(serve, ask, netrc, text, login):
+def test_login_is_read_from_matching_netrc_entry(serve, ask, netrc, text, login):
     server = serve(b"+OK\r\n", b"-LOADING\r\n")
-    assert state(ask(server.port, netrc=netrc(text))).silence == "it is loading its data"
+    assert state(ask(server.port, netrc=netrc(text))).silence == "loading its data"
     assert server.received == words(b"AUTH", *login) + words(b"PING")
 
 
 @pytest.mark.parametrize("text", ["", "hunter2", "machine other password hunter2", "machine 127.0.0.1 login hunter2"])
-def test_a_file_without_a_password_is_our_own_mistake(ask, netrc, free_port, text):
+def test_netrc_without_password_is_a_measurement_error(ask, netrc, free_port, text):
     with pytest.raises(CommandError, match=r"redis\.netrc holds no password for 127\.0\.0\.1"):
         state(ask(free_port, netrc=netrc(text)))
 
 
-def test_a_file_that_cannot_be_read_is_our_own_mistake(ask, tmp_path, free_port):
+def test_unreadable_netrc_is_a_measurement_error(ask, tmp_path, free_port):
     with pytest.raises(CommandError, match="No such file or directory"):
         state(ask(free_port, netrc=str(tmp_path / "missing")))
     with pytest.raises(CommandError, match="Is a directory"):
         state(ask(free_port, netrc=str(tmp_path)))
 
 
-# A real server, where there is one.
+# A real server, if installed.
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def redis(tmp_path, free_port):
         process.kill()
 
 
-def test_a_real_server_tells_a_monitor_of_itself(redis, ask, netrc):
+def test_real_server_answers_a_user_with_minimal_rights(redis, ask, netrc):
     port, _ = redis
     deadline = time.monotonic() + 5
     while state(ask(port, netrc=netrc())).silence and time.monotonic() < deadline:
@@ -326,10 +326,10 @@ def test_a_real_server_tells_a_monitor_of_itself(redis, ask, netrc):
     found = state(ask(port, netrc=netrc())).report
     assert (found.max_memory_bytes, found.failed_saves, found.save_age_s) == (64 << 20, (), 0)
     assert found.rejected.born == pytest.approx(time.time(), abs=10)
-    with pytest.raises(CommandError, match="the server wants a password"):
+    with pytest.raises(CommandError, match="the server requires a password"):
         state(ask(port))
 
 
-def test_the_program_loads_nothing_that_perl_base_lacks():
+def test_program_needs_only_perl_base():
     command = CacheStates().command(Host(transport="local://"), "redis", Cache())
     assert re.findall(r"^\s*(?:use|require)\s+(\w+)", command.argv[2], re.MULTILINE) == ["strict", "warnings", "Socket"]

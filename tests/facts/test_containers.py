@@ -32,44 +32,44 @@ def state():
     """The state of a healthy container but for some fields of Docker's answer."""
 
     def state(**fields):
-        said = {**HEALTHY, **fields}
-        return parse(Answer(0, "".join(f"{json.dumps(said[field])}\n" for field in FIELDS) + "\n", now=NOW))
+        values = {**HEALTHY, **fields}
+        return parse(Answer(0, "".join(f"{json.dumps(values[field])}\n" for field in FIELDS) + "\n", now=NOW))
 
     return state
 
 
-def test_a_running_container_is_what_docker_knows_of_it(recorded):
+def test_running_container_is_parsed(recorded):
     found = parse(recorded("docker_inspect_started_again.txt"), "meta-chat-postgres")
     assert (found.status, found.health, found.exit_code, found.out_of_memory) == ("running", "healthy", 0, False)
     assert (found.memory_bytes, found.shared_memory_bytes) == (64 * 2**20, 128 * 2**20)
     assert (found.restart_policy, found.image, found.pinned) == ("unless-stopped", "pgvector/pgvector:pg17", True)
     assert (found.log_driver, found.log_bytes) == ("json-file", 30e6)
     assert found.exposed == (
-        "80/tcp as 32769 on every address",
-        "81/udp as 15998 on every address",
-        "82/tcp as 15997 on every address",
+        "80/tcp as 32769 on all addresses",
+        "81/udp as 15998 on all addresses",
+        "82/tcp as 15997 on all addresses",
     )
 
 
-def test_a_stopped_container_keeps_a_word_that_says_nothing(recorded):
+def test_stopped_container_has_no_health(recorded):
     found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
     assert (found.status, found.last_health, found.exit_code) == ("exited", "unhealthy", 137)
-    with pytest.raises(Absent, match=r"^meta-chat-postgres is exited, so it has no health$"):
+    with pytest.raises(Absent, match=r"^meta-chat-postgres is exited: health is unknown$"):
         _ = found.health
 
 
-def test_a_stopped_container_is_as_open_as_it_will_be(recorded):
+def test_stopped_container_exposes_configured_ports(recorded):
     found = parse(recorded("docker_inspect_stopped.txt"), "meta-chat-postgres")
-    assert found.exposed[0] == "80/tcp as any port on every address"
+    assert found.exposed[0] == "80/tcp as random port on all addresses"
     assert len(found.exposed) == 3
 
 
-def test_a_container_that_was_killed_for_memory_says_so(recorded):
+def test_oom_kill_is_reported(recorded):
     found = parse(recorded("docker_inspect_out_of_memory.txt"))
     assert (found.status, found.out_of_memory, found.memory_bytes) == ("exited", True, 8 * 2**20)
 
 
-def test_a_crash_loop_is_running_and_counts(recorded):
+def test_crash_loop_is_running_with_restarts(recorded):
     found = parse(recorded("docker_inspect_crash_loop.txt", now=NOW), "meta-chat-rabbitmq")
     assert (found.status, found.health, found.restarts.value) == ("running", "none", 6)
     assert found.restarts.grew is None
@@ -77,7 +77,7 @@ def test_a_crash_loop_is_running_and_counts(recorded):
     assert not found.pinned
 
 
-def test_a_container_that_never_started_has_no_start(recorded):
+def test_never_started_container_has_no_start_time(recorded):
     found = parse(recorded("docker_inspect_never_started.txt"))
     assert found.status == "created"
     assert (found.restarts.value, found.restarts.quiet_since, found.restarts.grew) == (0, None, None)
@@ -85,9 +85,9 @@ def test_a_container_that_never_started_has_no_start(recorded):
     assert found.exposed == ()
 
 
-def test_a_container_in_the_hosts_network_hides_no_port(recorded):
+def test_host_network_exposes_all_ports(recorded):
     found = parse(recorded("docker_inspect_host_network.txt"))
-    assert found.exposed == ("every port, because it is in the host's network",)
+    assert found.exposed == ("all ports (host network)",)
     assert (found.log_driver, found.log_bytes, found.memory_bytes) == ("local", CACHED_LOG_BYTES, 0)
 
 
@@ -96,13 +96,13 @@ def test_a_container_in_the_hosts_network_hides_no_port(recorded):
     ["Error: No such container: meta-chat-redis\n", "error: no such object: meta-chat-redis\n"],
     ids=["Docker 20", "Docker 28"],
 )
-def test_a_container_that_is_not_there_is_absent(complaint):
-    with pytest.raises(Absent, match=r"^meta-chat-redis is declared, but Docker does not know it$"):
+def test_missing_container_is_absent(complaint):
+    with pytest.raises(Absent, match=r"^meta-chat-redis is declared, but Docker has no such container$"):
         parse(Answer(1, "\n", complaint))
 
 
-def test_a_container_whose_identifier_begins_so_is_another_one(state):
-    with pytest.raises(Absent, match="Docker does not know it"):
+def test_container_matched_by_id_prefix_is_absent(state):
+    with pytest.raises(Absent, match="Docker has no such container"):
         state(name="/something-else")
 
 
@@ -116,7 +116,7 @@ def test_a_container_whose_identifier_begins_so_is_another_one(state):
         (127, "docker: No such file or directory"),
     ],
 )
-def test_what_docker_could_not_say_is_no_absence(status, complaint):
+def test_docker_error_is_a_measurement_error(status, complaint):
     with pytest.raises(CommandError, match=complaint[:20]):
         parse(Answer(status, "\n", complaint))
 
@@ -126,20 +126,20 @@ def test_what_docker_could_not_say_is_no_absence(status, complaint):
     [{"created": "0001-01-01T00:00:00Z"}, {"log_size": "plenty"}, {"log_files": "x"}, {"memory": None},
      {"started": "yesterday"}, {"ports": {"80/tcp": [{}]}}, {"ports": {"80/tcp": [{"HostIp": "x", "HostPort": ""}]}}],
 )  # fmt: skip
-def test_a_field_that_cannot_be_read_is_not_guessed(state, fields):
+def test_malformed_field_raises(state, fields):
     with pytest.raises((MeasurementError, ValueError, TypeError, LookupError)):
         state(**fields)
 
 
 @pytest.mark.parametrize("lines", [FIELDS[:-1], (*FIELDS, "name")], ids=["a line less", "a line more"])
-def test_an_answer_of_another_length_is_not_read(lines):
+def test_answer_with_wrong_field_count_raises(lines):
     with pytest.raises(ValueError, match="zip"):
         parse(Answer(0, "".join(f"{json.dumps(HEALTHY[line])}\n" for line in lines)))
 
 
 @pytest.mark.parametrize("status", ["paused", "exited", "restarting", "dead", "created"])
-def test_only_what_runs_has_a_health(state, status):
-    with pytest.raises(Absent, match=f"is {status}, so it has no health"):
+def test_only_running_containers_have_health(state, status):
+    with pytest.raises(Absent, match=f"is {status}: health is unknown"):
         _ = state(status=status).health
 
 
@@ -160,7 +160,7 @@ def test_only_what_runs_has_a_health(state, status):
         ("redis6", False),
     ],
 )
-def test_an_image_is_pinned_by_a_digest_or_a_version(state, image, pinned):
+def test_image_is_pinned_by_digest_or_version(state, image, pinned):
     assert state(image=image).pinned is pinned
 
 
@@ -180,7 +180,7 @@ def test_an_image_is_pinned_by_a_digest_or_a_version(state, image, pinned):
         ("none", "", "", 0),
     ],
 )
-def test_a_log_is_as_long_as_its_driver_lets_it_grow(state, driver, size, files, most):
+def test_log_size_limit_follows_the_driver(state, driver, size, files, most):
     assert state(log_driver=driver, log_size=size, log_files=files).log_bytes == most
 
 
@@ -190,20 +190,20 @@ def test_a_log_is_as_long_as_its_driver_lets_it_grow(state, driver, size, files,
         ("127.0.0.1", ()),
         ("127.0.0.53", ()),
         ("::1", ()),
-        ("", ("6379/tcp as 6379 on every address",)),
-        ("0.0.0.0", ("6379/tcp as 6379 on every address",)),
-        ("::", ("6379/tcp as 6379 on every address",)),
+        ("", ("6379/tcp as 6379 on all addresses",)),
+        ("0.0.0.0", ("6379/tcp as 6379 on all addresses",)),
+        ("::", ("6379/tcp as 6379 on all addresses",)),
         ("10.0.0.5", ("6379/tcp as 6379 on 10.0.0.5",)),
     ],
 )
-def test_a_port_is_exposed_unless_on_loopback(state, ip, exposed):
+def test_port_is_exposed_unless_on_loopback(state, ip, exposed):
     bound = {"6379/tcp": [{"HostIp": ip, "HostPort": "6379"}], "16379/tcp": None}
     assert state(ports=bound).exposed == exposed
     assert state(bindings=bound, ports={}).exposed == exposed
     assert state(bindings=bound, ports=None).exposed == exposed
 
 
-def test_how_a_port_is_bound_counts_more_than_how_it_was_asked_for(state):
+def test_actual_port_binding_overrides_configuration(state):
     assert state(bindings={"6379/tcp": [{"HostIp": "", "HostPort": "6379"}]}).exposed == ()
 
 
@@ -211,33 +211,33 @@ def test_how_a_port_is_bound_counts_more_than_how_it_was_asked_for(state):
     ("started", "grew"),
     [("2026-11-20T09:00:59Z", False), ("2026-11-20T09:01:02Z", True), ("2026-11-24T00:00:00+01:00", True)],
 )
-def test_only_a_later_start_is_a_restart(state, started, grew):
+def test_only_start_long_after_creation_is_a_restart(state, started, grew):
     restarts = state(started=started).restarts
     assert restarts.grew == (restarts.quiet_since if grew else None)
 
 
-def test_a_restart_by_hand_counts_although_docker_does_not_count_it(state):
+def test_manual_restart_counts(state):
     before = dataclasses.replace(state().restarts, now=NOW - 86400)
     assert increase_since(state().restarts, before) == 0
     assert increase_since(state(started="2026-11-25T09:00:00Z").restarts, before) == 1
 
 
-def test_a_container_made_anew_says_that_it_was(state):
+def test_recreated_container_resets_the_counter(state):
     before = dataclasses.replace(state().restarts, now=NOW - 86400)
     anew = state(created="2026-11-25T09:00:00Z", started="2026-11-25T09:00:01Z").restarts
-    assert increase_since(anew, before) == AtLeast(0, "the container was made anew, and what it counted before is lost")
+    assert increase_since(anew, before) == AtLeast(0, "the container was recreated; its earlier count is lost")
 
 
-def test_the_first_run_cannot_say_when_a_container_was_restarted(state):
+def test_first_run_cannot_date_a_restart(state):
     assert increase_since(state(restarts=3).restarts, None) == Estimate(0, 3, "no earlier run is on record")
 
 
-def test_a_container_that_starts_right_now_was_not_quiet(state):
+def test_restarting_container_was_not_quiet(state):
     assert state(status="restarting").restarts.quiet_since is None
 
 
 @pytest.mark.parametrize("name", ["meta-chat-redis", "-f", "--format={{.Config.Env}}"])
-def test_a_name_is_never_an_option(name):
+def test_container_name_is_never_parsed_as_option(name):
     host = Host(transport="local://", docker_as="root")
     command = Containers().command(host, name, Container())
     assert command.argv[-3:] == (TEMPLATE, "--", name)

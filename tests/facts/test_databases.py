@@ -4,13 +4,13 @@ import pytest
 
 from lab.waiting import wait_until
 from opsproof.core.errors import DatabaseError, MeasurementError, OutputError
-from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabaseReceptions, MaintenanceMemory
+from opsproof.facts.databases import ConnectionUse, DatabaseConnections, DatabasePings, MaintenanceMemory
 from opsproof.postgres.connection import Result, ask
 
 
-def test_a_real_server_receives_and_counts_its_clients(postgres):
-    received, connected = ask(postgres.target(), [DatabaseReceptions.sql, DatabaseConnections.sql])
-    reception = DatabaseReceptions().parse(received, None)
+def test_real_server_accepts_and_counts_clients(postgres):
+    received, connected = ask(postgres.target(), [DatabasePings.sql, DatabaseConnections.sql])
+    reception = DatabasePings().parse(received, None)
     assert reception.refusal == ""
     assert reception.answer_s == received.elapsed_s > 0
     use = DatabaseConnections().parse(connected, None)
@@ -19,26 +19,26 @@ def test_a_real_server_receives_and_counts_its_clients(postgres):
     assert 0 < use.used < 100
 
 
-def test_a_refusal_is_a_measurement_without_a_time():
-    reception = DatabaseReceptions().parse(Result(refusal="too many clients already", elapsed_s=0.1), None)
+def test_refused_connection_has_no_answer_time():
+    reception = DatabasePings().parse(Result(refusal="too many clients already", elapsed_s=0.1), None)
     assert reception.refusal == "too many clients already"
-    with pytest.raises(MeasurementError, match="no query could be asked: too many clients already"):
+    with pytest.raises(MeasurementError, match="connection refused: too many clients already"):
         _ = reception.answer_s
 
 
 @pytest.mark.parametrize("result", [Result(error="password authentication failed")])
-def test_our_own_mistake_is_no_refusal(result):
+def test_login_error_is_a_measurement_error(result):
     with pytest.raises(DatabaseError, match="password"):
-        DatabaseReceptions().parse(result, None)
+        DatabasePings().parse(result, None)
 
 
 @pytest.mark.parametrize("rows", [[], [[2]], [[1], [1]], [["1"]]])
-def test_another_answer_than_one_is_no_reception(rows):
-    with pytest.raises(OutputError, match="SELECT 1 is answered with"):
-        DatabaseReceptions().parse(Result(rows), None)
+def test_unexpected_result_of_select_1_raises(rows):
+    with pytest.raises(OutputError, match="SELECT 1 returned"):
+        DatabasePings().parse(Result(rows), None)
 
 
-def test_connections_are_counted_by_state():
+def test_connections_count_by_state():
     use = DatabaseConnections().parse(
         Result([["active", 2, 47, True, None], ["idle in transaction", 45, 47, True, None]]), None
     )
@@ -46,7 +46,7 @@ def test_connections_are_counted_by_state():
     assert use.used == 100
 
 
-def test_the_fullest_of_all_limits_is_judged(cluster):
+def test_fullest_limit_decides(cluster):
     cluster.run(
         "CREATE ROLE app LOGIN PASSWORD 'app' CONNECTION LIMIT 4",
         "CREATE ROLE boss SUPERUSER LOGIN PASSWORD 'boss' CONNECTION LIMIT 1",
@@ -70,7 +70,7 @@ def test_the_fullest_of_all_limits_is_judged(cluster):
         cluster.run("ALTER DATABASE facts CONNECTION LIMIT -1", "DROP ROLE app, boss", database="postgres")
 
 
-def test_a_limit_of_nothing_bars_and_is_never_full(cluster):
+def test_connection_limit_of_zero_is_ignored(cluster):
     cluster.run("ALTER DATABASE facts CONNECTION LIMIT 0", "ALTER ROLE opsproof_monitor SUPERUSER", database="postgres")
     try:
         assert cluster.value(DatabaseConnections).own == ()
@@ -80,22 +80,22 @@ def test_a_limit_of_nothing_bars_and_is_never_full(cluster):
         )
 
 
-def test_a_role_that_sees_only_itself_counts_nothing():
+def test_role_without_pg_monitor_cannot_count_connections():
     with pytest.raises(MeasurementError, match="pg_monitor"):
         DatabaseConnections().parse(Result([["active", 1, 47, False, None]]), None)
 
 
-def test_a_view_that_shows_nothing_is_not_a_server_without_clients():
-    with pytest.raises(OutputError, match="not even this one"):
+def test_empty_pg_stat_activity_raises():
+    with pytest.raises(OutputError, match="even the current connection is missing"):
         DatabaseConnections().parse(Result([]), None)
 
 
-def test_a_real_server_says_how_much_memory_maintenance_may_take(postgres):
+def test_real_server_reports_maintenance_work_mem(postgres):
     (result,) = ask(postgres.target(), [MaintenanceMemory.sql])
     assert MaintenanceMemory().parse(result, None) == 64 * 2**20
 
 
 @pytest.mark.parametrize("rows", [[], [[None]], [["64MB"]], [[1], [2]], [[1, 2]]])
-def test_maintenance_memory_is_one_number_of_bytes(rows):
+def test_malformed_maintenance_memory_raises(rows):
     with pytest.raises((ValueError, TypeError)):
         MaintenanceMemory().parse(Result(rows), None)

@@ -17,24 +17,24 @@ def parse(recorded):
         ("df_with_a_space.txt", "/tmp/mnt sp", 12_638_248_960, 100 / 3_085_510),
     ],
 )
-def test_figures_are_those_of_df(parse, name, target, free_bytes, inodes_used):
+def test_figures_match_df(parse, name, target, free_bytes, inodes_used):
     disk = parse(name)
     assert (disk.target, disk.free_bytes) == (target, free_bytes)
     assert disk.inodes_used == pytest.approx(inodes_used)
     assert 0 <= disk.used < 1
 
 
-def test_used_is_the_share_of_what_users_may_take(answer_of_df):
+def test_used_share_excludes_reserved_blocks(answer_of_df):
     disk = answer_of_df("/ 831 169 1000 10")
     assert disk == Disk("/", 83.1, 1.0, 169)
 
 
 @pytest.mark.parametrize("itotal", ["-", "0"])
-def test_a_file_system_without_inodes_uses_none(answer_of_df, itotal):
+def test_file_system_without_inodes_uses_0_percent(answer_of_df, itotal):
     assert answer_of_df(f"/boot/efi 5 95 {itotal} {itotal}").inodes_used == 0
 
 
-def test_a_file_system_without_room_is_full(answer_of_df):
+def test_file_system_without_free_space_is_full(answer_of_df):
     assert answer_of_df("/full 100 0 10 10") == Disk("/full", 100, 100, 0)
 
 
@@ -46,15 +46,15 @@ def answer_of_df():
     return lambda line: Disks().parse(Answer(0, f"{head}{line}\n"), "/", Mount())
 
 
-def test_a_file_system_of_no_size_at_all_has_no_room(parse):
+def test_file_system_of_size_zero_is_full(parse):
     assert parse("df_proc.txt").used == 100
 
 
-def test_a_path_that_is_not_there_is_absent(parse):
-    with pytest.raises(Absent, match=r"^/data/nowhere is declared, but there is no such path$"):
+def test_missing_path_is_absent(parse):
+    with pytest.raises(Absent, match=r"^/data/nowhere is declared, but does not exist$"):
         parse("df_no_such_path.txt", "/data/nowhere", status=1)
 
 
 @pytest.mark.parametrize("path", ["/", "-i", "--help", "/a b", "/'"])
-def test_a_path_is_never_an_option(path):
+def test_path_is_never_parsed_as_option(path):
     assert Disks().command(None, path, Mount()).argv[-2:] == ("--", path)

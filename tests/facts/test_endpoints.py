@@ -24,16 +24,16 @@ def response(body):
         ("curl_api_health.txt", 200, Health("healthy", ())),
     ],
 )
-def test_both_shapes_of_health_are_read(recorded, name, status, health):
+def test_both_health_formats_are_parsed(recorded, name, status, health):
     found = Responses().parse(recorded(name), "health", ENDPOINT)
     assert (found.status, found.health) == (status, health)
     assert 0 < found.elapsed_s < 1
 
 
-def test_a_refusal_of_plain_http_is_a_status_without_health(recorded):
+def test_refused_plain_http_has_status_but_no_health(recorded):
     found = Responses().parse(recorded("curl_https_required.txt"), "health", ENDPOINT)
     assert found.status == 403
-    with pytest.raises(OutputError, match=r"answers 403 without its health: '\{\"success\":false"):
+    with pytest.raises(OutputError, match=r"answers 403 without health status: '\{\"success\":false"):
         _ = found.health
 
 
@@ -48,7 +48,7 @@ def test_a_refusal_of_plain_http_is_a_status_without_health(recorded):
         ('{"status": "healthy", "services": {"database": null}}', Health("contradictory", ("database",))),
     ],
 )  # fmt: skip
-def test_health_is_no_better_than_its_services(body, health):
+def test_healthy_status_with_service_down_is_contradictory(body, health):
     assert response(body).health == health
 
 
@@ -67,13 +67,13 @@ def test_a_body_without_health_is_not_healthy(body):
     [
         (7, "connection refused"),
         (28, "no answer within 5 s"),
-        (52, "closed without an answer"),
+        (52, "connection closed without an answer"),
         (35, "TLS handshake failed"),
         (51, "certificate is for another name"),
         (60, "certificate not trusted"),
     ],
 )
-def test_an_endpoint_that_does_not_answer_is_absent(status, complaint):
+def test_silent_endpoint_is_absent(status, complaint):
     with pytest.raises(Absent) as caught:
         Responses().parse(Answer(status, "\n000 0.1", "curl: (7)"), "health", ENDPOINT)
     assert str(caught.value) == f"{ENDPOINT.url}: {complaint}"
@@ -89,13 +89,13 @@ def test_an_endpoint_that_does_not_answer_is_absent(status, complaint):
         ),
     ],
 )
-def test_a_certificate_that_is_not_trusted_says_why(recorded, name, doubt):
+def test_untrusted_certificate_is_absent_with_reason(recorded, name, doubt):
     with pytest.raises(Absent) as caught:
         Responses().parse(recorded(name, 60), "public", ENDPOINT)
     assert str(caught.value) == f"{ENDPOINT.url}: certificate not trusted: {doubt}"
 
 
-def test_a_host_without_trusted_certificates_says_nothing_of_the_endpoint():
+def test_host_without_ca_store_is_a_measurement_error():
     with pytest.raises(CommandError, match="error setting certificate file"):
         Responses().parse(Answer(77, "", "curl: (77) error setting certificate file: /etc/ssl"), "public", ENDPOINT)
 
@@ -111,17 +111,17 @@ def test_a_host_without_trusted_certificates_says_nothing_of_the_endpoint():
         ("", False),
     ],
 )
-def test_a_redirect_leads_to_https_of_the_same_host(location, https):
+def test_redirect_must_lead_to_https_on_same_host(location, https):
     assert Response("http://chat.example/health", 308, 0.1, "", location).leads_to_https is https
 
 
-def test_a_mistake_in_the_call_of_curl_says_nothing_of_the_endpoint():
+def test_curl_usage_error_is_a_measurement_error():
     with pytest.raises(CommandError, match="curl ended with status 2"):
         Responses().parse(Answer(2, "", "curl: option --x: is unknown"), "health", ENDPOINT)
 
 
 class Page(BaseHTTPRequestHandler):
-    """Tells what it was asked; hangs, redirects or breaks off where it is asked to."""
+    """Echoes the request; hangs, redirects or disconnects by path."""
 
     def do_GET(self):
         if self.path == "/hangs":
@@ -157,7 +157,7 @@ def ask():
     return ask
 
 
-def test_an_endpoint_is_asked_with_one_get_and_its_headers(server, ask):
+def test_endpoint_gets_one_get_with_declared_headers(server, ask):
     found = ask(f"{server}/[x]{{y}}?z=%20", headers={"X-Forwarded-Proto": "https"})
     assert (found.status, found.body) == (200, "GET /[x]{y}?z=%20 https\nsecond line\n")
     assert found.location == ""
@@ -171,9 +171,9 @@ def test_no_redirect_is_followed(server, ask):
 
 @pytest.mark.parametrize(
     ("path", "timeout", "complaint"),
-    [("/hangs", "300ms", "no answer within 0.3 s"), ("/breaks", "5s", "closed without an answer")],
+    [("/hangs", "300ms", "no answer within 0.3 s"), ("/breaks", "5s", "connection closed without an answer")],
 )
-def test_a_server_that_does_not_answer_is_absent(server, ask, path, timeout, complaint):
+def test_silent_server_is_absent(server, ask, path, timeout, complaint):
     with pytest.raises(Absent, match=complaint):
         ask(server + path, timeout=timeout)
 

@@ -1,4 +1,4 @@
-"""What is said of indexes, in a real server."""
+"""Index facts on a real server."""
 
 import pytest
 
@@ -28,7 +28,7 @@ DAY = 86400.0
 
 @pytest.fixture
 def admin(postgres):
-    """A session of the superuser; the schema `shop`, which it is in, is gone afterwards."""
+    """A superuser session in the schema `shop`, dropped afterwards."""
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
         admin.execute("CREATE SCHEMA shop; SET search_path = shop")
         yield admin
@@ -37,7 +37,7 @@ def admin(postgres):
 
 @pytest.fixture
 def found(postgres):
-    """What a fact says of the schema `shop`."""
+    """Value of a fact for the schema `shop`."""
 
     def found(fact):
         (result,) = ask(postgres.target(), [fact.sql])
@@ -48,7 +48,7 @@ def found(postgres):
 
 @pytest.fixture
 def cut_off(postgres, admin):
-    """Runs a statement that cannot end, and cancels it in the middle."""
+    """Runs an endless statement and cancels it."""
 
     def cut_off(statement):
         with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
@@ -58,17 +58,17 @@ def cut_off(postgres, admin):
     return cut_off
 
 
-def test_sound_indexes_are_not_broken(admin, found):
+def test_valid_indexes_are_not_reported(admin, found):
     admin.execute("CREATE TABLE t (id int PRIMARY KEY)")
     assert found(InvalidIndexes) == InvalidIndexes().parse(Result([]), None)
 
 
-def test_who_builds_an_index_only_some_roles_see():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+def test_invalid_indexes_need_pg_monitor():
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         InvalidIndexes().parse(Result([["shop", "t_a", "t", False, False]]), None)
 
 
-def test_what_was_cut_off_is_invalid_or_left_over(admin, found, cut_off):
+def test_interrupted_build_is_invalid_or_leftover(admin, found, cut_off):
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a int)")
     cut_off("CREATE INDEX CONCURRENTLY t_a ON t (a)")
     cut_off("REINDEX INDEX CONCURRENTLY t_pkey")
@@ -77,7 +77,7 @@ def test_what_was_cut_off_is_invalid_or_left_over(admin, found, cut_off):
     assert [str(each) for each in broken.leftovers] == ["shop.t_pkey_ccnew: of t"]
 
 
-def test_an_index_that_partitions_lack_is_not_to_be_rebuilt(admin, found):
+def test_partitioned_index_without_partition_index_is_not_rebuildable(admin, found):
     admin.execute("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p DEFAULT")
     admin.execute("CREATE INDEX p_id ON ONLY p (id)")
     broken = found(InvalidIndexes)
@@ -119,14 +119,14 @@ DEFERRABLE = "TABLE IF NOT EXISTS x (); ALTER TABLE t ADD CONSTRAINT late UNIQUE
         (DEFERRABLE, "INDEX two ON t (a)", ["two"]),
     ],
 )
-def test_an_index_is_superfluous_that_another_stands_for(admin, found, first, second, superfluous):
+def test_index_covered_by_another_is_redundant(admin, found, first, second, superfluous):
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a int, b int, c text); CREATE TABLE u (a int, b int)")
     for each in (first, second):
         admin.execute(f"CREATE {each}")
     assert [each.name for each in found(RedundantIndexes)] == [f"shop.{each}" for each in superfluous]
 
 
-def test_an_index_that_a_constraint_needs_is_not_superfluous(admin, found):
+def test_constraint_index_is_not_redundant(admin, found):
     admin.execute(
         "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int REFERENCES t); ALTER TABLE t ADD UNIQUE (id)"
     )
@@ -136,13 +136,13 @@ def test_an_index_that_a_constraint_needs_is_not_superfluous(admin, found):
     assert [each.name for each in found(RedundantIndexes)] == ["shop.again", "shop.t_id_key"]
 
 
-def test_parts_of_a_partitioned_index_are_judged_by_the_whole(admin, found):
+def test_partitions_of_redundant_index_are_not_listed(admin, found):
     admin.execute("CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); CREATE TABLE t1 PARTITION OF t DEFAULT")
     admin.execute("CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
     assert [each.name for each in found(RedundantIndexes)] == ["shop.one"]
 
 
-def test_many_partitions_hide_no_index(admin, found):
+def test_many_partitions_do_not_hide_other_indexes(admin, found):
     admin.execute("CREATE TABLE m (a int, b int) PARTITION BY LIST (a); CREATE TABLE t (a int, b int)")
     for number in range(350):
         admin.execute(f"CREATE TABLE m{number} PARTITION OF m FOR VALUES IN ({number})")
@@ -152,9 +152,9 @@ def test_many_partitions_hide_no_index(admin, found):
     assert names == {f"shop.{of}_{columns}_idx" for of in ("m", "t") for columns in ("a", "a_b")}
 
 
-def test_the_size_and_the_reason_are_said(admin, found):
+def test_text_has_reason_and_size(admin, found):
     admin.execute("CREATE TABLE t (a int, b int); CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
-    assert str(found(RedundantIndexes)[0]) == "shop.one: the beginning of two on t, 8.2 kB"
+    assert str(found(RedundantIndexes)[0]) == "shop.one: prefix of two on t, 8.2 kB"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_size_and_the_reason_are_said(admin, found):
         ("CREATE INDEX ON child (parent) WHERE note IS NOT NULL", False),
     ],
 )
-def test_a_foreign_key_is_served_by_an_index_that_begins_with_it(admin, found, index, served):
+def test_foreign_key_needs_index_with_leading_column(admin, found, index, served):
     admin.execute("CREATE TABLE parent (id int PRIMARY KEY)")
     admin.execute("CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent, note text)")
     admin.execute(index or "SELECT 1")
@@ -179,14 +179,14 @@ def test_a_foreign_key_is_served_by_an_index_that_begins_with_it(admin, found, i
 
 
 @pytest.mark.parametrize(("columns", "served"), [("a, b", True), ("b, a", True), ("a, c, b", False), ("a", False)])
-def test_a_foreign_key_of_two_columns_takes_them_in_any_order(admin, found, columns, served):
+def test_composite_key_accepts_any_column_order(admin, found, columns, served):
     admin.execute("CREATE TABLE parent (x int, y int, PRIMARY KEY (x, y))")
     admin.execute("CREATE TABLE child (a int, b int, c int, FOREIGN KEY (a, b) REFERENCES parent)")
     admin.execute(f"CREATE INDEX ON child ({columns})")
     assert (found(UnindexedForeignKeys) == ()) is served
 
 
-def test_a_key_that_refers_to_many_partitions_is_one(cluster):
+def test_key_referencing_many_partitions_counts_once(cluster):
     months = [f"CREATE TABLE p{n} PARTITION OF p FOR VALUES FROM ({n}) TO ({n + 1})" for n in range(24)]
     halves = [f"CREATE TABLE h{n} PARTITION OF h FOR VALUES FROM ({n}) TO ({n + 1})" for n in range(2)]
     try:
@@ -204,13 +204,13 @@ def test_a_key_that_refers_to_many_partitions_is_one(cluster):
     "key",
     ["FOREIGN KEY (a) REFERENCES parent (a) NOT ENFORCED", "FOREIGN KEY (r, PERIOD s) REFERENCES parent (r, PERIOD s)"],
 )
-def test_a_key_that_no_index_of_its_columns_serves_is_passed_over(admin, found, key):
+def test_unenforced_and_period_keys_are_skipped(admin, found, key):
     admin.execute("CREATE TABLE parent (a int UNIQUE, r int4range, s int4range, UNIQUE (r, s WITHOUT OVERLAPS))")
     admin.execute(f"CREATE TABLE child (a int, r int4range, s int4range, {key})")
     assert found(UnindexedForeignKeys) == ()
 
 
-def test_a_foreign_key_is_told_with_the_size_of_its_table(admin, found):
+def test_foreign_key_has_size_of_its_table(admin, found):
     admin.execute("CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (parent int REFERENCES parent)")
     admin.execute("INSERT INTO parent VALUES (1); INSERT INTO child SELECT 1 FROM generate_series(1, 10000)")
     admin.execute("VACUUM child")
@@ -220,7 +220,7 @@ def test_a_foreign_key_is_told_with_the_size_of_its_table(admin, found):
     assert 300_000 < key.size_bytes < 500_000
 
 
-def test_tables_without_a_key_are_those_of_users(admin, found):
+def test_system_and_extension_tables_need_no_primary_key(admin, found):
     admin.execute(
         "CREATE TABLE keyed (id int PRIMARY KEY); CREATE TABLE plain (id int); CREATE TEMP TABLE mine (id int)"
     )
@@ -231,7 +231,7 @@ def test_tables_without_a_key_are_those_of_users(admin, found):
     assert not names & {"shop.keyed", "shop.m1", "shop.mine"}
 
 
-def test_unused_indexes_are_those_that_nothing_needs(admin, found):
+def test_unused_indexes_exclude_required_indexes(admin, found):
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a int UNIQUE, b int, c int)")
     admin.execute("INSERT INTO t SELECT n, n, n, n FROM generate_series(1, 20000) n")
     admin.execute("CREATE INDEX unused ON t (b); CREATE INDEX used ON t (c)")
@@ -267,32 +267,32 @@ def run(transaction, day):
         (idle(), [run(900, 35), run(2000, 65), run(3000, 95)], (35, 100)),
         (idle(), [run(9000, 65)], (0, 100)),
     ],
-    ids=["scanned", "no run before", "there by then", "not there by then", "the first that saw it", "another server"],
+    ids=["scanned", "no run before", "seen", "not yet seen", "first run that saw it", "another server"],
 )
-def test_an_index_is_idle_since_it_surely_was_there(index, earlier, days):
+def test_index_is_idle_since_first_run_that_saw_it(index, earlier, days):
     assert index.idle_s(EPOCH, earlier) == (days[0] * DAY, days[1] * DAY)
 
 
-def test_nothing_is_idle_for_longer_than_the_statistics_reach():
+def test_idle_time_is_bounded_by_statistics_age():
     epoch = Epoch(since=90 * DAY, now=100 * DAY, next_transaction=5000)
     assert idle().idle_s(epoch, [run(2000, 40)]) == (10 * DAY, 10 * DAY)
 
 
-def test_the_one_that_is_idle_longest_counts():
+def test_longest_idle_index_decides():
     indexes = IdleIndexes((idle(40), idle()))
     assert indexes.longest_s(EPOCH, [run(2000, 80)]) == Estimate(
-        40 * DAY, 100 * DAY, "an index that was never scanned may have been made since the last run"
+        40 * DAY, 100 * DAY, "a never-scanned index may have been created since the last run"
     )
     assert IdleIndexes((idle(40), idle(3))).longest_s(EPOCH, []) == 40 * DAY
     assert IdleIndexes(()).longest_s(EPOCH, []) == 0
 
 
-def test_without_counting_nothing_is_unused():
+def test_unused_indexes_need_track_counts():
     with pytest.raises(MeasurementError, match="track_counts is off"):
         StatisticsEpoch().parse(Result([[0.0, 1.0, 2, False]]), None)
 
 
-def test_a_table_is_read_whole_as_often_as_its_rows_were_read(admin, found):
+def test_full_reads_are_rows_read_per_row(admin, found):
     admin.execute(
         "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT n, n FROM generate_series(1, 20000) n"
     )
@@ -307,7 +307,7 @@ def test_a_table_is_read_whole_as_often_as_its_rows_were_read(admin, found):
     (scans,) = tables.scanned({name: [] for name in tables.readings})
     assert (scans.name, scans.rows, scans.whole, scans.by_index) == ("shop.t", 20000, 30, 10)
     assert scans.index_scans == 25
-    assert str(scans) == "shop.t: 20000 rows, 30 times from end to end, 10 by an index"
+    assert str(scans) == "shop.t: 20000 rows, read in full 30 times, 10 index scans"
 
 
 def table(whole, by_index, now=100.0):
@@ -330,7 +330,7 @@ def judged(table, earlier):
     ],
     ids=["ever since", "rarely", "once too often", "since the last run", "in a moment", "in a moment, rarely"],
 )
-def test_a_table_counts_that_is_read_whole_ten_times_a_day(whole, before, found):
+def test_table_read_in_full_ten_times_a_day_counts(whole, before, found):
     earlier = {
         "rows read t": [Counter(value * 20000, 0.0, day * DAY) for value, day in before],
         "index scans t": [Counter(4000, 0.0, day * DAY) for _, day in before],
@@ -338,30 +338,30 @@ def test_a_table_counts_that_is_read_whole_ten_times_a_day(whole, before, found)
     assert judged(table(whole, 5000), earlier) == found
 
 
-def test_a_table_that_grows_is_not_counted_anew():
+def test_growing_table_keeps_its_counters():
     earlier = {"rows read t": [Counter(5e6, 0.0, 99 * DAY)], "index scans t": [Counter(4000, 0.0, 99 * DAY)]}
     grown = ScannedTable("t", 10**6, Counter(7e6, 0.0, 100 * DAY), Counter(5000, 0.0, 100 * DAY))
     assert [each.whole for each in grown.since(earlier)] == [2]
 
 
-def test_counters_that_began_anew_count_from_there():
+def test_reset_counters_count_from_reset():
     earlier = {"rows read t": [Counter(9e9, -5.0, 99 * DAY)], "index scans t": [Counter(9000, -5.0, 99 * DAY)]}
     anew = ScannedTable("t", 20000, Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY))
     assert judged(anew, earlier) == [(20, 7)]
     assert LargeTables((anew,)).index_scans(earlier) == pytest.approx(100 * 7 / 27)
 
 
-def test_counters_that_may_have_gone_on_say_so():
+def test_possible_reset_gives_a_range():
     earlier = {"rows read t": [Counter(3e5, -5.0, 99 * DAY)], "index scans t": [Counter(6, -5.0, 99 * DAY)]}
     read, by_index = Counter(4e5, 99.5 * DAY, 100 * DAY), Counter(7, 99.5 * DAY, 100 * DAY)
     use = LargeTables((ScannedTable("t", 20000, read, by_index),)).index_scans(earlier)
     assert (use.low, use.high) == (pytest.approx(100 * 7 / 27), 100)
 
 
-def test_no_large_table_is_read_whole():
+def test_no_table_read_in_full_is_100_percent():
     assert LargeTables(()).index_scans({}) == 100
 
 
-def test_a_table_that_nobody_counts_is_not_judged():
+def test_table_scans_need_track_counts():
     with pytest.raises(MeasurementError, match="track_counts is off"):
         TableScans().parse(Result([["t", 20000, 0.0, 0, 0.0, 1.0, False]]), None)

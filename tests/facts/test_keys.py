@@ -12,13 +12,13 @@ DAY = 86400.0
 
 @pytest.fixture
 def used(cluster):
-    """How much is used of each sequence, in percent, with the column that ends first."""
+    """Used share of each sequence in percent, with its narrowest column."""
 
-    def told():
+    def used_shares():
         found = cluster.value(KeyRanges).found.rows
         return {each.sequence.removeprefix("public."): (round(each.used), each.column) for each in found}
 
-    return told
+    return used_shares
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def used(cluster):
         ),
     ],
 )
-def test_a_key_is_used_up_to_the_narrowest_end(cluster, used, statements, expected):
+def test_used_share_is_of_narrowest_column(cluster, used, statements, expected):
     try:
         cluster.run(*statements)
         assert used() == expected
@@ -76,18 +76,18 @@ def test_a_key_is_used_up_to_the_narrowest_end(cluster, used, statements, expect
         cluster.run("DROP TABLE IF EXISTS t, child CASCADE", "DROP SEQUENCE IF EXISTS s")
 
 
-def test_a_sequence_that_may_not_be_read_is_unknown(cluster):
+def test_unreadable_sequence_is_unknown(cluster):
     cluster.run("CREATE SEQUENCE s MAXVALUE 100", "REVOKE ALL ON s FROM opsproof_monitor")
     try:
         keys = cluster.value(KeyRanges)
     finally:
         cluster.run("DROP SEQUENCE s")
     assert keys.used == 0
-    with pytest.raises(MeasurementError, match=r"may not read public\.s: docs/privileges/monitor\.sql grants it"):
+    with pytest.raises(MeasurementError, match=r"for sequence public\.s: run docs/privileges/monitor\.sql"):
         keys.require_readable()
 
 
-def test_those_that_may_not_be_read_hide_no_other(cluster):
+def test_unreadable_sequences_do_not_hide_others(cluster):
     names = [f"hidden{number}" for number in range(60)]
     cluster.run("CREATE SEQUENCE s MAXVALUE 1000", "SELECT setval('s', 978)")
     cluster.run(
@@ -99,7 +99,7 @@ def test_those_that_may_not_be_read_hide_no_other(cluster):
         cluster.run(f"DROP SEQUENCE s, {', '.join(names)}")
 
 
-def test_a_sequence_that_goes_with_its_session_is_passed_over(cluster):
+def test_temporary_sequence_is_skipped(cluster):
     with cluster.connect() as session:
         session.execute("CREATE TEMP TABLE mine (id serial)")
         cluster.value(KeyRanges).require_readable()
@@ -110,19 +110,19 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "said"),
+    ("earlier", "text"),
     [
-        ([], "when it runs out is known from the second run on"),
+        ([], "the second run will tell when values run out"),
         ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
-        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
-        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "it has not grown since 2026-11-15"),
-        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about the year 2100 or later"),
+        ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),
+        ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),
+        ([Counter(1499.999, 0.0, NOW - 90 * DAY)], "runs out about 2100 or later"),
     ],
 )
-def test_the_day_on_which_it_runs_out_is_that_of_its_growth(earlier, said):
-    assert RANGE.line(earlier, NOW) == f"public.s in t.id: 1500 of 2000, 75.0 %; {said}"
+def test_exhaustion_date_is_extrapolated_from_growth(earlier, text):
+    assert RANGE.line(earlier, NOW) == f"public.s in t.id: 1500 of 2000, 75.0 %; {text}"
 
 
-def test_a_database_without_such_sequences_is_measured():
+def test_database_without_limited_sequences_is_0_percent():
     keys = KeyRanges().parse(Result([]), None)
     assert (keys.used, keys.readings, keys.lines({})) == (0, {}, [])

@@ -1,4 +1,4 @@
-"""What the log scanner counts, and where its window begins."""
+"""Counts and time window of the log scanner."""
 
 from __future__ import annotations
 
@@ -49,10 +49,8 @@ from tests.facts.scanning import DAY, NOW, ONE, Logs, Scan, counts, entry, iso, 
         (entry(level="ERROR", err="broken").rstrip()[:-5] + "\n", ONE | {"errors": 1}),
     ],
 )
-def test_a_json_line_is_counted_once_as_what_it_is(
-    logs: Logs, answer: Any, line: str, expected: dict[str, int]
-) -> None:
-    """Only an own key of the line or of its err decides, never the text of a string."""
+def test_json_line_counts_once_by_level(logs: Logs, answer: Any, line: str, expected: dict[str, int]) -> None:
+    """Only top-level keys and keys of err decide, never the text of a string."""
     logs(line)
     assert counts(answer()) == expected
 
@@ -78,13 +76,13 @@ def test_a_json_line_is_counted_once_as_what_it_is(
         (["2026-13-45 99:99:99 +00:00: x\n", entry(5)], 1),
     ],
 )
-def test_the_window_goes_by_the_time_of_the_lines(logs: Logs, answer: Any, lines: list[str], count: int) -> None:
-    """An undated line belongs to the line before it; the JSON time is better than PM2's."""
+def test_window_uses_time_of_lines(logs: Logs, answer: Any, lines: list[str], count: int) -> None:
+    """An undated line has the time of the line before; the JSON time overrides PM2's date."""
     logs("".join(lines))
     assert answer()["lines"] == count
 
 
-def test_times_sizes_and_files_are_told(logs: Logs, answer: Any) -> None:
+def test_answer_has_times_sizes_and_files(logs: Logs, answer: Any) -> None:
     """Evidence reaches from the oldest file's first line to the current one's last."""
     logs(entry(9 * DAY) * 2, "api-out__2026-11-15_00-00-00.log.gz", age=8 * DAY)
     logs("undated\n" + entry(3600), "api-out__2026-11-22_00-00-00.log", age=3000)
@@ -108,7 +106,7 @@ def test_times_sizes_and_files_are_told(logs: Logs, answer: Any) -> None:
     ],
     ids=["both in part", "emptied just now", "goes on", "goes on from before", "undated", "misnamed"],
 )
-def test_rotated_files_belong_to_the_log(
+def test_rotated_files_are_scanned(
     logs: Logs, answer: Any, suffix: str, parts: tuple[str, str], expected: dict[str, int]
 ) -> None:
     """Plain or packed, a rotated file is the earlier part of the log."""
@@ -130,8 +128,8 @@ def test_rotated_files_belong_to_the_log(
         "api-out-1.log",
     ],
 )
-def test_other_files_are_another_log(logs: Logs, answer: Any, name: str) -> None:
-    """Only the log's own name, two underscores and a date make its rotated file."""
+def test_files_of_other_logs_are_skipped(logs: Logs, answer: Any, name: str) -> None:
+    """A rotated file has the log's exact name, two underscores and a date."""
     logs(entry(90, "ERROR"), name)
     logs(entry())
     assert counts(answer()) == ONE
@@ -139,16 +137,16 @@ def test_other_files_are_another_log(logs: Logs, answer: Any, name: str) -> None
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("copied", [1, 5, 9000])
-def test_a_copy_that_was_not_emptied_yet_counts_once(logs: Logs, answer: Any, suffix: str, copied: int) -> None:
-    """PM2 copies the log, then empties it: meanwhile the lines stand in both."""
+def test_copy_before_truncation_counts_once(logs: Logs, answer: Any, suffix: str, copied: int) -> None:
+    """PM2 copies a log, then truncates it: meanwhile both files have the lines."""
     lines = [entry(9000 - at, "ERROR") for at in range(9000)]
     logs("".join(lines[:copied]), f"api-out__2026-11-23_00-00-00.log{suffix}")
     logs("".join(lines))
     assert counts(answer()) == {"lines": 9000, "recognized": 9000, "errors": 9000}
 
 
-def test_a_file_and_its_packed_twin_count_once(logs: Logs, answer: Any) -> None:
-    """gzip keeps the file until the packed one is whole."""
+def test_file_and_its_gz_twin_count_once(logs: Logs, answer: Any) -> None:
+    """gzip keeps the original until the compressed file is complete."""
     logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     packed = logs(entry(90), "api-out__2026-11-23_00-00-00.log.gz")
     packed.write_bytes(packed.read_bytes()[:40])
@@ -157,7 +155,7 @@ def test_a_file_and_its_packed_twin_count_once(logs: Logs, answer: Any) -> None:
 
 
 def test_old_rotated_files_are_not_read(logs: Logs, run: Scan) -> None:
-    """What was last written before the window holds nothing of it, broken or not."""
+    """A file last written before the window is skipped, corrupt or not."""
     old = logs("", "api-out__2026-11-15_00-00-00.log.gz")
     old.write_bytes(b"broken")
     os.utime(old, (NOW - 2 * DAY, NOW - 2 * DAY))
@@ -199,10 +197,10 @@ HINT = "(Use `node --trace-warnings ...` to show where the warning was created)"
         ([crash(DAY + 9), crash(50)], (1, 0), "TypeError: x is not a function"),
     ],
 )
-def test_an_error_of_a_text_log_is_a_headline_or_a_burst(
+def test_text_log_error_is_a_headline_or_a_burst(
     logs: Logs, answer: Any, lines: list[str], found: tuple[int, int], first: str | None
 ) -> None:
-    """150 lines of traces are 10 crashes; what says nothing of an error is none."""
+    """150 trace lines are 10 crashes; lines without error marks count as no error."""
     logs("".join(lines))
     result = answer("text")
     assert (result["errors"], result["fatals"], result["client_errors"]) == (*found, 0)
@@ -210,8 +208,8 @@ def test_an_error_of_a_text_log_is_a_headline_or_a_burst(
     assert result["recognized"] == result["lines"] > 0
 
 
-def test_a_burst_goes_on_over_a_rotation(logs: Logs, answer: Any) -> None:
-    """The trace of an error does not become an error of its own in the next file."""
+def test_burst_continues_across_rotation(logs: Logs, answer: Any) -> None:
+    """An error's trace is not another error in the next file."""
     logs(f"{prefix(9)}Error: x\n", "api-out__2026-11-23_00-00-00.log")
     logs(f"{prefix(9)}told the parent\n")
     assert answer("text")["errors"] == 1
@@ -220,7 +218,7 @@ def test_a_burst_goes_on_over_a_rotation(logs: Logs, answer: Any) -> None:
 @pytest.mark.parametrize("kind", ["json", "text"])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_undated_lines_are_not_recognized(logs: Logs, answer: Any, kind: str, suffix: str) -> None:
-    """Without a date nothing can be said of the window, so nobody may read it as healthy."""
+    """Without dates the window is unknown, and the log must not pass as healthy."""
     logs("Error: x\n" + entry(None, "ERROR"), f"api-out__2026-11-23_00-00-00.log{suffix}")
     logs("Error: y\n" * 3)
     result = answer(kind)
@@ -228,23 +226,23 @@ def test_undated_lines_are_not_recognized(logs: Logs, answer: Any, kind: str, su
     assert (result["oldest"], result["newest"], result["commonest"]) == (None, None, [])
 
 
-def test_undated_lines_follow_the_rotated_ones(logs: Logs, answer: Any) -> None:
-    """They are younger than what stands before them in the rotated file."""
+def test_undated_lines_continue_the_rotated_file(logs: Logs, answer: Any) -> None:
+    """Undated lines are younger than the rotated file's lines."""
     logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     logs(entry(None, "ERROR") + "trace\n")
     assert counts(answer()) == {"lines": 3, "recognized": 2, "errors": 1}
 
 
 @pytest.mark.parametrize("days", [0, 267, 268, 269, 280, 300, 328, 329, 998, 999, 1000, 9000])
-def test_every_day_of_the_calendar_is_known(logs: Logs, answer: Any, days: int) -> None:
+def test_every_calendar_day_is_converted(logs: Logs, answer: Any, days: int) -> None:
     """Among them the ends of February, of a leap year's too, and of the year."""
     logs(entry(days * DAY))
     assert answer()["oldest"] == NOW - days * DAY
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_an_idle_log_tells_when_it_was_last_written(logs: Logs, answer: Any, suffix: str) -> None:
-    """Emptied days ago and silent since: the newest rotated file has its last line."""
+def test_idle_log_has_time_of_last_line(logs: Logs, answer: Any, suffix: str) -> None:
+    """Truncated days ago and silent since: the newest rotated file has the last line."""
     logs(entry(9 * DAY), f"api-out__2026-11-15_00-00-00.log{suffix}", age=8 * DAY)
     logs(entry(4 * DAY), f"api-out__2026-11-20_00-00-00.log{suffix}", age=4 * DAY)
     logs("", age=4 * DAY)
@@ -252,7 +250,7 @@ def test_an_idle_log_tells_when_it_was_last_written(logs: Logs, answer: Any, suf
     assert (result["newest"], result["lines"], result["files_read"]) == (NOW - 4 * DAY, 0, 2)
 
 
-def test_an_empty_log_is_known_to_be_empty(logs: Logs, answer: Any) -> None:
+def test_empty_log_has_no_lines(logs: Logs, answer: Any) -> None:
     """No lines, no times, a size of 0: not an error of the scanner."""
     logs("", age=77)
     result = answer()

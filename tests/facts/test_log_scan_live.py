@@ -1,4 +1,4 @@
-"""What the log scanner does with logs that change, break or are not there."""
+"""The log scanner with logs that change, break or are missing."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ READ = "(*\\$$;$)", "our $reads++; %s CORE::sysread($_[0], ${$_[1]}, $_[2], $_[3
 
 
 def reading(perl: str) -> str:
-    """Perl that is run before every read of the program, which are counted in $reads."""
+    """Perl code to run before every read of the program; $reads counts reads."""
     return BROKEN % ("sysread", READ[0], READ[1] % perl)
 
 
-def test_a_log_emptied_during_the_scan_is_read_from_its_copy(logs: Logs, answer: Any, tmp_path: Path) -> None:
-    """pm2-logrotate copied and emptied it: the lines are in the rotated file now."""
+def test_log_truncated_during_scan_is_read_from_copy(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """pm2-logrotate copied and truncated the log: its lines are in the rotated file."""
     log, copy = logs(entry(50, "ERROR") * 20_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
     move = f'if ($reads == 5) {{ system "cp", "{log}", "{copy}"; truncate "{log}", 0 }}'
     result = answer(also=reading(move))
     assert counts(result) == {"lines": 20_000, "recognized": 20_000, "errors": 20_000}
 
 
-def test_a_log_emptied_and_grown_again_is_noticed(logs: Logs, answer: Any, tmp_path: Path) -> None:
-    """Its size alone does not tell: the first bytes are others."""
+def test_log_truncated_and_regrown_is_rescanned(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """The size looks unchanged: the first bytes differ."""
     log, copy = logs(entry(50, "ERROR") * 9_000), tmp_path / "api-out__2026-11-24_00-00-00.log"
     later = tmp_path / "later"
     later.write_text(entry(40) * 20_000)
@@ -43,8 +43,8 @@ def test_a_log_emptied_and_grown_again_is_noticed(logs: Logs, answer: Any, tmp_p
     assert counts(answer(also=reading(move))) == {"lines": 29_000, "recognized": 29_000, "errors": 9_000}
 
 
-def test_a_log_emptied_during_every_scan_is_no_answer(logs: Logs, run: Scan, tmp_path: Path) -> None:
-    """It ends, and not with counts of what was left."""
+def test_log_truncated_during_every_scan_fails(logs: Logs, run: Scan, tmp_path: Path) -> None:
+    """The program ends with an error, not with counts of remaining lines."""
     log = logs(entry(50, "ERROR") * 9_000)
     also = reading(f'if ($reads % 3 == 0) {{ system qq(echo $reads > "{log}") }}')
     done = run(log, "json", DAY, also=also)
@@ -52,7 +52,7 @@ def test_a_log_emptied_during_every_scan_is_no_answer(logs: Logs, run: Scan, tmp
     assert done.stderr == "api-out.log: rotated during each of three scans\n"
 
 
-def test_a_log_that_grows_is_read_to_where_it_was(logs: Logs, answer: Any) -> None:
+def test_growing_log_is_read_up_to_initial_size(logs: Logs, answer: Any) -> None:
     """A flood cannot keep the scanner reading for ever."""
     log = logs(entry(50) * 9_000)
     also = reading(f'open my $add, ">>", "{log}"; print $add "x\\n" x 1_000_000; close $add;')
@@ -60,7 +60,7 @@ def test_a_log_that_grows_is_read_to_where_it_was(logs: Logs, answer: Any) -> No
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_a_rotated_file_that_vanishes_is_skipped(logs: Logs, answer: Any, suffix: str) -> None:
+def test_vanished_rotated_file_is_skipped(logs: Logs, answer: Any, suffix: str) -> None:
     """Retention deletes the oldest while the scanner looks at the folder."""
     old = logs(entry(90), f"api-out__2026-11-23_00-00-00.log{suffix}")
     logs(entry())
@@ -68,8 +68,8 @@ def test_a_rotated_file_that_vanishes_is_skipped(logs: Logs, answer: Any, suffix
     assert counts(answer(also=BROKEN % ("readdir", "(*)", listing))) == ONE
 
 
-def test_a_rotated_file_packed_during_the_scan_is_found_again(logs: Logs, answer: Any) -> None:
-    """The plain name is gone, its packed twin holds the lines."""
+def test_rotated_file_compressed_during_scan_is_rescanned(logs: Logs, answer: Any) -> None:
+    """The uncompressed file is gone, its .gz twin has the lines."""
     old = logs(entry(90), "api-out__2026-11-23_00-00-00.log")
     logs(entry())
     listing = f'my @names = CORE::readdir($_[0]); system "gzip", "-q", "{old}" if -e "{old}"; @names'
@@ -77,14 +77,14 @@ def test_a_rotated_file_packed_during_the_scan_is_found_again(logs: Logs, answer
 
 
 def test_a_missing_log_is_an_error(tmp_path: Path, run: Scan, logs: Logs) -> None:
-    """Its rotated files do not stand in for it."""
+    """Rotated files do not replace a missing log."""
     logs(entry(), "api-out__2026-11-23_00-00-00.log")
     done = run(tmp_path / "api-out.log", "json", DAY)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "api-out.log: No such file or directory\n"
 
 
-def test_what_is_no_file_is_an_error(tmp_path: Path, run: Scan) -> None:
+def test_path_that_is_not_a_file_is_an_error(tmp_path: Path, run: Scan) -> None:
     """A folder or a pipe in the log's place would block or read as empty."""
     (tmp_path / "api-out.log").mkdir()
     os.mkfifo(tmp_path / "pipe.log")
@@ -124,7 +124,7 @@ def many_packed() -> bytes:
 
 
 @pytest.mark.parametrize("kept", [0, 15, 0.5, -9])
-def test_a_corrupt_packed_file_of_the_window_is_an_error(logs: Logs, run: Scan, kept: float) -> None:
+def test_corrupt_gz_file_in_window_is_an_error(logs: Logs, run: Scan, kept: float) -> None:
     """Half a file is not a quiet day."""
     packed = logs("", "api-out__2026-11-23_00-00-00.log.gz")
     data = many_packed()
@@ -135,8 +135,8 @@ def test_a_corrupt_packed_file_of_the_window_is_an_error(logs: Logs, run: Scan, 
     assert "api-out__2026-11-23_00-00-00.log.gz: gzip failed\n" in done.stderr
 
 
-def test_a_missing_gzip_is_an_error_only_where_it_is_needed(logs: Logs, run: Scan, tmp_path: Path) -> None:
-    """A host without gzip can have no packed lines of the window either."""
+def test_missing_gzip_is_an_error_only_for_gz_files(logs: Logs, run: Scan, tmp_path: Path) -> None:
+    """A host without gzip has no compressed lines in the window."""
     path = logs(entry())
     nowhere = {"PATH": str(tmp_path)}
     assert run(path, "json", DAY, environment=nowhere).returncode == 0
@@ -158,14 +158,14 @@ def test_a_missing_gzip_is_an_error_only_where_it_is_needed(logs: Logs, run: Sca
     ],
 )
 def test_bad_arguments_are_refused(run: Scan, arguments: list[str]) -> None:
-    """With the usage, and the exit status that sysexits.h has for it."""
+    """With a usage message, and EX_USAGE of sysexits.h."""
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == "usage: log_scan.pl PATH json|text WINDOW_SECONDS\n"
 
 
 def test_the_program_runs_as_one_argument(logs: Logs) -> None:
-    """That is how it reaches the host, whose clock it then asks."""
+    """The program reaches the host as one argument, and uses the host's clock."""
     path = logs(entry())
     command = [PERL, "-e", scanner(), str(path), "json", "60"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -186,7 +186,7 @@ def random_log(rng: random.Random) -> Iterator[tuple[float, str]]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_bisection_finds_what_reading_everything_finds(logs: Logs, answer: Any, seed: int) -> None:
+def test_bisection_matches_full_read(logs: Logs, answer: Any, seed: int) -> None:
     """The window's start may be anywhere, in any file, amid undated lines of any length."""
     rng = random.Random(seed)
     lines = list(random_log(rng))
@@ -202,8 +202,8 @@ def test_bisection_finds_what_reading_everything_finds(logs: Logs, answer: Any, 
     assert {name: result[name] for name in expected} == expected
 
 
-def test_a_day_of_a_week_reads_little_more_than_the_day(logs: Logs, answer: Any) -> None:
-    """What is older costs a few probes, not a pass over it."""
+def test_one_day_window_reads_about_one_day(logs: Logs, answer: Any) -> None:
+    """Older lines cost a few probes, not a full read."""
     log = logs("".join(entry(7 * DAY * (1 - at / 50_000)) for at in range(50_000)))
     result = answer()
     assert abs(result["lines"] - 50_000 / 7) < 2

@@ -1,4 +1,4 @@
-"""Which messages the log scanner tells, without secrets and whatever stands in the log."""
+"""Messages of the log scanner: without secrets, whatever the log contains."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.facts.scanning import COUNTS, DAY, ONE, Logs, Scan, counts, entry, me
     ],
 )
 def test_a_message_says_what_failed(logs: Logs, answer: Any, fields: dict[str, Any], expected: str) -> None:
-    """Ids collapse, so that one failure of many requests is one message."""
+    """Ids collapse: one failure of many requests is one message."""
     logs(entry(level="ERROR", **fields))
     assert messages(answer()) == [(expected, 1)]
 
 
-def test_the_last_of_repeated_keys_counts(logs: Logs, answer: Any) -> None:
-    """As in JavaScript, and a nested key of that name is another key."""
+def test_last_of_repeated_keys_counts(logs: Logs, answer: Any) -> None:
+    """As in JavaScript; a nested key of the same name is separate."""
     line = entry(level="ERROR", message="first", deep={"message": "deep"}).rstrip("}\n")
     logs(line + '},"message":"last","tail":[{"message":"tail"}]}\n')
     assert messages(answer()) == [("last", 1)]
@@ -50,7 +50,7 @@ def test_escapes_and_broken_bytes_are_shown_harmlessly(logs: Logs, answer: Any) 
 
 
 def test_the_five_commonest_come_first(logs: Logs, answer: Any) -> None:
-    """Most frequent first; what a client caused is no finding."""
+    """Most frequent first; client errors are excluded."""
     lines = [entry(9, "ERROR", message=f"m{'abcdefg'[n]}") * (n + 1) for n in range(7)]
     logs("".join(lines) + refusal(status=404) * 50 + entry(9, "FATAL", message="end") * 9)
     result = answer()
@@ -103,8 +103,8 @@ def test_a_secret_does_not_leave_the_host(logs: Logs, run: Scan, kind: str, secr
 
 
 @pytest.mark.parametrize("message", ["3 tests passed: ok", "keyboard: unplugged", "compass north", "GET /x?page=2"])
-def test_what_is_no_secret_stays_readable(logs: Logs, answer: Any, message: str) -> None:
-    """A scrubbed message that says nothing helps nobody."""
+def test_harmless_text_stays_readable(logs: Logs, answer: Any, message: str) -> None:
+    """A message scrubbed of everything helps nobody."""
     logs(entry(level="ERROR", message=message))
     assert messages(answer()) == [(message, 1)]
 
@@ -137,10 +137,10 @@ def megabytes(count: float) -> int:
     ],
     ids=["long", "long last", "long other", "unended", "1 MiB", "1 MiB + 1", "escapes", "NUL", "empty", "deep", "many"],
 )
-def test_odd_lines_are_counted_in_bounded_memory(
+def test_huge_lines_are_counted_in_bounded_memory(
     logs: Logs, answer: Any, content: Callable[[], str], expected: dict[str, int]
 ) -> None:
-    """The host has better use for its memory: under 64 MB at the peak."""
+    """Peak memory on the host stays under 64 MB."""
     logs(content())
     watch = 'END { open my $f, "<", "/proc/self/status"; my ($kb) = join("", <$f>) =~ /VmHWM:\\s+(\\d+)/;'
     result = answer(also=f"{watch} print STDERR qq(held $kb) if $kb > 64_000 }}")
@@ -148,13 +148,13 @@ def test_odd_lines_are_counted_in_bounded_memory(
 
 
 def test_a_long_text_line_is_one_line(logs: Logs, answer: Any) -> None:
-    """Its rest is no other line, wherever the reads cut it."""
+    """The rest of a long line never counts as another line."""
     logs(f"{prefix(9)}Error: x" + "y" * megabytes(10) + f"\n{prefix(8)}told\n")
     assert counts(answer("text")) == {"lines": 2, "recognized": 2, "errors": 1}
 
 
-def test_a_frequent_message_is_not_lost_among_many(logs: Logs, answer: Any) -> None:
-    """When there are too many different ones, the rare ones are dropped."""
+def test_frequent_message_survives_many_rare_messages(logs: Logs, answer: Any) -> None:
+    """With too many different messages, rare ones are dropped."""
     letters = {48: "a", 49: "b"}
     many = [entry(50, "ERROR", message=f"{n:b}".translate(letters)) for n in range(25_000)]
     logs("".join([entry(60, "ERROR", message="often") * 50, *many, entry(40, "ERROR", message="often") * 50]))
@@ -163,8 +163,8 @@ def test_a_frequent_message_is_not_lost_among_many(logs: Logs, answer: Any) -> N
 
 @pytest.mark.parametrize("kind", ["json", "text"])
 @pytest.mark.parametrize("seed", range(3))
-def test_garbage_is_only_lines(logs: Logs, answer: Any, kind: str, seed: int) -> None:
-    """Bytes at random crash nothing and mean nothing."""
+def test_random_bytes_count_as_unrecognized_lines(logs: Logs, answer: Any, kind: str, seed: int) -> None:
+    """Random bytes neither crash the scanner nor count as errors."""
     data = random.Random(seed).randbytes(megabytes(3))
     logs(data)
     assert counts(answer(kind)) == {"lines": data.count(b"\n") + (not data.endswith(b"\n"))}

@@ -19,7 +19,7 @@ def parse(answer):
     return LogReports().parse(answer, "api-out", LOG)
 
 
-def test_a_report_is_what_the_scanner_counted(recorded):
+def test_report_holds_scanner_counts(recorded):
     report = parse(recorded("log_scan.json"))
     found = json.loads(recorded("log_scan.json").stdout)
     assert (report.errors, report.client_errors, report.fatals) == (3, found["client_errors"], 0)
@@ -29,27 +29,27 @@ def test_a_report_is_what_the_scanner_counted(recorded):
 
 
 @pytest.mark.parametrize("recognized", [0, 1, 34])
-def test_lines_of_another_format_are_not_counted_as_no_errors(recorded, recognized):
+def test_mostly_unparsable_log_raises(recorded, recognized):
     with pytest.raises(
-        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are no json log lines$"
+        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are not json log lines$"
     ):
         parse(answer(recorded, lines=70, recognized=recognized, errors=0))
 
 
-def test_an_empty_log_was_last_written_when_it_was_emptied(recorded):
+def test_empty_log_is_silent_since_truncation(recorded):
     report = parse(answer(recorded, lines=0, recognized=0, errors=0, now=1000, newest=None, oldest=None, modified=400))
     assert (report.errors, report.silence_s, report.covers_s) == (0, 600, 0)
 
 
-def test_a_log_that_is_not_there_is_absent():
-    with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but there is no such file$"):
+def test_missing_log_is_absent():
+    with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but does not exist$"):
         parse(Answer(2, "", "api-out.log: No such file or directory\n"))
 
 
 @pytest.mark.parametrize(
     ("status", "stderr"), [(2, "api-out.log: Permission denied\n"), (3, "gzip: failed\n"), (64, "usage\n"), (255, "")]
 )
-def test_a_log_that_cannot_be_read_is_no_log_without_errors(status, stderr):
+def test_unreadable_log_raises(status, stderr):
     with pytest.raises(CommandError, match=f"the log scanner ended with status {status}"):
         parse(Answer(status, "", stderr))
 
@@ -57,7 +57,7 @@ def test_a_log_that_cannot_be_read_is_no_log_without_errors(status, stderr):
 @pytest.mark.parametrize(
     ("limits", "window"), [({}, DEFAULT_WINDOW_S), ({"log_errors": {"must": "< 5", "over": "2h"}}, 7200)]
 )
-def test_the_window_is_the_span_of_the_limit_on_errors(limits, window):
+def test_window_is_time_span_of_the_error_limit(limits, window):
     host = Host.model_validate({"transport": "local://", "limits": limits, "run_as": "deploy"}).placed("vps", ())
     command = LogReports().command(host, "api-out", LOG)
     assert command.argv[-3:] == ("/logs/api-out.log", "json", f"{window:.0f}")

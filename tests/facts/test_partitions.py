@@ -29,7 +29,7 @@ def table(*partitions, today="2026-11-25", strategy="r"):
         ([], "2026-11-01", 2, ["2026-11", "2026-12", "2027-01"]),
     ],
 )
-def test_this_month_and_those_ahead_need_a_partition(there, today, ahead, missing):
+def test_current_and_future_months_need_a_partition(there, today, ahead, missing):
     assert table(*months(*there), today=today).missing(ahead) == missing
 
 
@@ -45,7 +45,7 @@ def test_this_month_and_those_ahead_need_a_partition(there, today, ahead, missin
         ([("'2026-01-01', 'a'", "'2027-01-01', 'a'")], []),
     ],
 )  # fmt: skip
-def test_spans_need_not_be_months(bounds, missing):
+def test_partitions_may_cover_other_spans_than_months(bounds, missing):
     spans = [Partition(f"t{n}", f"FOR VALUES FROM ({a}) TO ({b})", False, 0) for n, (a, b) in enumerate(bounds)]
     assert table(*spans).missing(1) == missing
 
@@ -61,20 +61,20 @@ def test_spans_need_not_be_months(bounds, missing):
     ],
     ids=["east of UTC", "west of UTC", "one too few", "no time zone", "without an offset"],
 )
-def test_months_may_be_of_another_time_zone(cuts, missing):
+def test_months_may_use_another_time_zone(cuts, missing):
     bounds = [f"FOR VALUES FROM ('2026-{start}') TO ('2026-{end}')" for start, end in pairwise(cuts)]
     found = table(*[Partition(f"t{number}", bound, False, 0) for number, bound in enumerate(bounds)])
     assert found.missing(1) == missing
 
 
-def test_months_of_a_real_server_may_be_of_another_time_zone(cluster):
+def test_months_of_real_server_may_use_another_time_zone(cluster):
     try:
         cluster.run(
             "CREATE TABLE t (at timestamptz) PARTITION BY RANGE (at)",
             "CREATE TABLE t_then PARTITION OF t FOR VALUES FROM (MINVALUE) TO ('2001-01-01 00:00+01')",
         )
         (table,) = [cluster.value(Partitions)["public.t"]]
-        assert (table.partitions[0].bound, table.edge) == (
+        assert (table.partitions[0].bound, table.zone_margin) == (
             "FOR VALUES FROM (MINVALUE) TO ('2000-12-31 23:00:00+00')",
             timedelta(hours=14),
         )
@@ -92,19 +92,19 @@ def test_months_of_a_real_server_may_be_of_another_time_zone(cluster):
         ([], []),
     ],
 )
-def test_holes_are_of_the_past(there, holes):
-    assert table(*months(*there)).holes() == holes
+def test_gaps_count_only_in_the_past(there, holes):
+    assert table(*months(*there)).gaps() == holes
 
 
 @pytest.mark.parametrize(
     ("default", "rows"), [(None, 0), (Partition("d", "DEFAULT", True, 0), 0), (Partition("d", "DEFAULT", True, 5), 5)]
 )
-def test_rows_of_the_default_partition_are_counted(default, rows):
+def test_default_partition_rows_are_counted(default, rows):
     assert table(*months("2026-11"), *[default] * bool(default)).default_rows == rows
 
 
-def test_a_default_partition_that_nobody_counted_is_unknown():
-    with pytest.raises(MeasurementError, match=r"d is not empty, .*: VACUUM \(ANALYZE\) it"):
+def test_default_partition_without_statistics_is_unknown():
+    with pytest.raises(MeasurementError, match=r"d is not empty, .*: run VACUUM \(ANALYZE\)"):
         _ = table(Partition("d", "DEFAULT", True, None)).default_rows
 
 
@@ -112,16 +112,20 @@ def test_a_default_partition_that_nobody_counted_is_unknown():
     ("partition", "strategy", "complaint"),
     [
         (Partition("p", "FOR VALUES IN ('a')", False, 0), "l", "public.t is partitioned by list, not by range"),
-        (Partition("p", "FOR VALUES FROM ('1') TO ('5')", False, 0), "r", "p: '1' is no time"),
-        (Partition("p", "FOR VALUES FROM (1) TO (5)", False, 0), "r", r"p: FOR VALUES FROM \(1\) TO \(5\) is no span"),
+        (Partition("p", "FOR VALUES FROM ('1') TO ('5')", False, 0), "r", "p: bound is not a time: '1'"),
+        (
+            Partition("p", "FOR VALUES FROM (1) TO (5)", False, 0),
+            "r",
+            r"p: bound is not a time range: FOR",
+        ),
     ],
 )
-def test_what_is_not_partitioned_by_time_is_unknown(partition, strategy, complaint):
+def test_table_not_partitioned_by_time_is_unknown(partition, strategy, complaint):
     with pytest.raises(OutputError, match=complaint):
         table(partition, strategy=strategy).missing(1)
 
 
-def test_a_real_table_is_told_with_its_partitions(cluster):
+def test_real_table_is_listed_with_partitions(cluster):
     try:
         cluster.run(
             "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
@@ -132,7 +136,7 @@ def test_a_real_table_is_told_with_its_partitions(cluster):
         )
         found = cluster.value(Partitions)
         assert {each.name for each in found["public.t"].partitions} == {"t_then", "t_now", "t_else"}
-        assert (found["public.t"].missing(5), found["public.t"].holes(), found["public.t"].default_rows) == ([], [], 0)
+        assert (found["public.t"].missing(5), found["public.t"].gaps(), found["public.t"].default_rows) == ([], [], 0)
         assert len(found["public.empty"].missing(1)) == 2
         cluster.run("INSERT INTO t VALUES (1, '1999-01-01'), (2, NULL)")
         assert cluster.value(Partitions)["public.t"].default_rows == 2
@@ -145,7 +149,7 @@ def test_a_real_table_is_told_with_its_partitions(cluster):
         cluster.run("DROP TABLE IF EXISTS t, empty")
 
 
-def test_a_partition_without_a_partition_takes_nothing(cluster):
+def test_sub_partitioned_partition_without_partitions_takes_no_rows(cluster):
     try:
         cluster.run(
             "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
@@ -164,7 +168,7 @@ def test_a_partition_without_a_partition_takes_nothing(cluster):
         cluster.run("DROP TABLE IF EXISTS t")
 
 
-def test_rows_of_a_default_partition_are_those_of_its_partitions(cluster):
+def test_sub_partitioned_default_sums_its_partitions(cluster):
     try:
         cluster.run(
             "CREATE TABLE t (id integer, at timestamp) PARTITION BY RANGE (at)",
@@ -178,6 +182,6 @@ def test_rows_of_a_default_partition_are_those_of_its_partitions(cluster):
         cluster.run("DROP TABLE IF EXISTS t")
 
 
-def test_a_table_that_is_not_there_is_absent(cluster):
-    with pytest.raises(Absent, match=r"public\.nothing is no partitioned table"):
+def test_missing_table_is_absent(cluster):
+    with pytest.raises(Absent, match=r"public\.nothing is not a partitioned table"):
         _ = cluster.value(Partitions)["public.nothing"]

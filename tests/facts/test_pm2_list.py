@@ -1,4 +1,4 @@
-"""The program that asks PM2, run by the host's own perl against a daemon's socket."""
+"""The Perl program that reads PM2's list, against a daemon's socket."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from opsproof.facts.processes import Processes
 from tests.facts.pm2 import entry, frame
 
 
-def test_no_secret_travels(daemon, ask_pm2):
+def test_no_secret_leaves_the_host(daemon, ask_pm2):
     daemon()
     answer = ask_pm2()
     process = Processes().parse(answer, None)["meta-chat-api"]
@@ -27,12 +27,12 @@ def test_no_secret_travels(daemon, ask_pm2):
         ('{"JWT_SECRET":"hunter2', "the saved list dump.pm2 is not JSON"),
         ("hunter2", "the saved list dump.pm2 is not JSON"),
         ("", "the saved list dump.pm2 is not JSON"),
-        ('{"JWT_SECRET":"hunter2-jwt"}', "the saved list dump.pm2 is not what PM2 writes"),
-        ('["hunter2-jwt"]', "the saved list dump.pm2 is not what PM2 writes"),
+        ('{"JWT_SECRET":"hunter2-jwt"}', "the saved list dump.pm2 has an unknown format"),
+        ('["hunter2-jwt"]', "the saved list dump.pm2 has an unknown format"),
         ('[{"name":"api","args":{"JWT_SECRET":"hunter2-jwt"}', "the saved list dump.pm2 is not JSON"),
     ],
 )  # fmt: skip
-def test_no_secret_travels_in_the_complaint_about_a_damaged_list(daemon, home, ask_pm2, text, complaint):
+def test_error_about_damaged_list_contains_no_secret(daemon, home, ask_pm2, text, complaint):
     daemon()
     (home / "dump.pm2").write_text(text)
     answer = ask_pm2()
@@ -56,9 +56,9 @@ def test_no_secret_travels_in_the_complaint_about_a_damaged_list(daemon, home, a
             "the PM2 daemon's answer to getMonitorData is an error",
         ),
         ([frame('j:{"args":[]}', "s:1")], "the PM2 daemon's answer to getMonitorData is empty"),
-        ([frame('j:{"args":[null]}', "s:1")], "the PM2 daemon's list is not what PM2 writes"),
-        ([frame('j:{"args":[[{"JWT_SECRET":"hunter2"}]]}', "s:1")], "the PM2 daemon's list is not what PM2 writes"),
-        ([frame('j:["hunter2"]', "s:1")], "the PM2 daemon's answer to getMonitorData is not what PM2 writes"),
+        ([frame('j:{"args":[null]}', "s:1")], "the PM2 daemon's list has an unknown format"),
+        ([frame('j:{"args":[[{"JWT_SECRET":"hunter2"}]]}', "s:1")], "the PM2 daemon's list has an unknown format"),
+        ([frame('j:["hunter2"]', "s:1")], "the PM2 daemon's answer to getMonitorData has an unknown format"),
         ([frame("hunter2")], "the PM2 daemon's answer to getMonitorData is not JSON"),
         ([bytes([0x10])], "the PM2 daemon closed the connection at getMonitorData"),
     ],
@@ -76,7 +76,7 @@ def test_no_secret_travels_in_the_complaint_about_a_damaged_list(daemon, home, a
         "no argument",
     ],
 )
-def test_a_daemon_that_does_not_answer_is_not_a_daemon_without_processes(daemon, ask_pm2, answers, complaint):
+def test_malformed_daemon_answer_is_an_error(daemon, ask_pm2, answers, complaint):
     daemon(getMonitorData=answers)
     answer = ask_pm2()
     assert "hunter2" not in answer.stdout + answer.stderr
@@ -84,25 +84,25 @@ def test_a_daemon_that_does_not_answer_is_not_a_daemon_without_processes(daemon,
         Processes().parse(answer, None)
 
 
-def test_no_socket_is_no_daemon(ask_pm2):
+def test_missing_socket_means_no_daemon(ask_pm2):
     found = Processes().parse(ask_pm2(), None)
     assert (found.version, found.processes) == (None, ())
     assert len(found.saved) == 1
 
 
-def test_a_socket_left_behind_is_no_daemon(home, ask_pm2):
+def test_stale_socket_means_no_daemon(home, ask_pm2):
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(home / "rpc.sock"))
     assert Processes().parse(ask_pm2(), None).version is None
 
 
-def test_asking_starts_no_daemon(home, ask_pm2):
+def test_query_starts_no_daemon(home, ask_pm2):
     before = sorted(home.iterdir())
     ask_pm2()
     assert sorted(home.iterdir()) == before
 
 
-def test_a_home_that_is_not_there_is_no_answer(home, ask_pm2):
+def test_missing_home_is_an_error(home, ask_pm2):
     shutil.rmtree(home)
     try:
         with pytest.raises(CommandError, match="No such file or directory"):
@@ -111,7 +111,7 @@ def test_a_home_that_is_not_there_is_no_answer(home, ask_pm2):
         home.mkdir()
 
 
-def test_a_tool_that_is_missing_is_no_answer(home, ask_pm2, monkeypatch):
+def test_missing_pm2_command_is_an_error(home, ask_pm2, monkeypatch):
     (home / "bin" / "pm2").unlink()
     (home / "bin" / "perl").symlink_to(shutil.which("perl"))
     monkeypatch.setenv("PATH", str(home / "bin"))

@@ -1,4 +1,4 @@
-"""What the program that asks PM2 reads as text must mean what it means to a JSON library."""
+"""JSON handling of the Perl program for PM2's list must match a JSON library."""
 
 import json
 import os
@@ -10,20 +10,20 @@ from opsproof.core.errors import CommandError
 from opsproof.facts.processes import Processes
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import run
-from tests.facts.pm2 import entry, frame, said
+from tests.facts.pm2 import daemon_answer, entry, frame
 
 
 @pytest.mark.parametrize(
     "name", ["żółw 🐢", 'say "hi"', "back\\slash\\", "tab\tline\nend", "\u2028", "[{,:}]", "", "\x7f"]
 )
-def test_a_name_arrives_as_it_is(told, name):
-    found = told(entry(name))
+def test_names_are_printed_unchanged(read_processes, name):
+    found = read_processes(entry(name))
     assert found[name].status == "online"
     assert found.unsaved == []
 
 
 @pytest.mark.parametrize("text", [r"\u0022}],\\", r"\ud83d\udc22", "🐢", r"\/\b\f"])
-def test_an_escape_is_part_of_its_text(daemon, home, ask_pm2, text):
+def test_escaped_quotes_do_not_end_a_string(daemon, home, ask_pm2, text):
     whole = json.dumps({"args": [[entry("NAME")]]}, ensure_ascii=False).replace("NAME", text)
     daemon(getMonitorData=[frame("j:" + whole)])
     assert Processes().parse(ask_pm2(), None)[json.loads(f'"{text}"')].pid == 4711
@@ -32,8 +32,8 @@ def test_an_escape_is_part_of_its_text(daemon, home, ask_pm2, text):
 @pytest.mark.parametrize(
     "value", [[[[]]], {"a": {"b": [{}, [1, {"status": "errored"}]]}}, -1.5e-7, None, [], {}, "x" * 99999]
 )
-def test_other_settings_do_not_matter(told, value):
-    found = told(entry(first=value, status="online", last=value))
+def test_other_settings_are_ignored(read_processes, value):
+    found = read_processes(entry(first=value, status="online", last=value))
     assert (found["meta-chat-api"].status, found.unsaved) == ("online", [])
 
 
@@ -43,7 +43,7 @@ def test_other_settings_do_not_matter(told, value):
      "[" + "1," * 200_000 + "1]", "[" + "[]," * 40_000 + "[]]"],
     ids=["lists", "objects", "escapes", "numbers", "empty lists"],
 )  # fmt: skip
-def test_neither_depth_nor_length_is_too_much(daemon, home, ask_pm2, text):
+def test_deep_and_long_settings_are_parsed(daemon, home, ask_pm2, text):
     whole = json.dumps({"args": [[entry(other="VALUE")]]}).replace('"VALUE"', text)
     daemon(getMonitorData=[frame("j:" + whole)])
     answer = ask_pm2()
@@ -57,36 +57,36 @@ def test_neither_depth_nor_length_is_too_much(daemon, home, ask_pm2, text):
      '"a\tb"',
      "\ufeff[]", "[] []", "[];", "\v[]", "[" * 100_000, "[[]", "{}}", '{"a" 1}', '{"a":1 "b":2}', "\x00"],
 )  # fmt: skip
-def test_what_is_not_json_is_never_read(home, ask_pm2, text):
+def test_invalid_json_is_an_error(home, ask_pm2, text):
     for whole in (text, f'[{{"other":{text}}}]'):
         (home / "dump.pm2").write_text(whole)
         with pytest.raises(CommandError, match=r"the saved list dump\.pm2 is not JSON"):
             Processes().parse(ask_pm2(), None)
 
 
-def test_an_answer_may_come_in_small_pieces(daemon, ask_pm2):
-    whole = b"".join(said([entry()]))
+def test_answer_may_arrive_in_small_pieces(daemon, ask_pm2):
+    whole = b"".join(daemon_answer([entry()]))
     daemon(getMonitorData=[whole[at : at + 1] for at in range(len(whole))])
     assert Processes().parse(ask_pm2(), None)["meta-chat-api"].pid == 4711
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 5, 6, -1])
-def test_a_frame_cut_short_is_no_answer(daemon, ask_pm2, size):
-    daemon(getMonitorData=[b"".join(said([entry()]))[:size]])
+def test_truncated_frame_is_an_error(daemon, ask_pm2, size):
+    daemon(getMonitorData=[b"".join(daemon_answer([entry()]))[:size]])
     with pytest.raises(CommandError, match="closed the connection at getMonitorData"):
         Processes().parse(ask_pm2(), None)
 
 
-def test_many_processes_with_long_settings_are_read(told):
+def test_many_processes_with_long_settings_are_parsed(read_processes):
     settings = {f"VARIABLE_{number}": "x" * 80 for number in range(200)}
-    found = told(*(entry(f"worker-{number}", **settings, args=[str(number)]) for number in range(200)))
+    found = read_processes(*(entry(f"worker-{number}", **settings, args=[str(number)]) for number in range(200)))
     assert len(found.processes) == 200
     assert found.unsaved == []
 
 
-def test_instances_of_a_cluster_and_modules_are_told_apart(told):
+def test_cluster_instances_and_modules_are_distinguished(read_processes):
     instances = [entry(exec_mode="cluster_mode"), entry(exec_mode="cluster_mode", status="errored")]
-    found = told(*instances, entry("pm2-logrotate", pmx_module=True))
+    found = read_processes(*instances, entry("pm2-logrotate", pmx_module=True))
     assert (found["meta-chat-api"].status, found["pm2-logrotate"].module) == ("errored", True)
     assert (found["meta-chat-api"].module, found.unsaved) == (False, [])
 
@@ -104,40 +104,40 @@ def test_instances_of_a_cluster_and_modules_are_told_apart(told):
         ([0, 1.5], [0, 1.5], True),
     ],
 )
-def test_arguments_are_compared_without_being_told(told, running, saved, same):
-    found = told(entry(args=running), saved=[entry(args=saved)])
+def test_arguments_are_compared_without_being_printed(read_processes, running, saved, same):
+    found = read_processes(entry(args=running), saved=[entry(args=saved)])
     assert (found.unsaved == []) is same
 
 
 @pytest.mark.parametrize("key", ["pm_cwd", "exec_mode", "pm_exec_path", "status", "restart_time", "pm_uptime"])
-def test_what_the_daemon_does_not_tell_is_not_made_up(daemon, ask_pm2, key):
+def test_missing_daemon_field_is_not_invented(daemon, ask_pm2, key):
     short = entry()
     del short["pm2_env"][key]
-    daemon(getMonitorData=said([short]))
+    daemon(getMonitorData=daemon_answer([short]))
     with pytest.raises(KeyError):
         Processes().parse(ask_pm2(), None)
 
 
-def test_the_daemon_was_born_when_it_wrote_its_number(daemon, home, ask_pm2):
+def test_daemon_start_is_time_of_pid_file(daemon, home, ask_pm2):
     os.utime(home / "pm2.pid", (1795472243.75, 1795472243.75))
     daemon()
     assert Processes().parse(ask_pm2(), None)["meta-chat-api"].restarts.born == 1795472243
 
 
-def test_a_daemon_without_its_number_is_no_answer(daemon, home, ask_pm2):
+def test_daemon_without_pid_file_is_an_error(daemon, home, ask_pm2):
     (home / "pm2.pid").unlink()
     daemon()
     with pytest.raises(CommandError, match=r"pm2\.pid: No such file"):
         Processes().parse(ask_pm2(), None)
 
 
-def test_no_saved_list_is_null(home, ask_pm2):
+def test_missing_saved_list_is_null(home, ask_pm2):
     (home / "dump.pm2").unlink()
     assert Processes().parse(ask_pm2(), None).saved is None
 
 
 @pytest.mark.parametrize("name", ["dump.pm2", "rpc.sock"])
-def test_what_is_no_file_or_socket_is_no_answer(home, ask_pm2, name):
+def test_unreadable_file_or_socket_is_an_error(home, ask_pm2, name):
     (home / name).unlink(missing_ok=True)
     (home / name).mkdir()
     try:
@@ -147,7 +147,7 @@ def test_what_is_no_file_or_socket_is_no_answer(home, ask_pm2, name):
         (home / name).rmdir()
 
 
-def test_the_tool_may_lie_behind_several_links(home, ask_pm2):
+def test_pm2_command_may_be_a_chain_of_links(home, ask_pm2):
     (home / "current").symlink_to("pm2")
     (home / "bin" / "pm2").unlink()
     (home / "bin" / "pm2").symlink_to("pm2-7")
@@ -155,7 +155,7 @@ def test_the_tool_may_lie_behind_several_links(home, ask_pm2):
     assert Processes().parse(ask_pm2(), None).tool_version == "7.0.4"
 
 
-def test_the_search_path_and_the_home_may_be_relative(home, monkeypatch):
+def test_search_path_and_home_may_be_relative(home, monkeypatch):
     monkeypatch.chdir(home.parent)
     places = {"path": [f"{home.name}/bin"], "pm2": {"home": home.name}}
     host = Host.model_validate({"transport": "local://", **places}).placed("vps", ())
@@ -164,14 +164,14 @@ def test_the_search_path_and_the_home_may_be_relative(home, monkeypatch):
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}"])
-def test_a_tool_without_a_version_is_no_answer(home, ask_pm2, text):
+def test_pm2_without_version_is_an_error(home, ask_pm2, text):
     package = home / "pm2" / "package.json"
     package.unlink() if text is None else package.write_text(text)
     with pytest.raises((CommandError, KeyError)):
         Processes().parse(ask_pm2(), None)
 
 
-def test_the_program_loads_nothing_but_pragmas(production):
+def test_program_loads_only_pragmas(production):
     (host,) = production.hosts.values()
     script = Processes().command(host).argv[2]
     assert re.findall(r"^\s*(?:use|require)\s+(\w+)", script, re.MULTILINE) == ["strict", "warnings"]

@@ -24,17 +24,17 @@ def api(found):
     return next(each for each in found["daemon"]["processes"] if each["name"] == "meta-chat-api")
 
 
-def test_a_process_is_what_pm2_knows_of_it(listed, recorded):
-    said = api(json.loads(recorded("pm2_list.json").stdout))
+def test_process_is_parsed(listed, recorded):
+    raw = api(json.loads(recorded("pm2_list.json").stdout))
     process = listed()["meta-chat-api"]
-    assert (process.status, process.pid, process.memory_bytes) == ("online", said["pid"], said["memory_bytes"])
-    assert process.uptime == pytest.approx(1795472929.0 - said["started_ms"] / 1000)
-    restarts = Counter(0, 1795472243.0, 1795472929.0, said["started_ms"] / 1000, reborn="the PM2 daemon started again")
+    assert (process.status, process.pid, process.memory_bytes) == ("online", raw["pid"], raw["memory_bytes"])
+    assert process.uptime == pytest.approx(1795472929.0 - raw["started_ms"] / 1000)
+    restarts = Counter(0, 1795472243.0, 1795472929.0, raw["started_ms"] / 1000, reborn="the PM2 daemon was restarted")
     assert process.restarts == restarts
     assert (process.module, listed()["pm2-logrotate"].module) == (False, True)
 
 
-def test_what_runs_is_what_is_saved(listed):
+def test_equal_lists_have_no_unsaved_differences(listed):
     assert listed().unsaved == []
     assert (listed().version, listed().tool_version) == ("7.0.4", "7.0.4")
 
@@ -55,11 +55,11 @@ def test_what_runs_is_what_is_saved(listed):
     ],
     ids=["nothing saved", "one does not run", "one runs twice", "other arguments"],
 )  # fmt: skip
-def test_a_reboot_that_would_bring_something_else_is_told(listed, change, differences):
+def test_differences_to_saved_list_are_reported(listed, change, differences):
     assert listed(change).unsaved == differences
 
 
-def test_a_list_that_was_never_saved_is_absent(listed):
+def test_missing_saved_list_is_absent(listed):
     with pytest.raises(Absent, match="no process list was saved"):
         _ = listed(lambda found: found.update(saved=None)).unsaved
 
@@ -70,25 +70,25 @@ def test_a_list_that_was_never_saved_is_absent(listed):
         (lambda found: found.update(daemon=None), "meta-chat-api is declared, but no PM2 daemon runs"),
         (
             lambda found: found["daemon"]["processes"].remove(api(found)),
-            "meta-chat-api is declared, but PM2 does not know it",
+            "meta-chat-api is declared, but PM2 has no such process",
         ),
     ],
 )
-def test_a_process_that_is_not_there_is_absent(listed, change, complaint):
+def test_missing_process_is_absent(listed, change, complaint):
     with pytest.raises(Absent) as caught:
         listed(change)["meta-chat-api"]
     assert str(caught.value) == complaint
 
 
 @pytest.mark.parametrize("status", ["errored", "stopped", "launching", "waiting restart"])
-def test_a_process_that_does_not_run_has_no_uptime(listed, status):
+def test_stopped_process_has_no_uptime(listed, status):
     process = listed(lambda found: api(found).update(status=status))["meta-chat-api"]
     assert process.restarts.quiet_since is None
     with pytest.raises(Absent, match=f"meta-chat-api is {status}, so it has no uptime"):
         _ = process.uptime
 
 
-def test_a_cluster_is_judged_by_its_worst_instance(listed):
+def test_cluster_has_values_of_worst_instance(listed):
     def add(found):
         found["daemon"]["processes"] += [api(found) | {"pid": 1, "memory_bytes": 9**15}]
         found["daemon"]["processes"] += [api(found) | {"pid": 2, "status": "errored", "memory_bytes": 0}]
@@ -96,11 +96,11 @@ def test_a_cluster_is_judged_by_its_worst_instance(listed):
     assert listed(add)["meta-chat-api"].status == "errored"
 
 
-def test_a_start_in_the_future_is_no_negative_age(listed):
+def test_start_in_the_future_is_uptime_0(listed):
     assert listed(now=1.0)["meta-chat-api"].uptime == 0
 
 
 @pytest.mark.parametrize("key", ["status", "pid", "restarts", "memory_bytes", "name", "started_ms", "module", "script"])
-def test_a_process_without_one_of_its_fields_is_not_read(listed, key):
+def test_process_with_missing_field_raises(listed, key):
     with pytest.raises(KeyError):
         listed(lambda found: api(found).pop(key))

@@ -6,7 +6,7 @@ import pytest
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
-from opsproof.facts.queues import BrokerReception, Queues
+from opsproof.facts.queues import BrokerStatus, Queues
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, run
 from tests.harness.pages import served
@@ -50,7 +50,7 @@ def test_consumers_and_messages_count_by_queue(recorded):
     assert found["letters"].growth == Counter(3, 0.0, 5.0, falls=True)
 
 
-def test_what_ends_with_its_connection_need_not_be_declared(recorded):
+def test_exclusive_queues_need_not_be_declared(recorded):
     assert Queues().parse(recorded("rabbitmq_3_queues.txt"), HOST).undeclared == ["left-over"]
     found = Queues().parse(recorded("rabbitmq_4_queues.txt"), HOST)
     assert (found.undeclared, len(found.entries), len(found["inbound"].names)) == ([], 12, 6)
@@ -61,25 +61,25 @@ def test_what_ends_with_its_connection_need_not_be_declared(recorded):
 
 
 def test_a_pattern_without_queues_is_absent():
-    with pytest.raises(Absent, match=r"no queue matches tenant\.\*\.inbound\.queue, which is declared as inbound"):
+    with pytest.raises(Absent, match=r"no queue matches tenant\.\*\.inbound\.queue \(pattern inbound\)"):
         listed(queue("other"))["inbound"]
     with pytest.raises(Absent, match="no queue matches"):
         listed()["letters"]
 
 
 @pytest.mark.parametrize("count", ["unconsumed", "ready", "unacknowledged", "messages", "growth"])
-def test_a_queue_that_is_not_counted_yet_has_no_zeros(recorded, count):
+def test_queue_not_counted_yet_is_unknown(recorded, count):
     found = Queues().parse(recorded("rabbitmq_3_queues_starting.txt"), HOST)
     assert (len(found["inbound"].names), found.undeclared) == (9, ["left-over"])
-    with pytest.raises(MeasurementError, match=r"^tenant\..* is not counted yet, so its \w+( \w+)? are not known$"):
+    with pytest.raises(MeasurementError, match=r"^tenant\..* is not counted yet: its \w+( \w+)? are unknown$"):
         getattr(found["inbound"], count)
 
 
-def test_a_queue_that_is_stopped_has_no_consumers_whatever_was_counted_last(recorded):
+def test_stopped_queue_has_no_consumers_despite_old_counts(recorded):
     found = Queues().parse(recorded("rabbitmq_3_queues_stopped.txt"), HOST)["inbound"]
     assert len(found.unconsumed) == 9
     assert {line.rpartition(" is ")[2] for line in found.unconsumed} == {"stopped"}
-    with pytest.raises(MeasurementError, match="is stopped, so its messages ready are not known"):
+    with pytest.raises(MeasurementError, match="is stopped: its messages ready are unknown"):
         _ = found.ready
 
 
@@ -94,13 +94,13 @@ def test_a_queue_that_is_stopped_has_no_consumers_whatever_was_counted_last(reco
         ("minority", ["tenant.x.inbound.queue is minority"]),
     ],
 )
-def test_a_state_decides_what_a_consumer_is_worth(state, unconsumed):
+def test_queue_state_decides_whether_consumers_count(state, unconsumed):
     assert listed(queue(state=state))["inbound"].unconsumed == unconsumed
 
 
 @pytest.mark.parametrize("state", ["timeout", "recovering", None, []])
-def test_a_state_that_says_nothing_is_no_consumer_and_no_lack_of_one(state):
-    with pytest.raises(MeasurementError, match="so its consumers are not known"):
+def test_unknown_queue_state_is_unknown(state):
+    with pytest.raises(MeasurementError, match="its consumers are unknown"):
         _ = listed(queue(state=state))["inbound"].unconsumed
 
 
@@ -108,14 +108,14 @@ def test_a_state_that_says_nothing_is_no_consumer_and_no_lack_of_one(state):
     ("key", "count"),
     [("consumers", "unconsumed"), ("messages_ready", "growth"), ("messages_unacknowledged", "messages")],
 )
-def test_a_running_queue_without_a_count_is_not_counted(key, count):
+def test_running_queue_without_count_is_unknown(key, count):
     short = queue()
     del short[key]
     with pytest.raises(MeasurementError, match=f"the broker has not counted the {key.replace('_', ' ')} of tenant.x"):
         getattr(listed(queue("tenant.a.inbound.queue"), short)["inbound"], count)
 
 
-def test_the_five_worst_queues_are_told():
+def test_five_fullest_queues_are_listed():
     entries = [queue(f"tenant.{n}.inbound.queue", messages_ready=n) for n in (3, 0, 7, 1, 9, 2, 5)]
     ready = listed(*entries)["inbound"].ready
     assert [line.partition(" ")[0] for line in ready.top] == ["9", "7", "5", "3", "2"]
@@ -123,7 +123,7 @@ def test_the_five_worst_queues_are_told():
 
 
 @pytest.mark.parametrize("entry", [{"exclusive": False}, {"name": "x"}, "x", None])
-def test_an_entry_of_another_shape_is_not_a_queue(entry):
+def test_malformed_queue_raises(entry):
     with pytest.raises((KeyError, TypeError)):
         listed(entry)
 
@@ -132,36 +132,36 @@ def test_an_entry_of_another_shape_is_not_a_queue(entry):
 
 
 @pytest.mark.parametrize("name", ["rabbitmq_3_nodes.txt", "rabbitmq_4_nodes.txt"])
-def test_a_sound_broker_has_neither_complaint_nor_alarm(recorded, name):
-    found = BrokerReception().parse(recorded(name), HOST)
+def test_healthy_broker_has_no_complaint_and_no_alarm(recorded, name):
+    found = BrokerStatus().parse(recorded(name), HOST)
     assert (found.silence, found.complaint, found.alarms) == ("", "", [])
 
 
-def test_an_alarm_is_told(recorded):
-    found = BrokerReception().parse(recorded("rabbitmq_3_nodes_alarm.txt"), HOST)
+def test_alarm_is_reported(recorded):
+    found = BrokerStatus().parse(recorded("rabbitmq_3_nodes_alarm.txt"), HOST)
     assert (found.complaint, found.alarms) == ("", ["opsq@localhost is short of memory"])
 
 
-def test_a_broker_that_has_not_told_of_alarms_is_there_and_not_without_alarm(recorded):
-    found = BrokerReception().parse(recorded("rabbitmq_3_nodes_starting.txt"), HOST)
+def test_broker_without_alarm_report_is_up_with_unknown_alarms(recorded):
+    found = BrokerStatus().parse(recorded("rabbitmq_3_nodes_starting.txt"), HOST)
     assert found.complaint == ""
-    with pytest.raises(MeasurementError, match="opsq@localhost has not told of its alarms yet"):
+    with pytest.raises(MeasurementError, match="opsq@localhost has not reported its alarms yet"):
         _ = found.alarms
 
 
-def test_a_node_that_does_not_run_is_a_complaint_and_no_lack_of_alarms():
+def test_stopped_node_is_a_complaint():
     nodes = [
         {"name": "rabbit@a", "running": True, "mem_alarm": False, "disk_free_alarm": True},
         {"name": "rabbit@b", "running": False},
     ]
-    found = BrokerReception().parse(page(200, nodes), HOST)
+    found = BrokerStatus().parse(page(200, nodes), HOST)
     assert (found.complaint, found.alarms) == ("not running: rabbit@b", ["rabbit@a is short of disk space"])
 
 
 @pytest.mark.parametrize("body", [[], {}, ""])
-def test_a_broker_without_nodes_is_none(body):
+def test_empty_node_list_raises(body):
     with pytest.raises((OutputError, ValueError)):
-        BrokerReception().parse(page(200, body), HOST)
+        BrokerStatus().parse(page(200, body), HOST)
 
 
 @pytest.mark.parametrize(
@@ -169,44 +169,48 @@ def test_a_broker_without_nodes_is_none(body):
     [
         (REFUSED, "http://127.0.0.1:15672: connection refused"),
         (Answer(28, "\n000 5.0 "), "http://127.0.0.1:15672: no answer within 5 s"),
-        (Answer(52, "\n000 0.0 "), "http://127.0.0.1:15672: closed without an answer"),
+        (Answer(52, "\n000 0.0 "), "http://127.0.0.1:15672: connection closed without an answer"),
         (page(500, "Internal Server Error"), "http://127.0.0.1:15672 answers 500"),
         (page(503, ""), "http://127.0.0.1:15672 answers 503"),
     ],
     ids=["refused", "hung", "closed", "broken", "not ready"],
 )
-def test_of_a_broker_that_is_silent_nothing_else_is_known(answer, silence):
-    found = BrokerReception().parse(answer, HOST)
+def test_silent_broker_has_unknown_alarms_and_queues(answer, silence):
+    found = BrokerStatus().parse(answer, HOST)
     assert found.complaint == silence
-    with pytest.raises(MeasurementError, match=f"no alarm could be asked for: {silence}"):
+    with pytest.raises(MeasurementError, match=f"alarms are unknown: {silence}"):
         _ = found.alarms
     with pytest.raises(MeasurementError, match=f"^{silence}$"):
         Queues().parse(answer, HOST)
 
 
-@pytest.mark.parametrize("fact", [BrokerReception, Queues])
+@pytest.mark.parametrize("fact", [BrokerStatus, Queues])
 @pytest.mark.parametrize(
     ("answer", "error", "complaint"),
     [
         (page(401, {"error": "not_authorized", "reason": "Login failed"}), MeasurementError, "refuses the login in"),
-        (page(401, {"error": "not_authorised", "reason": "Not monitor user"}), MeasurementError, "password, tag and"),
+        (
+            page(401, {"error": "not_authorised", "reason": "Not monitor user"}),
+            MeasurementError,
+            "check password, user",
+        ),
         (page(403, ""), MeasurementError, "refuses the login in /home/ops/netrc"),
-        (page(301, ""), OutputError, "answers 301, as the management API does not"),
+        (page(301, ""), OutputError, "answers 301: not the management API"),
         (Answer(2, "", "curl: option --x: is unknown"), CommandError, "curl ended with status 2"),
         (Answer(26, "", "curl: (26) .netrc parser error"), CommandError, "parser error"),
     ],
 )
-def test_what_is_our_own_mistake_says_nothing_of_the_broker(fact, answer, error, complaint):
+def test_login_and_url_errors_are_measurement_errors(fact, answer, error, complaint):
     with pytest.raises(error, match=complaint):
         fact().parse(answer, HOST)
 
 
-def test_a_virtual_host_that_is_not_there_is_absent():
+def test_missing_virtual_host_is_absent():
     answer = page(404, {"error": "Object Not Found", "reason": "Not Found"})
     with pytest.raises(Absent, match="the broker has no virtual host /"):
         Queues().parse(answer, HOST)
     with pytest.raises(OutputError, match="answers 404"):
-        BrokerReception().parse(answer, HOST)
+        BrokerStatus().parse(answer, HOST)
 
 
 # The request itself.
@@ -250,18 +254,18 @@ def ask(tmp_path):
 
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize(("vhost", "encoded"), [("/", "%2F"), ("a b/ł", "a%20b%2F%C5%82"), ("../nodes", "..%2Fnodes")])
-def test_the_virtual_host_is_one_part_of_the_address(server, ask, vhost, encoded, slash):
+def test_virtual_host_is_url_quoted(server, ask, vhost, encoded, slash):
     (entry,) = ask(server + slash, vhost=vhost).entries
     columns = "name,consumers,messages_ready,messages_unacknowledged,state,exclusive"
     assert entry["name"] == f"/api/queues/{encoded}?columns={columns}"
 
 
-def test_the_login_comes_from_the_file(server, ask):
+def test_login_comes_from_netrc_file(server, ask):
     (entry,) = ask(server).entries
     assert entry["messages_ready"] == len("Basic bW9uaXRvcjpodW50ZXIy")
 
 
-def test_a_hung_broker_and_a_redirect_are_no_queues(server, ask, free_port):
+def test_hung_broker_and_redirect_raise(server, ask, free_port):
     with pytest.raises(MeasurementError, match=r"no answer within 0\.3 s"):
         ask(f"{server}/hangs", timeout="300ms")
     with pytest.raises(OutputError, match="answers 302"):

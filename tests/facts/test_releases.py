@@ -1,4 +1,4 @@
-"""Every query is answered by every release of PostgreSQL that is supported, for the role of monitor.sql."""
+"""Every supported PostgreSQL release answers every query, for the role of monitor.sql."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def counting(any_cluster):
 
 
 @pytest.mark.parametrize("fact", FACTS)
-def test_every_release_answers(counting, monkeypatch, fact):
+def test_every_release_runs_all_queries(counting, monkeypatch, fact):
     monkeypatch.setenv("TEST_MONITOR", "monitor")
     (result,) = ask(counting.target(), [REGISTRY[fact].sql])
     assert result.error == ""

@@ -19,7 +19,7 @@ def found(postgres, fact, **fields):
     return fact().parse(result, Database(dsn="host=x", **fields))
 
 
-def test_a_real_slot_that_nobody_reads_is_told(postgres):
+def test_inactive_slot_is_listed(postgres):
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as admin:
         admin.execute(
             "SELECT pg_create_physical_replication_slot('kept', true), pg_create_physical_replication_slot('new')"
@@ -34,46 +34,46 @@ def test_a_real_slot_that_nobody_reads_is_told(postgres):
     assert found(postgres, ReplicationSlots) == ()
 
 
-def test_a_slot_says_what_is_kept_for_it():
-    assert str(Slot("a", "logical", False, "extended", 3e9)) == "a: logical, extended: 3 GB of the log are kept for it"
+def test_slot_text_has_retained_wal():
+    assert str(Slot("a", "logical", False, "extended", 3e9)) == "a: logical, extended: 3 GB of WAL retained"
 
 
-def test_a_declared_standby_that_is_not_connected_is_absent(postgres):
+def test_disconnected_declared_standby_is_absent(postgres):
     assert found(postgres, Standbys) == Receivers(())
-    with pytest.raises(Absent, match="far: declared as a standby, but not connected"):
+    with pytest.raises(Absent, match="declared standby not connected: far"):
         found(postgres, Standbys, standbys=["far"])
 
 
-def test_a_connected_standby_says_how_far_behind_it_is():
+def test_connected_standby_has_lag():
     row = [True, "far", "streaming", 2e6, 7.5]
     found = Standbys().parse(Result([row]), Database(dsn="host=x", standbys=["far"]))
     assert str(found.standbys[0]) == "far: streaming, 2 MB and 7.5 s behind"
     assert found.lag_s == 7.5
 
 
-def test_a_standby_that_catches_up_may_be_behind_by_more_than_it_says():
+def test_lag_of_catching_up_standby_is_unbounded():
     late, there = Standby("far", "catchup", 2e9, 0.5), Standby("near", "catchup", 0.0, 0.0)
-    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far still catches up")
+    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far is still catching up")
     assert Receivers((there,)).lag_s == 0
 
 
-def test_a_role_that_sees_no_receiver_knows_nothing():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+def test_standbys_need_pg_monitor():
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         Standbys().parse(Result([[False, None, None, None, 0.0]]), Database(dsn="host=x"))
 
 
-def test_a_server_that_does_not_archive_never_failed(postgres):
+def test_server_without_archiving_has_no_failures(postgres):
     archiver = found(postgres, WalArchiver)
     assert (archiver.on, archiver.delay_s) == (False, 0)
-    assert archiver.evidence == ["last archived: never", "last failed: never, 0 times in all"]
+    assert archiver.evidence == ["last archived: never", "last failed: never, 0 failures in all"]
 
 
 @pytest.mark.parametrize(("on", "ready_s", "delay_s"), [(True, None, 0), (True, 70, 70), (False, 70, 0), (True, -1, 0)])
-def test_archiving_is_late_by_what_waits_for_it(on, ready_s, delay_s):
+def test_archive_delay_is_age_of_oldest_waiting_segment(on, ready_s, delay_s):
     assert Archiver(on, 7200, 5, 3, "0001", ready_s).delay_s == delay_s
 
 
-def test_a_segment_that_waits_is_told_with_its_age(cluster):
+def test_waiting_segment_has_an_age(cluster):
     folder = cluster.server.data / "pg_wal" / "archive_status"
     ready = folder / "0000000100000000000000AA.ready"
     ready.touch()
@@ -85,7 +85,7 @@ def test_a_segment_that_waits_is_told_with_its_age(cluster):
     assert archiver.ready_s == pytest.approx(7200, abs=60)
 
 
-def test_a_receiver_that_applies_nothing_is_not_late_between_its_words(cluster, tmp_path):
+def test_receiver_without_replay_has_no_lag_between_reports(cluster, tmp_path):
     if not has(cluster.server, "pg_receivewal"):
         pytest.skip("npm's servers come without pg_receivewal")
     received = tmp_path / "received"

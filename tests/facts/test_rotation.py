@@ -1,4 +1,4 @@
-"""What becomes of logs in a week: the programs on the host's own perl, and what their answers mean."""
+"""Log rotation: the Perl programs on the local machine, and parsing of their output."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def put(tmp_path):
-    """Writes a file whose one line is as old as it is itself."""
+    """Writes a file with a single line as old as the file."""
 
     def put(name, age_s=0.0, packed=None, lines=1):
         path, moment = tmp_path / name, time.gmtime(time.time() - age_s)
@@ -45,7 +45,7 @@ def rotated(host, tmp_path):
     return rotated
 
 
-def test_only_a_logs_own_files_are_its_rotated_ones(put, rotated):
+def test_rotated_files_of_other_logs_are_skipped(put, rotated):
     put("api-out.log")
     put("api-out__2026-11-23_00-00-00.log.gz", 40 * HOUR)
     put("api-out__2026-11-24_00-00-00.log", 16 * HOUR)
@@ -59,7 +59,7 @@ def test_only_a_logs_own_files_are_its_rotated_ones(put, rotated):
     assert rotated().covers_s == pytest.approx(40 * HOUR, abs=5)
 
 
-def test_a_file_is_compressed_by_its_bytes_not_by_its_name(put, rotated):
+def test_compression_is_judged_by_bytes_not_name(put, rotated):
     put("api-out.log")
     put("api-out__2026-11-23_00-00-00.log", packed=True)
     assert [each.packed for each in rotated().files] == [True]
@@ -79,7 +79,7 @@ def test_a_file_is_compressed_by_its_bytes_not_by_its_name(put, rotated):
     ],
     ids=["quiet for days", "not rotated", "a minute late", "never rotated", "empty", "empty and never rotated"],
 )
-def test_a_log_is_overdue_by_its_first_line_or_its_newest_file(put, rotated, hours, lines, overdue_h):
+def test_overdue_time_uses_first_line_or_newest_file(put, rotated, hours, lines, overdue_h):
     current_h, rotated_h = hours
     put("api-out.log", current_h * HOUR, lines=lines)
     if rotated_h is not None:
@@ -87,16 +87,16 @@ def test_a_log_is_overdue_by_its_first_line_or_its_newest_file(put, rotated, hou
     assert rotated().overdue_s == pytest.approx(overdue_h * HOUR, abs=5)
 
 
-def test_a_log_without_dates_and_rotated_files_is_not_called_in_time(put, rotated, tmp_path):
+def test_log_without_dates_and_rotated_files_raises(put, rotated, tmp_path):
     (tmp_path / "api-out.log").write_text("without a date\n")
-    with pytest.raises(ValueError, match="no line of it says"):
+    with pytest.raises(ValueError, match="no dated line"):
         rotated()
 
 
-def test_a_missing_current_file_is_not_overdue_and_a_missing_folder_is_absent(rotated):
+def test_missing_log_is_not_overdue_and_missing_folder_is_absent(rotated):
     assert rotated().size_bytes is None
     assert rotated().covers_s == 0
-    with pytest.raises(Absent, match="no such folder"):
+    with pytest.raises(Absent, match="does not exist"):
         rotated("nowhere/api-out.log")
 
 
@@ -109,7 +109,7 @@ def sizes(host, tmp_path):
     return sizes
 
 
-def test_a_folder_is_as_large_as_its_files_at_any_depth(sizes, tmp_path):
+def test_folder_size_includes_subfolders(sizes, tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     for name, size in (("a", 10), ("deep/b", 300), ("deep/er/c\nd", 2000)):
         (tmp_path / name).write_bytes(b"x" * size)
@@ -121,20 +121,20 @@ def test_a_folder_is_as_large_as_its_files_at_any_depth(sizes, tmp_path):
     assert found.evidence[0] == "2 kB deep/er/c?d"
 
 
-def test_an_empty_folder_has_no_large_file_and_a_missing_one_is_absent(sizes, tmp_path):
+def test_empty_folder_has_size_0_and_missing_folder_is_absent(sizes, tmp_path):
     assert (sizes().size_bytes, sizes().largest_bytes) == (0, 0)
     with pytest.raises(Absent):
         sizes(tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_cannot_be_read_is_not_called_small(sizes, tmp_path):
+def test_unreadable_folder_raises(sizes, tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(CommandError):
         sizes()
 
 
-def test_pm2s_own_logs_are_measured_and_nothing_else_of_its_home(host, tmp_path):
+def test_only_pm2s_own_logs_are_measured(host, tmp_path):
     (tmp_path / "logs").mkdir()
     for name, size in (("pm2.log", 10), ("logs/module-out.log", 200), ("dump.pm2", 4000)):
         (tmp_path / name).write_bytes(b"x" * size)
@@ -157,7 +157,7 @@ def differences(host, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         (DECLARED, []),
         ({**DECLARED, "retain": 7, "compress": True, "TZ": "UTC"}, []),
@@ -167,9 +167,9 @@ def differences(host, tmp_path):
         ({}, [f"{key} is not set, not {value}" for key, value in DECLARED.items()]),
     ],
 )  # fmt: skip
-def test_settings_are_compared_with_what_is_declared(differences, settings, said):
+def test_settings_are_compared_with_declaration(differences, settings, expected):
     others = {"module-db-v2": {"pm2-logrotate": {}}, "pm2-slack": {"url": "https://hunter2@example.org"}}
-    assert differences(json.dumps({**others, "pm2-logrotate": settings, "token": "hunter2"})) == said
+    assert differences(json.dumps({**others, "pm2-logrotate": settings, "token": "hunter2"})) == expected
 
 
 @pytest.mark.parametrize("text", ["{}", '{"pm2-slack": {"url": "hunter2"}}'])
@@ -179,17 +179,17 @@ def test_a_module_without_settings_is_not_installed(differences, text):
 
 
 @pytest.mark.parametrize("text", ["", "hunter2", "[1]", '{"pm2-logrotate": "hunter2"}', '{"pm2-logrotate": {'])
-def test_settings_that_cannot_be_read_are_not_compared(differences, text):
+def test_unreadable_settings_raise(differences, text):
     with pytest.raises((CommandError, OutputError)):
         differences(text)
 
 
-def test_without_any_settings_of_modules_none_is_installed(host):
+def test_missing_settings_file_means_not_installed(host):
     (answer,) = run(host, (RotationSettings().command(host, "", Rotation()),))
     with pytest.raises(Absent, match="not installed"):
         RotationSettings().parse(answer, "", Rotation())
 
 
-def test_a_home_that_is_not_there_is_no_missing_module(host):
+def test_missing_home_is_a_measurement_error(host):
     with pytest.raises(CommandError):
         RotationSettings().parse(Answer(1, "", "/home/deploy/.pm2: No such file or directory"), "", Rotation())

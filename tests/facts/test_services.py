@@ -31,17 +31,17 @@ def test_failed_units_are_named(recorded):
     ],
     ids=["none", "without its file", "failed by name", "without a description"],
 )
-def test_a_unit_has_failed_by_its_active_state(text, failed):
+def test_active_state_decides_failure(text, failed):
     assert units(Answer(0, text)) == failed
 
 
 @pytest.mark.parametrize("text", ["", "x.service loaded failed failed X\n", "init.scope loaded inactive dead\n"])
-def test_a_list_without_what_always_runs_is_none(text):
+def test_unit_list_without_init_scope_raises(text):
     with pytest.raises(OutputError, match=r"systemctl did not list init\.scope"):
         units(Answer(0, text))
 
 
-def test_a_host_without_systemd_has_no_list(recorded):
+def test_host_without_systemd_raises(recorded):
     with pytest.raises(CommandError, match="systemctl ended with status 1: Failed to connect to bus: Host is down"):
         units(recorded("systemctl_not_booted.txt", 1))
 
@@ -62,14 +62,14 @@ def test_a_real_ssh_server_greets(greet, sshd_server):
 
 @pytest.fixture
 def server():
-    """A port that sends some bytes to the one that connects, then closes, or keeps the line open."""
+    """A port that sends some bytes to a client, then closes or hangs."""
     listener = socket.create_server(("127.0.0.1", 0))
     kept = []
 
-    def serve(said, hangs=False):
+    def serve(greeting, hangs=False):
         def answer():
             line, _ = listener.accept()
-            line.sendall(said)
+            line.sendall(greeting)
             kept.append(line) if hangs else line.close()
 
         threading.Thread(target=answer).start()
@@ -81,41 +81,43 @@ def server():
 
 
 @pytest.mark.parametrize(
-    "said", [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Welcome\r\nSSH-2.0-OpenSSH_9.2p1\r\n"], ids=["at once", "later"]
+    "greeting",
+    [b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", b"Welcome\r\nSSH-2.0-OpenSSH_9.2p1\r\n"],
+    ids=["at once", "later"],
 )
-def test_a_greeting_may_come_behind_other_lines(greet, server, said):
-    assert greet(server(said)) == "SSH-2.0-OpenSSH_9.2p1"
+def test_greeting_may_follow_other_lines(greet, server, greeting):
+    assert greet(server(greeting)) == "SSH-2.0-OpenSSH_9.2p1"
 
 
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("greeting", "complaint"),
     [
-        (b"", "the ssh server closes without a greeting"),
-        (b"Exceeded MaxStartups\r\n", "the ssh server says Exceeded MaxStartups"),
-        (b"SSH-2.0-cut", "the ssh server says SSH-2.0-cut"),
-        (b"\x00\xff" * 9, "the ssh server closes without a greeting"),
-        (b"x" * 20000, f"the ssh server says {'x' * 80}"),
+        (b"", "connection closed without a greeting"),
+        (b"Exceeded MaxStartups\r\n", "unexpected greeting: Exceeded MaxStartups"),
+        (b"SSH-2.0-cut", "unexpected greeting: SSH-2.0-cut"),
+        (b"\x00\xff" * 9, "connection closed without a greeting"),
+        (b"x" * 20000, f"unexpected greeting: {'x' * 80}"),
     ],
     ids=["closed", "too many", "cut short", "binary", "without end"],
 )
-def test_a_server_that_does_not_greet_is_absent(greet, server, said, complaint):
-    port = server(said)
+def test_server_without_greeting_is_absent(greet, server, greeting, complaint):
+    port = server(greeting)
     with pytest.raises(Absent) as caught:
         greet(port)
-    assert str(caught.value) == f"no login on port {port}: {complaint}"
+    assert str(caught.value) == f"no SSH login on port {port}: {complaint}"
 
 
 def test_a_silent_server_is_absent(greet, server):
-    with pytest.raises(Absent, match="the ssh server gives no greeting within 5 s"):
+    with pytest.raises(Absent, match="no greeting from the ssh server within 5 s"):
         greet(server(b"", hangs=True))
 
 
 def test_a_closed_port_is_absent(greet, free_port):
-    with pytest.raises(Absent, match=f"^no login on port {free_port}: connection refused$"):
+    with pytest.raises(Absent, match=f"^no SSH login on port {free_port}: connection refused$"):
         greet(free_port)
 
 
 @pytest.mark.parametrize("text", ["", "greeting\n", "greeting HTTP/1.1\n", "absent\n", "garbage of another tool\n"])
-def test_what_is_no_word_of_the_probe_says_nothing(text):
-    with pytest.raises(OutputError, match="the ssh probe says"):
+def test_unexpected_probe_output_raises(text):
+    with pytest.raises(OutputError, match="unexpected output of the ssh probe"):
         SshGreetings().parse(Answer(0, text), "", Sshd())

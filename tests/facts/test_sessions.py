@@ -1,4 +1,4 @@
-"""Sessions that keep something from others, in a real server."""
+"""Sessions that block others, on a real server."""
 
 import time
 from contextlib import ExitStack
@@ -57,7 +57,7 @@ def found(postgres, fact):
     return fact().parse(result, None)
 
 
-def test_a_quiet_server_has_no_open_transaction_and_no_queue(session, postgres):
+def test_quiet_server_has_no_open_transaction_and_no_queue(session, postgres):
     session()
     assert found(postgres, OpenTransactions).sessions == ()
     assert found(postgres, BlockedSessions).longest_s == 0
@@ -65,7 +65,7 @@ def test_a_quiet_server_has_no_open_transaction_and_no_queue(session, postgres):
     assert found(postgres, PreparedTransactions) == ()
 
 
-def test_a_session_idle_in_its_transaction_is_told(session, postgres):
+def test_session_idle_in_transaction_is_listed(session, postgres):
     session(application_name="api").execute("BEGIN; SELECT 'secret', 42 AS answer")
     time.sleep(0.2)
     (idle,) = found(postgres, OpenTransactions).idle
@@ -85,7 +85,7 @@ def test_a_session_idle_in_its_transaction_is_told(session, postgres):
         ("SELECT 4111111111111111 AS secret_number", None),
     ],
 )
-def test_no_value_of_a_statement_is_told(session, postgres, query, words):
+def test_statement_text_contains_no_literals(session, postgres, query, words):
     session().execute(b"BEGIN; " + query.encode())
     (idle,) = found(postgres, OpenTransactions).idle
     assert "secret'" not in idle.words
@@ -105,7 +105,7 @@ def test_no_value_of_a_statement_is_told(session, postgres, query, words):
         ("(SELECT 1)", "(SELECT )"),
     ],
 )
-def test_no_word_of_a_statement_is_told_that_can_be_a_secret(session, postgres, query, words):
+def test_statement_text_contains_no_secret_words(session, postgres, query, words):
     idle = session()
     idle.execute("BEGIN")
     idle.execute(query)
@@ -120,12 +120,12 @@ def test_dumps_are_exempt(session, postgres, application):
     assert len(transactions.sessions) == 1
 
 
-def test_a_query_that_runs_is_told(session, postgres, until):
+def test_running_query_is_listed(session, postgres, until):
     running = session()
     running.pgconn.send_query(b"SELECT pg_sleep(30)")
     until(ACTIVE, running)
-    (told,) = found(postgres, OpenTransactions).running
-    assert (told.state, told.words) == ("active", "SELECT pg_sleep()")
+    (listed,) = found(postgres, OpenTransactions).running
+    assert (listed.state, listed.words) == ("active", "SELECT pg_sleep()")
     running.cancel()
 
 
@@ -138,12 +138,12 @@ def test_maintenance_is_exempt(session, postgres, until):
     keeping.execute("ROLLBACK")
 
 
-def test_maintenance_that_rests_in_its_transaction_is_not_exempt(session, postgres):
+def test_maintenance_idle_in_transaction_is_not_exempt(session, postgres):
     session().execute("BEGIN; ANALYZE rows")
     assert len(found(postgres, OpenTransactions).idle) == 1
 
 
-def test_a_queue_is_told_as_a_tree(session, postgres, until):
+def test_lock_queue_is_a_tree(session, postgres, until):
     first, second, third = session(application_name="first"), session(application_name="second"), session()
     first.execute("BEGIN; UPDATE rows SET id = 1")
     for each in (second, third):
@@ -162,7 +162,7 @@ def test_a_queue_is_told_as_a_tree(session, postgres, until):
     first.execute("ROLLBACK")
 
 
-def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres, until):
+def test_prepared_transaction_is_listed_as_blocker(session, postgres, until):
     preparing, waiting = session(), session()
     preparing.execute("BEGIN; UPDATE rows SET id = 1")
     preparing.execute("PREPARE TRANSACTION 'forgotten'")
@@ -170,17 +170,17 @@ def test_a_prepared_transaction_is_told_and_leads_its_queue(session, postgres, u
     until(WAITS, waiting)
     (line,) = found(postgres, PreparedTransactions)
     assert line.startswith(f"forgotten of {SUPERUSER}, for ")
-    assert found(postgres, BlockedSessions).tree[0] == "pid 0, a prepared transaction"
+    assert found(postgres, BlockedSessions).tree[0] == "pid 0, prepared transaction"
     preparing.execute("ROLLBACK PREPARED 'forgotten'")
 
 
-def test_waiters_in_a_ring_are_told_once():
+def test_circular_waiters_are_listed_once():
     ring = LockQueue({1: Waiter(1, (2,), 3.0, "one"), 2: Waiter(2, (1,), 4.0, "two")})
     assert ring.tree == ["pid 1, one", "  waits: pid 2, two"]
     assert ring.longest_s == 4
 
 
-def test_a_transaction_at_work_between_two_statements_runs():
+def test_transaction_between_two_statements_counts_as_running():
     def of(state, state_s, **fields):
         usual = {"pid": 1, "role": "r", "application": "", "transaction_s": 900.0, "waits": False, "exempt": False}
         return OpenTransaction(**{**usual, **fields}, state=state, state_s=state_s, words="SELECT")
@@ -198,18 +198,18 @@ NOBODY = [None] * 9
 @pytest.mark.parametrize(
     ("fact", "row", "complaint"),
     [
-        (OpenTransactions, [*NOBODY, False, True], "grant it pg_monitor"),
+        (OpenTransactions, [*NOBODY, False, True], "grant pg_monitor to the role"),
         (OpenTransactions, [*NOBODY, True, False], "track_activities is off"),
-        (BlockedSessions, [False, *[None] * 8], "grant it pg_monitor"),
+        (BlockedSessions, [False, *[None] * 8], "grant pg_monitor to the role"),
     ],
 )
-def test_a_role_that_sees_nobody_knows_nothing(fact, row, complaint):
+def test_missing_privileges_or_tracking_raise(fact, row, complaint):
     with pytest.raises(MeasurementError, match=complaint):
         fact().parse(Result([row]), None)
 
 
-def test_a_long_queue_is_told_once_for_each_who_waits():
-    """Who queues for a lock is blocked by everybody before it as well."""
+def test_long_queue_lists_each_waiter_once():
+    """A waiter is blocked by all waiters ahead as well."""
     waiting = {pid: Waiter(pid, tuple(range(1, pid)), 1.0, "somebody") for pid in range(2, 41)}
     tree = LockQueue({1: Waiter(1, (), None, "somebody")} | waiting).tree
     assert [line.split()[-2] for line in tree] == [f"{pid}," for pid in range(1, 41)]

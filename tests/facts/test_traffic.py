@@ -21,7 +21,7 @@ HIT, READ = "blocks found in memory", "blocks read"
 COMMITTED, ROLLED_BACK = "transactions committed", "transactions rolled back"
 
 
-def test_a_real_server_counts(postgres):
+def test_real_server_counts_traffic(postgres):
     (result,) = ask(postgres.target(), [DatabaseTraffic.sql])
     found = DatabaseTraffic().parse(result, None)
     assert set(found.counters) == set(NAMES)
@@ -29,7 +29,7 @@ def test_a_real_server_counts(postgres):
     assert found.counters[HIT].born < found.counters[HIT].now
 
 
-def test_a_server_that_does_not_count_says_so():
+def test_traffic_needs_track_counts():
     with pytest.raises(MeasurementError, match="track_counts is off"):
         DatabaseTraffic().parse(Result([[*[0] * 7, 1.0, 2.0, False]]), None)
 
@@ -43,47 +43,47 @@ def test_a_server_that_does_not_count_says_so():
         ({HIT: 2_000_000}, earlier({HIT: 9_000_000, READ: 500_000}, born=-7.0), 100),
         ({}, {}, None),
     ],
-    ids=["ever since", "since the last run", "too little since", "counters that began anew", "none at all"],
+    ids=["ever since", "since the last run", "too little since", "counters after a reset", "no traffic"],
 )
-def test_blocks_are_judged_since_the_last_run(now, before, percent):
+def test_hit_ratio_counts_since_the_last_run(now, before, percent):
     assert traffic(now).hits(before) == percent
 
 
-def test_a_share_is_of_counts_of_the_same_time():
+def test_shares_use_counters_of_same_time():
     before = earlier({COMMITTED: 50_000, ROLLED_BACK: 1000}, born=-7.0)
     assert traffic({COMMITTED: 9000, ROLLED_BACK: 1100}).rollbacks(before) == pytest.approx(100 * 1100 / 10100)
 
 
-def test_too_little_traffic_by_one_answer_alone_is_unknown():
+def test_possibly_too_little_traffic_is_unknown():
     before = earlier({COMMITTED: 8900, ROLLED_BACK: 1090}, born=-7.0)
     with pytest.raises(MeasurementError, match="were reset"):
         traffic({COMMITTED: 9000, ROLLED_BACK: 1100}).rollbacks(before)
 
 
-def test_counters_that_began_anew_are_of_the_time_since_then():
+def test_reset_counters_count_since_reset():
     before = earlier({"temporary bytes": 10**12}, hours=10, born=-7.0)
     anew = traffic({"temporary bytes": 4 * 10**9}, born=98 * HOUR)
     assert anew.temporary_bytes(before) == pytest.approx(4 * 10**9)
 
 
-def test_counters_that_may_have_begun_anew_leave_two_answers():
+def test_possible_reset_gives_a_range():
     before = earlier({"deadlocks": 3}, hours=10, born=-7.0)
     now = traffic({"deadlocks": 93}, born=98 * HOUR)
     assert now.deadlocks_an_hour(before) == Estimate(1, 46.5, "the statistics were reset since the last run")
 
 
 @pytest.mark.parametrize(("committed", "percent"), [(900, 10), (890, None)])
-def test_rollbacks_are_a_share_of_enough_transactions(committed, percent):
+def test_rollback_share_needs_enough_transactions(committed, percent):
     assert traffic({COMMITTED: committed, ROLLED_BACK: 100}).rollbacks({}) == percent
 
 
 @pytest.mark.parametrize(("hours", "a_day"), [(52, 0.5), (76, 1), (99.9, 1), (None, 0.24)])
-def test_temporary_files_are_counted_by_the_day(hours, a_day):
+def test_temporary_bytes_are_per_day(hours, a_day):
     before = earlier({}, hours) if hours else {}
     assert traffic({"temporary bytes": 10**9}).temporary_bytes(before) == pytest.approx(a_day * 10**9)
 
 
-def test_the_evidence_says_over_which_time():
+def test_evidence_has_the_time_span():
     before = earlier({HIT: 5, READ: 1}, hours=90)
     assert traffic({HIT: 9, READ: 1}).evidence(before, HIT, READ) == [
         "in 10 h: 4 blocks found in memory, 0 blocks read"

@@ -19,7 +19,7 @@ EPOCH = Epoch(100.0, 1000.0, 1)
 
 @pytest.fixture
 def later(cluster):
-    """From when it is called on, it is eleven minutes later for who asks."""
+    """Moves the clock of queries eleven minutes ahead."""
     clock = "CREATE FUNCTION late.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.now() + '11min' $$"
     cluster.run("CREATE SCHEMA late", clock, "GRANT USAGE ON SCHEMA late TO opsproof_monitor")
     yield lambda: cluster.run("ALTER ROLE opsproof_monitor SET search_path = late, pg_catalog, public")
@@ -28,38 +28,38 @@ def later(cluster):
 
 @pytest.fixture
 def upkeep(cluster):
-    """What is said of the table t, and of the database; catalogs that other tests wore out are in order."""
+    """Findings for the table t and for the database; catalogs are vacuumed first."""
     cluster.run("VACUUM")
 
-    def told():
+    def parse():
         found = cluster.value(TableUpkeep)
         return next((each for each in found.tables if each.table == "public.t"), None), found
 
-    return told
+    return parse
 
 
-def test_nothing_is_said_of_a_table_in_order(table, upkeep):
+def test_healthy_table_has_no_findings(table, upkeep):
     table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 5000")
-    said, found = upkeep()
-    assert said is None
+    row, found = upkeep()
+    assert row is None
     assert (found.dead_share, found.backlog, found.vacuum_age_s(EPOCH, {}), found.changed_share) == (0, 0, 0, 0)
     found.require_counted()
 
 
-def test_dead_and_changed_rows_are_counted_against_what_brings_autovacuum(table, upkeep):
+def test_dead_and_changed_rows_have_autovacuum_thresholds(table, upkeep):
     table(MADE, "ANALYZE t", "UPDATE t SET note = note WHERE id <= 20000")
-    said, found = upkeep()
-    assert (said.live, said.dead, said.vacuum_at) == (40000, 20000, 8050)
-    assert (said.changed, said.analyze_at) == (20000, 4050)
-    assert set(said.flags) == {"dead", "due", "stale", "left out"}
+    row, found = upkeep()
+    assert (row.live, row.dead, row.vacuum_at) == (40000, 20000, 8050)
+    assert (row.changed, row.analyze_at) == (20000, 4050)
+    assert set(row.flags) == {"dead", "due", "stale", "left out"}
     assert found.dead_share == pytest.approx(33.3, abs=0.1)
     assert found.backlog == pytest.approx(248.4, abs=0.1)
     assert found.changed_share == 50
-    assert found.vacuum_age_s(EPOCH, {}) == Estimate(0, 900, "public.t was never vacuumed since the statistics began")
+    assert found.vacuum_age_s(EPOCH, {}) == Estimate(0, 900, "public.t was not vacuumed since the statistics began")
     assert found.dead.tables == ["public.t"]
 
 
-def test_what_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(cluster, table, upkeep, later):
+def test_recently_vacuumed_table_may_exceed_threshold(cluster, table, upkeep, later):
     table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 30000")
     assert upkeep()[0].flags == ("due",)
     later()
@@ -67,7 +67,7 @@ def test_what_autovacuum_has_just_been_at_may_be_beyond_its_trigger_again(cluste
 
 
 @pytest.mark.parametrize("end", ["ROLLBACK", "PREPARE TRANSACTION 'left behind'"], ids=["open", "prepared"])
-def test_what_no_vacuum_can_remove_is_told_however_short_ago_one_was(cluster, table, upkeep, monkeypatch, end):
+def test_held_dead_rows_are_reported_despite_recent_vacuum(cluster, table, upkeep, monkeypatch, end):
     table(f"CREATE TABLE t AS {NUMBERS.format(40000)}", "VACUUM (ANALYZE) t")
     with cluster.connect() as session:
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
@@ -82,37 +82,37 @@ def test_what_no_vacuum_can_remove_is_told_however_short_ago_one_was(cluster, ta
     assert "dead" not in getattr(upkeep()[0], "flags", ())
 
 
-def test_nobody_comes_to_a_table_without_autovacuum_however_short_the_time(table, upkeep):
+def test_table_without_autovacuum_gets_no_grace_time(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 12000")
     assert upkeep()[0].flags == ("dead", "due", "stale", "left out")
 
 
-def test_a_tenth_of_changed_rows_is_told_when_no_analyze_came(table, upkeep, later):
+def test_10_percent_changed_rows_without_analyze_are_stale(table, upkeep, later):
     table(
         f"CREATE TABLE t AS {NUMBERS.format(100000)}", "VACUUM (ANALYZE) t", "UPDATE t SET note = '' WHERE id <= 11000"
     )
     assert upkeep()[0] is None
     later()
-    said, found = upkeep()
-    assert (said.flags, found.changed_share) == (("stale",), 11)
+    row, found = upkeep()
+    assert (row.flags, found.changed_share) == (("stale",), 11)
 
 
 @pytest.mark.parametrize("option", ["autovacuum_vacuum_scale_factor = 10", "autovacuum_vacuum_threshold = 9000000"])
-def test_settings_that_let_autovacuum_come_late_excuse_nothing(table, upkeep, later, option):
+def test_high_thresholds_do_not_hide_dead_rows(table, upkeep, later, option):
     made = f"CREATE TABLE t WITH ({option}, autovacuum_analyze_scale_factor = 10) AS {NUMBERS.format(40000)}"
     table(made, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 30000")
     assert upkeep()[0] is None
     later()
-    said, found = upkeep()
-    assert said.flags == ("dead", "stale")
+    row, found = upkeep()
+    assert row.flags == ("dead", "stale")
     assert found.dead_share == 75
 
 
 @pytest.mark.parametrize("of", ["vacuum", "vacuum_insert", "analyze"])
-def test_a_threshold_that_no_table_reaches_is_autovacuum_switched_off(table, upkeep, of):
+def test_unreachable_threshold_counts_as_autovacuum_off(table, upkeep, of):
     table(f"CREATE TABLE t WITH (autovacuum_{of}_threshold = 2000000000) AS SELECT 1 AS id")
-    said, found = upkeep()
-    assert said.flags == ("out of reach",)
+    row, found = upkeep()
+    assert row.flags == ("out of reach",)
     assert found.left_out.tables == found.out_of_reach.tables == ["public.t"]
     table(
         "ALTER TABLE t SET (autovacuum_vacuum_insert_threshold = -1)",
@@ -121,7 +121,7 @@ def test_a_threshold_that_no_table_reaches_is_autovacuum_switched_off(table, upk
     assert upkeep()[0] is None
 
 
-def test_what_the_server_sets_is_not_told_of_a_table(cluster, table, upkeep):
+def test_server_settings_are_not_table_findings(cluster, table, upkeep):
     table("CREATE TABLE t WITH (fillfactor = 70) AS SELECT 1 AS id")
     cluster.run("ALTER SYSTEM SET autovacuum_vacuum_insert_threshold = 2000000000", "SELECT pg_reload_conf()")
     try:
@@ -133,30 +133,30 @@ def test_what_the_server_sets_is_not_told_of_a_table(cluster, table, upkeep):
         cluster.run("ALTER SYSTEM RESET autovacuum_vacuum_insert_threshold", "SELECT pg_reload_conf()")
 
 
-def test_a_table_that_is_due_waits_since_its_last_vacuum(table, upkeep):
+def test_due_table_waits_since_last_vacuum(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", "DELETE FROM t WHERE id <= 9000")
     time.sleep(0.2)
-    said, found = upkeep()
-    assert said.flags == ("due", "left out")
+    row, found = upkeep()
+    assert row.flags == ("due", "left out")
     assert 0.2 <= found.vacuum_age_s(EPOCH, {}) < 60
-    assert "last 0" not in str(said)
+    assert "last vacuum 0" not in str(row)
 
 
-def test_new_rows_alone_let_a_table_wait_for_a_vacuum(table, upkeep):
+def test_inserts_alone_make_a_table_due(table, upkeep):
     table(MADE, "VACUUM (ANALYZE) t", f"INSERT INTO t {NUMBERS.format(9500)}")
     assert "due" not in upkeep()[0].flags
     table(f"INSERT INTO t {NUMBERS.format(500)}")
     assert "due" in upkeep()[0].flags
 
 
-def test_rows_that_are_frozen_call_for_no_more_of_new_ones(cluster, table, upkeep):
+def test_frozen_pages_lower_the_insert_threshold(cluster, table, upkeep):
     table(MADE, "VACUUM (FREEZE, ANALYZE) t", f"INSERT INTO t {NUMBERS.format(3000)}")
     with cluster.connect() as session:
         by_pages = session.info.server_version >= 180000
     assert ("due" in upkeep()[0].flags) == by_pages
 
 
-def test_a_table_that_is_being_vacuumed_is_not_due(cluster, table, upkeep):
+def test_table_under_vacuum_is_not_due(cluster, table, upkeep):
     table(MADE, "ANALYZE t", "DELETE FROM t WHERE id <= 20000")
     assert "due" in upkeep()[0].flags
     with cluster.connect() as session:
@@ -168,7 +168,7 @@ def test_a_table_that_is_being_vacuumed_is_not_due(cluster, table, upkeep):
         session.close()
 
 
-def test_a_table_that_was_never_vacuumed_waits_since_a_run_that_saw_it(table, upkeep):
+def test_never_vacuumed_table_waits_since_first_run_that_saw_it(table, upkeep):
     table(MADE, "DELETE FROM t WHERE id <= 20000")
     _, before = upkeep()
     readings = before.vacuum_readings(EPOCH)
@@ -180,7 +180,7 @@ def test_a_table_that_was_never_vacuumed_waits_since_a_run_that_saw_it(table, up
     assert upkeep()[1].vacuum_age_s(now, earlier).low == 0
 
 
-def test_settings_of_a_table_count_for_it_and_its_toast_table(table, upkeep):
+def test_table_settings_apply_to_its_toast_table(table, upkeep):
     settings = "autovacuum_vacuum_scale_factor = 0.5, autovacuum_vacuum_threshold = 100, autovacuum_enabled = no"
     table(f"CREATE TABLE t (body text) WITH ({settings})", "ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
     table(
@@ -191,21 +191,21 @@ def test_settings_of_a_table_count_for_it_and_its_toast_table(table, upkeep):
     assert toast.flags == ("dead", "due", "left out")
 
 
-def test_a_filled_table_without_statistics_is_told(table, upkeep):
+def test_filled_table_without_statistics_is_unanalyzed(table, upkeep):
     table(MADE)
-    said, found = upkeep()
-    assert "unanalyzed" in said.flags
+    row, found = upkeep()
+    assert "unanalyzed" in row.flags
     assert [each.table for each in found.unanalyzed.rows] == ["public.t"]
     table("ANALYZE t")
     assert "unanalyzed" not in upkeep()[0].flags
 
 
-def test_a_table_that_autovacuum_is_on_its_way_to_may_be_fresh(table, upkeep):
+def test_table_awaiting_autovacuum_is_unknown(table, upkeep):
     table(f"CREATE TABLE t AS {NUMBERS.format(5000)}")
-    said, found = upkeep()
-    assert "awaited" in said.flags
+    row, found = upkeep()
+    assert "awaited" in row.flags
     assert found.unanalyzed_count(EPOCH, {}) == Estimate(
-        0, 1, "public.t may have been filled just now, look again in a minute"
+        0, 1, "public.t may have been filled just now: retry in a minute"
     )
     earlier = {name: [each] for name, each in found.analyze_readings(EPOCH).items()}
     assert found.unanalyzed_count(replace(EPOCH, now=1500.0), earlier).low == 0
@@ -218,12 +218,12 @@ def test_a_table_that_autovacuum_is_on_its_way_to_may_be_fresh(table, upkeep):
     "statement",
     ["ALTER TABLE t DROP id, DROP note", "ALTER TABLE t ALTER id SET STATISTICS 0, ALTER note SET STATISTICS 0"],
 )
-def test_a_table_without_a_column_to_analyze_needs_no_statistics(table, upkeep, statement):
+def test_table_without_analyzable_columns_needs_no_statistics(table, upkeep, statement):
     table(f"CREATE TABLE t AS {NUMBERS.format(5000)}", statement, "VACUUM (ANALYZE) t")
     assert upkeep()[0] is None
 
 
-def test_a_partitioned_table_without_statistics_of_its_own_is_told(table, upkeep):
+def test_partitioned_table_without_statistics_is_unanalyzed(table, upkeep):
     table("CREATE TABLE t (id integer) PARTITION BY RANGE (id)")
     table("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (9999)")
     table("INSERT INTO t SELECT generate_series(1, 2000)", "ANALYZE t1")
@@ -232,37 +232,37 @@ def test_a_partitioned_table_without_statistics_of_its_own_is_told(table, upkeep
     assert upkeep()[0] is None
 
 
-def test_a_partitioned_table_that_has_outgrown_its_statistics_is_told(table, upkeep):
+def test_partitioned_table_that_grew_is_stale(table, upkeep):
     table("CREATE TABLE t (id integer) PARTITION BY RANGE (id)")
     table("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (99999) PARTITION BY RANGE (id)")
     table("CREATE TABLE t2 PARTITION OF t1 FOR VALUES FROM (0) TO (99999)")
     table("INSERT INTO t SELECT generate_series(1, 2000)", "ANALYZE t")
     table("INSERT INTO t SELECT generate_series(2001, 4000)", "ANALYZE t2")
-    said, found = upkeep()
-    assert (said.flags, said.live, said.changed) == (("stale",), 4000, 2000)
+    row, found = upkeep()
+    assert (row.flags, row.live, row.changed) == (("stale",), 4000, 2000)
     assert found.changed_share == 50
     table("ANALYZE t")
     assert upkeep()[0] is None
 
 
-def test_a_table_whose_counters_are_gone_is_unknown(table, upkeep):
+def test_table_with_lost_counters_is_unknown(table, upkeep):
     table(MADE, "ANALYZE t", LOST)
-    said, found = upkeep()
-    assert "uncounted" in said.flags
+    row, found = upkeep()
+    assert "uncounted" in row.flags
     assert found.dead_share == 0
-    with pytest.raises(MeasurementError, match=r"lost its counters of 1 tables, public\.t: .*; run VACUUM \(ANALYZE\)"):
+    with pytest.raises(MeasurementError, match=r"counters of 1 tables were lost .*: public\.t; run VACUUM \(ANALYZE\)"):
         found.require_counted()
     table("ANALYZE t")
     upkeep()[1].require_counted()
 
 
-def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(cluster, table, upkeep):
+def test_table_without_any_counts_is_judged_by_file_size(cluster, table, upkeep):
     table("CREATE TABLE t (id integer PRIMARY KEY, note text)", "CREATE TABLE small AS SELECT 1 AS id")
     table(f"INSERT INTO t {NUMBERS.format(40000)}", LOST, LOST.replace("'t'", "'small'"))
-    said, found = upkeep()
-    assert said.flags == ("unanalyzed", "uncounted")
+    row, found = upkeep()
+    assert row.flags == ("unanalyzed", "uncounted")
     assert found.unanalyzed_count(EPOCH, {}) == 1
-    with pytest.raises(MeasurementError, match=r"lost its counters of 1 tables, public\.t"):
+    with pytest.raises(MeasurementError, match=r"counters of 1 tables were lost .*: public\.t"):
         found.require_counted()
     assert [
         each.estimate for each in cluster.value(BloatEstimates, large_table="1MB").spaces if each.name == "public.t"
@@ -276,30 +276,30 @@ def test_a_table_that_no_catalog_and_no_counter_knows_of_is_told_by_its_file(clu
 
 
 @pytest.mark.parametrize("first", ["SELECT 1", "TRUNCATE t"], ids=["plainly", "locked"])
-def test_a_table_that_is_being_filled_may_be_fresh(cluster, table, upkeep, first):
+def test_table_being_filled_is_unknown(cluster, table, upkeep, first):
     table("CREATE TABLE t (id integer, note text)")
     with cluster.connect() as session, session.transaction():
         session.execute(first)
         session.execute(f"INSERT INTO t {NUMBERS.format(40000)}".encode())
-        said, found = upkeep()
+        row, found = upkeep()
         assert cluster.value(RelationSizes).tables
         cluster.value(BloatEstimates)
-    assert said.flags == ("awaited",)
+    assert row.flags == ("awaited",)
     assert found.unanalyzed_count(EPOCH, {}).low == 0
     found.require_counted()
 
 
-def test_a_row_that_comes_after_the_loss_changes_nothing(table, upkeep):
+def test_row_after_counter_loss_changes_nothing(table, upkeep):
     table(MADE, "ANALYZE t", "DELETE FROM t WHERE id < 9000", LOST, "INSERT INTO t VALUES (0, 'new')")
     assert "uncounted" in upkeep()[0].flags
 
 
-def test_an_emptied_table_has_its_counters(table, upkeep):
+def test_truncated_table_keeps_its_counters(table, upkeep):
     table(MADE, "ANALYZE t", "TRUNCATE t")
     assert "uncounted" not in upkeep()[0].flags
 
 
-def test_the_worst_tables_come_first():
+def test_worst_tables_come_first():
     tables = [Upkeep(f"t{n}", False, 100 - n, n, 1, 0, 1, None, 7, ("dead",)) for n in range(1, 30)]
     lines = DatabaseUpkeep(tuple(tables)).dead.lines
-    assert [line.split(":")[0] for line in lines] == [*(f"t{n}" for n in range(29, 19, -1)), "again"]
+    assert [line.split(":")[0] for line in lines] == [*(f"t{n}" for n in range(29, 19, -1)), "query"]

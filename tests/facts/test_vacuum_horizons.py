@@ -3,13 +3,14 @@ from contextlib import closing
 
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.facts.vacuum import Hold, TransactionAges, VacuumHorizons
 from opsproof.postgres.connection import Result
 from tests.facts.clusters import has
 
 
-def test_ages_of_every_database_are_told(cluster):
+def test_ages_of_all_databases_are_listed(cluster):
     found = cluster.value(TransactionAges)
     names = {each.name for each in found.found.rows if each.kind == "database"}
     assert {"facts", "postgres", "template0", "template1"} <= names
@@ -18,8 +19,8 @@ def test_ages_of_every_database_are_told(cluster):
     assert any(each.kind == "table" for each in found.found.rows)
 
 
-def test_a_server_that_is_a_billion_transactions_old_is_told(cluster):
-    """pg_resetwal makes a server that old; no other test may be asked of it then."""
+def test_age_of_a_billion_transactions_is_reported(cluster):
+    """pg_resetwal ages the server, which no other test may use afterwards."""
     server = cluster.server
     if not has(server, "pg_resetwal"):
         pytest.skip("npm's servers come without pg_resetwal")
@@ -52,7 +53,7 @@ def test_nothing_holds_dead_rows_on_a_quiet_server(cluster):
 @pytest.mark.parametrize(
     "first", ["SELECT 1 FROM pg_class", "SELECT pg_current_xact_id()"], ids=["a snapshot", "an ID"]
 )
-def test_an_open_transaction_holds_dead_rows_since_it_began(cluster, first):
+def test_open_transaction_holds_dead_rows_since_its_start(cluster, first):
     level = "REPEATABLE READ" if "pg_class" in first else "READ COMMITTED"
     with cluster.connect() as session:
         session.execute(f"BEGIN ISOLATION LEVEL {level}")
@@ -114,9 +115,8 @@ def test_a_standby_without_a_slot_holds_dead_rows(cluster):
         numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
         standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
         standby.pgconn.flush()
-        deadline = time.monotonic() + 10
-        while not (horizon := cluster.value(VacuumHorizons)).holds:
-            assert time.monotonic() < deadline
+        wait_until(lambda: cluster.value(VacuumHorizons).holds, "the standby's feedback arrives")
+        horizon = cluster.value(VacuumHorizons)
     (hold,) = horizon.holds
     assert hold.kind == "standby"
     assert hold.since_s is None
@@ -124,22 +124,22 @@ def test_a_standby_without_a_slot_holds_dead_rows(cluster):
     assert horizon.held_s == 0
 
 
-def test_a_role_that_sees_only_itself_knows_of_no_hold():
-    with pytest.raises(MeasurementError, match="grant it pg_monitor"):
+def test_horizons_need_pg_monitor():
+    with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
         VacuumHorizons().parse(Result([[False, None, None, None, None, None]]), None)
 
 
-def test_a_session_without_a_beginning_is_no_measurement():
-    with pytest.raises(OutputError, match="session pid 1 has no beginning"):
+def test_session_without_start_time_raises():
+    with pytest.raises(OutputError, match="session pid 1 has no start time"):
         VacuumHorizons().parse(Result([[True, "session", "pid 1", 5, None, 5]]), None)
 
 
 @pytest.mark.parametrize("fact", [VacuumHorizons, TransactionAges])
-def test_silence_is_no_measurement(fact):
+def test_empty_answer_raises(fact):
     with pytest.raises(OutputError):
         fact().parse(Result([]), None)
 
 
-def test_a_hold_is_said_in_words():
+def test_hold_has_a_text():
     assert str(Hold("slot", "s in use", 12, None)) == "slot s in use: for an unknown time, 12 transactions"
     assert str(Hold("session", "pid 7", 12, 7200.0)) == "session pid 7: for 2 h, 12 transactions"

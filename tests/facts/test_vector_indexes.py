@@ -1,4 +1,4 @@
-"""Vector indexes, in a real server: what is said of them, and what is found by comparison."""
+"""Vector indexes on a real server: state and recall."""
 
 import random
 from math import inf, sqrt
@@ -26,12 +26,12 @@ def declared(**fields):
 
 @pytest.fixture(scope="module")
 def items(postgres_server, repository):
-    """A table under forced policies, with an index of 20 lists, and the function that compares."""
+    """A table under forced row-level security, with an index of 20 lists and the recall function."""
     with postgres_server.server.connect(SUPERUSER, postgres_server.password, "postgres") as admin:
         admin.execute(
             "CREATE EXTENSION vector; CREATE ROLE opsproof_monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor"
         )
-        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # the file grants on it
+        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # recall.sql grants privileges on chunks
         admin.execute((repository / "docs" / "privileges" / "recall.sql").read_bytes())
         admin.execute(
             "CREATE SCHEMA shop; CREATE TABLE shop.items (id int PRIMARY KEY, kind text, embedding vector(16))"
@@ -62,7 +62,7 @@ def _fill(admin):
 
 @pytest.fixture
 def measure(items, postgres, monkeypatch):
-    """The recall that the monitor is told."""
+    """Recall as measured by the monitoring role."""
 
     def measure(name=NAME, **fields):
         resource = declared(**{"budget": "4s", **fields})
@@ -72,7 +72,7 @@ def measure(items, postgres, monkeypatch):
     return measure
 
 
-def test_a_search_through_all_lists_finds_all(measure):
+def test_probing_all_lists_gives_full_recall(measure):
     recall = measure()
     assert set(recall.shares) == {1.0}
     assert len(recall.shares) == 100
@@ -81,7 +81,7 @@ def test_a_search_through_all_lists_finds_all(measure):
     assert recall.through(NAME) == pytest.approx(96.3, abs=0.1)
 
 
-def test_a_search_through_few_lists_finds_what_an_exact_one_says(measure, items):
+def test_recall_with_few_probes_matches_exact_comparison(measure, items):
     low, high = measure(probes=2, sample=400).interval
     items.execute("SET ivfflat.probes = 2")
     found = {}
@@ -93,15 +93,15 @@ def test_a_search_through_few_lists_finds_what_an_exact_one_says(measure, items)
     items.execute("RESET enable_indexscan; RESET ivfflat.probes")
     share = 100 * len(found["on"] & found["off"]) / len(found["off"])
     assert 20 < share < 90
-    assert low - 4 < share < high + 4  # the other one is a sample too
+    assert low - 4 < share < high + 4  # the exact recall is sampled too
 
 
-def test_neighbours_of_a_kind_are_compared_with_their_kind(measure):
+def test_filter_applies_to_both_searches(measure):
     assert set(measure(filter="kind").shares) == {1.0}
     assert measure(filter="kind", probes=1).interval[1] < 60
 
 
-def test_few_rows_that_pass_the_filter_are_no_misses(measure, items):
+def test_few_rows_passing_the_filter_are_not_misses(measure, items):
     items.execute("UPDATE shop.items SET kind = 'rare' WHERE id < 8")
     try:
         recall = measure(filter="kind", sample=1000)
@@ -110,29 +110,29 @@ def test_few_rows_that_pass_the_filter_are_no_misses(measure, items):
         items.execute("UPDATE shop.items SET kind = 'kind ' || id % 3 WHERE id < 8")
 
 
-def test_another_operator_does_not_go_through_the_index(measure):
+def test_other_operator_does_not_use_the_index(measure):
     recall = measure(operator="<=>")
     assert recall.indexes == ()
     assert recall.shares == ()
-    with pytest.raises(MeasurementError, match=f"the recall of {NAME} is not known: no query goes through it"):
+    with pytest.raises(MeasurementError, match=f"the recall of {NAME} is unknown: the query does not use the index"):
         recall.through(NAME)
 
 
 @pytest.mark.parametrize("harm", ["UPDATE shop.bare SET embedding = NULL", "DELETE FROM shop.bare"])
-def test_without_a_value_to_search_for_nothing_is_known(measure, items, harm):
+def test_recall_is_unknown_if_all_values_are_null(measure, items, harm):
     items.execute("CREATE TABLE shop.bare AS SELECT embedding FROM shop.items")
     try:
         items.execute("CREATE INDEX bare_idx ON shop.bare USING ivfflat (embedding vector_l2_ops) WITH (lists = 20)")
         items.execute("GRANT SELECT (ctid, embedding) ON shop.bare TO opsproof_recall; ANALYZE shop.bare")
         items.execute(harm.encode())
-        with pytest.raises(MeasurementError, match=r"no row of shop\.bare that was looked at has a value in embedding"):
+        with pytest.raises(MeasurementError, match=r"embedding is NULL in all sampled rows of shop\.bare"):
             measure("bare_idx", table="shop.bare")
     finally:
         items.execute("DROP TABLE shop.bare")
 
 
-def test_a_budget_that_is_too_small_says_so(measure):
-    with pytest.raises(MeasurementError, match=r"only 8 rows were compared, 80 are needed"):
+def test_too_small_budget_raises(measure):
+    with pytest.raises(MeasurementError, match=r"only 8 rows were compared \(minimum 80\)"):
         _ = measure(budget="1ms").interval
 
 
@@ -147,12 +147,12 @@ def test_a_budget_that_is_too_small_says_so(measure):
         ({"table": 'shop.items"; DROP TABLE chunks; --'}, "does not exist"),
     ],
 )
-def test_nothing_else_can_be_had_from_the_function(measure, fields, complaint):
+def test_function_reveals_nothing_else(measure, fields, complaint):
     with pytest.raises(MeasurementError, match=complaint):
         measure(**fields)
 
 
-def test_what_is_given_for_an_operator_is_not_run(items, postgres, monkeypatch):
+def test_operator_argument_is_never_run_as_sql(items, postgres, monkeypatch):
     query = VectorRecalls().query(NAME, declared())
     query[query.index("<->")] = "<-> (SELECT 1) --"
     (result,) = ask(as_monitor(postgres, monkeypatch), [query])
@@ -167,12 +167,12 @@ def test_what_is_given_for_an_operator_is_not_run(items, postgres, monkeypatch):
         "SET ROLE opsproof_recall",
     ],
 )
-def test_the_monitor_sees_no_row(items, postgres, monkeypatch, query):
+def test_monitoring_role_reads_no_rows(items, postgres, monkeypatch, query):
     (result,) = ask(as_monitor(postgres, monkeypatch), [query])
     assert "permission denied" in result.error
 
 
-def test_without_the_function_nothing_is_known(postgres):
+def test_recall_is_unknown_without_the_function(postgres):
     resource = declared()
     (result,) = ask(
         postgres.target(dsn=postgres.target().dsn.replace("=postgres", "=template1")),
@@ -187,7 +187,7 @@ def answer(**fields):
     return Result([[{**usual, **fields}]])
 
 
-def test_a_row_without_neighbours_is_left_out():
+def test_row_without_neighbours_is_skipped():
     assert VectorRecalls().parse(answer(found=[10, 0], there=[10, 0]), declared()).shares == (1.0,)
 
 
@@ -200,22 +200,22 @@ def test_a_row_without_neighbours_is_left_out():
         ({"found": [-1, 10]}, OutputError),
     ],
 )
-def test_what_cannot_be_is_no_recall(fields, error):
+def test_more_found_than_existing_neighbours_raises(fields, error):
     with pytest.raises(error):
         VectorRecalls().parse(answer(**fields), declared())
 
 
-def test_an_index_compared_with_itself_has_no_recall():
+def test_index_used_by_the_comparison_has_no_recall():
     recall = Recall((1.0,) * 100, 10, (NAME,), (NAME,))
-    with pytest.raises(MeasurementError, match="was compared with itself"):
+    with pytest.raises(MeasurementError, match="was used for the comparison too"):
         recall.through(NAME)
 
 
-def test_the_evidence_says_how_much_was_looked_at():
+def test_evidence_has_recall_and_sample_size():
     recall = Recall((1.0,) * 90 + (0.9,) * 10, 10, (NAME,), ())
     assert recall.evidence == [
         "99 % of the nearest 10 were found, between 98.2 % and 99.5 % with 95 % confidence",
-        "100 rows were sampled, 90 of them found all",
+        "100 rows were sampled, 90 with full recall",
     ]
 
 
@@ -229,7 +229,7 @@ def state(items, postgres):
     return state
 
 
-def test_a_real_index_is_described(state, items):
+def test_real_index_state_is_read(state, items):
     found = state()
     (build,) = items.execute(f"SELECT pg_relation_filenode('shop.{NAME}')".encode()).fetchone()
     assert (found.name, found.method, found.valid) == (f"shop.{NAME}", "ivfflat", True)
@@ -242,7 +242,7 @@ def test_a_real_index_is_described(state, items):
 
 
 @pytest.mark.parametrize("fields", [{"name": "items_pkey", "table": "shop.none"}, {"name": "none"}])
-def test_an_index_that_is_not_there_is_absent(state, fields):
+def test_missing_index_is_absent(state, fields):
     with pytest.raises(Absent, match="has no vector index of the declared name"):
         state(**fields)
 
@@ -261,16 +261,16 @@ def index(**fields):
     ("lists", "rows", "ratio"),
     [(100, 100_000, 1), (100, 20_000, 5), (10, 100_000, 0.1), (1000, 1_000_000, 1), (2000, 4_000_000, 1)],
 )
-def test_lists_are_judged_by_the_rows(lists, rows, ratio):
+def test_list_count_is_judged_by_row_count(lists, rows, ratio):
     assert index(lists=lists, rows=rows).lists_ratio == pytest.approx(ratio)
 
 
-def test_lists_that_were_not_named_are_a_hundred():
+def test_default_list_count_is_100():
     assert index(lists=None).lists_ratio == 1
 
 
-def test_of_few_rows_nobody_knows_how_many_lists_they_need():
-    with pytest.raises(MeasurementError, match="of 999 rows nobody can tell"):
+def test_list_count_is_unknown_for_few_rows():
+    with pytest.raises(MeasurementError, match="999 rows are too few"):
         _ = index(rows=999).lists_ratio
 
 
@@ -284,12 +284,12 @@ def test_of_few_rows_nobody_knows_how_many_lists_they_need():
         ("0.10", "current"),
     ],
 )
-def test_a_release_is_judged_by_what_was_mended_since(library, word):
+def test_release_is_judged_by_later_fixes(library, word):
     assert index(library=library).release == word
 
 
 @pytest.mark.parametrize(("lists", "fits"), [(300, True), (450, True), (560, False)])
-def test_the_memory_of_a_build_is_that_of_pgvectors_own_complaint(items, lists, fits):
+def test_build_memory_matches_pgvectors_error_message(items, lists, fits):
     state = index(lists=lists, rows=ROWS, dimensions=16, value_bytes=72, maintenance_bytes=8 * 2**20)
     items.execute("SET maintenance_work_mem = '8MB'")
     create = f"CREATE INDEX probe ON shop.items USING ivfflat (embedding vector_l2_ops) WITH (lists = {lists})"
@@ -304,14 +304,14 @@ def test_the_memory_of_a_build_is_that_of_pgvectors_own_complaint(items, lists, 
     assert (built, state.build_memory < 100) == (fits, fits)
 
 
-def test_a_graph_takes_as_much_memory_as_on_disk():
+def test_hnsw_build_memory_equals_disk_size():
     assert index(method="hnsw", lists=None, size_bytes=32 * 2**20).build_memory == 50
 
 
-def test_age_and_new_rows_are_told_by_earlier_runs():
+def test_age_and_new_rows_come_from_earlier_runs():
     sightings = {"build": [Counter(6, 0, 400), Counter(7, 0, 700)]}
     inserts = {"rows inserted": [Counter(50_000, 0, 400), Counter(120_000, 0, 700)]}
-    assert index().age_s(sightings) == Estimate(300, 600, "it was built between two runs")
+    assert index().age_s(sightings) == Estimate(300, 600, "built between two runs")
     new = index().new_rows({**sightings, **inserts})
     assert (new.low, new.high) == (30, 100)
     unknown = index().new_rows({"build": [], "rows inserted": []})
@@ -319,7 +319,7 @@ def test_age_and_new_rows_are_told_by_earlier_runs():
     assert index().age_s({"build": []}).high == inf
 
 
-def test_the_readings_are_what_age_and_new_rows_ask_for():
+def test_readings_feed_age_and_new_rows():
     assert set(index().readings) == {"build", "rows inserted"}
     assert index().readings["build"].value == 7
     assert sqrt(index().readings["build"].now) == sqrt(1000)

@@ -1,7 +1,6 @@
-"""How much a run of these tests proves: everything for OPSPROOF_PROOF=full, else a sample drawn from the commit's tree.
+"""The extent of the proof: everything with OPSPROOF_PROOF=full, else a sample drawn by the hash of the commit's tree.
 
-A sample is the same for the same tree, and another tree draws another one. OPSPROOF_SEED repeats the sample of an
-earlier run, which prints its seed.
+The same tree gives the same sample. OPSPROOF_SEED repeats the sample of an earlier run, which prints its seed.
 """
 
 import os
@@ -18,12 +17,12 @@ FULL = os.environ.get("OPSPROOF_PROOF") == "full"
 KILLS = 25 if FULL else 3
 HEALTHY_ROUNDS = 10 if FULL else 3
 RELEASES = ("14", "15", "16", "17", "18") if FULL else ("15", "18")
-"""The major versions of PostgreSQL that are asked."""
+"""The major versions of PostgreSQL to test."""
 
 
 @cache
 def seed() -> str:
-    """The hash of the committed tree, or what OPSPROOF_SEED says."""
+    """OPSPROOF_SEED, or the hash of the committed tree."""
     said = os.environ.get("OPSPROOF_SEED")
     if said:
         return said
@@ -33,7 +32,7 @@ def seed() -> str:
 
 
 def moments(what: str) -> list[float]:
-    """When to kill `what`, as shares of its course from 0 to 1: evenly spread, or one drawn from each third."""
+    """When to kill `what`, as shares of the duration from 0 to 1: evenly spread, or a random moment of each third."""
     if FULL:
         return [(number + 0.5) / KILLS for number in range(KILLS)]
     draw = _draw(what)

@@ -1,6 +1,6 @@
-"""Fetches what the tests need from package registries, before parts of them run where no network is.
+"""Fetches the tests' packages from registries, before some tests run without network.
 
-What was fetched stays in the caches of pip and npm, and beside the tests.
+Packages stay in the caches of pip and npm, and beside the tests.
 """
 
 from lab import node
@@ -10,7 +10,7 @@ from tests.facts import clusters
 
 
 def main() -> None:
-    """The packages of the lab's application, and those releases of PostgreSQL that are asked and come from npm."""
+    """Fetches the packages of the lab's application, and the tested PostgreSQL releases from npm."""
     layout = Layout(DEFAULT_HOME / "tests")
     layout.create()
     node.prepare(layout, say_aloud)

@@ -1,4 +1,4 @@
-"""Runs of pytest in processes forked from one that has imported already what every run imports: most of its time."""
+"""Runs of pytest forked from a server process with the common imports, which take most of a run's time."""
 
 import multiprocessing
 import os
@@ -19,13 +19,13 @@ IMPORTED = (
     "execnet",
     *(f"opsproof.{each}" for each in OURS),
 )
-"""No plugin among them, nor what imports one: pytest itself must import those, to rewrite their assertions."""
+"""Modules without plugins: pytest itself must import plugins, to rewrite their assertions."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(list(IMPORTED))
 
 
 def run_pytest(words: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path, limit_s: float) -> int:
-    """The exit status of pytest with these words; what it prints goes into a file."""
+    """Runs pytest in a fork, with output to a file; returns the exit status."""
     process = _FORKS.Process(target=_become_pytest, args=(words, folder, dict(environment), output))
     process.start()
     process.join(limit_s)
@@ -37,7 +37,7 @@ def run_pytest(words: Sequence[str], folder: Path, environment: Mapping[str, str
 
 
 def start(words: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path, limit_s: float) -> int:
-    """The exit status of a program that starts from nothing; what it prints goes into a file."""
+    """Runs a program in a new process, with output to a file; returns the exit status."""
     with output.open("wb") as file:
         return subprocess.run(
             words, cwd=folder, env=environment, stdout=file, stderr=file, timeout=limit_s, check=False

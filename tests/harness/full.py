@@ -23,25 +23,25 @@ DOCUMENT = ROOT / "docs" / "proof.md"
 HEADING = "## The last one\n\n"
 ENVIRONMENT = {"OPSPROOF_PROOF": "full", "OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
 NARROWING = "PYTEST_ADDOPTS"
-"""With what pytest may select fewer tests than a part has."""
+"""An environment variable of pytest that could deselect tests of a part."""
 
 
 @dataclass
 class Progress:
-    """The parts that were green for a state of the code, kept in a file."""
+    """The parts passed for a state of the code, kept in a file."""
 
     code: str
     path: Path
     parts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Takes over what an interrupted run proved of the same code."""
+        """Loads the results of an interrupted run of the same code."""
         if self.path.exists():
             said = json.loads(self.path.read_text(encoding="utf-8"))
             self.parts = said["parts"] if said["code"] == self.code else {}
 
     def add(self, name: str, figures: dict[str, float]) -> None:
-        """Puts a green part on record, in one step."""
+        """Records a passed part atomically."""
         self.parts[name] = figures
         self.path.parent.mkdir(exist_ok=True)
         draft = self.path.with_suffix(".new")
@@ -50,13 +50,13 @@ class Progress:
 
 
 def figures(folder: Path, seconds: float) -> dict[str, float]:
-    """What a part's tests came to."""
+    """The figures of a part's tests."""
     counts = timing.read(folder)["counts"]
     return {"passed": counts["passed"], "skipped": counts["skipped"], "seconds": round(seconds)}
 
 
 def record(text: str, commit: str, today: str, parts: dict[str, dict[str, float]]) -> str:
-    """The document with another record at its end."""
+    """The document with the last record replaced."""
     rows = [f"| {name} | {each['passed']} | {each['skipped']} | {each['seconds']} s |" for name, each in parts.items()]
     head = f"Commit {commit}, {today}: all green.\n\n| part | passed | skipped | time |\n|---|---|---|---|\n"
     before, heading, _ = text.partition(HEADING)
@@ -65,7 +65,7 @@ def record(text: str, commit: str, today: str, parts: dict[str, dict[str, float]
 
 
 def main() -> int:
-    """Proves what is not proven yet; the exit status is pytest's worst."""
+    """Runs the remaining parts; returns pytest's worst exit status."""
     if changed := _changed():
         return _refuse(f"commit or stash first, for the record is of a commit: {changed}")
     commit, progress = _git("rev-parse", "HEAD"), Progress(_code(), STATE)
@@ -88,12 +88,12 @@ def main() -> int:
 
 
 def _conclude(commit: str, progress: Progress, status: int) -> int:
-    """Writes the record of a commit of which every part is proven."""
+    """Writes the record of a commit with all parts passed."""
     missing = [part.name for part in PARTS if part.name not in progress.parts]
     if status:
         return status
     if changed := _changed(commit):
-        return _refuse(f"the files are no longer those of {commit[:12]}, which was proven: {changed}")
+        return _refuse(f"the files differ from the proven commit {commit[:12]}: {changed}")
     if missing:
         return _refuse(f"not proven of {commit[:12]}: {', '.join(missing)}")
     text = record(DOCUMENT.read_text(encoding="utf-8"), commit[:12], f"{datetime.now(UTC):%Y-%m-%d}", progress.parts)
@@ -108,13 +108,13 @@ def _refuse(why: str) -> int:
 
 
 def _changed(since: str = "HEAD", untracked: str = "normal") -> str:
-    """What differs from a commit; tests that run may leave untracked files for a moment."""
+    """Files that differ from a commit; running tests may leave untracked files for a moment."""
     moved = "" if _git("rev-parse", "HEAD") == _git("rev-parse", since) else "another commit is checked out\n"
     return moved + _git("status", "--porcelain", f"--untracked-files={untracked}")
 
 
 def _code() -> str:
-    """The hash of everything that is committed but the record itself; tests read the other documents."""
+    """The hash of all committed files except the record itself; tests read the other documents."""
     record = f"\t{DOCUMENT.relative_to(ROOT)}"
     files = [line for line in _git("ls-tree", "-r", "HEAD").splitlines() if not line.endswith(record)]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:12]

@@ -7,24 +7,24 @@ from functools import cache
 
 READ_ONLY = ("/etc", "/run")
 SHARED_MEMORY = "/dev/shm"
-"""Private too: killed servers leave segments there, and killed tests folders."""
+"""Private too: killed servers leave segments and killed tests leave folders there."""
 _CLONE_NEWNS = 0x20000
 
 
 @cache
 def possible() -> bool:
-    """Whether this process may create a mount namespace: root may, except in most containers."""
+    """Whether the process can create a mount namespace: root can, except in most containers."""
     command = ["unshare", "--mount", "mount", "--make-rprivate", "/"]
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def isolate() -> None:
-    """Moves this process and its later children into a private mount namespace."""
+    """Moves the process and later children into a private mount namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), "unshare")
     _mount("--make-rprivate", "/")
-    _mount("--make-rshared", "/")  # a nested namespace, such as that of sshd, sees later mounts
+    _mount("--make-rshared", "/")  # nested namespaces, like sshd's, see later mounts
     for folder in filter(os.path.isdir, READ_ONLY):
         _mount("--rbind", folder, folder)
         _mount("--options", "remount,bind,ro", folder)

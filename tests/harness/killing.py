@@ -1,4 +1,4 @@
-"""Actions that are killed at a moment of their course, which begins when they have shown their plan."""
+"""Kills actions at a given moment after they have shown their plan."""
 
 import select
 import subprocess
@@ -17,7 +17,7 @@ REFUSED = 3
 
 @contextmanager
 def ending(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
-    """The process, which is killed where it outlives the block: even a halted process keeps nobody waiting."""
+    """Kills the process at the end of the block, even a halted process."""
     with process:
         try:
             yield process
@@ -26,7 +26,7 @@ def ending(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"
 
 
 def await_plan(process: "subprocess.Popen[str]") -> None:
-    """Reads the first line of an action's plan; its first step begins right after."""
+    """Reads the first line of an action's plan; the first step begins right after."""
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], PLANNED_WITHIN_S)
     assert readable, f"no plan within {PLANNED_WITHIN_S} s"
@@ -35,7 +35,7 @@ def await_plan(process: "subprocess.Popen[str]") -> None:
 
 
 def course_s(process: "subprocess.Popen[str]", statuses: Sequence[int] = (0,)) -> float:
-    """How long an action takes from its plan to its end, when nobody kills it."""
+    """Seconds from an action's plan to the end, without a kill."""
     await_plan(process)
     began = time.monotonic()
     _, said = process.communicate(timeout=ENDED_WITHIN_S)
@@ -44,7 +44,7 @@ def course_s(process: "subprocess.Popen[str]", statuses: Sequence[int] = (0,)) -
 
 
 def once_free(run: Callable[[], "subprocess.CompletedProcess[str]"]) -> "subprocess.CompletedProcess[str]":
-    """The first run that is not refused: a command that outlives its action keeps others from the host."""
+    """Repeats a run until not refused: commands outliving their action hold the host's lock."""
 
     def unless_refused() -> "subprocess.CompletedProcess[str] | None":
         if "@opsproof-" in Path("/proc/net/unix").read_text():

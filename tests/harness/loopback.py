@@ -1,6 +1,6 @@
-"""The first process of a part in namespaces of its own: brings up the loopback interface, and runs the command.
+"""The first process of a part in private namespaces: brings up the loopback interface, and runs the command.
 
-It waits for every process that is left to it, as init does: daemons that a test started must not stay as zombies.
+Waits for all orphans, like init: daemons started by a test must not remain as zombies.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ def bring_up() -> None:
 
 
 def run(words: list[str]) -> int:
-    """The exit status of a command; all else that ended meanwhile is gone too."""
+    """Runs a command and returns the exit status; reaps all other ended processes."""
     command = os.posix_spawnp(words[0], words, os.environ)
     while True:
         pid, status = os.wait()

@@ -1,4 +1,4 @@
-"""Lines that tests show while they run, past the capture of output: moments of kills, and what was proven."""
+"""Lines shown by running tests, bypassing output capture: moments of kills, and results of proofs."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from tests.harness import extent
 
 
 def show(config: pytest.Config, text: str) -> None:
-    """Shows a text; a worker of xdist has no terminal, and shows none."""
+    """Shows a text, except in xdist workers, without a terminal."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -22,6 +22,6 @@ def note(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 
 def show_rows(request: pytest.FixtureRequest, rows: list[str]) -> Iterator[None]:
-    """Shows `rows`, below the seed that repeats them, once the test or module ends; a fixture yields from this."""
+    """Shows `rows` below the seed after the test or module; a fixture yields from the generator."""
     yield
     show(request.config, "\n".join([f"seed {extent.seed()}", *rows]))

@@ -1,4 +1,4 @@
-"""The tests in parts: each part is one process of pytest, two run side by side, each in namespaces of its own.
+"""The tests in parts: each part is a pytest process in private namespaces; two parts run in parallel.
 
 `python -m tests.harness.parts test` runs the parts that need neither Docker nor root, `python -m tests.harness.parts
 NAME ...` the named parts. Ports and the host lock of actions belong to a network namespace, and tests that kill look
@@ -23,31 +23,31 @@ from tests.harness import timing
 ROOT = Path(__file__).parents[2]
 SIDE_BY_SIDE = 2
 TEST_LIMIT_S = 3600
-"""A test that takes longer, with its fixtures, ends its part: else it would hang for ever."""
+"""Time limit of a test with fixtures; a test that exceeds the limit ends its part instead of hanging forever."""
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))
 AS_USER = () if os.geteuid() == 0 else ("--user", "--map-current-user", "--keep-caps")
 WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""A process that ends with the one that started it, however that ends."""
+"""Starts a process that ends with its parent, even a killed parent."""
 NAMESPACES = (*WITH_US, "unshare", *AS_USER, "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the tests; those that must reach other machines, as the build of images does, share the network."""
+    """Part of the tests; parts that need the network, like image builds, share the host's."""
 
     name: str
     words: tuple[str, ...]
     shares_network: bool = False
 
     def command(self) -> list[str]:
-        """Its process, in namespaces of its own where it may have them."""
+        """The command line of the part, in private namespaces if possible."""
         limit = ["-o", f"faulthandler_timeout={TEST_LIMIT_S}", "-o", "faulthandler_exit_on_timeout=true"]
         pytest = [sys.executable, "-m", "pytest", *limit, *self.words]
         return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
 
 
 FOLDERS = ("proof", "restore", "backup", "maintenance", "facts", "logfiles", "lab")
-"""Those of make test, the longest first."""
+"""The parts of make test, longest first."""
 APART = ("docker", "pgbackrest")
 REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
 PARTS = (
@@ -62,7 +62,7 @@ TEST = (*FOLDERS, "units")
 
 @cache
 def can_isolate() -> bool:
-    """Whether a process may have namespaces of its own here."""
+    """Whether private namespaces are possible."""
     words = [*NAMESPACES, *ISOLATED, "true"]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
@@ -77,9 +77,9 @@ class Ended:
 
 
 def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lambda _: None) -> int:
-    """Runs the parts in their order, as many side by side as may; the worst exit status.
+    """Runs the parts in order, in parallel where possible; returns the worst exit status.
 
-    What each of them measures goes into a folder of its name in `times`.
+    Writes the times of each part into a folder of the part's name in `times`.
     """
     if any(not part.shares_network for part in parts) and can_isolate():
         subprocess.run([sys.executable, "-m", "tests.harness.fetch"], cwd=ROOT, check=True)
@@ -99,12 +99,12 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
 
 
 def worst(statuses: Iterable[int]) -> int:
-    """The worst exit status; Popen's negative number of a signal counts as it does in a shell, none is no success."""
+    """The worst exit status; a signal counts as 128 + number, as in a shell; 5 without any status."""
     return max((128 - each if each < 0 else each for each in statuses), default=5)
 
 
 def _run(part: Part, times: Path) -> Ended:
-    """Prints what a part prints, a line at a time, behind its name; a failure that no test recorded is an error."""
+    """Prints a part's lines, prefixed by its name; records a failure without a failed test as an error."""
     times.mkdir(exist_ok=True)
     began = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPSPROOF_TIMES": str(times)}
@@ -128,7 +128,7 @@ def _run(part: Part, times: Path) -> Ended:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs what the command line names, and closes with a summary unless somebody else will."""
+    """Runs the parts on the command line, and prints a summary unless the caller does."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.parts", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=["test", *BY_NAME], metavar="NAME", help="test, or a part")
     names = [each for name in parser.parse_args(words).names for each in (TEST if name == "test" else (name,))]

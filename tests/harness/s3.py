@@ -9,12 +9,12 @@ import pytest
 from lab import ports
 
 PAGE = 20
-"""How many names one answer of the server lists; Amazon's lists 1,000."""
+"""Names per page of a listing; Amazon's limit is 1,000."""
 
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """Its address."""
+    """The server's address."""
     pytest.importorskip("boto3")
     port = ports.free()
     words = [sys.executable, "-c", f"from moto.server import main; main(['-p', '{port}'])"]
@@ -26,7 +26,7 @@ def s3_server():
 
 @pytest.fixture
 def s3(s3_server, monkeypatch):
-    """A client of it, with an empty bucket called "copies"; programs that are started find the server too."""
+    """A client with an empty bucket "copies"; started programs find the server too."""
     import boto3
 
     said = {

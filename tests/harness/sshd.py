@@ -55,11 +55,11 @@ class Sshd:
         return f"ssh://{self.user}@127.0.0.1:{self.port}?{options}"
 
     def authorize(self, keys: str) -> None:
-        """Lets these keys in besides the user's; in place of those named before."""
+        """Authorizes `keys` besides the user's, replacing earlier additional keys."""
         (self.folder / "more_keys").write_text(keys, encoding="utf-8")
 
     def close_connections(self) -> None:
-        """Ends the connection that rounds share."""
+        """Ends the shared connection of rounds."""
         options = ["-F", f"{self.folder}/ssh_config", "-o", f"ControlPath={ssh.runtime_folder()}/%C"]
         words = ["ssh", *options, "-l", self.user, "-p", str(self.port), "-O", "exit", "127.0.0.1"]
         subprocess.run(words, capture_output=True, check=False)

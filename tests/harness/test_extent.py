@@ -1,4 +1,4 @@
-"""Moments and samples are the same for the same tree, others for another one, and all of them for the whole proof."""
+"""Moments and samples depend only on the tree; the full proof includes all."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_seed_is_the_hash_of_the_committed_tree_or_that_of_an_earlier_run(monkey
     monkeypatch.delenv("OPSPROOF_SEED", raising=False)
     extent.seed.cache_clear()
     assert extent.seed() == "no commit" or len(extent.seed()) == 12
-    monkeypatch.setenv("OPSPROOF_SEED", "an earlier one")
+    monkeypatch.setenv("OPSPROOF_SEED", "earlier seed")
     extent.seed.cache_clear()
-    assert extent.seed() == "an earlier one"
+    assert extent.seed() == "earlier seed"
     extent.seed.cache_clear()

@@ -1,4 +1,4 @@
-"""A forked run of pytest is like a run that starts afresh, and has a limit."""
+"""A forked run of pytest equals a fresh run, and has a time limit."""
 
 import re
 
@@ -24,12 +24,12 @@ def test_a_forked_run_ends_as_one_that_starts_afresh(prove, inventory, tmp_path)
     ends = [prove(inventory, "checks/disks", reports=tmp_path / "reports", afresh=afresh) for afresh in (True, False)]
     assert [each.status for each in ends] == [1, 1]
     afresh, forked = (TIMES.sub("", each.text) for each in ends)
-    assert "FAILED  disk used 83.1 % on /data is over the limit of 80 %" in afresh
+    assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in afresh
     assert forked == afresh
     assert len(list((tmp_path / "reports").glob("*.xml"))) == 2
 
 
-def test_what_it_changes_ends_with_it(tmp_path, repository, monkeypatch):
+def test_changes_of_a_forked_run_end_with_the_run(tmp_path, repository, monkeypatch):
     (tmp_path / "test_it.py").write_text("import os\n\ndef test_it():\n    assert os.environ.pop('HERE') == 'told'\n")
     for _ in range(2):
         words = ["-c", f"{repository}/pyproject.toml", f"{tmp_path}/test_it.py", "-q"]

@@ -1,4 +1,4 @@
-"""Every test belongs to one part, parts cannot meet, and the whole proof goes on where it was interrupted."""
+"""Every test belongs to one part, parts are isolated, and an interrupted whole proof can be resumed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def test_every_file_of_tests_is_in_one_part():
     assert {part.words for part in PARTS if part.name != "units"} == {(folder,) for folder in ignored}
 
 
-def test_names_of_make_test_are_all_parts_but_those_that_are_apart():
+def test_make_test_names_all_parts_except_separate_parts():
     assert {*parts.TEST, *parts.APART} == set(parts.BY_NAME)
 
 
@@ -58,14 +58,14 @@ def test_parts_print_behind_their_names_and_the_worst_status_counts(python, tmp_
         ("import os; os.write(1, b'\\xff\\n'); raise SystemExit(4)", 4),
         ("raise SystemExit(2)", 2),
     ],
-    ids=["killed", "prints what is no text", "collects no tests"],
+    ids=["killed", "prints binary output", "collects no tests"],
 )
 def test_part_that_fails_without_a_failed_test_is_an_error(python, tmp_path, code, status):
     assert parts.run([part("good", "print('fine')"), part("bad", code)], tmp_path) == status
     assert timing.read(tmp_path)["counts"] == {"error": 1}
 
 
-def test_end_that_cannot_be_recorded_fails_and_no_further_part_starts(python, tmp_path, monkeypatch):
+def test_unrecordable_result_fails_and_starts_no_further_part(python, tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "SIDE_BY_SIDE", 1)
 
     def full_disk(end):
@@ -132,7 +132,7 @@ def test_a_part_ends_with_its_runner_even_when_that_is_killed():
         assert runner.stdout.read() == ""
 
 
-def test_a_whole_proof_goes_on_for_the_same_code_alone(tmp_path):
+def test_whole_proof_resumes_only_for_the_same_code(tmp_path):
     path = tmp_path / "folder" / "state.json"
     path.parent.mkdir()
     first = full.Progress("some code", path)
@@ -145,7 +145,7 @@ def test_a_whole_proof_goes_on_for_the_same_code_alone(tmp_path):
     assert json.loads(path.read_text())["code"] == "some code"
 
 
-def test_record_takes_the_place_of_the_last_one():
+def test_record_replaces_the_last_record():
     text = full.DOCUMENT.read_text(encoding="utf-8")
     once = full.record(text, "abc", "2026-01-01", {"backup": {"passed": 3, "skipped": 0, "seconds": 61}})
     twice = full.record(once, "def", "2026-01-02", {"backup": {"passed": 4, "skipped": 1, "seconds": 62}})
@@ -206,7 +206,7 @@ def is_recorded(prove):
     return "all green" in prove.document.read_text()
 
 
-def test_whole_proof_goes_on_with_what_was_not_green_and_begins_anew_after_its_record(proving):
+def test_whole_proof_resumes_with_unpassed_parts_and_restarts_after_its_record(proving):
     assert proving({"two": 1}) == (1, ["one", "two"])
     assert not is_recorded(proving)
     assert proving({}) == (0, ["two"])
@@ -216,7 +216,7 @@ def test_whole_proof_goes_on_with_what_was_not_green_and_begins_anew_after_its_r
 
 
 @pytest.mark.parametrize("name", ["code.py", "docs/inventory.md"])
-def test_whole_proof_takes_over_nothing_of_other_files(proving, name):
+def test_whole_proof_discards_results_of_other_files(proving, name):
     proving({"two": 1})
     proving.commit(name, "changed")
     assert proving({}) == (0, ["one", "two"])
@@ -225,13 +225,13 @@ def test_whole_proof_takes_over_nothing_of_other_files(proving, name):
 @pytest.mark.parametrize(
     ("statuses", "passed", "status"), [({"one": -9}, 1, 137), ({}, 0, 2)], ids=["a part was killed", "no test passed"]
 )
-def test_whole_proof_records_nothing_where_a_part_is_not_proven(proving, statuses, passed, status):
+def test_whole_proof_is_not_recorded_if_a_part_failed(proving, statuses, passed, status):
     assert proving(statuses, passed)[0] == status
     assert not is_recorded(proving)
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
-def test_whole_proof_records_nothing_where_the_files_changed_meanwhile(proving, is_committed):
+def test_whole_proof_is_not_recorded_if_files_changed_meanwhile(proving, is_committed):
     def meanwhile():
         proving.document.with_name("inventory.md").write_text("changed")
         proving.git("add", ".")

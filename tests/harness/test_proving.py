@@ -1,6 +1,6 @@
-"""Batches of faults are drawn, complete and disjoint, and whatever a fault does beyond its names is told of it alone.
+"""Batches are drawn, complete and disjoint, and unexpected changes are attributed to the right fault.
 
-The lab of these tests is a set of verdicts: what is proven here is which fault is named.
+The lab of these tests is a set of verdicts.
 """
 
 import os
@@ -27,7 +27,7 @@ TESTS = [f"test_{letter}[{place}]" for letter in "abcdefgh" for place in ("one",
 
 
 class World:
-    """A lab that is nothing but the verdicts that are not good."""
+    """A fake lab: a set of verdicts other than passed."""
 
     def __init__(self):
         self.bad = {}
@@ -56,7 +56,7 @@ class World:
 
 
 def fault(name, changes, *, does=None, leaves=None, reported_once=None, **bounds):
-    """One that says what it changes, and does the same, or something else, and heals, or leaves something."""
+    """A fault that declares `changes`, makes the changes `does` (default: `changes`), and is healed except `leaves`."""
 
     @contextmanager
     def breaks(world):
@@ -79,7 +79,7 @@ def proven(*faults, order=None):
 
 
 def problems(proof):
-    """What is said of each fault, and of healing, when all were proven."""
+    """Runs the proof; returns the problem of each fault, and of healing."""
     for batch in proof.order:
         for each in batch:
             try:
@@ -117,7 +117,7 @@ def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
     ],
     ids=["changes nothing", "another verdict", "one check too many", "beyond what it may", "should change nothing"],
 )
-def test_a_fault_that_does_not_do_as_it_says_is_named_and_its_neighbours_are_not(wrong, word):
+def test_fault_with_unexpected_changes_is_named_but_not_its_neighbours(wrong, word):
     proof = proven(order=[[GOOD[1], wrong, GOOD[2]], [GOOD[3]]])
     found = problems(proof)
     assert [name for name, problem in found.items() if problem] == ["wrong"]
@@ -142,7 +142,7 @@ def test_a_fault_that_does_not_heal_is_named_at_the_end_of_a_series():
     assert not found["b"]
 
 
-def test_a_fault_that_leaves_what_it_does_not_name_is_among_those_that_are_named():
+def test_fault_leaving_unnamed_verdicts_is_among_the_named():
     lasting = fault("lasting", {B: "failed"}, leaves={"test_h[one]": "failed"})
     found = problems(proven(order=[[GOOD[0], lasting], [GOOD[2]]]))
     assert "lasting" in found["healing"]
@@ -204,7 +204,7 @@ def test_a_fault_whose_healing_fails_is_named_itself():
     assert (found["b"], found["c"], "healing" in found) == ("", "", False)
 
 
-def test_what_is_told_once_is_wanted_in_the_next_round_and_never_again():
+def test_verdict_reported_once_is_expected_in_the_next_round_only():
     telling = fault("telling", {A: "failed"}, reported_once={"test_a[two]": "warned"})
     assert set(problems(proven(order=[[telling], [GOOD[1]], [GOOD[2]]])).values()) == {""}
     assert set(problems(proven(order=[[telling]])).values()) == {""}
@@ -228,7 +228,7 @@ LATE_ELSEWHERE = replace(fault("late", {A: "failed"}, reported_once={"test_h[one
     [[], [[GOOD[1]]], [[GOOD[1], GOOD[2]]], [[GOOD[1]], [GOOD[2]]]],
     ids=["last", "one next", "two next", "two batches next"],
 )
-def test_fault_that_is_not_told_as_it_says_is_named_and_the_next_ones_are_not(wrong, next_ones):
+def test_fault_with_wrong_verdicts_after_healing_is_named_but_not_the_next_ones(wrong, next_ones):
     found = problems(proven(order=[[wrong], *next_ones]))
     assert found["healing"].startswith(f"healing of {wrong.name} ")
     assert not any(found[each.name] for batch in next_ones for each in batch)
@@ -250,7 +250,7 @@ def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
     assert "is wanted" in found["healing"]
 
 
-def test_faults_that_surprise_together_and_never_alone_are_told_without_being_blamed():
+def test_unexpected_verdict_of_a_batch_not_repeated_alone_blames_no_fault():
     world = World()
 
     @contextmanager

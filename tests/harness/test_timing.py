@@ -1,4 +1,4 @@
-"""Where the time goes is summed over all processes, and the last line is one that pytest could have printed."""
+"""Durations are summed over all processes, and the last line has pytest's format."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where the time of a test run goes: by part and by test, over all processes that have a share in it.
+"""Durations of a test run by part and by test, summed over all processes.
 
 Each process writes what it measured into the folder that OPSPROOF_TIMES names. `python -m tests.harness.timing FOLDER`
 prints the table of parts, the slowest tests, and one closing line like pytest's own, which counts the tests of all
@@ -28,7 +28,7 @@ _OPEN: list[list[float]] = []
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """Counts the time of a block for a part; the time of a part within it counts for the inner part alone."""
+    """Adds the time of a block to a part; time of a nested part counts only for the nested part."""
     began, inner = time.monotonic(), [0.0]
     _OPEN.append(inner)
     try:
@@ -42,7 +42,7 @@ def part(name: str) -> Iterator[None]:
 
 
 def group(item: pytest.Item) -> str:
-    """The part that a test counts for: kills, or the folder of its file."""
+    """The part of a test: kills, or the folder of its file."""
     if item.get_closest_marker("kills"):
         return "kills"
     inside = item.path.relative_to(Path(__file__).parents[1]).parts
@@ -50,7 +50,7 @@ def group(item: pytest.Item) -> str:
 
 
 class Recorder:
-    """A plugin of pytest that counts what tests take, and how they end."""
+    """A pytest plugin that records durations and outcomes of tests."""
 
     def __init__(self, *, is_worker: bool) -> None:
         self.is_worker = is_worker
@@ -59,25 +59,25 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
-        """The time of a test with its fixtures, without that of the parts within it."""
+        """Measures a test with fixtures, without nested parts."""
         with part(group(item)):
             return (yield)
 
     def pytest_runtest_logreport(self, report):
-        """The outcome and the duration of each test, where all of them are seen."""
+        """Records outcome and duration of each test, in the controller or without workers."""
         self.tests[report.nodeid] += report.duration
         if report.when == "call" or report.outcome != "passed":
             is_error = report.failed and report.when != "call"
             self.counts["error" if is_error else report.outcome] += 1
 
     def pytest_sessionfinish(self):
-        """Leaves the figures of this process; a worker's tests are counted by its controller."""
+        """Writes the figures of the process; a worker's tests are counted by the controller."""
         seen = {} if self.is_worker else {"counts": self.counts, "tests": dict(self.tests.most_common(SLOWEST))}
         write({"parts": SPENT, **seen})
 
 
 def write(record, folder=None):
-    """Puts what a process measured where the summary finds it; nowhere without a folder."""
+    """Writes a process's figures for the summary; does nothing without a folder."""
     folder = folder or os.environ.get("OPSPROOF_TIMES")
     if folder:
         (Path(folder) / f"{uuid.uuid4().hex}.json").write_text(json.dumps(record), encoding="utf-8")
@@ -93,7 +93,7 @@ def read(folder):
 
 
 def summary(sums, wall_s):
-    """The lines to print, the closing one last."""
+    """The lines to print, with the closing line at the end."""
     total = sum(sums["parts"].values())
     lines = ["", f"{'part':<32} {'seconds':>8}  share"]
     lines += [f"{name:<32} {spent:8.1f}  {spent / total:5.1%}" for name, spent in sums["parts"].most_common()]
@@ -104,7 +104,7 @@ def summary(sums, wall_s):
 
 
 def closing(counts, wall_s):
-    """One line like the one with which pytest ends."""
+    """A line like pytest's last line."""
     minutes, seconds = divmod(int(wall_s), 60)
     said = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each]) or "no tests ran"
     clock = f" ({minutes // 60}:{minutes % 60:02}:{seconds:02})" if wall_s >= 60 else ""
@@ -112,12 +112,12 @@ def closing(counts, wall_s):
 
 
 def main(words=None):
-    """The exit status: 1 where a test failed, or none ran."""
+    """Prints the summary; returns 1 if a test failed or no test ran."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.timing", description=__doc__.splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--add", nargs=2, metavar=("PART", "SECONDS"))
     parser.add_argument("--wall", type=float, default=0.0, help="seconds on the clock")
-    parser.add_argument("--status", type=int, default=0, help="not 0: some step failed, such as one without tests")
+    parser.add_argument("--status", type=int, default=0, help="not 0: a step failed, maybe without a failed test")
     chosen = parser.parse_args(words)
     if chosen.add:
         write({"parts": {chosen.add[0]: float(chosen.add[1])}}, chosen.folder)

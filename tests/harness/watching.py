@@ -1,4 +1,4 @@
-"""Actions as somebody watches them, on a terminal or in lines: they tell of their progress more often than usual."""
+"""Runs actions with frequent progress output, on a terminal or as lines."""
 
 import fcntl
 import os
@@ -19,13 +19,13 @@ FACTORS = {"bytes": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 def often(words):
-    """The same command line, which tells of its progress twenty times a second."""
+    """The command line, with progress output twenty times a second."""
     python, *rest = words
     return [python, "-c", OFTEN, *rest]
 
 
 def lines_of(words):
-    """What an action prints where nobody watches."""
+    """The output of an action without a terminal."""
     done = subprocess.run(
         often(words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
     )
@@ -34,7 +34,7 @@ def lines_of(words):
 
 
 def shown_by(words):
-    """What an action shows on a real terminal, all that it draws over as well."""
+    """The output of an action on a real terminal, including overwritten text."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color"}
@@ -52,7 +52,7 @@ def _parts(master):
     while True:
         try:
             part = os.read(master, 65536)
-        except OSError:  # how a terminal says that nobody is left on it
+        except OSError:  # the terminal was closed
             return
         if not part:
             return
@@ -60,19 +60,19 @@ def _parts(master):
 
 
 def told_in(lines, what):
-    """The bytes that were done and those that were expected, of each line about `what`."""
+    """Bytes done and expected, from each progress line about `what`."""
     found = [re.fullmatch(rf"  {what}: ([\d.]+) (\w+) of about ([\d.]+) (\w+)", line) for line in lines]
     return [(float(each[1]) * FACTORS[each[2]], float(each[3]) * FACTORS[each[4]]) for each in found if each]
 
 
 def bars_in(text, what):
-    """The same of each bar that was drawn."""
+    """Bytes done and expected, from each progress bar of `what`."""
     found = re.findall(rf"{what} [━╸╺ ]+ ([\d.]+)/([\d.]+) (\w+)", text)
     return [(float(done) * FACTORS[unit], float(total) * FACTORS[unit]) for done, total, unit in found]
 
 
 def makes_sense(told, least=0.3, most=1.1):
-    """Whether what was told goes up, to about what was expected."""
+    """Whether progress increases to about the expected total."""
     done = [each for each, _ in told]
     totals = {total for _, total in told}
     return done == sorted(done) and len(totals) == 1 and least <= done[-1] / totals.pop() <= most

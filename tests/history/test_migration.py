@@ -1,4 +1,4 @@
-"""A history of an earlier version keeps its verdicts, measurements and samples under today's names."""
+"""Migration of a history file that an earlier version wrote."""
 
 import re
 import sqlite3
@@ -24,8 +24,8 @@ OLD = """
                                 (1, 'vps', 'test_inodes_are_left[vps-/]', 'passed', 'x'),
                                 (1, 'vps', 'test_disk_has_room_too[vps]', 'failed', 'x'),
                                 (1, 'vps', 'test_load_is_bearable[vps]', 'unknown', 'x');
-    INSERT INTO measurements VALUES (1, 'vps', 'test_clock_agrees_with_ours[vps]', 'clock_difference', 1, 's');
-    INSERT INTO samples VALUES (1, 'vps', 'metachat', 'statements_dropped', 3, 1, 100),
+    INSERT INTO measurements VALUES (1, 'vps', 'test_clock_agrees_with_ours[vps]', 'clock difference', 1, 's');
+    INSERT INTO samples VALUES (1, 'vps', 'metachat', 'drops of statements', 3, 1, 100),
                                (1, 'vps', 'api', 'restarts', 2, 1, 100);
 """
 
@@ -43,7 +43,7 @@ def rows(history, query):
         return connection.execute(query).fetchall()
 
 
-def test_names_are_renamed_before_the_first_question(history):
+def test_names_are_renamed_before_the_first_query(history):
     assert history.streak("vps", "test_disk_has_free_space[vps-/]") == Streak(1, 100)
     assert history.last_run("lab.toml", "daily") == {
         "test_disk_has_free_space[vps-/]": "failed",
@@ -51,15 +51,15 @@ def test_names_are_renamed_before_the_first_question(history):
         "test_disk_has_room_too[vps]": "failed",
         "test_load_is_within_limit[vps]": "unknown",
     }
-    assert history.last_sample("vps", "metachat", "statements_evicted") == Counter(3, 1, 100)
+    assert history.last_sample("vps", "metachat", "pg_stat_statements evictions") == Counter(3, 1, 100)
     assert history.last_sample("vps", "api", "restarts") == Counter(2, 1, 100)
     assert rows(history, "SELECT test, metric FROM measurements") == [
-        ("test_clock_offset_is_within_limit[vps]", "clock_offset")
+        ("test_clock_offset_is_within_limit[vps]", "clock offset")
     ]
     assert history.complaints == []
 
 
-def test_a_run_is_added_to_an_old_history(history):
+def test_run_is_added_to_an_old_history(history):
     sample = Sample("restarts", 5, 1, 200)
     history.add(200, "lab.toml", "daily", [Verdict("test_new[vps]", "vps", "api", "passed", "", samples=[sample])])
     assert [each.value for each in history.samples("vps", "api", "restarts", 0)] == [2, 5]
@@ -67,8 +67,8 @@ def test_a_run_is_added_to_an_old_history(history):
     assert history.complaints == []
 
 
-def test_an_interrupted_migration_changes_nothing(history, monkeypatch):
-    monkeypatch.setattr(migration, "METRICS", {"a": object()})  # which SQLite cannot store
+def test_interrupted_migration_changes_nothing(history, monkeypatch):
+    monkeypatch.setattr(migration, "TITLES", {"a": object()})  # SQLite cannot store an object
     with closing(sqlite3.connect(history.path)) as connection, pytest.raises(sqlite3.Error):
         migration.migrate(connection)
     monkeypatch.undo()
@@ -76,7 +76,7 @@ def test_an_interrupted_migration_changes_nothing(history, monkeypatch):
     assert history.streak("vps", "test_disk_has_free_space[vps-/]") == Streak(1, 100)
 
 
-def test_a_history_that_cannot_be_written_says_so(history):
+def test_locked_history_is_reported(history):
     with closing(sqlite3.connect(history.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert history.last_run("lab.toml", "daily") == {}
@@ -84,17 +84,19 @@ def test_a_history_that_cannot_be_written_says_so(history):
     assert "database is locked: cannot be read" in complaint
 
 
-def test_a_newer_history_is_left_alone(history):
+def test_newer_history_is_left_alone(history):
     with closing(sqlite3.connect(history.path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     history.add(200, "lab.toml", "daily", [])
     (complaint,) = history.complaints
-    assert "a newer version of opsproof wrote it (layout 99, known 1)" in complaint
+    assert "written by a newer version of opsproof (layout 99, known 1)" in complaint
     assert rows(history, "SELECT count(*) FROM runs") == [(1,)]
 
 
-def test_every_new_name_is_one_of_today(repository):
+def test_every_new_name_exists_and_no_old_one(repository):
     checks = "".join(path.read_text() for path in Path(repository, "checks").rglob("test_*.py"))
     assert set(migration.CHECKS.values()) <= set(re.findall(r"^def (test_\w+)", checks, re.MULTILINE))
-    assert set(migration.METRICS.values()) <= METRICS.keys()
-    assert not (migration.CHECKS.keys() | migration.METRICS.keys()) & (METRICS.keys() | set(re.findall(r"\w+", checks)))
+    assert not migration.CHECKS.keys() & set(re.findall(r"\w+", checks))
+    titles = {metric.title for metric in METRICS.values()}
+    assert set(migration.TITLES.values()) <= titles
+    assert not migration.TITLES.keys() & titles

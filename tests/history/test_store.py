@@ -1,3 +1,5 @@
+"""The history in SQLite."""
+
 import sqlite3
 import subprocess
 import sys
@@ -44,7 +46,7 @@ def count(path, table):
         (["failed", "waived"], None),
     ],
 )
-def test_a_streak_says_since_when_and_for_how_many_runs_a_check_is_bad(history, words, streak):
+def test_streak_counts_consecutive_bad_runs(history, words, streak):
     for number, word in enumerate(words):
         history.add(100 + number, "lab.toml", "daily", [verdict(word), verdict("failed", "test_other[vps]")])
     assert history.streak("vps", TEST) == streak
@@ -52,7 +54,7 @@ def test_a_streak_says_since_when_and_for_how_many_runs_a_check_is_bad(history, 
     assert history.complaints == []
 
 
-def test_the_last_run_is_that_of_the_same_round(history):
+def test_last_run_is_of_the_same_round(history):
     history.add(1, "lab.toml", "daily", [verdict("passed")])
     history.add(2, "lab.toml", "daily", [verdict("failed"), verdict("warned", "test_other[vps]")])
     history.add(3, "lab.toml", "weekly", [verdict("unknown")])
@@ -65,7 +67,7 @@ def test_the_last_run_is_that_of_the_same_round(history):
     ("since", "taken"),
     [(0, [10, 20, 30]), (10, [10, 20, 30]), (15, [10, 20, 30]), (20, [10, 20, 30]), (25, [20, 30]), (99, [30])],
 )
-def test_samples_reach_back_to_the_newest_before_the_span(history, since, taken):
+def test_samples_include_the_newest_before_the_span(history, since, taken):
     for moment in (10, 20, 30):
         history.add(moment, "lab.toml", "daily", [sample(moment / 10, moment)])
     assert [each.now for each in history.samples("vps", "/", "restarts", since)] == taken
@@ -74,13 +76,13 @@ def test_samples_reach_back_to_the_newest_before_the_span(history, since, taken)
 @pytest.mark.parametrize(
     ("host", "resource", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
 )
-def test_samples_of_others_are_left_out(history, host, resource, metric):
+def test_samples_of_another_host_resource_or_metric_are_excluded(history, host, resource, metric):
     history.add(10, "lab.toml", "daily", [sample(1, 10)])
     assert history.samples(host, resource, metric, 0) == []
     assert history.samples("vps", "/", "restarts", 0) == [Counter(1, 0, 10)]
 
 
-def test_the_last_sample_is_the_newest_of_whatever_round(history):
+def test_last_sample_is_the_newest_of_any_round(history):
     assert history.last_sample("vps", "/", "restarts") is None
     history.add(1, "lab.toml", "daily", [sample(5, 30, born=4)])
     history.add(2, "lab.toml", "predeploy", [sample(7, 40, born=6)])
@@ -93,12 +95,12 @@ def test_the_last_sample_is_the_newest_of_whatever_round(history):
 @pytest.mark.parametrize(
     ("host", "resource", "metric"), [("other", "/", "restarts"), ("vps", "/var", "restarts"), ("vps", "/", "x")]
 )
-def test_the_last_sample_of_others_is_left_out(history, host, resource, metric):
+def test_last_sample_of_another_host_resource_or_metric_is_excluded(history, host, resource, metric):
     history.add(10, "lab.toml", "daily", [sample(1, 10)])
     assert history.last_sample(host, resource, metric) is None
 
 
-def test_readings_by_name_are_in_the_order_of_their_time(history):
+def test_readings_are_ordered_by_time(history):
     for moment in (30, 10, 20):
         history.add(moment, "lab.toml", "monthly", [sample(moment / 10, moment)])
     assert history.readings("vps", "/", ["restarts", "other"]) == {
@@ -122,18 +124,18 @@ def test_measured_values_keep_their_type(history):
         ]  # fmt: skip
 
 
-def test_nothing_on_record_is_no_complaint(history):
+def test_missing_history_is_no_complaint(history):
     assert (history.streak("vps", TEST), history.samples("vps", "/", "restarts", 0)) == (None, [])
     assert history.complaints == []
     assert not history.path.exists()
 
 
-def test_a_run_is_on_record_whole_or_not_at_all(history):
+def test_run_is_recorded_in_one_transaction(history):
     history.add(1, "lab.toml", "daily", [verdict()])
     history.add(2, "lab.toml", "daily", [verdict("failed"), Verdict("test", "vps", "/", "passed", object())])
     assert (count(history.path, "runs"), count(history.path, "verdicts")) == (1, 1)
     (complaint,) = history.complaints
-    assert complaint.endswith("this run is not on record")
+    assert complaint.endswith("this run is not recorded")
 
 
 def spoil_corrupt(path):
@@ -156,31 +158,31 @@ def spoil_foreign(path):
 
 
 @pytest.mark.parametrize("spoil", [spoil_corrupt, spoil_cut, spoil_directory, spoil_foreign])
-def test_a_history_that_cannot_be_used_is_said_and_stops_nothing(history, spoil):
+def test_unusable_history_is_reported_and_raises_nothing(history, spoil):
     history.add(1, "lab.toml", "daily", [verdict("failed")])
     spoil(history.path)
     assert (history.streak("vps", TEST), history.samples("vps", "/", "restarts", 0)) == (None, [])
     history.add(2, "lab.toml", "daily", [verdict()])
     assert len(history.complaints) == 2
     assert all(each.startswith(f"history {history.path}: ") for each in history.complaints)
-    assert {each.rpartition(": ")[2] for each in history.complaints} == {"cannot be read", "this run is not on record"}
+    assert {each.rpartition(": ")[2] for each in history.complaints} == {"cannot be read", "this run is not recorded"}
 
 
-def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
+def test_unwritable_folder_is_reported(tmp_path):
     (tmp_path / "reports").write_text("a file where the folder should be")
     history = History(tmp_path / "reports" / "history.sqlite")
     history.add(1, "lab.toml", "daily", [verdict()])
-    assert [each.rpartition(": ")[2] for each in history.complaints] == ["this run is not on record"]
+    assert [each.rpartition(": ")[2] for each in history.complaints] == ["this run is not recorded"]
 
 
-def test_the_same_complaint_is_made_once(history):
+def test_repeated_complaint_is_kept_once(history):
     spoil_corrupt(history.path)
     for _ in range(3):
         history.streak("vps", TEST)
     assert len(history.complaints) == 1
 
 
-def test_a_locked_history_is_said(history, monkeypatch):
+def test_locked_history_is_reported(history, monkeypatch):
     monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.05)
     history.add(1, "lab.toml", "daily", [verdict()])
     with closing(sqlite3.connect(history.path)) as other:
@@ -188,7 +190,7 @@ def test_a_locked_history_is_said(history, monkeypatch):
         history.add(2, "lab.toml", "daily", [verdict()])
         assert history.streak("vps", TEST) is None
     said = [each.partition("sqlite: ")[2] for each in history.complaints]
-    assert said == ["database is locked: this run is not on record"], "it is not waited for once more"
+    assert said == ["database is locked: this run is not recorded"], "the second call does not wait again"
     assert count(history.path, "runs") == 1
 
 
@@ -206,7 +208,7 @@ print(history.complaints)
 """
 
 
-def test_two_writers_lose_nothing(history):
+def test_concurrent_writers_lose_no_run(history):
     words = [sys.executable, "-c", WRITER, history.path]
     writers = [
         subprocess.Popen([*words, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -217,7 +219,7 @@ def test_two_writers_lose_nothing(history):
     assert (count(history.path, "runs"), count(history.path, "verdicts")) == (20, 400)
 
 
-def test_a_path_with_odd_characters_is_a_file_of_that_name(tmp_path):
+def test_path_with_special_characters(tmp_path):
     history = History(tmp_path / "a b?mode=ro#%41" / "history.sqlite")
     history.path.parent.mkdir()
     history.add(1, "lab.toml", "daily", [verdict()])

@@ -1,3 +1,5 @@
+"""Loading of inventories, and messages about mistakes."""
+
 import json
 import tomllib
 
@@ -13,7 +15,7 @@ VECTORS = (
     DATABASE + 'dsn = "host=db"\n[hosts.vps.vector_indexes.v]\n{}\ntable = "a.b"\ncolumn = "c"\noperator = "<=>"\n{}'
 )
 BACKUP = DATABASE + 'dsn = "host=db"\n[hosts.vps.backups.db]\ndatabase = "db"\n'
-PASSWORD_ELSEWHERE = "name password_env, password_file or a passfile in the dsn"
+PASSWORD_ELSEWHERE = "use password_env, password_file or a passfile in the dsn"
 
 
 @pytest.fixture
@@ -42,62 +44,62 @@ def write(tmp_path):
         ("[hosts]", "top level: hosts: dictionary should have at least 1 item after validation, not 0"),
         ("hosts = 5", "top level: hosts: input should be a valid dictionary"),
         ('[limits]\ndisk_used = { must = "< 80" }\n' + HOST,
-         "limits: disk_used: '80' is not a percentage such as '80%'"),
+         "limits: disk_used: '80' is not a percentage like '80%'"),
         ('[limits]\ndisk_used = { must = "80%" }\n' + HOST,
          "limits: disk_used: '80%' does not start with <, <=, > or >="),
         ('[limits]\nprocess_memory = { should = "< 5min" }\n' + HOST,
-         "limits: process_memory: '5min' is not a size such as '10MB' or '512MiB'"),
+         "limits: process_memory: '5min' is not a size like '10MB' or '512MiB'"),
         ('[limits]\nrestarts = { must = "< 5", over = "soon" }\n' + HOST,
-         "limits.restarts: over: 'soon' is not a duration such as '30s', '26h' or '7d'"),
+         "limits.restarts: over: 'soon' is not a duration like '30s', '26h' or '7d'"),
         ('[limits]\ndisk_used = { source = "runbook" }\n' + HOST,
          "limits: disk_used: a limit needs must, should or both"),
         (DATABASE + 'dsn = "host=db"\ntimeout = "5"',
-         "hosts.vps.databases.db: timeout: '5' is not a duration such as '30s', '26h' or '7d'"),
+         "hosts.vps.databases.db: timeout: '5' is not a duration like '30s', '26h' or '7d'"),
         (DATABASE + 'dsn = "host=db"\ntimeout = "0s"',
          "hosts.vps.databases.db: timeout: input should be greater than 0"),
         (DATABASE + 'dsn = "host=db password=hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
+         "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "host=db password = hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
+         "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "postgresql://u:hunter2@db/metachat"',
-         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
+         "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "postgresql://db/metachat?user=u&password=hunter2"',
-         "hosts.vps.databases: db: the dsn holds a password: " + PASSWORD_ELSEWHERE),
+         "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (HOST + "processes.api = {}",
-         "hosts: vps: processes are declared, but no pm2 table says where their daemon is"),
+         "hosts: vps: processes need a pm2 table"),
         (DATABASE + 'dsn = "host=db"\npassword_env = "X"\npassword_file = "/x"',
-         "hosts.vps.databases: db: password_env and password_file are both given: one of them holds the password"),
+         "hosts.vps.databases: db: password_env and password_file exclude each other"),
         (DATABASE + 'dsn = "host=db"\ncontainer = "postgres"\n[hosts.vps.containers]\nredis = {}',
-         "hosts: vps: databases.db runs in postgres, which is no declared container"),
-        (BACKUP + 'user = "u"', "hosts.vps.backups: db: the engine pg_dump needs folder"),
-        (BACKUP + 'folder = "/f"', "hosts.vps.backups: db: the engine pg_dump needs user"),
+         "hosts: vps: databases.db: container 'postgres' is not declared"),
+        (BACKUP + 'user = "u"', "hosts.vps.backups: db: engine pg_dump requires `folder`"),
+        (BACKUP + 'folder = "/f"', "hosts.vps.backups: db: engine pg_dump requires `user`"),
         (BACKUP + 'folder = "/f"\nuser = "u"\nstanza = "s"',
-         "hosts.vps.backups: db: stanza is no key for the engine pg_dump"),
-        (BACKUP + 'engine = "pgbackrest"', "hosts.vps.backups: db: the engine pgbackrest needs stanza"),
+         "hosts.vps.backups: db: `stanza` is not valid for engine pg_dump"),
+        (BACKUP + 'engine = "pgbackrest"', "hosts.vps.backups: db: engine pgbackrest requires `stanza`"),
         (BACKUP + 'engine = "pgbackrest"\nstanza = "s"\nkeep = "3d"',
-         "hosts.vps.backups: db: keep is no key for the engine pgbackrest"),
+         "hosts.vps.backups: db: `keep` is not valid for engine pgbackrest"),
         (BACKUP + 'engine = "pgbackrest"\nstanza = "s"\ndata = "/a path"',
          r"hosts.vps.backups.db: data: string should match pattern '^(/[A-Za-z0-9._+-]+)*$'"),
         (BACKUP.replace('"host=db"', '"host=db"\ncontainer = "c"') + 'engine = "pgbackrest"\nstanza = "s"\n'
          "[hosts.vps.containers]\nc = {}",
-         "hosts: vps: backups.db is of a database in a container, and pgBackRest runs on the host"),
+         "hosts: vps: backups.db: pgBackRest runs on the host, but database 'db' is in a container"),
         (HOST + '[hosts.vps.queues]\ninbound = { pattern = "*" }',
-         "hosts: vps: queues are declared, but no broker table says where they are"),
+         "hosts: vps: queues need a broker table"),
         (HOST + '[hosts.vps.broker]\nnetrc = "/n"\nurl = "http://u:hunter2@127.0.0.1:15672"',
-         "hosts.vps: broker: the url holds credentials: name a netrc file on the host"),
+         "hosts.vps: broker: the url contains credentials: use a netrc file on the host"),
         (HOST + '[hosts.vps.broker]\nnetrc = "/n"\nurl = "http://u@127.0.0.1"',
-         "hosts.vps: broker: the url holds credentials: name a netrc file on the host"),
+         "hosts.vps: broker: the url contains credentials: use a netrc file on the host"),
         (HOST + '[hosts.vps.broker]\nurl = "http://127.0.0.1"', "hosts.vps.broker: netrc is missing"),
         (HOST + '[hosts.vps.broker]\nnetrc = "/n"\n[hosts.vps.queues]\nq = { pattern = "" }',
          "hosts.vps.queues.q: pattern: string should have at least 1 character"),
         (VECTORS.format('database = "none"', 'method = "ivfflat"'),
-         "hosts: vps: vector_indexes.v is in none, which is no declared database"),
+         "hosts: vps: vector_indexes.v: database 'none' is not declared"),
         (VECTORS.format('database = "db"', 'method = "hnsw"\nprobes = 4'),
-         "hosts.vps.vector_indexes: v: probes are for ivfflat, ef_search is for hnsw"),
+         "hosts.vps.vector_indexes: v: probes is valid only for ivfflat, ef_search only for hnsw"),
         (VECTORS.format('database = "db"', 'method = "ivfflat"\nef_search = 4'),
-         "hosts.vps.vector_indexes: v: probes are for ivfflat, ef_search is for hnsw"),
+         "hosts.vps.vector_indexes: v: probes is valid only for ivfflat, ef_search only for hnsw"),
         (VECTORS.format('database = "db"', 'method = "ivfflat"\nbudget = "5s"'),
-         "hosts: vps: vector_indexes.v: its budget is not less than the timeout of its database"),
+         "hosts: vps: vector_indexes.v: budget must be less than the timeout of its database"),
         (VECTORS.format('database = "db"', 'method = "ivfflat"\nsample = 79'),
          "hosts.vps.vector_indexes.v: sample: input should be greater than or equal to 80"),
         (HOST + "[hosts.vps.caches]\nredis = { port = 65536 }",
@@ -113,7 +115,7 @@ def write(tmp_path):
         ("[hosts", "not TOML: Expected ']' at the end of a table declaration (at end of document)"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_one_line_with_file_table_and_key(write, text, complaint):
+def test_mistake_is_one_line_with_file_table_and_key(write, text, complaint):
     path = write(text)
     with pytest.raises(InventoryError) as caught:
         load(path)
@@ -121,12 +123,12 @@ def test_what_is_wrong_is_one_line_with_file_table_and_key(write, text, complain
 
 
 @pytest.mark.parametrize("text", ['[limits]\ndisk_used = "< 80%"\n', "[limits]\ndisk_used = { must = 5 }\n"])
-def test_a_limit_of_another_type_is_named(write, text):
+def test_limit_of_wrong_type_is_named(write, text):
     with pytest.raises(InventoryError, match=r"limits(: |\.)disk_used"):
         load(write(text + HOST))
 
 
-def test_every_wrong_key_is_said_at_once(write):
+def test_all_unknown_keys_are_reported_at_once(write):
     with pytest.raises(InventoryError) as caught:
         load(write(HOST + "xyzzy = 1\nplugh = 2\n"))
     assert [line.rpartition("key ")[2] for line in str(caught.value).splitlines()] == ["'xyzzy'", "'plugh'"]
@@ -139,27 +141,27 @@ def test_every_wrong_key_is_said_at_once(write):
         (".", "is a directory: give --inventory=FILE"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name, complaint):
+def test_unreadable_file_is_one_line(tmp_path, name, complaint):
     path = tmp_path / name
     with pytest.raises(InventoryError) as caught:
         load(path)
     assert str(caught.value) == f"{path}: {complaint}"
 
 
-def test_a_file_of_other_bytes_is_not_toml(tmp_path):
+def test_binary_file_is_not_toml(tmp_path):
     path = tmp_path / "inventory.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InventoryError, match=r"inventory.toml: not TOML: 'utf-8' codec"):
         load(path)
 
 
-def test_an_extended_inventory_that_is_missing_is_named(write, tmp_path):
+def test_missing_base_inventory_is_named(write, tmp_path):
     with pytest.raises(InventoryError) as caught:
         load(write('extends = "base.toml"\n' + HOST))
     assert str(caught.value) == f"{tmp_path}/base.toml: no such file or directory: give --inventory=FILE"
 
 
-def test_a_mistake_in_an_extended_inventory_names_that_file(write, tmp_path):
+def test_mistake_in_a_base_inventory_names_the_base(write, tmp_path):
     write(HOST + "xyzzy = 1", "base.toml")
     with pytest.raises(InventoryError, match=rf"^{tmp_path}/base\.toml: hosts\.vps: unknown key 'xyzzy'$"):
         load(write('extends = "base.toml"\n' + HOST))
@@ -167,9 +169,9 @@ def test_a_mistake_in_an_extended_inventory_names_that_file(write, tmp_path):
 
 @pytest.mark.parametrize("there", ["inventory.toml", "../{folder}/inventory.toml"])
 @pytest.mark.parametrize("back", ["base.toml", "../{folder}/base.toml"])
-def test_inventories_that_extend_each_other_are_refused(write, tmp_path, there, back):
+def test_circular_extends_raises(write, tmp_path, there, back):
     write(f'extends = "{there.format(folder=tmp_path.name)}"\n' + HOST, "base.toml")
-    with pytest.raises(InventoryError, match="extends this file in turn"):
+    with pytest.raises(InventoryError, match="circular reference"):
         load(write(f'extends = "{back.format(folder=tmp_path.name)}"\n' + HOST))
 
 
@@ -189,7 +191,7 @@ PLAIN_MOUNT = '[hosts.vps.mounts]\n"/" = {}\n'
     ],
     ids=["resource", "host", "file", "extended"],
 )
-def test_the_closest_limit_holds(write, text, text_of_limit):
+def test_closest_limit_applies(write, text, text_of_limit):
     write('[limits]\ndisk_used = { must = "< 40%" }\n[hosts.other]\ntransport = "local://"\n', "base.toml")
     inventory = load(write('extends = "base.toml"\n' + text))
     host = inventory.hosts["vps"]
@@ -206,13 +208,13 @@ def test_limits_are_inherited_through_several_files(write):
 
 
 @pytest.mark.parametrize("name", ["metachat.toml", "lab.toml"])
-def test_the_committed_inventories_can_be_loaded(repository, name):
+def test_committed_inventories_load(repository, name):
     (host,) = load(repository / "inventory" / name).hosts.values()
     assert str(host.limit("restarts")) == "< 5"
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_production_declares_every_noun_but_those_of_pgbackrest(production, resource):
+def test_production_declares_every_resource_except_pgbackrest(production, resource):
     """Its server runs in a container."""
     declared = any(host.resources(resource) for host in production.hosts.values())
     assert declared != (resource in ("archived_backup", "archived_database"))
@@ -230,17 +232,15 @@ def test_production_declares_every_noun_but_those_of_pgbackrest(production, reso
         ("archived_backup", []),
     ],
 )
-def test_a_noun_may_mean_some_of_a_table(production, resource, names):
+def test_resource_may_select_some_entries_of_a_table(production, resource, names):
     assert list(production.hosts["vps-00"].resources(resource)) == names
 
 
-def test_the_committed_schema_is_that_of_the_models(repository):
-    assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), (
-        "run: python -m opsproof.inventory.load > inventory/schema.json"
-    )
+def test_committed_schema_is_current(repository):
+    assert (repository / "inventory" / "schema.json").read_text(encoding="utf-8") == schema(), "run: make schema"
 
 
-def test_the_schema_takes_durations_as_the_inventories_write_them(repository):
+def test_schema_accepts_durations_as_strings(repository):
     document = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
     assert isinstance(document["limits"]["restarts"]["over"], str)
     over = json.loads(schema())["$defs"]["Rule"]["properties"]["over"]["anyOf"]

@@ -14,7 +14,7 @@ Ask = Callable[..., requests.Response]
 
 @pytest.fixture
 def healthy(lab: Lab) -> Iterator[Lab]:
-    """The lab with no fault before and after."""
+    """The lab, without faults before and after the test."""
     lab.faults()
     yield lab
     lab.faults()
@@ -22,7 +22,7 @@ def healthy(lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture
 def ask(lab: Lab) -> Ask:
-    """GET of a path as the proxy would send it."""
+    """Sends a GET request like the proxy."""
 
     def get(path: str, headers: dict[str, str] | None = None, timeout: float = 5) -> requests.Response:
         return requests.get(lab.url + path, headers=HTTPS if headers is None else headers, timeout=timeout)

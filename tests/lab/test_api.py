@@ -46,7 +46,7 @@ def test_routes_show_one_tenant_its_own_rows(healthy, ask):
     assert len(answer.json()["data"]) == 3
 
 
-def test_a_request_without_tenant_is_the_clients_fault(healthy, ask):
+def test_request_without_tenant_is_a_client_error(healthy, ask):
     assert ask("/api/channels").status_code == 401
 
 

@@ -21,7 +21,7 @@ def value(healthy):
     ("table", "rows"),
     [("tenants", 200), ("conversations", 2000), ("messages", 50000), ("chunks", 20000), ("admin_keys", 6)],
 )
-def test_the_seed_is_whole(value, table, rows):
+def test_seed_is_complete(value, table, rows):
     assert value(f"SELECT count(*) FROM {table}") == rows
 
 
@@ -29,11 +29,11 @@ def test_the_seed_is_whole(value, table, rows):
     "table",
     ["tenants", "channels", "conversations", "messages", "documents", "chunks", "webhooks", "events", "api_logs"],
 )
-def test_the_monitor_counts_no_rows_of_any_tenant(value, table):
+def test_monitor_sees_no_tenant_rows(value, table):
     assert value(f"SELECT count(*) FROM {table}", "opsproof_monitor") == 0
 
 
-def test_the_application_sees_the_tenant_it_names(healthy):
+def test_application_reads_only_its_current_tenant(healthy):
     with healthy.connect("metachat_app") as connection:
         connection.execute("SET app.tenant_id = 'ten00007'")
         assert connection.execute('SELECT count(*), min("tenantId") FROM messages').fetchone() == (250, "ten00007")
@@ -44,7 +44,7 @@ def test_the_monitor_cannot_write(healthy):
         connection.execute("CREATE TABLE x ()")
 
 
-def test_the_monitor_never_reads_a_hash(healthy):
+def test_monitor_cannot_read_key_hashes(healthy):
     with healthy.connect("opsproof_monitor") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute('SELECT "hashedSecret" FROM admin_keys')
 
@@ -57,7 +57,7 @@ def test_the_monitor_never_reads_a_hash(healthy):
         "SELECT count(*) FROM (SELECT bt_index_check('chunks_pkey')) AS done",
     ],
 )
-def test_the_monitor_may_measure(value, query):
+def test_monitor_can_measure(value, query):
     assert value(query, "opsproof_monitor") > 0
 
 
@@ -65,11 +65,11 @@ def test_the_monitor_may_measure(value, query):
     ("setting", "expected"),
     [("data_checksums", "on"), ("max_connections", "50"), ("listen_addresses", "127.0.0.1"), ("fsync", "on")],
 )
-def test_the_server_is_set_up(value, setting, expected):
+def test_server_settings_are_as_in_production(value, setting, expected):
     assert value(f"SHOW {setting}") == expected
 
 
-def test_months_reach_from_three_back_to_two_ahead(value):
+def test_partitions_cover_three_past_and_two_future_months(value):
     for table in ("messages", "api_logs"):
         assert value(f"SELECT count(*) FROM pg_inherits WHERE inhparent = '{table}'::regclass") == 6
 

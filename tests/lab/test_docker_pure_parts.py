@@ -1,4 +1,4 @@
-"""What of the lab on Docker can be proven without an engine."""
+"""Parts of the docker lab that need no engine."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from lab import LabError
 from lab.docker import containers, engine, images, passwords, server, ssh, work
 from lab.docker.layout import RABBITMQ, REDIS, VPS, DockerLayout
 from lab.docker.stack import DockerLab, rewrite_inventory
-from lab.docker.status import NOTHING, Status, is_sound, words
+from lab.docker.status import NOTHING, Status, is_healthy, words
 from lab.layout import REPOSITORY
 
 EVERYTHING = replace(NOTHING, **dict.fromkeys(NOTHING.__dataclass_fields__, True))
@@ -22,7 +22,7 @@ EVERYTHING = replace(NOTHING, **dict.fromkeys(NOTHING.__dataclass_fields__, True
 
 @pytest.fixture
 def layout(tmp_path):
-    """Folders of a lab that has never run."""
+    """Folders of a new lab."""
     made = DockerLayout(tmp_path / "lab")
     made.create()
     return made
@@ -37,21 +37,21 @@ def test_an_inventory_is_rewritten_for_another_home(tmp_path):
     )
 
 
-def test_a_build_is_of_the_same_day_for_two_weeks():
+def test_build_date_changes_every_two_weeks():
     days = [images.fortnight(date(2026, 11, 23) + timedelta(days=n)) for n in range(42)]
 
     assert max(days.count(day) for day in set(days)) == 14
     assert all(date.fromisoformat(day) <= date(2026, 11, 23) + timedelta(days=n) for n, day in enumerate(days))
 
 
-def test_scripts_of_a_build_can_be_run():
+def test_build_scripts_are_executable():
     context = images.archive({"seed": b"#!/bin/sh\n", "schema.sql": b"SELECT 1;\n"})
 
     with tarfile.open(fileobj=io.BytesIO(context)) as tar:
         assert {entry.name: entry.mode for entry in tar} == {"seed": 0o755, "schema.sql": 0o644}
 
 
-def test_a_base_image_in_the_cache_is_neither_pulled_nor_made_again(tmp_path, script):
+def test_cached_base_image_is_neither_pulled_nor_rebuilt(tmp_path, script):
     log, base = tmp_path / "log", tmp_path / "base.tar"
     base.write_bytes(b"files")
     script(tmp_path / "bin" / "docker", f'echo "$@" >> {log}; [ "$1" != image ]')
@@ -64,7 +64,7 @@ def test_a_base_image_in_the_cache_is_neither_pulled_nor_made_again(tmp_path, sc
     assert imported == f'import --change CMD ["bash"] {base} debian:trixie-slim'
 
 
-def test_bases_in_the_cache_are_those_of_this_script_and_fortnight(monkeypatch):
+def test_cache_key_of_base_image_depends_on_suite_and_fortnight(monkeypatch):
     first = images.cached("trixie")
 
     assert first == images.cached("trixie") != images.cached("bookworm")
@@ -73,7 +73,7 @@ def test_bases_in_the_cache_are_those_of_this_script_and_fortnight(monkeypatch):
 
 
 @pytest.mark.parametrize("image", images.IMAGES, ids=lambda image: image.name)
-def test_a_build_has_what_its_dockerfile_copies(image):
+def test_build_context_has_all_files_copied_by_its_dockerfile(image):
     files = set(image.files()) | {"machine/"}
     dockerfile = image.files()[f"images/{image.name}/Dockerfile"].decode()
     copied = [
@@ -84,7 +84,7 @@ def test_a_build_has_what_its_dockerfile_copies(image):
     assert {word for word in wanted if not any(file.startswith(word) for file in files)} == set()
 
 
-def test_every_lab_has_passwords_of_its_own_and_keeps_them(layout):
+def test_each_lab_generates_and_keeps_its_passwords(layout):
     found = passwords.load(layout)
 
     assert found == passwords.load(layout)
@@ -100,13 +100,13 @@ def test_no_password_is_an_argument(layout):
     assert not any(secret in word for secret in found.all for word in words)
 
 
-def test_every_port_is_published_on_loopback_alone(layout):
+def test_every_port_is_published_on_loopback_only(layout):
     options = [option for container in containers.all_of(passwords.load(layout)) for option in container.options]
 
     assert all(option.startswith("--publish=127.0.0.1:") for option in options if option.startswith("--publish"))
 
 
-def test_a_file_of_the_server_has_an_owner_and_is_private():
+def test_server_file_has_an_owner_and_is_private():
     content = server.archive([server.File("/home/ops/.opsproof/postgres", b"word\n", "ops")])
 
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
@@ -114,7 +114,7 @@ def test_a_file_of_the_server_has_an_owner_and_is_private():
         assert (entry.name, entry.mode, entry.uid) == ("home/ops/.opsproof/postgres", 0o600, server.OWNERS["ops"])
 
 
-def test_the_client_knows_this_server_alone(layout):
+def test_ssh_client_trusts_only_the_labs_server(layout):
     ssh.prepare(layout)
     first = ssh.public(layout, ssh.SERVER)
     ssh.prepare(layout)
@@ -125,7 +125,7 @@ def test_the_client_knows_this_server_alone(layout):
     assert stat.S_IMODE((layout.ssh / "id_ed25519").stat().st_mode) == 0o600
 
 
-def test_lines_of_the_server_are_read_by_their_name():
+def test_status_lines_are_parsed_by_name():
     text = "system running\nunits active\nprocess meta-chat-api online S\nconsumed 54\n"
 
     assert words(text) == {
@@ -146,7 +146,7 @@ def test_lines_of_the_server_are_read_by_their_name():
     ],
     ids=["nothing", "proxy", "redis", "two databases"],
 )
-def test_the_server_is_blamed_where_all_databases_work(status: Status, blamed):
+def test_server_is_blamed_if_all_databases_work(status: Status, blamed):
     assert status.to_blame == blamed
 
 
@@ -161,26 +161,26 @@ def test_the_server_is_blamed_where_all_databases_work(status: Status, blamed):
     ],
     ids=str,
 )
-def test_a_container_is_sound_when_it_runs_and_is_healthy(state, sound):
-    assert is_sound({"State": state}) is sound
+def test_container_is_healthy_if_running_without_failed_health_check(state, sound):
+    assert is_healthy({"State": state}) is sound
 
 
-def test_a_change_of_settings_is_noticed():
+def test_changed_container_settings_are_noticed():
     found = {"Id": "1", "HostConfig": {"Memory": 1}, "NetworkSettings": {"Networks": {"meta-chat": {"IPAddress": "1"}}}}
     moved = found | {"NetworkSettings": {"Networks": {"meta-chat": {"IPAddress": "2"}}}}
 
-    assert containers.made(found) == containers.made(moved)
-    assert containers.made(found) != containers.made(found | {"HostConfig": {"Memory": 2}})
-    assert containers.made(found) != containers.made(found | {"NetworkSettings": {"Networks": {}}})
+    assert containers.setup_hash(found) == containers.setup_hash(moved)
+    assert containers.setup_hash(found) != containers.setup_hash(found | {"HostConfig": {"Memory": 2}})
+    assert containers.setup_hash(found) != containers.setup_hash(found | {"NetworkSettings": {"Networks": {}}})
 
 
-def test_the_queues_are_those_that_the_worker_consumes():
+def test_queues_match_the_workers_queues():
     assert len(work.QUEUES) == 54
     assert work.QUEUES[0] == "tenant.ten00001.channel.whatsapp.inbound.queue"
 
 
 @pytest.mark.parametrize("command", ["status", "up", "down"])
-def test_without_an_engine_it_says_what_to_do(tmp_path, monkeypatch, command):
+def test_missing_engine_is_reported_with_advice(tmp_path, monkeypatch, command):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
 
     with pytest.raises(LabError, match=r"no docker engine answers: .*: start dockerd or install docker.io"):
@@ -188,19 +188,19 @@ def test_without_an_engine_it_says_what_to_do(tmp_path, monkeypatch, command):
     assert not (tmp_path / "lab").exists()
 
 
-def test_without_a_client_it_says_what_to_do(monkeypatch):
+def test_missing_docker_client_is_reported(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
 
     with pytest.raises(LabError, match=r"no docker engine answers: docker cannot be run: .*: start dockerd"):
         engine.require()
 
 
-def test_of_several_jobs_the_failed_one_is_named(tmp_path):
+def test_failed_job_is_named(tmp_path):
     jobs = [
         engine.Job("one", ("sh", "-c", "cat"), tmp_path / "one.log", b"text"),
         engine.Job("two", ("sh", "-c", "echo no room; exit 3"), tmp_path / "two.log"),
     ]
 
     with pytest.raises(LabError, match=f"two failed: no room: see {tmp_path}/two.log"):
-        engine.together(jobs)
+        engine.run_all(jobs)
     assert (tmp_path / "one.log").read_text() == "text"

@@ -33,14 +33,14 @@ node.install(Layout(pathlib.Path(sys.argv[1])), print)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """A cache of this test alone."""
+    """A private cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "opsproof"
 
 
 @pytest.fixture
 def home(tmp_path, script):
-    """Makes a lab's home with an npm that notes its runs."""
+    """Makes a lab's home with a stub of npm that logs its runs."""
 
     def home(name, lock="one lock", release="v22.1.0"):
         layout = Layout(tmp_path / name)
@@ -60,7 +60,7 @@ def runs(tmp_path):
 
 
 def install(layout):
-    """Installs as `up` does; the program of PM2 afterwards."""
+    """Installs like `up`; returns the path of PM2."""
     assert node.install(layout, lambda _: None)
     assert not node.install(layout, lambda _: None)
     assert (layout.app / "node_modules" / "link").is_symlink()
@@ -72,14 +72,14 @@ def test_second_lab_copies_what_npm_installed_for_the_first(home, runs):
     assert runs() == 1
 
 
-def test_a_change_in_one_lab_reaches_no_other(home):
+def test_change_in_one_lab_does_not_affect_other_labs(home):
     install(home("first")).write_text("changed")
     install(home("second")).write_text("changed")
     assert install(home("third")).read_text() == "one lock\n"
 
 
 @pytest.mark.parametrize("other", [{"lock": "another lock"}, {"release": "v24.0.0"}], ids=["lock", "release"])
-def test_other_sources_are_installed_anew(home, runs, other):
+def test_changed_sources_are_installed_again(home, runs, other):
     install(home("first"))
     install(home("second", **other))
     assert runs() == 2

@@ -42,12 +42,12 @@ def said():
 
 @pytest.fixture
 def again(lab, said):
-    """The same lab as a new command would see it; what it says is kept."""
+    """The same lab, as a new command would use it; its messages go to `said`."""
     yield Lab(lab.home, say=said.append)
     lab.up()
 
 
-def test_up_when_up_says_so(again, said):
+def test_up_reports_already_up(again, said):
     again.up()
 
     assert "lab is already up" in said
@@ -64,7 +64,7 @@ def test_down_leaves_nothing_and_is_idempotent(again, said):
     assert again.status().up
 
 
-def test_logs_that_have_lasted_their_time_are_renewed_while_it_runs(again, said, ask):
+def test_old_logs_are_renewed_while_the_lab_runs(again, said, ask):
     folder = again.layout.logs
     for path in folder.glob("api-out__*"):
         path.rename(path.with_name(path.name.replace("__20", "__19")))
@@ -119,14 +119,14 @@ def test_a_missing_process_is_healed(again, said, name):
     assert again.status().up
 
 
-def test_a_lost_state_file_is_no_obstacle(lab):
+def test_up_works_without_state_file(lab):
     lab.layout.state.unlink()
     lab.up()
 
     assert lab.status().up
 
 
-def test_asking_for_the_status_starts_nothing(again):
+def test_status_starts_nothing(again):
     again.down()
 
     assert again.status().down
@@ -134,7 +134,7 @@ def test_asking_for_the_status_starts_nothing(again):
 
 
 @pytest.mark.parametrize("which", ["api_port", "postgres_port"])
-def test_a_port_in_use_is_refused_with_nothing_left_running(again, which):
+def test_port_in_use_is_refused_and_nothing_is_left_running(again, which):
     again.down()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -144,7 +144,7 @@ def test_a_port_in_use_is_refused_with_nothing_left_running(again, which):
     assert leftovers(again) == []
 
 
-def test_other_ports_are_refused_while_it_runs(lab):
+def test_other_ports_are_refused_while_the_lab_runs(lab):
     with pytest.raises(LabError, match="python -m lab down"):
         Lab(lab.home, ports.free(), ports.free()).up()
 
@@ -159,7 +159,7 @@ def test_two_commands_at_once_are_refused(lab):
 
 @pytest.fixture(scope="module")
 def start_s(lab):
-    """How long a lab that is down takes to start."""
+    """The start time of a stopped lab, in seconds."""
     lab.down()
     began = time.monotonic()
     with ending(command(lab, "up")) as process:
@@ -178,10 +178,9 @@ def test_an_interrupted_up_leaves_nothing(start_s, again, note, number):
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=30)
         note(f"lab up interrupted at {moment * sooner:.0%} of {start_s:.1f} s: exit {process.returncode}")
-        if process.returncode != 0:
+        if process.returncode not in {0, -signal.SIGTERM} or not again.status().up:
             break
-        assert again.status().up  # it was faster than the start that was timed
-        assert "lab is up" in output
+        assert "lab is up" in output  # it was up before the signal came
     assert process.returncode in (130, -signal.SIGTERM), output
     wait_until(lambda: leftovers(again) == [], "nothing is left", 30)
 
@@ -193,14 +192,14 @@ def test_a_lost_application_folder_is_healed(again):
     assert again.status().up
 
 
-def test_left_over_faults_are_switched_off(lab, ask):
+def test_leftover_faults_are_switched_off(lab, ask):
     lab.faults(live=False, health="hang")
     lab.up()
 
     assert ask("/health").json()["status"] == "healthy"
 
 
-def test_the_inventory_names_this_lab(lab, tmp_path):
+def test_inventory_has_the_labs_home_and_ports(lab, tmp_path):
     text = lab.inventory(tmp_path / "lab.toml").read_text()
 
     assert f"127.0.0.1:{lab.api_port}/health" in text

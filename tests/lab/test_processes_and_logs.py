@@ -26,7 +26,7 @@ def fresh_lines(healthy):
 
 
 def logged(fresh_lines, name, text):
-    """The first line of a log with this text, as soon as it is there."""
+    """Waits for the first line of a log with a text."""
     return wait_until(lambda: [line for line in fresh_lines(name) if text in line], f"{text} is logged")[0]
 
 
@@ -79,7 +79,7 @@ def test_a_silent_process_logs_nothing(healthy, ask, fresh_lines):
     assert not [line for line in fresh_lines("api-out") if '"route":"/health"' in line]
 
 
-def test_memory_is_held_and_let_go(healthy):
+def test_memory_is_held_and_released(healthy):
     def memory():
         return {entry["name"]: entry["monit"]["memory"] for entry in listing(healthy)}["meta-chat-worker"]
 

@@ -1,4 +1,4 @@
-"""What can be proven without a running lab."""
+"""Parts of the lab that need no running lab."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def test_history_is_a_week_of_files_and_the_same_each_time(tmp_path: Path):
     assert all(_content(tmp_path / "one" / name) == _content(tmp_path / "two" / name) for name in names)
 
 
-def test_history_holds_few_errors_of_the_servers_own_making(tmp_path: Path):
+def test_history_has_few_server_errors(tmp_path: Path):
     logs.history(tmp_path, NOW, days=1, lines_per_day=4000)
 
     for log in ("api-out", "worker-out"):
@@ -66,7 +66,7 @@ def test_history_lasts_most_of_a_day_at_any_hour(tmp_path: Path):
         assert logs.are_old(["api-out.log", f"api-out__{rotated:%Y-%m-%d_%H-%M-%S}.log.gz"]) == is_old
 
 
-def test_history_leaves_old_stack_traces_of_plain_text_in_rotated_files(tmp_path: Path):
+def test_history_has_old_plain_text_stack_traces_in_rotated_files(tmp_path: Path):
     logs.history(tmp_path, NOW, days=1, lines_per_day=10)
 
     assert (tmp_path / "api-error.log").read_text() == ""

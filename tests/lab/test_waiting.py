@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.waiting import TAIL, wait_until
 
 LIMIT_S = 60
-"""A test that ends sooner has not waited for the limit."""
+"""A test that ends sooner did not wait for the limit."""
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def started():
         process.communicate()
 
 
-def test_value_is_given_back():
+def test_value_is_returned():
     found = iter([None, 0, "", [], "found", "later"])
     assert wait_until(lambda: next(found), "a value", every_s=0) == "found"
 
 
-def test_condition_that_holds_already_is_asked_once():
+def test_condition_already_true_is_tested_once():
     asked = []
     assert wait_until(lambda: asked.append(1) or asked, "a value", 0, every_s=LIMIT_S) == [1]
 
@@ -52,7 +52,7 @@ def test_error_of_condition_is_not_hidden():
 
 
 @pytest.mark.parametrize("options", [{}, {"text": True}], ids=["bytes", "text"])
-def test_limit_quotes_output_of_process_that_goes_on(started, options):
+def test_limit_quotes_output_of_running_process(started, options):
     process = started("print('halfway', flush=True); input()", **options)
     assert select.select([process.stdout], [], [], LIMIT_S)[0]
     with pytest.raises(LabError, match=r"^the program ends: not within 0 s; it printed: halfway$"):
@@ -60,14 +60,14 @@ def test_limit_quotes_output_of_process_that_goes_on(started, options):
     assert process.poll() is None
 
 
-def test_output_can_be_read_on_after_limit(started):
+def test_output_can_still_be_read_after_limit(started):
     process = started("print(input())", text=True)
     with pytest.raises(LabError, match=r"not within 0 s$"):
         wait_until(lambda: False, "the program ends", 0, process=process)
     assert process.communicate("the rest") == ("the rest\n", "")
 
 
-def test_process_that_ended_without_condition_is_noticed_at_once(started):
+def test_process_end_without_condition_is_noticed_at_once(started):
     process = started("import sys; print('begun', flush=True); sys.exit('the disk is full')", text=True)
     began = time.monotonic()
     with pytest.raises(LabError) as caught:
@@ -88,8 +88,8 @@ def test_process_without_pipes_has_no_output_to_quote():
         wait_until(lambda: False, "the program ends", LIMIT_S, process=process)
 
 
-def test_condition_that_comes_true_with_end_of_process_counts(started):
-    """The process ends after `wait_until` has asked for its status, and before the condition is asked."""
+def test_condition_fulfilled_at_process_end_counts(started):
+    """The process ends after `wait_until` polls its status, and before the condition is tested."""
     process, asked = started("input()"), []
 
     def holds():
@@ -101,7 +101,7 @@ def test_condition_that_comes_true_with_end_of_process_counts(started):
     assert wait_until(holds, "the program ends", LIMIT_S, process=process)
 
 
-def test_condition_of_process_that_ended_long_ago_is_asked(started):
+def test_condition_is_tested_after_process_ended_long_ago(started):
     process = started("")
     process.wait()
     assert wait_until(lambda: True, "the program ends", process=process)

@@ -102,7 +102,7 @@ def test_concurrent_run_is_refused_and_holder_named(platform):
         second = platform.run("rotate_logs", "--apply")
         first.send_signal(signal.SIGCONT)
         assert second.returncode == 3
-        assert f"vps is held by rotate_logs, process {first.pid} of " in second.stderr
+        assert f"vps is locked, held by rotate_logs, process {first.pid} of " in second.stderr
         assert first.wait(timeout=60) == 0
 
 

@@ -31,7 +31,7 @@ PAST = Partition("past", "FOR VALUES FROM (MINVALUE) TO ('2026-12-01 00:00:00')"
 
 def of(*partitions, ahead=0):
     found = PartitionedTable("t.rows", "r", partitions, TODAY)
-    return Months("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.unmade(ahead)))
+    return Months("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.uncovered_months(ahead)))
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,7 @@ def test_build_without_disk_space_is_refused(place, vectors, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_disk_full_during_build_keeps_index(place, vectors, tmp_path):
-    disk = tmp_path / "disk"
-    for each in (tmp_path, *tmp_path.parents[:-2]):
-        each.chmod(0o755)
+    disk = place.server.data.with_name("small")  # pytest closes its own folders whenever a session begins
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], check=True)
     try:
@@ -155,6 +153,7 @@ def test_disk_full_during_build_keeps_index(place, vectors, tmp_path):
         place.sql(f"DROP INDEX {vectors}")
         place.sql("DROP TABLESPACE IF EXISTS small")
         subprocess.run(["umount", disk], check=True)
+        disk.rmdir()
 
 
 def test_build_blocks_nobody_and_names_blocking_transaction(place, vectors):

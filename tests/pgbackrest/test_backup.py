@@ -67,7 +67,7 @@ def test_backup_is_made_verified_and_recorded(site):
 
 
 def test_full_backup_is_made_after_interval_and_expired_backups_are_pruned_last(site):
-    history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    history.set_ages(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     old = labels(site)
     try:
@@ -83,7 +83,7 @@ def test_full_backup_is_made_after_interval_and_expired_backups_are_pruned_last(
 
 
 def test_damaged_backup_stops_pruning(site):
-    history.age(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
+    history.set_ages(site.repo, [8 * DAY_S, 2 * DAY_S, DAY_S])
     kept = with_retention(site, full=1)
     path = max(site.repo.glob(f"backup/metachat/{labels(site)[0]}/pg_data/base/*/*.zst"))
     path.write_bytes(path.read_bytes()[:-1])
@@ -223,10 +223,10 @@ def test_verification_finds_damage_that_pgbackrest_calls_ok(site, damage):
 
 def test_verification_passes_good_backup_and_fails_old_backup(site):
     assert site.action("verify_backup", "--apply").returncode == 0
-    history.age(site.repo, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
+    history.set_ages(site.repo, [4 * DAY_S, 3 * DAY_S, 2 * DAY_S])
     done = site.action("verify_backup", "--apply")
     assert done.returncode == 5
-    assert "backup age 2 d is at the limit" in done.stderr or "is over the limit of 26 h" in done.stderr
+    assert "backup age 2 d (limit < " in done.stderr
     assert site.action("verify_backup", "--set=x", "--apply").returncode == 2
 
 

@@ -1,3 +1,5 @@
+"""The client of the database worker process."""
+
 import os
 import signal
 
@@ -15,7 +17,7 @@ def client(postgres):
     client.close()
 
 
-def test_databases_are_asked_at_the_same_time(client, postgres):
+def test_databases_are_queried_concurrently(client, postgres):
     queries = ["SELECT pg_sleep(3)", "SELECT pg_backend_pid()"]
     waits = [client.submit(postgres.target(), queries) for _ in range(4)]
     started = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3)'"
@@ -24,7 +26,7 @@ def test_databases_are_asked_at_the_same_time(client, postgres):
     assert len({wait()[1].rows[0][0] for wait in waits}) == 4
 
 
-def test_results_come_to_whom_they_belong(client, postgres):
+def test_results_match_their_requests(client, postgres):
     waits = [client.submit(postgres.target(), [f"SELECT {n}", "SELECT nothing"]) for n in range(5)]
     for n, wait in reversed(list(enumerate(waits))):
         first, second = wait()
@@ -32,22 +34,22 @@ def test_results_come_to_whom_they_belong(client, postgres):
         assert 'column "nothing" does not exist' in second.error
 
 
-def test_refusals_and_mistakes_arrive_as_what_they_are(client, postgres, free_port):
+def test_refusals_and_errors_are_distinguished(client, postgres, free_port):
     closed = postgres.target(dsn=f"host=127.0.0.1 port={free_port} user=nobody")
     unset = postgres.target(password_env="NOT_THERE")
     assert "Connection refused" in client.submit(closed, ["SELECT 1"])()[0].refusal
     assert "NOT_THERE is not set" in client.submit(unset, ["SELECT 1"])()[0].error
 
 
-def test_a_client_that_hangs_is_given_up(client, postgres, monkeypatch):
+def test_hanging_worker_times_out(client, postgres, monkeypatch):
     monkeypatch.setattr(database_client, "GRACE_S", 0.1)
     os.kill(client._process.pid, signal.SIGSTOP)
     results = client.submit(postgres.target(timeout="100ms"), ["SELECT 1", "SELECT 2"])()
-    assert [result.error for result in results] == ["the database client gave up: no answer within 0 s"] * 2
+    assert [result.error for result in results] == ["the database worker failed: no answer within 0 s"] * 2
 
 
 @pytest.mark.parametrize("moment", ["before it is asked", "after"])
-def test_a_client_that_dies_is_given_up(client, postgres, moment):
+def test_killed_worker_is_an_error(client, postgres, moment):
     if moment == "after":
         wait = client.submit(postgres.target(), ["SELECT pg_sleep(5)"])
     client._process.kill()
@@ -55,11 +57,11 @@ def test_a_client_that_dies_is_given_up(client, postgres, moment):
     if moment != "after":
         wait = client.submit(postgres.target(), ["SELECT 1"])
     (result,) = wait()
-    assert result.error.startswith("the database client gave up: ")
+    assert result.error.startswith("the database worker failed: ")
     assert "no answer within" not in result.error
 
 
-def test_closing_ends_the_process_whatever_it_waits_for(client, postgres):
+def test_close_kills_a_busy_worker(client, postgres):
     client.submit(postgres.target(), ["SELECT pg_sleep(5)"])
     client.close()
     assert client._process.returncode == -signal.SIGKILL

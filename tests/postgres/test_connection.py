@@ -1,3 +1,5 @@
+"""Read-only sessions, with a real server."""
+
 import threading
 from dataclasses import replace
 
@@ -12,22 +14,22 @@ def rows(database, *queries):
     return [result.require() for result in ask(database, list(queries))]
 
 
-def test_answers_come_in_the_order_of_their_queries(postgres):
+def test_results_are_in_the_order_of_the_queries(postgres):
     assert rows(postgres.target(), "SELECT 1", "SELECT 'two', null", "SELECT 3 WHERE false") == [
         [[1]], [["two", None]], [],
     ]  # fmt: skip
 
 
-def test_all_queries_travel_over_one_connection(postgres):
+def test_queries_share_one_connection(postgres):
     pids = rows(postgres.target(), *["SELECT pg_backend_pid()"] * 20)
     assert len({pid for ((pid,),) in pids}) == 1
 
 
-def test_a_percent_sign_is_no_placeholder(postgres):
+def test_percent_sign_is_no_placeholder(postgres):
     assert rows(postgres.target(), "SELECT 'a%s' LIKE '%s'") == [[[True]]]
 
 
-def test_text_is_text_in_a_database_without_encoding_too(postgres):
+def test_text_in_a_sql_ascii_database(postgres):
     made = "CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         admin.execute(made)
@@ -38,7 +40,7 @@ def test_text_is_text_in_a_database_without_encoding_too(postgres):
             admin.execute("DROP DATABASE plain WITH (FORCE)")
 
 
-def test_values_travel_beside_their_statement(postgres):
+def test_parameters_are_sent_separately(postgres):
     hostile = "'; DROP TABLE x; --"
     assert rows(postgres.target(), ["SELECT $1::text, $2::int + 1", hostile, "41"], "SELECT 7") == [
         [[hostile, 42]],
@@ -57,7 +59,7 @@ def test_values_travel_beside_their_statement(postgres):
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_failing_query_leaves_the_others_answered(postgres, query, complaint, place):
+def test_failing_query_does_not_affect_the_others(postgres, query, complaint, place):
     queries = ["SELECT 1", "SELECT 2"]
     queries.insert(place, query)
     results = ask(postgres.target(), queries)
@@ -67,7 +69,7 @@ def test_a_failing_query_leaves_the_others_answered(postgres, query, complaint, 
         results[place].require()
 
 
-def test_failing_queries_one_after_the_other_each_say_why(postgres):
+def test_each_failing_query_has_its_error(postgres):
     results = ask(postgres.target(), ["SELECT a", "SELECT b", "SELECT 1", "SELECT c"])
     assert [each.error[:10] for each in results] == ['column "a"', 'column "b"', "", 'column "c"']
     assert results[2].rows == [[1]]
@@ -83,17 +85,17 @@ def test_failing_queries_one_after_the_other_each_say_why(postgres):
         ("application_name", "opsproof"),
     ],
 )
-def test_every_session_is_harmless(postgres, setting, value):
+def test_session_settings_are_read_only(postgres, setting, value):
     assert rows(postgres.target(timeout="1.5s"), f"SHOW {setting}") == [[[value]]]
 
 
-def test_a_query_that_takes_too_long_is_ended(postgres):
+def test_slow_query_is_cancelled(postgres):
     slow, quick = ask(postgres.target(timeout="300ms"), ["SELECT pg_sleep(60)", "SELECT 1"])
     assert "canceling statement due to statement timeout" in slow.error
     assert quick.rows == [[1]]
 
 
-def test_a_locked_table_is_not_waited_for(postgres):
+def test_locked_table_hits_lock_timeout(postgres):
     with postgres.server.connect("metachat", postgres.password, "postgres") as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS locked ()")
         with connection.transaction():
@@ -102,7 +104,7 @@ def test_a_locked_table_is_not_waited_for(postgres):
     assert "canceling statement due to lock timeout" in result.error
 
 
-def test_a_role_that_would_see_less_is_told_so(postgres, monkeypatch):
+def test_role_under_row_level_security_gets_an_error(postgres, monkeypatch):
     with postgres.server.connect("metachat", postgres.password, "postgres") as connection:
         connection.execute("DROP TABLE IF EXISTS secret")
         connection.execute("DROP ROLE IF EXISTS reader")
@@ -120,7 +122,7 @@ def test_a_role_that_would_see_less_is_told_so(postgres, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set: it holds the password"),
+        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE with the password is not set"),
         ({"password_env": "WRONG_PASSWORD"}, "password authentication failed"),
         ({"password_env": ""}, "no password supplied"),
         ({"dsn": "host=127.0.0.1 port={port} dbname=none user=metachat"}, 'database "none" does not exist'),
@@ -129,7 +131,7 @@ def test_a_role_that_would_see_less_is_told_so(postgres, monkeypatch):
         ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
     ],
 )
-def test_our_own_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, change, complaint):
+def test_client_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, change, complaint):
     monkeypatch.setenv("WRONG_PASSWORD", "wrong")
     monkeypatch.delenv("NOT_THERE", raising=False)
     monkeypatch.setenv("PGPASSFILE", "/dev/null")
@@ -142,13 +144,13 @@ def test_our_own_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, chang
             result.require()
 
 
-def test_no_message_holds_the_password(postgres, monkeypatch):
+def test_messages_do_not_contain_the_password(postgres, monkeypatch):
     monkeypatch.setenv("WRONG_PASSWORD", "hunter2-hunter2")
     (result,) = ask(postgres.target(password_env="WRONG_PASSWORD"), ["SELECT 1"])
     assert "hunter2" not in result.error
 
 
-def test_where_nothing_listens_is_a_refusal_in_one_line(free_port):
+def test_closed_port_is_a_refusal_in_one_line(free_port):
     (result,) = ask(_database(free_port), ["SELECT 1"])
     assert "Connection refused" in result.refusal
     assert "\n" not in result.refusal
@@ -160,7 +162,7 @@ def _database(port):
     return DatabaseTarget(f"host=127.0.0.1 port={port} user=nobody", "", 5.0)
 
 
-def test_a_server_without_free_slots_is_a_refusal(postgres):
+def test_server_without_free_slots_is_a_refusal(postgres):
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         admin.execute("DROP ROLE IF EXISTS crowd")
         admin.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 1")
@@ -171,7 +173,7 @@ def test_a_server_without_free_slots_is_a_refusal(postgres):
     assert 'too many connections for role "crowd"' in result.refusal
 
 
-def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
+def test_terminated_session_keeps_its_results(postgres):
     results = []
     queries = ["SELECT 1", "SELECT pg_sleep(30)", "SELECT 2"]
     asking = threading.Thread(target=lambda: results.extend(ask(postgres.target(timeout="20s"), queries)))
@@ -185,12 +187,12 @@ def test_a_session_that_is_ended_midway_keeps_its_answers(postgres):
     assert "connection" in results[2].error
 
 
-def test_nothing_is_left_open(postgres):
+def test_no_connection_is_left_open(postgres):
     rows(postgres.target(), "SELECT 1")
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'opsproof'"
         wait_until(lambda: admin.execute(query).fetchone() == (0,), "the session ends")
 
 
-def test_an_empty_result_is_an_answer():
+def test_empty_result_is_valid():
     assert Result().require() == []

@@ -1,3 +1,5 @@
+"""Password files of libpq."""
+
 import pytest
 
 from opsproof.postgres.passfile import password
@@ -31,13 +33,13 @@ def look_up(tmp_path):
         ("", None),
     ],
 )
-def test_the_first_line_that_fits_holds_the_password(look_up, text, found):
+def test_first_matching_line_gives_the_password(look_up, text, found):
     assert look_up(text) == found
 
 
-def test_a_file_that_others_can_read_is_ignored(look_up):
+def test_readable_by_others_is_ignored(look_up):
     assert look_up("*:*:*:*:secret\n", mode=0o644) is None
 
 
-def test_no_file_is_no_password(tmp_path):
+def test_missing_file_gives_no_password(tmp_path):
     assert password(tmp_path / "none", WANTED) is None

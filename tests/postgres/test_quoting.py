@@ -1,3 +1,5 @@
+"""Quoting of identifiers and literals."""
+
 import pytest
 
 from opsproof.postgres.quoting import identifier, literal, qualified
@@ -7,14 +9,14 @@ from opsproof.postgres.quoting import identifier, literal, qualified
     ("name", "quoted"),
     [("user", '"user"'), ("john.doe", '"john.doe"'), ('a"b', '"a""b"'), ("Tenant", '"Tenant"')],
 )
-def test_a_name_is_quoted_whatever_it_is(name, quoted):
+def test_identifiers_are_quoted(name, quoted):
     assert identifier(name) == quoted
 
 
-def test_a_relation_is_named_with_its_schema():
+def test_relation_is_qualified_with_its_schema():
     assert qualified("public.Tenant") == '"public"."Tenant"'
     assert qualified("public.a.b") == '"public"."a.b"'
 
 
-def test_a_text_ends_where_it_ends():
+def test_quotes_in_literals_are_doubled():
     assert literal("it's") == "'it''s'"

@@ -27,14 +27,14 @@ SLOWED = "test_no_statement_has_slowed_down"
 
 @pytest.fixture(scope="module")
 def rounds(lab, tmp_path_factory):
-    """Rounds on the lab, healthy and warm, with a record that the checks of growth compare with."""
+    """Rounds on the healthy, warm lab, with a history for the checks of growth."""
     with timing.part("seeding"):
         _prepare(lab)
     rounds = Rounds(_inventory(lab, tmp_path_factory.mktemp("proof") / "lab.toml"), lab.layout.reports, marker=MARKER)
     lab.settling.wait()
-    rounds.run()  # what grows since the last run needs one
+    rounds.run()  # checks of growth compare with an earlier run
     vectors.rebuild(lab)
-    rounds.run()  # and what was built is known by having been another
+    rounds.run()  # a rebuilt index is recognised by its changed file
     yield rounds
     if IS_ROOT:
         disks.unmount(lab)
@@ -43,7 +43,7 @@ def rounds(lab, tmp_path_factory):
 @pytest.fixture(scope="module")
 def proof(rounds, lab, request):
     ground = Ground("embedded", lab, lambda faults: _surroundings(lab, faults), lambda: _recover(lab))
-    order = [[_placed(fault, lab) for fault in batch] for batch in planned(request.session.items, request.path)]
+    order = [[_with_disk_path(fault, lab) for fault in batch] for batch in planned(request.session.items, request.path)]
     proof = Proof(ground, rounds, order)
     yield proof
     conclude(proof, request.config)
@@ -58,9 +58,9 @@ def _prepare(lab):
     lab.pm2("reloadLogs")
     lab.traffic()
     with lab.connect() as admin:
-        admin.execute("ANALYZE")  # a server that was killed has lost its counters
+        admin.execute("ANALYZE")  # a killed server has lost its statistics
         admin.execute("SELECT pg_stat_statements_reset()")  # of earlier proofs in the same lab
-        _ask_often(admin)
+        _repeat_statement(admin)
     settle(lab)
     shutil.rmtree(lab.layout.reports, ignore_errors=True)
     backups.prepare(lab)
@@ -72,7 +72,7 @@ def _recover(lab):
 
 
 def _inventory(lab, path):
-    """That of the lab, and the small disk where it could be mounted."""
+    """Writes the lab's inventory, with the small disk if mounted."""
     text = lab.inventory(path).read_text()
     if IS_ROOT:
         limit = 'limits.disk_used = { must = "< 80%", should = "< 70%" }'
@@ -83,7 +83,7 @@ def _inventory(lab, path):
 
 @contextmanager
 def _surroundings(lab, faults):
-    """Takes out of logs and statistics what faults make the platform do: that is no part of the healthy lab."""
+    """Restores logs and statistics: traces of faults are not part of the healthy lab."""
     kept = {path: (path.read_bytes(), path.stat().st_mtime) for path in lab.layout.logs.iterdir()}
     try:
         yield
@@ -99,24 +99,24 @@ def _surroundings(lab, faults):
 
 
 def _forget_statements(lab):
-    """What a fault kept waiting is no slower for it. Those of other databases stay: else it is a reset of all."""
+    """Resets the database's statement statistics, slowed by faults. Entries of other databases must stay."""
     with lab.connect(database="postgres") as other:
         other.execute("SELECT 1")
     with lab.connect() as admin:
         admin.execute(
             "SELECT pg_stat_statements_reset(dbid => oid) FROM pg_database WHERE datname = current_database()"
         )
-        _ask_often(admin)
+        _repeat_statement(admin)
 
 
-def _ask_often(admin):
-    """A record that is young and empty says nothing of statements."""
+def _repeat_statement(admin):
+    """Runs statements: pg_stat_statements must not be empty soon after a reset."""
     for _ in range(25):
         admin.execute("SELECT count(*) FROM channels")
 
 
-def _placed(fault, lab):
-    """The fault with the parameter of the small disk in its place."""
+def _with_disk_path(fault, lab):
+    """The fault with the small disk's path in place of [DISK]."""
     disk = f"[lab-{disks.disk(lab)}]"
     names = {name.replace("[DISK]", disk): verdict for name, verdict in fault.expected.items()}
     return replace(
@@ -134,7 +134,7 @@ def test_healthy_lab_passes_rounds_in_a_row(rounds):
 @pytest.mark.parametrize("fault", FAULTS, ids=identity)
 def test_fault_changes_exactly_the_checks_it_names(proof, fault):
     if fault.root and not IS_ROOT:
-        pytest.skip("only root can mount what this fault needs")
+        pytest.skip("this fault mounts a file system, which needs root")
     proof.of(fault.name)
 
 
@@ -150,7 +150,7 @@ def test_every_daily_weekly_and_monthly_check_is_named_by_a_fault(name):
 
 
 @pytest.mark.lab
-def test_no_secret_of_the_lab_is_in_any_report(rounds, lab):
+def test_reports_contain_no_secret(rounds, lab):
     rounds.run(options=(f"--save-facts={rounds.reports / 'facts.json'}",))
     files = [path for path in rounds.reports.iterdir() if path.is_file()]
     assert {".html", ".xml", ".sqlite", ".json"} <= {path.suffix for path in files}

@@ -1,4 +1,4 @@
-"""Rows of the proof: one fault each, appended by several processes and several runs."""
+"""Rows of the proof, a fault each, appended by several processes and runs."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ VERDICTS = ("failed", "unknown", "warned")
 
 @dataclass(frozen=True)
 class Row:
-    """One fault of one lab, and the worst verdict of each changed check or test.
+    """A fault of a lab, and the worst verdict of each changed check or test.
 
     `outcome` is ``as named`` or ``surprised``; `note` explains a surprise. `alone`: no other fault was broken at the
     same time. `at` is the time of writing, in seconds since 1970.

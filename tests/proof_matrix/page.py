@@ -1,4 +1,4 @@
-"""The proof as one HTML page: checks, faults and verdicts.
+"""The proof as an HTML page: checks, faults and verdicts.
 
 `python -m tests.proof_matrix.page ROWS... --output reports/proof.html` renders files of rows.
 """

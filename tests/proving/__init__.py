@@ -1,4 +1,4 @@
-"""What the proofs of all labs share: rounds, which faults are broken together, and what must change under them."""
+"""Shared by the proofs of all labs: rounds, batches of faults, and comparison of verdicts."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Breaks one fault and heals it: `python -m tests.proving "index twice"`."""
+"""Breaks and heals a fault: `python -m tests.proving "duplicate index"`."""
 
 import difflib
 import os
@@ -13,16 +13,16 @@ from tests.proving import IS_ROOT, ROOT, identity
 TEST = "test_fault_changes_exactly_the_checks_it_names"
 PROOFS = {"proof": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS}
 REQUIRED = {"OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
-"""What is not installed fails: a fault that was skipped is not proven."""
+"""Missing programs fail the test: a skipped fault is not proven."""
 
 
 def main(words):
-    """The exit status of pytest; 2 where there is no such fault, or it cannot be broken by this user."""
+    """Runs the fault's test, returns pytest's exit status; 2 if the fault is unknown or needs root."""
     name = " ".join(words).replace("-", " ")
     found = [(folder, each) for folder, each in _all() if each.name == name]
     if not found:
         near = difflib.get_close_matches(name, [each.name for _, each in _all()], n=8, cutoff=0.3)
-        return _refuse(f"unknown fault {name!r}; choose one such as: {', '.join(near)}")
+        return _refuse(f"unknown fault {name!r}; similar faults: {', '.join(near)}")
     if not IS_ROOT and any(each.root for _, each in found):
         return _refuse(f"only root can break {name!r}")
     tests = [f"tests/{folder}/test_proof.py::{TEST}[{identity(each)}]" for folder, each in found]

@@ -1,8 +1,8 @@
-"""Which faults are broken together, and in which order, drawn anew for each tree.
+"""Batches of faults that are broken together, in an order drawn anew for each tree.
 
-Two faults may be broken together where no check is named by both and nothing is disturbed by both. Two batches may
-follow each other where no check is named by both: then the round under the second one proves that the first was
-healed. Where none such is left, a healthy round ends the series.
+Two faults may be broken together if they share no check and no surroundings. Two batches may follow each other if they
+share no check: then the round under the second proves that the first was healed. If no such batch is left, a healthy
+round ends the series.
 """
 
 from itertools import pairwise
@@ -22,7 +22,7 @@ def compatible(one, other):
 
 
 def batches(faults, at_most=AT_MOST):
-    """The faults in batches, each put into the first one that takes it, in a drawn order."""
+    """Puts the faults, in drawn order, each into the first compatible batch."""
     found = []
     for fault in extent.shuffled("batches", faults):
         place = next((each for each in found if _takes(each, fault, at_most)), None)
@@ -38,20 +38,20 @@ def _takes(batch, fault, at_most):
 
 
 def ordered(found):
-    """The batches in an order in which as few as possible share a check with the one before."""
+    """Orders the batches so that few of them share a check with the previous batch."""
     names = [names_of_all(batch) for batch in found]
     clashes = [{b for b, other in enumerate(names) if overlap(one, other)} for one in names]
     left, order = set(range(len(found))), []
     while left:
         fits = left - clashes[order[-1]] if order else left
-        # The batch that fits behind the fewest others goes first: it would be the hardest to place later.
+        # Place the batch with the most clashes first: it would be the hardest to place later.
         order.append(max(sorted(fits or left), key=lambda each: len(clashes[each] & left)))
         left.remove(order[-1])
     return [found[each] for each in order]
 
 
 def names_of_all(batch):
-    """What any fault of a batch names."""
+    """All names of the faults of a batch."""
     return {name for fault in batch for name in names_of(fault)}
 
 
@@ -71,7 +71,7 @@ def series(order):
 
 
 def text(order):
-    """The batches of a run, a line each, for those who want to know what was broken together."""
+    """The batches of a run, a line each."""
     lines = [f"{number:>4}  {', '.join(fault.name for fault in batch)}" for number, batch in enumerate(order, 1)]
     count = sum(map(len, order))
     head = f"{count} faults in {len(order)} batches and {series(order)} series, drawn for {extent.seed()}"

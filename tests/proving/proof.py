@@ -1,7 +1,7 @@
-"""The proof: faults are broken together, and exactly the checks that they name change.
+"""The proof: faults are broken in batches, and exactly the named checks must change.
 
-The round under one batch also shows that the batch before it was healed. Where a round surprises, the lab is healed,
-a round names what is left of earlier faults, and then each fault of the batch is broken alone.
+The round under a batch also proves that the previous batch was healed. After an unexpected verdict the lab is healed, a
+round finds leftovers of earlier faults, and then each fault of the batch is broken alone.
 """
 
 import time
@@ -19,16 +19,16 @@ from tests.proving.rounds import Rounds
 
 Faults = Sequence[Fault[Any]]
 RESETTING = {"pm2", EVERYTHING}
-"""What a fault touches whose healing may reset PM2's counters. Others leave the record: some faults change it."""
+"""Touched by faults whose healing may reset PM2's counters; only their healing clears the history of restarts."""
 AS_NAMED, SURPRISED = "as named", "surprised"
 
 
 @dataclass
 class Ground:
-    """The lab that a proof breaks, and how it is brought back.
+    """The lab broken by a proof, and how to restore the lab.
 
-    `surroundings` restores what faults leave in logs and statistics; `recover` heals the lab where the healing of a
-    fault did not.
+    `surroundings` removes traces of faults in logs and statistics; `recover` heals the lab if the healing of a
+    fault failed.
     """
 
     name: str
@@ -43,28 +43,28 @@ class Ground:
 
 @dataclass
 class Proof:
-    """Batches of faults, one after the other, and what each fault did."""
+    """Breaks batches of faults in sequence, and records the result of each fault."""
 
     ground: Ground
     rounds: Rounds
     order: list[list[Fault[Any]]]
     rows: list[Row] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
-    """By fault that was broken; empty where it did as it says."""
+    """Problem by broken fault; empty if exactly the named checks changed."""
     unhealed: list[str] = field(default_factory=list)
     healed: list[Fault[Any]] = field(default_factory=list)
-    """The faults that were healed last, and that no round has followed yet."""
+    """The faults healed last, not yet followed by a round."""
     was_seen: bool = False
-    """Whether a round saw what was broken last."""
+    """Whether a round completed while the last batch was broken."""
 
     def of(self, name: str) -> None:
-        """Fails unless exactly what the fault of this name says changed while it was broken."""
+        """Fails unless exactly the named checks changed while the fault `name` was broken."""
         if name not in self.problems:
             self._break(next(batch for batch in self.order if name in {fault.name for fault in batch}))
         assert not self.problems[name], self.problems[name]
 
     def finish(self) -> None:
-        """Ends the last series; fails where the healing of any fault left something."""
+        """Ends the last series; fails if any fault was not completely healed."""
         self._end_series()
         assert not self.unhealed, "; ".join(self.unhealed)
 
@@ -85,7 +85,7 @@ class Proof:
             self._note(fault, verdicts, share_s, alone=len(batch) == 1)
 
     def _verdicts(self, batch: Faults) -> dict[str, str]:
-        """Those of a round while all of the batch is broken; it is healed afterwards."""
+        """Breaks the batch, runs a round, heals the batch; returns the round's verdicts."""
         self.was_seen = False
         with ExitStack() as broken:
             with timing.part("breaking"):
@@ -110,7 +110,7 @@ class Proof:
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
 
     def _end_series(self) -> None:
-        """A healthy round, which tells what is told once; where anything is, a second round tells of nothing."""
+        """Runs a healthy round with the verdicts reported once; if any, a second round must pass completely."""
         last, self.healed = self.healed, []
         if not last:
             return
@@ -126,7 +126,7 @@ class Proof:
             self._recover()
 
     def _left(self, last: Faults) -> dict[str, str]:
-        """What a round on the healed lab shows beyond what is told once."""
+        """Unexpected verdicts of a round on the healed lab, except verdicts reported once."""
         verdicts = self._round()
         return without(bad(verdicts), _told(last, verdicts))
 
@@ -135,14 +135,14 @@ class Proof:
         return self.rounds.run()
 
     def _find_culprit(self, batch: Faults, before: Faults, surprise: str) -> None:
-        """Names what earlier faults left, then breaks each fault of the batch alone, unless it was.
+        """Reports leftovers of earlier faults, then breaks each fault of a larger batch alone.
 
-        What is told only once after healing is gone by then: where nobody else is guilty, the faults before are
-        broken once more.
+        Verdicts reported once after healing are gone by then: if no other fault is guilty, the earlier faults are
+        broken again.
         """
         if self.was_seen:
             self.rounds.forget_last()
-        left = self._left([*before, *batch])  # without the last round, what was told in it is told again
+        left = self._left([*before, *batch])  # without the last round, verdicts reported once are reported again
         of_others = bool(left and not _naming(left, batch))
         if of_others:
             self._blame(before or batch, left)
@@ -158,7 +158,7 @@ class Proof:
             self._leave_again(before)
 
     def _leave_again(self, faults: Faults) -> bool:
-        """Breaks each of some faults alone, whose tests have passed; whether any did not do as it says."""
+        """Breaks each fault alone, although its test has passed; True if any changed unexpected checks."""
         known = len(self.unhealed)
         for fault in faults:
             count = len(self.unhealed)
@@ -182,12 +182,12 @@ class Proof:
         self._note(fault, verdicts, time.monotonic() - began, problem, alone=True)
 
     def _blame(self, faults: Faults, left: dict[str, str]) -> None:
-        """Those of the faults that name what is left; all of them where none does."""
+        """Blames the faults that name the remaining verdicts, or all faults."""
         sentences = {test: self.rounds.sentences.get(test) for test in left}
         self._accuse(_naming(left, faults) or faults, f"left {left}: {sentences}")
 
     def _accuse(self, faults: Faults, of: str) -> None:
-        """Puts on record what the healing of faults did, whose tests may have passed already."""
+        """Records an unexpected effect of healing `faults`; their tests may have passed already."""
         names = [fault.name for fault in faults]
         problem = f"healing of {', '.join(names)} {of}"
         self.unhealed.append(problem)
@@ -214,7 +214,7 @@ class Proof:
 
 
 def _naming(left: dict[str, str], faults: Faults) -> list[Fault[Any]]:
-    """The faults that name any of the tests."""
+    """The faults that name any test in `left`."""
     return [fault for fault in faults if any(named(test, names_of(fault)) for test in left)]
 
 

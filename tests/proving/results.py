@@ -1,4 +1,4 @@
-"""What a proof found: printed, and kept for the page that shows every check failing."""
+"""Prints and keeps the results of a proof, for the page of all checks."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PROOFS = {"embedded": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_
 
 
 def conclude(proof, config):
-    """Ends a proof, and keeps its results however that ends."""
+    """Ends a proof, and always keeps the results."""
     try:
         proof.finish()
     finally:
@@ -22,7 +22,7 @@ def conclude(proof, config):
 
 
 def keep(proof, config):
-    """Prints the batches and what changed under each fault, past the capture of output, and writes the page anew."""
+    """Prints the batches and the changes under each fault, bypassing output capture, and rewrites the page."""
     show(config, f"{text(proof.order)}\n\n{matrix.text(proof.rows)}")
     rows = REPORTS / "proof.jsonl"
     matrix.write(rows, proof.rows)
@@ -30,5 +30,5 @@ def keep(proof, config):
 
 
 def is_current(row):
-    """Whether the faults of a row still exist; a fault that was removed proves nothing of today's checks."""
+    """Whether the faults of a row still exist; removed faults prove nothing about today's checks."""
     return {fault.name for fault in PROOFS.get(row.lab, ())}.issuperset(row.fault.split(" + "))

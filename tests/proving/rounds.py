@@ -23,7 +23,7 @@ class Rounds:
     marker: str = "daily"
     environment: dict[str, str] = field(default_factory=dict)
     tests: frozenset[str] = field(default=frozenset(), init=False)
-    """Those of all rounds so far."""
+    """The tests of all rounds so far."""
     printed: str = ""
 
     @property
@@ -35,7 +35,7 @@ class Rounds:
         return ["-q", "-m", self.marker, f"--inventory={self.inventory}", f"--reports={self.reports}", *options]
 
     def run(self, wrapper: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> dict[str, str]:
-        """The verdict of each check in a new round, which leaves out none that an earlier one had."""
+        """Runs a round and returns the verdict of each check; fails if a check of an earlier round is missing."""
         before = self._number()
         with timing.part("rounds"):
             status, self.printed = self._pytest(wrapper, options)
@@ -48,7 +48,7 @@ class Rounds:
         return verdicts
 
     def _pytest(self, wrapper: tuple[str, ...], options: tuple[str, ...]) -> tuple[int, str]:
-        """Its exit status and what it prints: started by the wrapper of a fault, else forked, which takes less time."""
+        """Exit status and output of pytest, started by a fault's wrapper, or else forked, which is faster."""
         words, environment = self.words(*options), {**os.environ, **self.environment}
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as output:
             if wrapper:
@@ -59,22 +59,22 @@ class Rounds:
             return status, output.read()
 
     def forget(self, metric: str) -> None:
-        """Takes the readings of a counter out of the history: a fault made it start anew."""
+        """Deletes the samples of a counter from the history: a fault has reset the counter."""
         with closing(sqlite3.connect(self.history)) as history, history:
             history.execute("DELETE FROM samples WHERE metric = ?", (metric,))
 
     def forget_last(self) -> None:
-        """Takes all readings of the last round out of the history: what they tell of will happen again."""
+        """Deletes all samples of the last round from the history: the same faults will be broken again."""
         with closing(sqlite3.connect(self.history)) as history, history:
             history.execute("DELETE FROM samples WHERE run = (SELECT max(id) FROM runs)")
 
     @property
     def sentences(self) -> dict[str, str]:
-        """What the last round says of each check."""
+        """The last round's sentence for each check."""
         return self._last("sentence")
 
     def _number(self) -> int:
-        """That of the last round on record; 0 where there is none."""
+        """The number of the last recorded round; 0 without rounds."""
         if not self.history.exists():
             return 0
         with closing(sqlite3.connect(self.history)) as history:
@@ -87,6 +87,6 @@ class Rounds:
 
 
 def exit_status(verdicts):
-    """Failed before unknown before everything holds."""
+    """1 if any verdict is failed, else 6 if any is unknown, else 0."""
     found = set(verdicts.values())
     return 1 if "failed" in found else 6 if "unknown" in found else 0

@@ -1,11 +1,11 @@
-"""Which faults a session of pytest breaks, and in which order: batches are made of what was selected."""
+"""Orders the faults selected in a pytest session by batch."""
 
 from tests.proving import IS_ROOT
 from tests.proving.batches import plan
 
 
 def arrange(items):
-    """Puts the tests of each proof into the order of its batches; all others stay where they are."""
+    """Sorts the tests of each proof by batch; leaves all other tests in place."""
     for module in {item.path for item in items if _fault(item)}:
         places = [number for number, item in enumerate(items) if item.path == module and _fault(item)]
         tests = {_fault(items[number]).name: items[number] for number in places}
@@ -15,7 +15,7 @@ def arrange(items):
 
 
 def planned(items, module):
-    """The batches of a proof's module, without what only root can break where we are not."""
+    """The batches of a proof's module, without faults that need root if not root."""
     faults = [_fault(item) for item in items if item.path == module and _fault(item)]
     return plan([fault for fault in faults if IS_ROOT or not fault.root])
 

@@ -1,4 +1,4 @@
-"""Monthly rounds from end to end: what a run remembers, and the commands that it names."""
+"""Monthly rounds from end to end: recorded samples and remedies."""
 
 import secrets
 
@@ -11,7 +11,7 @@ REPLICATION = "checks/replication"
 
 @pytest.fixture
 def inventory(tmp_path, postgres, repository, toml):
-    """One host with the database postgres, and production's limits; `more` is of the database."""
+    """A host with the database postgres and the limits of production; `more` extends the database."""
 
     def inventory(more=""):
         path = tmp_path / f"{secrets.token_hex(4)}.toml"
@@ -34,7 +34,7 @@ def admin(postgres):
         admin.execute("DROP SCHEMA shop CASCADE")
 
 
-def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove, tmp_path):
+def test_remedy_names_the_objects_to_repair(admin, postgres, inventory, prove, tmp_path):
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as other, other.transaction():
         other.execute("LOCK TABLE shop.t IN ROW EXCLUSIVE MODE")
         for name in ("one", "two"):
@@ -53,7 +53,7 @@ def test_a_remedy_names_what_it_is_to_repair(admin, postgres, inventory, prove, 
     assert told["test_no_interrupted_index_build_remains[vps-db]"] is None
 
 
-def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove, tmp_path):
+def test_samples_are_recorded_for_the_next_run(admin, inventory, prove, tmp_path):
     path, table = inventory(), "test_large_tables_use_index_scans[vps-db]"
     admin.execute("INSERT INTO shop.t SELECT n, n FROM generate_series(1, 12000) n; SELECT pg_stat_force_next_flush()")
     admin.execute("VACUUM ANALYZE shop.t")
@@ -62,7 +62,7 @@ def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove
     admin.execute("SELECT pg_stat_force_next_flush()")
     first = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first")
     second = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
-    assert "shop.t: 12000 rows, 30 times from end to end, 0 by an index" in first.text
+    assert "shop.t: 12000 rows, read in full 30 times, 0 index scans" in first.text
     assert table in first.text
     assert table not in second.text
 
@@ -76,11 +76,11 @@ def test_a_run_remembers_what_the_next_one_compares_with(admin, inventory, prove
         ("archived = true", "test_wal_archiving_succeeds[vps-db]", "failed"),
     ],
 )
-def test_what_is_declared_to_take_the_log_must_do_so(inventory, prove, more, test, verdict):
+def test_declared_archive_and_standby_are_required(inventory, prove, more, test, verdict):
     found = prove(inventory(more), REPLICATION)
     assert found.verdicts[test] == verdict
 
 
-def test_a_missing_standby_is_named(inventory, prove):
+def test_missing_standby_is_named(inventory, prove):
     text = prove(inventory('standbys = ["far", "near"]'), REPLICATION).text
-    assert "far and near: declared as a standby, but not connected" in text
+    assert "declared standby not connected: far and near" in text

@@ -1,4 +1,4 @@
-"""Each check has a remedy that can be written down, whatever it is about."""
+"""Remedies of all checks and resources."""
 
 import os
 import subprocess
@@ -40,10 +40,10 @@ def remedies(tmp_path, repository):
 
 
 @pytest.mark.parametrize("inventory", ["metachat", "lab-pgbackrest"])
-def test_every_remedy_can_be_written_down(remedies, inventory):
+def test_every_remedy_can_be_formatted(remedies, inventory):
     assert remedies(inventory).count("remedy of test_") > 50
 
 
-def test_a_client_in_a_container_is_led_to_the_database(remedies):
+def test_psql_in_a_container_connects_to_the_database(remedies):
     command = "on vps: docker exec -it meta-chat-postgres psql --dbname=metachat --username=metachat -c "
     assert command in remedies("lab-docker")

@@ -1,4 +1,4 @@
-"""The files that a run leaves, made from saved answers that hold hostile text."""
+"""Reports of a run on saved answers with hostile text."""
 
 import html
 import json
@@ -64,14 +64,14 @@ def report(prove, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "inventory.toml").write_text(inventory(), encoding="utf-8")
     refused = Result(refusal=HOSTILE["end"])
-    write(folder / "facts.json", {"vps": Recording(answers(), {"database_receptions db": refused})})
+    write(folder / "facts.json", {"vps": Recording(answers(), {"database_pings db": refused})})
     checks = ["checks/processes", "checks/logs", "checks/disks", "checks/databases"]
     words = ["-k", "online or saved or log_errors or disk or inodes or accepts", f"--facts={folder}/facts.json"]
     return prove(folder / "inventory.toml", *checks, *words)
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and text outside of scripts and styles."""
+    """The parsed page: elements, and text outside of scripts and styles."""
 
     def __init__(self, text):
         super().__init__()
@@ -99,13 +99,13 @@ def page(report):
     return Page(report.html)
 
 
-def test_the_run_found_what_it_was_given(report):
+def test_run_judges_the_saved_answers(report):
     assert report.status == 1
     assert set(report.verdicts.values()) == {"failed", "passed"}
     assert len([name for name in report.verdicts if name.startswith("test_process_is_online")]) == len(HOSTILE) - 1
 
 
-def test_the_page_fetches_nothing(page, report):
+def test_page_loads_no_external_resource(page, report):
     fetched = [(tag, attrs) for tag, attrs in page.elements if tag != "a"]
     addresses = [
         attrs[name] for _, attrs in fetched for name in ("src", "href", "srcset", "action", "data") if attrs.get(name)
@@ -131,7 +131,7 @@ def test_hostile_text_makes_no_element(page, report):
     assert sum(tag == "script" for tag, _ in page.elements) == report.html.count("</script>") == 1
 
 
-def test_hostile_text_makes_no_element_in_what_the_pages_own_script_unfolds(page):
+def test_hostile_text_makes_no_element_in_rows_added_by_script(page):
     (blob,) = [attrs["data-jsonblob"] for _, attrs in page.elements if "data-jsonblob" in attrs]
     tests = [row for rows in json.loads(blob)["tests"].values() for row in rows]
     assert len(tests) > len(HOSTILE)
@@ -141,24 +141,24 @@ def test_hostile_text_makes_no_element_in_what_the_pages_own_script_unfolds(page
 
 
 @pytest.mark.parametrize("kind", ["script", "end", "attribute", "template", "entity"])
-def test_hostile_text_is_shown_as_it_is(page, kind):
+def test_hostile_text_is_shown_literally(page, kind):
     text = "".join(page.texts)
     assert f"3 x {HOSTILE[kind]}" in text
-    assert f"status of {HOSTILE[kind]} is {HOSTILE[kind]}, not online" in text
+    assert f"{HOSTILE[kind]}: status {HOSTILE[kind]} (expected online)" in text
 
 
-def test_templates_in_hostile_text_are_not_filled_in(page):
+def test_templates_in_hostile_text_are_not_rendered(page):
     assert "4949" not in "".join(page.texts)
 
 
-def test_a_finding_says_value_limit_and_remedy(page):
+def test_finding_shows_value_limit_and_remedy(page):
     text = " ".join("".join(page.texts).split())
-    assert "disk used 83.1 % on /data is over the limit of 80 %" in text
+    assert "/data: disk used 83.1 % (limit < 80 %)" in text
     assert "next: on vps: du --one-file-system --max-depth=2 --human-readable /data" in text
     assert f"db accepts no connection: {HOSTILE['end']}" in text
 
 
-def test_a_row_of_the_table_says_verdict_value_and_limit(report):
+def test_row_shows_verdict_value_and_limit(report):
     (blob,) = re.findall(r'data-jsonblob="([^"]*)"', report.html)
     rows = json.loads(html.unescape(blob))["tests"]
     (row,) = [row for name, rows in rows.items() for row in rows if "test_disk_has_free_space" in name]
@@ -172,17 +172,17 @@ def test_a_row_of_the_table_says_verdict_value_and_limit(report):
     ]
 
 
-def test_the_junit_file_says_verdict_value_limit_and_remedy(report):
+def test_junit_properties_hold_verdict_value_limit_and_remedy(report):
     assert report.properties["test_disk_has_free_space[vps-/data]"] == {
         "verdict": "failed",
-        "sentence": "disk used 83.1 % on /data is over the limit of 80 %",
+        "sentence": "/data: disk used 83.1 % (limit < 80 %)",
         "remedy": "on vps: du --one-file-system --max-depth=2 --human-readable /data",
         "disk used": "83.1 percent (limit < 80 %)",
     }
     assert report.properties["test_inodes_are_available[vps-/data]"]["inodes used"] == "10.0 percent (limit < 80 %)"
 
 
-def test_the_junit_file_counts_failures_as_such(report):
+def test_junit_file_counts_failures(report):
     (path,) = report.reports.glob("*.xml")
     (suite,) = ET.parse(path).getroot()
     verdicts = list(report.verdicts.values())
@@ -190,16 +190,16 @@ def test_the_junit_file_counts_failures_as_such(report):
     assert int(suite.get("tests")) == len(verdicts)
 
 
-def test_the_terminal_is_not_sent_control_characters(report):
+def test_terminal_output_has_no_control_characters(report):
     assert "\x1b" not in report.text
     assert "\x00" not in report.text
 
 
-def test_a_judgement_of_saved_facts_is_not_put_on_record(report):
+def test_run_on_saved_facts_is_not_recorded(report):
     assert not (report.reports / "history.sqlite").exists()
 
 
-def test_what_changed_since_the_last_run_stands_first(prove, tmp_path, script):
+def test_changes_since_the_last_run_are_first(prove, tmp_path, script):
     path = tmp_path / "inventory.toml"
     text = f'transport = "local://"\npath = ["{tmp_path}"]\nmounts."/data" = {{}}\n'
     limits = '[limits]\ndisk_used = { must = "< 80%" }\ninodes_used = { must = "< 80%" }\n'

@@ -1,3 +1,5 @@
+"""Distribution of hosts to xdist workers."""
+
 import pytest
 
 from opsproof.round.workers import HostScheduling, shares
@@ -14,13 +16,13 @@ HOSTS = ["vps", "vps-00", "vps-00-b", "db"]
         (9, [["vps"], ["vps-00"], ["vps-00-b"], ["db"]]),
     ],
 )
-def test_hosts_are_dealt_out_in_turn_and_no_share_is_empty(workers, dealt):
+def test_hosts_are_distributed_in_turn_and_no_share_is_empty(workers, dealt):
     assert shares(HOSTS, workers) == dealt
 
 
 @pytest.fixture
 def unit():
-    """The unit of work of a test, where each host is a share of its own."""
+    """The scheduling unit of a test, with one host per share."""
     scheduling = HostScheduling.__new__(HostScheduling)
     scheduling._units = {host: host for host in HOSTS}
     return scheduling._split_scope
@@ -39,5 +41,5 @@ def unit():
         ("test_of_no_host", "checks/disks/test_disks.py::test_of_no_host"),
     ],
 )
-def test_the_checks_of_a_host_belong_to_the_share_it_is_in(unit, test, host):
+def test_checks_of_a_host_belong_to_its_share(unit, test, host):
     assert unit(f"checks/disks/test_disks.py::{test}") == host

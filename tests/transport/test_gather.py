@@ -1,4 +1,4 @@
-"""The script that runs commands on a host, run by a real perl."""
+"""gather.pl, run by a real perl."""
 
 import os
 import signal
@@ -73,23 +73,23 @@ def shell(text, **options):
         (("sh", "-c", "echo $LC_ALL"), Framed(0, "-", b"C\n", b"")),
     ],
     ids=[
-        "words are not seen by a shell", "status and both streams", "killed", "crashed", "silent", "an empty word",
-        "binary", "its own framing", "missing", "not executable", "nothing to read from", "plain locale",
+        "no shell", "status and both streams", "killed", "crashed", "silent", "empty argument",
+        "binary", "frame in the output", "missing", "not executable", "empty stdin", "plain locale",
     ],
 )  # fmt: skip
-def test_an_answer_is_framed_as_the_command_left_it(words, framed):
+def test_status_and_streams_are_framed_unchanged(words, framed):
     assert gather(job(*words)) == [framed]
 
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory):
-    """Two commands that the same timeout ends, and the file with the processes of the first."""
+    """Two commands that time out, and a file with the processes of the first."""
     pids = tmp_path_factory.mktemp("late") / "pids"
     scripts = (f"echo begun; sleep 60 & echo $! $$ > {pids}; sleep 60", "sleep 60 & echo done")
     return *gather(*(shell(each, seconds=3) for each in scripts)), pids
 
 
-def test_a_timeout_ends_the_whole_process_group(late):
+def test_timeout_kills_the_process_group(late):
     framed, _, pids = late
     assert framed == Framed(124, "timeout", b"begun\n", b"")
     for pid in map(int, pids.read_text().split()):
@@ -97,48 +97,48 @@ def test_a_timeout_ends_the_whole_process_group(late):
 
 
 def await_end(pid):
-    """Within the moment that a killed process takes to end."""
+    """Waits for the end of a killed process."""
     wait_until(lambda: not processes.is_alive(pid), f"process {pid} ends", 2)
 
 
-def test_a_command_that_ignores_every_signal_it_can_is_ended():
+def test_command_that_ignores_signals_is_killed():
     (framed,) = gather(shell("trap '' TERM INT HUP; while :; do sleep 0.05; done", seconds=0.3))
     assert (framed.status, framed.flag) == (124, "timeout")
 
 
 @pytest.mark.parametrize("stream", ["out", "err"])
-def test_fifty_megabytes_are_cut_at_the_cap(stream):
+def test_output_is_truncated_at_the_cap(stream):
     redirection = "" if stream == "out" else " >&2"
     (framed,) = gather(shell(f"head -c 50000000 /dev/zero{redirection}"))
     assert (framed.status, framed.flag) == (141, "truncated")
     assert len(getattr(framed, stream)) == CAP
 
 
-def test_output_of_exactly_the_cap_is_whole():
+def test_output_of_the_cap_size_is_complete():
     (framed,) = gather(shell(f"head -c {CAP} /dev/zero"))
     assert (framed.status, framed.flag, len(framed.out)) == (0, "-", CAP)
 
 
-def test_a_child_in_the_background_does_not_outlast_the_timeout(late):
+def test_background_child_is_killed_at_the_timeout(late):
     _, framed, _ = late
     assert framed == Framed(124, "timeout", b"done\n", b"")
 
 
-def test_one_slow_command_takes_nothing_from_the_others():
+def test_slow_command_does_not_affect_the_others():
     found = gather(shell("sleep 60", seconds=0.3), *[shell(f"echo {n}") for n in range(3)], job("no-such-tool"))
     assert [(each.status, each.out) for each in found] == [
         (124, b""), (0, b"0\n"), (0, b"1\n"), (0, b"2\n"), (127, b""),
     ]  # fmt: skip
 
 
-def test_fifty_commands_run_at_the_same_time(tmp_path):
-    # Each waits until all fifty have begun: one after the other, the first would wait until its timeout.
+def test_fifty_commands_run_concurrently(tmp_path):
+    # Each command waits until all fifty have begun, so that sequential execution would time out.
     wait = f"touch {tmp_path}/$0; while [ $(ls {tmp_path} | wc -l) -lt 50 ]; do sleep 0.1; done; echo $0"
     found = gather(*[job("sh", "-c", wait, str(n), seconds=20) for n in range(50)])
     assert [each.out for each in found] == [b"%d\n" % n for n in range(50)]
 
 
-def test_commands_share_texts_of_the_pool():
+def test_pool_words_are_shared():
     words = b"echo".hex()
     assert [each.out for each in gather(f"5:{words},@1", f"5:{words},@0", pool=("zero", "one"))] == [
         b"one\n",
@@ -146,13 +146,13 @@ def test_commands_share_texts_of_the_pool():
     ]
 
 
-def test_folders_of_the_path_come_first(tmp_path, script):
+def test_folders_of_path_come_first(tmp_path, script):
     script(tmp_path / "df", "echo ours")
     found = gather(job("df"), job("echo", "still found"), path=str(tmp_path))
     assert [each.out for each in found] == [b"ours\n", b"still found\n"]
 
 
-def test_nothing_is_written_to_the_disk(tmp_path):
+def test_no_file_is_written(tmp_path):
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     jobs = [shell("echo x; exit 1"), shell("sleep 9", seconds=0.1), shell("head -c 5000000 /dev/zero")]
     subprocess.run(arguments(*jobs), cwd=tmp_path, env=environment, capture_output=True, check=True)
@@ -160,7 +160,7 @@ def test_nothing_is_written_to_the_disk(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_an_ended_gatherer_takes_its_commands_along(tmp_path, ending):
+def test_terminated_gatherer_kills_its_commands(tmp_path, ending):
     pid = tmp_path / "pid"
     words = arguments(shell(f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 60", seconds=60))
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)

@@ -1,3 +1,5 @@
+"""Commands on a host: quoting, timeouts, damaged answers, over local and ssh transports."""
+
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ def host(transport="local://", **fields):
 
 
 def reason(target, *commands):
-    """Why the host is called unreachable."""
+    """The message of HostUnreachable."""
     with pytest.raises(HostUnreachable) as caught:
         run(target, commands or (argv("true"),))
     return str(caught.value)
@@ -26,35 +28,35 @@ HOSTILE = ["", "a b", "'", '"', "$(id)", "`id`", "%s %d", "\\", "a\nb", "-n", "*
 
 
 @pytest.mark.parametrize("word", HOSTILE)
-def test_a_word_reaches_the_program_as_it_is(word):
+def test_arguments_are_passed_unchanged(word):
     (answer,) = run(host(), (argv("printf", "%s", word),))
     assert (answer.status, answer.stdout) == (0, word)
 
 
-def test_answers_come_in_the_order_of_their_commands():
+def test_answers_are_in_the_order_of_the_commands():
     script = "echo " + "x" * 200 + " $0; sleep $1"
     commands = [argv("sh", "-c", script, str(n), str(0.2 - n / 10)) for n in range(3)]
     assert [each.stdout.split()[1] for each in run(host(), tuple(commands))] == ["0", "1", "2"]
 
 
-def test_an_answer_carries_the_hosts_clock_between_ours():
+def test_clock_of_the_host_is_between_sent_and_received():
     (answer,) = run(host(), (argv("date", "+%s.%N"),))
     assert answer.sent <= float(answer.stdout) <= answer.received
     assert answer.now <= float(answer.stdout)
 
 
-def test_output_in_no_known_encoding_is_still_an_answer():
+def test_undecodable_output_is_replaced():
     (answer,) = run(host(), (argv("printf", r"\377\000ok"),))
     assert answer.stdout == "\ufffd\x00ok"
 
 
-def test_another_user_is_asked_through_sudo_without_a_prompt(tmp_path, script):
+def test_command_of_another_user_runs_with_sudo_n(tmp_path, script):
     script(tmp_path / "sudo", 'printf "%s\\n" "$*"')
     (answer,) = run(host(path=[str(tmp_path)]), (argv("id", "-u", user="deploy"),))
     assert answer.stdout == "-n -u deploy -- id -u\n"
 
 
-def test_a_refused_sudo_is_no_answer(tmp_path, script):
+def test_refused_sudo_raises(tmp_path, script):
     script(tmp_path / "sudo", "echo 'sudo: a password is required' >&2; exit 1")
     (answer,) = run(host(path=[str(tmp_path)]), (argv("id", user="deploy"),))
     with pytest.raises(CommandError, match=r"^id ended with status 1: sudo: a password is required$"):
@@ -67,7 +69,7 @@ def test_a_refused_sudo_is_no_answer(tmp_path, script):
         (
             Answer(127, "", "pm2: No such file or directory\n"),
             CommandError,
-            "pm2 is not there: pm2: No such file or directory",
+            "pm2 not found: pm2: No such file or directory",
         ),
         (
             Answer(126, "", "pm2: Permission denied\n"),
@@ -81,7 +83,7 @@ def test_a_refused_sudo_is_no_answer(tmp_path, script):
         (Answer(1, "", "x" * 1000), CommandError, "pm2 ended with status 1: " + "x" * 300),
     ],
 )
-def test_a_command_that_did_not_answer_says_why(answer, error, complaint):
+def test_failed_command_raises_with_reason(answer, error, complaint):
     with pytest.raises(error) as caught:
         answer.require("pm2")
     assert str(caught.value) == complaint
@@ -89,18 +91,18 @@ def test_a_command_that_did_not_answer_says_why(answer, error, complaint):
 
 
 @pytest.mark.parametrize(("status", "statuses"), [(0, ()), (1, (0, 1)), (3, (3,))])
-def test_a_status_that_is_expected_is_an_answer(status, statuses):
+def test_expected_status_is_accepted(status, statuses):
     answer = Answer(status, "out")
     assert answer.require("pm2", *statuses) is answer
 
 
-def test_zero_is_not_expected_where_others_are():
+def test_status_zero_raises_if_not_expected():
     with pytest.raises(CommandError, match="ended with status 0"):
         Answer(0, "").require("grep", 1)
 
 
 class Distorted(LocalBackend):
-    """A local transport that hands on what comes back as `distort` leaves it."""
+    """A local transport whose output is changed by `distort`."""
 
     def __init__(self, distort):
         super().__init__()
@@ -120,7 +122,7 @@ def distorted(monkeypatch):
 
 
 @pytest.mark.parametrize("noise", [b"Welcome to vps!\n", b"opsproof 0123 1\n0 0 - 0 0\nend 0123\n", b"\xff\x00"])
-def test_noise_of_a_login_before_the_frame_is_skipped(distorted, noise):
+def test_login_noise_before_the_frame_is_skipped(distorted, noise):
     distorted(lambda printed: noise + printed)
     assert [answer.stdout for answer in run(host(), (argv("echo", "ok"),))] == ["ok\n"]
 
@@ -133,41 +135,41 @@ def test_noise_of_a_login_before_the_frame_is_skipped(distorted, noise):
         (lambda printed: printed[: len(printed) // 2], "vps: the connection ended without an answer"),
         (lambda printed: printed[:-1], "vps: the connection ended without an answer"),
         (lambda printed: printed.replace(b"\n", b"\r\n"), "vps: the connection ended without an answer"),
-        (lambda printed: printed.replace(b"first", b"fir"), "vps: the connection lost a part of the answer"),
-        (lambda printed: printed.replace(b" - ", b" "), "vps: the connection lost a part of the answer"),
+        (lambda printed: printed.replace(b"first", b"fir"), "vps: the answer is incomplete"),
+        (lambda printed: printed.replace(b" - ", b" "), "vps: the answer is incomplete"),
     ],
     ids=[
         "silent",
         "only noise",
-        "half of it",
-        "without its last byte",
+        "first half",
+        "last byte missing",
         "over a terminal",
         "with a gap",
         "with a torn head",
     ],
 )
-def test_a_damaged_answer_is_none(distorted, change, complaint):
+def test_damaged_answer_raises(distorted, change, complaint):
     distorted(change)
     assert reason(host(), argv("echo", "first"), argv("echo", "second")) == complaint
 
 
-def test_a_host_without_perl_says_so(monkeypatch, tmp_path):
+def test_missing_perl_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "perl: not found" in reason(host())
 
 
-def test_a_transport_that_hangs_costs_its_time_once(monkeypatch, tmp_path, script):
+def test_hanging_transport_is_killed_with_its_children(monkeypatch, tmp_path, script):
     script(tmp_path / "perl", f"echo $$ > {tmp_path}/pid; /bin/sleep 60")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -14.7)
     assert reason(host()) == "vps: no answer from local:// within 0 s"
     group = int((tmp_path / "pid").read_text())
     stats = "[0-9]*/stat"
-    wait_until(lambda: all(parent(each) != group for each in Path("/proc").glob(stats)), "what it started ends", 5)
+    wait_until(lambda: all(parent(each) != group for each in Path("/proc").glob(stats)), "the children end", 5)
 
 
-def test_what_hangs_is_not_killed_before_it_has_ended_what_it_runs(monkeypatch, tmp_path, script):
-    """The shell that waits for it ends at once."""
+def test_hanging_gatherer_may_end_its_commands_before_the_kill(monkeypatch, tmp_path, script):
+    """The shell around the gatherer ends at once."""
     script(tmp_path / "perl", f"trap '/bin/sleep 0.3; echo > {tmp_path}/ended; exit' TERM; /bin/sleep 60 & wait")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -13.7)
@@ -176,7 +178,7 @@ def test_what_hangs_is_not_killed_before_it_has_ended_what_it_runs(monkeypatch, 
 
 
 def parent(stat):
-    """The process that started the one whose stat file this is."""
+    """The parent process in a stat file of /proc."""
     try:
         return int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
     except OSError:
@@ -190,28 +192,28 @@ def parent(stat):
         ("ssh://no-such-host.invalid", "Could not resolve hostname"),
     ],
 )
-def test_a_transport_that_leads_nowhere_is_one_line(transport, complaint):
-    said = reason(host(transport))
-    assert complaint in said
-    assert len(said.splitlines()) == 1
+def test_wrong_transport_is_one_line(transport, complaint):
+    message = reason(host(transport))
+    assert complaint in message
+    assert len(message.splitlines()) == 1
 
 
-def test_a_port_where_nothing_listens_is_one_line(free_port):
-    said = reason(host(f"ssh://root@127.0.0.1:{free_port}"))
-    assert said == f"vps: ssh: connect to host 127.0.0.1 port {free_port}: Connection refused"
+def test_closed_port_is_one_line(free_port):
+    message = reason(host(f"ssh://root@127.0.0.1:{free_port}"))
+    assert message == f"vps: ssh: connect to host 127.0.0.1 port {free_port}: Connection refused"
 
 
-def test_words_reach_their_programs_over_ssh_as_they_are(sshd):
+def test_arguments_are_passed_unchanged_over_ssh(sshd):
     answers = run(host(sshd), tuple(argv("printf", "%s", word) for word in HOSTILE))
     assert [(answer.status, answer.stdout) for answer in answers] == [(0, word) for word in HOSTILE]
 
 
-def test_one_hundred_commands_fit_in_one_round_trip_over_ssh(sshd):
+def test_hundred_commands_fit_in_one_round_trip_over_ssh(sshd):
     commands = tuple(argv("sh", "-c", f"# {'long script ' * 2000}\necho $0", str(n)) for n in range(100))
     assert [answer.stdout for answer in run(host(sshd), commands)] == [f"{n}\n" for n in range(100)]
 
 
-def test_a_wrong_key_is_refused_in_one_line(sshd_server):
+def test_wrong_key_is_one_line(sshd_server):
     sshd_server.close_connections()
-    said = reason(host(sshd_server.spec("other_key")))
-    assert said == f"vps: {sshd_server.user}@127.0.0.1: Permission denied (publickey)."
+    message = reason(host(sshd_server.spec("other_key")))
+    assert message == f"vps: {sshd_server.user}@127.0.0.1: Permission denied (publickey)."

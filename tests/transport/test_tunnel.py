@@ -1,4 +1,4 @@
-"""Databases asked through a real ssh server, which alone sees them."""
+"""Databases behind a real sshd, queried through a tunnel."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def runtime():
 
 @pytest.fixture
 def target(sshd, postgres, runtime, monkeypatch, tmp_path):
-    """The database as it is seen from behind the ssh server; the password's place is chosen by the test."""
+    """The database behind the sshd; the test chooses the source of the password."""
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
 
     def target(**fields):
@@ -43,20 +43,20 @@ def target(sshd, postgres, runtime, monkeypatch, tmp_path):
     return target
 
 
-def test_queries_travel_through_the_tunnel_and_nothing_is_left(target, runtime):
+def test_queries_use_the_tunnel_and_leave_no_files(target, runtime):
     results = ask(target(), ["SELECT 1", "SELECT inet_client_addr() IS NOT NULL"])
     assert [result.require() for result in results] == [[[1]], [[True]]]
     assert list(runtime.iterdir()) == []
 
 
-def test_the_password_may_lie_on_the_host(target, postgres, tmp_path):
+def test_password_file_on_the_host(target, postgres, tmp_path):
     path = tmp_path / "it's a password"
     path.write_text(f"{postgres.password}\nsecond line\n")
     (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
     assert result.require() == [[1]]
 
 
-def test_the_password_may_lie_in_the_users_own_file_under_the_hosts_name_for_the_server(target, postgres, tmp_path):
+def test_passfile_entry_under_the_server_address_of_the_dsn(target, postgres, tmp_path):
     path = tmp_path / "none"
     path.write_text(f"127.0.0.1:{postgres.server.port}:postgres:metachat:{postgres.password}\n")
     path.chmod(0o600)
@@ -76,31 +76,31 @@ def test_the_password_may_lie_in_the_users_own_file_under_the_hosts_name_for_the
         ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
     ],
 )
-def test_our_own_mistake_is_an_error_and_no_refusal(target, fields, complaint):
+def test_client_mistake_is_an_error_and_no_refusal(target, fields, complaint):
     (result,) = ask(target(**fields), ["SELECT 1"])
     assert result.refusal == ""
     assert complaint in result.error
 
 
-def test_where_the_host_sees_no_server_is_a_refusal(target, free_port):
+def test_closed_port_on_the_host_is_a_refusal(target, free_port):
     (result,) = ask(target(dsn=f"host=127.0.0.1 port={free_port} user=metachat"), ["SELECT 1"])
     assert "Connection refused" in result.refusal
 
 
-def test_what_the_server_says_is_told_without_the_name_of_the_tunnel(target, runtime):
+def test_message_of_the_server_omits_the_tunnel_path(target, runtime):
     (result,) = ask(target(dsn=target().dsn.replace("dbname=postgres", "dbname=none")), ["SELECT 1"])
     assert 'FATAL:  database "none" does not exist' in result.error
     assert "on port" in result.error
     assert str(runtime) not in result.error
 
 
-def test_a_refused_key_is_an_error_in_one_line(target, sshd_server):
+def test_refused_key_is_an_error_in_one_line(target, sshd_server):
     (result,) = ask(target(transport=sshd_server.spec("other_key")), ["SELECT 1"])
     user = sshd_server.user
     assert result.error == f"the tunnel cannot be opened: {user}@127.0.0.1: Permission denied (publickey)."
 
 
-def test_a_forbidden_tunnel_is_an_error_and_no_refusal(target, sshd_server):
+def test_forbidden_tunnel_is_an_error_and_no_refusal(target, sshd_server):
     options = sshd_server.folder / "authorized"
     key = (sshd_server.folder / "other_key.pub").read_text()
     options.write_text(f"no-port-forwarding {key}")
@@ -113,7 +113,7 @@ def test_a_forbidden_tunnel_is_an_error_and_no_refusal(target, sshd_server):
     assert "administratively prohibited" in result.error
 
 
-def test_the_socket_is_private(target, runtime):
+def test_socket_is_private(target, runtime):
     asked = target()
     with tunnel.opened(asked.ssh, runtime, "127.0.0.1", 1) as opened:
         (path,) = opened.folder.glob(".s.*")
@@ -123,7 +123,7 @@ def test_the_socket_is_private(target, runtime):
 
 @pytest.fixture
 def client(target, runtime, postgres):
-    """A process that has opened a tunnel for a query which takes longer than the test."""
+    """A worker process with an open tunnel and a query that outlasts the test."""
     words, query = [sys.executable, "-m", "opsproof.postgres.worker"], "SELECT pg_sleep(60)"
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as client:
         request = {"number": 0, "database": target(timeout=60.0).__dict__, "queries": [query]}
@@ -135,7 +135,7 @@ def client(target, runtime, postgres):
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = %s", (query,))
 
 
-def test_a_killed_client_leaves_no_tunnel(client, runtime):
+def test_killed_client_leaves_no_tunnel(client, runtime):
     wait_until(lambda: _connections(runtime), "ssh is connected", process=client)
     os.kill(client.pid, signal.SIGKILL)
     client.wait(timeout=10)
@@ -151,20 +151,20 @@ def _connections(runtime):
     return found.stdout.split()
 
 
-def test_the_tunnel_of_a_living_process_is_kept(runtime):
+def test_sweep_keeps_tunnels_of_living_processes(runtime):
     (runtime / f"tunnel-{os.getpid()}-abc").mkdir()
     tunnel.sweep(runtime)
     assert len(list(runtime.iterdir())) == 1
 
 
-def test_a_host_without_tunnels_answers_all_but_its_databases(postgres, sshd):
+def test_transport_without_tunnel_is_an_error_of_its_databases_only(postgres, sshd):
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     host = Host.model_validate({"transport": "paramiko://nowhere", "databases": {"db": database}}).placed("vps", ())
-    recording = gather(host, {("database_receptions", "db")}, client=object())
-    assert "a tunnel is needed, and paramiko:// has none" in recording.results["database_receptions db"].error
+    recording = gather(host, {("database_pings", "db")}, client=object())
+    assert "paramiko:// has no tunnel to the database" in recording.results["database_pings db"].error
 
 
-def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path):
+def test_password_is_in_no_command_line(target, runtime, postgres, tmp_path):
     path = tmp_path / "password"
     path.write_text(f"{postgres.password}\n")
     asked = target(password_env="", password_file=str(path))
@@ -175,14 +175,14 @@ def test_no_password_is_in_any_command_line(target, runtime, postgres, tmp_path)
         assert not any(postgres.password in line for line in lines)
 
 
-def test_a_password_file_needs_no_line_ending(target, postgres, tmp_path):
+def test_password_file_without_newline(target, postgres, tmp_path):
     path = tmp_path / "password"
     path.write_text(postgres.password)
     (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
     assert result.require() == [[1]]
 
 
-def test_an_empty_password_file_is_no_password(target, tmp_path):
+def test_empty_password_file_gives_no_password(target, tmp_path):
     path = tmp_path / "password"
     path.touch()
     (result,) = ask(target(password_env="", password_file=str(path)), ["SELECT 1"])
@@ -190,17 +190,17 @@ def test_an_empty_password_file_is_no_password(target, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
-def test_encryption_that_a_tunnel_cannot_give_is_refused(target, mode):
+def test_sslmode_through_a_tunnel_is_refused(target, mode):
     (result,) = ask(target(dsn=f"{target().dsn} sslmode={mode}"), ["SELECT 1"])
     assert result.error == f'sslmode={mode} has no effect through a tunnel: give reach = "direct"'
 
 
-def test_a_dsn_of_several_servers_is_refused(target):
+def test_dsn_with_several_servers_is_refused(target):
     (result,) = ask(target(dsn="host=a,b port=5432,5433"), ["SELECT 1"])
     assert "a tunnel leads to one server" in result.error
 
 
-def test_what_a_server_says_to_everybody_hides_no_reason(target, tmp_path):
+def test_ssh_banner_does_not_hide_the_error(target, tmp_path):
     banner = tmp_path / "banner"
     banner.write_text("All activity is logged.\n")
     with running(f"Banner {banner}\n") as server:
@@ -208,7 +208,7 @@ def test_what_a_server_says_to_everybody_hides_no_reason(target, tmp_path):
     assert (result.refusal, 'database "none" does not exist' in result.error) == ("", True)
 
 
-def test_a_forward_of_the_users_own_that_fails_is_in_nobodys_way(target, sshd_server, free_port):
+def test_failed_forward_of_the_user_is_ignored(target, sshd_server, free_port):
     config = sshd_server.folder / "forwarding"
     config.write_text(f"LocalForward {free_port} 127.0.0.1:1\n" + (sshd_server.folder / "ssh_config").read_text())
     spec = sshd_server.spec().replace("ssh_config=" + str(sshd_server.folder / "ssh_config"), f"ssh_config={config}")
@@ -217,7 +217,7 @@ def test_a_forward_of_the_users_own_that_fails_is_in_nobodys_way(target, sshd_se
     assert result.require() == [[1]]
 
 
-def test_the_time_of_an_answer_is_not_that_of_the_tunnel(target, tmp_path, script):
+def test_elapsed_time_excludes_opening_the_tunnel(target, tmp_path, script):
     slow = script(tmp_path / "ssh", 'sleep 3; exec ssh "$@"')
     asked = target()
     (result,) = ask(replace(asked, ssh=(str(slow), *asked.ssh[1:])), ["SELECT 1"])
@@ -225,13 +225,13 @@ def test_the_time_of_an_answer_is_not_that_of_the_tunnel(target, tmp_path, scrip
     assert 0 < result.elapsed_s < 3
 
 
-def test_a_client_that_nobody_listens_to_ends_whatever_a_database_owes(client, runtime):
+def test_worker_ends_with_its_input(client, runtime):
     client.stdin.close()
     client.wait(timeout=30)
     wait_until(lambda: not _connections(runtime), "ssh ends", 30)
 
 
-def test_a_program_that_is_missing_is_said_at_once(target):
+def test_missing_ssh_is_an_error_at_once(target):
     client = DatabaseClient()
     try:
         (result,) = client.submit(replace(target(), ssh=("/no/such/ssh", "vps")), ["SELECT 1"])()

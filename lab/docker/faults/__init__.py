@@ -1,4 +1,4 @@
-"""The faults: each breaks one real thing in the docker lab, says which checks must notice, and heals it."""
+"""Faults of the docker lab: each breaks a real thing, names the checks affected, and heals."""
 
 from lab.docker.faults import backups, caches, containers, logins, memory, platform, proxy, queues, rotation, settings
 from lab.docker.faults.fault import FAULTS

@@ -1,5 +1,5 @@
-# Changes a time in the memory of process 1: wherever its data hold FROM as 64 bits, they hold TO afterwards.
-# Arguments: FROM TO. Only writable pages of the program itself are looked through, not what it allocated.
+# Changes a time in the memory of process 1: replaces the 64-bit value FROM by TO.
+# Arguments: FROM TO. Searches only writable pages of the program itself, not allocated memory.
 use strict;
 use warnings;
 
@@ -9,7 +9,7 @@ open my $memory, '+<:raw', '/proc/1/mem' or die "memory: $!\n";
 my ($found, $own) = (0, 0);
 while (<$maps>) {
     my ($start, $end, $access, $file) = /^(\w+)-(\w+) (\S+) \S+ \S+ \d+ *(\S*)/;
-    $own = $file =~ /redis/ || ($own && $file eq '');    # what stands behind the program's pages is its zeroed data
+    $own = $file =~ /redis/ || ($own && $file eq '');    # .bss follows the program's pages
     next unless $own && $access =~ /^rw/;
     sysseek $memory, hex $start, 0;
     sysread $memory, my $data, hex($end) - hex $start;

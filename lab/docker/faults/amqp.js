@@ -1,10 +1,10 @@
 'use strict';
 /*
- * What a client of RabbitMQ does, with the application's own login and library; `node -` reads it in the application's folder.
+ * A RabbitMQ client with the application's login and library; run by `node -` in the application's folder.
  *
- *   declare QUEUE           makes a queue
- *   hold QUEUE COUNT TAKEN  makes one, sends so many messages into it, takes some out, confirms none, and stays until
- *                           the queue is deleted
+ *   declare QUEUE           declares a queue
+ *   hold QUEUE COUNT TAKEN  declares a queue, publishes COUNT messages, consumes TAKEN without acknowledging, and stays
+ *                           until the queue is deleted
  *   purge QUEUE...          empties queues
  *   delete QUEUE...         deletes queues
  */

@@ -1,4 +1,4 @@
-"""RabbitMQ as the faults use it: messages by the application's own client, counts by the management API."""
+"""RabbitMQ for the faults: messages by the application's client, counts by the management API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,36 +20,36 @@ SCRIPT = "/tmp/amqp.js"
 LOGIN = "set -a && . ./.env"
 COUNTED_WITHIN_S = 30
 POLL_S = 0.3
-"""Between two questions to the management API, which counts anew every second."""
+"""Poll interval of the management API, whose counts are updated every second."""
 
 
 def amqp(lab: DockerLab, *words: str) -> None:
-    """Does what amqp.js describes."""
+    """Runs a command of amqp.js."""
     lab.deploy("sh", "-c", f'{LOGIN} && exec node - "$@"', "amqp", *words, text=CLIENT.read_text())
 
 
 def control(lab: DockerLab, expression: str) -> None:
-    """Has the server evaluate what a command of rabbitmqctl would, without an Erlang of its own for each."""
+    """Evaluates an Erlang expression in the server: faster than rabbitmqctl, which starts Erlang each time."""
     said = lab.root("erl_call", "-e", "-n", f"rabbit@{RABBITMQ}", container=RABBITMQ, text=f"{expression}.\n")
     if not said.startswith("{ok, ok"):
-        raise LabError(f"RabbitMQ evaluates {expression} to {said}: see docker logs {RABBITMQ}")
+        raise LabError(f"RabbitMQ evaluated {expression} to {said}: see docker logs {RABBITMQ}")
 
 
 def queues(lab: DockerLab) -> dict[str, dict[str, Any]]:
-    """Every lasting queue of the application, as the broker counts it."""
+    """The broker's counts of every durable queue of the application, by name."""
     listed = _get(lab, "queues?columns=name,consumers,messages_ready,messages_unacknowledged,exclusive")
     return {queue["name"]: queue for queue in listed if not queue["exclusive"]}
 
 
 def await_alarm(lab: DockerLab, name: str, *, raised: bool) -> None:
-    """Waits until the broker tells that an alarm is raised, or is not any more."""
+    """Waits until the broker reports an alarm as raised, or as cleared."""
     wait_until(
         lambda: _get(lab, "nodes")[0].get(name) is raised, f"{name} is {raised}", COUNTED_WITHIN_S, every_s=POLL_S
     )
 
 
 def await_count(lab: DockerLab, queue: str, column: str, count: int) -> None:
-    """Waits until the broker counts so much in a queue."""
+    """Waits until the broker reports `count` in a column of a queue."""
     wait_until(
         lambda: queues(lab).get(queue, {}).get(column) == count,
         f"{column} is {count}",
@@ -59,12 +59,12 @@ def await_count(lab: DockerLab, queue: str, column: str, count: int) -> None:
 
 
 def await_consumers(lab: DockerLab, count: int) -> None:
-    """Waits until so many of the worker's queues are consumed, and everything is counted."""
+    """Waits until `count` of the worker's queues have consumers, and all counts are complete."""
     wait_until(lambda: _consumed(lab) == count, f"{count} queues are consumed", 45, every_s=POLL_S)
 
 
 def _consumed(lab: DockerLab) -> int | None:
-    """How many of the worker's queues are consumed; None while not everything is counted."""
+    """The number of the worker's queues with consumers; None while counts are incomplete."""
     found = queues(lab)
     if not set(QUEUES) <= set(found) or any("messages_ready" not in queue for queue in found.values()):
         return None
@@ -72,8 +72,8 @@ def _consumed(lab: DockerLab) -> int | None:
 
 
 @contextmanager
-def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
-    """A queue of a tenant of its own, whose consumer takes so many of its messages and confirms none."""
+def stuck_consumer(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None]:
+    """A queue with `messages`, of which a consumer takes `count` and acknowledges no message."""
     try:
         _hold(lab, queue, messages, count)
         await_count(lab, queue, "messages_ready", messages - count)
@@ -84,14 +84,14 @@ def held(lab: DockerLab, queue: str, count: int, messages: int) -> Iterator[None
 
 
 def _hold(lab: DockerLab, queue: str, messages: int, count: int) -> None:
-    """Leaves a client behind, which ends with the queue."""
+    """Starts a client in the background; the client ends with the queue."""
     words = (queue, str(messages), str(count))
     leave = f'{LOGIN} && cat > {SCRIPT} && (setsid node - "$@" < {SCRIPT} > /dev/null 2>&1 &)'
     lab.deploy("sh", "-c", leave, "amqp", "hold", *words, text=CLIENT.read_text())
 
 
 def _get(lab: DockerLab, path: str) -> list[dict[str, Any]]:
-    """What the management API answers; nothing while it does not."""
+    """The management API's answer; empty while the API does not respond."""
     login = ("opsproof", passwords.load(lab.layout).monitors[MONITORS[1]])
     with requests.Session() as session:
         session.trust_env = False

@@ -29,7 +29,7 @@ REFUSED = (*of(REDIS, "test_cache_responds"), *THROUGH_API)
 
 
 def redis(lab: DockerLab, *words: str) -> str:
-    """The answer of the lab's Redis to one command."""
+    """Runs a command in the lab's Redis and returns the answer."""
     return lab.root(*CLIENT, *words, container=REDIS).strip()
 
 
@@ -40,7 +40,7 @@ def redis(lab: DockerLab, *words: str) -> str:
     touches=("redis",),
 )
 def redis_stopped(lab: DockerLab) -> Iterator[None]:
-    """The platform waits five seconds for it before it calls itself degraded."""
+    """The platform waits five seconds for Redis before reporting degraded."""
     await_age(REDIS)
     engine.run("stop", REDIS)
     yield
@@ -55,7 +55,7 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
     touches=("redis",),
 )
 def redis_hung(lab: DockerLab) -> Iterator[None]:
-    """Its process is halted; Docker calls it healthy for some seconds more."""
+    """The Redis process is halted; Docker reports healthy for a few more seconds."""
     _signal(lab, "STOP")
     yield
     _signal(lab, "CONT")
@@ -63,19 +63,19 @@ def redis_hung(lab: DockerLab) -> Iterator[None]:
 
 
 def _signal(lab: DockerLab, name: str) -> None:
-    """Sent from among the machine's processes: Docker takes a signal of its own for an order not to start it again."""
-    _beside(lab, ("--pid=host",), "sh", "-c", f"kill -{name} {state(REDIS)['Pid']}")
+    """Sends a signal from the host's process namespace: after `docker kill`, Docker would not restart the container."""
+    _run_in_image(lab, ("--pid=host",), "sh", "-c", f"kill -{name} {state(REDIS)['Pid']}")
 
 
-def _beside(lab: DockerLab, options: tuple[str, ...], program: str, *words: str) -> None:
-    """Runs a program of Redis' image as root in a container of its own."""
+def _run_in_image(lab: DockerLab, options: tuple[str, ...], program: str, *words: str) -> None:
+    """Runs a program of the Redis image as root in a temporary container."""
     alone = ("--rm", "--user=root", "--network=none", "--no-healthcheck")
     engine.run("run", *alone, *options, f"--entrypoint={program}", lab.container(REDIS).image.tag, *words)
 
 
 @fault(failed=(*of(REDIS, "test_last_save_succeeded", "test_container_is_healthy"), *THROUGH_API), touches=("redis",))
 def save_failed(lab: DockerLab) -> Iterator[None]:
-    """Its folder belongs to somebody else, so Redis takes no writes any more, and even refuses a ping."""
+    """The data folder has the wrong owner, so Redis refuses writes, and even a ping."""
     lab.root("chown", "root:root", "/data", container=REDIS)
     try:
         redis(lab, "BGSAVE")
@@ -89,16 +89,18 @@ def save_failed(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of(REDIS, "test_last_save_is_recent"), touches=("redis",))
 def save_too_old(lab: DockerLab) -> Iterator[None]:
-    """Saves were switched off, something was written since, and the last save is three days old.
+    """Saves were switched off, a key was written since, and the last save is three days old.
 
-    The three days are a stand-in: the time of the last save is changed in the server's memory, because
-    the machine's clock is not the lab's to set.
+    The three days are simulated: the time of the last save is changed in the server's memory, because
+    the lab must not set the machine's clock.
     """
     with configured(lab, "save", ""):
-        saved = _saved(lab)
+        saved = _save_at_unique_time(lab)
         redis(lab, "SET", "proof:1", "x")
         times = (str(saved), str(saved - 3 * 86400))
-        _beside(lab, (f"--pid=container:{REDIS}", "--cap-add=SYS_PTRACE"), "perl", "-e", AGE.read_text(), "--", *times)
+        _run_in_image(
+            lab, (f"--pid=container:{REDIS}", "--cap-add=SYS_PTRACE"), "perl", "-e", AGE.read_text(), "--", *times
+        )
         yield
     redis(lab, "DEL", "proof:1")
     redis(lab, "SAVE")
@@ -106,7 +108,7 @@ def save_too_old(lab: DockerLab) -> Iterator[None]:
 
 @contextmanager
 def configured(lab: DockerLab, name: str, value: str) -> Iterator[None]:
-    """Another value of a setting of Redis."""
+    """Changes a setting of Redis."""
     before = redis(lab, "CONFIG", "GET", name).partition("\n")[2]
     redis(lab, "CONFIG", "SET", name, value)
     try:
@@ -115,8 +117,8 @@ def configured(lab: DockerLab, name: str, value: str) -> Iterator[None]:
         redis(lab, "CONFIG", "SET", name, before)
 
 
-def _saved(lab: DockerLab) -> int:
-    """Saves, at a second that is in the server's memory for no other reason; when that was, since 1970."""
+def _save_at_unique_time(lab: DockerLab) -> int:
+    """Saves at a Unix time not yet present in the server's memory; returns the time."""
     before = int(redis(lab, "LASTSAVE"))
     wait_until(lambda: time.time() > before + 1, "a second passes")
     redis(lab, "SAVE")
@@ -125,7 +127,7 @@ def _saved(lab: DockerLab) -> int:
 
 @fault(failed=of(REDIS, "test_no_client_was_rejected"), touches=("redis",))
 def clients_rejected(lab: DockerLab) -> Iterator[None]:
-    """All connections were taken for a moment; only the counter tells of it."""
+    """All connections were in use for a moment; only the counter shows the rejected client."""
     with _connections_taken(lab):
         pass
     await_health(REDIS)
@@ -139,7 +141,7 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
     touches=("redis",),
 )
 def connections_used_up(lab: DockerLab) -> Iterator[None]:
-    """A client leaks connections: nobody else gets one."""
+    """A client leaks connections until Redis rejects all new clients."""
     with _connections_taken(lab):
         await_health(REDIS, good=False)
         yield
@@ -148,7 +150,7 @@ def connections_used_up(lab: DockerLab) -> Iterator[None]:
 
 @contextmanager
 def _connections_taken(lab: DockerLab) -> Iterator[None]:
-    """The only connection that there may be is ours; the next one is refused."""
+    """Sets maxclients to 1 and holds the only connection; Redis refuses the next."""
     password = passwords.load(lab.layout).redis["REDIS_PASSWORD"]
     with _connection() as ours:
         ours.sendall(f"AUTH {password}\r\nCONFIG SET maxclients 1\r\n".encode())
@@ -171,7 +173,7 @@ def _connection() -> socket.socket:
 
 
 @fault(unknown=(*of(REDIS, "test_cache_responds"), *of(REDIS, *CACHE_REPORT)))
-def monitor_of_redis_locked_out(lab: DockerLab) -> Iterator[None]:
-    """The monitor's password was changed on the server and not in its file: that says nothing of Redis."""
+def redis_refuses_the_monitor(lab: DockerLab) -> Iterator[None]:
+    """The monitor's password was changed in Redis, but not in the password file: the state of Redis is unknown."""
     with written(lab, f"{MONITOR_FOLDER}/redis.netrc", NETRC.format("not-this-one")):
         yield

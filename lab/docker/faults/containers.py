@@ -1,4 +1,4 @@
-"""Faults of containers while they run, or should."""
+"""Faults of running, stopped and removed containers."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ from lab.docker.layout import NETWORK, POSTGRES, REDIS
 HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
 OUTAGE = ("postgres", "redis", "rabbitmq", "logs")
-"""Nothing that takes long is broken with it: both processes log an error every few seconds."""
+"""Not combined with slow faults: during an outage both processes log an error every few seconds."""
 API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_healthy")
 
 
@@ -43,7 +43,7 @@ API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_health
     touches=OUTAGE,
 )
 def database_container_stopped(lab: DockerLab) -> Iterator[None]:
-    """The platform calls itself degraded with HTTP 200."""
+    """The platform reports degraded with HTTP 200."""
     await_age(POSTGRES)
     engine.run("stop", POSTGRES)
     yield
@@ -63,7 +63,7 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     touches=OUTAGE,
 )
 def database_container_paused(lab: DockerLab) -> Iterator[None]:
-    """Its processes are halted: the kernel takes connections for them, and nobody answers."""
+    """PostgreSQL's processes are halted: the kernel accepts connections, but the server does not answer."""
     engine.run("pause", POSTGRES)
     yield
     engine.run("unpause", POSTGRES)
@@ -72,7 +72,7 @@ def database_container_paused(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of(REDIS, "test_container_is_healthy"), touches=("redis",))
 def health_check_fails(lab: DockerLab) -> Iterator[None]:
-    """Redis works, and its health check says that it does not."""
+    """Redis works, but its health check fails."""
     with moved(lab, HEALTH_CHECK, REDIS):
         await_health(REDIS, good=False)
         yield
@@ -81,7 +81,7 @@ def health_check_fails(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=REDIS_STARTED["failed"], warned=CACHE_COUNTERS, touches=("redis",))
 def container_restarted(lab: DockerLab) -> Iterator[None]:
-    """By hand: Docker's own counter of restarts stays 0."""
+    """Restarted by hand: Docker's restart counter stays 0."""
     await_age(REDIS)
     engine.run("restart", REDIS)
     await_health(REDIS)
@@ -94,10 +94,10 @@ def container_restarted(lab: DockerLab) -> Iterator[None]:
     touches=("redis",),
 )
 def container_removed(lab: DockerLab) -> Iterator[None]:
-    """Docker does not know the declared name; the container goes by another one until it is healed."""
+    """The container was renamed, so Docker does not know the declared name."""
     aside = lab.container(REDIS).aside
     engine.run("rename", REDIS, aside)
-    engine.run("network", "disconnect", NETWORK, aside)  # where its name stays known, and its port open
+    engine.run("network", "disconnect", NETWORK, aside)  # the network would still resolve the old name
     yield
     engine.run("rename", aside, REDIS)
     engine.run("network", "connect", NETWORK, REDIS)

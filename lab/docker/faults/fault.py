@@ -1,4 +1,4 @@
-"""Where the faults of the docker lab are declared."""
+"""The registry of the docker lab's faults."""
 
 from lab.docker import DockerLab
 from lab.fault import Registry
@@ -7,5 +7,5 @@ __all__ = ["FAULTS", "fault"]
 
 _REGISTRY: Registry[DockerLab] = Registry()
 FAULTS = _REGISTRY.faults
-"""Every fault there is."""
+"""All faults."""
 fault = _REGISTRY.fault

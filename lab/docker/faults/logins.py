@@ -1,4 +1,4 @@
-"""Faults of the way to the server, to its processes and to its database."""
+"""Faults of access: ssh, sudo, Docker's socket and the database login."""
 
 import subprocess
 from collections.abc import Iterator
@@ -33,21 +33,21 @@ DATABASE = (*of("metachat", *DATABASE_CHECKS), *IN_DATABASE)
 
 
 def _end_sessions(lab: DockerLab) -> None:
-    """The shared connection of earlier rounds is gone too."""
+    """Ends the shared ssh connection of earlier rounds."""
     lab.root("sh", "-c", "pkill -KILL -u ops -x sshd || true")
 
 
 @fault(failed=("test_sshd_accepts_connections",), unknown=DATABASE, touches=("sshd",))
 def sshd_stopped(lab: DockerLab) -> Iterator[None]:
-    """Whoever is in stays in: an earlier round's connection still works, and the database needs a new one."""
+    """An earlier round's shared connection still works, but the database needs a new connection, which fails."""
     lab.root("systemctl", "stop", "ssh")
     yield
     lab.root("systemctl", "start", "ssh")
 
 
 @fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,))
-def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
-    """The ssh server was stopped, and no connection is left."""
+def sshd_stopped_and_disconnected(lab: DockerLab) -> Iterator[None]:
+    """The ssh server was stopped, and no shared connection is left."""
     lab.root("systemctl", "stop", "ssh")
     _end_sessions(lab)
     yield
@@ -56,7 +56,7 @@ def nobody_gets_in(lab: DockerLab) -> Iterator[None]:
 
 @fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,))
 def key_refused(lab: DockerLab) -> Iterator[None]:
-    """The monitor's key was taken out of the list."""
+    """The monitor's key was removed from authorized_keys."""
     with moved(lab, KEYS):
         _end_sessions(lab)
         yield
@@ -64,14 +64,14 @@ def key_refused(lab: DockerLab) -> Iterator[None]:
 
 @fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def network_lost(lab: DockerLab) -> Iterator[None]:
-    """No packet arrives any more on the connection that is open; nothing says so."""
+    """Packets of the open connection are silently dropped."""
     with _black_hole():
         yield
 
 
 @fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
-def server_out_of_reach(lab: DockerLab) -> Iterator[None]:
-    """No packet arrives, and there is no connection."""
+def server_unreachable(lab: DockerLab) -> Iterator[None]:
+    """Packets are silently dropped, and no connection is open."""
     _end_sessions(lab)
     with _black_hole():
         yield
@@ -79,7 +79,7 @@ def server_out_of_reach(lab: DockerLab) -> Iterator[None]:
 
 @contextmanager
 def _black_hole() -> Iterator[None]:
-    """Drops what goes to the server's ssh port over this machine's loopback, for no longer than this process lives."""
+    """Drops packets to the server's ssh port on the loopback interface, at most until the process ends."""
     cut = 'iptables --insert "$@" && echo cut && cat; iptables --delete "$@"'
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -101,7 +101,7 @@ def _black_hole() -> Iterator[None]:
     touches=("sudo",),
 )
 def sudo_refused(lab: DockerLab) -> Iterator[None]:
-    """Its sudoers file is gone: what only other users see cannot be measured, the rest can."""
+    """The monitor's sudoers file is missing: only facts that need sudo are unknown."""
     with moved(lab, SUDOERS):
         yield
 
@@ -110,8 +110,8 @@ def sudo_refused(lab: DockerLab) -> Iterator[None]:
     unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance"), *LISTED_IN_CONTAINER),
     touches=("docker",),
 )
-def docker_out_of_reach(lab: DockerLab) -> Iterator[None]:
-    """Nobody listens at Docker's socket."""
+def docker_unreachable(lab: DockerLab) -> Iterator[None]:
+    """Docker's socket refuses connections."""
     lab.root("mount", "--bind", "/dev/null", SOCKET)
     try:
         yield
@@ -121,7 +121,7 @@ def docker_out_of_reach(lab: DockerLab) -> Iterator[None]:
 
 @fault(unknown=DATABASE)
 def database_password_unreadable(lab: DockerLab) -> Iterator[None]:
-    """The file on the server is for somebody else: that says nothing of the database."""
+    """The password file on the server is unreadable: the state of the database is unknown."""
     path = f"{MONITOR_FOLDER}/postgres"
     lab.root("chown", "root:root", path)
     yield
@@ -130,7 +130,7 @@ def database_password_unreadable(lab: DockerLab) -> Iterator[None]:
 
 @fault(unknown=DATABASE, touches=("sshd",))
 def forwarding_forbidden(lab: DockerLab) -> Iterator[None]:
-    """The ssh server lets nobody forward a port: that says nothing of the database."""
+    """The ssh server forbids port forwarding: the state of the database is unknown."""
     text = lab.root("cat", SSHD_SETTINGS) + "DisableForwarding yes\n"
     with written(lab, SSHD_SETTINGS, text, ("systemctl", "reload", "ssh")):
         yield

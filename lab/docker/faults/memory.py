@@ -1,4 +1,4 @@
-"""Faults of what Redis holds, and may hold."""
+"""Faults of Redis' memory."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ LIMIT_BYTES = 16 * 2**20
 """maxmemory of the lab's Redis."""
 
 
-def _told(lab: DockerLab, name: str) -> str:
+def _info(lab: DockerLab, name: str) -> str:
     lines = redis(lab, "INFO").splitlines()
     return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
 
@@ -41,29 +41,29 @@ def _filled(lab: DockerLab, share: float) -> Iterator[None]:
 
 @fault(warned=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def cache_filling(lab: DockerLab) -> Iterator[None]:
-    """More than four fifths of its memory are in use."""
+    """More than four fifths of maxmemory are in use."""
     with _filled(lab, 0.85):
         yield
 
 
 @fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def cache_full(lab: DockerLab) -> Iterator[None]:
-    """More than nine tenths of its memory are in use."""
+    """More than nine tenths of maxmemory are in use."""
     with _filled(lab, 0.93):
         yield
 
 
 @fault(warned=of(REDIS, "test_no_key_was_evicted"), touches=("redis",))
 def keys_evicted(lab: DockerLab) -> Iterator[None]:
-    """There was no room, so Redis dropped keys; there is room again."""
+    """Redis evicted keys at maxmemory; memory is free again."""
     with _filled(lab, 0.5), configured(lab, "maxmemory", "4mb"):
-        wait_until(lambda: int(_told(lab, "evicted_keys")) > 0, "keys are evicted")
+        wait_until(lambda: int(_info(lab, "evicted_keys")) > 0, "keys are evicted")
     yield
 
 
 @fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
 def memory_unbounded(lab: DockerLab) -> Iterator[None]:
-    """Without maxmemory it grows until the kernel kills it."""
+    """Without maxmemory, Redis grows until the kernel kills the process."""
     with configured(lab, "maxmemory", "0"):
         yield
 
@@ -78,15 +78,15 @@ def memory_unbounded(lab: DockerLab) -> Iterator[None]:
     touches=("redis",),
 )
 def killed_for_memory(lab: DockerLab) -> Iterator[None]:
-    """It grew over what its container may have, the kernel killed it, and Docker started it again."""
+    """Redis exceeded the container's memory limit, was killed by the kernel, and restarted by Docker."""
     await_age(REDIS)
     with _little_memory():
-        # Docker may hear too late that process 1 was killed for memory. What it heard before of another one counts too.
+        # Docker may miss an out-of-memory kill of process 1; an earlier kill in the container sets OOMKilled too.
         _kill_another(lab)
         _kill_redis(lab)
         if not state(REDIS)["OOMKilled"]:
-            _kill_another(lab)  # newer engines forget it at each start
-        wait_until(lambda: state(REDIS)["OOMKilled"], "Docker notices a kill for memory", 10, every_s=POLL_S)
+            _kill_another(lab)  # newer engines reset OOMKilled at each start
+        wait_until(lambda: state(REDIS)["OOMKilled"], "Docker notices an out-of-memory kill", 10, every_s=POLL_S)
         await_health(REDIS)
         yield
     await_health(REDIS)
@@ -94,7 +94,7 @@ def killed_for_memory(lab: DockerLab) -> Iterator[None]:
 
 @contextmanager
 def _little_memory() -> Iterator[None]:
-    """A container that may have hardly more than Redis needs at first; afterwards it starts anew with what it had."""
+    """Limits the container's memory to little more than Redis needs at start; resets the limit and restarts Redis."""
     config = engine.containers([REDIS])[REDIS]["HostConfig"]
     try:
         engine.run("update", "--memory=48m", "--memory-swap=48m", REDIS)
@@ -105,20 +105,20 @@ def _little_memory() -> Iterator[None]:
 
 
 def _kill_redis(lab: DockerLab) -> None:
-    """Lets Redis grow until the kernel kills it and Docker has started it again."""
+    """Lets Redis grow until the kernel kills the process and Docker restarts the container."""
     before = state(REDIS)["Pid"]
     redis(lab, "CONFIG", "SET", "maxmemory", "0")
-    # Nobody waits for the client: Docker takes seconds to notice that one died with its container.
+    # Detached: Docker takes seconds to notice that a client died with its container.
     engine.run("exec", "--detach", REDIS, *CLIENT, "EVAL", FILL, "0", str(4 * LIMIT_BYTES), "1000000")
-    wait_until(lambda: state(REDIS)["Pid"] not in (0, before), "Docker starts it again", every_s=POLL_S)
+    wait_until(lambda: state(REDIS)["Pid"] not in (0, before), "Docker restarts Redis", every_s=POLL_S)
 
 
 def _kill_another(lab: DockerLab) -> None:
-    """Lets another process in the container grow until the kernel kills it, and Docker has heard of it."""
+    """Lets another process in the container grow until the kernel kills the process and Docker logs the event."""
     began = time.time()
     with suppress(LabError):
         lab.root("perl", "-e", GROW, container=REDIS)
-    wait_until(lambda: _kills_since(began), "Docker hears of a kill for memory", 10, every_s=POLL_S)
+    wait_until(lambda: _kills_since(began), "Docker logs an out-of-memory kill", 10, every_s=POLL_S)
 
 
 def _kills_since(began: float) -> str:

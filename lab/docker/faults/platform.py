@@ -1,4 +1,4 @@
-"""Faults of the platform itself: the daily round tells them over ssh as it does on the spot."""
+"""Faults of the platform itself, noticed over ssh by the daily round."""
 
 import time
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ DAEMON = "/home/deploy/.pm2/pm2.pid"
     touches=("rabbitmq",),
 )
 def worker_stopped(lab: DockerLab) -> Iterator[None]:
-    """Somebody stopped it and forgot it."""
+    """The worker was stopped by hand and not restarted."""
     lab.pm2("stop", WORKER)
-    await_consumers(lab, 0)  # RabbitMQ goes on counting those of a lost connection for seconds
+    await_consumers(lab, 0)  # RabbitMQ counts the consumers of a lost connection for seconds
     yield
     lab.pm2("start", WORKER)
     settle(lab)
@@ -49,7 +49,7 @@ def health_degraded(lab: DockerLab) -> Iterator[None]:
     touches=("switches",),
 )
 def health_unhealthy(lab: DockerLab) -> Iterator[None]:
-    """HTTP 200, and the JSON says unhealthy: a word that contains healthy."""
+    """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")
     yield
     lab.faults()
@@ -57,7 +57,7 @@ def health_unhealthy(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of("api-out", "test_log_errors_are_within_limit"), touches=("logs",))
 def error_burst(lab: DockerLab) -> Iterator[None]:
-    """Twenty errors of the server's own in its log."""
+    """Twenty server errors in the log."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
     fields = '"err":{"type":"Error","message":"proof: injected failure","status":500,"statusCode":500}'
     lines = [line(moment, "ERROR", ("ApiServer",), fields, "Request failed")] * 20
@@ -74,10 +74,10 @@ def error_burst(lab: DockerLab) -> Iterator[None]:
     touches=("pm2", "settings of pm2", "rabbitmq"),
 )
 def daemon_killed(lab: DockerLab) -> Iterator[None]:
-    """PM2's daemon was killed; systemd noticed and started it again, with all that it runs."""
+    """PM2's daemon was killed; systemd restarted PM2 with all processes."""
     before = lab.root("cat", DAEMON)
     lab.root("kill", "-KILL", before)
-    wait_until(lambda: lab.root("sh", "-c", f"cat {DAEMON} || true") not in ("", before), "systemd starts PM2 again")
+    wait_until(lambda: lab.root("sh", "-c", f"cat {DAEMON} || true") not in ("", before), "systemd restarts PM2")
     recover(lab, *OF_PM2)
     started = time.monotonic()
     yield
@@ -86,7 +86,7 @@ def daemon_killed(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=("test_no_unit_has_failed",))
 def unit_failed(lab: DockerLab) -> Iterator[None]:
-    """A timer's job ended in an error, and told nobody."""
+    """A timer's job failed without a notification."""
     lab.root("sh", "-c", "systemd-run --quiet --wait --unit=nightly-backup false || true")
     yield
     lab.root("systemctl", "reset-failed", "nightly-backup")

@@ -9,7 +9,7 @@ from lab.docker.faults.steps import ANSWERS, of, written
 
 CADDYFILE = "/etc/caddy/Caddyfile"
 RESTART = "systemctl reset-failed caddy; systemctl restart caddy"
-"""Waits until it serves, without a limit of how often: several faults do it one after the other."""
+"""Restarts Caddy and waits; resets systemd's start limit, since several faults restart Caddy in a row."""
 TLS = "/etc/caddy/tls"
 PUBLIC = of("public", *ANSWERS)
 REDIRECT = "redir https://{host}{uri} 301"
@@ -29,7 +29,7 @@ SIGN = (
     touches=("proxy",),
 )
 def proxy_stopped(lab: DockerLab) -> Iterator[None]:
-    """The API works, and nobody reaches it."""
+    """The API works, but is unreachable from outside."""
     lab.root("systemctl", "stop", "caddy")
     yield
     lab.root("systemctl", "start", "caddy")
@@ -37,28 +37,28 @@ def proxy_stopped(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=PUBLIC, touches=("proxy",))
 def certificate_expired(lab: DockerLab) -> Iterator[None]:
-    """Nobody renewed it."""
+    """The certificate was not renewed."""
     with _certificate(lab, "lab-certificate -1"):
         yield
 
 
 @fault(failed=PUBLIC, touches=("proxy",))
 def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
-    """No browser trusts it."""
+    """No browser trusts the certificate."""
     with _certificate(lab, SIGN):
         yield
 
 
 @fault(failed=of("plain-http", "test_endpoint_responds", "test_http_redirects_to_https"), touches=("proxy",))
 def http_not_redirected(lab: DockerLab) -> Iterator[None]:
-    """Plain HTTP is served, passwords and all."""
+    """Requests are answered over plain HTTP, even with passwords."""
     with _configured(lab, REDIRECT, 'respond "Welcome" 200'):
         yield
 
 
 @fault(failed=of("plain-http", "test_http_redirects_to_https"), touches=("proxy",))
-def http_redirected_elsewhere(lab: DockerLab) -> Iterator[None]:
-    """It leads to a host that is not ours."""
+def http_redirected_to_foreign_host(lab: DockerLab) -> Iterator[None]:
+    """HTTP redirects to a foreign host."""
     with _configured(lab, REDIRECT, "redir https://elsewhere.test{uri} 301"):
         yield
 
@@ -72,7 +72,7 @@ def _configured(lab: DockerLab, before: str, after: str) -> Iterator[None]:
 
 @contextmanager
 def _certificate(lab: DockerLab, command: str) -> Iterator[None]:
-    """Another certificate, as a shell command makes it."""
+    """Replaces the certificate by a shell command."""
     lab.root("cp", "-a", TLS, f"{TLS}.aside")
     try:
         lab.root("sh", "-ec", f"({command}) 2> /dev/null; {RESTART}")

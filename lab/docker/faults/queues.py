@@ -1,9 +1,18 @@
-"""Faults of RabbitMQ and its queues."""
+"""Faults of RabbitMQ and of queues."""
 
 from collections.abc import Iterator
 
 from lab.docker import DockerLab, engine
-from lab.docker.faults.broker import POLL_S, amqp, await_alarm, await_consumers, await_count, control, held, queues
+from lab.docker.faults.broker import (
+    POLL_S,
+    amqp,
+    await_alarm,
+    await_consumers,
+    await_count,
+    control,
+    queues,
+    stuck_consumer,
+)
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     DEGRADED,
@@ -23,7 +32,7 @@ from lab.waiting import wait_until
 OWN = "tenant.ten99999.channel.webchat.inbound.queue"
 DEAD = tuple(f"{name}.dead-letter" for name in QUEUES)
 AT_ONCE = "--time=0"
-"""It is killed: it takes seconds to end when it is asked."""
+"""Kills RabbitMQ: a regular stop takes seconds."""
 CLOSE_ALL = 'rabbit_networking:close_connections(rabbit_networking:connections(), "proof")'
 UNCONSUMED = of("inbound", "test_queues_have_consumers")
 
@@ -36,7 +45,7 @@ UNCONSUMED = of("inbound", "test_queues_have_consumers")
     touches=("rabbitmq",),
 )
 def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:
-    """No message of a customer reaches the worker."""
+    """Customers' messages do not reach the worker."""
     await_age(RABBITMQ)
     engine.run("stop", AT_ONCE, RABBITMQ)
     yield
@@ -45,8 +54,8 @@ def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=(*UNCONSUMED, *RABBITMQ_STARTED["failed"]), touches=("rabbitmq", "switches"))
-def worker_stays_away(lab: DockerLab) -> Iterator[None]:
-    """RabbitMQ started again and the worker did not reconnect: PM2, /health and Docker call everything healthy."""
+def worker_does_not_reconnect(lab: DockerLab) -> Iterator[None]:
+    """RabbitMQ was restarted and the worker did not reconnect; PM2, /health and Docker report healthy."""
     await_age(RABBITMQ)
     lab.faults(reconnect=False)
     try:
@@ -63,7 +72,7 @@ def worker_stays_away(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=UNCONSUMED, touches=("rabbitmq", "switches"))
 def consumers_dropped(lab: DockerLab) -> Iterator[None]:
-    """The worker holds its connection and consumes nothing; messages wait, too few to notice."""
+    """The worker is connected without consuming; too few messages wait to exceed a limit."""
     lab.faults(consume=False)
     try:
         await_consumers(lab, 0)
@@ -78,29 +87,29 @@ def consumers_dropped(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_flooded(lab: DockerLab) -> Iterator[None]:
-    """A consumer is stuck on one message, and 6,000 wait behind it."""
-    with held(lab, OWN, 1, 6001):
+    """A consumer is stuck on a message, and 6,000 more wait."""
+    with stuck_consumer(lab, OWN, 1, 6001):
         yield
 
 
 @fault(warned=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
-    with held(lab, OWN, 1, 1501):
+    with stuck_consumer(lab, OWN, 1, 1501):
         yield
 
 
 @fault(failed=of("inbound", "test_messages_are_acknowledged"), touches=("rabbitmq",))
-def messages_not_confirmed(lab: DockerLab) -> Iterator[None]:
-    """A consumer took 1,200 messages and confirms none."""
-    with held(lab, OWN, 1200, 1200):
+def messages_not_acknowledged(lab: DockerLab) -> Iterator[None]:
+    """A consumer took 1,200 messages without acknowledging them."""
+    with stuck_consumer(lab, OWN, 1200, 1200):
         await_count(lab, OWN, "messages_unacknowledged", 1200)
         yield
 
 
 @fault(warned=of("dead-letters", "test_no_new_dead_letters_arrive"), touches=("rabbitmq", "switches", "logs"))
 def some_dead_letters(lab: DockerLab) -> Iterator[None]:
-    """The worker gave up three messages since the last run."""
+    """The worker rejected three messages since the last run."""
     yield from _rejected(lab, 3)
 
 
@@ -113,7 +122,7 @@ def some_dead_letters(lab: DockerLab) -> Iterator[None]:
     touches=("rabbitmq", "switches", "logs"),
 )
 def many_dead_letters(lab: DockerLab) -> Iterator[None]:
-    """The worker gave up 162 messages, and its log has an error for each."""
+    """The worker rejected 162 messages, and logged an error for each."""
     yield from _rejected(lab, 3 * len(QUEUES))
 
 
@@ -121,22 +130,22 @@ def _rejected(lab: DockerLab, messages: int) -> Iterator[None]:
     lab.faults(reject=True)
     try:
         lab.publish(messages)
-        wait_until(lambda: _dead(lab) == messages, "messages die", every_s=POLL_S)
+        wait_until(lambda: _dead_letter_count(lab) == messages, "messages die", every_s=POLL_S)
         lab.faults()
         yield
     finally:
         lab.faults()
         amqp(lab, "purge", *DEAD)
-        wait_until(lambda: _dead(lab) == 0, "dead letters are purged", every_s=POLL_S)
+        wait_until(lambda: _dead_letter_count(lab) == 0, "dead letters are purged", every_s=POLL_S)
 
 
-def _dead(lab: DockerLab) -> int:
+def _dead_letter_count(lab: DockerLab) -> int:
     return sum(queue.get("messages_ready", 0) for name, queue in queues(lab).items() if name in DEAD)
 
 
 @fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
 def disk_alarm(lab: DockerLab) -> Iterator[None]:
-    """RabbitMQ wants more free space than the disk has, and blocks everybody who publishes."""
+    """disk_free_limit exceeds the free space, so RabbitMQ blocks all publishers."""
     control(lab, 'rabbit_disk_monitor:set_disk_free_limit("900GB")')
     try:
         await_alarm(lab, "disk_free_alarm", raised=True)
@@ -148,7 +157,7 @@ def disk_alarm(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
 def memory_alarm(lab: DockerLab) -> Iterator[None]:
-    """RabbitMQ has more in memory than it may."""
+    """RabbitMQ uses more memory than its high watermark."""
     control(lab, 'vm_memory_monitor:set_vm_memory_high_watermark({absolute, "1MB"})')
     try:
         await_alarm(lab, "mem_alarm", raised=True)
@@ -160,7 +169,7 @@ def memory_alarm(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=("test_every_queue_is_declared",), touches=("rabbitmq",))
 def queue_not_declared(lab: DockerLab) -> Iterator[None]:
-    """Somebody made a queue that the inventory does not know."""
+    """A queue exists that is not declared in the inventory."""
     amqp(lab, "declare", "orders")
     try:
         await_count(lab, "orders", "messages_ready", 0)
@@ -171,16 +180,16 @@ def queue_not_declared(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=tuple(check for check in QUEUE_LIST if check != "test_every_queue_is_declared"), touches=("rabbitmq",))
 def queues_deleted(lab: DockerLab) -> Iterator[None]:
-    """No queue matches what is declared: none is consumed, and none is full."""
+    """No queue matches the declared patterns."""
     amqp(lab, "delete", *QUEUES, *DEAD)
     yield
-    control(lab, CLOSE_ALL)  # the worker makes its queues when it connects
+    control(lab, CLOSE_ALL)  # the worker declares queues when connecting
     await_consumers(lab, len(QUEUES))
 
 
 @fault(unknown=("test_broker_responds", "test_no_alarm_is_raised", *QUEUE_LIST))
-def monitor_of_rabbitmq_locked_out(lab: DockerLab) -> Iterator[None]:
-    """The monitor's password was changed on the server and not in its file: that says nothing of RabbitMQ."""
+def rabbitmq_refuses_the_monitor(lab: DockerLab) -> Iterator[None]:
+    """The monitor's password was changed in RabbitMQ, but not in the password file: the broker's state is unknown."""
     with written(lab, f"{MONITOR_FOLDER}/rabbitmq.netrc", NETRC.format("not-this-one")):
         yield
 

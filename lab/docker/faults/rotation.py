@@ -1,4 +1,4 @@
-"""Faults of what becomes of logs in the course of a week."""
+"""Faults of log rotation and retention."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ const pm2 = require('./node_modules/pm2');
 const modules = require('./node_modules/pm2/lib/API/Modules/Modularizer.js');
 pm2.connect(() => modules.launchModules(pm2, () => process.exit()));
 """
-"""What PM2 does with its modules when its daemon starts."""
+"""Starts PM2's modules, as the daemon does at its start."""
 LAST_DAYS = "find logs -name 'api-out__*' -newermt '50 hours ago'"
 PROCESS = (
     "test_process_is_online",
@@ -27,8 +27,8 @@ PROCESS = (
 
 
 @contextmanager
-def _without(lab: DockerLab, files: str) -> Iterator[None]:
-    """The files of a list that a shell makes are somewhere else."""
+def _moved_away(lab: DockerLab, files: str) -> Iterator[None]:
+    """Moves files out of the log folder; `files` is a shell command that lists them."""
     lab.deploy("sh", "-ec", f"mkdir aside; mv $({files}) aside")
     yield
     lab.deploy("sh", "-ec", "mv aside/* logs; rmdir aside")
@@ -36,7 +36,7 @@ def _without(lab: DockerLab, files: str) -> Iterator[None]:
 
 @contextmanager
 def _sparse(lab: DockerLab, folder: str, count: int) -> Iterator[None]:
-    """Files that are said to be large, and take no room."""
+    """Large sparse files, taking no disk space."""
     lab.deploy(
         "sh", "-ec", 'for n in $(seq "$2"); do truncate -s 101M "$1/ballast-$n.log"; done', "sh", folder, str(count)
     )
@@ -46,7 +46,7 @@ def _sparse(lab: DockerLab, folder: str, count: int) -> Iterator[None]:
 
 @fault(failed=("test_rotation_is_installed", *of("pm2-logrotate", *PROCESS)), touches=("pm2", "settings of pm2"))
 def logrotate_uninstalled(lab: DockerLab) -> Iterator[None]:
-    """PM2 has forgotten the module; its settings are still there."""
+    """The module is missing in PM2; its settings are left."""
     lab.pm2("delete", "pm2-logrotate")
     yield
     lab.deploy("node", "-e", LAUNCH)
@@ -54,8 +54,8 @@ def logrotate_uninstalled(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_rotation_is_configured_as_declared",), touches=("settings of pm2",))
-def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
-    """Somebody raised the size at which logs are rotated, and switched compression off."""
+def logrotate_settings_changed(lab: DockerLab) -> Iterator[None]:
+    """The size limit of rotation was raised, and compression switched off."""
     other = {"pm2-logrotate": {"max_size": "1G", "retain": "7", "compress": "false"}}
     with written(lab, SETTINGS, json.dumps(other)):
         yield
@@ -63,27 +63,27 @@ def logrotate_configured_otherwise(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of("api-out", "test_log_is_rotated"), touches=("logs",))
 def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
-    """No rotation of the last two days happened, and their lines are still in the current file."""
+    """Rotation did not run for two days; their lines are still in the current file."""
     first = f"zcat -f $({LAST_DAYS} | sort | head -n 1) | head -n 1"
     lab.deploy(
         "sh", "-ec", f"{{ {first}; cat logs/api-out.log; }} > .longer; cat .longer > logs/api-out.log; rm .longer"
     )
-    with _without(lab, LAST_DAYS):
+    with _moved_away(lab, LAST_DAYS):
         yield
 
 
 @fault(failed=of("api-out", "test_rotated_files_cover_retention"), touches=("logs",))
-def rotated_files_of_two_days_alone(lab: DockerLab) -> Iterator[None]:
-    """A busy day was rotated by size, seven files are kept, and the week before it is gone."""
-    with _without(lab, "ls logs/api-out__* | head -n -2"):
+def rotated_files_cover_two_days_only(lab: DockerLab) -> Iterator[None]:
+    """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
+    with _moved_away(lab, "ls logs/api-out__* | head -n -2"):
         yield
 
 
 @fault(
     failed=of("api-out", "test_old_rotated_files_are_removed", "test_rotated_files_are_compressed"), touches=("logs",)
 )
-def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
-    """Five hours past seven days; and what pm2-logrotate 3.0.0 leaves although compress is true."""
+def rotated_file_expired_and_uncompressed(lab: DockerLab) -> Iterator[None]:
+    """Five hours older than seven days; uncompressed, as pm2-logrotate 3.0.0 leaves files despite compress = true."""
     when = 'when=$(date --utc --date="173 hours ago" +%Y-%m-%d_%H-%M-%S)'
     name = 'name="logs/api-out__$when.log"'
     lab.deploy(
@@ -97,20 +97,20 @@ def rotated_file_past_its_week_and_plain(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=("test_log_file_size_is_within_limit",), touches=("logs",))
 def log_file_large(lab: DockerLab) -> Iterator[None]:
-    """One file of 106 MB."""
+    """A file of 106 MB."""
     with _sparse(lab, LOGS, 1):
         yield
 
 
 @fault(failed=("test_log_file_size_is_within_limit", "test_log_folder_size_is_within_limit"), touches=("logs",))
 def log_folder_large(lab: DockerLab) -> Iterator[None]:
-    """Fifty such files."""
+    """Fifty files of 106 MB."""
     with _sparse(lab, LOGS, 50):
         yield
 
 
 @fault(failed=("test_pm2_own_log_size_is_within_limit",))
 def pm2_log_large(lab: DockerLab) -> Iterator[None]:
-    """A module has written 106 MB into PM2's own folder of logs."""
+    """A module has written 106 MB into PM2's own log folder."""
     with _sparse(lab, "/home/deploy/.pm2/logs", 1):
         yield

@@ -1,4 +1,4 @@
-"""Faults of how containers are set up."""
+"""Faults of container settings."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,17 +7,17 @@ from lab import ports
 from lab.docker import DockerLab, engine
 from lab.docker.containers import COMMON
 from lab.docker.faults.fault import fault
-from lab.docker.faults.steps import CACHE_COUNTERS, POSTGRES_STARTED, REDIS_STARTED, of, remade
+from lab.docker.faults.steps import CACHE_COUNTERS, POSTGRES_STARTED, REDIS_STARTED, of, recreated
 from lab.docker.layout import POSTGRES, RABBITMQ, REDIS
 
 REDIS_ANEW = (*of(REDIS, "test_container_was_not_restarted"), *CACHE_COUNTERS)
-"""What a container that was made anew changes, however it was made."""
+"""Checks that change whenever the container is recreated."""
 POSTGRES_ANEW = of(POSTGRES, "test_container_was_not_restarted")
 
 
 @fault(failed=of(RABBITMQ, "test_restart_policy_is_set"))
 def no_restart_policy(lab: DockerLab) -> Iterator[None]:
-    """After a reboot it stays down."""
+    """The container stays down after a reboot."""
     engine.run("update", "--restart=no", RABBITMQ)
     yield
     engine.run("update", "--restart=unless-stopped", RABBITMQ)
@@ -27,8 +27,8 @@ def no_restart_policy(lab: DockerLab) -> Iterator[None]:
     failed=of(REDIS, "test_container_is_healthy"), warned=REDIS_ANEW, reported_once=REDIS_STARTED, touches=("redis",)
 )
 def no_health_check(lab: DockerLab) -> Iterator[None]:
-    """Nobody asks whether it answers."""
-    with remade(lab, REDIS, health=("--no-healthcheck",)):
+    """The container has no health check."""
+    with recreated(lab, REDIS, health=("--no-healthcheck",)):
         yield
 
 
@@ -38,9 +38,9 @@ def no_health_check(lab: DockerLab) -> Iterator[None]:
     reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
-def published_to_everybody(lab: DockerLab) -> Iterator[None]:
-    """Docker's firewall rules let other machines in, whatever ufw says."""
-    with remade(lab, POSTGRES, f"--publish=0.0.0.0:{ports.free()}:5432"):
+def port_published_to_all_interfaces(lab: DockerLab) -> Iterator[None]:
+    """Docker's firewall rules admit other machines despite ufw."""
+    with recreated(lab, POSTGRES, f"--publish=0.0.0.0:{ports.free()}:5432"):
         yield
 
 
@@ -52,7 +52,7 @@ def published_to_everybody(lab: DockerLab) -> Iterator[None]:
 )
 def logs_not_capped(lab: DockerLab) -> Iterator[None]:
     """Docker's own default: the log grows until the disk is full."""
-    with remade(lab, POSTGRES, common=tuple(each for each in COMMON if not each.startswith("--log-opt"))):
+    with recreated(lab, POSTGRES, common=tuple(each for each in COMMON if not each.startswith("--log-opt"))):
         yield
 
 
@@ -63,8 +63,8 @@ def logs_not_capped(lab: DockerLab) -> Iterator[None]:
     touches=("redis",),
 )
 def memory_not_limited(lab: DockerLab) -> Iterator[None]:
-    """It may take all memory of the host."""
-    with remade(lab, REDIS, "--memory=0"):
+    """The container can use all memory of the host."""
+    with recreated(lab, REDIS, "--memory=0"):
         yield
 
 
@@ -75,12 +75,12 @@ def memory_not_limited(lab: DockerLab) -> Iterator[None]:
     touches=("postgres",),
 )
 def image_not_pinned(lab: DockerLab) -> Iterator[None]:
-    """The tag is latest, which is another image tomorrow."""
+    """The tag is latest, so the image can change any day."""
     image = lab.container(POSTGRES).image
     latest = replace(image, tag=f"{image.tag.partition(':')[0]}:latest")
     engine.run("tag", image.tag, latest.tag)
     try:
-        with remade(lab, POSTGRES, image=latest):
+        with recreated(lab, POSTGRES, image=latest):
             yield
     finally:
         engine.run("rmi", "--no-prune", latest.tag)
@@ -88,7 +88,7 @@ def image_not_pinned(lab: DockerLab) -> Iterator[None]:
 
 @fault(failed=of("metachat", "test_shared_memory_fits_maintenance"), touches=("postgres",))
 def shared_memory_too_small(lab: DockerLab) -> Iterator[None]:
-    """Somebody gave the building of indexes more memory than the container shares."""
+    """maintenance_work_mem exceeds the container's shared memory."""
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET maintenance_work_mem = '300MB'")
         admin.execute("SELECT pg_reload_conf()")

@@ -1,4 +1,4 @@
-"""What several faults do: pieces of breaking and healing, and the names of the checks on which they bear."""
+"""Common steps of breaking and healing, and groups of affected checks."""
 
 import time
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from typing import Any
 from lab.docker import DockerLab, engine
 from lab.docker.layout import POSTGRES, RABBITMQ, REDIS, VPS
 from lab.docker.server import API_PORT
-from lab.docker.status import is_sound
+from lab.docker.status import is_healthy
 from lab.errors import LabError
 from lab.instance import SETTLED_S
 from lab.waiting import wait_until
 from opsproof.facts.containers import FIRST_START_S
 
 POLL_S = 0.2
-"""Between two questions to Docker, which cost a tenth of a second each."""
+"""Poll interval of Docker, whose answers take a tenth of a second."""
 OF_PM2 = ("api", "worker", "logrotate")
 """The parts of the lab that PM2 runs."""
 
@@ -62,7 +62,7 @@ DATABASE_CHECKS = (
     "test_shared_memory_fits_maintenance",
 )
 IN_DATABASE = ("test_vector_index_is_valid",)
-"""What is asked of the database, and is about something in it."""
+"""Checks of objects in the database."""
 PROCESS_LIST = (
     "test_pm2_daemon_is_running",
     "test_no_process_is_broken",
@@ -89,9 +89,9 @@ LOG_REPORT = (
     "test_pm2_own_log_size_is_within_limit",
 )
 LISTED_IN_CONTAINER = ("test_backup_holds_every_table",)
-"""What pg_restore is asked for in the database's container."""
+"""Checks that run pg_restore in the database's container."""
 OF_DRILLS = ("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit")
-"""What is read from the journal, wherever the server is."""
+"""Checks that read the journal, independent of the server."""
 CONTENT_OF_BACKUP = ("test_backup_checksums_match", "test_backup_holds_every_table")
 OF_NEWEST_BACKUP = (
     *CONTENT_OF_BACKUP,
@@ -111,48 +111,48 @@ EVERY_BACKUP = (
 
 
 def of(resource: str, *checks: str) -> tuple[str, ...]:
-    """The checks of one resource of the server."""
+    """Names of checks with the parameter of a server's resource."""
     return tuple(f"{check}[vps-{resource}]" for check in checks)
 
 
 THROUGH_API = (*of("health", *ANSWERS), *of("public", *ANSWERS))
-"""What waits for Redis: every answer that is made by the route /health."""
+"""Checks of the route /health, which waits for Redis."""
 DEGRADED = tuple(
     f"{check}[vps-{endpoint}]"
     for endpoint in ("health", "public")
     for check in ("test_platform_is_healthy", "test_services_are_up")
 )
-"""What a service that refuses at once changes there."""
+"""Checks that warn on /health while a service refuses connections."""
 CACHE_COUNTERS = of(REDIS, "test_no_client_was_rejected", "test_no_key_was_evicted")
-"""What Redis counts since it started: after a start there is no telling what was counted before."""
+"""Counters of Redis since its start: after a restart, the increase is unknown."""
 REDIS_STARTED = {"failed": of(REDIS, "test_container_was_not_restarted"), "warned": CACHE_COUNTERS}
-"""What the round after a start of Redis tells once."""
+"""Verdicts of the first round after a start of Redis."""
 RABBITMQ_STARTED = {"failed": of(RABBITMQ, "test_container_was_not_restarted")}
 POSTGRES_STARTED = {"failed": of(POSTGRES, "test_container_was_not_restarted")}
 
 
 def state(name: str) -> dict[str, Any]:
-    """What Docker says of a container's state."""
+    """A container's state, as reported by Docker."""
     found: dict[str, Any] = engine.containers([name])[name]["State"]
     return found
 
 
 def await_health(name: str, *, good: bool = True) -> None:
-    """Waits until Docker calls a container healthy, or unhealthy."""
+    """Waits until Docker reports a container as healthy, or unhealthy."""
     if good:
-        wait_until(lambda: is_sound(engine.containers([name])[name]), f"{name} gets healthy", 40, every_s=POLL_S)
+        wait_until(lambda: is_healthy(engine.containers([name])[name]), f"{name} gets healthy", 40, every_s=POLL_S)
     else:
         wait_until(lambda: state(name)["Health"]["Status"] == "unhealthy", f"{name} gets unhealthy", 40, every_s=POLL_S)
 
 
 def await_age(name: str) -> None:
-    """Waits until a start of the container would not count as its first one."""
+    """Waits until a start of the container no longer counts as its first start."""
     made = datetime.fromisoformat(engine.containers([name])[name]["Created"])
     time.sleep(max(0.0, FIRST_START_S + 0.5 - (datetime.now(UTC) - made).total_seconds()))
 
 
 def recover(lab: DockerLab, *parts: str) -> None:
-    """Waits until these parts of the lab work; without any, until all do, and the platform has noticed."""
+    """Waits until the named parts of the lab work; without names, until all work and the platform reports healthy."""
     if parts:
         wait_until(lambda: not {*parts} & {*lab.status().wrong}, f"{', '.join(parts)} recover", 45, every_s=POLL_S)
     else:
@@ -162,13 +162,13 @@ def recover(lab: DockerLab, *parts: str) -> None:
 
 
 def await_database(lab: DockerLab) -> None:
-    """Waits until PostgreSQL is healthy, and the API has connections to it, whatever else is broken."""
+    """Waits until PostgreSQL is healthy and the API is connected, even if other parts are broken."""
     await_health(POSTGRES)
     wait_until(lambda: '"ready"' in _answer(lab, "/health/ready"), "the API reaches its database", 45, every_s=POLL_S)
 
 
 def _answer(lab: DockerLab, path: str) -> str:
-    """What the API answers; nothing while it does not."""
+    """The API's answer; empty while the API does not respond."""
     url = f"http://127.0.0.1:{API_PORT}{path}"
     with suppress(LabError):
         return lab.ops("curl", "--silent", "--max-time", "8", "--header", "X-Forwarded-Proto: https", url)
@@ -176,18 +176,18 @@ def _answer(lab: DockerLab, path: str) -> str:
 
 
 def settle(lab: DockerLab, started: float | None = None) -> None:
-    """The next round waits until a process counts as settled that was started now, or at a monotonic time."""
+    """Delays the next round until a process started now, or at monotonic time `started`, counts as settled."""
     lab.settling.needs(SETTLED_S - (time.monotonic() - started if started else 0.0))
 
 
 @contextmanager
-def remade(
+def recreated(
     lab: DockerLab, name: str, *more: str, health: tuple[str, ...] = ("--health-interval=500ms",), **changes: Any
 ) -> Iterator[None]:
-    """A container made anew with `more` options or other `changes`, over its data; afterwards the original again."""
+    """Replaces a container by a copy with `more` options or `changes`, on the same data; restores the original."""
     original = lab.container(name)
     other = replace(original, options=(*original.options, *health, *more), **changes)
-    with original.away():
+    with original.set_aside():
         other.make(str(lab.home))
         engine.run("start", name)
         _await(lab, name)
@@ -201,7 +201,7 @@ def _await(lab: DockerLab, name: str) -> None:
 
 @contextmanager
 def written(lab: DockerLab, path: str, text: str, reload: tuple[str, ...] = ()) -> Iterator[None]:
-    """Another content of a file on the server; `reload` is run after each change."""
+    """Changes a file on the server; runs `reload` after each change."""
     before = lab.root("cat", path)
     try:
         _write(lab, path, text, reload)
@@ -216,7 +216,7 @@ def _write(lab: DockerLab, path: str, text: str, reload: tuple[str, ...]) -> Non
 
 @contextmanager
 def moved(lab: DockerLab, path: str, container: str = VPS) -> Iterator[None]:
-    """A file of the server, or of another container, that is not in its place."""
+    """Moves a file away in the server or another container."""
     lab.root("mv", path, f"{path}.aside", container=container)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Actions: changes to a host that show their plan, do exactly that, and prove that it is done.
+"""Actions: changes to a host, with a plan, its execution and a proof of the result.
 
-A script in actions/ declares one `Action` and hands it to `main`.
+Each script in actions/ declares an `Action` and passes the class to `main`.
 """
 
 from opsproof.action.base import Action, Step, Work

@@ -1,4 +1,4 @@
-"""What an action is: a plan of steps for one host, guards, and a proof."""
+"""Actions: a plan of steps for a host, guards, and a proof."""
 
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
@@ -17,10 +17,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One change: what it does, in one line, and how.
+    """A change, with a title in one line.
 
-    `part` is what it is about, from the whole to its parts. Where a step fails, those about the same, about a part
-    of it or about the whole of it are left out; others do not depend on it.
+    `part` is the path of the changed object: ``("public.t", "public.t_idx")``. After a failed step, steps for the same
+    object, for a part of the object and for its whole are skipped; the remaining steps run.
     """
 
     title: str
@@ -28,31 +28,31 @@ class Step:
     part: tuple[str, ...] = ()
 
     def depends_on(self, other: "Step") -> bool:
-        """Whether it must not be done once `other` has failed."""
+        """Whether this step is skipped after `other` has failed."""
         length = min(len(self.part), len(other.part))
         return self.part[:length] == other.part[:length]
 
 
 @dataclass(frozen=True)
 class Work:
-    """The host that an action works on, and a way to tell of its progress, a line at a time."""
+    """The host of an action, and a function `say` that prints a line of progress."""
 
     host: Host
     say: Say
 
     def ask(self, *commands: Command) -> list[Answer]:
-        """The answers to `commands`, which change nothing, in one round trip.
+        """The answers to `commands`, run in one round trip. The commands must not change the host.
 
         Raises:
-            HostUnreachable: the host gave no answer.
+            HostUnreachable: the host did not answer.
         """
         return shell.run(self.host, commands)
 
     def do(self, command: Command, tool: str) -> Answer:
-        """The answer to a command that changes the host; other actions are kept out for as long as it runs.
+        """The answer to a command that changes the host. The command keeps the host locked while it runs.
 
         Raises:
-            StepFailed: it did not end well, or nobody knows whether it did.
+            StepFailed: the command failed, or its result is unknown.
         """
         try:
             return self.attempt(command).require(tool)
@@ -60,63 +60,63 @@ class Work:
             raise StepFailed(str(error)) from error
 
     def attempt(self, command: Command) -> Answer:
-        """As `do`, for who judges the answer himself.
+        """As `do`, but returns failed answers too.
 
         Raises:
-            HostUnreachable: nobody knows whether it ended.
+            HostUnreachable: the result of the command is unknown.
         """
         (answer,) = shell.run(self.host, (stepwise(command),))
         return answer
 
 
 class Action(ABC):
-    """A change to one host; each script of actions/ declares one. Its `name` is the script's."""
+    """A change to a host. Each script in actions/ declares an action; `name` is the name of the script."""
 
     name: ClassVar[str]
     applies: ClassVar[bool] = True
-    """Whether it can be applied; else it only shows what a person may do."""
+    """Whether the action has --apply. Without, it only prints statements for a person to run."""
 
     def __init__(self, work: Work, options: Namespace) -> None:
         self.work = work
         self.host = work.host
         self.options = options
         self.measured: dict[str, float | str] = {}
-        """What the journal keeps of what it learns, under names with units."""
+        """Measured values for the journal, under names with units."""
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Adds to `parser` what this action takes besides what all actions take."""
+        """Adds the options of this action to `parser`."""
         del parser
 
     @abstractmethod
     def plan(self) -> list[Step]:
-        """The steps that are needed, read off the host as it is; none where nothing is to be done.
+        """The steps for the present state of the host; empty if nothing is to be done.
 
         Raises:
-            MeasurementError: the host does not tell what is needed.
+            MeasurementError: the state of the host is unknown.
         """
 
     def show(self, plan: list[str]) -> None:
-        """Shows the titles of the steps."""
+        """Prints the titles of the steps."""
         if plan:
             self.work.say(f"plan of {self.name} on {self.host.name}:")
         for number, title in enumerate(plan, 1):
             self.work.say(f"  {number}. {title}")
 
     def guard(self, steps: list[Step]) -> None:
-        """Says no to `steps` before anything is changed.
+        """Checks `steps` before the first change.
 
         Raises:
-            Refused: why, and what to do.
+            Refused: the steps must not run; the message says why, and what to do.
         """
         del steps
 
     def prove(self, steps: list[Step]) -> None:
-        """Shows that `steps` did what they were for: where nothing else is said, that a new plan is empty.
+        """Proves that `steps` had the intended effect; by default, that a new plan is empty.
 
         Raises:
-            NotRepaired: what is still there.
-            MeasurementError: that cannot be told.
+            NotRepaired: the finding remains.
+            MeasurementError: the state of the host is unknown.
         """
         del steps
         if left := self.plan():

@@ -1,7 +1,7 @@
-"""What the journal knows of restore drills: the last one of each declared backup.
+"""Restore drills in the journal: the last drill of each declared backup.
 
-A drill is an entry of the action `restore_drill`. Its `measured` holds `backup`, the declared backup's name; `set`,
-the set that was restored; and `restore_s`, the time that it took in seconds.
+A drill is a journal entry of the action `restore_drill`. Its `measured` holds the name of the declared `backup`, the
+restored `set`, and `restore_s`, the duration of the restore in seconds.
 """
 
 import time
@@ -17,7 +17,7 @@ ACTION = "restore_drill"
 
 @dataclass(frozen=True)
 class Drill:
-    """A backup that was restored for practice: when, in seconds since 1970, and how it ended."""
+    """A restore drill: its start in seconds since 1970, and its result."""
 
     began: float
     outcome: str
@@ -26,29 +26,29 @@ class Drill:
 
     @property
     def age_s(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the start."""
         return time.time() - self.began
 
     @property
-    def looked_at_all(self) -> bool:
-        """Whether pages, indexes, rows and schema were all looked at.
+    def is_complete(self) -> bool:
+        """True if pages, indexes, rows and schema were all checked.
 
         Raises:
-            MeasurementError: what was not.
+            MeasurementError: the drill skipped a check.
         """
-        if left_out := self.measured.get("not_checked"):
-            raise MeasurementError(f"the last drill did not look at all: {left_out}")
+        if skipped := self.measured.get("not_checked"):
+            raise MeasurementError(f"the last drill skipped checks: {skipped}")
         return True
 
     @property
     def restore_s(self) -> float:
-        """Seconds that the restore took.
+        """Duration of the restore in seconds.
 
         Raises:
-            MeasurementError: it did not come so far.
+            MeasurementError: the drill ended before the restore was complete.
         """
         if "restore_s" not in self.measured:
-            raise MeasurementError(f"the last drill measured no restore: it is {self.outcome}")
+            raise MeasurementError(f"the last drill has no restore time: its outcome is {self.outcome}")
         return float(self.measured["restore_s"])
 
 
@@ -56,7 +56,7 @@ def last(journal: Path, host: str, backup: str) -> Drill:
     """The last drill of a declared backup.
 
     Raises:
-        Absent: there was none.
+        Absent: the journal has no drill of the backup.
         MeasurementError: the journal cannot be read.
     """
     try:
@@ -65,7 +65,7 @@ def last(journal: Path, host: str, backup: str) -> Drill:
     except (KeyError, TypeError, AttributeError) as error:
         raise unreadable(journal, error) from error
     if not fields:
-        raise Absent(f"no restore of {backup} is in the journal {journal}")
+        raise Absent(f"no restore drill of {backup} in the journal {journal}")
     return Drill(*fields[-1])
 
 

@@ -1,4 +1,4 @@
-"""The journal of actions: what was done to which host, by whom, and how it ended; a JSON object a line."""
+"""The journal of actions: host, user, steps and outcome of each action, as a JSON object per line."""
 
 import getpass
 import json
@@ -14,9 +14,9 @@ from opsproof.core.errors import MeasurementError
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One action that was applied; `began` in seconds since 1970, `outcome` a word, `message` a sentence.
+    """An applied action. `began` is in seconds since 1970, `outcome` is a word, `message` a sentence.
 
-    `measured` is what the action learned that is worth keeping, under names with units.
+    `measured` holds the measured values, under names with units.
     """
 
     action: str
@@ -31,23 +31,23 @@ class JournalEntry:
     user: str = field(default_factory=lambda: f"{getpass.getuser()}@{socket.gethostname()}")
 
     def line(self) -> str:
-        """This entry as a line of JSON, with the time as people read it first."""
+        """This entry as a line of JSON, with a readable time first."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self.began))
         return json.dumps({"time": when, **asdict(self), "duration_s": round(self.duration_s, 3)}) + "\n"
 
 
 def append(path: Path, entry: JournalEntry) -> None:
-    """Adds `entry` to the journal at `path`, whole or not at all, also while others do.
+    """Appends `entry` to the journal at `path` atomically, safe with concurrent writers.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the journal cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     line = entry.line().encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         end = os.fstat(descriptor).st_size
-        if os.write(descriptor, line) != len(line):  # a full disk: what is there of it is no line
+        if os.write(descriptor, line) != len(line):  # disk full: remove the partial line
             os.ftruncate(descriptor, end)
             raise OSError(28, "no space left on device", str(path))
         os.fsync(descriptor)
@@ -56,10 +56,10 @@ def append(path: Path, entry: JournalEntry) -> None:
 
 
 def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
-    """What the journal at `path` has of these actions, oldest first; nothing where there is no journal.
+    """The entries of `actions` in the journal at `path`, oldest first; empty without a journal.
 
     Raises:
-        MeasurementError: it cannot be read.
+        MeasurementError: the journal cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -70,5 +70,5 @@ def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
 
 
 def unreadable(path: Path, error: Exception) -> MeasurementError:
-    """That a journal says nothing."""
+    """The error for a journal that cannot be read."""
     return MeasurementError(f"the journal {path} cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""One action at a time on a host, however the last one ended."""
+"""A lock on a host: one action at a time, released however the action ends."""
 
 import getpass
 import os
@@ -16,27 +16,27 @@ from opsproof.transport.shell import Command, argv
 
 
 def whoami(action: str) -> str:
-    """Who runs `action`, for those who find the host held."""
+    """The holder of the lock, for messages of concurrent actions."""
     now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     return f"{action}, process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}, since {now}"
 
 
 @contextmanager
 def held(host: Host, who: str) -> Iterator[None]:
-    """Keeps other actions from `host`; ends with this process or its connection, whatever happens.
+    """Locks `host` within the context. The lock ends with this process or with the connection.
 
     Raises:
-        Refused: another action works there; says whose.
-        HostUnreachable: the host gave no answer.
+        Refused: another action holds the lock; the message names the holder.
+        HostUnreachable: the host did not answer.
     """
     with shell.attended(host, argv("perl", "-e", scripts.perl("action/hold"), "hold", who)) as said:
         if said.startswith("busy "):
-            raise Refused(f"{host.name} is held by {said.removeprefix('busy ')}: try again when that is done")
+            raise Refused(f"{host.name} is locked, held by {said.removeprefix('busy ')}: try again later")
         if said != "held":
-            raise HostUnreachable(f"{host.name} cannot be held: it says {said[:80]!r}")
+            raise HostUnreachable(f"{host.name} cannot be locked: unexpected answer {said[:80]!r}")
         yield
 
 
 def stepwise(command: Command) -> Command:
-    """`command`, keeping other actions out for as long as it runs."""
+    """`command`, which holds the lock on the host while it runs."""
     return replace(command, argv=("perl", "-e", scripts.perl("action/hold"), "step", *command.argv))

@@ -1,4 +1,4 @@
-"""Looking again until something is as it should be, for as long as that may take."""
+"""Polling with a time limit."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def patiently(look: Callable[[], T], is_enough: Callable[[T], object], seconds: float, every_s: float) -> T:
-    """The first that `look` gives and that is enough, or what it gives after so many seconds."""
+    """Calls `look` every `every_s` seconds until `is_enough`, for `seconds` at most; returns the last result."""
     deadline = time.monotonic() + seconds
     while not is_enough(found := look()) and time.monotonic() < deadline:
         time.sleep(every_s)

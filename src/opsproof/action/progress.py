@@ -83,7 +83,7 @@ class ProgressBar(Generic[T]):
 
 @dataclass(frozen=True)
 class Look(Generic[T]):
-    """How progress of one kind looks: as a line, as a bar, and how often each is updated."""
+    """The format of a kind of progress, as a line and as a bar, and the update intervals."""
 
     line: Callable[[T], str]
     fields: Callable[[T], dict[str, Any]]
@@ -96,7 +96,7 @@ class Look(Generic[T]):
 def reporting(
     what: str, look: Look[T], say: Say, *, quiet: bool, total: float | None = None
 ) -> Iterator[ProgressReport[T]]:
-    """A report on the command called `what`: a bar on a terminal, lines elsewhere or where `quiet`."""
+    """A progress report titled `what`: a bar on a terminal; lines otherwise or if `quiet`."""
     if quiet or not sys.stdout.isatty():
         yield ProgressLines(say, look.line, look.line_pace)
         return
@@ -106,7 +106,7 @@ def reporting(
 
 @contextmanager
 def reporting_bytes(what: str, total: float, say: Say, *, quiet: bool) -> Iterator[ProgressReport[float]]:
-    """A report on how many of about `total` bytes are done."""
+    """A progress report on the completed share of about `total` bytes."""
     columns = (
         TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -120,7 +120,7 @@ def reporting_bytes(what: str, total: float, say: Say, *, quiet: bool) -> Iterat
 
 
 def watch(work: Callable[[], None], reached: Callable[[], T], report: ProgressReport[T]) -> None:
-    """Does `work` and reports what it has `reached` until it ends; an interruption ends the work.
+    """Runs `work` and reports the progress that `reached` returns. An interrupt stops the work.
 
     Raises:
         StepFailed: as `work` does.

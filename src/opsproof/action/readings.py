@@ -1,7 +1,7 @@
-"""What the journal knows of repositories that were read back, all of each: by a backup, or to verify one.
+"""Verifications of repositories in the journal: a whole repository was read back, by a backup or a verification.
 
-The `measured` of such an entry has `read_back`, the names of the declared backups whose repositories were read, and
-for each of these that is not what it should be `flaws_of_NAME`.
+In the `measured` of the entry, `read_back` holds the names of the declared backups of the verified repositories, and
+`flaws_of_NAME` the flaws of a repository, if any.
 """
 
 import time
@@ -18,19 +18,19 @@ KEY = "read_back"
 
 @dataclass(frozen=True)
 class RepositoryReading:
-    """A repository that was read back: when, in seconds since 1970, and what was wrong with it, if anything was."""
+    """A verification: its start in seconds since 1970, and the flaws found, if any."""
 
     began: float
     flaws: str
 
     @property
     def age_s(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the start."""
         return time.time() - self.began
 
 
 def noted(measured: dict[str, float | str], backup: str, flaws: list[str]) -> None:
-    """Puts it into what an action has `measured` that the repository of a backup was read, with these flaws."""
+    """Adds to `measured` that the repository of a backup was verified, with its flaws."""
     before = str(measured.get(KEY, "")).split()
     measured[KEY] = " ".join([*before, backup])
     if flaws:
@@ -38,10 +38,10 @@ def noted(measured: dict[str, float | str], backup: str, flaws: list[str]) -> No
 
 
 def last(journal: Path, host: str, backup: str) -> RepositoryReading:
-    """The last time that the repository of a declared backup was read back.
+    """The last verification of the repository of a declared backup.
 
     Raises:
-        Absent: it never was.
+        Absent: the journal has no verification of the backup.
         MeasurementError: the journal cannot be read.
     """
     try:
@@ -50,7 +50,7 @@ def last(journal: Path, host: str, backup: str) -> RepositoryReading:
     except (KeyError, TypeError, AttributeError) as error:
         raise unreadable(journal, error) from error
     if not fields:
-        raise Absent(f"that {backup} was read back is not in the journal {journal}")
+        raise Absent(f"no verification of {backup} in the journal {journal}")
     return RepositoryReading(*fields[-1])
 
 

@@ -1,17 +1,17 @@
-"""Whether there is room for what is to be made, before anything of it is."""
+"""Guards against a full disk."""
 
 from opsproof.core.errors import Refused
 from opsproof.core.units import show
 
 MARGIN = 1.2
-"""Room for so many times the expected size must be free."""
+"""Free space must be at least the expected size times this factor."""
 
 
 def require_room(where: str, free: float, needed: float, purpose: str = "") -> None:
-    """Says no to what needs more bytes than `where` has `free`.
+    """Refuses a step that needs more bytes than `where` has `free`.
 
     Raises:
-        Refused: how many are there, and how many are needed.
+        Refused: too few bytes are free.
     """
     if free < needed:
         raise Refused(f"{where} has {show(free, 'bytes')} left, and {show(needed, 'bytes')} are needed{purpose}")

@@ -1,1 +1,1 @@
-"""Words that every part shares: units, metrics, limits, verdicts, errors."""
+"""Units, metrics, limits, verdicts and errors, shared by every layer."""

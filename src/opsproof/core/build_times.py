@@ -1,7 +1,7 @@
-"""When something was built that no catalog dates: what earlier sightings say.
+"""Build times of objects whose catalogs hold no date, such as indexes, estimated from the history.
 
-A sighting is a reading whose value names the build. Between the last sighting of another build and the first of this
-one it was built.
+A sighting is a reading whose value identifies the build. An object was built between the last sighting of an older
+build and the first sighting of its current build.
 """
 
 from itertools import takewhile
@@ -12,9 +12,9 @@ from opsproof.core.limits import Estimate
 
 
 def bracket(now: Counter, sightings: list[Counter]) -> tuple[float, float]:
-    """The earliest and the latest moment at which what is seen `now` can have been built.
+    """The earliest and the latest possible build time of the build seen `now`, in seconds since 1970.
 
-    Times in seconds since 1970; the earliest is minus infinity where no run saw another build.
+    The earliest is minus infinity if no run saw an older build.
     """
     known = sorted((each for each in sightings if each.now < now.now), key=lambda each: each.now)
     same = list(takewhile(lambda each: each.value == now.value, reversed(known)))
@@ -23,16 +23,16 @@ def bracket(now: Counter, sightings: list[Counter]) -> tuple[float, float]:
 
 
 def age_s(now: Counter, sightings: list[Counter]) -> Estimate:
-    """Seconds since it was built: a range."""
+    """Seconds since the build, as a range."""
     earliest, latest = bracket(now, sightings)
-    why = "no run saw it built" if earliest == -inf else "it was built between two runs"
+    why = "built before the first recorded run" if earliest == -inf else "built between two runs"
     return Estimate(now.now - latest, now.now - earliest, why)
 
 
 def grown_since(counter: Counter, readings: list[Counter], earliest: float, latest: float) -> tuple[float, float]:
-    """The least and the most that `counter` grew since a moment between the two given ones.
+    """The least and the most that `counter` grew since a moment between `earliest` and `latest`.
 
-    One that seems to count anew and has more than before may have gone on: it shares its birth with others.
+    A counter with a new start and a larger value may still have counted on, because it shares its start with others.
     """
     after, before = _at(readings, latest) or counter, _at(readings, earliest)
     least = counter.value - after.value if after.value <= counter.value else counter.value

@@ -1,4 +1,4 @@
-"""Counters that only grow, and how much one grew over a time span, as far as that can be said."""
+"""Cumulative counters, and how much a counter grew over a time span."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,17 +9,16 @@ from opsproof.core.limits import AtLeast, Estimate
 from opsproof.core.units import show
 
 PUNCTUALITY = 0.95
-"""A sample this share of the span old counts as its beginning: a daily round is 23 h old where clocks went forward."""
+"""A sample as old as this share of the span counts as its start: with summer time, a daily round is 23 h old."""
 
 
 @dataclass(frozen=True)
 class Counter:
     """A counter's value at `now`, counting since `born`; all times in seconds since 1970.
 
-    `quiet_since` is a time since which it has surely not grown, `grew` one at which it surely did,
-    counted or not; None where neither is known. `reborn` says what it means that it counts anew.
-    One that `falls` is none of what happened, but of what is there: it shrinks when that is cleared.
-    One is `shared` that has its birth in common with others, so that it moves when one of those is reset.
+    The counter has not grown since `quiet_since`. It grew at `grew`, counted or not. Each is None if unknown.
+    `reborn` is the reason of a new `born`. A counter that `falls` counts present things, such as messages, and shrinks
+    when they are removed. A `shared` counter has its `born` in common with others: a reset of any of them moves it.
     """
 
     value: float
@@ -27,13 +26,13 @@ class Counter:
     now: float
     quiet_since: float | None = None
     grew: float | None = None
-    reborn: str = "its source started again"
+    reborn: str = "its source was restarted"
     falls: bool = False
     shared: bool = False
 
 
 def increase_since(counter: Counter, last: Counter | None) -> float | Estimate | AtLeast:
-    """How much `counter` grew since the reading `last`, of the last run; only a range where there is none."""
+    """How much `counter` grew since `last`, the reading of the last run. Without `last` the growth is a range."""
     if last is None:
         most = max(counter.value, 1.0 if counter.grew is not None else 0.0)
         return Estimate(0.0, most, "no earlier run is on record") if most else 0.0
@@ -46,17 +45,17 @@ def increase_since(counter: Counter, last: Counter | None) -> float | Estimate |
 
 
 class Growth(NamedTuple):
-    """What counters of one source counted, by name, since a moment in seconds since 1970."""
+    """The growth of the counters of one source, by name, since a moment in seconds since 1970."""
 
     amounts: dict[str, float]
     since: float
 
 
 def growths(counters: Mapping[str, Counter], earlier: Mapping[str, Sequence[Counter]]) -> list[Growth]:
-    """What counters with a common birth counted since the last of the `earlier` runs, or else since they began.
+    """The growth of counters with a common `born` since the last of the `earlier` runs, else since `born`.
 
-    There are two answers where their birth moved and none has fallen: another one that shares it was reset, or they
-    were themselves and have outgrown what they were.
+    Two answers are possible if `born` moved and no counter fell: another counter was reset, or these counters were
+    reset and have grown past their earlier values.
     """
     born = next(iter(counters.values())).born
     anew = Growth({name: each.value for name, each in counters.items()}, born)
@@ -72,17 +71,16 @@ def growths(counters: Mapping[str, Counter], earlier: Mapping[str, Sequence[Coun
 
 
 def within(values: Iterable[float]) -> float | Estimate:
-    """The value that is the same by each of the answers of `growths`, or the range of them."""
+    """The value on which all answers of `growths` agree, or their range."""
     low, high = min(found := list(values)), max(found)
     return low if low == high else Estimate(low, high, "the statistics were reset since the last run")
 
 
 def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float | Estimate | AtLeast:
-    """How much `counter` grew in the last `span` seconds, given earlier `samples` of it.
+    """How much `counter` grew in the last `span` seconds, given earlier `samples`.
 
-    Where the samples do not reach back far enough, the answer is the range in which the truth
-    lies. Where the counter started again in the span, because its daemon was born again or it was
-    reset, what it had counted since the last sample is lost: the answer is the least it can be.
+    The growth is a range if the samples do not reach back far enough. It is a lower bound if the counter restarted
+    in the span (daemon restart or reset): the growth between the last sample and the restart is lost.
     """
     start = counter.now - span
     if counter.quiet_since is not None and counter.quiet_since <= start:
@@ -94,24 +92,24 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
     grown = sum(later.value - earlier.value for earlier, later in pairs if goes_on(earlier, later))
     anew = [(earlier, later) for earlier, later in pairs if not goes_on(earlier, later)]
     if anew:
-        # What it counts anew is surely of this span where the reading before it is.
+        # The new count is certainly within the span if the reading before the restart is.
         edge = counter.now - (2 - PUNCTUALITY) * span
         surely = [pair for pair in anew if max(pair[0].now, pair[1].born) >= edge]
         least = grown + sum(_counted_anew(*pair, shared=counter.shared) for pair in surely)
         again = counter.reborn if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
-        return AtLeast(least, f"{again}, and what it counted before is lost")
+        return AtLeast(least, f"{again}; its earlier count is lost")
     if before:
         return grown
     return _range(counter, readings[0], span, known=bool(pairs))
 
 
 def goes_on(before: Counter, later: Counter) -> bool:
-    """Whether a reading may count on from one `before` it: born at the same time, and no smaller."""
+    """Whether `later` can continue `before`: same `born`, and no smaller value."""
     return abs(before.born - later.born) < 1 and before.value <= later.value
 
 
 def _counted_anew(before: Counter, later: Counter, *, shared: bool) -> float:
-    """The least that it can have counted between two readings with different births."""
+    """The least growth between two readings with different `born`."""
     return later.value - before.value if shared and later.value >= before.value else later.value
 
 

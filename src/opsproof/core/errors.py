@@ -1,65 +1,65 @@
-"""Everything that opsproof raises on purpose.
+"""The exceptions of opsproof.
 
 ::
 
     OpsproofError
-    ├── InventoryError       the inventory is wrong; no host was contacted
-    ├── Absent               declared, and not there: a failure
+    ├── InventoryError       the inventory is invalid; no host was contacted
+    ├── Absent               declared but missing: the check fails
     ├── MeasurementError     not measured: the verdict is unknown
-    │   ├── HostUnreachable  no answer from the host at all
-    │   ├── CommandError     a tool is missing, refused, timed out or failed
-    │   ├── OutputError      a tool answered what cannot be read
+    │   ├── HostUnreachable  the host did not answer
+    │   ├── CommandError     a tool is missing, was denied, timed out or failed
+    │   ├── OutputError      the output of a tool cannot be parsed
     │   └── DatabaseError    a query or its connection failed
-    └── ActionError          an action did not do what it was asked to
+    └── ActionError          an action did not succeed
         ├── Refused          nothing was changed
         ├── StepFailed       the host may have changed
-        └── NotRepaired      the steps ran, and the finding is still there
+        └── NotRepaired      the steps ran, but the finding remains
 """
 
 
 class OpsproofError(Exception):
-    """Base of every error with a message meant for an operator."""
+    """Base class; the message is for an operator."""
 
 
 class InventoryError(OpsproofError):
-    """The inventory cannot be used; says file, table and key."""
+    """The inventory is invalid; the message names file, table and key."""
 
 
 class Absent(OpsproofError):
-    """Something declared in the inventory is not there."""
+    """A declared resource is missing."""
 
 
 class MeasurementError(OpsproofError):
-    """Something could not be measured, so nothing can be said of it."""
+    """A measurement failed; the verdict is unknown."""
 
 
 class HostUnreachable(MeasurementError):
-    """The host gave no answer, so none of its facts is known."""
+    """The host did not answer; all of its facts are unknown."""
 
 
 class CommandError(MeasurementError):
-    """A command could not be run to its end on the host."""
+    """A command did not complete on the host."""
 
 
 class OutputError(MeasurementError):
-    """A command ended, and what it printed cannot be read."""
+    """The output of a command cannot be parsed."""
 
 
 class DatabaseError(MeasurementError):
-    """A database gave no answer to a query."""
+    """A query or its connection failed."""
 
 
 class ActionError(OpsproofError):
-    """An action did not do what it was asked to."""
+    """An action did not succeed."""
 
 
 class Refused(ActionError):
-    """A guard said no before anything was changed."""
+    """A guard refused the action; nothing was changed."""
 
 
 class StepFailed(ActionError):
-    """A step of an action did not end well, so the host may have changed."""
+    """A step failed; the host may have changed."""
 
 
 class NotRepaired(ActionError):
-    """The steps of an action ran, and what they were for is not reached."""
+    """The steps ran, but the finding remains."""

@@ -1,14 +1,14 @@
-"""Confidence intervals: what a sample says of the whole."""
+"""Confidence intervals of a share measured on a sample."""
 
 from math import sqrt
 from statistics import fmean, variance
 
 Z_95 = 1.96
-"""The standard normal distribution has 95 % between this and its negative."""
+"""95 % of the standard normal distribution lies between -1.96 and 1.96."""
 
 
 def wilson(share: float, trials: float, z: float = Z_95) -> tuple[float, float]:
-    """The interval that holds the true share behind `share` of that many independent trials.
+    """The confidence interval of a `share` measured on so many independent `trials`.
 
     Wilson's score interval: https://doi.org/10.1080/01621459.1927.10502953
     """
@@ -18,10 +18,10 @@ def wilson(share: float, trials: float, z: float = Z_95) -> tuple[float, float]:
 
 
 def clustered(shares: list[float], size: int) -> tuple[float, float]:
-    """The interval that holds the true mean behind `shares`, each that of a cluster of `size` trials.
+    """The confidence interval of the mean of `shares`, each measured on a cluster of `size` trials.
 
-    Trials of one cluster resemble each other. They count for as many independent ones as the spread between the
-    clusters says (Kish's design effect), but for one each at least, and where there is no spread for no more.
+    Trials of one cluster are correlated. The spread between clusters gives the number of independent trials (Kish's
+    design effect): at least one per cluster, and exactly one without any spread.
     """
     mean, spread = fmean(shares), variance(shares)
     independent = mean * (1 - mean) * len(shares) / spread if spread else 0.0

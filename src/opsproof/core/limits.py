@@ -1,6 +1,6 @@
-"""Limits: the allowed range of a measured value, stated in the inventory and judged with ``in``.
+"""Limits: the allowed values of a metric, declared in the inventory and judged with ``in``.
 
-``must`` decides between passed and failed, ``should`` between passed and warned::
+A value outside ``must`` fails, a value outside ``should`` warns::
 
     disk_used = { must = "< 80%", should = "< 70%", source = "runbook" }
 """
@@ -25,19 +25,19 @@ _BOUND = re.compile(r"\s*(<=|<|>=|>)\s*(.+)")
 
 @dataclass(frozen=True)
 class Bound:
-    """One side of a range: ``< 80`` in the metric's unit."""
+    """A comparison such as ``< 80``, in the metric's unit."""
 
     sign: str
     value: float
 
     def holds(self, value: float) -> bool:
-        """Whether `value` is on the allowed side."""
+        """Whether `value` satisfies the comparison."""
         return _OPERATORS[self.sign](value, self.value)
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """The allowed words of a metric without numbers."""
+    """The allowed words of a metric whose unit is ``word``."""
 
     words: tuple[str, ...]
 
@@ -51,7 +51,7 @@ Rule = tuple[Bound, ...] | OneOf
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value known only to lie between `low` and `high`, and why no more is known."""
+    """A value between `low` and `high`; `why` explains the range."""
 
     low: float
     high: float
@@ -60,7 +60,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class AtLeast:
-    """The least that a value can be, and why no more is known; never judged better than a warning."""
+    """A lower bound of a value; `why` explains the missing rest. Within the limit it warns: the value may be higher."""
 
     value: float
     why: str
@@ -68,7 +68,7 @@ class AtLeast:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value as one limit judged it; `verdict` is passed, warned or failed."""
+    """A value and its verdict: passed, warned or failed."""
 
     metric: str
     value: float | str
@@ -81,9 +81,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Limit:
-    """The allowed values of one metric on one host; ``value in limit`` judges and records.
+    """The allowed values of a metric; ``value in limit`` judges the value and records the measurement.
 
-    `over` is the time span that the metric looks back, in seconds, or None.
+    `over` is the time span of a metric that looks back, in seconds, or None. `subject` is the measured thing, such as
+    ``/var``. `singular` is set for countable things; it is the title for one of them.
     """
 
     metric: str
@@ -93,6 +94,7 @@ class Limit:
     over: float | None = None
     source: str = ""
     subject: str = ""
+    singular: str = ""
     record: Callable[[Measurement], None] = field(default=lambda _: None, compare=False)
 
     def __contains__(self, value: float | str | Estimate | AtLeast) -> bool:
@@ -101,53 +103,53 @@ class Limit:
         return measurement.verdict != "failed"
 
     def judge(self, value: float | str | Estimate | AtLeast) -> Measurement:
-        """What this limit says of `value`.
+        """The measurement of `value`, with its verdict.
 
         Raises:
-            MeasurementError: an estimate whose ends would be judged differently.
+            MeasurementError: the verdicts on the two ends of an estimate differ.
         """
         if isinstance(value, Estimate):
             return self._judge_estimate(value)
         if isinstance(value, AtLeast):
             return self._judge_least(value)
-        broken, verdict = self._broken(value)
-        return Measurement(
-            self.metric, value, self.unit, str(self), verdict, self._sentence(value, broken), self.source
-        )
+        rule, bound, verdict = self._broken(value)
+        sentence = self._phrase(self._shown_beside(value, bound), value) + self._compared(rule)
+        return Measurement(self.metric, value, self.unit, str(self), verdict, sentence, self.source)
 
     def _judge_estimate(self, value: Estimate) -> Measurement:
         low, high = self.judge(value.low), self.judge(value.high)
         if low.verdict != high.verdict:
-            span = f"lies between {self._show(value.low)} and {self._show(value.high)}"
-            if isinf(value.high):
-                span = f"is {self._show(value.low)} or more"
-            raise MeasurementError(f"{self.metric}{self.subject} {span}, the limit is {self}: {value.why}")
+            span = f"{self._show(value.low)} {'or more' if isinf(value.high) else f'to {self._show(value.high)}'}"
+            raise MeasurementError(f"{self._phrase(span)} (limit {self}): {value.why}")
         return low if isinf(value.high) else high
 
     def _judge_least(self, value: AtLeast) -> Measurement:
         found = self.judge(value.value)
         if found.verdict == "failed":
             return found
-        sentence = f"{self.metric}{self.subject} are at least {self._show(value.value)}: {value.why}"
-        return replace(found, verdict="warned", sentence=sentence)
+        amount = self._phrase(f"at least {self._show(value.value)}", value.value)
+        return replace(found, verdict="warned", sentence=f"{amount} (limit {self}): {value.why}")
 
-    def _broken(self, value: float | str) -> tuple[Bound | OneOf | None, str]:
+    def _broken(self, value: float | str) -> tuple[Rule | None, Bound | None, str]:
+        """The rule that `value` breaks, the bound of the rule that it breaks, and the verdict."""
         for rule, verdict in ((self.must, "failed"), (self.should, "warned")):
             for part in (rule,) if isinstance(rule, OneOf) else rule or ():
                 if not part.holds(value):  # type: ignore[arg-type]  # the inventory gives words a OneOf
-                    return part, verdict
-        return None, "passed"
+                    return rule, part if isinstance(part, Bound) else None, verdict
+        return None, None, "passed"
 
-    def _sentence(self, value: float | str, broken: Bound | OneOf | None) -> str:
+    def _phrase(self, shown: str, amount: float | str = "") -> str:
+        text = f"{self.metric} {shown}"
+        if self.singular:
+            text = f"{shown} {self.singular if amount == 1 else self.metric}"
+        return f"{self.subject}: {text}" if self.subject else text
+
+    def _compared(self, broken: Rule | None) -> str:
         if isinstance(broken, OneOf):
-            return f"{self.metric}{self.subject} is {value}, not {' or '.join(broken.words)}"
-        said = f"{self.metric} {self._shown_beside(value, broken)}{self.subject}"
-        if broken is None:
-            return f"{said} keeps the limit of {self}"
-        wrong, right = ("over", "under") if broken.sign.startswith("<") else ("under", "over")
-        if value == broken.value:
-            return f"{said} is at the limit of {self._show(broken.value)}, and must be {right} it"
-        return f"{said} is {wrong} the limit of {self._show(broken.value)}"
+            return f" (expected {self._rule_text(broken)})"
+        if broken is not None:
+            return f" (limit {self._rule_text(broken)})"
+        return ", as expected" if self.unit == "word" else f", within the limit ({self})"
 
     def _shown_beside(self, value: float | str, bound: Bound | None) -> str:
         shown = self._show(value)
@@ -168,14 +170,14 @@ class Limit:
 
 
 def parse_rule(text: str | list[str], unit: str) -> Rule:
-    """The rule written as `text`: ``"< 80%"``, ``[">= 200", "< 300"]`` or, for words, the words.
+    """The rule in `text`: ``"< 80%"``, ``[">= 200", "< 300"]`` or a list of words.
 
     Raises:
-        ValueError: an unknown sign, or a quantity of another unit.
+        ValueError: unknown comparison or wrong unit.
     """
     parts = [text] if isinstance(text, str) else text
     if not parts:
-        raise ValueError("a limit must allow something")
+        raise ValueError("an empty limit allows no value")
     if unit == "word":
         return OneOf(tuple(parts))
     return tuple(_bound(part, unit) for part in parts)
@@ -189,7 +191,7 @@ def _bound(text: str, unit: str) -> Bound:
 
 
 class Allowed:
-    """The limits that hold for one check: ``value in allowed.disk_used``."""
+    """The limits of one check: ``value in allowed.disk_used``."""
 
     def __init__(
         self, look_up: Callable[[str], Limit | None], subject: str, record: Callable[[Measurement], None]
@@ -202,11 +204,11 @@ class Allowed:
         """The limit of the metric `name`.
 
         Raises:
-            InventoryError: none is declared.
+            InventoryError: the inventory declares no limit for the metric.
         """
         if name.startswith("__"):
             raise AttributeError(name)
         limit = self._look_up(name)
         if limit is None:
-            raise InventoryError(f"limits.{name} is not declared in the inventory, so nothing is judged by it")
+            raise InventoryError(f"limits.{name} is not declared in the inventory")
         return replace(limit, subject=self._subject, record=self._record)

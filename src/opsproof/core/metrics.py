@@ -1,178 +1,295 @@
-"""Every metric that a limit can be declared for: its name for readers and its unit."""
+"""The metrics that limits can be declared for."""
 
 from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """How a measured value is called, its unit (see `quantities.UNITS`, or ``word``) and meaning.
+    """A metric's title for readers, its unit (a key of `units.UNITS`, or ``word``) and its meaning.
 
-    One that looks back is measured over the time span `over` of its limit, else since the last run.
+    A metric with `looks_back` is measured over its limit's `over`, by default since the last run.
+    A metric of countable things has a `singular`; its values are shown before the title: ``3 restarts``.
     """
 
     title: str
     unit: str
     meaning: str
     looks_back: bool = False
+    singular: str = ""
 
 
 METRICS: dict[str, Metric] = {
-    "process_status": Metric("status", "word", "PM2's word for the state of a declared process"),
-    "restarts": Metric("restarts", "count", "Restarts of a process within the time span `over`", looks_back=True),
+    "process_status": Metric("status", "word", "PM2 status of a declared process"),
+    "restarts": Metric("restarts", "count", "Restarts of a process within `over`", looks_back=True, singular="restart"),
     "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
-    "process_uptime": Metric("uptime", "seconds", "Time since a process was last started"),
-    "log_errors": Metric("errors", "count", "ERROR lines of the server's own fault within `over`", looks_back=True),
+    "process_uptime": Metric("uptime", "seconds", "Time since the last start of a process"),
+    "log_errors": Metric(
+        "errors", "count", "ERROR lines within `over`, client errors excluded", looks_back=True, singular="error"
+    ),
     "client_errors": Metric(
-        "client errors", "count", "ERROR lines about a client's fault, over the span of log_errors"
+        "client errors",
+        "count",
+        "ERROR lines with a 4xx status, within the `over` of log_errors",
+        singular="client error",
     ),
-    "log_fatals": Metric("fatal errors", "count", "FATAL lines, over the span of log_errors"),
-    "log_silence": Metric("silence", "seconds", "Time since the last line of a log"),
-    "log_folder_size": Metric("folder size", "bytes", "Size of all files in a folder of logs"),
-    "log_file_size": Metric("largest file", "bytes", "Size of the largest file in a folder of logs, or of PM2's own"),
-    "rotation_overdue": Metric(
-        "rotation overdue", "seconds", "Time that the lines of a log have waited for its rotation"
+    "log_fatals": Metric(
+        "fatal errors", "count", "FATAL lines, within the `over` of log_errors", singular="fatal error"
     ),
+    "log_silence": Metric("time since last line", "seconds", "Time since the last line of a log"),
+    "log_folder_size": Metric("folder size", "bytes", "Size of all files in a log folder"),
+    "log_file_size": Metric("largest file", "bytes", "Size of the largest file in a log folder, or of PM2's own logs"),
+    "rotation_overdue": Metric("rotation delay", "seconds", "Time that lines of a log have waited for a due rotation"),
     "rotated_history": Metric("rotated history", "seconds", "Age of the oldest line in the rotated files of a log"),
-    "rotated_age": Metric("oldest rotated file", "seconds", "Age of a log's oldest rotated file"),
+    "rotated_age": Metric("age of oldest rotated file", "seconds", "Age of the oldest rotated file of a log"),
     "rotated_uncompressed": Metric(
-        "uncompressed rotated files", "count", "Rotated files of a log that are not compressed"
+        "uncompressed rotated files",
+        "count",
+        "Rotated files of a log that are not compressed",
+        singular="uncompressed rotated file",
     ),
-    "http_status": Metric("HTTP status", "count", "Status code of an endpoint's answer"),
-    "health_status": Metric("health", "word", "The platform's own word for its health"),
-    "services_down": Metric("services down", "count", "Services that a health answer does not call up"),
-    "response_time": Metric("response time", "seconds", "Time from request to complete answer"),
+    "http_status": Metric("HTTP status", "count", "HTTP status code of an endpoint"),
+    "health_status": Metric("health status", "word", "Status in the health answer of the platform"),
+    "services_down": Metric(
+        "services down", "count", "Services that a health answer does not report as up", singular="service down"
+    ),
+    "response_time": Metric("response time", "seconds", "Time from the request to the complete answer"),
     "disk_used": Metric("disk used", "percent", "Share of a file system's bytes in use"),
     "inodes_used": Metric("inodes used", "percent", "Share of a file system's inodes in use"),
-    "memory_available": Metric("memory available", "percent", "Share of memory that programs may still take"),
+    "memory_available": Metric("memory available", "percent", "Share of memory available to programs (MemAvailable)"),
     "swap_used": Metric("swap used", "percent", "Share of swap space in use"),
-    "load_per_core": Metric("load per core", "count", "Five-minute load average by processor"),
-    "clock_offset": Metric("clock difference", "seconds", "Host's clock against this machine's"),
-    "query_time": Metric("query time", "seconds", "Time to connect and answer the smallest query"),
+    "load_per_core": Metric("load per core", "count", "Five-minute load average divided by the number of processors"),
+    "clock_offset": Metric(
+        "clock offset", "seconds", "Difference between the host's clock and the clock of this machine"
+    ),
+    "query_time": Metric("query time", "seconds", "Time to connect and run the smallest query"),
     "connections_used": Metric(
-        "connections used", "percent", "Share of the connections that may be, of the server, a role or the database"
+        "connections used", "percent", "Share of the connection limit in use: of the server, a role or the database"
     ),
-    "indexes_invalid": Metric("invalid indexes", "count", "Indexes that no query can use, while nobody builds them"),
-    "interrupted_index_builds": Metric("indexes left over", "count", "What rebuilding left behind when it was cut off"),
-    "indexes_redundant": Metric("superfluous indexes", "count", "Indexes that another one makes superfluous"),
-    "index_idle": Metric("idle time", "seconds", "How long the index that was scanned least recently was not scanned"),
+    "indexes_invalid": Metric(
+        "invalid indexes", "count", "Invalid indexes, except those being built", singular="invalid index"
+    ),
+    "interrupted_index_builds": Metric(
+        "interrupted index builds",
+        "count",
+        "Indexes that an interrupted REINDEX CONCURRENTLY left behind",
+        singular="interrupted index build",
+    ),
+    "indexes_redundant": Metric(
+        "redundant indexes", "count", "Indexes that another index covers", singular="redundant index"
+    ),
+    "index_idle": Metric(
+        "time since last index scan", "seconds", "Time since the last scan of the least recently used index"
+    ),
     "foreign_key_unindexed": Metric(
-        "size", "bytes", "Size of the largest table with a foreign key that no index serves"
+        "largest table with an unindexed foreign key",
+        "bytes",
+        "Size of the largest table with a foreign key and no index for it",
     ),
-    "tables_without_key": Metric("tables without a primary key", "count", "Tables whose rows cannot be named"),
-    "index_scans": Metric(
-        "scans by index", "percent", "Share of the scans that used an index, of the large table where it is least"
+    "tables_without_key": Metric(
+        "tables without a primary key", "count", "Tables without a primary key", singular="table without a primary key"
     ),
+    "index_scans": Metric("index scans", "percent", "Lowest share of index scans among all scans of a large table"),
     "vector_recall": Metric(
-        "recall", "percent", "Nearest neighbours that are found; the lower end of the 95 % confidence interval"
+        "recall", "percent", "Share of the nearest neighbours found: lower end of the 95 % confidence interval"
     ),
-    "vector_lists": Metric("lists", "count", "Lists of an IVFFlat index by those that its rows ask for"),
-    "vector_new_rows": Metric("new rows", "percent", "Share of the rows that came after the index was built"),
-    "vector_age": Metric("age", "seconds", "Time since a vector index was built"),
-    "vector_release": Metric("release", "word", "Whether pgvector is vulnerable, outdated or current"),
+    "vector_lists": Metric(
+        "list ratio", "count", "Lists of an IVFFlat index divided by the recommended number for its rows"
+    ),
+    "vector_new_rows": Metric("new rows", "percent", "Share of the rows inserted since the index was built"),
+    "vector_age": Metric("index age", "seconds", "Time since a vector index was built"),
+    "vector_release": Metric("pgvector release", "word", "Whether pgvector is vulnerable, outdated or current"),
     "vector_build_memory": Metric(
-        "memory", "percent", "What the next build of a vector index takes of maintenance_work_mem"
+        "build memory",
+        "percent",
+        "Memory that the next build of a vector index needs, as a share of maintenance_work_mem",
     ),
     "statements_evicted": Metric(
-        "drops of statements",
+        "pg_stat_statements evictions",
         "count",
-        "How often pg_stat_statements was full, and dropped some, since the last run",
+        "Evictions of statements by a full pg_stat_statements since the last run",
         looks_back=True,
+        singular="pg_stat_statements eviction",
     ),
-    "statement_time": Metric("mean time", "seconds", "Mean time of the slowest statement of twenty calls or more"),
+    "statement_time": Metric(
+        "mean execution time", "seconds", "Mean execution time of the slowest statement with at least twenty calls"
+    ),
     "statement_slowdown": Metric(
-        "slowdown", "count", "Latest mean time of a statement by that up to a month ago, of the worst"
+        "slowdown factor", "count", "Largest ratio of a statement's latest mean time to its mean time up to a month ago"
     ),
     "cache_hit_ratio": Metric(
-        "blocks in memory", "percent", "Share of the blocks that were found in shared buffers since the last run"
+        "cache hit ratio", "percent", "Share of the blocks found in shared buffers since the last run"
     ),
-    "temporary_bytes": Metric("temporary files", "bytes", "What is written to temporary files in a day"),
-    "deadlocks": Metric("deadlocks", "count", "Deadlocks since the last run", looks_back=True),
-    "deadlock_rate": Metric("deadlocks an hour", "count", "Deadlocks an hour since the last run, an hour ago at least"),
-    "rollbacks": Metric("rollbacks", "percent", "Share of the transactions rolled back since the last run"),
-    "transaction_idle": Metric("idle time", "seconds", "How long a client has done nothing in its transaction"),
-    "transaction_time": Metric("running time", "seconds", "Age of the oldest transaction at work"),
-    "lock_wait_time": Metric("wait", "seconds", "How long somebody has waited for a lock"),
-    "transactions_prepared": Metric("prepared transactions", "count", "Transactions prepared and not ended"),
-    "slots_inactive": Metric("unused replication slots", "count", "Replication slots that nobody reads from"),
-    "replication_lag": Metric("lag", "seconds", "How far a standby is behind, of the worst"),
+    "temporary_bytes": Metric("temporary files per day", "bytes", "Bytes written to temporary files per day"),
+    "deadlocks": Metric("deadlocks", "count", "Deadlocks since the last run", looks_back=True, singular="deadlock"),
+    "deadlock_rate": Metric(
+        "deadlocks per hour", "count", "Deadlocks per hour since the last run, taken over at least an hour"
+    ),
+    "rollbacks": Metric("rollback ratio", "percent", "Share of the transactions rolled back since the last run"),
+    "transaction_idle": Metric(
+        "idle in transaction", "seconds", "Longest time that a session has been idle in transaction"
+    ),
+    "transaction_time": Metric("transaction time", "seconds", "Age of the oldest active transaction"),
+    "lock_wait_time": Metric("lock wait", "seconds", "Longest time that a session has waited for a lock"),
+    "transactions_prepared": Metric(
+        "prepared transactions",
+        "count",
+        "Prepared transactions that are neither committed nor rolled back",
+        singular="prepared transaction",
+    ),
+    "slots_inactive": Metric(
+        "inactive replication slots",
+        "count",
+        "Replication slots without a consumer",
+        singular="inactive replication slot",
+    ),
+    "replication_lag": Metric("replication lag", "seconds", "Lag of the slowest standby"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
-    "dead_rows": Metric(
-        "dead rows", "percent", "Largest share of dead rows in a table that autovacuum should have been at"
-    ),
+    "dead_rows": Metric("dead rows", "percent", "Largest share of dead rows in a table over its autovacuum threshold"),
     "dead_rows_waiting": Metric(
-        "dead rows waiting", "percent", "Most dead rows of such a table against what brings autovacuum"
+        "dead rows against autovacuum threshold",
+        "percent",
+        "Largest ratio of a table's dead rows to its autovacuum threshold",
     ),
-    "vacuum_age": Metric("last vacuum", "seconds", "Longest time that a table has waited for a vacuum it is due for"),
-    "transaction_age": Metric("transaction age", "count", "Transactions since the server's oldest database was frozen"),
-    "multixact_age": Metric("multixact age", "count", "Multixacts since the server's oldest database was frozen"),
-    "vacuum_time": Metric(
-        "vacuum",
+    "vacuum_age": Metric(
+        "time since last vacuum",
         "seconds",
-        "Time that the vacuum of a table takes: one that runs, or from PostgreSQL 18 on the last ones",
+        "Longest time since the last vacuum of a table over its autovacuum threshold",
+    ),
+    "transaction_age": Metric(
+        "transaction ID age", "count", "Age of the oldest datfrozenxid on the server, in transactions"
+    ),
+    "multixact_age": Metric("multixact ID age", "count", "Age of the oldest datminmxid on the server, in multixacts"),
+    "vacuum_time": Metric(
+        "vacuum time",
+        "seconds",
+        "Longest vacuum of a table: a running one or, from PostgreSQL 18 on, also the last ones",
     ),
     "vacuum_horizon_age": Metric(
-        "hold on dead rows", "seconds", "Longest time that something has kept dead rows from removal"
+        "vacuum horizon age",
+        "seconds",
+        "Longest known time that a session, a prepared transaction or a slot has kept dead rows from removal",
     ),
     "replica_horizon_age": Metric(
-        "hold of replicas", "count", "Transactions that a slot or a standby lags behind with its needs"
+        "replica horizon age", "count", "Age of the oldest xmin held by a slot or a standby, in transactions"
     ),
-    "changed_rows": Metric("changed rows", "percent", "Largest share of rows changed since a table was analyzed"),
+    "changed_rows": Metric(
+        "rows changed since analyze", "percent", "Largest share of a table's rows changed since its last analyze"
+    ),
     "tables_unanalyzed": Metric(
-        "tables never analyzed", "count", "Tables of 1000 rows or 1 MiB that the planner knows nothing of"
+        "tables never analyzed",
+        "count",
+        "Tables of at least 1000 rows or 1 MiB without planner statistics",
+        singular="table never analyzed",
     ),
-    "table_bloat": Metric("table bloat", "percent", "Largest unused share of a table, or a TOAST table, that is large"),
-    "index_bloat": Metric("index bloat", "percent", "Largest unused share of a B-tree index that is large"),
-    "keys_used": Metric(
-        "keys used", "percent", "Largest share of a sequence's or integer key's values that is used up"
+    "table_bloat": Metric("table bloat", "percent", "Largest share of unused space in a large table or TOAST table"),
+    "index_bloat": Metric("index bloat", "percent", "Largest share of unused space in a large B-tree index"),
+    "keys_used": Metric("keys used", "percent", "Largest used share of the values of a sequence or an integer key"),
+    "table_size": Metric("table size", "bytes", "Size of the largest table, its TOAST table included"),
+    "checksum_failures": Metric(
+        "checksum failures", "count", "Pages read with a checksum mismatch", singular="checksum failure"
     ),
-    "table_size": Metric("table size", "bytes", "Size of the largest table with its TOAST table"),
-    "checksum_failures": Metric("damaged pages", "count", "Pages that were read with a wrong checksum"),
     "security_fixes_missing": Metric(
-        "security releases missed", "count", "Releases with security fixes that a server lacks"
+        "missing security releases",
+        "count",
+        "Minor releases with security fixes newer than the server's",
+        singular="missing security release",
     ),
     "releases_age": Metric(
-        "age of the list of releases", "seconds", "Time since the shipped list of releases was renewed"
+        "age of the release list", "seconds", "Time since the last update of the shipped list of PostgreSQL releases"
     ),
-    "support_left": Metric("support left", "seconds", "Time for which a server's major version is still mended"),
-    "password_left": Metric("time to expiry", "seconds", "Time until the first password of a role expires"),
-    "backup_age": Metric("backup age", "seconds", "Time since the newest backup of a database began"),
+    "support_left": Metric("support left", "seconds", "Time until the end of support for the server's major version"),
+    "password_left": Metric("time to password expiry", "seconds", "Time until the first password of a role expires"),
+    "backup_age": Metric("backup age", "seconds", "Time since the start of a database's newest backup"),
     "backup_size": Metric("backup size", "bytes", "Size of the newest backup's files"),
     "backup_size_change": Metric(
-        "backup size change", "percent", "Newest backup's size against the median of the seven before it"
+        "backup size change", "percent", "Change of the newest backup's size from the median of the seven before"
     ),
-    "backup_count": Metric("backups", "count", "Backups that lie in a folder or a repository"),
-    "expired_backups": Metric("overdue backups", "count", "Backups that should have been let go the day before"),
-    "partial_backups": Metric("leftovers", "count", "Files of interrupted backups that nobody is at work on"),
-    "backup_room": Metric("room for a backup", "percent", "Free space against the newest backup's size"),
-    "archive_gaps": Metric("gaps", "count", "Segments of the write-ahead log that lack in the archive"),
-    "archive_age": Metric("archive age", "seconds", "Time since the archive got a segment of the write-ahead log"),
-    "archive_delay": Metric("archive delay", "seconds", "Time that a finished segment has waited for the archive"),
-    "archive_timeout": Metric("archive timeout", "seconds", "Time after which a segment is finished though not full"),
-    "recovery_window": Metric("recovery window", "seconds", "How far back any moment can be restored"),
-    "verification_age": Metric("reading age", "seconds", "Time since all of a repository was read back"),
-    "drill_age": Metric("drill age", "seconds", "Time since a backup was last restored for practice"),
-    "restore_time": Metric("restore time", "seconds", "Time that the last drill took to restore a backup"),
-    "container_status": Metric("status", "word", "Docker's word for the state of a declared container"),
-    "container_health": Metric("health", "word", "What the container's own health check says; none where it has none"),
+    "backup_count": Metric("backups", "count", "Backups in a folder or a repository", singular="backup"),
+    "expired_backups": Metric(
+        "expired backups",
+        "count",
+        "Backups that expired more than a day ago and are not pruned",
+        singular="expired backup",
+    ),
+    "partial_backups": Metric(
+        "partial backups",
+        "count",
+        "Files of interrupted backups, except backups still running",
+        singular="partial backup",
+    ),
+    "backup_room": Metric("free space for next backup", "percent", "Free space as a share of the newest backup's size"),
+    "archive_gaps": Metric(
+        "missing WAL segments", "count", "WAL segments missing from the archive", singular="missing WAL segment"
+    ),
+    "archive_age": Metric("WAL archive age", "seconds", "Time since the archive received a WAL segment"),
+    "archive_delay": Metric(
+        "WAL archiving delay", "seconds", "Time that a finished WAL segment has waited for archiving"
+    ),
+    "archive_timeout": Metric(
+        "archive timeout", "seconds", "Time after which the server switches to a new WAL segment"
+    ),
+    "recovery_window": Metric("recovery window", "seconds", "How far back point-in-time recovery reaches"),
+    "verification_age": Metric(
+        "time since repository verification", "seconds", "Time since a whole repository was last read back"
+    ),
+    "drill_age": Metric("time since restore drill", "seconds", "Time since the last restore drill of a backup"),
+    "restore_time": Metric("restore time", "seconds", "Duration of the restore in the last drill"),
+    "container_status": Metric("container status", "word", "Docker status of a declared container"),
+    "container_health": Metric(
+        "container health", "word", "Status of the container's own health check; `none` without a health check"
+    ),
     "container_restarts": Metric(
-        "container restarts", "count", "Starts of a container since the last run", looks_back=True
+        "container restarts",
+        "count",
+        "Starts of a container since the last run",
+        looks_back=True,
+        singular="container restart",
     ),
-    "container_logs": Metric("log size", "bytes", "The most that Docker keeps of a container's output"),
-    "queues_unconsumed": Metric("queues without a consumer", "count", "Work queues that nobody consumes"),
-    "messages_ready": Metric("messages ready", "count", "Messages that wait in the longest queue of a pattern"),
+    "container_logs": Metric("maximum log size", "bytes", "Most log output that Docker keeps of a container"),
+    "queues_unconsumed": Metric(
+        "queues without a consumer", "count", "Work queues without a consumer", singular="queue without a consumer"
+    ),
+    "messages_ready": Metric(
+        "ready messages", "count", "Ready messages in the longest queue of a pattern", singular="ready message"
+    ),
     "messages_unacknowledged": Metric(
-        "messages unacknowledged", "count", "Messages handed to consumers and not confirmed, of the worst queue"
+        "unacknowledged messages",
+        "count",
+        "Messages delivered and not acknowledged, in the worst queue of a pattern",
+        singular="unacknowledged message",
     ),
-    "dead_letters": Metric("dead letters", "count", "Messages in all dead-letter queues of a pattern"),
-    "dead_letters_new": Metric("new dead letters", "count", "Dead letters more than in the last run", looks_back=True),
+    "dead_letters": Metric(
+        "dead letters", "count", "Messages in all dead-letter queues of a pattern", singular="dead letter"
+    ),
+    "dead_letters_new": Metric(
+        "new dead letters",
+        "count",
+        "Dead letters added since the last run",
+        looks_back=True,
+        singular="new dead letter",
+    ),
     "cache_memory": Metric("memory used", "percent", "Share of Redis' maxmemory in use"),
-    "cache_save_age": Metric("last save", "seconds", "Age of the last save, where something was written since"),
+    "cache_save_age": Metric(
+        "time since last save", "seconds", "Time since the last save of Redis, if keys have changed since"
+    ),
     "connections_rejected": Metric(
-        "connections rejected", "count", "Clients that Redis turned away since the last run", looks_back=True
+        "rejected connections",
+        "count",
+        "Connections that Redis rejected since the last run",
+        looks_back=True,
+        singular="rejected connection",
     ),
     "keys_evicted": Metric(
-        "keys evicted", "count", "Keys that Redis dropped for memory since the last run", looks_back=True
+        "evicted keys",
+        "count",
+        "Keys that Redis evicted for lack of memory since the last run",
+        looks_back=True,
+        singular="evicted key",
     ),
     "oom_kills": Metric(
-        "processes killed", "count", "Processes killed by the kernel for memory since the last run", looks_back=True
+        "OOM kills",
+        "count",
+        "Processes that the kernel's OOM killer killed since the last run",
+        looks_back=True,
+        singular="OOM kill",
     ),
 }

@@ -1,4 +1,4 @@
-"""Scripts that run elsewhere: Perl on a host, SQL in a database."""
+"""Perl scripts for hosts and SQL scripts for databases."""
 
 from functools import cache
 from pathlib import Path
@@ -8,13 +8,13 @@ PACKAGE = Path(__file__).parents[1]
 
 @cache
 def perl(*names: str) -> str:
-    """Perl programs joined into one: `facts/json_text` stands in facts/host/json_text.pl."""
+    """Perl scripts joined into one program: `facts/json_text` is the file facts/host/json_text.pl."""
     return "".join(_read(name, "host", "pl") for name in names)
 
 
 @cache
 def sql(name: str) -> str:
-    """The SQL of a file: `restore/swap` stands in restore/sql/swap.sql."""
+    """The SQL in a file: `restore/swap` is the file restore/sql/swap.sql."""
     return _read(name, "sql", "sql")
 
 

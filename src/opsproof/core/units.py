@@ -1,6 +1,7 @@
-"""Sizes, durations and percentages, as people write them and as people read them."""
+"""Parsing and formatting of sizes, durations, percentages and counts."""
 
 import re
+from math import isinf
 
 UNITS: dict[str, dict[str, float]] = {
     "percent": {"%": 1},
@@ -25,7 +26,7 @@ def parse(text: str | float, unit: str) -> float:
     """The value of `text` in `unit` (percent, bytes, seconds or count): ``"26h"`` is 93600 seconds.
 
     Raises:
-        ValueError: `text` is no number with a suffix of that unit.
+        ValueError: `text` is not a number with a suffix of `unit`.
     """
     suffixes = UNITS[unit]
     match = _QUANTITY.fullmatch(str(text))
@@ -36,28 +37,28 @@ def parse(text: str | float, unit: str) -> float:
 
 def _example(unit: str) -> str:
     return {
-        "percent": "a percentage such as '80%'",
-        "bytes": "a size such as '10MB' or '512MiB'",
-        "seconds": "a duration such as '30s', '26h' or '7d'",
-        "count": "a plain number such as 5",
+        "percent": "a percentage like '80%'",
+        "bytes": "a size like '10MB' or '512MiB'",
+        "seconds": "a duration like '30s', '26h' or '7d'",
+        "count": "a plain number like 5",
     }[unit]
 
 
 def show(value: float | str, unit: str) -> str:
-    """`value` for a reader: ``show(0.831e2, "percent")`` is ``"83.1 %"``."""
+    """`value` rounded and with its unit: ``show(83.1, "percent")`` is ``"83.1 %"``."""
     if isinstance(value, str):
         return value
     if unit == "percent":
         return f"{_short(value)} %"
     if unit == "bytes":
-        return _scaled(value, ("B", "kB", "MB", "GB", "TB"), 1000)
+        return "unlimited" if isinf(value) else _scaled(value, ("B", "kB", "MB", "GB", "TB"), 1000)
     if unit == "seconds":
         return _duration(value)
     return _short(value)
 
 
 def show_exactly(value: float, unit: str) -> str:
-    """`value` in its base unit, with as many digits as it has: ``80.04 %`` where `show` says ``80 %``."""
+    """`value` in its base unit, not rounded: ``80.04 %``, for which `show` gives ``80 %``."""
     suffix = {"percent": " %", "bytes": " B", "seconds": " s"}.get(unit, "")
     return f"{value:.10g}{suffix}"
 

@@ -1,4 +1,4 @@
-"""What a run says of each check, in a form that travels between processes and into reports."""
+"""The verdicts of a run, for reports and for transfer between processes."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,7 @@ ORDER = ("failed", "unknown", "warned", "waived", "passed")
 
 @dataclass(frozen=True)
 class Sample:
-    """A counter's reading, for later runs to compare with; times in seconds since 1970."""
+    """A counter's value, stored for later runs; times in seconds since 1970."""
 
     metric: str
     value: float
@@ -22,7 +22,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a reader wants to see beside a verdict: a title and lines."""
+    """Details shown with a verdict: a title and lines."""
 
     title: str
     lines: tuple[str, ...]
@@ -30,11 +30,11 @@ class Evidence:
 
 @dataclass
 class Verdict:
-    """One check of one host, and what it found.
+    """The result of a check of a host.
 
-    `test` is the check with its parameter, `resource` the parameter without the host, `sentence` what
-    was found in one line, `advice` why it matters, `remedy` the command that repairs it, with the words
-    `repaired_with` at its end.
+    `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
+    result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
+    `repaired_with` holds the last words of `remedy`.
     """
 
     test: str
@@ -50,12 +50,12 @@ class Verdict:
     samples: list[Sample] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
-        """This verdict in built-in types."""
+        """This verdict as built-in types."""
         return asdict(self)
 
 
 def from_plain(plain: dict[str, Any]) -> Verdict:
-    """The verdict that `Verdict.to_plain` gave."""
+    """The verdict from the result of `Verdict.to_plain`."""
     verdict = Verdict(**plain)
     verdict.measurements = [Measurement(**each) for each in plain["measurements"]]
     verdict.evidence = [Evidence(**each) for each in plain["evidence"]]
@@ -64,7 +64,7 @@ def from_plain(plain: dict[str, Any]) -> Verdict:
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many verdicts there are of each kind, the worst first."""
+    """The number of verdicts of each kind, the worst first."""
     counts = dict.fromkeys(ORDER, 0)
     for each in verdicts:
         counts[each.verdict] += 1
@@ -72,7 +72,7 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 
 def findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """What is not good, the worst first; checks of a host that found the same stand together."""
+    """Verdicts other than passed, the worst first, grouped by host and sentence."""
     groups: dict[tuple[str, str, str], list[Verdict]] = {}
     for each in verdicts:
         if each.verdict != "passed":

@@ -1,4 +1,4 @@
-"""Facts, one module per subject."""
+"""Facts, a module per subject."""
 
 from opsproof.facts import (
     archiving,

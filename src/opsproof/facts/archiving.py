@@ -1,4 +1,4 @@
-"""How a server archives its write-ahead log."""
+"""WAL archiving of a server."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from opsproof.postgres.connection import Result
 
 @dataclass(frozen=True)
 class ArchivingState:
-    """What the server says of its archiving: `mode` is its setting, times are in seconds.
+    """Archiving settings and backlog: `mode` is archive_mode, times are in seconds.
 
-    `waits_s` is how long the oldest finished segment has waited for the archive, 0 where none does.
+    `waits_s` is how long the oldest finished WAL segment has waited to be archived, 0 with an empty queue.
     """
 
     mode: str
@@ -21,20 +21,20 @@ class ArchivingState:
 
     @property
     def delay_s(self) -> float:
-        """How long the oldest finished segment has waited.
+        """How long the oldest finished segment has waited, in seconds.
 
         Raises:
-            Absent: the server archives nothing.
+            Absent: archiving is off.
         """
         if self.mode == "off":
-            raise Absent("the server archives nothing: archive_mode is off")
+            raise Absent("WAL archiving is off (archive_mode = off)")
         return self.waits_s
 
 
 class Archiving(SqlFact[ArchivingState]):
-    """Whether finished segments of the log wait for the archive.
+    """Finished WAL segments that wait to be archived.
 
-    The server writes a file *.ready for each that is finished, and gives it another name once it is archived:
+    The server writes a .ready file for each finished segment and renames the file to .done after archiving:
     https://www.postgresql.org/docs/current/continuous-archiving.html
     """
 
@@ -48,8 +48,8 @@ class Archiving(SqlFact[ArchivingState]):
     """
 
     def parse(self, result: Result, database: Database) -> ArchivingState:
-        """The clock of the server is that of its files; one that was written this moment is no older than that."""
+        """Server and files share a clock; a negative age (a file written just now) counts as 0."""
         ((mode, timeout_s, waits_s),) = result.require()
         if mode not in ("off", "on", "always"):
-            raise ValueError(f"archive_mode is {mode}")
+            raise ValueError(f"unknown archive_mode {mode!r}")
         return ArchivingState(mode, float(timeout_s), max(0.0, float(waits_s)))

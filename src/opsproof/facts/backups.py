@@ -1,4 +1,4 @@
-"""Whether backups are made, whole, private and as many as they should be."""
+"""Whether backups are made, intact, private and within retention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,58 +16,62 @@ from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command
 
 COMPARED = 7
-"""The backups before the newest one that its size is compared with."""
+"""Number of earlier backups in the median that the newest size is compared with."""
 GRACE_S = 26 * 3600.0
-"""What could be let go for less than so long may still be there: a backup a day lets it go."""
+"""A backup may outlive retention by 26 hours: a daily run prunes."""
 
 
 def change(sizes: Sequence[int]) -> float:
-    """The last size against the median of the seven before it, in percent; 0 where it is the first."""
+    """Last size against the median of the seven sizes before, in percent; 0 for the first backup."""
     before = sizes[:-1][-COMPARED:]
     return 100 * (sizes[-1] / median(before) - 1) if before and median(before) else 0.0
 
 
 def room(free_bytes: int | None, size_bytes: int) -> float:
-    """Free space against a backup's size, in percent."""
+    """Free space as a percentage of a backup's size.
+
+    Raises:
+        Absent: no folder is declared.
+    """
     if free_bytes is None:
-        raise Absent("no folder is declared, so that there is no disk to look at")
+        raise Absent("free space is unknown: no backup folder is declared")
     return 100 * free_bytes / size_bytes if size_bytes else 0.0
 
 
 @dataclass(frozen=True)
 class BackupState:
-    """The dumps of one database; sizes in bytes, ages in seconds. What there is none of is Absent."""
+    """Dumps of one database; sizes in bytes, ages in seconds. Missing values raise `Absent`."""
 
     folder: DumpFolder
     declared: Backup
 
     @property
     def newest(self) -> str:
-        """The newest backup's name."""
+        """Name of the newest backup."""
         return self.folder.newest
 
     @property
     def age_s(self) -> float:
-        """Time since the newest one began.
+        """Seconds since the newest backup began.
 
         Raises:
-            OutputError: it is from the future, so that this is not known.
+            OutputError: the backup is dated in the future.
         """
         return self.folder.age(self.newest)
 
     @property
     def size_bytes(self) -> int:
-        """The newest one's size."""
+        """Size of the newest backup."""
         return self.folder.size(self.newest)
 
     @property
     def size_change(self) -> float:
-        """The newest one's size against the median of the seven before it, in percent; 0 where it is the first."""
+        """Newest size against the median of the seven before, in percent; 0 for the first backup."""
         return change([self.folder.size(each) for each in (*self.folder.sets[:-1], self.newest)])
 
     @property
     def kept(self) -> int:
-        """How many there are."""
+        """Number of backups."""
         return len(self.folder.sets)
 
     @property
@@ -76,15 +80,16 @@ class BackupState:
 
     @property
     def flaws(self) -> list[str]:
-        """What is wrong with the newest one by its own manifest."""
+        """Mismatches between the newest backup and its manifest."""
         return self._reading.flaws()
 
     @property
     def lacks(self) -> list[str]:
-        """Tables, declared ones and those of its manifest, that the newest one does not list.
+        """Tables missing from the newest backup, among those declared or listed in the manifest.
 
         Raises:
-            MeasurementError: pg_restore cannot be run.
+            MeasurementError: pg_restore cannot run.
+            Absent: the manifest cannot be read.
         """
         try:
             return self._reading.lacks(*self.declared.tables)
@@ -93,86 +98,86 @@ class BackupState:
 
     @property
     def exposed(self) -> list[str]:
-        """Files of any backup that are not for the login user alone, and the folder, where others may change it."""
+        """Backup files that others may access, and the folder if others may change it."""
         folder = [self.folder.open_to_others] if self.folder.open_to_others else []
         return [*folder, *(line for each in self.folder.sets for line in self.folder.exposed(each))]
 
     @property
     def stale(self) -> list[str]:
-        """Files that an interrupted backup left."""
+        """Partial files of interrupted backups."""
         return [each.name for each in self.folder.stale]
 
     @property
     def overdue(self) -> list[str]:
-        """Backups that should have been let go the day before."""
+        """Expired backups that should have been pruned the day before."""
         return expired(self.folder.sets, self.declared, self.folder.now - GRACE_S)
 
     @property
     def room(self) -> float:
-        """Free space against the newest one's size, in percent."""
+        """Free space as a percentage of the newest backup's size."""
         return room(self.folder.free_bytes, self.size_bytes)
 
 
 @dataclass(frozen=True)
 class StanzaState:
-    """What pgBackRest has of one cluster, by the same words; what there is none of is Absent."""
+    """A pgBackRest stanza, with the properties of `BackupState`; missing values raise `Absent`."""
 
     stanza: Stanza
 
     @property
     def newest(self) -> str:
-        """The newest backup's label."""
+        """Label of the newest backup."""
         return self.stanza.newest.label
 
     @property
     def age_s(self) -> float:
-        """Time since the newest one began."""
+        """Seconds since the newest backup began."""
         return self.stanza.now - self.stanza.newest.began
 
     @property
     def size_bytes(self) -> int:
-        """What of the repository a restore of the newest one needs: comparable, of whatever type it is."""
+        """Repository bytes needed to restore the newest backup; comparable across backup types."""
         return self.stanza.newest.size_bytes
 
     @property
     def size_change(self) -> float:
-        """Its size against the median of the seven before it, in percent; 0 where it is the first."""
+        """Newest size against the median of the seven before, in percent; 0 for the first backup."""
         return change([each.size_bytes for each in (*self.stanza.backups[:-1], self.stanza.newest)])
 
     @property
     def kept(self) -> int:
-        """How many there are, of all types."""
+        """Number of backups of all types."""
         return len(self.stanza.backups)
 
     @property
     def flaws(self) -> list[str]:
-        """What is known to be wrong with the newest one; it is not read."""
+        """Known errors of the newest backup, from pgBackRest's metadata; files are not read."""
         return self.stanza.flaws(self.stanza.newest)
 
     @property
     def stale(self) -> list[str]:
-        """Folders that an interrupted backup left."""
+        """Folders of interrupted backups."""
         return self.stanza.interrupted
 
     @property
     def room(self) -> float:
-        """Free space against the newest one's size, in percent."""
+        """Free space as a percentage of the newest backup's size."""
         return room(self.stanza.free_bytes, self.size_bytes)
 
 
 class Backups(ResourceFact[Backup, BackupState | StanzaState]):
-    """What there is of each declared backup; the newest dump is read back, all of it."""
+    """State of each declared backup; the newest dump is read in full."""
 
     resource = "backup"
 
     def command(self, host: Host, name: str, resource: Backup) -> Command:
-        """A look at the folder, or at the stanza; pg_restore is the container's where the server runs in one."""
+        """Inspects the folder or the stanza; pg_restore runs in the server's container, if any."""
         if resource.engine == "pgbackrest":
             return pgbackrest.stanza_command(resource)
         return dump_folder.command(resource, name, "newest", dump_folder.client(host, resource))
 
     def parse(self, answer: Answer, name: str, resource: Backup) -> BackupState | StanzaState:
-        """The state; a folder or a stanza that is not there holds no backups."""
+        """The state; a missing folder or stanza holds no backups."""
         if resource.engine == "pgbackrest":
             return StanzaState(pgbackrest.parse(answer, resource))
         return BackupState(dump_folder.parse(answer, name, resource.folder), resource)

@@ -1,7 +1,7 @@
-"""What a fact is: one typed, read-only measurement of one host.
+"""Base classes of facts: a fact is a typed, read-only measurement of one host.
 
-A fact says beforehand how it is measured, and reads the answer with a pure function. It never
-answers with something empty in place of what could not be measured.
+A fact declares how to measure, and parses the answer with a pure function. A failed measurement
+raises an error; a fact never returns an empty value instead.
 """
 
 import re
@@ -20,11 +20,11 @@ N = TypeVar("N", bound=Resource)
 D = TypeVar("D", bound=InDatabase)
 
 REGISTRY: dict[str, type["Fact"]] = {}
-"""Every fact by the name of its fixture."""
+"""All facts by fixture name."""
 
 
 class Fact(ABC):
-    """Base of all facts; the fixture's name is the class's, in snake case."""
+    """Base of all facts; the fixture name is the class name in snake case."""
 
     name: ClassVar[str]
     resource: ClassVar[str] = ""
@@ -45,15 +45,15 @@ class ShellFact(Fact, Generic[T], abstract=True):
 
     @abstractmethod
     def parse(self, answer: Answer, host: Host) -> T:
-        """The value that `answer` tells.
+        """Value parsed from `answer`.
 
         Raises:
-            MeasurementError: it tells none.
+            MeasurementError: the answer cannot be parsed.
         """
 
 
 class ResourceFact(Fact, Generic[N, T], abstract=True):
-    """A fact of each declared resource, measured by one command for each."""
+    """A fact of each declared resource, measured by one command each."""
 
     @abstractmethod
     def command(self, host: Host, name: str, resource: N) -> Command:
@@ -61,43 +61,43 @@ class ResourceFact(Fact, Generic[N, T], abstract=True):
 
     @abstractmethod
     def parse(self, answer: Answer, name: str, resource: N) -> T:
-        """The value that `answer` tells of the resource called `name`.
+        """Value parsed from `answer` for the resource called `name`.
 
         Raises:
-            MeasurementError: it tells none.
+            MeasurementError: the answer cannot be parsed.
         """
 
 
 class SqlFact(Fact, Generic[T], abstract=True):
-    """A fact of each declared database, measured by one read-only query of JSON types."""
+    """A fact of each declared database, measured by one read-only query with JSON types."""
 
     resource = "database"
     sql: ClassVar[str]
 
     @abstractmethod
     def parse(self, result: Result, database: Database) -> T:
-        """The value that the rows of `result` tell.
+        """Value parsed from the rows of `result`.
 
         Raises:
-            MeasurementError: they tell none.
+            MeasurementError: the rows cannot be parsed.
         """
 
 
 class SqlResourceFact(Fact, Generic[D, T], abstract=True):
-    """A fact of each declared thing in a database, measured by one read-only query of JSON types for each."""
+    """A fact of each declared database object, measured by one read-only query each with JSON types."""
 
     sql: ClassVar[str]
 
     @abstractmethod
     def values(self, name: str, resource: D) -> list[str]:
-        """The texts that stand for $1, $2 and so on in the query for the resource called `name`."""
+        """Query parameters ($1, $2 ...) as text, for the resource called `name`."""
 
     @abstractmethod
     def parse(self, result: Result, resource: D) -> T:
-        """The value that the rows of `result` tell.
+        """Value parsed from the rows of `result`.
 
         Raises:
-            MeasurementError: they tell none.
+            MeasurementError: the rows cannot be parsed.
         """
 
     def query(self, name: str, resource: D) -> Query:
@@ -106,9 +106,9 @@ class SqlResourceFact(Fact, Generic[D, T], abstract=True):
 
 
 class Measured(Mapping[str, T]):
-    """Values by the name of a declared resource: what is not there raises instead of being left out."""
+    """Values by resource name; looking up a missing name raises an error."""
 
-    def __init__(self, values: Mapping[str, T | OpsproofError], missing: str = "is declared, but not there") -> None:
+    def __init__(self, values: Mapping[str, T | OpsproofError], missing: str = "does not exist") -> None:
         self._values = values
         self._missing = missing
 
@@ -116,8 +116,8 @@ class Measured(Mapping[str, T]):
         """The value for `name`.
 
         Raises:
-            Absent: it was looked for and is not there.
-            MeasurementError: it could not be measured.
+            Absent: `name` is not on the host.
+            MeasurementError: `name` could not be measured.
         """
         if name not in self._values:
             raise Absent(f"{name} {self._missing}")
@@ -127,7 +127,11 @@ class Measured(Mapping[str, T]):
         return value
 
     def require(self, name: str) -> None:
-        """Raises the MeasurementError of `name`, if it has one."""
+        """Checks that `name` could be measured.
+
+        Raises:
+            MeasurementError: the measurement of `name` failed.
+        """
         if isinstance(error := self._values.get(name), MeasurementError):
             raise error
 

@@ -1,4 +1,4 @@
-"""How much of tables and B-tree indexes is unused: estimated for all, measured for those that the estimate suspects."""
+"""Unused space (bloat) of tables and B-tree indexes: estimated for all, measured where the estimate is high."""
 
 import math
 from collections.abc import Mapping
@@ -10,24 +10,24 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.limits import Limit
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
-from opsproof.facts.findings import Findings, granted
+from opsproof.facts.findings import Findings, privileged_rows
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 from opsproof.postgres.quoting import literal, qualified
 
 SUSPECT = 30.0
-"""Estimates from so much on, in percent, are not trusted to say how much: ten points under what warns."""
+"""Estimates from 30 % up are measured: ten points below the warning limit."""
 PAGE_BYTES = 8192
 USABLE_BYTES = 8168
 TOASTED_BYTES = 2032
-"""Rows are kept smaller, but where a column forbids it: then what remains of a page beside them is no bloat."""
+"""TOAST keeps rows below this size unless storage forbids; wider rows leave page space unused, without bloat."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A table, a TOAST table or an index, with what is unused of it by its statistics, in percent.
+    """A table, TOAST table or index, with its unused share in percent as estimated from statistics.
 
-    `estimate` is None where they say nothing: of TOAST they never do. `fillfactor` is a fraction.
+    `estimate` is None if statistics do not suffice, as for every TOAST table. `fillfactor` is a fraction.
     """
 
     oid: int
@@ -38,8 +38,8 @@ class Space:
     estimate: float | None
 
     @property
-    def again(self) -> str:
-        """The query that measures it."""
+    def query(self) -> str:
+        """Query that measures the relation."""
         name = literal(qualified(self.name))
         if self.kind == "TOAST":
             return f"SELECT t.* FROM pg_class, pgstattuple_approx(reltoastrelid) t WHERE oid = {name}::regclass"  # noqa: S608
@@ -48,7 +48,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Bloat:
-    """What is unused of one of them, in percent, or None where nobody knows; and how that is known."""
+    """Unused share of a relation in percent, None if unknown; `how` is the method."""
 
     space: Space
     share: float | None
@@ -62,65 +62,65 @@ class Bloat:
 
 @dataclass(frozen=True)
 class Bloats:
-    """Tables, or indexes, that are large enough to be judged, those unknown and the worst first."""
+    """Tables or indexes over the minimum size, unknown ones first, then by bloat."""
 
     bloats: tuple[Bloat, ...]
 
     @property
     def found(self) -> Findings[Bloat]:
-        """All of them, and how to measure the first anew."""
-        return Findings(self.bloats, self.bloats[0].space.again if self.bloats else "")
+        """All relations, with the query that measures the first."""
+        return Findings(self.bloats, self.bloats[0].space.query if self.bloats else "")
 
     @property
     def share(self) -> float:
-        """The largest share that is known, in percent."""
+        """Largest known share, in percent."""
         return max((each.share for each in self.bloats if each.share is not None), default=0.0)
 
-    def beyond(self, limit: Limit) -> list[str]:
-        """The names of those that `limit` does not let pass."""
+    def over(self, limit: Limit) -> list[str]:
+        """Names of relations over `limit`."""
         known = [(each.space.name, each.share) for each in self.bloats if each.share is not None]
         return list(dict.fromkeys(name for name, share in known if limit.judge(share).verdict != "passed"))
 
     def require_measured(self) -> None:
-        """Says no where one is only suspected.
+        """Checks that every suspect relation was measured.
 
         Raises:
-            MeasurementError: it was not measured, and why.
+            MeasurementError: a suspect was not measured; the message says why.
         """
         if unknown := [each for each in self.bloats if each.share is None]:
             names = ", ".join(each.space.name for each in unknown[:3])
-            raise MeasurementError(f"{len(unknown)} may be bloated, and were {unknown[0].how}: {names}")
+            raise MeasurementError(f"{len(unknown)} relations may be bloated, {unknown[0].how}: {names}")
 
 
 @dataclass(frozen=True)
-class BloatSuspicion:
-    """What of a database is large enough to be judged."""
+class BloatCandidates:
+    """Relations of a database over the minimum size, with estimates."""
 
     spaces: tuple[Space, ...]
 
     def tables(self, measured: "BloatFigures") -> Bloats:
         """Tables and TOAST tables."""
-        return measured.of([each for each in self.spaces if each.kind != "index"])
+        return measured.assess([each for each in self.spaces if each.kind != "index"])
 
     def indexes(self, measured: "BloatFigures") -> Bloats:
         """B-tree indexes."""
-        return measured.of([each for each in self.spaces if each.kind == "index"])
+        return measured.assess([each for each in self.spaces if each.kind == "index"])
 
 
-class BloatEstimates(SqlFact[BloatSuspicion]):
-    """Unused space of tables and B-tree indexes of 1 MiB or more, by what ANALYZE knows of their rows.
+class BloatEstimates(SqlFact[BloatCandidates]):
+    """Estimated unused space of tables and B-tree indexes of 1 MiB or more, from ANALYZE statistics.
 
-    Rows that are counted low, columns that it knows nothing of, and keys that may be equal let it come out too high:
-    the measured figure decides then. What is smaller than the inventory's `large_table` or `large_index` is left out.
+    Underestimated row counts, columns without statistics and duplicate keys make estimates too high; then the
+    measurement decides. Relations below the inventory's `large_table` or `large_index` are skipped.
     """
 
     sql = scripts.sql("facts/bloat_estimates")
 
-    def parse(self, result: Result, database: Database) -> BloatSuspicion:
-        """No row is good: nothing is that large."""
-        spaces = [_space(row) for row in granted(result)]
+    def parse(self, result: Result, database: Database) -> BloatCandidates:
+        """No row is a valid answer: the database has no large relation."""
+        spaces = [_space(row) for row in privileged_rows(result)]
         least = {"index": database.large_index}
-        return BloatSuspicion(
+        return BloatCandidates(
             tuple(each for each in spaces if each.size_bytes >= least.get(each.kind, database.large_table))
         )
 
@@ -128,33 +128,35 @@ class BloatEstimates(SqlFact[BloatSuspicion]):
 def _space(row: list[Any]) -> Space:
     oid, kind, name, size, fillfactor, estimate = row
     if kind not in ("table", "TOAST", "index"):
-        raise ValueError(f"{kind} is no kind of relation")
+        raise ValueError(f"unknown kind of relation {kind!r}")
     return Space(int(oid), kind, name, int(size), float(fillfactor), None if estimate is None else float(estimate))
 
 
 @dataclass(frozen=True)
 class BloatFigures:
-    """What pgstattuple says of suspects, by number; None for one that there was no time for."""
+    """pgstattuple's figures for suspect relations, by OID; None if time ran out."""
 
     figures: Mapping[int, list[float] | None]
     missing: str = ""
 
-    def of(self, spaces: list[Space]) -> Bloats:
-        """What is known of `spaces`."""
-        known = sorted(map(self._known, spaces), key=lambda each: -(math.inf if each.share is None else each.share))
+    def assess(self, spaces: list[Space]) -> Bloats:
+        """Bloat of `spaces`, by estimate or measurement."""
+        known = sorted(
+            map(self._assess_one, spaces), key=lambda each: -(math.inf if each.share is None else each.share)
+        )
         return Bloats(tuple(known))
 
-    def _known(self, space: Space) -> Bloat:
+    def _assess_one(self, space: Space) -> Bloat:
         if space.estimate is not None and space.estimate < SUSPECT:
             return Bloat(space, space.estimate, "estimated")
         if figures := self.figures.get(space.oid):
             unused = _unused_index if space.kind == "index" else _unused_table
             return Bloat(space, unused(figures, space.fillfactor), "measured")
-        return Bloat(space, None, f"not measured{self.missing or ': there was no time, raise the timeout'}")
+        return Bloat(space, None, f"not measured ({self.missing or 'out of time: raise the timeout'})")
 
 
 def _unused_table(figures: list[float], fillfactor: float) -> float:
-    """Space that a rewrite, which keeps free what the fill factor says, would give back."""
+    """Share that a rewrite would free; a rewrite leaves free space according to the fill factor."""
     size, unused, live_bytes, live = figures
     if live and live_bytes / live > TOASTED_BYTES:
         rows_a_page = max(1, USABLE_BYTES * fillfactor // (live_bytes / live))
@@ -163,7 +165,7 @@ def _unused_table(figures: list[float], fillfactor: float) -> float:
 
 
 def _unused_index(figures: list[float], fillfactor: float) -> float:
-    """Pages that a new index of the same entries would not have."""
+    """Share of pages that a rebuilt index would not need."""
     size, leaves, inner, density = figures
     full = 0.0 if math.isnan(density) else leaves * density / 100 / fillfactor
     return _spare_pages(size, full + inner + 1)
@@ -174,9 +176,9 @@ def _spare_pages(size_bytes: float, needed: float) -> float:
 
 
 class BloatMeasurements(SqlFact[BloatFigures]):
-    """What pgstattuple finds in those that the estimate suspects, the most bytes first, in half the statement's time.
+    """pgstattuple's figures for relations with a high estimate, the largest waste first, in half the statement timeout.
 
-    One is begun when 200 MB a second would bring it to an end in that time.
+    A relation is measured only if reading at 200 MB/s would finish in time.
     https://www.postgresql.org/docs/current/pgstattuple.html
     """
 
@@ -186,10 +188,10 @@ class BloatMeasurements(SqlFact[BloatFigures]):
     )
 
     def parse(self, result: Result, database: Database) -> BloatFigures:
-        """A server without pgstattuple measures nothing, which is no failure where nothing is suspected."""
+        """A server without pgstattuple measures nothing, harmless if no estimate is high."""
         if "function pgstat" in result.error and "does not exist" in result.error:
-            return BloatFigures({}, ": the extension pgstattuple is not there")
-        return BloatFigures({int(oid): _figures(values) for oid, values in granted(result)})
+            return BloatFigures({}, "extension pgstattuple is not installed")
+        return BloatFigures({int(oid): _figures(values) for oid, values in privileged_rows(result)})
 
 
 def _figures(values: list[Any] | None) -> list[float] | None:

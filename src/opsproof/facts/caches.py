@@ -1,4 +1,4 @@
-"""What Redis says of itself: https://redis.io/docs/latest/commands/info/."""
+"""State of Redis servers, from INFO: https://redis.io/docs/latest/commands/info/."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,15 @@ _SAVES = {
     "aof_last_write_status": "the last write to the append-only file failed",
     "aof_last_bgrewrite_status": "the last rewrite of the append-only file failed",
 }
-"""What each status means when it is not ok."""
+"""Persistence statuses of INFO, with the message for any value but ok."""
 
 
 @dataclass(frozen=True)
 class RedisInfo:
-    """What a Redis server tells; sizes in bytes, times in seconds.
+    """Figures of Redis INFO; sizes in bytes, times in seconds.
 
-    `policy` is what happens when memory is full. `save_age_s` is the age of the last save, 0 where
-    nothing was written since, or each write goes to the append-only file. `rejected` counts
-    clients, `evicted` keys, both since the server started.
+    `policy` is maxmemory_policy. `save_age_s` is the age of the last save, 0 without unsaved writes or
+    with the append-only file on. `rejected` counts clients and `evicted` keys since the server started.
     """
 
     memory_bytes: int
@@ -40,73 +39,73 @@ class RedisInfo:
         """Percentage of maxmemory in use.
 
         Raises:
-            Absent: there is no maxmemory.
+            Absent: maxmemory is not set.
         """
         if not self.max_memory_bytes:
-            raise Absent("no maxmemory is set, so it grows until the kernel kills it")
+            raise Absent("maxmemory is not set: memory grows until the kernel kills Redis")
         return 100 * self.memory_bytes / self.max_memory_bytes
 
 
 @dataclass(frozen=True)
 class CacheState:
-    """How a cache receives a client: `silence` is empty where it serves, else says why it does not."""
+    """Reachability of a cache: `silence` is empty for a cache in service, else the reason."""
 
     silence: str
-    told: RedisInfo | None = None
+    info: RedisInfo | None = None
 
     @property
     def report(self) -> RedisInfo:
-        """What it tells of itself.
+        """Figures of INFO.
 
         Raises:
-            MeasurementError: it does not answer.
+            MeasurementError: the cache does not answer.
         """
-        if self.told is None:
-            raise MeasurementError(f"nothing could be asked: {self.silence}")
-        return self.told
+        if self.info is None:
+            raise MeasurementError(f"Redis does not answer: {self.silence}")
+        return self.info
 
 
 class CacheStates(ResourceFact[Cache, CacheState]):
-    """Whether each declared cache answers, and what it tells of itself."""
+    """Reachability and INFO figures of each declared cache."""
 
     resource = "cache"
 
     def command(self, host: Host, name: str, resource: Cache) -> Command:
-        """The login comes from a file on the host, so that it is in no process list."""
+        """The login comes from a file on the host, to keep the password out of process lists."""
         words = (resource.address, str(resource.port), f"{resource.timeout:g}", resource.netrc)
         return argv("perl", "-e", scripts.perl("facts/redis_info"), "--", *words, timeout_s=resource.timeout + 2)
 
     def parse(self, answer: Answer, name: str, resource: Cache) -> CacheState:
-        """A cache that does not answer is a measurement; a refused login is none."""
-        lines = answer.require("the question to Redis").stdout.splitlines()
-        told = dict(line.split(":", 1) for line in lines)
-        return CacheState(told["silence"]) if "silence" in told else CacheState("", _report(told))
+        """No answer is a measured state; a refused login is a measurement error."""
+        lines = answer.require("the Redis probe").stdout.splitlines()
+        info = dict(line.split(":", 1) for line in lines)
+        return CacheState(info["silence"]) if "silence" in info else CacheState("", _report(info))
 
 
-def _report(told: dict[str, str]) -> RedisInfo:
-    now = int(told["time"])
+def _report(info: dict[str, str]) -> RedisInfo:
+    now = int(info["time"])
     return RedisInfo(
-        memory_bytes=int(told["used_memory"]),
-        max_memory_bytes=int(told["maxmemory"]),
-        policy=told["maxmemory_policy"],
-        save_age_s=_save_age_s(told, now),
-        failed_saves=tuple(why for status, why in _SAVES.items() if _matters(told, status) and told[status] != "ok"),
-        rejected=_counter(told, "rejected_connections", now),
-        evicted=_counter(told, "evicted_keys", now),
+        memory_bytes=int(info["used_memory"]),
+        max_memory_bytes=int(info["maxmemory"]),
+        policy=info["maxmemory_policy"],
+        save_age_s=_save_age_s(info, now),
+        failed_saves=tuple(why for status, why in _SAVES.items() if _is_current(info, status) and info[status] != "ok"),
+        rejected=_counter(info, "rejected_connections", now),
+        evicted=_counter(info, "evicted_keys", now),
     )
 
 
-def _save_age_s(told: dict[str, str], now: int) -> float:
-    if int(told["aof_enabled"]) or not int(told["rdb_changes_since_last_save"]):
+def _save_age_s(info: dict[str, str], now: int) -> float:
+    if int(info["aof_enabled"]) or not int(info["rdb_changes_since_last_save"]):
         return 0.0
-    return max(0.0, now - int(told["rdb_last_save_time"]))
+    return max(0.0, now - int(info["rdb_last_save_time"]))
 
 
-def _matters(told: dict[str, str], status: str) -> bool:
-    # What a file that is no longer written once said stays as it was.
-    return status.startswith("rdb_") or bool(int(told["aof_enabled"]))
+def _is_current(info: dict[str, str], status: str) -> bool:
+    # With the append-only file off, its statuses are stale.
+    return status.startswith("rdb_") or bool(int(info["aof_enabled"]))
 
 
-def _counter(told: dict[str, str], field: str, now: int) -> Counter:
-    # The server takes its whole seconds of uptime from the same reading of its clock: the difference never jitters.
-    return Counter(int(told[field]), now - int(told["uptime_in_seconds"]), now, reborn="Redis started again")
+def _counter(info: dict[str, str], field: str, now: int) -> Counter:
+    # Redis reads time and uptime from one clock at once, so the start time never jitters.
+    return Counter(int(info[field]), now - int(info["uptime_in_seconds"]), now, reborn="Redis was restarted")

@@ -1,4 +1,4 @@
-"""What Docker says of the declared containers."""
+"""State and settings of declared Docker containers."""
 
 import ipaddress
 import json
@@ -19,7 +19,7 @@ FIELDS = (
     "name", "created", "restarts", "image", "status", "started", "exit_code", "out_of_memory", "health", "policy",
     "memory", "shared_memory", "network", "log_driver", "log_size", "log_files", "bindings", "ports",
 )  # fmt: skip
-"""What each line of the answer holds, in JSON."""
+"""Fields of the answer, one JSON value a line."""
 TEMPLATE = (
     "{{.Name|json|println}}{{.Created|json|println}}{{.RestartCount|json|println}}{{.Config.Image|json|println}}"
     "{{with.State}}{{.Status|json|println}}{{.StartedAt|json|println}}{{.ExitCode|json|println}}"
@@ -30,15 +30,15 @@ TEMPLATE = (
     '{{"max-file"|index .Config|json|println}}{{end}}'
     "{{.PortBindings|json|println}}{{end}}{{.NetworkSettings.Ports|json|println}}"
 )
-"""Selects `FIELDS` on the host: environment, labels, commands and the health check's output hold secrets.
+"""Selects `FIELDS` on the host: environment, labels, commands and health check output hold secrets.
 
-The sudoers file of docs/privileges/ permits this template alone, so it has no character that must be
-escaped there, and as few spaces as a Go template can have: sudo matches all arguments as one text.
+The sudoers file of docs/privileges/ permits only this template. Sudo matches all arguments as one text, so the
+template avoids characters that need escaping there, and has as few spaces as a Go template allows.
 """
 FIRST_START_S = 60
-"""A container that starts later than this after it was made has been started before."""
+"""A container started later than this after its creation was restarted before."""
 CACHED_LOG_BYTES = 5 * 20 * 10**6
-"""Docker's local log driver keeps five files of 20 MB, and so does its cache beside drivers that send logs away.
+"""Docker's local log driver keeps five files of 20 MB; so does the cache of drivers that send logs away.
 
 https://docs.docker.com/engine/logging/dual-logging/
 """
@@ -51,10 +51,10 @@ _UNLIMITED = ("", "0", "-1")
 class ContainerState:
     """One container; sizes in bytes.
 
-    `memory_bytes` is 0 where its memory is not limited, and `log_bytes` infinite where its log on this
-    host is not. `restarts` counts what the restart policy did; a start by hand shows only in its `grew`.
-    `out_of_memory` is of the last life, and Docker misses some kills: the kernel's own counter
-    (`OomKills`) does not. `exposed` names each port that other machines reach.
+    `memory_bytes` is 0 without a memory limit; `log_bytes` is infinite without a log limit on the host.
+    `restarts` counts restarts by policy; a manual start shows only in `restarts.grew`. `out_of_memory`
+    covers the last run, and Docker misses some kills, unlike the kernel's counter (`OomKills`).
+    `exposed` names each port reachable from other machines.
     """
 
     name: str
@@ -73,18 +73,18 @@ class ContainerState:
 
     @property
     def health(self) -> str:
-        """Docker's word for what the health check says; "none" where there is no health check.
+        """Docker's health status; "none" without a health check.
 
         Raises:
-            Absent: it does not run, and Docker keeps the word of its last life.
+            Absent: the container is not running, so Docker reports a stale status.
         """
         if self.status != "running":
-            raise Absent(f"{self.name} is {self.status}, so it has no health")
+            raise Absent(f"{self.name} is {self.status}: health is unknown")
         return self.last_health
 
     @property
     def pinned(self) -> bool:
-        """Whether the image is named by its digest, or by a tag that begins with a version, as 8.2-alpine or pg17."""
+        """Whether the image has a digest, or a tag starting with a version, as 8.2-alpine or pg17."""
         _, _, tag = self.image.rpartition("/")[2].partition(":")
         return "@" in self.image or re.match(r"[a-z]{0,2}\d", tag, re.IGNORECASE) is not None
 
@@ -95,13 +95,13 @@ class Containers(ResourceFact[Container, ContainerState]):
     resource = "container"
 
     def command(self, host: Host, name: str, resource: Container) -> Command:
-        """One inspection for each: docker ps leaves out what is stopped."""
+        """One docker inspect each: docker ps omits stopped containers."""
         words = ("docker", "inspect", "--type", "container", "--format", TEMPLATE, "--", name)
         return argv(*words, user=host.docker_as)
 
     def parse(self, answer: Answer, name: str, resource: Container) -> ContainerState:
-        """The state; Docker finds a container by the beginning of its identifier too, which is another one."""
-        unknown = Absent(f"{name} is declared, but Docker does not know it")
+        """The state; Docker also matches a container by ID prefix, so the name is compared."""
+        unknown = Absent(f"{name} is declared, but Docker has no such container")
         if answer.status == 1 and _NO_SUCH.search(answer.stderr):
             raise unknown
         lines = answer.require("docker inspect").stdout.split("\n")
@@ -132,25 +132,25 @@ def _state(name: str, found: dict[str, Any], now: float) -> ContainerState:
 def _restarts(found: dict[str, Any], now: float) -> Counter:
     created, started = _time(found["created"]), _time(found["started"])
     if created is None:
-        raise MeasurementError("Docker does not say when the container was made")
+        raise MeasurementError("docker inspect shows no creation time")
     return Counter(
         float(found["restarts"]),
         created,
         now,
         quiet_since=None if found["status"] == "restarting" else started,
         grew=started if started is not None and started - created > FIRST_START_S else None,
-        reborn="the container was made anew",
+        reborn="the container was recreated",
     )
 
 
 def _time(text: str) -> float | None:
-    """Seconds since 1970; None for Docker's zero time, which means never."""
+    """Seconds since 1970; None for Docker's zero time (never)."""
     time = datetime.fromisoformat(text)
     return None if time.year == 1 else time.timestamp()
 
 
 def _log_bytes(driver: str, size: str, files: str) -> float:
-    """The most that Docker itself keeps of the output, by the defaults of its drivers."""
+    """Most bytes that Docker keeps of the output, by its drivers' defaults."""
     if driver == "json-file":
         return _size(size) * int(files or 1)
     if driver == "local":
@@ -159,29 +159,31 @@ def _log_bytes(driver: str, size: str, files: str) -> float:
 
 
 def _size(text: str) -> float:
-    """Bytes of a size as Docker's log drivers read it: 10m is 10 million."""
+    """Bytes of a size as Docker's log drivers parse sizes: 10m is 10 million."""
     if text in _UNLIMITED:
         return math.inf
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise MeasurementError(f"{text!r} is no size of a log")
+        raise MeasurementError(f"invalid log size {text!r}")
     return float(match[1]) * 10.0 ** (3 * "kmgtp".find(match[2].lower()) + 3 if match[2] else 0)
 
 
 def _exposed(network: str, bindings: dict[str, Any], ports: dict[str, Any]) -> tuple[str, ...]:
-    """Ports that are not on loopback: as bound where it runs, else as they will be."""
+    """Ports not on loopback: as bound for a running container, else as configured."""
     if network == "host":
-        return ("every port, because it is in the host's network",)
+        return ("all ports (host network)",)
     bound = {port: ports.get(port) or bindings.get(port) or [] for port in sorted({*bindings, *ports})}
     each = [(port, binding["HostIp"], binding["HostPort"]) for port in bound for binding in bound[port]]
     return tuple(
-        dict.fromkeys(f"{port} as {number or 'any port'} on {_reach(ip)}" for port, ip, number in each if _reach(ip))
+        dict.fromkeys(
+            f"{port} as {number or 'random port'} on {_exposed_on(ip)}" for port, ip, number in each if _exposed_on(ip)
+        )
     )
 
 
-def _reach(ip: str) -> str:
-    """The address that others reach; empty for loopback."""
+def _exposed_on(ip: str) -> str:
+    """Address reachable from other machines; empty for loopback."""
     address = ipaddress.ip_address(ip) if ip else None
     if address is None or address.is_unspecified:
-        return "every address"
+        return "all addresses"
     return "" if address.is_loopback else ip

@@ -1,4 +1,4 @@
-"""One GET from the host itself, by its curl: no proxy, no settings of a user, no redirect followed."""
+"""HTTP GET from the host with curl: no proxy, no user configuration, no redirects."""
 
 import re
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from opsproof.transport.shell import Answer, Command, argv
 _WORDS = ("curl", "--disable", "--noproxy", "*", "--silent", "--show-error", "--globoff")
 _FIGURES = "\\n%{http_code} %{time_total} %{redirect_url}"
 _SILENCES = {
-    6: "its name cannot be resolved",
+    6: "host name cannot be resolved",
     7: "connection refused",
     28: "no answer within {timeout:g} s",
     35: "TLS handshake failed",
     51: "certificate is for another name",
-    52: "closed without an answer",
+    52: "connection closed without an answer",
     56: "connection reset",
     60: "certificate not trusted",
 }
-"""Exit statuses of curl that say something of the server, not of curl: https://curl.se/docs/manpage.html#EXIT.
+"""Exit statuses of curl that blame the server: https://curl.se/docs/manpage.html#EXIT.
 
-That the host has no store of trusted certificates (77) is none.
+Status 77 (no CA store on the host) blames curl, and is left out.
 """
-_DOUBT = re.compile(r"^curl: \(60\) (?:SSL certificate problem|SSL): (.+)", re.MULTILINE)
+_TLS_ERROR = re.compile(r"^curl: \(60\) (?:SSL certificate problem|SSL): (.+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What a server answered: HTTP status, time in seconds, body, and where it redirects to, if it does."""
+    """Response of a server: HTTP status, time in seconds, body, and redirect target, if any."""
 
     status: int
     elapsed_s: float
@@ -35,23 +35,23 @@ class HttpResponse:
 
 
 def get(url: str, timeout_s: float, *options: str) -> Command:
-    """The request for `url`, with further `options` of curl; a hung server costs `timeout_s` once."""
+    """GET request for `url` with further curl `options`; a hung server costs `timeout_s` once."""
     words = (*_WORDS, "--max-time", f"{timeout_s:g}", *options, "--write-out", _FIGURES, "--", url)
     return argv(*words, timeout_s=timeout_s + 2)
 
 
 def silence(answer: Answer, timeout_s: float) -> str:
-    """Why the server did not answer within `timeout_s`; empty where it did, or where curl itself failed."""
-    doubt = _DOUBT.search(answer.stderr)
-    return _SILENCES.get(answer.status, "").format(timeout=timeout_s) + (f": {doubt[1]}" if doubt else "")
+    """Why the server did not answer within `timeout_s`; empty if the server answered or curl itself failed."""
+    tls_error = _TLS_ERROR.search(answer.stderr)
+    return _SILENCES.get(answer.status, "").format(timeout=timeout_s) + (f": {tls_error[1]}" if tls_error else "")
 
 
 def page(answer: Answer) -> HttpResponse:
-    """What the server answered.
+    """The server's response.
 
     Raises:
         MeasurementError: curl is missing, timed out or failed.
-        ValueError: it printed something else.
+        ValueError: curl's output cannot be parsed.
     """
     body, _, figures = answer.require("curl").stdout.rpartition("\n")
     status, elapsed_s, *location = figures.split(maxsplit=2)

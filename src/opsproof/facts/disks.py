@@ -1,4 +1,4 @@
-"""Room on file systems."""
+"""Space and inodes of file systems."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from opsproof.transport.shell import Answer, Command, argv
 
 @dataclass(frozen=True)
 class Disk:
-    """The file system that holds a path; `used` and `inodes_used` are percentages of what users may take."""
+    """File system of a path; `used` and `inodes_used` are percentages of space available to ordinary users."""
 
     target: str
     used: float
@@ -25,13 +25,13 @@ class Disks(ResourceFact[Mount, Disk]):
     resource = "mount"
 
     def command(self, host: Host, name: str, resource: Mount) -> Command:
-        """One df for each mount, so that a dead network mount silences itself alone."""
+        """One df per mount: a hung network mount delays only itself."""
         return argv("df", "--block-size=1", "--output=target,used,avail,itotal,iused", "--", name)
 
     def parse(self, answer: Answer, name: str, resource: Mount) -> Disk:
-        """The figures; a file system without a fixed number of inodes uses 0 % of them."""
+        """The figures; a file system without a fixed inode count uses 0 %."""
         if answer.status == 1 and "No such file or directory" in answer.stderr:
-            raise Absent(f"{name} is declared, but there is no such path")
+            raise Absent(f"{name} is declared, but does not exist")
         target, used, avail, itotal, iused = answer.require("df").stdout.splitlines()[1].rsplit(maxsplit=4)
         return Disk(
             target=target,

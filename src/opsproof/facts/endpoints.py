@@ -1,4 +1,4 @@
-"""What HTTP endpoints answer, asked from the host itself as the reverse proxy asks them."""
+"""HTTP endpoints, requested from the host itself like the reverse proxy does."""
 
 import json
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from opsproof.inventory.resources import Endpoint
 from opsproof.transport.shell import Answer, Command
 
 FIGURES = ("memory", "process")
-"""What stands among the services of a health answer and is none."""
+"""Entries among the services of a health answer that are not services."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """The platform's own word for its state, and the services it does not call up."""
+    """The platform's status, and services reported down."""
 
     status: str
     down: tuple[str, ...]
@@ -26,7 +26,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Response:
-    """An endpoint's answer: HTTP status, time in seconds, body, and where it redirects to, if it does."""
+    """Response of an endpoint: HTTP status, time in seconds, body, and redirect target, if any."""
 
     url: str
     status: int
@@ -36,46 +36,46 @@ class Response:
 
     @property
     def leads_to_https(self) -> bool:
-        """Whether it redirects to https on the same host."""
+        """Whether the response redirects to https on the same host."""
         target = urlsplit(self.location)
         return target.scheme == "https" and target.hostname == urlsplit(self.url).hostname
 
     @property
     def health(self) -> Health:
-        """What the body says of the platform's health; "contradictory" when it is healthy with a service down.
+        """Health reported in the body; "contradictory" for status healthy with a service down.
 
         Raises:
-            OutputError: the body is no health answer.
+            OutputError: the body is not a health answer.
         """
         try:
-            said = json.loads(self.body)
-            status, services = str(said["status"]), dict(said["services"])
+            answer = json.loads(self.body)
+            status, services = str(answer["status"]), dict(answer["services"])
         except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(f"{self.url} answers {self.status} without its health: {self.body[:80]!r}") from error
+            raise OutputError(f"{self.url} answers {self.status} without health status: {self.body[:80]!r}") from error
         states = {name: state for name, state in services.items() if name not in FIGURES}
         if not states:
-            raise OutputError(f"{self.url} names no service")
+            raise OutputError(f"{self.url} lists no services")
         down = tuple(name for name, state in sorted(states.items()) if not _is_up(state))
         return Health("contradictory" if status == "healthy" and down else status, down)
 
 
 def _is_up(state: Any) -> bool:
-    # One shape says "up", the other {"status": "up"}.
+    # Two formats exist: "up" and {"status": "up"}.
     return bool((state.get("status") if isinstance(state, dict) else state) == "up")
 
 
 class Responses(ResourceFact[Endpoint, Response]):
-    """The answer of each declared endpoint to one GET."""
+    """Response of each declared endpoint to one GET."""
 
     resource = "endpoint"
 
     def command(self, host: Host, name: str, resource: Endpoint) -> Command:
-        """One request that follows no redirect; a hung endpoint costs its timeout once."""
+        """One request without redirects; a hung endpoint costs its timeout once."""
         headers = [word for key, value in resource.headers.items() for word in ("--header", f"{key}: {value}")]
         return curl.get(resource.url, resource.timeout, *headers)
 
     def parse(self, answer: Answer, name: str, resource: Endpoint) -> Response:
-        """The response; an endpoint that does not give one is absent."""
+        """The response; a silent endpoint is absent."""
         if silence := curl.silence(answer, resource.timeout):
             raise Absent(f"{resource.url}: {silence}")
         page = curl.page(answer)

@@ -1,4 +1,4 @@
-"""What a query found, in the form in which checks show it."""
+"""Rows found by a query, as checks show rows."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,39 +14,39 @@ GROWTH_SPAN_S = 92 * 86400.0
 
 @dataclass(frozen=True)
 class Findings(Generic[T]):
-    """Rows, the worst first, and the query that shows them again to whoever looks closer."""
+    """Rows, the worst first, and a query to list all rows."""
 
     rows: tuple[T, ...]
-    again: str
+    query: str
 
     @property
     def lines(self) -> list[str]:
-        """The worst ten as text, then the query; nothing where nothing was found."""
-        return [*map(str, self.rows[:SHOWN]), f"again: {self.again}"] if self.rows else []
+        """The ten worst rows as text, then the query; empty without rows."""
+        return [*map(str, self.rows[:SHOWN]), f"query: {self.query}"] if self.rows else []
 
 
 def reference(earlier: list[Counter], now: float) -> Counter | None:
-    """The reading that growth is told by: the oldest of three months, else the last before it; None without any."""
+    """Baseline for growth: the oldest reading within 92 days, else the last one; None without earlier readings."""
     before = [each for each in earlier if each.now < now]
     return next((each for each in before if each.now >= now - GROWTH_SPAN_S), before[-1] if before else None)
 
 
-def granted(result: Result) -> list[list[Any]]:
-    """The rows of a query that needs more than pg_monitor.
+def privileged_rows(result: Result) -> list[list[Any]]:
+    """Rows of a query that needs more than pg_monitor.
 
     Raises:
-        DatabaseError: there are none; says which file grants what is missing.
+        DatabaseError: the query failed; names the file with missing grants.
     """
     if "permission denied for" in result.error:
-        raise DatabaseError(f"{result.error}: docs/privileges/monitor.sql grants it")
+        raise DatabaseError(f"{result.error}: run docs/privileges/monitor.sql")
     return result.require()
 
 
 def require_counting(counting: object) -> None:
-    """Says that nothing can be said of activity where the server does not count it.
+    """Checks that the server counts activity.
 
     Raises:
-        MeasurementError: it does not.
+        MeasurementError: track_counts is off.
     """
     if not counting:
-        raise MeasurementError("track_counts is off, so that nothing is counted")
+        raise MeasurementError("track_counts is off, so the server has no activity counters")

@@ -1,4 +1,4 @@
-"""Indexes that are broken, superfluous or missing, read off the catalogs and the statistics."""
+"""Invalid, redundant, unused and missing indexes, from catalogs and statistics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,22 +10,22 @@ from opsproof.core.limits import Estimate
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import require_counting
-from opsproof.facts.sessions import BLIND
+from opsproof.facts.sessions import NEEDS_PG_MONITOR
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
 DAY_S = 86400.0
 UNATTACHED = (
-    ", partitioned: CREATE INDEX CONCURRENTLY on each partition that has none, then ALTER INDEX ... ATTACH PARTITION"
+    ", partitioned: CREATE INDEX CONCURRENTLY on each partition without an index, then ALTER INDEX ... ATTACH PARTITION"
 )
 Readings = Mapping[str, list[Counter]]
 
 
 @dataclass(frozen=True)
 class FoundIndex:
-    """An index by its qualified name, and what there is to say of it.
+    """An index (or table) by qualified name, with a description.
 
-    `beside` are the names of those that make it superfluous.
+    `beside` names the indexes that make it redundant.
     """
 
     name: str
@@ -39,31 +39,31 @@ class FoundIndex:
 
 @dataclass(frozen=True)
 class BrokenIndexes:
-    """Indexes that no query can use and every write pays for: half built, and left by a rebuilding that was cut off."""
+    """Invalid indexes and leftovers of REINDEX CONCURRENTLY: useless to queries, a cost for every write."""
 
     invalid: tuple[FoundIndex, ...]
     leftovers: tuple[FoundIndex, ...]
 
     @property
     def rebuildable(self) -> list[FoundIndex]:
-        """Those that building anew makes valid: one of a partitioned table lacks the index of a partition."""
+        """Invalid indexes that REINDEX repairs; on a partitioned table, a partition's index is missing instead."""
         return [each for each in self.invalid if not each.partitioned]
 
 
 class InvalidIndexes(SqlFact[BrokenIndexes]):
-    """Indexes that are not valid, while nobody builds or drops them.
+    """Invalid indexes that no session is building or dropping.
 
-    REINDEX CONCURRENTLY names what it makes name_ccnew, and what it replaces name_ccold:
+    REINDEX CONCURRENTLY names the new index name_ccnew and the old index name_ccold:
     https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY
     """
 
     sql = scripts.sql("facts/invalid_indexes")
 
     def parse(self, result: Result, database: Database) -> BrokenIndexes:
-        """Both kinds apart, for each has a remedy of its own; who builds them now only some roles see."""
+        """Both kinds separately, as remedies differ; seeing builds in progress needs pg_monitor."""
         rows = result.require()
         if not all(sees for *_, sees in rows):
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         found = [
             (left, FoundIndex(f"{schema}.{name}", f"of {of}{UNATTACHED if partitioned else ''}", partitioned))
             for schema, name, of, left, partitioned, _ in rows
@@ -74,18 +74,18 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
 
 
 class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
-    """Indexes that another one on the same table makes superfluous, the largest first.
+    """Indexes made redundant by another index on the same table, the largest first.
 
-    Either both have the same columns in the same order, or the first columns of a B-tree are all of another's.
+    Either both have the same columns in the same order, or a B-tree's columns are the leading columns of another.
     """
 
     sql = scripts.sql("facts/redundant_indexes")
 
     def parse(self, result: Result, database: Database) -> tuple[FoundIndex, ...]:
-        """Each index once, however many make it superfluous."""
+        """Each redundant index once, with all indexes that cover it."""
         found: dict[str, FoundIndex] = {}
         for schema, spare, kept, of, size, alike in result.require():
-            name, why = f"{schema}.{spare}", "the same as" if alike else "the beginning of"
+            name, why = f"{schema}.{spare}", "duplicate of" if alike else "prefix of"
             known = found.setdefault(name, FoundIndex(name, f"{why} {kept} on {of}, {show(size, 'bytes')}"))
             found[name] = replace(known, beside=(*known.beside, f"{schema}.{kept}"))
         return tuple(found.values())
@@ -93,7 +93,7 @@ class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
 
 @dataclass(frozen=True)
 class Epoch:
-    """Since when the statistics count, and the number of the next transaction; times in seconds since 1970."""
+    """Start of the statistics and the next transaction ID; times in seconds since 1970."""
 
     since: float
     now: float
@@ -101,17 +101,17 @@ class Epoch:
 
     @property
     def reading(self) -> Counter:
-        """What a later run needs in order to know which indexes there were by now."""
+        """Counter by which later runs tell which indexes existed by now."""
         return Counter(self.next_transaction, 0.0, self.now)
 
 
 class StatisticsEpoch(SqlFact[Epoch]):
-    """Since when the server counts what tables and indexes are used for: a crash loses it all."""
+    """Start of the cumulative statistics: a crash resets them."""
 
     sql = scripts.sql("facts/statistics_epoch")
 
     def parse(self, result: Result, database: Database) -> Epoch:
-        """The later of the reset of this database's statistics and the loss of all."""
+        """The later of this database's statistics reset and the reset of all statistics."""
         ((since, now, next_transaction, counting),) = result.require()
         require_counting(counting)
         return Epoch(float(since), float(now), int(next_transaction))
@@ -119,9 +119,9 @@ class StatisticsEpoch(SqlFact[Epoch]):
 
 @dataclass(frozen=True)
 class IdleIndex:
-    """An index that was not scanned of late; `scanned_s` is how long ago it was, None for never.
+    """An index without recent scans; `scanned_s` is the time since the last scan, None for never.
 
-    `made_by` is the number of a transaction by which it had been made.
+    `made_by` is a transaction ID by which the index existed.
     """
 
     index: FoundIndex
@@ -129,39 +129,39 @@ class IdleIndex:
     made_by: int
 
     def idle_s(self, epoch: Epoch, earlier: list[Counter]) -> tuple[float, float]:
-        """The least and the most that it can have been idle, by the transactions that `earlier` runs had seen."""
+        """Least and greatest possible idle time in seconds, by transaction IDs seen in `earlier` runs."""
         if self.scanned_s is not None:
             return self.scanned_s, self.scanned_s
-        there = [each.now for each in earlier if self.made_by <= each.value <= epoch.next_transaction]
+        seen = [each.now for each in earlier if self.made_by <= each.value <= epoch.next_transaction]
         most = epoch.now - epoch.since
-        return min(most, epoch.now - min(there, default=epoch.now)), most
+        return min(most, epoch.now - min(seen, default=epoch.now)), most
 
 
 @dataclass(frozen=True)
 class IdleIndexes:
-    """Indexes that only cost, as far as the statistics reach; none that makes values unique."""
+    """Unused, non-unique indexes, as far back as statistics reach."""
 
     indexes: tuple[IdleIndex, ...]
 
     def longest_s(self, epoch: Epoch, earlier: list[Counter]) -> float | Estimate:
-        """How long the one that was idle longest was so; a range, where it was never scanned and may be young."""
+        """Longest idle time in seconds; a range if a never-scanned index may be new."""
         spans = [each.idle_s(epoch, earlier) for each in self.indexes]
         low, high = (max((span[end] for span in spans), default=0.0) for end in (0, 1))
-        why = "an index that was never scanned may have been made since the last run"
+        why = "a never-scanned index may have been created since the last run"
         return low if low == high else Estimate(low, high, why)
 
 
 class UnusedIndexes(SqlFact[IdleIndexes]):
-    """Indexes larger than 32 kB that were not scanned for a day or more, the longest first.
+    """Indexes over 32 kB without a scan for a day or more, the longest idle first.
 
-    When an index was made no catalog says; the number of the transaction that made it does, next to those that
-    earlier runs have seen. Parts of an index of a partitioned table cannot be dropped, and are left out.
+    Catalogs do not record when an index was created; the creating transaction's ID, compared with IDs seen by earlier
+    runs, bounds the age. Partitions of a partitioned index cannot be dropped, and are skipped.
     """
 
     sql = scripts.sql("facts/unused_indexes")
 
     def parse(self, result: Result, database: Database) -> IdleIndexes:
-        """Before PostgreSQL 16 only those that were never scanned are known."""
+        """Before PostgreSQL 16 only never-scanned indexes are known."""
         return IdleIndexes(
             tuple(
                 IdleIndex(FoundIndex(f"{schema}.{name}", f"of {of}, {show(size, 'bytes')}"), scanned_s, int(made_by))
@@ -172,9 +172,9 @@ class UnusedIndexes(SqlFact[IdleIndexes]):
 
 @dataclass(frozen=True)
 class UnindexedKey:
-    """A foreign key whose referencing table is read whole for each row that goes from the other; size in bytes.
+    """A foreign key without an index on the referencing table; size of the table in bytes.
 
-    `index` is the statement that makes an index for it.
+    Each delete in the referenced table scans the whole referencing table. `index` is the CREATE INDEX statement.
     """
 
     name: str
@@ -183,12 +183,12 @@ class UnindexedKey:
 
 
 class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
-    """Foreign keys that no index serves, those of the largest tables first; of partitions each by itself."""
+    """Foreign keys without an index, on the largest tables first; partitions are separate tables."""
 
     sql = scripts.sql("facts/unindexed_foreign_keys")
 
     def parse(self, result: Result, database: Database) -> tuple[UnindexedKey, ...]:
-        """What they are, with the size of the table that they are on."""
+        """Foreign keys, each with its table's size."""
         return tuple(
             UnindexedKey(f"{schema}.{of} {name}: {definition}", int(size), str(index))
             for schema, of, name, definition, size, index in result.require()
@@ -196,18 +196,18 @@ class UnindexedForeignKeys(SqlFact[tuple[UnindexedKey, ...]]):
 
 
 class TablesWithoutKey(SqlFact[tuple[FoundIndex, ...]]):
-    """Tables without a primary key, but for those that extensions brought."""
+    """Tables without a primary key, except tables of extensions."""
 
     sql = scripts.sql("facts/tables_without_key")
 
     def parse(self, result: Result, database: Database) -> tuple[FoundIndex, ...]:
-        """The largest first."""
+        """The largest table first."""
         return tuple(FoundIndex(f"{schema}.{of}", show(size, "bytes")) for schema, of, size in result.require())
 
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """A large table: how many rows were read from end to end, and how often by an index, since the statistics began."""
+    """A large table: rows read by sequential scans, and index scans, since the statistics began."""
 
     name: str
     rows: int
@@ -216,11 +216,11 @@ class ScannedTable:
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """What a later run needs in order to know what happened since this one."""
+        """Counters for comparison by later runs."""
         return {f"rows read {self.name}": self.rows_read, f"index scans {self.name}": self.by_index}
 
     def since(self, earlier: Readings) -> list["Scans"]:
-        """What happened since the last of the `earlier` runs that knew it: each way in which that may be read."""
+        """Scans since the last of the `earlier` runs; several values if a reset makes the count ambiguous."""
         read, by_index = self.readings
         found = growths(self.readings, earlier)
         return [self._scans(each.amounts[read], each.amounts[by_index], each.since) for each in found]
@@ -231,7 +231,7 @@ class ScannedTable:
 
 @dataclass(frozen=True)
 class Scans:
-    """How often a table was read in a number of days."""
+    """Scans of a table in `days` days: `whole` by full reads, `by_index` by an index."""
 
     name: str
     rows: int
@@ -241,55 +241,55 @@ class Scans:
 
     @property
     def often(self) -> bool:
-        """Whether it was read whole more than ten times a day; of less than a day, more than ten times in all."""
+        """Whether the table was read in full more than ten times a day, or ten times in less than a day."""
         return self.whole > 10 * max(self.days, 1.0)
 
     @property
     def index_scans(self) -> float:
-        """Percentage of the scans that used an index."""
+        """Percentage of scans that used an index."""
         return 100 * self.by_index / (self.by_index + self.whole)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.rows} rows, {self.whole:.0f} times from end to end, {self.by_index:.0f} by an index"
+        return f"{self.name}: {self.rows} rows, read in full {self.whole:.0f} times, {self.by_index:.0f} index scans"
 
 
 @dataclass(frozen=True)
 class LargeTables:
-    """The large tables that were read most."""
+    """Large tables, those with most reads first."""
 
     tables: tuple[ScannedTable, ...]
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """What a later run needs in order to know what happened since this one."""
+        """Counters for comparison by later runs."""
         return {name: reading for each in self.tables for name, reading in each.readings.items()}
 
     def scanned(self, earlier: Readings) -> list[Scans]:
-        """Those that were read whole more than ten times a day, the one that indexes serve least first."""
+        """Tables read in full more than ten times a day, the lowest share of index scans first."""
         found = [scans for each in self.tables for scans in each.since(earlier) if scans.often]
         return sorted(found, key=lambda each: each.index_scans)
 
     def index_scans(self, earlier: Readings) -> float | Estimate:
-        """Percentage of the scans that used an index, of the table among those that indexes serve least; else 100."""
-        ways = list(zip(*(_both(each.since(earlier)) for each in self.tables), strict=True))
+        """Lowest percentage of index scans among tables often read in full; 100 without such tables."""
+        ways = list(zip(*(_extremes(each.since(earlier)) for each in self.tables), strict=True))
         return within(min((each.index_scans for each in way if each.often), default=100.0) for way in ways or [()])
 
 
-def _both(found: list[Scans]) -> tuple[Scans, Scans]:
+def _extremes(found: list[Scans]) -> tuple[Scans, Scans]:
     return found[0], found[-1]
 
 
 class TableScans(SqlFact[LargeTables]):
-    """Tables of 10,000 rows or more, and how they are read; a nightly backup reads each whole once.
+    """Scans of tables with 10,000 rows or more; a nightly backup reads each table once.
 
-    What counts is rows read by the rows there are: to build an IVFFlat index a table is scanned thousands of times, a
-    page each. The 10,000 are PgHero's, for its missing indexes: https://github.com/ankane/pghero
+    Full reads are rows read divided by row count: building an IVFFlat index starts thousands of scans of a page each.
+    The threshold of 10,000 rows is PgHero's, for missing indexes: https://github.com/ankane/pghero
     """
 
     sql = scripts.sql("facts/table_scans")
 
     def parse(self, result: Result, database: Database) -> LargeTables:
-        """Each with its counters."""
+        """Each table with its counters."""
         rows = result.require()
         require_counting(all(row[6] for row in rows))
         return LargeTables(

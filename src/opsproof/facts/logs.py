@@ -1,4 +1,4 @@
-"""What application logs say of the last hours, by their lines' own time."""
+"""Errors in application logs over a time window, by the time of each line."""
 
 import json
 from dataclasses import dataclass
@@ -14,16 +14,15 @@ from opsproof.transport.shell import Answer, Command, argv
 DEFAULT_WINDOW_S = 86400.0
 SCAN_TIMEOUT_S = 60.0
 READABLE = 0.5
-"""The least share of lines that must be readable for counts of errors to mean something."""
+"""Least share of parsable lines for a meaningful error count."""
 
 
 @dataclass(frozen=True)
 class LogReport:
-    """One log with its rotated files, over its time window; times in seconds.
+    """A log and its rotated files, over the time window; times in seconds.
 
-    `errors` leaves out `client_errors`, the 4xx of a client's making. `commonest` holds the five
-    commonest messages with their counts. `silence_s` is the time since the last line, `covers_s`
-    that since the oldest one there is.
+    `errors` excludes `client_errors` (4xx responses). `commonest` holds the five commonest messages with
+    counts. `silence_s` is the age of the last line, `covers_s` of the oldest line.
     """
 
     errors: int
@@ -35,8 +34,8 @@ class LogReport:
 
     @property
     def evidence(self) -> list[str]:
-        """How far back the lines reach, and the commonest messages with their counts."""
-        reach = f"its lines reach back {show(self.covers_s, 'seconds')}"
+        """How far back the lines reach, and the commonest messages with counts."""
+        reach = f"lines reach back {show(self.covers_s, 'seconds')}"
         return [reach, *(f"{count} x {message}" for message, count in self.commonest)]
 
 
@@ -53,14 +52,14 @@ class LogReports(ResourceFact[Log, LogReport]):
         return argv(*words, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, name: str, resource: Log) -> LogReport:
-        """The report; lines of which none can be read are not counted as no errors."""
+        """The report; a log with mostly unparsable lines is a measurement error, not a log without errors."""
         if answer.status == 2 and "No such file" in answer.stderr:
-            raise Absent(f"{resource.path} is declared, but there is no such file")
+            raise Absent(f"{resource.path} is declared, but does not exist")
         found = json.loads(answer.require("the log scanner").stdout)
         if found["recognized"] < found["lines"] * READABLE:
             unread = found["lines"] - found["recognized"]
             raise OutputError(
-                f"{unread} of {found['lines']} lines of {resource.path} are no {resource.format} log lines"
+                f"{unread} of {found['lines']} lines of {resource.path} are not {resource.format} log lines"
             )
         return LogReport(
             errors=found["errors"],
@@ -73,5 +72,5 @@ class LogReports(ResourceFact[Log, LogReport]):
 
 
 def scanner() -> str:
-    """The Perl program that counts a log on its host; its two files are one program in this order only."""
+    """Perl program that scans a log on the host, joined from two files in order."""
     return scripts.perl("facts/log_files", "facts/log_scan")

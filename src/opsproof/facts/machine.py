@@ -1,4 +1,4 @@
-"""The machine itself: memory, load, clock, pending reboot, what was killed for memory."""
+"""Memory, load, clock, pending reboots and OOM kills of the host."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from opsproof.transport.shell import Answer, Command, argv
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Memory in percent of what there is; `swap_used` is 0 where there is no swap."""
+    """Memory and swap as percentages of the total; `swap_used` is 0 without swap."""
 
     available: float
     swap_used: float
 
 
 class Memory(ShellFact[MemoryUse]):
-    """Memory that programs may still take without swapping, as the kernel estimates it."""
+    """Memory available without swapping, by the kernel's estimate."""
 
     def command(self, host: Host) -> Command:
         """https://www.kernel.org/doc/html/latest/filesystems/proc.html#meminfo."""
         return argv("cat", "/proc/meminfo")
 
     def parse(self, answer: Answer, host: Host) -> MemoryUse:
-        """The shares of the totals."""
+        """Percentages of the totals."""
         lines = (line.split() for line in answer.require("cat /proc/meminfo").stdout.splitlines())
         sizes = {words[0].rstrip(":"): int(words[1]) for words in lines}
         swap = sizes["SwapTotal"]
@@ -37,42 +37,42 @@ class Memory(ShellFact[MemoryUse]):
 
 
 class Load(ShellFact[float]):
-    """Five-minute load average divided by the number of online processors."""
+    """Five-minute load average per online CPU."""
 
     def command(self, host: Host) -> Command:
-        """/proc/stat has a line for each online processor."""
+        """/proc/stat has a line for each online CPU."""
         return argv("cat", "/proc/loadavg", "/proc/stat")
 
     def parse(self, answer: Answer, host: Host) -> float:
-        """The second of the three averages, by processor."""
+        """Second of the three averages, per CPU."""
         averages, *stat = answer.require("cat /proc/loadavg").stdout.splitlines()
         cores = sum(line.startswith("cpu") and line[3].isdigit() for line in stat)
         return float(averages.split()[1]) / cores
 
 
 class OomKills(ShellFact[Counter]):
-    """Processes that the kernel killed for memory since it started, in containers too."""
+    """Processes killed by the kernel's OOM killer since boot, in containers too."""
 
     def command(self, host: Host) -> Command:
-        """The kernel's counter needs no rights, and forgets nothing as its log does."""
+        """The kernel's counter needs no privileges, and unlike its log keeps old events."""
         return argv("cat", "/proc/vmstat", "/proc/stat")
 
     def parse(self, answer: Answer, host: Host) -> Counter:
-        """The counter, with the start of the kernel."""
+        """The counter, with the boot time."""
         lines = (line.split() for line in answer.require("cat /proc/vmstat").stdout.splitlines())
         figures = {words[0]: words[1] for words in lines if len(words) == 2}
-        return Counter(int(figures["oom_kill"]), float(figures["btime"]), answer.now, reborn="the host started again")
+        return Counter(int(figures["oom_kill"]), float(figures["btime"]), answer.now, reborn="the host was restarted")
 
 
 class Reboot(ShellFact[bool]):
-    """Whether installed updates wait for a reboot, by the flag file that Debian's packages leave."""
+    """Whether installed updates need a reboot, by the flag file of Debian's packages."""
 
     def command(self, host: Host) -> Command:
-        """Lists the folder too, so that silence cannot be read as an answer."""
+        """Lists /run too, so that empty output cannot pass as an answer."""
         return argv("find", "/run", "-maxdepth", "1", "(", "-path", "/run", "-o", "-name", "reboot-required", ")")
 
     def parse(self, answer: Answer, host: Host) -> bool:
-        """True when a reboot is pending."""
+        """True if a reboot is pending."""
         found = answer.require("find /run").stdout.splitlines()
         if "/run" not in found:
             raise OutputError("find did not list /run")
@@ -80,31 +80,31 @@ class Reboot(ShellFact[bool]):
 
 
 class ClockDifference(ShellFact[float]):
-    """Seconds by which the host's clock is surely away from this machine's, either way."""
+    """Least difference in seconds between the host's clock and the local clock."""
 
     def command(self, host: Host) -> Command:
-        """The answer itself carries the host's time; the command adds the fractions."""
+        """Whole seconds come with every answer; date adds fractions."""
         return argv("date", "+%s.%N")
 
     def parse(self, answer: Answer, host: Host) -> float:
-        """0 when the host's time lies between sending and receiving."""
+        """0 if the host's time lies between sending and receiving."""
         time = float(answer.require("date").stdout)
         return max(0.0, answer.sent - time, time - answer.received)
 
 
 class ClockSynchronised(ResourceFact[Clock, bool]):
-    """Whether the declared service says that the clock follows its sources."""
+    """Whether the declared time service reports a synchronised clock."""
 
     resource = "clock"
 
     def command(self, host: Host, name: str, resource: Clock) -> Command:
-        """Asks systemd-timedated or chronyd."""
+        """Queries systemd-timedated or chronyd."""
         if resource.service == "chrony":
             return argv("chronyc", "-c", "tracking")
         return argv("timedatectl", "show", "--property=NTPSynchronized", "--value")
 
     def parse(self, answer: Answer, name: str, resource: Clock) -> bool:
-        """True when it follows them now."""
+        """True if the clock is synchronised now."""
         text = answer.require(resource.service).stdout.strip()
         if resource.service == "chrony":
             return text.split(",")[13] == "Normal"

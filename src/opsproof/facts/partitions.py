@@ -1,4 +1,4 @@
-"""Whether partitioned tables have a partition for every row that comes."""
+"""Whether partitioned tables have a partition for every row."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,17 +16,17 @@ _BOUND = r"(MINVALUE|MAXVALUE|'[^']+')[^)]*"
 _RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \({_BOUND}\)")
 _OFFSET = re.compile(r":\d\d[+-]\d\d(:\d\d)*'")
 ZONES = timedelta(hours=14)
-"""No place is further than this from UTC."""
+"""Largest UTC offset in use."""
 Span = tuple[datetime, datetime]
-EVER: Span = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001  # as the bounds are
+EVER: Span = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001  # like the bounds
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition as the server describes it: `bound` is ``FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')``.
+    """A partition; `bound` is the server's text, as ``FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')``.
 
-    `rows` matters of the default partition alone: None where it is not empty and nobody has counted. One that is
-    partitioned itself `takes_rows` from its first partition on.
+    `rows` is set for the default partition only: None if not empty but without row statistics. A sub-partitioned
+    partition `takes_rows` once it has a partition of its own.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Partition:
 
     @property
     def span(self) -> Span:
-        """From when until before when it takes rows.
+        """Time range of the partition: start, and end (exclusive).
 
         Raises:
-            OutputError: it is not made for a span of time.
+            OutputError: the bound is not a time range.
         """
         return _span(self)
 
 
 @dataclass(frozen=True)
 class PartitionedTable:
-    """A partitioned table with its partitions, on the day `today` of the server, in UTC."""
+    """A partitioned table with its partitions; `today` is the server's date in UTC."""
 
     name: str
     strategy: str
@@ -55,10 +55,10 @@ class PartitionedTable:
     today: date
 
     def spans(self) -> list[Span]:
-        """From when until before when each partition takes rows, the oldest first.
+        """Time ranges of all partitions that accept rows, the oldest first.
 
         Raises:
-            OutputError: it is not partitioned by times.
+            OutputError: the table is not partitioned by time range.
         """
         if self.strategy != "r":
             raise OutputError(
@@ -67,52 +67,53 @@ class PartitionedTable:
         return sorted(each.span for each in self.partitions if each.takes_rows and not each.is_default)
 
     @property
-    def edge(self) -> timedelta:
-        """How far from midnight its months may begin."""
+    def zone_margin(self) -> timedelta:
+        """Largest possible distance of a month boundary from midnight UTC."""
         return ZONES if any(_OFFSET.search(each.bound) for each in self.partitions) else timedelta()
 
-    def takes(self, month: date) -> bool:
-        """Whether partitions take all of the month that begins on the day `month`."""
+    def covers(self, month: date) -> bool:
+        """Whether partitions cover the whole month starting on `month`."""
         ((start, end),) = _months(month, 1)
         return _covered(self.spans(), start, end)
 
     def missing(self, ahead: int) -> list[str]:
-        """The months, of this one and of `ahead` after it, that no partition takes whole, as ``2026-12``.
+        """Months not fully covered by partitions, from the current month to `ahead` months later, as ``2026-12``.
 
-        A table that began this month is to have what came since. Where bounds carry an offset, months may be of any
-        time zone: their first and last hours may belong to a neighbour.
+        A table created this month needs coverage from its first partition on. Bounds with a UTC offset allow months of
+        any time zone: first and last hours may belong to a neighbouring month.
         """
         spans, today = self.spans(), datetime.combine(self.today, time())
-        begun, edge = min((start for start, _ in spans), default=today), self.edge
+        begun, margin = min((start for start, _ in spans), default=today), self.zone_margin
         firsts = (
-            (start, max(start + edge, min(begun, today)), end - edge) for start, end in _months(self.today, ahead + 1)
+            (start, max(start + margin, min(begun, today)), end - margin)
+            for start, end in _months(self.today, ahead + 1)
         )
         return [f"{start:%Y-%m}" for start, first, last in firsts if not _covered(spans, first, last)]
 
-    def unmade(self, ahead: int) -> list[date]:
-        """The first days of the months that no partition takes whole, from the first whole one on."""
+    def uncovered_months(self, ahead: int) -> list[date]:
+        """First days of months not fully covered, from the first full month of the table on."""
         spans, ((now, _), (coming, _)) = self.spans(), _months(self.today, 2)
         begun = min((start for start, _ in spans if start > EVER[0]), default=coming)
         first = now if begun >= coming else next(start for start, _ in _months(begun, 2) if start >= begun)
         months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)
         return [start.date() for start, end in months if not _covered(spans, start, end)]
 
-    def holes(self) -> list[str]:
-        """Times before this month that no partition takes, between two that are taken."""
+    def gaps(self) -> list[str]:
+        """Gaps between two partitions, before the current month."""
         spans, (now, _) = self.spans(), next(_months(self.today, 1))
-        pairs = zip(_reach(spans), spans[1:], strict=False)
+        pairs = zip(_latest_ends(spans), spans[1:], strict=False)
         return [f"{end:%Y-%m-%d} to {start:%Y-%m-%d}" for end, (start, _) in pairs if end < start and end < now]
 
     @property
     def default_rows(self) -> int:
-        """Rows in the default partition, about; 0 where there is none.
+        """Approximate rows in the default partition; 0 without a default partition.
 
         Raises:
-            MeasurementError: it takes room on the disk, and no row of it is counted.
+            MeasurementError: the default partition uses disk space, but has no row statistics.
         """
         default = next((each for each in self.partitions if each.is_default), None)
         if default is not None and default.rows is None:
-            raise MeasurementError(f"{default.name} is not empty, and no row of it is counted: VACUUM (ANALYZE) it")
+            raise MeasurementError(f"{default.name} is not empty, but has no row statistics: run VACUUM (ANALYZE)")
         return default.rows or 0 if default else 0
 
 
@@ -123,15 +124,15 @@ def _months(first: date, count: int) -> Iterator[Span]:
 
 
 def _covered(spans: Iterable[Span], start: datetime, end: datetime) -> bool:
-    """Whether `spans`, the oldest first, take everything from `start` until `end`."""
+    """Whether `spans`, the oldest first, cover all time from `start` until `end`."""
     for begins, ends in spans:
         if begins <= start < ends:
             start = ends
     return start >= end
 
 
-def _reach(spans: Iterable[Span]) -> Iterator[datetime]:
-    """How far each span, with those before it, reaches."""
+def _latest_ends(spans: Iterable[Span]) -> Iterator[datetime]:
+    """Latest end among each span and all spans before."""
     furthest = EVER[0]
     for _, end in spans:
         furthest = max(furthest, end)
@@ -141,7 +142,7 @@ def _reach(spans: Iterable[Span]) -> Iterator[datetime]:
 def _span(partition: Partition) -> Span:
     found = _RANGE.fullmatch(partition.bound)
     if found is None:
-        raise OutputError(f"{partition.name}: {partition.bound} is no span of time")
+        raise OutputError(f"{partition.name}: bound is not a time range: {partition.bound}")
     return _moment(found[1], partition), _moment(found[2], partition)
 
 
@@ -151,20 +152,20 @@ def _moment(text: str, partition: Partition) -> datetime:
     try:
         return datetime.fromisoformat(text.strip("'")).replace(tzinfo=None)
     except ValueError as error:
-        raise OutputError(f"{partition.name}: {text} is no time") from error
+        raise OutputError(f"{partition.name}: bound is not a time: {text}") from error
 
 
 class Partitions(SqlFact[Measured[PartitionedTable]]):
-    """Every partitioned table of a database, by schema and name; one that is not there is Absent."""
+    """All partitioned tables of a database, by schema and name; a missing table raises `Absent`."""
 
     sql = scripts.sql("facts/partitions")
 
     def parse(self, result: Result, database: Database) -> Measured[PartitionedTable]:
-        """Partitions of partitions are left out: what their parent takes is what counts."""
+        """Sub-partitions are skipped: the parent's range decides."""
         tables: dict[str, list[list[Any]]] = {}
         for row in result.require():
             tables.setdefault(row[0], []).append(row)
-        return Measured({name: _table(name, rows) for name, rows in tables.items()}, "is no partitioned table")
+        return Measured({name: _table(name, rows) for name, rows in tables.items()}, "is not a partitioned table")
 
 
 def _table(name: str, rows: list[list[Any]]) -> PartitionedTable:

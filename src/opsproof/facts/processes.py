@@ -1,4 +1,4 @@
-"""What PM2 keeps running."""
+"""Processes under PM2."""
 
 import json
 from dataclasses import dataclass, replace
@@ -12,16 +12,15 @@ from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, Command, argv
 
 BROKEN = ("errored", "stopped", "waiting restart")
-"""PM2's words for what was meant to run and does not."""
+"""PM2 statuses of processes that should run but do not."""
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process or module in PM2's list; sizes in bytes, times in seconds.
+    """One process or module of PM2; sizes in bytes, times in seconds.
 
-    `uptime_s` is the time since the last start, or None unless it is online: a stopped process
-    keeps the start time of its last life. `restarts` counts manual restarts too and starts again
-    from 0 with the daemon.
+    `uptime_s` is the time since the last start, None unless online: PM2 keeps the old start time of a
+    stopped process. `restarts` includes manual restarts, and restarts from 0 with the daemon.
     """
 
     name: str
@@ -35,10 +34,10 @@ class ProcessState:
 
     @property
     def uptime(self) -> float:
-        """Time since the last start, in seconds.
+        """Seconds since the last start.
 
         Raises:
-            Absent: it is not online.
+            Absent: the process is not online.
         """
         if self.uptime_s is None:
             raise Absent(f"{self.name} is {self.status}, so it has no uptime")
@@ -47,7 +46,7 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class ProcessList:
-    """A PM2 daemon's processes and its saved list; `version` is None where no daemon runs."""
+    """Processes of a PM2 daemon and its saved list; `version` is None without a running daemon."""
 
     version: str | None
     tool_version: str
@@ -55,21 +54,21 @@ class ProcessList:
     saved: tuple[tuple[str, ...], ...] | None
 
     def __getitem__(self, name: str) -> ProcessState:
-        """The process called `name`; of a cluster, the worst of its instances in each respect.
+        """The process called `name`; for a cluster, the worst value of all instances in each field.
 
         Raises:
-            Absent: no daemon runs, or it does not know the name.
+            Absent: no daemon runs, or the daemon has no such process.
         """
         found = [process for process in self.processes if process.name == name]
         if self.version is None:
             raise Absent(f"{name} is declared, but no PM2 daemon runs")
         if not found:
-            raise Absent(f"{name} is declared, but PM2 does not know it")
+            raise Absent(f"{name} is declared, but PM2 has no such process")
         return found[0] if len(found) == 1 else _worst(found)
 
     @property
     def running_version(self) -> str:
-        """The daemon's version.
+        """Version of the daemon.
 
         Raises:
             Absent: no daemon runs.
@@ -80,23 +79,23 @@ class ProcessList:
 
     @property
     def broken(self) -> list[str]:
-        """What stands broken in the daemon's list, declared or not, a line for each.
+        """Broken processes of the daemon, declared or not, a line each.
 
         Raises:
-            Absent: no daemon runs, so there is no list.
+            Absent: no daemon runs.
         """
         _ = self.running_version
         return [f"{each.name} is {each.status}" for each in self.processes if each.status in BROKEN]
 
     @property
     def unsaved(self) -> list[str]:
-        """What a resurrection would bring differently from what runs, a line for each difference.
+        """Differences between running processes and the saved list, a line each.
 
         Raises:
-            Absent: no list was ever saved.
+            Absent: no list was saved.
         """
         if self.saved is None:
-            raise Absent("no process list was saved: a reboot brings nothing back")
+            raise Absent("no process list was saved: after a reboot nothing starts")
         live = [process.shape for process in self.processes if not process.module]
         lost = [f"{_called(shape)} runs, but is not saved" for shape in sorted(set(live) - set(self.saved))]
         extra = [f"{_called(shape)} is saved, but does not run" for shape in sorted(set(self.saved) - set(live))]
@@ -105,7 +104,7 @@ class ProcessList:
 
 
 def _worst(instances: list[ProcessState]) -> ProcessState:
-    """All instances of a cluster as one: the largest, the youngest, and the restarts of all together."""
+    """All instances of a cluster as one: largest memory, shortest uptime, sum of restarts."""
     stopped = next((each for each in instances if each.status != "online"), instances[0])
     uptimes = [each.uptime_s for each in instances]
     quiet = [each.restarts.quiet_since for each in instances]
@@ -131,11 +130,11 @@ def _called(shape: tuple[str, ...]) -> str:
 
 
 class Processes(ShellFact[ProcessList]):
-    """Everything in the PM2 daemon's list, read from the daemon's socket: asking pm2 would start one."""
+    """All processes of the PM2 daemon, read from its socket: the pm2 command would start a daemon."""
 
     def command(self, host: Host) -> Command:
-        """Selects the fields on the host: PM2's own list holds every secret of every process."""
-        assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
+        """Selects fields on the host: PM2's own list holds every secret of every process."""
+        assert host.pm2 is not None, "the host has no PM2"
         return argv(
             "perl",
             "-e",
@@ -145,7 +144,7 @@ class Processes(ShellFact[ProcessList]):
         )
 
     def parse(self, answer: Answer, host: Host) -> ProcessList:
-        """The list, with ages by the host's own clock."""
+        """The list, with ages by the host's clock."""
         found = json.loads(answer.require("the PM2 process list").stdout)
         daemon = found["daemon"] or {"version": None, "processes": [], "started_ms": 0}
         return ProcessList(
@@ -169,7 +168,7 @@ def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> ProcessStat
             daemon_ms / 1000,
             now,
             quiet_since=entry["started_ms"] / 1000 if online else None,
-            reborn="the PM2 daemon started again",
+            reborn="the PM2 daemon was restarted",
         ),
         module=entry["module"],
         shape=_shape(entry),

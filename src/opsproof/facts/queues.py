@@ -1,7 +1,7 @@
-"""What RabbitMQ's management API says of the broker and its queues, asked from the host itself.
+"""RabbitMQ broker and queues, from the management API, requested on the host itself.
 
-https://www.rabbitmq.com/docs/management. It leaves out what it has not counted yet: in the first
-seconds of a broker or a queue, and of one that does not run.
+https://www.rabbitmq.com/docs/management. The API omits values not counted yet: in the first seconds
+of a broker or a queue, and for a queue that is down.
 """
 
 import json
@@ -19,14 +19,14 @@ from opsproof.inventory.resources import Broker
 from opsproof.transport.shell import Answer, Command
 
 RUNNING = ("running", "idle", "flow", "syncing")
-"""RabbitMQ's words for a queue whose counts can be believed: one that does not run keeps its last ones."""
+"""RabbitMQ's states of queues with current counts; a queue in another state reports its last counts."""
 BROKEN = ("stopped", "down", "crashed", "terminated", "minority")
-"""RabbitMQ's words for a queue that nobody can use."""
+"""RabbitMQ's states of unusable queues."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node of the broker; an alarm is None where the node has not told of it yet."""
+    """One node of the broker; an alarm is None if not reported yet."""
 
     name: str
     running: bool
@@ -35,57 +35,57 @@ class Node:
 
     @property
     def alarms(self) -> list[str]:
-        """What the node is short of, a line for each.
+        """Raised alarms of the node, a line each.
 
         Raises:
-            MeasurementError: it has not told yet.
+            MeasurementError: the node has not reported its alarms yet.
         """
         raised = {"memory": self.memory_alarm, "disk space": self.disk_alarm}
         if None in raised.values():
-            raise MeasurementError(f"{self.name} has not told of its alarms yet: ask again in some seconds")
-        return [f"{self.name} is short of {what}" for what, alarm in raised.items() if alarm]
+            raise MeasurementError(f"{self.name} has not reported its alarms yet: retry in a few seconds")
+        return [f"{self.name} is short of {resource}" for resource, alarm in raised.items() if alarm]
 
 
 @dataclass(frozen=True)
 class BrokerReply:
-    """How the broker receives a question: `silence` is empty where it answers, else says why it does not."""
+    """Answer of the broker: `silence` is empty on success, else the reason."""
 
     silence: str
     nodes: tuple[Node, ...] = ()
 
     @property
     def complaint(self) -> str:
-        """Why the broker is not there as it should be; empty where it is."""
+        """Why the broker or a node is down; empty if all run."""
         stopped = [node.name for node in self.nodes if not node.running]
         return self.silence or (f"not running: {', '.join(stopped)}" if stopped else "")
 
     @property
     def alarms(self) -> list[str]:
-        """What the running nodes are short of, a line for each.
+        """Raised alarms of running nodes, a line each.
 
         Raises:
-            MeasurementError: the broker does not answer, or has not told yet.
+            MeasurementError: the broker does not answer, or a node has not reported its alarms yet.
         """
         if self.silence:
-            raise MeasurementError(f"no alarm could be asked for: {self.silence}")
+            raise MeasurementError(f"alarms are unknown: {self.silence}")
         return [alarm for node in self.nodes if node.running for alarm in node.alarms]
 
 
-class BrokerReception(ShellFact[BrokerReply]):
-    """Whether the broker answers, and what its nodes are short of."""
+class BrokerStatus(ShellFact[BrokerReply]):
+    """Whether the broker answers, and its nodes' alarms."""
 
     def command(self, host: Host) -> Command:
-        """All nodes of the cluster that the broker belongs to."""
+        """All nodes of the broker's cluster."""
         return _get(host, "nodes?columns=name,running,mem_alarm,disk_free_alarm")
 
     def parse(self, answer: Answer, host: Host) -> BrokerReply:
-        """A broker that does not answer is a measurement; a refused login is none."""
+        """No answer is a measured state; a refused login is an error."""
         try:
             nodes = _read(answer, _broker(host))
         except _SilentError as error:
             return BrokerReply(str(error))
         if not nodes:
-            raise OutputError("the broker lists no node, not even the one that answers")
+            raise OutputError("the broker lists no node, not even itself")
         return BrokerReply("", tuple(_node(entry) for entry in nodes))
 
 
@@ -95,29 +95,29 @@ def _node(entry: dict[str, Any]) -> Node:
 
 @dataclass(frozen=True)
 class Tally:
-    """A count of messages in each queue by its name, the largest first."""
+    """Message counts by queue name, the largest first."""
 
     by_queue: dict[str, int]
 
     @property
     def largest(self) -> int:
-        """The count of the worst queue."""
+        """Count of the fullest queue."""
         return max(self.by_queue.values())
 
     @property
     def total(self) -> int:
-        """The count of all queues together."""
+        """Sum over all queues."""
         return sum(self.by_queue.values())
 
     @property
     def top(self) -> list[str]:
-        """The five worst queues that hold something, a line for each."""
+        """The five fullest non-empty queues, a line each."""
         return [f"{count} in {name}" for name, count in list(self.by_queue.items())[:5] if count]
 
 
 @dataclass(frozen=True)
 class QueueGroup:
-    """The queues whose names match one declared pattern, as the broker lists them; at least one.
+    """Queues that match one declared pattern, as the API lists them; at least one queue.
 
     `now` is the host's time of the answer, in seconds since 1970.
     """
@@ -127,53 +127,53 @@ class QueueGroup:
 
     @property
     def names(self) -> list[str]:
-        """The names of all queues."""
+        """Names of all queues."""
         return [entry["name"] for entry in self.entries]
 
     @property
     def unconsumed(self) -> list[str]:
-        """Those without a consumer, a line for each; one that is broken cannot have any.
+        """Queues without a consumer, a line each; a broken queue counts as unconsumed.
 
         Raises:
-            MeasurementError: the consumers of a queue that runs are not counted yet.
+            MeasurementError: consumers of a running queue are not counted yet.
         """
         broken = [f"{entry['name']} is {entry['state']}" for entry in self.entries if entry.get("state") in BROKEN]
-        whole = [entry for entry in self.entries if entry.get("state") not in BROKEN]
-        return broken + [entry["name"] for entry in whole if not _count(entry, "consumers")]
+        usable = [entry for entry in self.entries if entry.get("state") not in BROKEN]
+        return broken + [entry["name"] for entry in usable if not _count(entry, "consumers")]
 
     @property
     def ready(self) -> Tally:
-        """Messages that wait for a consumer.
+        """Messages waiting for a consumer.
 
         Raises:
-            MeasurementError: not all queues have been counted.
+            MeasurementError: a queue is not counted yet.
         """
         return self._tally("messages_ready")
 
     @property
     def unacknowledged(self) -> Tally:
-        """Messages that consumers hold and have not confirmed.
+        """Messages delivered to consumers but not acknowledged.
 
         Raises:
-            MeasurementError: not all queues have been counted.
+            MeasurementError: a queue is not counted yet.
         """
         return self._tally("messages_unacknowledged")
 
     @property
     def messages(self) -> Tally:
-        """All messages, handed to somebody or not.
+        """All messages, delivered or not.
 
         Raises:
-            MeasurementError: not all queues have been counted.
+            MeasurementError: a queue is not counted yet.
         """
         return self._tally("messages_ready", "messages_unacknowledged")
 
     @property
     def growth(self) -> Counter:
-        """All messages together, as what may grow from run to run.
+        """Total of all messages, as a counter across runs.
 
         Raises:
-            MeasurementError: not all queues have been counted.
+            MeasurementError: a queue is not counted yet.
         """
         return Counter(self.messages.total, 0.0, self.now, falls=True)
 
@@ -185,7 +185,7 @@ class QueueGroup:
 def _count(entry: dict[str, Any], key: str) -> int:
     state = entry.get("state", "not counted yet")
     if state not in RUNNING:
-        raise MeasurementError(f"{entry['name']} is {state}, so its {key.replace('_', ' ')} are not known")
+        raise MeasurementError(f"{entry['name']} is {state}: its {key.replace('_', ' ')} are unknown")
     if key not in entry:
         raise MeasurementError(f"the broker has not counted the {key.replace('_', ' ')} of {entry['name']}")
     return int(entry[key])
@@ -193,21 +193,21 @@ def _count(entry: dict[str, Any], key: str) -> int:
 
 @dataclass(frozen=True)
 class QueueList:
-    """The queues of the broker's virtual host that outlive their connection, and the declared patterns by name."""
+    """Non-exclusive queues of the broker's virtual host, and declared patterns by name."""
 
     entries: tuple[dict[str, Any], ...]
     patterns: dict[str, str]
     now: float
 
     def __getitem__(self, name: str) -> QueueGroup:
-        """The queues of the pattern declared as `name`.
+        """Queues of the pattern declared as `name`.
 
         Raises:
-            Absent: there are none.
+            Absent: no queue matches.
         """
         found = tuple(entry for entry in self.entries if fnmatchcase(entry["name"], self.patterns[name]))
         if not found:
-            raise Absent(f"no queue matches {self.patterns[name]}, which is declared as {name}")
+            raise Absent(f"no queue matches {self.patterns[name]} (pattern {name})")
         return QueueGroup(found, self.now)
 
     @property
@@ -220,23 +220,23 @@ class QueueList:
 
 
 class Queues(ShellFact[QueueList]):
-    """Every queue of the broker, with its consumers and messages.
+    """All queues of the broker, with consumers and messages.
 
-    The broker sees what nobody else does: a worker that lost its connection is online all the same.
+    Only the broker notices a worker without a connection: PM2 reports the worker online.
     """
 
     def command(self, host: Host) -> Command:
-        """Few columns: there are queues for each tenant and channel."""
+        """Few columns: each tenant and channel has queues."""
         columns = "name,consumers,messages_ready,messages_unacknowledged,state,exclusive"
         return _get(host, f"queues/{quote(_broker(host).vhost, safe='')}?columns={columns}")
 
     def parse(self, answer: Answer, host: Host) -> QueueList:
-        """The list; a virtual host that is not there is absent."""
+        """The list; a missing virtual host is absent."""
         broker = _broker(host)
         if not curl.silence(answer, broker.timeout) and curl.page(answer).status == 404:
             raise Absent(f"the broker has no virtual host {broker.vhost}")
         entries = (_named(entry) for entry in _read(answer, broker))
-        lasting = tuple(entry for entry in entries if not _ends_with_its_connection(entry))
+        lasting = tuple(entry for entry in entries if not _is_exclusive(entry))
         return QueueList(lasting, {name: queue.pattern for name, queue in host.queues.items()}, answer.now)
 
 
@@ -244,31 +244,31 @@ def _named(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "name": str(entry["name"]), "exclusive": bool(entry["exclusive"])}
 
 
-def _ends_with_its_connection(entry: dict[str, Any]) -> bool:
+def _is_exclusive(entry: dict[str, Any]) -> bool:
     return bool(entry["exclusive"]) or str(entry["name"]).startswith("amq.gen-")
 
 
 class _SilentError(MeasurementError):
-    """The broker itself does not answer."""
+    """The broker does not answer."""
 
 
 def _broker(host: Host) -> Broker:
-    assert host.broker is not None, "only hosts with a broker are asked for it"
+    assert host.broker is not None, "the host has no broker"
     return host.broker
 
 
 def _get(host: Host, path: str) -> Command:
-    """The login comes from a file on the host, so that it is in no process list."""
+    """The login comes from a file on the host, to keep the password out of process lists."""
     broker = _broker(host)
     return curl.get(f"{broker.url.rstrip('/')}/api/{path}", broker.timeout, "--netrc-file", broker.netrc)
 
 
 def _read(answer: Answer, broker: Broker) -> list[dict[str, Any]]:
-    """The list that the API answers.
+    """The list returned by the API.
 
     Raises:
-        _SilentError: the broker does not answer, or says that it cannot.
-        MeasurementError: it refuses the login, or the answer is none of its API.
+        _SilentError: the broker does not answer, or answers with a server error.
+        MeasurementError: the login is refused, or the answer is not from the management API.
     """
     if silence := curl.silence(answer, broker.timeout):
         raise _SilentError(f"{broker.url}: {silence}")
@@ -277,8 +277,8 @@ def _read(answer: Answer, broker: Broker) -> list[dict[str, Any]]:
         raise _SilentError(f"{broker.url} answers {page.status}")
     if page.status in (401, 403):
         raise MeasurementError(
-            f"{broker.url} refuses the login in {broker.netrc}: look at its password, tag and rights"
+            f"{broker.url} refuses the login in {broker.netrc}: check password, user tag and permissions"
         )
     if page.status != 200:
-        raise OutputError(f"{broker.url} answers {page.status}, as the management API does not")
+        raise OutputError(f"{broker.url} answers {page.status}: not the management API")
     return list(json.loads(page.body))

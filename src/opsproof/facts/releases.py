@@ -1,4 +1,4 @@
-"""The releases of PostgreSQL that fixed vulnerabilities, as they were known when this was shipped."""
+"""PostgreSQL releases with security fixes, known when opsproof was released."""
 
 import json
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from opsproof.core.errors import MeasurementError
 
 @dataclass(frozen=True)
 class Release:
-    """A day's releases: the minor version of each major one, and what at least one of them fixed."""
+    """Releases of one day: minor version by major version, and the CVEs fixed in at least one of them."""
 
     date: str
     minors: dict[int, int]
     fixes: tuple[str, ...]
 
     def of(self, major: int) -> str:
-        """The release of a major version in words."""
+        """Text for one major version."""
         return f"{major}.{self.minors[major]} of {self.date}: {', '.join(self.fixes)}"
 
 
 @dataclass(frozen=True)
 class Releases:
-    """All security releases of the major versions that are known, and when support for each ends.
+    """Security releases of all known major versions, and the end of support of each.
 
     https://www.postgresql.org/support/security/ and https://www.postgresql.org/support/versioning/
     """
@@ -34,31 +34,31 @@ class Releases:
     security: tuple[Release, ...]
 
     def missed(self, major: int, minor: int) -> list[Release]:
-        """Those of a major version that came after one of its minor versions, the newest first.
+        """Security releases of `major` after `minor`, the newest first.
 
         Raises:
-            MeasurementError: nothing is known of the major version.
+            MeasurementError: the major version is unknown.
         """
         self._require(major)
         return [each for each in self.security if each.minors.get(major, 0) > minor]
 
     def supported_s(self, major: int, now: float) -> float:
-        """Seconds for which a major version is still mended.
+        """Seconds until support for `major` ends.
 
         Raises:
-            MeasurementError: nothing is known of the major version.
+            MeasurementError: the major version is unknown.
         """
         self._require(major)
         return _seconds(self.ends[major]) - now
 
     def age_s(self, now: float) -> float:
-        """Seconds since this was last brought up to date."""
+        """Age of the release list, in seconds."""
         return now - _seconds(self.as_of)
 
     def _require(self, major: int) -> None:
         if major not in self.ends:
             known = f"{min(self.ends)} to {max(self.ends)}"
-            raise MeasurementError(f"nothing is known of PostgreSQL {major}, only of {known}: update opsproof")
+            raise MeasurementError(f"unknown PostgreSQL version {major} (known: {known}): update opsproof")
 
 
 def _seconds(day: str) -> float:
@@ -67,7 +67,7 @@ def _seconds(day: str) -> float:
 
 @cache
 def releases() -> Releases:
-    """What is known of them."""
+    """The release list shipped with opsproof."""
     known = json.loads(Path(__file__).with_name("postgres_releases.json").read_text(encoding="utf-8"))
     ends = {int(major): day for major, day in known["ends"].items()}
     return Releases(known["as_of"], ends, tuple(_release(**each) for each in known["security_releases"]))

@@ -1,4 +1,4 @@
-"""Who takes the write-ahead log away: replication slots, standbys, the archiver."""
+"""WAL consumers: replication slots, standbys, the archiver."""
 
 from dataclasses import dataclass
 from math import inf
@@ -8,14 +8,14 @@ from opsproof.core.errors import Absent, MeasurementError
 from opsproof.core.limits import Estimate
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
-from opsproof.facts.sessions import BLIND
+from opsproof.facts.sessions import NEEDS_PG_MONITOR
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A replication slot, and the bytes of the log that are kept for it; None where nothing is."""
+    """A replication slot, with the WAL bytes retained for it; None without retained WAL."""
 
     name: str
     kind: str
@@ -24,19 +24,17 @@ class Slot:
     kept_bytes: float | None
 
     def __str__(self) -> str:
-        kept = (
-            f"{show(self.kept_bytes, 'bytes')} of the log are kept for it" if self.kept_bytes is not None else "unused"
-        )
+        kept = f"{show(self.kept_bytes, 'bytes')} of WAL retained" if self.kept_bytes is not None else "unused"
         return f"{self.name}: {self.kind}, {self.status}: {kept}"
 
 
 class ReplicationSlots(SqlFact[tuple[Slot, ...]]):
-    """Replication slots that outlive their session; those that a primary keeps in step are its own matter."""
+    """Permanent replication slots; slots synchronised from a primary are checked there."""
 
     sql = scripts.sql("facts/replication_slots")
 
     def parse(self, result: Result, database: Database) -> tuple[Slot, ...]:
-        """Those that nobody uses first."""
+        """Inactive slots first."""
         return tuple(
             Slot(
                 str(name),
@@ -51,7 +49,7 @@ class ReplicationSlots(SqlFact[tuple[Slot, ...]]):
 
 @dataclass(frozen=True)
 class Standby:
-    """A receiver of the log: how many bytes it is behind, and for how many seconds it has been so."""
+    """A connected WAL receiver, with its lag in bytes and seconds."""
 
     name: str
     state: str
@@ -64,47 +62,48 @@ class Standby:
 
 @dataclass(frozen=True)
 class Receivers:
-    """The receivers of the log that are connected."""
+    """Connected WAL receivers."""
 
     standbys: tuple[Standby, ...]
 
     @property
     def lag_s(self) -> float | Estimate:
-        """How long the worst has been behind, in seconds; of one that catches up the server cannot tell."""
+        """Largest lag in seconds; unbounded while a receiver catches up, as the server cannot tell."""
         longest = max((each.lag_s for each in self.standbys), default=0.0)
         late = [each.name for each in self.standbys if each.state != "streaming" and each.behind_bytes > 0]
-        return Estimate(longest, inf, f"{' and '.join(late)} still catches up") if late else longest
+        return Estimate(longest, inf, f"{' and '.join(late)} is still catching up") if late else longest
 
 
 class Standbys(SqlFact[Receivers]):
-    """Every receiver of the log that is connected, but for base backups.
+    """Connected WAL receivers, except base backups.
 
-    A receiver that hangs reports nothing, so that its last lag stays small. It reports every ten seconds at least: from
-    fifteen on, the age of its last word counts, as long as it is behind. What applies nothing says nothing in between.
+    A hung receiver reports nothing, and its last reported lag stays small. Receivers report at least every ten seconds:
+    after fifteen seconds of silence the lag is the age of the last report, if the receiver is behind. A receiver that
+    does not replay, such as pg_receivewal, reports only every ten seconds.
     """
 
     sql = scripts.sql("facts/standbys")
 
     def parse(self, result: Result, database: Database) -> Receivers:
-        """Absent where a declared one is not connected."""
+        """Raises `Absent` if a declared standby is not connected."""
         rows = result.require()
         if not rows[0][0]:
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         found = tuple(
             Standby(str(name), str(state), float(behind), float(lag))
             for _, name, state, behind, lag in rows
             if name is not None
         )
         if missing := sorted(set(database.standbys) - {each.name for each in found}):
-            raise Absent(f"{' and '.join(missing)}: declared as a standby, but not connected")
+            raise Absent(f"declared standby not connected: {' and '.join(missing)}")
         return Receivers(found)
 
 
 @dataclass(frozen=True)
 class Archiver:
-    """Whether the write-ahead log is archived, and how long ago it last was, and last failed; None for never.
+    """Archiver state: seconds since the last success and the last failure, None for never.
 
-    `ready_s` is how long the oldest finished segment has waited for it, None where none does.
+    `ready_s` is how long the oldest finished segment has waited to be archived, None with an empty queue.
     """
 
     on: bool
@@ -116,26 +115,26 @@ class Archiver:
 
     @property
     def delay_s(self) -> float:
-        """How long the oldest finished segment has waited; 0 where none does, or nothing is archived."""
+        """How long the oldest finished segment has waited; 0 with an empty queue or archiving off."""
         return max(0.0, self.ready_s or 0.0) if self.on else 0.0
 
     @property
     def evidence(self) -> list[str]:
-        """When it last failed, on which file, and when it last did not."""
+        """Last success, last failure with its file, and the waiting time."""
         last = "never" if self.archived_s is None else f"{show(self.archived_s, 'seconds')} ago"
         failed = "never" if self.failed_s is None else f"{show(self.failed_s, 'seconds')} ago, on {self.file}"
         waits = (
-            [] if self.ready_s is None else [f"the oldest finished segment waits for {show(self.delay_s, 'seconds')}"]
+            [] if self.ready_s is None else [f"the oldest finished segment has waited {show(self.delay_s, 'seconds')}"]
         )
-        return [f"last archived: {last}", f"last failed: {failed}, {self.failures} times in all", *waits]
+        return [f"last archived: {last}", f"last failed: {failed}, {self.failures} failures in all", *waits]
 
 
 class WalArchiver(SqlFact[Archiver]):
-    """The archiver of the whole server."""
+    """Archiver of the whole server."""
 
     sql = scripts.sql("facts/archiver")
 
     def parse(self, result: Result, database: Database) -> Archiver:
-        """Its state, by its own counters."""
+        """State by pg_stat_archiver."""
         ((mode, _, failures, archived_s, failed_s, file, ready_s),) = result.require()
         return Archiver(mode != "off", archived_s, failed_s, int(failures), str(file or ""), ready_s)

@@ -1,4 +1,4 @@
-"""What becomes of logs in the course of a week: rotated files, folders, and the settings of pm2-logrotate."""
+"""Log rotation: rotated files, log folders, and settings of pm2-logrotate."""
 
 import json
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from opsproof.transport.shell import Answer, Command, argv
 
 READING_TIMEOUT_S = 30.0
 OWN_LOGS = ("pm2.log", "agent.log", "logs")
-"""Where PM2 and its modules write, in PM2_HOME."""
+"""Logs of PM2 itself and its modules, in PM2_HOME."""
 
 
 @dataclass(frozen=True)
 class RotatedFile:
-    """A rotated file, by its name from the date on; `packed` is whether it is really compressed."""
+    """A rotated file; `ending` is its name from the date on, `packed` whether it is gzip by its first bytes."""
 
     ending: str
     size_bytes: int
@@ -29,11 +29,11 @@ class RotatedFile:
 
 @dataclass(frozen=True)
 class RotatedLog:
-    """The rotated files of one log, the oldest first; times in seconds.
+    """Rotated files of one log, the oldest first; times in seconds.
 
-    `overdue_s` is how long the log has gone without a rotation although it had lines: the age of
-    the newest rotated file or, where that is less, of the first line in the current one; 0 where
-    that is empty. `covers_s` is the age of the oldest line in rotated files, 0 where there is none.
+    `overdue_s` is the time without a rotation despite new lines: the age of the newest rotated file or,
+    if less, of the first line in the current file; 0 for an empty log. `covers_s` is the age of the
+    oldest line in rotated files, 0 without rotated files.
     """
 
     size_bytes: int | None
@@ -43,12 +43,12 @@ class RotatedLog:
 
     @property
     def oldest_s(self) -> float:
-        """The age of the oldest rotated file, 0 where there is none."""
+        """Age of the oldest rotated file, 0 without rotated files."""
         return max((each.age_s for each in self.files), default=0.0)
 
     @property
     def plain(self) -> list[RotatedFile]:
-        """The rotated files that are not compressed, whatever they are called."""
+        """Uncompressed rotated files, whatever the file name."""
         return [each for each in self.files if not each.packed]
 
     @property
@@ -63,18 +63,18 @@ def _line(file: RotatedFile) -> str:
 
 
 class RotatedFiles(ResourceFact[Log, RotatedLog]):
-    """The files that each declared log was rotated into, by their names, first bytes and times."""
+    """Rotated files of each declared log, by names, first bytes and times."""
 
     resource = "log"
 
     def command(self, host: Host, name: str, resource: Log) -> Command:
-        """Looks beside the current file, and into the oldest one for its first line."""
+        """Lists the log's folder, and reads the first line of the oldest file."""
         return argv("perl", "-e", reader(), "--", resource.path, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, name: str, resource: Log) -> RotatedLog:
-        """The files; a log whose folder is not there is not there either."""
+        """The files; a missing folder raises `Absent`."""
         if answer.status == 2 and "No such file" in answer.stderr:
-            raise Absent(f"{resource.path} is declared, but there is no such folder")
+            raise Absent(f"{resource.path} is declared, but does not exist")
         found = json.loads(answer.require("the reader of rotated files").stdout)
         now = found["now"]
         files = tuple(_file(each, now) for each in found["rotated"])
@@ -99,56 +99,56 @@ def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: floa
     if current["oldest"] is not None:
         ages.append(now - current["oldest"])
     if not ages:
-        raise ValueError("the log has no rotated file, and no line of it says when it was written")
+        raise ValueError("the log has no rotated file and no dated line")
     return max(0.0, min(ages))
 
 
 @dataclass(frozen=True)
 class FolderSize:
-    """What a folder's files take, and the largest of them with their sizes."""
+    """Total size of a folder, and its largest files with sizes."""
 
     size_bytes: int
     largest: tuple[tuple[str, int], ...]
 
     @property
     def largest_bytes(self) -> int:
-        """The size of the largest file, 0 where there is none."""
+        """Size of the largest file, 0 for an empty folder."""
         return max((size for _, size in self.largest), default=0)
 
     @property
     def evidence(self) -> list[str]:
-        """The largest files with their sizes."""
+        """The largest files with sizes."""
         return [f"{show(size, 'bytes')} {path}" for path, size in self.largest]
 
 
 class FolderSizes(ResourceFact[LogFolder, FolderSize]):
-    """Size and largest files of each declared folder of logs, with all folders in it."""
+    """Size and largest files of each declared log folder, with subfolders."""
 
     resource = "log_folder"
 
     def command(self, host: Host, name: str, resource: LogFolder) -> Command:
-        """All of the folder."""
+        """Scans the whole folder."""
         return argv(
             "perl", "-e", scripts.perl("facts/folder_sizes"), "--", name, timeout_s=READING_TIMEOUT_S, user=host.run_as
         )
 
     def parse(self, answer: Answer, name: str, resource: LogFolder) -> FolderSize:
         """The sizes."""
-        return _folder(answer, f"{name} is declared, but there is no such folder")
+        return _folder(answer, f"{name} is declared, but does not exist")
 
 
 class Pm2LogSizes(ShellFact[FolderSize]):
-    """The logs that PM2 and its modules write for themselves, in PM2_HOME."""
+    """Logs of PM2 itself and its modules, in PM2_HOME."""
 
     def command(self, host: Host) -> Command:
-        """Nothing else of PM2_HOME, where modules lie too."""
-        assert host.pm2 is not None, "only hosts with a PM2 are asked for it"
+        """Scans only the logs of PM2_HOME, which also holds modules."""
+        assert host.pm2 is not None, "the host has no PM2"
         words = ("perl", "-e", scripts.perl("facts/folder_sizes"), "--", host.pm2.home, *OWN_LOGS)
         return argv(*words, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, host: Host) -> FolderSize:
         """The sizes."""
-        return _folder(answer, "PM2_HOME is declared, but there is no such folder")
+        return _folder(answer, "PM2_HOME is declared, but does not exist")
 
 
 def _folder(answer: Answer, absent: str) -> FolderSize:
@@ -159,13 +159,13 @@ def _folder(answer: Answer, absent: str) -> FolderSize:
 
 
 class RotationSettings(ResourceFact[Rotation, list[str]]):
-    """How the settings of pm2-logrotate, as PM2 keeps them, differ from what is declared, a line for each."""
+    """Differences between pm2-logrotate's settings in PM2 and the declared settings, a line each."""
 
     resource = "rotation"
 
     def command(self, host: Host, name: str, resource: Rotation) -> Command:
-        """Leaves the settings of other modules on the host: they hold secrets."""
-        assert host.pm2 is not None, "a rotation is declared with a PM2 alone"
+        """Leaves other modules' settings on the host: they hold secrets."""
+        assert host.pm2 is not None, "rotation needs PM2"
         return argv(
             "perl",
             "-e",
@@ -176,15 +176,15 @@ class RotationSettings(ResourceFact[Rotation, list[str]]):
         )
 
     def parse(self, answer: Answer, name: str, resource: Rotation) -> list[str]:
-        """The differences; PM2 keeps texts, numbers and truths, and whoever sets one gets a text."""
+        """The differences; values compare as text, because pm2 set stores text."""
         if answer.status == 3:
-            raise Absent("PM2 has no settings of pm2-logrotate: it is not installed")
+            raise Absent("pm2-logrotate is not installed: PM2 has no settings for it")
         settings = json.loads(answer.require("the reader of PM2's settings").stdout)["settings"]
         found = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
-        wrong = [(key, value) for key, value in resource.settings.items() if found.get(key) != value]
-        return [f"{key} is {found.get(key, 'not set')}, not {value}" for key, value in wrong]
+        differing = [(key, value) for key, value in resource.settings.items() if found.get(key) != value]
+        return [f"{key} is {found.get(key, 'not set')}, not {value}" for key, value in differing]
 
 
 def reader() -> str:
-    """The Perl program that reads a log's rotated files; its two files are one program in this order only."""
+    """Perl program that reads a log's rotated files, joined from two files in order."""
     return scripts.perl("facts/log_files", "facts/rotated_files")

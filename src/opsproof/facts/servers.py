@@ -1,4 +1,4 @@
-"""Whether a database server is set up to lose nothing and let nobody in: settings, version, extensions, roles."""
+"""Durability, security fixes and superusers of database servers: settings, version, extensions, roles."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,9 @@ from opsproof.postgres.connection import Result
 
 @dataclass(frozen=True)
 class DatabaseServer:
-    """A server's version, the settings that are judged, and what it says of itself; `now` is its own clock.
+    """Version and settings of a server; `now` is the server's clock.
 
-    `pending` are the settings that wait for a restart, `damaged` the pages with a wrong checksum by database.
+    `pending` are settings that need a restart, `damaged` the checksum failures by database.
     """
 
     version: int
@@ -35,48 +35,48 @@ class DatabaseServer:
         return self.version % 10000
 
     def off(self, *names: str) -> list[str]:
-        """Those of the settings `names` that are not on.
+        """Settings among `names` that are off.
 
         Raises:
-            MeasurementError: the server does not show one.
+            MeasurementError: a setting is hidden from the role.
         """
         if hidden := [each for each in names if each not in self.settings]:
-            raise MeasurementError(f"the server does not show {', '.join(hidden)}: grant the role pg_monitor")
+            raise MeasurementError(f"permission denied for settings {', '.join(hidden)}: grant pg_monitor to the role")
         return [each for each in names if self.settings[each] != "on"]
 
     @property
     def folder(self) -> str:
-        """Where its data lie."""
+        """Data directory."""
         return self.settings.get("data_directory", "")
 
     @property
     def checksum_failures(self) -> int:
-        """How often a page was read whose checksum was wrong, since the statistics were last reset.
+        """Reads of pages with a wrong checksum since the last statistics reset.
 
         Raises:
-            MeasurementError: pages have no checksums.
+            MeasurementError: data checksums are off.
         """
         if self.off("data_checksums"):
-            raise MeasurementError("pages have no checksums, so nobody notices when one is damaged")
+            raise MeasurementError("data checksums are off, so damaged pages go unnoticed")
         return sum(self.damaged.values())
 
     @property
     def missed(self) -> list[Release]:
-        """Releases with fixes of vulnerabilities that came after the server's.
+        """Security releases newer than the server.
 
         Raises:
-            MeasurementError: nothing is known of its major version.
+            MeasurementError: the major version is unknown.
         """
         return releases().missed(self.major, self.minor)
 
     @property
     def known(self) -> Releases:
-        """What is known of releases."""
+        """The release list."""
         return releases()
 
 
 class DatabaseServers(SqlFact[DatabaseServer]):
-    """Version, settings, pending restarts and damaged pages of each database's server."""
+    """Version, settings, pending restarts and checksum failures of each database's server."""
 
     sql = """
         SELECT current_setting('server_version_num')::int,
@@ -93,24 +93,24 @@ class DatabaseServers(SqlFact[DatabaseServer]):
         """One row."""
         ((version, settings, pending, damaged, now, sees_all),) = result.require()
         if not sees_all:
-            raise MeasurementError("the server hides settings from the role: grant it pg_monitor")
+            raise MeasurementError("the role may not read all settings: grant pg_monitor to the role")
         return DatabaseServer(int(version), {**settings}, tuple(pending), {**damaged}, float(now))
 
 
 @dataclass(frozen=True)
 class Extension:
-    """An installed extension; `available` is the version that the server's files have, or empty where they are gone."""
+    """An installed extension; `available` is the version of the server's files, empty without files."""
 
     name: str
     installed: str
     available: str
 
     def __str__(self) -> str:
-        return f"{self.name} {self.installed}, available {self.available or 'no more'}"
+        return f"{self.name} {self.installed}, available: {self.available or 'no files'}"
 
 
 class DatabaseExtensions(SqlFact[tuple[Extension, ...]]):
-    """The extensions of a database."""
+    """Extensions of a database."""
 
     sql = """
         SELECT extname, extversion, coalesce(default_version, '')
@@ -119,7 +119,7 @@ class DatabaseExtensions(SqlFact[tuple[Extension, ...]]):
     """
 
     def parse(self, result: Result, database: Database) -> tuple[Extension, ...]:
-        """A database without any was made by hand: it has not even plpgsql, and nothing to judge."""
+        """No row is a valid answer: all extensions were dropped, even plpgsql."""
         return tuple(Extension(*_texts(row)) for row in result.require())
 
 
@@ -130,7 +130,7 @@ def _texts(row: list[object]) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Role:
-    """A role of the server; `expires_s` is the time until its password expires, or None where it does not."""
+    """A role; `expires_s` is the time until the password expires, None for never."""
 
     name: str
     is_superuser: bool
@@ -147,39 +147,39 @@ class Role:
 
 @dataclass(frozen=True)
 class ServerRoles:
-    """The roles of a server against those that are declared."""
+    """Roles of a server, with the declared database."""
 
     roles: tuple[Role, ...]
     declared: Database
 
     @property
     def undeclared_superusers(self) -> list[str]:
-        """Roles that may do everything, and that the inventory does not know of."""
+        """Superusers missing from the inventory."""
         return [each.name for each in self.roles if each.is_superuser and each.name not in self.declared.superusers]
 
     @property
     def expiring(self) -> list[Role]:
-        """Roles that can log in until their password expires, the first first."""
+        """Login roles with an expiring password, the earliest first."""
         found = [each for each in self.roles if each.can_log_in and each.expires_s is not None]
         return sorted(found, key=lambda each: each.expires_s or 0.0)
 
     @property
     def in_a_quarter(self) -> str:
-        """The day on which a password may expire that is set today."""
+        """Expiry date for a password set today."""
         return f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
 
     @property
     def unexpected(self) -> list[str]:
-        """What is not as declared: passwords that expire without being meant to, and that do not though they are."""
+        """Passwords that expire undeclared, or never expire although declared to."""
         names, meant = [each.name for each in self.expiring], self.declared.expiring_passwords
         return [
-            *(f"the password of {each} expires, which nobody declared" for each in names if each not in meant),
-            *(f"the password of {each} does not expire" for each in meant if each not in names),
+            *(f"the password of {each} expires (undeclared)" for each in names if each not in meant),
+            *(f"the password of {each} does not expire (declared to expire)" for each in meant if each not in names),
         ]
 
 
 class DatabaseRoles(SqlFact[ServerRoles]):
-    """The superusers of each database's server, and the passwords that expire."""
+    """Superusers of each database's server, and expiring passwords."""
 
     sql = """
         SELECT rolname, rolsuper, rolcanlogin,
@@ -188,10 +188,10 @@ class DatabaseRoles(SqlFact[ServerRoles]):
     """
 
     def parse(self, result: Result, database: Database) -> ServerRoles:
-        """At least the asking role is there."""
+        """The query's own role is always listed."""
         roles = tuple(_role(*row) for row in result.require())
         if not roles:
-            raise OutputError("pg_roles shows no role, not even the one that asks")
+            raise OutputError("pg_roles is empty: even the current role is missing")
         return ServerRoles(roles, database)
 
 

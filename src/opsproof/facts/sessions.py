@@ -1,4 +1,4 @@
-"""Sessions that keep something from others: open transactions, locks, prepared transactions."""
+"""Sessions that block others: open transactions, locks, prepared transactions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from opsproof.postgres.connection import Result
 
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 WORKING_S = 60.0
-"""A transaction that paused for less than this is taken to be at work."""
+"""A transaction idle for less than a minute counts as running."""
 TELLABLE = (
     r"^(\W*((select|insert|update|delete|merge|with|values|copy|vacuum|analyze|reindex|cluster|refresh|lock)\M"
     r"|((create\s+(unique\s+)?|drop\s+|alter\s+)index|alter\s+table|listen|begin)\M)[^\x3b]*(\x3b|$))+\s*$"
 )
-"""Statements that are told by their words, as PostgreSQL matches them: in SET and ALTER ROLE a word can be secret."""
-BLIND = "the role sees no sessions but its own: grant it pg_monitor"
+"""Regular expression (PostgreSQL's) of statements shown in full: SET and ALTER ROLE may contain a secret word."""
+NEEDS_PG_MONITOR = "the role sees only its own sessions: grant pg_monitor to the role"
 
 
 def _with_words(name: str) -> str:
     words = scripts.sql("facts/session_words").strip().replace("{tellable}", TELLABLE)
-    return scripts.sql(f"facts/{name}").replace("{words}", words)
+    return scripts.sql(f"facts/{name}").replace(":words", words)
 
 
 @dataclass(frozen=True)
 class OpenTransaction:
     """A session with an open transaction; times in seconds.
 
-    `state_s` is how long its state has lasted, `words` its statement without any value. One is `exempt` that dumps or
-    maintains, one `waits` that wants a lock.
+    `state_s` is the time in the current state, `words` the statement without literals. Dumps and maintenance are
+    `exempt`; a session `waits` for a lock.
     """
 
     pid: int
@@ -46,7 +46,7 @@ class OpenTransaction:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the client does nothing in its transaction."""
+        """Whether the session is idle in transaction."""
         return self.state in IDLE
 
     def __str__(self) -> str:
@@ -57,38 +57,38 @@ class OpenTransaction:
 
 @dataclass(frozen=True)
 class Transactions:
-    """Every session with an open transaction, the oldest first."""
+    """Sessions with an open transaction, the oldest first."""
 
     sessions: tuple[OpenTransaction, ...]
 
     @property
     def idle(self) -> list[OpenTransaction]:
-        """Those whose client does nothing, the longest first."""
+        """Sessions idle in transaction, the longest idle first."""
         idle = [each for each in self.sessions if each.is_idle and not each.exempt]
         return sorted(idle, key=lambda each: -each.state_s)
 
     @property
     def running(self) -> list[OpenTransaction]:
-        """Those at work, and not for a lock; the oldest first."""
-        return [each for each in self.sessions if not (each.exempt or each.waits) and not _rests(each)]
+        """Running transactions that do not wait for a lock, the oldest first."""
+        return [each for each in self.sessions if not (each.exempt or each.waits) and not _is_paused(each)]
 
 
-def _rests(session: OpenTransaction) -> bool:
+def _is_paused(session: OpenTransaction) -> bool:
     return session.is_idle and session.state_s >= WORKING_S
 
 
 class OpenTransactions(SqlFact[Transactions]):
-    """Client sessions with an open transaction in the database, without opsproof's own."""
+    """Client sessions of the database with an open transaction, except opsproof's own."""
 
     sql = _with_words("open_transactions")
 
     def parse(self, result: Result, database: Database) -> Transactions:
-        """The sessions; a role that sees nobody else's sees none."""
+        """The sessions; the role needs pg_monitor to see other users' sessions."""
         rows = result.require()
         if not rows[0][9]:
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         if not rows[0][10]:
-            raise MeasurementError("track_activities is off, so that no session tells what it does")
+            raise MeasurementError("track_activities is off, so session activity is unknown")
         return Transactions(tuple(_session(row) for row in rows if row[0] is not None))
 
 
@@ -109,7 +109,7 @@ def _session(row: list[object]) -> OpenTransaction:
 
 @dataclass(frozen=True)
 class Waiter:
-    """A session that waits for a lock, or keeps another from one; seconds that it has waited, None if it does not."""
+    """A session that waits for a lock or blocks another session; `waited_s` is None if not waiting."""
 
     pid: int
     blockers: tuple[int, ...]
@@ -119,18 +119,18 @@ class Waiter:
 
 @dataclass(frozen=True)
 class LockQueue:
-    """Who waits for whom."""
+    """Sessions waiting for locks, and their blockers."""
 
     sessions: dict[int, Waiter]
 
     @property
     def longest_s(self) -> float:
-        """The longest wait, in seconds; 0 where nobody waits."""
+        """Longest wait, in seconds; 0 without waiters."""
         return max((each.waited_s for each in self.sessions.values() if each.waited_s is not None), default=0.0)
 
     @property
     def tree(self) -> list[str]:
-        """A line for each session, once, below the first that it waits for and further in."""
+        """One line per session, indented below its first blocker."""
         roots = [pid for pid, each in self.sessions.items() if not each.blockers]
         known = {blocker for each in self.sessions.values() for blocker in each.blockers} - self.sessions.keys()
         seen: set[int] = set()
@@ -141,9 +141,9 @@ class LockQueue:
         ]
 
     def _below(self, pid: int, depth: int, seen: set[int]) -> Iterator[str]:
-        # Who queues for a lock waits for all before it as well: told on each way to it, they would never end.
+        # A waiter also waits for all waiters ahead: listing every path would never end.
         seen.add(pid)
-        about = self.sessions[pid].about if pid in self.sessions else "a prepared transaction" if not pid else "gone"
+        about = self.sessions[pid].about if pid in self.sessions else "prepared transaction" if not pid else "ended"
         yield f"{'  ' * depth}{'waits: ' if depth else ''}pid {pid}, {about}"
         for each in self.sessions.values():
             if pid in each.blockers and each.pid not in seen:
@@ -151,15 +151,15 @@ class LockQueue:
 
 
 class BlockedSessions(SqlFact[LockQueue]):
-    """Sessions of the database that wait for a lock, and those that they wait for."""
+    """Sessions of the database that wait for a lock, and their blockers."""
 
     sql = _with_words("blocked_sessions")
 
     def parse(self, result: Result, database: Database) -> LockQueue:
-        """The queue; empty where nobody waits."""
+        """The queue; empty without waiters."""
         rows = result.require()
         if not rows[0][0]:
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         return LockQueue({row[1]: _waiter(row) for row in rows if row[1] is not None})
 
 
@@ -178,9 +178,9 @@ def _waiter(row: list[object]) -> Waiter:
 
 
 class PreparedTransactions(SqlFact[tuple[str, ...]]):
-    """Transactions that were prepared and neither committed nor rolled back since, a line for each.
+    """Prepared transactions neither committed nor rolled back, a line each.
 
-    They hold their locks, and keep vacuum from its work, over restarts too:
+    They hold locks and block vacuum, even across restarts:
     https://www.postgresql.org/docs/current/sql-prepare-transaction.html
     """
 

@@ -1,4 +1,4 @@
-"""The largest tables and indexes."""
+"""Largest tables and indexes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,27 +16,27 @@ from opsproof.postgres.connection import Result
 
 @dataclass(frozen=True)
 class RelationSize:
-    """A table with its TOAST table, or an index, and its size on the disk."""
+    """A table with its TOAST table, or an index, and its size on disk."""
 
     name: str
     is_index: bool
     size_bytes: int
 
     def line(self, earlier: list[Counter], now: float) -> str:
-        """It in words, with how much it grew since `earlier` readings."""
-        said, known = f"{self.name}: {show(self.size_bytes, 'bytes')}", reference(earlier, now)
+        """Text with growth since `earlier` readings."""
+        text, known = f"{self.name}: {show(self.size_bytes, 'bytes')}", reference(earlier, now)
         if known is None:
-            return f"{said}, no earlier run is on record"
-        grown = self.size_bytes - known.value
+            return f"{text}, no earlier run is on record"
+        growth = self.size_bytes - known.value
         day = datetime.fromtimestamp(known.now, UTC)
-        return f"{said}, {'-' if grown < 0 else '+'}{show(abs(grown), 'bytes')} since {day:%Y-%m-%d}"
+        return f"{text}, {'-' if growth < 0 else '+'}{show(abs(growth), 'bytes')} since {day:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
 class LargestRelations:
     """The ten largest tables and the ten largest indexes, the largest first, at the server's time `now`.
 
-    `whole` is all relations together, as they were when each was last vacuumed or analyzed.
+    `whole` is the sum of all relations, as of each relation's last vacuum or analyze.
     """
 
     tables: tuple[RelationSize, ...]
@@ -46,12 +46,12 @@ class LargestRelations:
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """Their sizes, by name, for later runs."""
+        """Sizes by name, for later runs."""
         every = (self.whole, *self.tables, *self.indexes)
         return {f"size of {each.name}": Counter(each.size_bytes, 0.0, self.now) for each in every}
 
     def lines(self, found: tuple[RelationSize, ...], earlier: dict[str, list[Counter]]) -> list[str]:
-        """Tables or indexes in words, by readings of earlier runs."""
+        """Tables or indexes as text, compared with earlier runs."""
         return [each.line(earlier[f"size of {each.name}"], self.now) for each in found]
 
     @property
@@ -61,16 +61,16 @@ class LargestRelations:
 
 
 class RelationSizes(SqlFact[LargestRelations]):
-    """Sizes of the tables and indexes that were the largest when they were last vacuumed or analyzed."""
+    """Sizes of tables and indexes that were the largest at their last vacuum or analyze."""
 
     sql = scripts.sql("facts/relation_sizes")
 
     def parse(self, result: Result, database: Database) -> LargestRelations:
-        """The tables of the system at least are there."""
+        """System catalogs are always listed."""
         rows = result.require()
         sizes = sorted((_size(row) for row in rows), key=lambda each: -each.size_bytes)
         if not sizes:
-            raise OutputError("pg_class shows no table, not even its own")
+            raise OutputError("pg_class is empty: even its own row is missing")
         tables, indexes = ([each for each in sizes if each.is_index is kind][:10] for kind in (False, True))
         whole = RelationSize("all relations", False, int(rows[0][3]))
         return LargestRelations(tuple(tables), tuple(indexes), whole, float(rows[0][4]))

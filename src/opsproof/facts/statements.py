@@ -1,4 +1,4 @@
-"""Statements, as pg_stat_statements counts them: which are slow, and which have become so."""
+"""Slow statements and slowdowns, from pg_stat_statements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,45 +9,43 @@ from opsproof.core.counters import PUNCTUALITY, Counter, goes_on
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
-from opsproof.facts.sessions import BLIND
+from opsproof.facts.sessions import NEEDS_PG_MONITOR
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
 OFTEN = 20
-"""A mean of fewer calls says little."""
+"""Means of fewer calls are unreliable."""
 NOTICED_MS = 10.0
-"""Whatever is quicker than this is not called slow, however much slower it has become."""
+"""Faster statements are never called slow, whatever the slowdown."""
 YOUNG_S = 3600.0
-"""Of a record as young as this, nothing in it says nothing."""
+"""An empty pg_stat_statements proves nothing within an hour of a reset."""
 MONTH_S = 28 * 86400.0
-"""How far back that lies which is called usual."""
+"""Age of the baseline for slowdowns."""
 Readings = Mapping[str, list[Counter]]
 
 
 class StatementExtension(SqlFact[str]):
-    """The release of pg_stat_statements in the database."""
+    """Version of pg_stat_statements in the database."""
 
     sql = scripts.sql("facts/statement_extension")
 
     def parse(self, result: Result, database: Database) -> str:
-        """Absent where nothing is recorded: the extension is not there, or the server was started without it."""
+        """Raises `Absent` if the extension is missing or not preloaded."""
         ((release, most),) = result.require()
         if most is None:
-            raise Absent(
-                "pg_stat_statements is not loaded: name it in shared_preload_libraries, and restart the server"
-            )
+            raise Absent("pg_stat_statements is not loaded: add it to shared_preload_libraries and restart the server")
         if release is None:
-            raise Absent("pg_stat_statements is loaded, but not in this database: CREATE EXTENSION pg_stat_statements")
+            raise Absent("pg_stat_statements is not in this database: CREATE EXTENSION pg_stat_statements")
         return str(release)
 
 
 class StatementEvictions(SqlFact[Counter]):
-    """How often pg_stat_statements dropped the statements that were called least, because it was full."""
+    """How often pg_stat_statements was full and evicted the least-called statements."""
 
     sql = scripts.sql("facts/statement_evictions")
 
     def parse(self, result: Result, database: Database) -> Counter:
-        """The counter; where nothing is tracked, nothing is evicted either."""
+        """The counter; with pg_stat_statements.track off, evictions are unknown."""
         ((dropped, since, now, tracked),) = result.require()
         _require_tracked(tracked)
         return Counter(int(dropped), float(since), float(now), reborn="pg_stat_statements was reset")
@@ -55,12 +53,12 @@ class StatementEvictions(SqlFact[Counter]):
 
 def _require_tracked(tracked: str) -> None:
     if tracked == "none":
-        raise MeasurementError("pg_stat_statements.track is none, so that no statement is recorded")
+        raise MeasurementError("pg_stat_statements.track is none, so statements are not recorded")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One kind of statement, whoever calls it: how often it was called, and how long it took in milliseconds."""
+    """A normalised statement of all users: number of calls, times in milliseconds."""
 
     number: str
     calls: int
@@ -77,12 +75,12 @@ class Statement:
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """What a later run needs in order to know what happened since this one."""
+        """Counters for comparison by later runs."""
         values = {"calls": self.calls, "time": self.total_ms}
         return {f"{each} {self.number}": Counter(value, self.since, self.now) for each, value in values.items()}
 
     def slowdown(self, earlier: Readings) -> float:
-        """Mean time of its latest calls by that up to a month ago, or up to the first reading; 1 with too few calls."""
+        """Mean time of recent calls relative to the mean a month ago, or at the first reading; 1 with too few calls."""
         known = self._known(earlier)
         old = [each for each in known if each.now <= self.now - MONTH_S * PUNCTUALITY]
         usual = next(iter(old[-1:] or known), None)
@@ -93,7 +91,7 @@ class Statement:
         return mean_ms / (1000 * usual.mean_s) if mean_ms >= NOTICED_MS else 1.0
 
     def _known(self, earlier: Readings) -> list["Statement"]:
-        """It as earlier runs read it since it was last forgotten, alone or with all others; the oldest first."""
+        """Earlier readings since the last reset or eviction, the oldest first."""
         found = [self]
         for calls, time in zip(*(reversed(earlier.get(name, [])) for name in self.readings), strict=True):
             if not all(map(goes_on, (calls, time), found[0].readings.values())):
@@ -108,7 +106,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class StatementList:
-    """Statements that were called often enough, the slowest first; they count since `since`, up to `now`."""
+    """Statements with enough calls, the slowest first; counted from `since` to `now`."""
 
     statements: tuple[Statement, ...]
     since: float
@@ -116,52 +114,51 @@ class StatementList:
 
     @property
     def slowest_s(self) -> float:
-        """Mean time of the slowest, in seconds; 0 where none was called often enough."""
+        """Mean time of the slowest statement, in seconds; 0 without statements."""
         return max((each.mean_s for each in self.statements), default=0.0)
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """What a later run needs in order to know what happened since this one."""
+        """Counters for comparison by later runs."""
         seen = {"statements": Counter(len(self.statements), self.since, self.now)}
         return seen | {name: reading for each in self.statements for name, reading in each.readings.items()}
 
     def slowed(self, earlier: Readings) -> list[tuple[float, Statement]]:
-        """Each statement after how many times slower it is than by `earlier` runs, the worst first.
+        """Slowdown factor and statement, the worst first.
 
         Raises:
-            MeasurementError: there was no earlier run, or all was forgotten since.
+            MeasurementError: there is no earlier run, or pg_stat_statements was reset since.
         """
         last = next(iter(earlier["statements"][-1:]), None)
         if self.statements and last is None:
             raise MeasurementError("no earlier run is on record to compare with")
         if last is not None and abs(last.born - self.since) > 1:
-            raise MeasurementError("pg_stat_statements was reset, so that nothing can be compared with earlier runs")
+            raise MeasurementError("pg_stat_statements was reset: no comparison with earlier runs")
         return sorted(((each.slowdown(earlier), each) for each in self.statements), key=lambda pair: -pair[0])
 
 
 class Statements(SqlFact[StatementList]):
-    """The fifty statements that took most time in all and the ten slowest, of those called twenty times or more.
+    """The fifty statements with the largest total time and the ten slowest, among statements with twenty calls or more.
 
-    Maintenance and copying take the time that they take. So does what opsproof itself asks: what its role reads of the
-    catalogs.
+    Maintenance and COPY are excluded: their time is expected. So are opsproof's own catalog queries.
     """
 
     sql = scripts.sql("facts/statements")
 
     def parse(self, result: Result, database: Database) -> StatementList:
-        """Statements by their text without values; of what is not normalised, by its first word."""
+        """Normalised statements by text; other statements by their first word."""
         rows = result.require()
         if not rows[0][0]:
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         *_, now, since, tracked = rows[0]
         _require_tracked(tracked)
         found = tuple(_statement(row) for row in rows if row[1] is not None)
         if not found and now - since < YOUNG_S:
-            raise MeasurementError(f"no statement was called {OFTEN} times since pg_stat_statements was reset just now")
+            raise MeasurementError(f"no statement was called {OFTEN} times since the last reset of pg_stat_statements")
         return StatementList(found, float(since), float(now))
 
 
 def _statement(row: list[Any]) -> Statement:
     _, number, calls, total, longest, text, now, since, _ = row
     times = (int(calls), float(total), float(longest))
-    return Statement(str(number), *times, str(text or "not told"), float(now), float(since))
+    return Statement(str(number), *times, str(text or "text unknown"), float(now), float(since))

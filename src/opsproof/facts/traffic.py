@@ -1,4 +1,4 @@
-"""What a database counts of its own work: blocks, temporary files, deadlocks, transactions."""
+"""Activity counters of a database: blocks, temporary files, deadlocks, transactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
 BLOCKS, TRANSACTIONS = 1_000_000, 1000
-"""With less than this since the last run a share of it says little: a server that started anew reads all once."""
+"""Shares of less activity since the last run are unreliable: a fresh server reads every block from disk once."""
 NAMES = (
     "blocks found in memory",
     "blocks read",
@@ -30,23 +30,23 @@ Readings = Mapping[str, list[Counter]]
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counters of a database by name, and what they grew by since a run that had read `earlier` ones."""
+    """Counters of a database by name, with growth since `earlier` runs."""
 
     counters: dict[str, Counter]
 
     def hits(self, earlier: Readings) -> float | Estimate | None:
-        """Percentage of the blocks that were found in shared buffers; None with too little traffic.
+        """Percentage of blocks found in shared buffers; None with too little traffic.
 
         Raises:
-            MeasurementError: there may have been too little.
+            MeasurementError: a statistics reset hides how much traffic passed.
         """
         return self._share("blocks found in memory", "blocks read", BLOCKS, earlier)
 
     def rollbacks(self, earlier: Readings) -> float | Estimate | None:
-        """Percentage of the transactions that were rolled back; None with too little traffic.
+        """Percentage of transactions rolled back; None with too little traffic.
 
         Raises:
-            MeasurementError: there may have been too little.
+            MeasurementError: a statistics reset hides how much traffic passed.
         """
         return self._share("transactions rolled back", "transactions committed", TRANSACTIONS, earlier)
 
@@ -54,7 +54,7 @@ class Traffic:
         pairs = [(each.amounts[name], each.amounts[name] + each.amounts[other]) for each in self._growths(earlier)]
         shares = [100 * part / whole for part, whole in pairs if whole >= least]
         if shares and len(shares) < len(pairs):
-            raise MeasurementError("the statistics were reset since the last run, and nobody knows what came since")
+            raise MeasurementError("the statistics were reset since the last run: traffic is unknown")
         return within(shares) if shares else None
 
     def deadlocks(self, earlier: Readings) -> float | Estimate | AtLeast:
@@ -62,11 +62,11 @@ class Traffic:
         return increase_since(self.counters["deadlocks"], next(iter(earlier["deadlocks"][-1:]), None))
 
     def deadlocks_an_hour(self, earlier: Readings) -> float | Estimate:
-        """Deadlocks for each hour since the last run; a run is taken to be an hour ago at least."""
+        """Deadlocks per hour since the last run; shorter spans count as an hour."""
         return self._rate("deadlocks", earlier, HOUR_S)
 
     def temporary_bytes(self, earlier: Readings) -> float | Estimate:
-        """Bytes of temporary files for each day since the last run; a run is taken to be a day ago at least."""
+        """Bytes of temporary files per day since the last run; shorter spans count as a day."""
         return self._rate("temporary bytes", earlier, DAY_S)
 
     def _rate(self, name: str, earlier: Readings, span_s: float) -> float | Estimate:
@@ -77,7 +77,7 @@ class Traffic:
         return growths(self.counters, earlier)
 
     def evidence(self, earlier: Readings, *names: str) -> list[str]:
-        """What was counted under `names`, and over which time; each way in which that may be read."""
+        """Growth of `names` with the time span; one line for each reading of an ambiguous count."""
         now = self.counters[names[0]].now
         return [
             f"in {show(now - each.since, 'seconds')}: "
@@ -87,7 +87,7 @@ class Traffic:
 
 
 class DatabaseTraffic(SqlFact[Traffic]):
-    """The counters of pg_stat_database."""
+    """Counters of pg_stat_database."""
 
     sql = scripts.sql("facts/database_counters")
 

@@ -1,4 +1,4 @@
-"""Whether tables are vacuumed and analyzed, and what keeps VACUUM from being of use."""
+"""Whether tables are vacuumed and analyzed, and which sessions or slots hold VACUUM back."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,34 +11,33 @@ from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.core.limits import Estimate
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
-from opsproof.facts.findings import Findings, granted
+from opsproof.facts.findings import Findings, privileged_rows
 from opsproof.facts.indexes import Epoch
-from opsproof.facts.sessions import BLIND
+from opsproof.facts.sessions import NEEDS_PG_MONITOR
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
-DEAD_AGAIN = "SELECT relname, n_live_tup, n_dead_tup, last_autovacuum FROM pg_stat_all_tables ORDER BY n_dead_tup DESC"
-VACUUMED_AGAIN = "SELECT relname, last_vacuum, last_autovacuum FROM pg_stat_all_tables WHERE n_dead_tup > 0"
-CHANGED_AGAIN = "SELECT relname, n_mod_since_analyze, last_autoanalyze FROM pg_stat_user_tables ORDER BY 2 DESC"
-OPTIONS_AGAIN = "SELECT relname, reloptions FROM pg_class WHERE reloptions::text LIKE '%autovacuum%'"
-AGES_AGAIN = "SELECT oid::regclass, age(relfrozenxid) FROM pg_class WHERE relfrozenxid <> '0' ORDER BY 2 DESC"
-HOLDS_AGAIN = (
+DEAD_QUERY = "SELECT relname, n_live_tup, n_dead_tup, last_autovacuum FROM pg_stat_all_tables ORDER BY n_dead_tup DESC"
+VACUUMED_QUERY = "SELECT relname, last_vacuum, last_autovacuum FROM pg_stat_all_tables WHERE n_dead_tup > 0"
+CHANGED_QUERY = "SELECT relname, n_mod_since_analyze, last_autoanalyze FROM pg_stat_user_tables ORDER BY 2 DESC"
+OPTIONS_QUERY = "SELECT relname, reloptions FROM pg_class WHERE reloptions::text LIKE '%autovacuum%'"
+AGES_QUERY = "SELECT oid::regclass, age(relfrozenxid) FROM pg_class WHERE relfrozenxid <> '0' ORDER BY 2 DESC"
+HOLDS_QUERY = (
     "SELECT pid, state, xact_start, backend_xid, backend_xmin FROM pg_stat_activity"
     " WHERE coalesce(backend_xid, backend_xmin) IS NOT NULL"
 )
 PATIENCE_S = 600.0
-"""How long a table may wait for autovacuum, which comes every minute where it is on."""
+"""Grace time for autovacuum, which wakes every minute."""
 Readings = Mapping[str, Sequence[Counter]]
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """A table that something is to be said of, as the cumulative statistics count it; ages in seconds.
+    """A table with vacuum or analyze findings, by the cumulative statistics; ages in seconds.
 
-    `vacuum_at` and `analyze_at` are the rows, dead or changed, at which autovacuum comes. `file` is the number of the
-    file that its rows are in, another one once it was emptied. What is to be said are `flags`, of ``dead``, ``due``,
-    ``stale``, ``unanalyzed``, ``awaited`` (autovacuum is on its way to analyze it), ``uncounted``, ``left out`` and
-    ``out of reach``.
+    `vacuum_at` and `analyze_at` are autovacuum's thresholds of dead and changed rows. `file` is the relfilenode,
+    which TRUNCATE changes. `flags` are the findings: ``dead``, ``due``, ``stale``, ``unanalyzed``, ``awaited``
+    (autovacuum will analyze soon), ``uncounted``, ``left out`` and ``out of reach``.
     """
 
     table: str
@@ -54,56 +53,56 @@ class Upkeep:
 
     @property
     def name(self) -> str:
-        """The table, or whose TOAST table it is."""
+        """Table name; TOAST tables are named after the owner."""
         return f"{self.table} (TOAST)" if self.is_toast else self.table
 
     def reading(self, epoch: Epoch) -> Counter:
-        """What a later run needs in order to know that it waits since this one."""
+        """Counter by which later runs tell how long the table has waited."""
         return Counter(self.file, epoch.since, epoch.now)
 
     def waits_s(self, epoch: Epoch, earlier: Sequence[Counter]) -> tuple[float, float]:
-        """The least and the most that it can have waited, by `earlier` runs that found it waiting."""
+        """Least and greatest possible waiting time, by `earlier` runs that found the table waiting."""
         reading = self.reading(epoch)
         found = [each.now for each in earlier if each.value == self.file and goes_on(each, reading)]
         return epoch.now - min(found, default=epoch.now), epoch.now - epoch.since
 
     def vacuum_span_s(self, epoch: Epoch, earlier: Sequence[Counter] = ()) -> tuple[float, float]:
-        """The least and the most that its last vacuum can be ago: one that was never counted, all that time."""
+        """Least and greatest possible time since the last vacuum; without a counted vacuum, the waiting time."""
         if self.vacuum_age_s is None:
             return self.waits_s(epoch, earlier)
         return self.vacuum_age_s, self.vacuum_age_s
 
     @property
     def dead_share(self) -> float:
-        """Dead rows in percent of all."""
+        """Dead rows in percent of all rows."""
         return 100 * self.dead / (self.live + self.dead) if self.dead else 0.0
 
     @property
     def changed_share(self) -> float:
-        """Rows changed since the last ANALYZE, in percent of those that live."""
+        """Rows changed since the last ANALYZE, in percent of live rows."""
         return 100 * self.changed / max(self.live, 1)
 
     def __str__(self) -> str:
         age = "never" if self.vacuum_age_s is None else f"{show(self.vacuum_age_s, 'seconds')} ago"
         return (
-            f"{self.name}: {self.live} rows; {self.dead} dead, autovacuum comes at {self.vacuum_at}, last {age};"
-            f" {self.changed} changed since the last ANALYZE, which comes at {self.analyze_at}"
+            f"{self.name}: {self.live} rows; {self.dead} dead (autovacuum at {self.vacuum_at}), last vacuum {age};"
+            f" {self.changed} changed since the last ANALYZE (next at {self.analyze_at})"
         )
 
 
 @dataclass(frozen=True)
 class DueTables(Findings[Upkeep]):
-    """DueTables that the same is to be said of."""
+    """Tables with the same finding."""
 
     @property
     def tables(self) -> list[str]:
-        """Their names, those of their owners for TOAST tables, each once."""
+        """Distinct table names; the owner for a TOAST table."""
         return list(dict.fromkeys(each.table for each in self.rows))
 
 
 @dataclass(frozen=True)
 class DatabaseUpkeep:
-    """The tables of a database that something is to be said of."""
+    """Tables of a database with vacuum or analyze findings."""
 
     tables: tuple[Upkeep, ...]
 
@@ -112,100 +111,99 @@ class DatabaseUpkeep:
 
     @property
     def dead(self) -> DueTables:
-        """DueTables with 10,000 dead rows or more, for which autovacuum should have come already."""
-        return DueTables(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_AGAIN)
+        """Tables with 10,000 dead rows or more, overdue for autovacuum."""
+        return DueTables(tuple(sorted(self._flagged("dead"), key=lambda each: -each.dead_share)), DEAD_QUERY)
 
     @property
     def dead_share(self) -> float:
-        """The largest share of dead rows among those tables, in percent."""
+        """Largest share of dead rows among overdue tables, in percent."""
         return max((each.dead_share for each in self.dead.rows), default=0.0)
 
     @property
     def backlog(self) -> float:
-        """The most dead rows among those tables against what brings autovacuum, in percent."""
+        """Most dead rows relative to autovacuum's threshold, in percent."""
         return max((100 * each.dead / max(each.vacuum_at, 1) for each in self.dead.rows), default=0.0)
 
     @property
     def overdue(self) -> DueTables:
-        """DueTables that autovacuum had to come to: those first that were never vacuumed, then the longest ago."""
+        """Tables over autovacuum's thresholds: never vacuumed first, then the longest ago."""
         due = sorted(
             self._flagged("due"), key=lambda each: -(math.inf if each.vacuum_age_s is None else each.vacuum_age_s)
         )
-        return DueTables(tuple(due), VACUUMED_AGAIN)
+        return DueTables(tuple(due), VACUUMED_QUERY)
 
     def vacuum_readings(self, epoch: Epoch) -> dict[str, Counter]:
-        """Those of them that were never vacuumed, for later runs."""
+        """Counters of overdue tables that were never vacuumed, for later runs."""
         return {_due(each): each.reading(epoch) for each in self.overdue.rows if each.vacuum_age_s is None}
 
     def vacuum_age_s(self, epoch: Epoch, earlier: Readings) -> float | Estimate:
-        """The longest time since one of those was vacuumed, in seconds; a range, where no vacuum was counted."""
+        """Longest time since a vacuum of an overdue table, in seconds; a range if no vacuum was counted."""
         spans = [each.vacuum_span_s(epoch, earlier.get(_due(each), ())) for each in self.overdue.rows]
         low, high = (max((span[end] for span in spans), default=0.0) for end in (0, 1))
-        why = f"{self.overdue.rows[0].name} was never vacuumed since the statistics began" if spans else ""
+        why = f"{self.overdue.rows[0].name} was not vacuumed since the statistics began" if spans else ""
         return low if low == high else Estimate(low, high, why)
 
     @property
     def left_out(self) -> DueTables:
-        """DueTables with autovacuum_enabled = off, and those out of its reach."""
+        """Tables with autovacuum_enabled = off, or with an unreachable threshold."""
         found = dict.fromkeys((*self._flagged("left out"), *self._flagged("out of reach")))
-        return DueTables(tuple(found), OPTIONS_AGAIN)
+        return DueTables(tuple(found), OPTIONS_QUERY)
 
     @property
     def out_of_reach(self) -> DueTables:
-        """DueTables with a threshold over ten million and over ten times their rows, which is as good as off."""
-        return DueTables(tuple(self._flagged("out of reach")), OPTIONS_AGAIN)
+        """Tables with a threshold over ten million and over ten times their rows: as good as off."""
+        return DueTables(tuple(self._flagged("out of reach")), OPTIONS_QUERY)
 
     @property
     def stale(self) -> DueTables:
-        """DueTables with 10,000 changed rows for which an ANALYZE should have come; partitioned ones by their size."""
-        return DueTables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_AGAIN)
+        """Tables with 10,000 changed rows overdue for ANALYZE; partitioned tables by change in size."""
+        return DueTables(tuple(sorted(self._flagged("stale"), key=lambda each: -each.changed_share)), CHANGED_QUERY)
 
     @property
     def changed_share(self) -> float:
-        """The largest share of changed rows among those tables, in percent."""
+        """Largest share of changed rows among stale tables, in percent."""
         return max((each.changed_share for each in self.stale.rows), default=0.0)
 
     @property
     def unanalyzed(self) -> DueTables:
-        """DueTables of 1,000 rows or of 1 MiB, partitioned ones among them, that the planner knows nothing of."""
-        return DueTables((*self._flagged("unanalyzed"), *self._flagged("awaited")), CHANGED_AGAIN)
+        """Tables without planner statistics, of 1,000 rows or 1 MiB or more; partitioned tables included."""
+        return DueTables((*self._flagged("unanalyzed"), *self._flagged("awaited")), CHANGED_QUERY)
 
     def analyze_readings(self, epoch: Epoch) -> dict[str, Counter]:
-        """Those of them that autovacuum is on its way to, for later runs."""
+        """Counters of tables that autovacuum will analyze soon, for later runs."""
         return {f"unanalyzed {each.name}": each.reading(epoch) for each in self._flagged("awaited")}
 
     def unanalyzed_count(self, epoch: Epoch, earlier: Readings) -> int | Estimate:
-        """How many those are; a range, where autovacuum may be there within a minute."""
+        """Number of unanalyzed tables; a range if autovacuum may analyze some within a minute."""
         known, awaited = len(self._flagged("unanalyzed")), self._flagged("awaited")
         fresh = [
             each for each in awaited if each.waits_s(epoch, earlier.get(f"unanalyzed {each.name}", ()))[0] < PATIENCE_S
         ]
         if not fresh:
             return known + len(awaited)
-        why = f"{fresh[0].name} may have been filled just now, look again in a minute"
+        why = f"{fresh[0].name} may have been filled just now: retry in a minute"
         return Estimate(known + len(awaited) - len(fresh), known + len(awaited), why)
 
     @property
     def uncounted(self) -> list[Upkeep]:
-        """DueTables whose counters are gone."""
+        """Tables with lost counters."""
         return self._flagged("uncounted")
 
     def require_counted(self, *, toast: bool = True) -> None:
-        """Nothing can be said of a table whose counters are gone; TOAST tables, without `toast`, do not matter.
+        """Checks that no table has lost its counters; `toast` includes TOAST tables.
 
         Raises:
-            MeasurementError: there is one.
+            MeasurementError: counters are lost.
         """
         if gone := [each for each in self.uncounted if toast or not each.is_toast]:
             names = ", ".join(each.name for each in gone[:3])
             raise MeasurementError(
-                f"the server has lost its counters of {len(gone)} tables, {names}: a crash, an upgrade or a reset;"
-                " run VACUUM (ANALYZE)"
+                f"counters of {len(gone)} tables were lost in a crash, upgrade or reset: {names}; run VACUUM (ANALYZE)"
             )
 
 
 class TableUpkeep(SqlFact[DatabaseUpkeep]):
-    """Dead and changed rows of every table and TOAST table, against what brings autovacuum to it.
+    """Dead and changed rows of every table and TOAST table, relative to autovacuum's thresholds.
 
     https://www.postgresql.org/docs/current/routine-vacuuming.html#AUTOVACUUM
     """
@@ -213,8 +211,8 @@ class TableUpkeep(SqlFact[DatabaseUpkeep]):
     sql = scripts.sql("facts/table_upkeep")
 
     def parse(self, result: Result, database: Database) -> DatabaseUpkeep:
-        """No row is good: it means that nothing is to be said of any table."""
-        return DatabaseUpkeep(tuple(map(_upkeep, granted(result))))
+        """No row is a valid answer: no table has findings."""
+        return DatabaseUpkeep(tuple(map(_upkeep, privileged_rows(result))))
 
 
 def _upkeep(row: list[Any]) -> Upkeep:
@@ -229,7 +227,7 @@ def _due(table: Upkeep) -> str:
 
 @dataclass(frozen=True)
 class Age:
-    """How many transactions ago a database, or a table of the asked one, was last frozen."""
+    """Transactions and multixacts since a database, or a table of the current database, was last frozen."""
 
     kind: str
     name: str
@@ -242,23 +240,23 @@ class Age:
 
 @dataclass(frozen=True)
 class ServerAges:
-    """The databases of a server, and the oldest tables of the asked one."""
+    """Databases of a server, and the oldest tables of the current database."""
 
     found: Findings[Age]
 
     @property
     def transactions(self) -> int:
-        """Of the oldest database."""
+        """Age of the oldest database, in transactions."""
         return max(each.transactions for each in self.found.rows)
 
     @property
     def multixacts(self) -> int:
-        """Of the database that is oldest by them."""
+        """Age of the oldest database, in multixacts."""
         return max(each.multixacts for each in self.found.rows)
 
 
 class TransactionAges(SqlFact[ServerAges]):
-    """Transactions since each database of the server was frozen: one that is out of IDs stops them all.
+    """Transactions since each database was last frozen; one database out of IDs stops the whole server.
 
     https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND
     """
@@ -277,19 +275,18 @@ class TransactionAges(SqlFact[ServerAges]):
     """
 
     def parse(self, result: Result, database: Database) -> ServerAges:
-        """The asked database at least is there."""
+        """The current database is always listed."""
         rows = [Age(kind, name, int(xids), int(multixacts)) for kind, name, xids, multixacts in result.require()]
         if not rows:
-            raise OutputError("pg_database shows no database, not even this one")
-        return ServerAges(Findings(tuple(rows), AGES_AGAIN))
+            raise OutputError("pg_database is empty: even the current database is missing")
+        return ServerAges(Findings(tuple(rows), AGES_QUERY))
 
 
 @dataclass(frozen=True)
 class Hold:
-    """What still needs row versions that are dead since; `since_s` is how long, where the server knows.
+    """A session, prepared transaction, slot or standby that needs old row versions; `since_s` is the age, if known.
 
-    `of_users` are the transactions since which it needs those of users' tables: None where it is those of the catalogs
-    alone, as for a slot of logical decoding.
+    `of_users` is the age in transactions for user tables: None if only catalogs are held, as by a logical slot.
     """
 
     kind: str
@@ -305,25 +302,25 @@ class Hold:
 
 @dataclass(frozen=True)
 class Horizon:
-    """Everything that holds back the removal of dead rows in a database."""
+    """Everything that keeps VACUUM from removing dead rows in a database."""
 
     holds: tuple[Hold, ...]
 
     @property
     def found(self) -> Findings[Hold]:
         """The longest first."""
-        return Findings(self.holds, HOLDS_AGAIN)
+        return Findings(self.holds, HOLDS_QUERY)
 
     @property
     def held_s(self) -> float:
-        """The longest known time that one has held it, in seconds."""
+        """Longest known hold, in seconds."""
         return max((each.since_s for each in self.holds if each.since_s is not None), default=0.0)
 
     @property
     def replica_transactions(self) -> int:
-        """The most transactions ago that a slot or a standby still needs: since when, no server knows for sure."""
-        ours = [each.transactions for each in self.holds if each.kind in ("slot", "standby")]
-        return max(ours, default=0)
+        """Age in transactions of the oldest hold by a slot or standby: no server reports the time reliably."""
+        ages = [each.transactions for each in self.holds if each.kind in ("slot", "standby")]
+        return max(ages, default=0)
 
 
 class VacuumHorizons(SqlFact[Horizon]):
@@ -332,13 +329,13 @@ class VacuumHorizons(SqlFact[Horizon]):
     sql = scripts.sql("facts/vacuum_holds")
 
     def parse(self, result: Result, database: Database) -> Horizon:
-        """One row without a kind says that nothing is held."""
+        """A row without a kind means no holds."""
         rows = result.require()
         if not rows:
-            raise OutputError("the server does not say who holds what")
+            raise OutputError("no answer about vacuum horizons")
         if not all(everything for everything, *_ in rows):
-            raise MeasurementError(BLIND)
+            raise MeasurementError(NEEDS_PG_MONITOR)
         holds = [Hold(kind, who, int(count), *more) for _, kind, who, count, *more in rows if kind is not None]
         if timeless := [each for each in holds if each.since_s is None and each.kind not in ("slot", "standby")]:
-            raise OutputError(f"{timeless[0].kind} {timeless[0].who} has no beginning")
+            raise OutputError(f"{timeless[0].kind} {timeless[0].who} has no start time")
         return Horizon(tuple(holds))

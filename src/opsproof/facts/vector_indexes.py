@@ -1,4 +1,4 @@
-"""Vector indexes of pgvector: what they are, and how many of the nearest neighbours they find."""
+"""Vector indexes of pgvector: state, build memory and recall."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ from opsproof.inventory.resources import VectorIndex
 from opsproof.postgres.connection import Result
 
 FEW_ROWS = 1000
-"""With fewer rows than this, reading them all is as good as any index, and the planner knows."""
+"""With fewer rows a sequential scan is as good as an index, and the planner prefers the scan."""
 FEW_SAMPLES = 80
-"""Of fewer, even a perfect sample leaves room for a recall under 95 %."""
+"""With fewer samples even a perfect result has a confidence interval reaching below 95 %."""
 SAFE = (0, 8, 2)
-"""CVE-2026-3172, a buffer overflow in building HNSW indexes in parallel, is fixed from here on."""
+"""First version without CVE-2026-3172, a buffer overflow in parallel HNSW builds."""
 CURRENT = (0, 8, 6)
-"""Vacuuming of HNSW indexes is mended in 0.8.3 and 0.8.4, memory of IVFFlat scans in 0.8.6: pgvector's CHANGELOG."""
+"""0.8.3 and 0.8.4 fix vacuuming of HNSW indexes, 0.8.6 memory of IVFFlat scans: pgvector's CHANGELOG."""
 BUILD, INSERTED = "build", "rows inserted"
 Readings = Mapping[str, list[Counter]]
 
 
 def ideal_lists(rows: float) -> float:
-    """The lists that pgvector's README advises for so many rows: https://github.com/pgvector/pgvector#ivfflat."""
+    """Lists advised by pgvector's README for a row count: https://github.com/pgvector/pgvector#ivfflat."""
     return rows / 1000 if rows <= 1_000_000 else sqrt(rows)
 
 
 @dataclass(frozen=True)
 class VectorIndexState:
-    """One index as it stands; sizes in bytes, times in seconds since 1970.
+    """State of one index; sizes in bytes, times in seconds since 1970.
 
-    `build` is the number of the file that the last build made, `inserted` the rows that were put into the table since
-    the statistics began, `library` the release of pgvector on the server's disk, `extension` that of its catalogs.
+    `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the statistics began;
+    `library` is the pgvector version on the server's disk, `extension` the version in the catalogs.
     """
 
     name: str
@@ -57,30 +57,30 @@ class VectorIndexState:
 
     @property
     def readings(self) -> dict[str, Counter]:
-        """What later runs need to know of this one."""
+        """Counters for comparison by later runs."""
         return {BUILD: Counter(self.build, 0.0, self.inserted.now), INSERTED: self.inserted}
 
     @property
     def lists_ratio(self) -> float:
-        """Its lists by those that pgvector advises.
+        """Number of lists relative to pgvector's advice.
 
         Raises:
-            MeasurementError: there are too few rows.
+            MeasurementError: the table has too few rows.
         """
         if self.rows < FEW_ROWS:
-            raise MeasurementError(f"of {self.rows} rows nobody can tell how many lists they need")
+            raise MeasurementError(f"{self.rows} rows are too few to judge the number of lists (minimum {FEW_ROWS})")
         return (self.lists or 100) / ideal_lists(self.rows)
 
     def age_s(self, earlier: Readings) -> Estimate:
-        """Seconds since the last build, by what `earlier` runs saw."""
+        """Seconds since the last build, by `earlier` runs."""
         return build_times.age_s(self.readings[BUILD], earlier[BUILD])
 
     def new_rows(self, earlier: Readings) -> Estimate:
-        """Percentage of the rows that came after the last build, by what `earlier` runs saw."""
+        """Percentage of rows inserted after the last build, by `earlier` runs."""
         moments = build_times.bracket(self.readings[BUILD], earlier[BUILD])
         grown = build_times.grown_since(self.inserted, earlier[INSERTED], *moments)
         low, high = (min(100.0, 100 * each / max(self.rows, 1)) for each in grown)
-        return Estimate(low, high, "no run tells how many rows there were when it was built")
+        return Estimate(low, high, "no run recorded the row count at the last build")
 
     @property
     def release(self) -> str:
@@ -90,11 +90,11 @@ class VectorIndexState:
 
     @property
     def build_bytes(self) -> float:
-        """Memory that the next build takes.
+        """Memory needed by the next build.
 
-        IVFFlat makes room for a sample of 50 rows for each list, at least 10,000, and for the distance of each to each
-        centre (`ComputeCenters` and `ElkanKmeans` in pgvector's source), and fails where that does not fit. HNSW
-        keeps the whole graph in memory, which is about what it then takes on disk, and is slow where it does not fit.
+        IVFFlat allocates a sample of 50 rows per list, at least 10,000, and the distances between samples and centres
+        (`ComputeCenters` and `ElkanKmeans` in pgvector's source); the build fails if memory is short. HNSW keeps the
+        whole graph in memory, about as large as the index on disk; the build is slow if memory is short.
         """
         if self.method != "ivfflat":
             return self.size_bytes
@@ -106,17 +106,17 @@ class VectorIndexState:
 
     @property
     def build_setting_mb(self) -> int:
-        """The maintenance_work_mem of which the next build takes four fifths, in MiB."""
+        """maintenance_work_mem in MiB for a build that uses four fifths."""
         return ceil(self.build_bytes / 0.8 / 2**20)
 
     @property
     def build_memory(self) -> float:
-        """Percentage of maintenance_work_mem that the next build takes."""
+        """Percentage of maintenance_work_mem needed by the next build."""
         return 100 * self.build_bytes / self.maintenance_bytes
 
 
 class VectorIndexes(SqlResourceFact[VectorIndex, VectorIndexState]):
-    """Each declared vector index, as the catalogs and the statistics describe it."""
+    """Each declared vector index, by catalogs and statistics."""
 
     resource = "vector_index"
     sql = scripts.sql("facts/vector_index")
@@ -126,7 +126,7 @@ class VectorIndexes(SqlResourceFact[VectorIndex, VectorIndexState]):
         return [*resource.table.split("."), name]
 
     def parse(self, result: Result, resource: VectorIndex) -> VectorIndexState:
-        """The state of the one index there is of that name on that table."""
+        """State of the index; a table has at most one index of the declared name."""
         rows = result.require()
         if not rows:
             raise Absent(f"{resource.table} has no vector index of the declared name")
@@ -152,9 +152,9 @@ class VectorIndexes(SqlResourceFact[VectorIndex, VectorIndexState]):
 
 @dataclass(frozen=True)
 class Recall:
-    """How many nearest neighbours an index finds: for each sampled row its share, from 0 to 1.
+    """Recall of an index: the share of nearest neighbours found for each sampled row, from 0 to 1.
 
-    `indexes` are those that the plan of the application's query uses, `compared_by` those that the comparison used.
+    `indexes` are the indexes in the plan of the application's query, `compared_by` those in the plan of the comparison.
     """
 
     shares: tuple[float, ...]
@@ -164,68 +164,68 @@ class Recall:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the mean, in percent.
+        """95 % confidence interval of the mean recall, in percent.
 
         Raises:
-            MeasurementError: the sample is too small to tell.
+            MeasurementError: the sample is too small.
         """
         if len(self.shares) < FEW_SAMPLES:
             raise MeasurementError(
-                f"only {len(self.shares)} rows were compared, {FEW_SAMPLES} are needed: give it a larger budget"
+                f"only {len(self.shares)} rows were compared (minimum {FEW_SAMPLES}): increase the budget"
             )
         low, high = clustered(list(self.shares), self.neighbours)
         return 100 * low, 100 * high
 
     @property
     def evidence(self) -> list[str]:
-        """The mean with its interval and the size of the sample."""
+        """Mean recall, confidence interval and sample size."""
         low, high = (show(each, "percent") for each in self.interval)
         mean = show(100 * fmean(self.shares), "percent")
         perfect = sum(share == 1 for share in self.shares)
         return [
             f"{mean} of the nearest {self.neighbours} were found, between {low} and {high} with 95 % confidence",
-            f"{len(self.shares)} rows were sampled, {perfect} of them found all",
+            f"{len(self.shares)} rows were sampled, {perfect} with full recall",
         ]
 
     def through(self, index: str) -> float:
-        """The lower end of the interval, in percent, of a query that goes through `index`.
+        """Lower end of the confidence interval, in percent, for a query that uses `index`.
 
         Raises:
-            MeasurementError: it does not, so that its recall says nothing of the index.
+            MeasurementError: the query does not use `index`, or the comparison does.
         """
         if index in self.compared_by:
-            raise MeasurementError(f"{index} was compared with itself")
+            raise MeasurementError(f"{index} was used for the comparison too")
         if index not in self.indexes:
-            raise MeasurementError(f"the recall of {index} is not known: no query goes through it")
+            raise MeasurementError(f"the recall of {index} is unknown: the query does not use the index")
         return self.interval[0]
 
 
 class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
-    """Recall of each declared vector index, by comparison with every row for a sample of rows.
+    """Recall of each declared vector index: a sample of rows, compared with an exact search.
 
-    A function in the database does it, which docs/privileges/recall.sql makes: the monitor reads no row.
+    A database function compares (docs/privileges/recall.sql): the monitoring role reads no rows.
     """
 
     resource = "vector_index"
     sql = scripts.sql("facts/vector_recall")
 
     def values(self, name: str, resource: VectorIndex) -> list[str]:
-        """Where to look, and what the application asks."""
+        """Arguments of the function: table, index, the application's query, sample and budget."""
         query = [resource.column, resource.operator, str(resource.neighbours), *resource.setting, resource.filter]
         return [*resource.table.split("."), name, *query, str(resource.sample), str(resource.budget)]
 
     def parse(self, result: Result, resource: VectorIndex) -> Recall:
-        """The share of each sampled row; without the function, nothing is known."""
+        """Recall of each sampled row; without the function a MeasurementError."""
         if "opsproof" in result.error:
             raise MeasurementError(f"{result.error}: run docs/privileges/recall.sql in the database")
         ((found,),) = result.require()
         if found["rows"] < FEW_ROWS:
-            raise MeasurementError(f"{resource.table} holds about {found['rows']:.0f} rows: too few to tell")
+            raise MeasurementError(f"{resource.table} has about {found['rows']:.0f} rows: too few (minimum {FEW_ROWS})")
         if found["indexes"] is None:
-            raise MeasurementError(f"no row of {resource.table} that was looked at has a value in {resource.column}")
+            raise MeasurementError(f"{resource.column} is NULL in all sampled rows of {resource.table}")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
-            raise OutputError(f"more neighbours were found than there are: {pairs[:5]}")
+            raise OutputError(f"more neighbours were found than exist: {pairs[:5]}")
         return Recall(
             tuple(hit / there for hit, there in pairs if there),
             resource.neighbours,

@@ -1,1 +1,1 @@
-"""What is kept of earlier runs."""
+"""The SQLite history of past runs."""

@@ -1,9 +1,9 @@
-"""Brings a history that an earlier version wrote up to date, in one transaction."""
+"""Migrates a history file of an earlier version, in one transaction."""
 
 import sqlite3
 
 VERSION = 1
-"""The layout of the file, in its user_version; 0 is the layout before names of checks and metrics were final."""
+"""The layout version, kept in `user_version`. Layout 0 has older names of checks and older titles of metrics."""
 
 CHECKS = {
     "test_archive_has_no_gap": "test_wal_archive_has_no_gap",
@@ -99,42 +99,76 @@ CHECKS = {
     "test_no_replica_keeps_dead_rows_for_long": "test_replica_horizon_is_recent",
     "test_vacuums_come_to_their_end": "test_vacuum_time_is_within_limit",
 }
-"""The names of checks, by those of layout 0."""
-METRICS = {
-    "clock_difference": "clock_offset",
-    "indexes_left_over": "interrupted_index_builds",
-    "index_use": "index_scans",
-    "statements_dropped": "statements_evicted",
-    "blocks_in_memory": "cache_hit_ratio",
-    "lock_waited": "lock_wait_time",
-    "slots_unused": "slots_inactive",
-    "vacuum_held": "vacuum_horizon_age",
-    "replica_held": "replica_horizon_age",
-    "backups_kept": "backup_count",
-    "backups_overdue": "expired_backups",
-    "backup_leftovers": "partial_backups",
-    "reading_age": "verification_age",
-    "fixes_missed": "security_fixes_missing",
-    "rotated_plain": "rotated_uncompressed",
-    "damaged_pages": "checksum_failures",
+"""The names of checks, by their names in layout 0."""
+TITLES = {
+    "silence": "time since last line",
+    "rotation overdue": "rotation delay",
+    "oldest rotated file": "age of oldest rotated file",
+    "clock difference": "clock offset",
+    "indexes left over": "interrupted index builds",
+    "superfluous indexes": "redundant indexes",
+    "size": "largest table with an unindexed foreign key",
+    "scans by index": "index scans",
+    "lists": "list ratio",
+    "age": "index age",
+    "release": "pgvector release",
+    "drops of statements": "pg_stat_statements evictions",
+    "mean time": "mean execution time",
+    "slowdown": "slowdown factor",
+    "blocks in memory": "cache hit ratio",
+    "temporary files": "temporary files per day",
+    "deadlocks an hour": "deadlocks per hour",
+    "rollbacks": "rollback ratio",
+    "running time": "transaction time",
+    "wait": "lock wait",
+    "unused replication slots": "inactive replication slots",
+    "lag": "replication lag",
+    "dead rows waiting": "dead rows against autovacuum threshold",
+    "last vacuum": "time since last vacuum",
+    "transaction age": "transaction ID age",
+    "multixact age": "multixact ID age",
+    "vacuum": "vacuum time",
+    "hold on dead rows": "vacuum horizon age",
+    "hold of replicas": "replica horizon age",
+    "changed rows": "rows changed since analyze",
+    "damaged pages": "checksum failures",
+    "security releases missed": "missing security releases",
+    "age of the list of releases": "age of the release list",
+    "time to expiry": "time to password expiry",
+    "overdue backups": "expired backups",
+    "leftovers": "partial backups",
+    "room for a backup": "free space for next backup",
+    "gaps": "missing WAL segments",
+    "archive age": "WAL archive age",
+    "archive delay": "WAL archiving delay",
+    "reading age": "time since repository verification",
+    "drill age": "time since restore drill",
+    "log size": "maximum log size",
+    "messages ready": "ready messages",
+    "messages unacknowledged": "unacknowledged messages",
+    "last save": "time since last save",
+    "connections rejected": "rejected connections",
+    "keys evicted": "evicted keys",
+    "processes killed": "OOM kills",
 }
-"""The names of metrics, by those of layout 0."""
+"""The titles of metrics, by their titles in layout 0. A title that two metrics shared keeps its rows: they do not say
+which metric they are of."""
 
 
 def is_current(connection: sqlite3.Connection) -> bool:
-    """Whether the file has the layout of this version, or no layout yet.
+    """Whether the file is empty or has the current layout.
 
     Raises:
-        sqlite3.DatabaseError: a newer version wrote it.
+        sqlite3.DatabaseError: a newer version wrote the file.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise sqlite3.DatabaseError(f"a newer version of opsproof wrote it (layout {version}, known {VERSION})")
+        raise sqlite3.DatabaseError(f"written by a newer version of opsproof (layout {version}, known {VERSION})")
     return version == VERSION or not _has(connection, "samples", "noun")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Renames the column, the checks and the metrics of layout 0, unless another process was quicker."""
+    """Renames columns, checks and metrics of layout 0. Does nothing if another process has migrated the file."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         if is_current(connection):
@@ -143,7 +177,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         for table in ("verdicts", "measurements"):
             connection.executemany(_RENAME_CHECK.format(table), [(new, old, old) for old, new in CHECKS.items()])
         for table in ("measurements", "samples"):
-            rows = [(new, old) for old, new in METRICS.items()]
+            rows = [(new, old) for old, new in TITLES.items()]
             connection.executemany(f"UPDATE {table} SET metric = ? WHERE metric = ?", rows)  # noqa: S608
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

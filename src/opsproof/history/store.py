@@ -1,6 +1,6 @@
-"""The history: every run's verdicts, measured values and counter samples, in one SQLite file.
+"""The history: verdicts, measured values and counter samples of every run, in a SQLite file.
 
-It never stops a run: what cannot be read or written is said in `complaints`.
+Errors of the history are kept in `complaints`; a run continues without history.
 """
 
 import json
@@ -41,7 +41,7 @@ _SCHEMA = f"""
 
 @dataclass(frozen=True)
 class Streak:
-    """For how many runs, and since when, a check has not been good without a break."""
+    """The number of consecutive runs in which a check was failed or unknown, and the start of the first of them."""
 
     runs: int
     since: float
@@ -49,13 +49,13 @@ class Streak:
 
 @dataclass
 class History:
-    """The file at `path`; `complaints` says what of it could not be used."""
+    """The history file at `path`; `complaints` holds the errors of reading and writing the file."""
 
     path: Path
     complaints: list[str] = field(default_factory=list)
 
     def samples(self, host: str, resource: str, metric: str, since: float) -> list[Counter]:
-        """Samples of a counter taken since `since`, and the newest one before that."""
+        """The samples of a counter taken since `since`, and the newest sample before."""
         query = """
             SELECT value, born, taken FROM samples
              WHERE host = ? AND resource = ? AND metric = ? AND taken >= coalesce(
@@ -65,14 +65,14 @@ class History:
         return [Counter(*row) for row in self._read(query, (host, resource, metric, since))]
 
     def last_sample(self, host: str, resource: str, metric: str) -> Counter | None:
-        """The newest sample of a counter, of whatever run; None where there is none."""
+        """The newest sample of a counter; None without any sample."""
         query = (
             "SELECT value, born, taken FROM samples WHERE host = ? AND resource = ? AND metric = ? ORDER BY taken DESC"
         )
         return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, resource, metric))), None)
 
     def readings(self, host: str, resource: str, names: Collection[str]) -> dict[str, list[Counter]]:
-        """Every sample under each of `names`, the oldest first."""
+        """All samples of each of `names`, the oldest first."""
         query = """
             SELECT metric, value, born, taken FROM samples
              WHERE host = ? AND resource = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
@@ -83,7 +83,7 @@ class History:
         return found
 
     def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
-        """The verdict of each test in the last run of the same round; empty when there was none."""
+        """The verdict of each test in the last run of the same round; empty without an earlier run."""
         query = """
             SELECT test, verdict FROM verdicts
              WHERE run = (SELECT max(id) FROM runs WHERE inventory = ? AND cadence = ?)
@@ -91,7 +91,7 @@ class History:
         return dict(self._read(query, (inventory, cadence)))
 
     def streak(self, host: str, test: str) -> Streak | None:
-        """How long the test was failed or unknown up to the run before this one; None if it was good."""
+        """The streak of a test that was failed or unknown in the last run; None if the test was neither."""
         query = """
             SELECT verdict, started FROM verdicts JOIN runs ON runs.id = run
              WHERE host = ? AND test = ? ORDER BY runs.id DESC LIMIT 1000
@@ -108,8 +108,8 @@ class History:
         return []
 
     def add(self, started: float, inventory: str, cadence: str, verdicts: Iterable[Verdict]) -> None:
-        """Puts a run on record, whole or not at all."""
-        with self._complaining("this run is not on record"), self._up_to_date("rwc") as connection, connection:
+        """Records a run in one transaction."""
+        with self._complaining("this run is not recorded"), self._up_to_date("rwc") as connection, connection:
             connection.executescript(_SCHEMA)
             row = (started, inventory, cadence)
             run = connection.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, ?, ?)", row).lastrowid

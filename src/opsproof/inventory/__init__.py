@@ -1,1 +1,1 @@
-"""Which hosts there are, and what each declares."""
+"""The inventory: hosts, their resources and limits."""

@@ -1,4 +1,4 @@
-"""The tables of an inventory: hosts with what is declared on them, limits, waivers."""
+"""The tables of an inventory: hosts with their resources, limits and waivers."""
 
 import datetime
 from collections.abc import Callable
@@ -35,14 +35,14 @@ from opsproof.inventory.resources import (
 
 
 class Host(Model):
-    """One host: how it is reached and what it is declared to run."""
+    """A host: how to connect, and the resources declared on it."""
 
     _name: str = PrivateAttr("")
     _inherited: tuple[LimitTable, ...] = PrivateAttr(())
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
-    run_as: str = Field("", description="user that owns the application, when the login user is another (sudo -n -u)")
-    docker_as: str = Field("", description="user that may ask Docker, when the login user may not (sudo -n -u)")
-    path: list[str] = Field(default_factory=list, description="folders put before the host's search path")
+    run_as: str = Field("", description="user that owns the application, if not the login user (sudo -n -u)")
+    docker_as: str = Field("", description="user with access to Docker, if not the login user (sudo -n -u)")
+    path: list[str] = Field(default_factory=list, description="folders put before the search path of the host")
     limits: LimitTable = Field(default_factory=LimitTable)
     pm2: Pm2 | None = None
     clock: Clock | None = None
@@ -65,57 +65,55 @@ class Host(Model):
 
     @field_validator("transport")
     @classmethod
-    def _keeps_no_secret(cls, transport: str) -> str:
+    def _has_no_password(cls, transport: str) -> str:
         if ":" in userinfo(transport):
-            raise ValueError("the transport holds a password: use a key, and an agent or an ssh_config that names it")
+            raise ValueError("the transport contains a password: use a key, with an agent or an ssh_config")
         return transport
 
     @model_validator(mode="after")
-    def _is_whole(self) -> "Host":
+    def _has_required_tables(self) -> "Host":
         if self.processes and self.pm2 is None:
-            raise ValueError("processes are declared, but no pm2 table says where their daemon is")
+            raise ValueError("processes need a pm2 table")
         if self.rotation and self.pm2 is None:
-            raise ValueError("a rotation is declared, but no pm2 table says where its settings are")
+            raise ValueError("rotation needs a pm2 table")
         if self.queues and self.broker is None:
-            raise ValueError("queues are declared, but no broker table says where they are")
+            raise ValueError("queues need a broker table")
         for name, database in self.databases.items():
             if database.container and database.container not in self.containers:
-                raise ValueError(f"databases.{name} runs in {database.container}, which is no declared container")
+                raise ValueError(f"databases.{name}: container {database.container!r} is not declared")
         return self
 
     @model_validator(mode="after")
-    def _backs_up_what_it_has(self) -> "Host":
+    def _backups_have_databases(self) -> "Host":
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
-                raise ValueError(f"backups.{name} is of {backup.database}, which is no declared database")
+                raise ValueError(f"backups.{name}: database {backup.database!r} is not declared")
             if backup.drill == "container" and not self.databases[backup.database].container:
-                raise ValueError(
-                    f"backups.{name}: {backup.database} runs in no container whose image a drill could use"
-                )
+                raise ValueError(f'backups.{name}: drill = "container" needs a database in a container')
             if backup.engine == "pgbackrest":
-                self._archive(name, backup.database)
+                self._require_archived(name, backup.database)
         return self
 
     @model_validator(mode="after")
-    def _has_their_databases(self) -> "Host":
+    def _tables_and_indexes_have_databases(self) -> "Host":
         for name, table in self.partitioned.items():
             if table.database not in self.databases:
-                raise ValueError(f"partitioned.{name} is of {table.database}, which is no declared database")
+                raise ValueError(f"partitioned.{name}: database {table.database!r} is not declared")
         for name, index in self.vector_indexes.items():
             if index.database not in self.databases:
-                raise ValueError(f"vector_indexes.{name} is in {index.database}, which is no declared database")
+                raise ValueError(f"vector_indexes.{name}: database {index.database!r} is not declared")
             if index.budget >= self.databases[index.database].timeout:
-                raise ValueError(f"vector_indexes.{name}: its budget is not less than the timeout of its database")
+                raise ValueError(f"vector_indexes.{name}: budget must be less than the timeout of its database")
         return self
 
-    def _archive(self, name: str, database_name: str) -> None:
+    def _require_archived(self, name: str, database_name: str) -> None:
         database = self.databases[database_name]
         if database.container:
-            raise ValueError(f"backups.{name} is of a database in a container, and pgBackRest runs on the host")
-        if not database.archived:
             raise ValueError(
-                f"backups.{name} has an archive of the log: give databases.{database_name} archived = true"
+                f"backups.{name}: pgBackRest runs on the host, but database {database_name!r} is in a container"
             )
+        if not database.archived:
+            raise ValueError(f"backups.{name}: pgBackRest archives WAL: set databases.{database_name} archived = true")
 
     @property
     def name(self) -> str:
@@ -123,12 +121,12 @@ class Host(Model):
         return self._name
 
     def placed(self, name: str, inherited: tuple[LimitTable, ...]) -> "Host":
-        """This host under its `name`, with the tables whose limits hold where it has none, nearest first."""
+        """This host with its `name` and the `inherited` tables of limits, nearest first."""
         self._name, self._inherited = name, inherited
         return self
 
     def resources(self, resource: str) -> dict[str, Resource]:
-        """What is declared of `resource`, by name; where a host has at most one, it stands under ``""``."""
+        """The declared resources of a kind, by name. The name is ``""`` if a host has at most one."""
         declared = getattr(self, RESOURCES[resource])
         if declared is None:
             return {}
@@ -177,7 +175,7 @@ RESOURCES: dict[str, str] = {
     "sshd": "sshd",
     "systemd": "systemd",
 }
-"""The test argument of each resource, and the inventory's table that declares it."""
+"""The inventory table of each kind of resource, by its argument in tests."""
 
 
 SELECTORS: dict[str, Callable[[Any], bool]] = {
@@ -194,7 +192,7 @@ SELECTORS: dict[str, Callable[[Any], bool]] = {
     "work_queue": lambda queue: queue.kind == "work",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }
-"""Which of a table's entries a resource means, where it does not mean all."""
+"""A condition for each kind of resource that covers only some entries of its table."""
 
 
 def _always(_: object) -> bool:
@@ -202,25 +200,27 @@ def _always(_: object) -> bool:
 
 
 def resource_in(params: dict[str, str]) -> tuple[str, str]:
-    """The resource and its name that a test's parameters hold; two empty words where they hold none."""
+    """The kind and the name of the resource in a test's parameters; two empty strings without a resource."""
     return next(((resource, params[resource]) for resource in RESOURCES if resource in params), ("", ""))
 
 
 class Waiver(Model):
-    """A known failure that is tolerated until it expires."""
+    """A known failure, tolerated until the waiver expires."""
 
     check: str = Field(description="name of the check, for example test_disk_has_free_space")
-    on: str = Field(description="its parameter as in the report, for example vps-00-/var")
+    on: str = Field(description="parameter of the check as in the report, for example vps-00-/var")
     owner: str = Field(min_length=1)
     reason: str = Field(min_length=1)
-    expires: datetime.date = Field(description="the last day on which the failure is tolerated")
-    ceiling: float | None = Field(None, description="a measured value over it fails all the same, in the metric's unit")
+    expires: datetime.date = Field(description="last day of the waiver")
+    ceiling: float | None = Field(
+        None, description="larger measured values fail in spite of the waiver; in the unit of the metric"
+    )
 
 
 class InventoryFile(Model):
-    """A whole inventory file."""
+    """An inventory file."""
 
-    extends: str = Field("", description="an inventory beside this one, whose limits hold where none is given here")
+    extends: str = Field("", description="another inventory, by its path from this file, that gives the default limits")
     limits: LimitTable = Field(default_factory=LimitTable)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]
     waivers: list[Waiver] = Field(default_factory=list)

@@ -1,6 +1,6 @@
-"""The inventory: which hosts there are, what each is declared to run, which limits hold.
+"""Loads inventories: TOML files that declare hosts, their resources and limits.
 
-Written in TOML. Whatever is declared is checked; what is not declared is not.
+Every declared resource is checked. Undeclared resources are not.
 """
 
 import difflib
@@ -21,7 +21,7 @@ from opsproof.inventory.resources import LimitTable
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts by name, and the waivers, of one file."""
+    """The hosts, by name, and the waivers of an inventory file."""
 
     path: Path
     hosts: dict[str, Host]
@@ -33,7 +33,7 @@ def load(path: Path) -> Inventory:
     """The inventory in the file `path`.
 
     Raises:
-        InventoryError: the file is missing or wrong; names file, table and key.
+        InventoryError: the file is missing or invalid; the message names file, table and key.
     """
     file = _validated(path)
     tables = (file.limits, *_inherited(path, file, (path.resolve(),)))
@@ -46,7 +46,7 @@ def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list
         return []
     base = (path.parent / file.extends).resolve()
     if base in heirs:
-        raise InventoryError(f"{path}: top level: extends: {base} extends this file in turn")
+        raise InventoryError(f"{path}: top level: extends: circular reference to {base}")
     found = _validated(base)
     return [found.limits, *_inherited(base, found, (*heirs, base))]
 

@@ -1,4 +1,4 @@
-"""What can be declared to be on a host: the resources, and the limits that each may carry."""
+"""The resources that a host can declare, and their limits."""
 
 import re
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ from opsproof.core.metrics import METRICS, Metric
 Duration = Annotated[
     float,
     BeforeValidator(lambda text: units.parse(text, "seconds")),
-    Field(gt=0),  # curl and PostgreSQL take a timeout of 0 for none
+    Field(gt=0),  # curl and PostgreSQL take a timeout of 0 as unlimited
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *(ms|s|min|h|d|w)$"}),
 ]
 Size = Annotated[
@@ -40,7 +40,7 @@ class Model(BaseModel):
 
 
 class Rule(Model):
-    """What a metric must and should be; `over` is the time span it looks back."""
+    """The rules of a limit; `over` is the time span that the metric looks back."""
 
     must: str | Words | None = None
     should: str | Words | None = None
@@ -48,15 +48,15 @@ class Rule(Model):
     source: str = ""
 
     def limit(self, metric: Metric) -> Limit:
-        """This rule as the limit of `metric`.
+        """The limit of `metric` by these rules.
 
         Raises:
-            ValueError: it does not say what the metric's unit needs.
+            ValueError: a rule is missing or does not fit the metric's unit.
         """
         if self.must is None and self.should is None:
             raise ValueError("a limit needs must, should or both")
         must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
-        return Limit(metric.title, metric.unit, must, should, self.over, self.source)
+        return Limit(metric.title, metric.unit, must, should, self.over, self.source, singular=metric.singular)
 
 
 class _Limits(Model):
@@ -65,7 +65,7 @@ class _Limits(Model):
     def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
         metric = METRICS[str(info.field_name)]
         if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
-            raise ValueError(f"over has no meaning for {metric.title}")
+            raise ValueError("over is not valid: the metric does not look back")
         return rule
 
 
@@ -77,7 +77,7 @@ LimitTable = create_model(  # type: ignore[call-overload]  # one optional key fo
 
 
 class Resource(Model):
-    """Something declared to be on a host; its own limits come before the host's."""
+    """A declared resource of a host; its limits take precedence over the host's."""
 
     limits: LimitTable = Field(default_factory=LimitTable)
 
@@ -89,31 +89,31 @@ class Pm2(Resource):
 
 
 class Process(Resource):
-    """A process or module that PM2 keeps running, by its PM2 name."""
+    """A PM2 process or module, by its name in PM2."""
 
 
 class Log(Resource):
-    """A log file; its rotated files, name__date.log and .log.gz, are found beside it."""
+    """A log file with its rotated files, name__date.log and .log.gz, in the same folder."""
 
     path: str
-    format: Literal["json", "text"] = Field(description="json: one JSON object a line; text: stderr of Node")
+    format: Literal["json", "text"] = Field(description="json: one JSON object per line; text: stderr of Node")
 
 
 class LogFolder(Resource):
-    """A folder of logs, by its path."""
+    """A log folder, by its path."""
 
 
 class Rotation(Resource):
-    """The settings of pm2-logrotate, as they must be."""
+    """The required settings of pm2-logrotate."""
 
-    max_size: str = Field("10M", description="of a log before it is rotated ahead of its time")
-    retain: int = Field(7, gt=0, description="rotated files that are kept of each log")
+    max_size: str = Field("10M", description="size at which a log is rotated before its interval ends")
+    retain: int = Field(7, gt=0, description="rotated files kept per log")
     compress: bool = Field(True, description="whether rotated files are compressed")
-    interval: str = Field("0 0 * * *", description="when logs are rotated, as cron writes it")
+    interval: str = Field("0 0 * * *", description="schedule of the rotation, in cron syntax")
 
     @property
     def settings(self) -> dict[str, str]:
-        """What is declared, as PM2 calls and keeps it."""
+        """The settings, by their names and in their spelling in PM2."""
         compress = str(self.compress).lower()
         return {
             "max_size": self.max_size,
@@ -124,76 +124,72 @@ class Rotation(Resource):
 
 
 class Endpoint(Resource):
-    """An address that is asked with one GET from the host itself."""
+    """A URL that gets one GET request from the host."""
 
     url: str = Field(pattern=r"^https?://")
     answer: Literal["health", "status", "redirect"] = Field(
         "status",
-        description="health: JSON with status and services; status: the HTTP status alone; redirect: leads to https",
+        description="health: JSON with status and services; status: HTTP status only; redirect: leads to https",
     )
     headers: dict[str, str] = Field(default_factory=dict)
-    timeout: Duration = Field(5.0, description="after which the endpoint counts as hung")
+    timeout: Duration = Field(5.0, description="limit of the answer time; a slower endpoint counts as hung")
 
     @model_validator(mode="after")
-    def _keeps_no_secret(self) -> "Endpoint":
+    def _has_no_secret(self) -> "Endpoint":
         if userinfo(self.url):
-            raise ValueError("the url holds credentials")
+            raise ValueError("the url contains credentials")
         if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
-            raise ValueError(f"the {secret.pop()} header is a secret, and would be seen in the host's process list")
+            raise ValueError(f"header {secret.pop()} is a secret, visible in the process list of the host")
         return self
 
 
 class Mount(Resource):
-    """A file system, by the path where it is mounted."""
+    """A file system, by its mount point or a folder on it."""
 
-    mountpoint: bool = Field(True, description="false: a folder, judged by the file system that holds it")
+    mountpoint: bool = Field(True, description="false: a folder, judged by its file system")
 
 
 class Database(Resource):
-    """A PostgreSQL database, read by a monitoring role."""
+    """A PostgreSQL database, queried as a monitoring role."""
 
     dsn: str = Field(description="libpq connection string, without a password")
     reach: Literal["host", "direct"] = Field(
-        "host", description="host: the dsn is meant as seen from the host; direct: as seen from where opsproof runs"
+        "host", description="where the dsn is valid: host: on the host; direct: where opsproof runs"
     )
-    password_env: str = Field("", description="environment variable that holds the password")
-    password_file: str = Field("", description="file on the host whose first line is the password; needs ssh")
-    container: str = Field("", description="the declared container that the server runs in")
-    standbys: list[str] = Field(default_factory=list, description="application_name of each standby that must be there")
-    archived: bool = Field(False, description="whether the write-ahead log must be archived")
-    timeout: Duration = Field(5.0, description="of the connection and of each query")
-    maintenance_user: str = Field("", description="the role that actions maintain it with")
-    maintenance_passfile: str = Field(
-        "", description="its libpq password file on the host, for a client that runs there"
-    )
-    superusers: list[str] = Field(default=["postgres"], description="roles that may do everything, and no others")
-    expiring_passwords: list[str] = Field(
-        default_factory=list, description="roles whose password expires, and no others"
-    )
-    large_table: Size = Field(100e6, description="tables smaller than that are not judged by their bloat")
-    large_index: Size = Field(50e6, description="indexes smaller than that are not judged by their bloat")
+    password_env: str = Field("", description="environment variable with the password")
+    password_file: str = Field("", description="file on the host with the password in its first line; needs ssh")
+    container: str = Field("", description="declared container of the server")
+    standbys: list[str] = Field(default_factory=list, description="application_name of each required standby")
+    archived: bool = Field(False, description="whether WAL archiving is required")
+    timeout: Duration = Field(5.0, description="timeout of the connection and of each query")
+    maintenance_user: str = Field("", description="role of maintenance actions")
+    maintenance_passfile: str = Field("", description="libpq password file on the host for maintenance_user")
+    superusers: list[str] = Field(default=["postgres"], description="allowed superusers")
+    expiring_passwords: list[str] = Field(default_factory=list, description="roles with expiring passwords")
+    large_table: Size = Field(100e6, description="smallest table whose bloat is judged")
+    large_index: Size = Field(50e6, description="smallest index whose bloat is judged")
 
     @model_validator(mode="after")
-    def _keeps_no_secret(self) -> "Database":
+    def _has_no_secret(self) -> "Database":
         if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in userinfo(self.dsn)):
-            raise ValueError("the dsn holds a password: name password_env, password_file or a passfile in the dsn")
+            raise ValueError("the dsn contains a password: use password_env, password_file or a passfile in the dsn")
         if self.password_env and self.password_file:
-            raise ValueError("password_env and password_file are both given: one of them holds the password")
+            raise ValueError("password_env and password_file exclude each other")
         return self
 
 
 class Partitioned(Resource):
-    """A table with a partition for each month, which somebody has to make in time."""
+    """A table with monthly partitions, created in advance."""
 
-    database: str = Field(description="the declared database")
+    database: str = Field(description="declared database")
     table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table")
-    by: Literal["month"] = Field("month", description="what one partition holds")
-    ahead: int = Field(1, ge=1, description="months after the running one that there must be partitions for")
+    by: Literal["month"] = Field("month", description="time span of a partition")
+    ahead: int = Field(1, ge=1, description="months after the current month that need partitions")
 
 
 _WORD = r"^[A-Za-z0-9._-]*$"
 PATH = r"^(/[A-Za-z0-9._+-]+)*$"
-"""What stands in settings of PostgreSQL and in commands that it gives to a shell: nothing that must be quoted."""
+"""A path in PostgreSQL settings and shell commands, without characters that need quoting."""
 _DUMPS = {
     *("user", "passfile", "restore_passfile", "lock_wait", "off_site", "off_site_keep", "age_recipient"),
     *("keep", "keep_weekly", "keep_monthly", "keep_least", "drill"),
@@ -202,179 +198,181 @@ _STANZAS = {
     *("stanza", "config", "repo", "run_as", "full_every", "between"),
     *("data", "programs", "scratch", "stop", "start"),
 }
-_OF_ENGINE = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS, ("stanza",))}
-"""For each engine the keys that are only the other's, and those that it needs."""
+_ENGINE_KEYS = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS, ("stanza",))}
+"""For each engine: the keys that are not valid, and the required keys."""
 
 
 class Backup(Resource):
-    """Backups of one database: dumps in a folder of the login user, or those of a pgBackRest stanza."""
+    """Backups of a database: dumps in a folder of the login user, or the backups of a pgBackRest stanza."""
 
-    database: str = Field(description="the declared database")
-    engine: Literal["pg_dump", "pgbackrest"] = Field("pg_dump", description="what makes it")
-    folder: str = Field("", pattern=r"^[^\n]*$", description="on the host: the login user's own, or the repository")
-    user: str = Field("", description="pg_dump: the role that reads everything, and bypasses row-level security")
-    passfile: str = Field("", description="pg_dump: libpq password file on the host, for a client that runs there")
-    restore_user: str = Field("", description="the superuser that restores, where the one who backs up is none")
-    restore_passfile: str = Field("", description="pg_dump: its password file")
-    drill: Literal["database", "container"] = Field(
-        "database", description="pg_dump: where drills restore: beside the database that serves, or in a container"
+    database: str = Field(description="declared database")
+    engine: Literal["pg_dump", "pgbackrest"] = Field("pg_dump", description="program that makes the backups")
+    folder: str = Field(
+        "", pattern=r"^[^\n]*$", description="folder on the host: of the login user, or the pgBackRest repository"
     )
-    tables: list[str] = Field(default_factory=list, description="schema.table that each backup must hold")
-    keep: Duration = Field(30 * 86400.0, description="pg_dump: how long every backup is kept")
-    keep_weekly: int = Field(0, ge=0, description="pg_dump: weeks for which the newest of each is kept beyond that")
-    keep_monthly: int = Field(0, ge=0, description="pg_dump: months for which the newest of each is kept beyond that")
-    keep_least: int = Field(3, ge=1, description="pg_dump: verified backups that are always kept, however old")
+    user: str = Field("", description="pg_dump: role that reads every table and bypasses row-level security")
+    passfile: str = Field("", description="pg_dump: libpq password file on the host")
+    restore_user: str = Field("", description="superuser for restores, if the backup role is not a superuser")
+    restore_passfile: str = Field("", description="pg_dump: libpq password file of restore_user")
+    drill: Literal["database", "container"] = Field(
+        "database", description="pg_dump: where drills restore: on the live server, or in a container"
+    )
+    tables: list[str] = Field(default_factory=list, description="tables required in each backup, as schema.table")
+    keep: Duration = Field(30 * 86400.0, description="pg_dump: retention of every backup")
+    keep_weekly: int = Field(0, ge=0, description="pg_dump: number of weekly backups kept longer")
+    keep_monthly: int = Field(0, ge=0, description="pg_dump: number of monthly backups kept longer")
+    keep_least: int = Field(3, ge=1, description="pg_dump: verified backups kept regardless of age")
     off_site: list[str] = Field(
         default_factory=list,
-        description="pg_dump: where copies go: a folder of the host, ssh://user@host/path, s3://bucket/path",
+        description="pg_dump: targets of copies: a folder of the host, ssh://user@host/path, s3://bucket/path",
     )
     off_site_keep: Literal["same", "all"] = Field(
-        "same", description="pg_dump: copies go as backups do; all: letting them go is for the other side to do"
+        "same", description="pg_dump: same: copies are pruned as backups are; all: opsproof prunes no copies"
     )
-    age_recipient: str = Field("", description="pg_dump: public key of age, for which copies are encrypted")
-    lock_wait: Duration = Field(60.0, description="pg_dump: how long a dump waits for a table's lock")
-    timeout: Duration = Field(6 * 3600.0, description="of a backup, of reading one back, and of a restore")
-    stanza: str = Field("", pattern=_WORD, description="pgbackrest: the stanza")
-    config: str = Field("", pattern=PATH, description="pgbackrest: its configuration, where it is not the usual one")
-    repo: int = Field(1, ge=1, le=256, description="pgbackrest: the number of the repository")
-    run_as: str = Field("", description="pgbackrest: the server's owner, when the login user is another (sudo -n -u)")
-    full_every: Duration = Field(7 * 86400.0, description="pgbackrest: how often a backup is a full one")
-    between: Literal["diff", "incr"] = Field("diff", description="pgbackrest: the type of those in between")
-    data: str = Field("", pattern=PATH, description="pgbackrest: the cluster's data directory, on the host")
-    programs: str = Field("", pattern=PATH, description="pgbackrest: folder of the server's programs; else Debian's")
-    scratch: str = Field("", pattern=PATH, description="pgbackrest: folder for drills; else beside the data directory")
-    stop: list[str] = Field(default_factory=list, description="pgbackrest: the command that stops the cluster")
-    start: list[str] = Field(default_factory=list, description="pgbackrest: the command that starts it")
+    age_recipient: str = Field("", description="pg_dump: age public key that encrypts the copies")
+    lock_wait: Duration = Field(60.0, description="pg_dump: longest wait for a table lock")
+    timeout: Duration = Field(6 * 3600.0, description="timeout of a backup, a verification and a restore")
+    stanza: str = Field("", pattern=_WORD, description="pgbackrest: stanza")
+    config: str = Field("", pattern=PATH, description="pgbackrest: configuration file, if not the default")
+    repo: int = Field(1, ge=1, le=256, description="pgbackrest: number of the repository")
+    run_as: str = Field("", description="pgbackrest: owner of the server, if not the login user (sudo -n -u)")
+    full_every: Duration = Field(7 * 86400.0, description="pgbackrest: interval of full backups")
+    between: Literal["diff", "incr"] = Field("diff", description="pgbackrest: type of the backups between full backups")
+    data: str = Field("", pattern=PATH, description="pgbackrest: data directory of the cluster")
+    programs: str = Field("", pattern=PATH, description="pgbackrest: folder of the server programs; default: Debian's")
+    scratch: str = Field(
+        "", pattern=PATH, description="pgbackrest: folder for drills; default: next to the data directory"
+    )
+    stop: list[str] = Field(default_factory=list, description="pgbackrest: command that stops the cluster")
+    start: list[str] = Field(default_factory=list, description="pgbackrest: command that starts the cluster")
 
     @model_validator(mode="after")
-    def _is_of_one_engine(self) -> "Backup":
-        other, needed = _OF_ENGINE[self.engine]
-        if alien := sorted(self.model_fields_set & other):
-            raise ValueError(f"{alien[0]} is no key for the engine {self.engine}")
-        if missing := [key for key in needed if not getattr(self, key)]:
-            raise ValueError(f"the engine {self.engine} needs {missing[0]}")
+    def _has_keys_of_its_engine(self) -> "Backup":
+        invalid, required = _ENGINE_KEYS[self.engine]
+        if given := sorted(self.model_fields_set & invalid):
+            raise ValueError(f"`{given[0]}` is not valid for engine {self.engine}")
+        if missing := [key for key in required if not getattr(self, key)]:
+            raise ValueError(f"engine {self.engine} requires `{missing[0]}`")
         return self
 
     @field_validator("off_site")
     @classmethod
-    def _keeps_no_secret(cls, targets: list[str]) -> list[str]:
+    def _has_no_secret(cls, targets: list[str]) -> list[str]:
         return [target(each) for each in targets]
 
     @model_validator(mode="after")
-    def _leaves_the_folder(self) -> "Backup":
+    def _copies_outside_the_folder(self) -> "Backup":
         if self.folder.rstrip("/") in [each.rstrip("/") for each in self.off_site]:
-            raise ValueError("a target of off_site is the folder itself")
+            raise ValueError("off_site contains the backup folder itself")
         return self
 
 
 def target(text: str) -> str:
-    """The `text`, if it says where copies lie.
+    """The `text`, if it is a valid target of copies.
 
     Raises:
-        ValueError: it does not, or it holds a password.
+        ValueError: the text is no target, or contains credentials.
     """
     if not re.match(r"(?!\w+://)[^\n]|ssh://[^/]+/|s3://[^/]", text):
-        raise ValueError(f"{text!r} is no folder, ssh://user@host/path or s3://bucket/path")
+        raise ValueError(f"{text!r} is not a folder, ssh://user@host/path or s3://bucket/path")
     if ":" in userinfo(text) or (text.startswith("s3:") and userinfo(text)):
-        raise ValueError("a place of copies holds credentials: they belong where opsproof runs")
+        raise ValueError("the off_site target contains credentials: keep them where opsproof runs")
     return text
 
 
 class InDatabase(Resource):
-    """Something in a declared database."""
+    """An object in a declared database."""
 
-    database: str = Field(description="the declared database")
+    database: str = Field(description="declared database")
 
 
 class VectorIndex(InDatabase):
-    """An index of pgvector by its name, and the query of the application that it is there for."""
+    """A pgvector index, by its name, and the query of the application that uses the index."""
 
-    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table, as the catalogs write them")
-    column: str = Field(min_length=1, description="the column of vectors")
+    table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table, spelled as in the catalogs")
+    column: str = Field(min_length=1, description="vector column")
     method: Literal["ivfflat", "hnsw"]
-    operator: Literal["<->", "<#>", "<=>", "<+>"] = Field(description="by which the application orders")
-    neighbours: int = Field(10, gt=0, le=1000, description="how many rows the application asks for: its LIMIT")
-    probes: int = Field(0, ge=0, description="ivfflat.probes as the application sets it; 0: it does not")
-    ef_search: int = Field(0, ge=0, description="hnsw.ef_search as the application sets it; 0: it does not")
-    filter: str = Field("", description="the column that the application's query compares with one value, if any")
-    sample: int = Field(100, ge=80, le=1000, description="rows whose neighbours are looked for")
-    budget: Duration = Field(
-        2.0, description="after which no more rows are looked at; less than the database's timeout"
-    )
+    operator: Literal["<->", "<#>", "<=>", "<+>"] = Field(description="operator in the ORDER BY of the application")
+    neighbours: int = Field(10, gt=0, le=1000, description="LIMIT of the application's query")
+    probes: int = Field(0, ge=0, description="ivfflat.probes set by the application; 0: not set")
+    ef_search: int = Field(0, ge=0, description="hnsw.ef_search set by the application; 0: not set")
+    filter: str = Field("", description="column that the query compares with a value, if any")
+    sample: int = Field(100, ge=80, le=1000, description="number of sampled rows")
+    budget: Duration = Field(2.0, description="time limit of the sampling; less than the timeout of the database")
 
     @model_validator(mode="after")
-    def _fits_its_method(self) -> "VectorIndex":
+    def _has_settings_of_its_method(self) -> "VectorIndex":
         if (self.probes and self.method != "ivfflat") or (self.ef_search and self.method != "hnsw"):
-            raise ValueError("probes are for ivfflat, ef_search is for hnsw")
+            raise ValueError("probes is valid only for ivfflat, ef_search only for hnsw")
         return self
 
     def qualified(self, name: str) -> str:
-        """The index of that `name` with its schema, which is the table's."""
+        """`name` with the schema of the table, which is also the schema of the index."""
         return f"{self.table.split('.')[0]}.{name}"
 
     @property
     def setting(self) -> tuple[str, str]:
-        """The name and the value of what the application sets; both empty where it sets nothing."""
+        """The name and the value of the setting for the query; both empty if the application sets none."""
         if self.probes:
             return "ivfflat.probes", str(self.probes)
         return ("hnsw.ef_search", str(self.ef_search)) if self.ef_search else ("", "")
 
 
 def userinfo(uri: str) -> str:
-    """What stands before the @ of a `uri`, a user and perhaps a password; empty where nothing does."""
+    """The user, and the password if any, before the @ of a `uri`; empty without an @."""
     authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
     return authority.rpartition("@")[0]
 
 
 class Clock(Resource):
-    """The time synchronisation that runs on the host."""
+    """The time synchronization service of the host."""
 
     service: Literal["timedatectl", "chrony"]
 
 
 class Container(Resource):
-    """A container of the host's Docker engine, by its name."""
+    """A Docker container of the host, by its name."""
 
 
 class Broker(Resource):
-    """The RabbitMQ of a host, asked over its management API from the host itself."""
+    """The RabbitMQ broker of a host, queried from the host over its management API."""
 
-    url: str = Field("http://127.0.0.1:15672", pattern=r"^https?://", description="of the management API")
-    vhost: str = Field("/", description="the virtual host that holds the queues")
-    netrc: str = Field(description="file on the host in netrc form, with the login of a monitoring user")
-    timeout: Duration = Field(5.0, description="after which the broker counts as hung")
+    url: str = Field("http://127.0.0.1:15672", pattern=r"^https?://", description="URL of the management API")
+    vhost: str = Field("/", description="virtual host of the queues")
+    netrc: str = Field(description="netrc file on the host with the login of a monitoring user")
+    timeout: Duration = Field(5.0, description="limit of the answer time; a slower broker counts as hung")
 
     @model_validator(mode="after")
-    def _keeps_no_secret(self) -> "Broker":
+    def _has_no_secret(self) -> "Broker":
         if userinfo(self.url):
-            raise ValueError("the url holds credentials: name a netrc file on the host")
+            raise ValueError("the url contains credentials: use a netrc file on the host")
         return self
 
 
 class Queue(Resource):
-    """Queues of the broker, by a pattern of their names: they are made at run time, for each tenant."""
+    """Queues of the broker, by a pattern of their names: the application declares queues for each tenant."""
 
-    pattern: str = Field(min_length=1, description="as in a shell: * for any text, ? for any character")
+    pattern: str = Field(min_length=1, description="shell pattern: * for any text, ? for any character")
     kind: Literal["work", "dead-letter"] = Field(
-        "work", description="work: consumed all the time; dead-letter: holds what could not be processed"
+        "work", description="work: always consumed; dead-letter: for rejected and expired messages"
     )
 
 
 class Cache(Resource):
-    """A Redis server, asked from the host itself."""
+    """A Redis server, queried from the host."""
 
-    address: str = Field("127.0.0.1", description="as the host sees it")
+    address: str = Field("127.0.0.1", description="address as seen from the host")
     port: int = Field(6379, gt=0, lt=65536)
-    netrc: str = Field("", description="file on the host in netrc form, with the login of a monitoring user")
-    timeout: Duration = Field(5.0, description="after which the server counts as hung")
+    netrc: str = Field("", description="netrc file on the host with the login of a monitoring user")
+    timeout: Duration = Field(5.0, description="limit of the answer time; a slower server counts as hung")
 
 
 class Sshd(Resource):
-    """The ssh server of the host: it must take new logins, whatever connection a round still has."""
+    """The ssh server of the host, checked for new connections: a round reuses an open one."""
 
-    address: str = Field("127.0.0.1", description="as the host sees it")
+    address: str = Field("127.0.0.1", description="address as seen from the host")
     port: int = Field(22, gt=0, lt=65536)
 
 
 class Systemd(Resource):
-    """The service manager of the host."""
+    """The systemd service manager of the host."""

@@ -106,7 +106,7 @@ def _months(
         raise InventoryError(
             f"{name} of {session.client.name} is not a table with range partitions on a date or timestamp"
         ) from None
-    return Months(found=table, missing=tuple(table.unmade(ahead)), **said)
+    return Months(found=table, missing=tuple(table.uncovered_months(ahead)), **said)
 
 
 def require_empty_default(session: MaintenanceSession, table: Months) -> None:
@@ -148,7 +148,7 @@ def add(session: MaintenanceSession, table: Months, month: date) -> None:
     try:
         session.do(f"create {table.schema}.{name}", script, settings, late, schema=table.schema, name=name, **values)
     except StepFailed:
-        if not session.measure(Partitions())[str(table)].takes(month):
+        if not session.measure(Partitions())[str(table)].covers(month):
             raise
 
 

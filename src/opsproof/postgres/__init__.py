@@ -1,1 +1,1 @@
-"""How queries reach a database."""
+"""Connections to PostgreSQL databases."""

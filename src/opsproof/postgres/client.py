@@ -1,7 +1,7 @@
-"""The process that asks databases, beside the one that judges.
+"""The client of the worker process that queries databases.
 
-PostgreSQL's client library takes longer to load than a whole round takes to judge, so it loads in
-a process of its own while checks are collected. That process can be killed when a server hangs.
+Loading psycopg takes longer than judging a whole round, so the worker process loads the library while pytest
+collects checks. The worker process can also be killed when a server hangs.
 """
 
 import json
@@ -23,7 +23,7 @@ Rows = list[dict[str, Any]]
 
 
 class DatabaseClient:
-    """Asks any number of databases at the same time; starts at once, loads while nobody waits."""
+    """Queries any number of databases concurrently; the worker process starts at once."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -31,7 +31,7 @@ class DatabaseClient:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # an interrupt at the keyboard is for the round, which ends this
+            start_new_session=True,  # Ctrl-C goes to the round only, which then ends this process
         )
         self._lock = threading.Lock()
         self._waiting: dict[int, Future[Rows]] = {}
@@ -39,9 +39,9 @@ class DatabaseClient:
         self._listener.start()
 
     def submit(self, target: DatabaseTarget, queries: Sequence[Query]) -> Callable[[], list[Result]]:
-        """Asks, and gives a function that waits for the results of `queries`, in their order.
+        """Sends `queries` and returns a function that waits for their results, in the same order.
 
-        None takes longer than the database's timeouts together, and that of its tunnel.
+        The wait is limited by the timeouts of the database and the tunnel together.
         """
         limit_s = target.timeout * (1 + len(queries)) + GRACE_S + (OPENED_WITHIN_S if target.ssh else 0)
         future = self._send(target, queries)
@@ -51,7 +51,7 @@ class DatabaseClient:
                 return [Result(**each) for each in future.result(timeout=limit_s)]
             except (FutureTimeoutError, OSError) as error:
                 reason = str(error) or f"no answer within {limit_s:.0f} s"
-                return [Result(error=f"the database client gave up: {reason}")] * len(queries)
+                return [Result(error=f"the database worker failed: {reason}")] * len(queries)
 
         return wait
 
@@ -76,10 +76,10 @@ class DatabaseClient:
             self._waiting[answer["number"]].set_result(answer["results"])
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(OSError(f"it ended with status {self._process.wait()}"))
+                future.set_exception(OSError(f"the process ended with status {self._process.wait()}"))
 
     def close(self) -> None:
-        """Ends the process, whatever it is waiting for."""
+        """Kills the worker process."""
         self._process.kill()
         self._process.wait()
         self._listener.join()

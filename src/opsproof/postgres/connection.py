@@ -1,7 +1,7 @@
-"""Queries of a PostgreSQL database; the only module that opens connections to one.
+"""Read-only queries of PostgreSQL databases; the only module that opens database connections.
 
-Read-only by construction: every session refuses writes, waits for no lock longer than a second,
-and fails, rather than see less, where row-level security would filter rows.
+Every session refuses writes, has a `lock_timeout` of a second, and fails where row-level security would filter
+rows (`row_security` off).
 """
 
 import os
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_S = 1
 TLS_MODES = ("require", "verify-ca", "verify-full")
 Query = str | list[str]
-"""A statement; or a list of it and the texts that stand for its $1, $2 and so on."""
-_OURS = re.compile(
+"""A statement, or a list of a statement and the values of its parameters $1, $2 ..."""
+_CLIENT_ERRORS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
     r"|administratively prohibited|translate host name|failed to resolve host|invalid connection option"
     r"|(role|database) \".*\" does not exist",
@@ -34,10 +34,10 @@ _OURS = re.compile(
 
 @dataclass(frozen=True)
 class DatabaseTarget:
-    """A database as it is named to the process that asks.
+    """The address of a database for the worker process.
 
-    `ssh` is the command line of the tunnel that leads to where it is seen from, or empty; `runtime`
-    the folder for its socket.
+    `ssh` is the ssh command line of the tunnel, empty without a tunnel. `runtime` is the folder for the tunnel's
+    socket. `timeout` is in seconds.
     """
 
     dsn: str
@@ -50,10 +50,10 @@ class DatabaseTarget:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a query: rows of JSON types, or why there are none.
+    """The result of a query: rows of JSON types, or an error.
 
-    `refusal` is what the server said, or did not say, to the attempt to connect; `error` is
-    anything that kept the query from being asked or answered. Times are in seconds.
+    `refusal` is the server's answer to a rejected connection, or the reason of a missing answer. `error` is any other
+    error. `elapsed_s` is in seconds.
     """
 
     rows: list[list[Any]] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Result:
         """The rows.
 
         Raises:
-            DatabaseError: the query was not answered.
+            DatabaseError: the query or its connection failed.
         """
         if self.refusal or self.error:
             raise DatabaseError(self.refusal or self.error)
@@ -73,7 +73,7 @@ class Result:
 
 
 def ask(target: DatabaseTarget, queries: Sequence[Query]) -> list[Result]:
-    """The results of `queries`, in their order, sent together over one connection; times are without a tunnel's."""
+    """The results of `queries`, in order, sent in one pipeline. Times exclude the opening of a tunnel."""
     try:
         with _reached(target) as (parameters, password, tunnel):
             return _asked(target, parameters, password, tunnel, queries)
@@ -98,7 +98,7 @@ def _asked(
 
 @contextmanager
 def _reached(target: DatabaseTarget) -> Iterator[tuple[dict[str, Any], str | None, Tunnel | None]]:
-    """The parameters and the password of a connection from here, through a tunnel where one is needed."""
+    """The connection parameters and the password, with an open tunnel if the target needs one."""
     parameters = parsed(target.dsn)
     if not target.ssh:
         yield parameters, _password(target), None
@@ -112,7 +112,7 @@ def _reached(target: DatabaseTarget) -> Iterator[tuple[dict[str, Any], str | Non
 
 
 def _refuse_tls(parameters: dict[str, Any]) -> None:
-    """Nothing is encrypted that libpq sends to a socket, whatever sslmode says."""
+    """Refuses TLS modes: libpq ignores sslmode for a socket, which the local end of a tunnel is."""
     if parameters.get("sslmode") in TLS_MODES:
         raise DatabaseError(f'sslmode={parameters["sslmode"]} has no effect through a tunnel: give reach = "direct"')
 
@@ -120,12 +120,12 @@ def _refuse_tls(parameters: dict[str, Any]) -> None:
 def _port(parameters: dict[str, Any]) -> int:
     text = str(parameters.get("port") or 5432)
     if not text.isdigit():
-        raise DatabaseError(f"the dsn names {text} for a port: a tunnel leads to one server")
+        raise DatabaseError(f"the dsn has port {text}: a tunnel leads to one server")
     return int(text)
 
 
 def _listed(parameters: dict[str, Any], port: int) -> str | None:
-    """The password in the user's password file, which names the server as its host sees it."""
+    """The password in the user's password file, under the server address of the dsn."""
     path = Path(parameters.get("passfile") or os.environ.get("PGPASSFILE") or "~/.pgpass").expanduser()
     user, server = str(parameters.get("user", "")), str(parameters.get("host", "localhost"))
     return passfile.password(path, (server, str(port), str(parameters.get("dbname", user)), user))
@@ -134,19 +134,19 @@ def _listed(parameters: dict[str, Any], port: int) -> str | None:
 def _connect(
     target: DatabaseTarget, parameters: dict[str, Any], password: str | None, tunnel: Tunnel | None = None
 ) -> "psycopg.Connection[Any]":
-    import psycopg  # slow to import, and a run without databases needs none
+    import psycopg  # slow to import; a run without databases never gets here
 
     try:
         return psycopg.connect(autocommit=True, **_session(target, parameters, password))
     except psycopg.Error as error:
         message = one_line(_complaint(error, parameters, tunnel))
-        if _OURS.search(message):
+        if _CLIENT_ERRORS.search(message):
             raise DatabaseError(message) from error
         raise ConnectionRefusedError(message) from error
 
 
 def _complaint(error: Exception, parameters: dict[str, Any], tunnel: Tunnel | None) -> str:
-    """What `error` says; through a tunnel libpq sees a closed connection alone, and ssh knows why."""
+    """The message of `error`; with a tunnel, the message of ssh, because libpq sees only a closed connection."""
     if tunnel is None:
         return str(error)
     here = f'on socket "{tunnel.folder}/.s.PGSQL.{parameters["port"]}"'
@@ -154,31 +154,31 @@ def _complaint(error: Exception, parameters: dict[str, Any], tunnel: Tunnel | No
 
 
 def _session(target: DatabaseTarget, parameters: dict[str, Any], password: str | None) -> dict[str, Any]:
-    """The parameters of a session that can harm nothing."""
+    """The parameters of a read-only session."""
     settings = {
         "default_transaction_read_only": "on",
         "statement_timeout": f"{target.timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
         "row_security": "off",
         "TimeZone": "UTC",
-        "client_encoding": "UTF8",  # that of SQL_ASCII gives bytes in place of text
-        "jit": "off",  # to compile a query of the catalogs takes longer than to answer it
+        "client_encoding": "UTF8",  # a database with SQL_ASCII would otherwise return bytes
+        "jit": "off",  # compiling a catalog query takes longer than running the query
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    ours = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
-    return {**parameters, **ours, **({"password": password} if password else {})}
+    fixed = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
+    return {**parameters, **fixed, **({"password": password} if password else {})}
 
 
 def _password(target: DatabaseTarget) -> str | None:
     if not target.password_env:
         return None
     if target.password_env not in os.environ:
-        raise DatabaseError(f"environment variable {target.password_env} is not set: it holds the password")
+        raise DatabaseError(f"environment variable {target.password_env} with the password is not set")
     return os.environ[target.password_env]
 
 
 def _pipelined(connection: "psycopg.Connection[Any]", queries: Sequence[Query], started: float) -> list[Result]:
-    # A sync behind each query keeps a failed one from taking those behind it along.
+    # With a sync after each query, a failed query does not abort the following ones.
     from psycopg import generators
 
     pgconn = connection.pgconn

@@ -1,4 +1,4 @@
-"""The dsn of a database: PostgreSQL's connection string, read and rewritten."""
+"""Parsing and rewriting of dsn strings (libpq connection strings)."""
 
 import re
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from opsproof.core.errors import DatabaseError
 
 SOCKET_FOLDER = "/var/run/postgresql"
-"""Where Debian's PostgreSQL listens, for a dsn without a host."""
+"""The socket folder of PostgreSQL on Debian, for a dsn without a host."""
 _LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 
 
 def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
-    """The `dsn` for a client program on its host, as another role; `inside` the server's container, over its socket.
+    """The `dsn` for another role and a client program on the host, or `inside` the container, over the socket.
 
     Raises:
-        DatabaseError: it cannot be read.
+        DatabaseError: libpq cannot parse the dsn.
     """
     from psycopg import conninfo
 
@@ -26,10 +26,10 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
 
 
 def is_local(dsn: str) -> bool:
-    """Whether a `dsn`, as its host sees it, leads to a server on that host.
+    """Whether a `dsn` that is valid on the host leads to a server on the same host.
 
     Raises:
-        DatabaseError: it cannot be read.
+        DatabaseError: libpq cannot parse the dsn.
     """
     parameters = parsed(dsn)
     servers = str(parameters.get("hostaddr") or parameters.get("host") or SOCKET_FOLDER).split(",")
@@ -37,10 +37,10 @@ def is_local(dsn: str) -> bool:
 
 
 def name_of(dsn: str) -> str:
-    """The name of the database that a `dsn` leads to.
+    """The name of the database in a `dsn`.
 
     Raises:
-        DatabaseError: it cannot be read.
+        DatabaseError: libpq cannot parse the dsn.
     """
     parameters = parsed(dsn)
     return str(parameters.get("dbname") or parameters.get("user", ""))
@@ -50,7 +50,7 @@ def parsed(dsn: str) -> dict[str, Any]:
     """The parameters of a dsn.
 
     Raises:
-        DatabaseError: libpq cannot read it.
+        DatabaseError: libpq cannot parse the dsn.
     """
     from psycopg import ProgrammingError, conninfo
 
@@ -61,6 +61,6 @@ def parsed(dsn: str) -> dict[str, Any]:
 
 
 def one_line(message: str) -> str:
-    """The first lines of a message of libpq, joined."""
+    """The first three lines of a libpq message, joined."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return "; ".join(lines[:3])[:300] or "the server gave no reason"

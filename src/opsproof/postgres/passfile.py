@@ -1,4 +1,4 @@
-"""libpq's password files, for connections over a tunnel: libpq itself would look its local socket up.
+"""Password files of libpq, for connections over a tunnel: libpq itself would look up the local socket.
 
 https://www.postgresql.org/docs/current/libpq-pgpass.html
 """
@@ -11,9 +11,9 @@ _ESCAPE = re.compile(r"\\(.)")
 
 
 def password(path: Path, wanted: tuple[str, str, str, str]) -> str | None:
-    """The password that the file at `path` holds for host, port, database and user; None where it holds none.
+    """The password in the file at `path` for host, port, database and user; None without a match.
 
-    As libpq does, a file that others could read is ignored.
+    As in libpq, a file with group or world access is ignored.
     """
     try:
         if path.stat().st_mode & 0o077:

@@ -1,18 +1,18 @@
-"""Names of things in a database, as SQL has to have them."""
+"""Quoting of SQL identifiers and literals."""
 
 
 def identifier(name: str) -> str:
-    """One name in quotes, which a word that SQL has a meaning for needs as well: ``"Tenant"``, ``"user"``."""
+    """A quoted identifier, also for reserved words: ``"Tenant"``, ``"user"``."""
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
 
 
 def qualified(name: str) -> str:
-    """The name of a relation, with its schema up to the first dot: ``"public"."Tenant"``."""
+    """A quoted relation name; its schema ends at the first dot: ``"public"."Tenant"``."""
     return ".".join(map(identifier, name.split(".", maxsplit=1)))
 
 
 def literal(text: str) -> str:
-    """A text as a value in SQL."""
+    """A quoted string literal."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"

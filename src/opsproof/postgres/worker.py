@@ -1,4 +1,4 @@
-"""The process that queries databases for another one: requests on standard input, answers on standard output."""
+"""The worker process that queries databases: requests on standard input, results on standard output."""
 
 import json
 import sys
@@ -11,18 +11,18 @@ from opsproof.postgres.connection import DatabaseTarget, Query, Result, ask
 
 
 def _answers(target: DatabaseTarget, queries: Sequence[Query]) -> list[Result]:
-    """As `ask`, and whatever goes wrong: an answer that never comes would be waited for."""
+    """The results of `ask`. Every exception becomes an error result: the client waits for an answer."""
     try:
         return ask(target, queries)
     except UnicodeDecodeError:
-        return [Result(error="what the host answers is no UTF-8")] * len(queries)  # it may be the password
+        return [Result(error="the answer of the host is not UTF-8")] * len(queries)  # the bytes may be the password
     except Exception as error:  # noqa: BLE001
         return [Result(error=f"{type(error).__name__}: {error}")] * len(queries)
 
 
 def serve() -> None:
-    """Answers requests, a JSON object in each line of standard input, as each is done."""
-    import psycopg  # noqa: F401  # loads while the other process still collects
+    """Answers requests, each a JSON object in a line of standard input, in the order of completion."""
+    import psycopg  # noqa: F401  # loads while pytest collects checks
 
     lock = threading.Lock()
 
@@ -34,7 +34,7 @@ def serve() -> None:
             sys.stdout.flush()
 
     for line in sys.stdin:
-        # When the input ends nobody listens any more, whatever a database still owes.
+        # Daemon threads: the process ends with its input, even if a database has not answered.
         threading.Thread(target=answer, args=(json.loads(line),), daemon=True).start()
 
 

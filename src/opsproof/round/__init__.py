@@ -1,1 +1,1 @@
-"""One run of checks, from its collection to its report."""
+"""A run of checks, from collection to report."""

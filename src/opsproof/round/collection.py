@@ -1,4 +1,4 @@
-"""The course of a run of checks: what is collected, planned and asked, and how the run ends."""
+"""Hooks of a run of checks: parametrization, the plan of facts, the start of gathering, the exit status."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from opsproof.round.run import RUN
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives a test that names a resource, or a fact, one case for each that the inventory declares."""
+    """Parametrizes a test with the declared resources of its argument, else with the hosts."""
     run = metafunc.config.stash[RUN]
     if "host" not in metafunc.fixturenames:
         return
@@ -26,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects checks of things that no host declares."""
+    """Deselects checks whose resource no host declares."""
     undeclared = [item for item in items if not _is_declared(item)]
     if undeclared:
         config.hook.pytest_deselected(items=undeclared)
@@ -43,7 +43,7 @@ def _host_of(item: pytest.Item) -> str | None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans which facts to ask of which host, from what the selected tests name."""
+    """Plans the facts of each host from the fixtures of the selected tests."""
     run = session.config.stash[RUN]
     for item in session.items:
         host = _host_of(item)
@@ -54,14 +54,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Asks all hosts at once; a worker of xdist asks each when it gets its checks."""
+    """Starts to query all hosts. xdist workers start with their first check."""
     if not session.testsfailed:
         session.config.stash[RUN].start_gathering()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """Lets a worker of xdist ask all its hosts when the first of its checks begins."""
+    """Starts to query all hosts of an xdist worker with its first check."""
     run, host = item.config.stash[RUN], _host_of(item)
     if run.is_worker and host is not None:
         run.start_share(host)
@@ -69,15 +69,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Deals out whole hosts to xdist's workers."""
-    from opsproof.round.workers import HostScheduling  # a run without workers needs none
+    """Distributes whole hosts to xdist workers."""
+    from opsproof.round.workers import HostScheduling  # not needed without workers
 
     return HostScheduling(config, log, list(config.stash[RUN].inventory.hosts))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Exit 6 when nothing failed, but something is unknown."""
+    """Sets exit status 6 if no check failed and any is unknown."""
     run = session.config.stash[RUN]
     if run.is_worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return

@@ -1,4 +1,4 @@
-"""The fixtures of checks: hosts, facts, limits, evidence, counters."""
+"""Fixtures of checks: hosts, facts, limits, evidence, counters."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ def _fact_fixture(name: str) -> Any:
         value = request.config.stash[RUN].gathering.value(name, host.name)
         given, called = resource_in(request.node.callspec.params)
         if given and RESOURCES[given] == RESOURCES.get(REGISTRY[name].resource):
-            # What was not measured is an error of the set-up, never a failure of the check.
+            # A missing measurement is an error in setup, not a failure of the check.
             value.require(called)
         return value
 
@@ -36,33 +36,31 @@ def _fact_fixture(name: str) -> Any:
 
 
 class FactFixtures:
-    """One fixture for each fact, under the fact's name, and those that judge facts."""
+    """A fixture for each fact, under the name of the fact, and fixtures for judging."""
 
     @pytest.fixture
     def host(self, request: pytest.FixtureRequest) -> Host:
-        """The host under proof, as the inventory declares it."""
+        """The checked host, as declared in the inventory."""
         return request.config.stash[RUN].inventory.hosts[request.param]
 
     @pytest.fixture
     def allowed(self, request: pytest.FixtureRequest, host: Host) -> Allowed:
-        """The limits of this host, or of the resource of this test where it has its own."""
+        """The limits for the resource of this test, else for the host."""
         verdict = record(request.node)
         given, called = resource_in(request.node.callspec.params)
         resource = host.resources(given)[called] if given else None
-        subject = (
-            f" {'on' if verdict.resource.startswith('/') else 'of'} {verdict.resource}" if verdict.resource else ""
-        )
+        subject = verdict.resource or host.name
         return Allowed(lambda metric: host.limit(metric, resource), subject, verdict.measurements.append)
 
     @pytest.fixture
     def evidence(self, request: pytest.FixtureRequest) -> Callable[[str, Iterable[str]], None]:
-        """Puts lines under a title beside the verdict."""
+        """Adds lines under a title to the verdict."""
         verdict = record(request.node)
         return lambda title, lines: verdict.evidence.append(Evidence(title, tuple(lines)))
 
     @pytest.fixture
     def increase(self, request: pytest.FixtureRequest) -> Callable[[Counter, Limit], float | Estimate | AtLeast]:
-        """How much a counter grew over a limit's time span, or since the last run, by the readings of earlier ones."""
+        """The growth of a counter over the time span of a limit, by default since the last run."""
         verdict, history = record(request.node), request.config.stash[RUN].history
 
         def measure(counter: Counter, limit: Limit) -> float | Estimate | AtLeast:
@@ -77,7 +75,7 @@ class FactFixtures:
 
     @pytest.fixture
     def remembered(self, request: pytest.FixtureRequest) -> Callable[[dict[str, Counter]], dict[str, list[Counter]]]:
-        """Puts readings on record by name, and gives those of earlier runs under the same names, the oldest first."""
+        """Records readings by name, and returns the readings of earlier runs by the same names, the oldest first."""
         verdict, history = record(request.node), request.config.stash[RUN].history
 
         def remember(readings: dict[str, Counter]) -> dict[str, list[Counter]]:
@@ -88,15 +86,15 @@ class FactFixtures:
 
     @pytest.fixture
     def repair_with(self, request: pytest.FixtureRequest) -> Callable[..., None]:
-        """Adds an option to the command that repairs what this check finds, once for each value."""
+        """Adds an option to the remedy of this check, once for each value."""
         words = record(request.node).repaired_with
         return lambda option, values: words.extend(word for value in values for word in (option, value))
 
     @pytest.fixture
     def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:
-        """Adds a statement to the command that repairs what this check finds, once for each name in its place.
+        """Adds a statement to the remedy of this check, once for each name.
 
-        ``{table}`` is the place of the name of a relation with its schema, ``{name}`` that of anything else.
+        The name replaces ``{table}`` as a qualified relation name, and ``{name}`` as an identifier.
         """
         return lambda statement, names: repair_with(
             "-c", [statement.format(table=qualified(each), name=identifier(each)) for each in names]
@@ -104,30 +102,30 @@ class FactFixtures:
 
     @pytest.fixture
     def last_drill(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "Drill"]:
-        """The last restore of this test's backup for practice, by the journal of actions."""
-        from opsproof.action import drills  # a round without backups needs none of it
+        """The last restore drill of the backup of this test, from the journal of actions."""
+        from opsproof.action import drills  # not needed without backups
 
         journal, name = request.config.option.reports / "journal.jsonl", record(request.node).resource
         return lambda: drills.last(journal, host.name, name)
 
     @pytest.fixture
     def last_reading(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "RepositoryReading"]:
-        """The last time that all of this test's repository was read back, by the journal of actions."""
-        from opsproof.action import readings  # a round without backups needs none of it
+        """The last verification of the repository of this test, from the journal of actions."""
+        from opsproof.action import readings  # not needed without backups
 
         journal, name = request.config.option.reports / "journal.jsonl", record(request.node).resource
         return lambda: readings.last(journal, host.name, name)
 
     @pytest.fixture
     def copies_lacking(self, request: pytest.FixtureRequest, host: Host) -> Callable[[str], list[str]]:
-        """What the copies of a set lack, a line for each target; each is asked when it is called."""
-        from opsproof.backup_store import off_site  # a round without backups needs none of it
+        """The flaws of the off-site copies of a set, a line per target; the targets are queried on each call."""
+        from opsproof.backup_store import off_site  # not needed without backups
 
         backup, saved = host.backups[record(request.node).resource], request.config.option.facts
 
         def lacking(set_name: str) -> list[str]:
             if saved:
-                raise MeasurementError("copies elsewhere are not among the saved facts")
+                raise MeasurementError("off-site copies are not in the saved facts")
             found = {each: off_site.lacking(host, each, set_name) for each in backup.off_site}
             return [f"{target}: {what}" for target, what in found.items() if what]
 

@@ -1,6 +1,6 @@
-"""Gathering: all facts of all hosts that a run needs, each host in one round trip.
+"""Gathering of the facts of a run, with one round trip per host and per database.
 
-Hosts are asked at the same time, and so are a host's databases while its commands run.
+Hosts are queried concurrently, and the databases of a host while its commands run.
 """
 
 import json
@@ -25,12 +25,12 @@ from opsproof.transport.shell import Answer, Command
 A = TypeVar("A", Answer, Result)
 HOSTS_AT_ONCE = 32
 Key = tuple[str, str]
-"""The name of a fact, and of the resource it is asked of (empty for a fact of the host)."""
+"""The name of a fact, and the name of its resource (empty for a fact of the host)."""
 
 
 @dataclass
 class Recording:
-    """The raw answers of one host; `unreachable` says why there are none."""
+    """The raw answers of a host; `unreachable` is the reason of missing answers."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
@@ -43,7 +43,7 @@ def _label(key: Key) -> str:
 
 
 def gather(host: Host, keys: Iterable[Key], client: DatabaseClient | None) -> Recording:
-    """Asks `host` for the facts `keys`: one round trip for all commands, one for each database."""
+    """The answers of `host` for the facts `keys`: one round trip for all commands, and one per database."""
     recording = Recording()
     wanted = sorted(keys)
     waiting = _ask_databases(host, wanted, client) if client else {}
@@ -82,7 +82,7 @@ def _ask_databases(
     waiting = {}
     for name, database in host.databases.items():
         asked = {key: query for key in keys if (query := _query(host, key, name)) is not None}
-        # The shortest query goes first: the time of its answer is the time of a connection.
+        # The shortest query goes first: its time is the time of a connection.
         ordered = sorted(asked, key=lambda key: len("".join(asked[key])))
         if ordered:
             queries = [asked[key] for key in ordered]
@@ -91,7 +91,7 @@ def _ask_databases(
 
 
 def _query(host: Host, key: Key, database: str) -> Query | None:
-    """What `key` asks of that database, if it is of it."""
+    """The query of the fact `key`, or None if the fact is not of the database."""
     fact = REGISTRY[key[0]]()
     if isinstance(fact, SqlFact) and key[1] == database:
         return fact.sql
@@ -114,7 +114,7 @@ def _asked(host: Host, database: Database, queries: list[Query], client: Databas
 
 
 class Gathering:
-    """The recordings of a run, asked for once and at the same time, or read from a file."""
+    """The recordings of a run, gathered once and concurrently, or read from a file."""
 
     def __init__(
         self,
@@ -132,14 +132,14 @@ class Gathering:
         self._client = client
 
     def close(self) -> None:
-        """Ends all asking, also what nobody waits for any more."""
+        """Stops all running queries and commands."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         shell.stop_all()
         if self._client is not None:
             self._client.close()
 
     def start(self, names: Iterable[str]) -> None:
-        """Asks these hosts of the plan, without waiting; those asked before are left alone."""
+        """Starts to query these hosts, unless already started. Does not wait."""
         if self._saved is None:
             for name in names:
                 self._begin(name)
@@ -153,28 +153,28 @@ class Gathering:
         return self._running[name]
 
     def recording(self, name: str) -> Recording:
-        """The recording of the host called `name`; waits for it.
+        """The recording of the host `name`, once complete.
 
         Raises:
-            MeasurementError: saved facts were given, and this host is not among them.
+            MeasurementError: the saved facts do not contain this host.
         """
         if self._saved is None:
             return self._begin(name).result()
         if name not in self._saved:
-            raise MeasurementError(f"{name}: the saved facts hold nothing of it")
+            raise MeasurementError(f"{name}: not in the saved facts")
         return self._saved[name]
 
     def done(self) -> dict[str, Recording]:
-        """Every recording there is by now, by host."""
+        """The complete recordings, by host."""
         return {
             name: future.result() for name, future in self._running.items() if future.done() and not future.exception()
         }
 
     def value(self, fact_name: str, host_name: str) -> Any:
-        """The parsed fact; for a fact of resources, a `Measured` of those in the plan.
+        """The parsed fact; for a fact of resources, a `Measured` of the planned resources.
 
         Raises:
-            MeasurementError: it was not measured.
+            MeasurementError: the fact was not measured.
         """
         key = (fact_name, host_name)
         if key not in self._values:
@@ -191,7 +191,7 @@ class Gathering:
 
 
 def _parsed(host: Host, key: Key, recording: Recording) -> Any:
-    """The fact's value, or the error that stands in its place."""
+    """The value of the fact, or its error."""
     fact = REGISTRY[key[0]]()
     try:
         return _parse(fact, host, key, recording)
@@ -220,7 +220,7 @@ def _parse(fact: Fact, host: Host, key: Key, recording: Recording) -> Any:
 
 def _recorded(answers: dict[str, A], key: Key) -> A:
     if _label(key) not in answers:
-        raise MeasurementError(f"{key[0]} is not among the saved facts")
+        raise MeasurementError(f"{key[0]} is not in the saved facts")
     return answers[_label(key)]
 
 
@@ -230,12 +230,12 @@ def dump(recordings: dict[str, Recording]) -> str:
 
 
 def load(hosts: dict[str, dict[str, Any]]) -> dict[str, Recording]:
-    """The recordings in JSON already parsed."""
+    """The recordings from parsed JSON, by host."""
     return {name: _recording(dict(fields)) for name, fields in hosts.items()}
 
 
 def write(path: Path, recordings: dict[str, Recording]) -> None:
-    """Saves `recordings` so that they can be judged again without their hosts; owner-only, it holds log lines."""
+    """Saves `recordings` for `read`, in a file with mode 0600 because it holds log lines."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.touch(mode=0o600)
     draft.write_text(dump(recordings), encoding="utf-8")
@@ -243,15 +243,15 @@ def write(path: Path, recordings: dict[str, Recording]) -> None:
 
 
 def read(path: Path) -> dict[str, Recording]:
-    """The recordings that `write` saved.
+    """The recordings saved by `write`.
 
     Raises:
-        InventoryError: the file is missing or holds something else.
+        InventoryError: the file is missing or holds no recordings.
     """
     try:
         return load(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise InventoryError(f"{path}: no saved facts: {error}") from error
+        raise InventoryError(f"{path}: not a file of saved facts: {error}") from error
 
 
 def _recording(fields: dict[str, Any]) -> Recording:

@@ -1,4 +1,4 @@
-"""From what happened in a test to a verdict in one sentence."""
+"""Turns the outcome of a test into a verdict with one sentence."""
 
 import datetime
 from pathlib import Path
@@ -14,15 +14,15 @@ from opsproof.inventory.load import Inventory
 from opsproof.round.remedies import remedy
 
 VERDICT = "opsproof_verdict"
-"""The attribute of a pytest report that holds the verdict in built-in types."""
+"""The attribute of pytest reports for the verdict, as built-in types."""
 UNKNOWN_EXIT = 6
-"""pytest's exit status when nothing failed and something is unknown."""
+"""The exit status of pytest if no check failed and any is unknown."""
 EXPIRY_NOTICE_DAYS = 14
 _RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
 
 
 def record(item: pytest.Item) -> Verdict:
-    """What is on record of the check `item` so far."""
+    """The verdict of the check `item`, as recorded so far."""
     if _RECORD not in item.stash:
         params = item.callspec.params  # type: ignore[attr-defined]
         item.stash[_RECORD] = Verdict(item.name, params["host"], resource_in(params)[1])
@@ -30,7 +30,7 @@ def record(item: pytest.Item) -> Verdict:
 
 
 def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, inventory: Inventory) -> None:
-    """Puts the verdict of `item` on its `report`, whose text becomes one sentence and the remedy."""
+    """Adds the verdict of `item` to its `report`, with the sentence as the text of the report."""
     if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
         return
     verdict = record(item)
@@ -59,15 +59,15 @@ def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException]
     elif isinstance(error, (MeasurementError, InventoryError)):
         verdict.verdict, verdict.sentence = "unknown", str(error)
     else:
-        verdict.verdict, verdict.sentence = "unknown", f"the check itself broke: {type(error).__name__}: {error}"
+        verdict.verdict, verdict.sentence = "unknown", f"error in the check: {type(error).__name__}: {error}"
         verdict.evidence.append(Evidence("traceback", _frames(excinfo)))
     report.longrepr = verdict.sentence
 
 
 def _frames(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[str, ...]:
-    """Where it broke, without pytest's own frames; the innermost last."""
-    ours = [entry for entry in excinfo.traceback if not {"_pytest", "pluggy"} & set(Path(entry.path).parts)]
-    return tuple(f"{entry.path}:{entry.lineno + 1}: {str(entry.statement).strip()}" for entry in ours)
+    """The traceback without the frames of pytest, the innermost last."""
+    frames = [entry for entry in excinfo.traceback if not {"_pytest", "pluggy"} & set(Path(entry.path).parts)]
+    return tuple(f"{entry.path}:{entry.lineno + 1}: {str(entry.statement).strip()}" for entry in frames)
 
 
 def _failure(verdict: Verdict, error: BaseException) -> str:
@@ -86,7 +86,7 @@ def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
     if days_left < 0:
         verdict.sentence += f" (the waiver of {waiver.owner} expired on {waiver.expires})"
     elif waiver.ceiling is not None and not _under(verdict.measurements, waiver.ceiling):
-        verdict.sentence += f" (not under the ceiling of the waiver of {waiver.owner})"
+        verdict.sentence += f" (not within the ceiling of the waiver of {waiver.owner})"
     else:
         verdict.verdict = "warned" if days_left < EXPIRY_NOTICE_DAYS else "waived"
         verdict.sentence += f" (waived until {waiver.expires} by {waiver.owner}: {waiver.reason})"
@@ -104,6 +104,6 @@ def _advice(item: pytest.Item) -> str:
 
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:
-    said = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
+    texts = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
     measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
-    return [(name, value) for name, value in said + measured if value]
+    return [(name, value) for name, value in texts + measured if value]

@@ -1,4 +1,4 @@
-"""The command that repairs a finding, or looks closer: as somebody would paste it into a shell."""
+"""Remedies: commands that repair or examine a finding, for pasting into a shell."""
 
 import shlex
 import sys
@@ -14,7 +14,7 @@ from opsproof.inventory.resources import Database, InDatabase
 
 
 def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str]) -> str:
-    """The command of the marker of `item`, with `more` words, or nothing: an action's, or one for the host."""
+    """The command in the `remedy` marker of `item`, with `more` words; empty without a marker."""
     marker = item.get_closest_marker("remedy")
     if marker is None:
         return ""
@@ -27,7 +27,7 @@ def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str]) ->
 
 
 def _action(config: pytest.Config, script: str) -> list[str]:
-    """How an action is called from where this run was, on its inventory and its history."""
+    """The command line of an action from the current folder, with the inventory and the reports of this run."""
     words = [_from_here(Path(sys.executable)), f"actions/{script}"]
     for option, usual in (("inventory", DEFAULT_INVENTORY), ("reports", DEFAULT_REPORTS)):
         path = _from_here(getattr(config.option, option))
@@ -41,8 +41,8 @@ def _from_here(path: Path) -> str:
 
 
 def _psql(host: Host, params: dict[str, str]) -> list[str]:
-    """The client, led to the database that `params` are about, in the container that its server runs in."""
-    from opsproof.postgres.dsn import name_of  # what is never shown needs none of it
+    """The psql command for the database in `params`, run in the container of the server, if any."""
+    from opsproof.postgres.dsn import name_of  # imported only for a remedy with psql
 
     resource, name = resource_in(params)
     about = host.resources(resource)[name]

@@ -1,4 +1,4 @@
-"""One run of checks: its inventory, plan, answers and verdicts."""
+"""A run of checks: inventory, plan, answers and verdicts."""
 
 import gc
 import json
@@ -22,12 +22,12 @@ _COLOURS = {"failed": "red", "unknown": "purple", "warned": "yellow", "waived": 
 
 
 class Run:
-    """A run's state; the part of the plugin that sees every check.
+    """The state of a run, and the plugin with hooks for every check.
 
-    With a `client` for databases, this process is the one that asks.
+    With a `client` for databases, `start_gathering` queries all hosts in this process.
 
     Raises:
-        InventoryError: the inventory, or the file of saved facts, cannot be used.
+        InventoryError: the inventory or the file of saved facts is invalid.
     """
 
     def __init__(self, config: pytest.Config, client: DatabaseClient | None) -> None:
@@ -45,29 +45,29 @@ class Run:
 
     @property
     def cadence(self) -> str:
-        """What was selected, as typed after -m, or "selected" for a narrower choice of checks."""
+        """The value of -m, or "selected" if paths or -k narrow the selection."""
         narrowed = self.config.option.keyword or self.config.args_source is pytest.Config.ArgsSource.ARGS
         return "selected" if narrowed else str(self.config.option.markexpr)
 
     def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
-        """Puts a fact of a host into the plan: of the resource that a test's `params` name, or else of all."""
+        """Adds a fact of a host to the plan: for the resource in the `params` of a test, or for all resources."""
         asked, (given, name) = REGISTRY[fact].resource, resource_in(params)
         every = self.inventory.hosts[host].resources(asked) if asked else [""]
         wanted = [name] if given and asked and RESOURCES[given] == RESOURCES[asked] else every
         self._plan.setdefault(host, set()).update((fact, each) for each in wanted)
 
     def pytest_unconfigure(self) -> None:
-        """Ends the process that asks databases."""
+        """Ends the database worker process."""
         self.gathering.close()
-        gc.freeze()  # the process ends: what it holds need not be looked through once more
+        gc.freeze()  # the process ends: skip the last garbage collection
 
     def start_gathering(self) -> None:
-        """Asks every host at the same time, unless the checks are dealt out to other processes."""
+        """Starts to query all hosts, unless xdist workers do."""
         if self._asks:
             self.gathering.start(self._plan)
 
     def start_share(self, host: str) -> None:
-        """In a worker of xdist, asks all hosts of the share that `host` belongs to at the same time."""
+        """In an xdist worker, starts to query all hosts in the share of `host`."""
         from opsproof.round.workers import shares
 
         workers = self.config.workerinput["workercount"]  # type: ignore[attr-defined]
@@ -75,19 +75,19 @@ class Run:
         self.gathering.start(each for each in share if each in self._plan)
 
     def tally(self) -> dict[str, int]:
-        """How many verdicts there are of each kind."""
+        """The number of verdicts of each kind."""
         return tally(self.verdicts)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Turns what pytest saw into a verdict."""
+        """Adds a verdict to the report."""
         outcome = yield
         report = outcome.get_result()
         if report.when == "call" or (report.when == "setup" and call.excinfo):
             judge(item, call, report, self.inventory)
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
-        """Shows verdicts in place of pytest's outcomes."""
+        """Shows verdicts instead of outcomes of pytest."""
         plain = getattr(report, VERDICT, None)
         if plain is None:
             return None
@@ -95,26 +95,26 @@ class Run:
         return verdict, _LETTERS[verdict], (verdict.upper(), {_COLOURS[verdict]: True})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Collects verdicts, also those of xdist's workers."""
+        """Collects verdicts, also from xdist workers."""
         if not self.is_worker and (plain := getattr(report, VERDICT, None)) is not None:
             self.verdicts.append(from_plain(plain))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Takes over what was gathered here, or hands it to the controller of this worker."""
+        """Stores the recordings, or passes them to the controller of this worker."""
         if self.config.option.collectonly:
             return
         if self.is_worker:
             self.config.workeroutput["opsproof"] = dump(self.gathering.done())  # type: ignore[attr-defined]
         else:
-            self._take(self.gathering.done())
+            self._store(self.gathering.done())
 
     def pytest_testnodedown(self, node: Any) -> None:
-        """Takes over what a worker gathered."""
+        """Stores the recordings of a worker."""
         if text := getattr(node, "workeroutput", {}).get("opsproof"):
-            self._take(load(json.loads(text)))
+            self._store(load(json.loads(text)))
 
-    def _take(self, recordings: dict[str, Recording]) -> None:
+    def _store(self, recordings: dict[str, Recording]) -> None:
         self._recordings |= recordings
         for recording in recordings.values():
             for kind, count in recording.round_trips.items():
@@ -122,9 +122,9 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, exitstatus: int) -> None:
-        """Keeps facts where asked to, and puts a whole run on record once the report has told what changed."""
+        """Saves the facts on request, and records a complete run after the report has compared it with the last."""
         if self.config.option.save_facts and self._recordings:
             write(self.config.option.save_facts, self._recordings)
-        broke_off = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
-        if self.verdicts and not self.config.option.facts and not broke_off:
+        interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
+        if self.verdicts and not self.config.option.facts and not interrupted:
             self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)

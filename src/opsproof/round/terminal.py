@@ -1,4 +1,4 @@
-"""What a run says on the terminal: each finding in one sentence, with its remedy."""
+"""Terminal output of a run: each finding in a sentence, with its remedy."""
 
 import re
 from typing import Any
@@ -13,25 +13,25 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Terminal:
-    """The header and the closing summary of a run of checks."""
+    """The header and the summary of a run."""
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config = config
         self._run = run
 
     def pytest_report_header(self) -> str:
-        """Names the inventory."""
+        """The path of the inventory."""
         return f"inventory: {self._config.option.inventory}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """From here on every finding is one sentence; what breaks before is shown as pytest does."""
+        """Switches tracebacks off. Errors of the collection are still shown by pytest."""
         if session.testsfailed:
             return
         self._config.option.tbstyle = "no"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The findings, the worst first, and where the report is."""
+        """Prints the findings, the worst first, the round trips and complaints of the history."""
         terminalreporter.reportchars = ""
         found = findings(self._run.verdicts)
         if found:
@@ -59,5 +59,5 @@ def _write(terminal: Any, group: list[Verdict]) -> None:
 
 
 def _plain(text: str) -> str:
-    """`text` without what would steer a terminal: names and log lines come from hosts."""
+    """`text` without control characters: names and log lines come from hosts."""
     return _CONTROL.sub("\ufffd", text)

@@ -1,6 +1,6 @@
-"""Checks dealt out to xdist's workers: each worker has a share of the hosts, and each host is asked once.
+"""Distribution of checks to xdist workers: each worker gets a share of the hosts, and each host is queried once.
 
-Shares are known beforehand, so that a worker can ask all hosts of its share at the same time.
+Shares are fixed in advance, so that a worker can query all hosts of its share concurrently.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 def shares(hosts: Sequence[str], workers: int) -> list[list[str]]:
-    """The hosts dealt out to `workers` in turn; no share is empty."""
+    """The hosts, distributed to `workers` in turn; no share is empty."""
     return [list(hosts[first::workers]) for first in range(min(workers, len(hosts)))]
 
 
 class HostScheduling(LoadScopeScheduling):
-    """A unit of work is a share of hosts; xdist's own grouping by marker does nothing from pytest 9.2 on."""
+    """Schedules a share of hosts as a unit. The marker xdist_group has no effect from pytest 9.2 on."""
 
     def __init__(self, config: Any, log: Any, hosts: Sequence[str]) -> None:
         super().__init__(config, log)

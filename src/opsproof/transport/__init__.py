@@ -1,1 +1,1 @@
-"""How commands reach a host."""
+"""Commands on hosts, over ssh or locally."""

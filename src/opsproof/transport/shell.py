@@ -1,4 +1,4 @@
-"""Commands on a host, over any transport that testinfra knows; the only module that runs any."""
+"""Commands on a host, over any testinfra transport; the only module that runs commands on hosts."""
 
 import io
 import os
@@ -29,23 +29,23 @@ _RUNNING: set[int] = set()
 
 @dataclass(frozen=True)
 class Command:
-    """A program and its arguments, never seen by a shell; `user` is who runs it, if not the login user."""
+    """A program and its arguments, run without a shell; as `user`, if not as the login user."""
 
     argv: tuple[str, ...]
     timeout_s: float = 10.0
     user: str = ""
 
     def words(self) -> tuple[str, ...]:
-        """The arguments as they are run, with sudo in front where another user runs them."""
+        """The arguments, with sudo in front for another user."""
         return ("sudo", "-n", "-u", self.user, "--", *self.argv) if self.user else self.argv
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command left behind.
+    """The result of a command: exit status, output, duration.
 
-    `now` is the host's clock at the start, between `sent` and `received` of this machine's clock;
-    all in seconds since 1970.
+    `now` is the host's clock at the start. `sent` and `received` are the times before and after by the clock of this
+    machine. All are in seconds since 1970. `flag` is ``-``, ``timeout`` or ``truncated``.
     """
 
     status: int
@@ -58,11 +58,11 @@ class Answer:
     received: float = 0.0
 
     def require(self, tool: str, *statuses: int) -> "Answer":
-        """This answer, if `tool` ran to its end with one of `statuses` (0 when none is given).
+        """This answer, if `tool` ended with one of `statuses` (default 0).
 
         Raises:
-            CommandError: it is missing, timed out, was refused or failed.
-            OutputError: it printed without end.
+            CommandError: the tool is missing, timed out, was denied or failed.
+            OutputError: the output was too long.
         """
         if self.flag == "truncated":
             raise OutputError(f"{tool} printed more than {STREAM_CAP_BYTES >> 20} MiB")
@@ -75,36 +75,36 @@ class Answer:
     def _failure(self) -> str:
         last = self.stderr.strip().splitlines()[-1:] or ["no message"]
         if self.status == 127:
-            return f"is not there: {last[0]}"
+            return f"not found: {last[0]}"
         return f"ended with status {self.status}: {last[0][:300]}"
 
 
 def argv(*words: str, timeout_s: float = 10.0, user: str = "") -> Command:
-    """A command from its words."""
+    """A command from its arguments."""
     return Command(words, timeout_s, user)
 
 
 def labelled(printed: str, what: str) -> dict[str, list[str]]:
-    """What a program `printed` in lines of a label, a space and a text: the texts by label. The last line is "end".
+    """The texts by label, of output in lines of a label, a space and a text. The last line must be "end".
 
     Raises:
-        OutputError: the last line lacks.
+        OutputError: the last line is missing.
     """
     lines = printed.split("\n")
     if lines[-2:] != ["end", ""]:
         raise OutputError(f"{what} was cut short")
-    said: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for line in lines[:-2]:
         label, _, rest = line.partition(" ")
-        said.setdefault(label, []).append(rest)
-    return said
+        texts.setdefault(label, []).append(rest)
+    return texts
 
 
 def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
-    """The answers to `commands`, run at the same time on `host` in one round trip, each within its timeout.
+    """The answers to `commands`, run concurrently on `host` in one round trip, each with its timeout.
 
     Raises:
-        HostUnreachable: the transport failed, or gave no answer in time.
+        HostUnreachable: the transport failed or timed out.
     """
     nonce = secrets.token_hex(8)
     arguments = [
@@ -143,7 +143,7 @@ def _decode(host: Host, nonce: str, printed: bytes, complaint: str) -> list[Answ
     try:
         return _frames(float(epoch), rest)
     except ValueError as error:
-        raise HostUnreachable(f"{host.name}: the connection lost a part of the answer") from error
+        raise HostUnreachable(f"{host.name}: the answer is incomplete") from error
 
 
 def _frames(epoch: float, rest: bytes) -> list[Answer]:
@@ -164,7 +164,7 @@ def _reason(stderr: str) -> str:
 
 
 def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes, str]:
-    import testinfra  # a run judged from saved facts needs no transport
+    import testinfra  # not needed with saved facts
 
     try:
         target: Any = testinfra.get_host(ssh.specification(host.transport))
@@ -172,7 +172,7 @@ def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes,
         result = target.run(" ".join(["%s"] * len(arguments)), *arguments)
     except subprocess.TimeoutExpired:
         raise HostUnreachable(f"{host.name}: no answer from {host.transport} within {limit_s:.0f} s") from None
-    except Exception as error:  # testinfra's transports raise whatever their libraries do
+    except Exception as error:  # testinfra passes on the exceptions of its transports
         raise HostUnreachable(f"{host.name}: {_failed_transport(error)}") from error
     return result.stdout_bytes, result.stderr_bytes.decode(errors="replace")
 
@@ -186,14 +186,14 @@ def _failed_transport(error: Exception) -> str:
 def _bounded(backend: Any, limit_s: float) -> Any:
     def run_local(command: str, *args: str) -> Any:
         line = backend.quote(command, *args)
-        status, stdout, stderr = _within(limit_s, "/bin/sh", "-c", line)  # testinfra's own has no timeout
+        status, stdout, stderr = _within(limit_s, "/bin/sh", "-c", line)  # testinfra has no timeout
         return backend.result(status, line.encode(), stdout, stderr)
 
     return run_local
 
 
 def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
-    """Exit status and output of a program that is killed, with all that it started, after `limit_s`."""
+    """Exit status and output of a program; killed with its process group after `limit_s`."""
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as process:
         _RUNNING.add(process.pid)
@@ -208,7 +208,7 @@ def _within(limit_s: float, *words: str) -> tuple[int, bytes, bytes]:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    # Asked first: the gatherer then ends the commands that it runs in groups of their own.
+    # SIGTERM first: gather.pl then kills its commands, which run in their own process groups.
     with suppress(ProcessLookupError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGTERM)
         _await_end_of_group(process)
@@ -217,10 +217,10 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _await_end_of_group(process: "subprocess.Popen[bytes]") -> None:
-    """Waits a moment for all of them: a shell ends sooner than the gatherer that it waits for.
+    """Waits up to `STOP_PATIENCE_S` for the process group: the shell may end before gather.pl.
 
     Raises:
-        ProcessLookupError: nobody is left.
+        ProcessLookupError: the group has ended.
     """
     deadline = time.monotonic() + STOP_PATIENCE_S
     while time.monotonic() < deadline:
@@ -231,10 +231,10 @@ def _await_end_of_group(process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def attended(host: Host, command: Command) -> Iterator[str]:
-    """The first line that `command` prints; it runs on for as long as its standard input is held open here.
+    """The first line of output of `command`, which runs on until its standard input is closed here.
 
     Raises:
-        HostUnreachable: it printed none in time, or the transport cannot hold an input open.
+        HostUnreachable: no line in time, or the transport is neither ssh nor local.
     """
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -248,7 +248,7 @@ def attended(host: Host, command: Command) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Piped:
-    """A command that runs: what it writes, of whatever length, and why it failed, once it has."""
+    """A running command with pipes: its output of any length, and its error messages."""
 
     host: str
     process: "subprocess.Popen[bytes]"
@@ -257,10 +257,10 @@ class Piped:
     listener: threading.Thread
 
     def send(self, content: BinaryIO) -> None:
-        """Gives it all of `content` to read, and then no more.
+        """Writes all of `content` to standard input and closes the pipe.
 
         Raises:
-            CommandError: it ended before it had read everything.
+            CommandError: the command ended before it had read everything.
         """
         stdin = cast("io.FileIO", self.process.stdin)
         try:
@@ -274,20 +274,20 @@ class Piped:
         stdin.close()
 
     def require(self, tool: str) -> None:
-        """Waits for its end.
+        """Waits for the end of the command.
 
         Raises:
-            CommandError: it failed, was ended, or is not there.
+            CommandError: the command failed, was killed or is missing.
         """
         self.stdout.close()
         self.process.wait()
         self.blame(tool)
 
     def blame(self, tool: str) -> None:
-        """Where it has ended by itself, or does so in a moment, and not well: that is the reason for what came of it.
+        """Raises the failure of the command, if it has failed or fails within `STOP_PATIENCE_S`.
 
         Raises:
-            CommandError: it failed, was ended, or is not there.
+            CommandError: the command failed, was killed or is missing.
         """
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_PATIENCE_S)
@@ -300,13 +300,13 @@ class Piped:
 
 @contextmanager
 def piped(host: Host, command: Command) -> Iterator[Piped]:
-    """The running `command`; ended with its use, or when its time is over.
+    """The running `command`; killed at the end of the context or at its timeout.
 
     Raises:
-        HostUnreachable: the transport has no pipes.
+        HostUnreachable: the transport is neither ssh nor local.
     """
     words, pipe, complaint = _attending(host, command), subprocess.PIPE, bytearray()
-    # Without a buffer of Python's own in front of it, nothing is left to be flushed into a pipe that is broken.
+    # Unbuffered, so that closing flushes nothing into a broken pipe.
     with (
         subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process,
         io.BufferedReader(cast("io.FileIO", process.stdout), PART_BYTES) as stdout,
@@ -325,7 +325,7 @@ def piped(host: Host, command: Command) -> Iterator[Piped]:
 
 
 def _listen(stream: IO[bytes], complaint: bytearray) -> None:
-    with suppress(ValueError, OSError):  # it was closed with the command
+    with suppress(ValueError, OSError):  # closed with the command
         while part := stream.read(COMPLAINT_BYTES):
             complaint += part
             del complaint[:-COMPLAINT_BYTES]
@@ -336,7 +336,7 @@ def _attending(host: Host, command: Command) -> list[str]:
     if kind == "local":
         return list(command.words())
     if kind != "ssh":
-        raise HostUnreachable(f"{host.name}: {kind}:// cannot be held for an action: use ssh:// or local://")
+        raise HostUnreachable(f"{host.name}: {kind}:// cannot be used by actions: use ssh:// or local://")
     return [*ssh.words(host.transport), shlex.join(command.words())]
 
 
@@ -352,7 +352,7 @@ def _first_line(host: Host, process: "subprocess.Popen[bytes]", limit_s: float) 
 
 
 def stop_all() -> None:
-    """Ends what is still being asked of any host, so that an interrupted run need not wait for it."""
+    """Terminates the running commands, so that an interrupted run ends at once."""
     for pid in tuple(_RUNNING):
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGTERM)

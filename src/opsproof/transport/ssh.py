@@ -1,6 +1,6 @@
-"""How ssh is told to behave: never asking, bounded in time, one shared connection for all commands.
+"""Options of ssh: no prompts, timeouts, one shared connection for all commands.
 
-A database's tunnel takes a connection of its own, which ends with the process that asked for it.
+The tunnel of a database uses a separate connection, which ends with its process.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ ControlPersist 60
 ServerAliveCountMax 2
 ServerAliveInterval 5
 """
-_USERS = ("~/.ssh/config", "/etc/ssh/ssh_config")
+_DEFAULTS = ("~/.ssh/config", "/etc/ssh/ssh_config")
 
 
 def specification(transport: str) -> str:
-    """The `transport` with our options for ssh; a file of options that it names stands behind ours.
+    """The `transport` with opsproof's ssh options, before the options in its ssh_config, if any.
 
     Raises:
-        HostUnreachable: the folder for connections is not this user's alone.
+        HostUnreachable: the folder for connections is not private.
     """
     if not transport.startswith("ssh://"):
         return transport
@@ -44,31 +44,31 @@ def specification(transport: str) -> str:
 
 
 def route(host: Host, database: Database) -> list[str]:
-    """The ssh command line, up to its options, that leads to where the `database` is seen from; empty for from here.
+    """The ssh command line of the tunnel to a `database`; empty for a direct connection.
 
     Raises:
-        DatabaseError: it is seen from the host alone, and the transport has no tunnel.
-        HostUnreachable: the folder for connections is not this user's alone.
+        DatabaseError: the database needs a tunnel, and the transport has none.
+        HostUnreachable: the folder for connections is not private.
     """
     kind = host.transport.partition("://")[0]
     if database.reach == "direct" or kind == "local":
         if database.password_file:
-            raise DatabaseError("password_file is read over a tunnel, and there is none: give password_env instead")
+            raise DatabaseError("password_file needs an ssh tunnel: use password_env instead")
         return []
     if kind != "ssh":
         raise DatabaseError(
-            f'a tunnel is needed, and {kind}:// has none: give a dsn that works here with reach="direct"'
+            f'{kind}:// has no tunnel to the database: give a dsn that works from here, with reach="direct"'
         )
     return words(host.transport)
 
 
 def words(transport: str) -> list[str]:
-    """The ssh command line that leads to where `transport` does; a command may follow.
+    """The ssh command line of `transport`; a command may follow.
 
     Raises:
-        HostUnreachable: the folder for connections is not this user's alone.
+        HostUnreachable: the folder for connections is not private.
     """
-    import testinfra  # a run judged from saved facts needs no transport
+    import testinfra  # not needed with saved facts
 
     backend = testinfra.get_host(specification(transport)).backend
     line = ["ssh", "-F", backend.ssh_config, *shlex.split(backend.ssh_extra_args or "")]
@@ -79,28 +79,28 @@ def words(transport: str) -> list[str]:
 
 @cache
 def config(given: str = "") -> Path:
-    """A file of ssh's options: ours, then those of the file `given`, else the user's and the system's.
+    """An ssh_config with opsproof's options, then the options of the file `given`, else of the user and the system.
 
     Raises:
-        HostUnreachable: the folder for connections is not this user's alone.
+        HostUnreachable: the folder for connections is not private.
     """
-    theirs = (f'"{Path(given).expanduser().absolute()}"',) if given else _USERS
-    lines = "".join(f"Include {path}\n" for path in theirs)
+    includes = (f'"{Path(given).expanduser().absolute()}"',) if given else _DEFAULTS
+    lines = "".join(f"Include {path}\n" for path in includes)
     text = _OPTIONS.format(timeout=CONNECT_TIMEOUT_S, folder=runtime_folder()) + lines
     path = runtime_folder() / f"ssh_config.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     draft.write_text(text, encoding="utf-8")
-    return draft.replace(path)  # whole at any moment: other runs read it too
+    return draft.replace(path)  # atomic: concurrent runs read the file
 
 
 def runtime_folder() -> Path:
-    """The folder of connections and tunnels, for this user alone.
+    """The private folder of connections and tunnels.
 
     Raises:
-        HostUnreachable: others could use it.
+        HostUnreachable: the folder is not private.
     """
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"opsproof-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.getuid() or folder.lstat().st_mode & 0o077:
-        raise HostUnreachable(f"{folder} is open to others: remove it")
+        raise HostUnreachable(f"{folder} is not private: remove the folder")
     return folder

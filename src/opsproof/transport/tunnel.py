@@ -1,7 +1,7 @@
-"""A tunnel to a database that only its host sees: an ssh connection of its own, to a private socket here.
+"""An ssh tunnel to a database that is reachable from its host only: a separate connection, to a private local socket.
 
-The connection lives as long as this process holds its standard input: it ends even when this
-process is killed. What a killed one leaves behind is an empty folder, which the next one removes.
+The connection lives until this process closes its standard input, also by being killed. A killed process leaves a
+folder, which the next process removes.
 """
 
 import os
@@ -31,18 +31,18 @@ _REFUSED = re.compile(r"channel \d+: open failed:")
 
 @dataclass(frozen=True)
 class Tunnel:
-    """An open tunnel: the folder of its socket, and the password read on the host, if a file was named."""
+    """An open tunnel: the folder of its socket, and the password from the host's password file, if any."""
 
     folder: Path
     password: str | None
 
     def complaint(self) -> str:
-        """What ssh said last; empty when it said nothing."""
+        """The last message of ssh; empty without a message."""
         lines = self._lines()
         return lines[-1].strip()[:300] if lines else ""
 
     def refusal(self) -> str:
-        """Why the host would not lead on to the server; empty where ssh said nothing of that."""
+        """The message of ssh about a refused forwarding; empty without a refusal."""
         return next((line.strip()[:300] for line in self._lines() if _REFUSED.search(line)), "")
 
     def _lines(self) -> list[str]:
@@ -51,12 +51,12 @@ class Tunnel:
 
 @contextmanager
 def opened(ssh: Sequence[str], runtime: Path, server: str, port: int, password_file: str = "") -> Iterator[Tunnel]:
-    """A tunnel to `server`, a name, an address or the folder of a socket on the host, for as long as it is used.
+    """A tunnel to `server` (name, address or socket folder on the host), open within the context.
 
-    `ssh` is the command line with the host's name last, `runtime` a folder for this user alone.
+    `ssh` is the command line, with the host name last; `runtime` is a private folder.
 
     Raises:
-        DatabaseError: it cannot be opened, or the password cannot be read.
+        DatabaseError: the tunnel cannot be opened, or the password file cannot be read.
     """
     sweep(runtime)
     folder = runtime / f"tunnel-{os.getpid()}-{secrets.token_hex(3)}"
@@ -75,7 +75,7 @@ def opened(ssh: Sequence[str], runtime: Path, server: str, port: int, password_f
 
 
 def sweep(runtime: Path) -> None:
-    """Removes what processes that were killed left behind."""
+    """Removes the folders of killed processes."""
     for folder in runtime.glob("tunnel-*"):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(int(folder.name.split("-")[1]), 0)
@@ -88,7 +88,7 @@ def _bracketed(server: str) -> str:
 
 
 def _remote(nonce: str, password_file: str) -> str:
-    """What runs on the host: says that the tunnel is open, reads the password, waits for the end."""
+    """The command on the host: prints the nonce, prints the password, waits for the end of its input."""
     read = f"head -n 1 -- {shlex.quote(password_file)} && echo && " if password_file else ""
     return f"echo {nonce} && {read}exec cat"
 
@@ -111,7 +111,7 @@ def _password(process: "subprocess.Popen[bytes]", folder: Path, nonce: str, name
 
 
 def _lines(process: "subprocess.Popen[bytes]", first: bytes, count: int) -> list[str] | None:
-    """So many lines from the one that says `first` on; None when they do not come in time."""
+    """`count` lines of output from the line `first` on; None after a timeout."""
     assert process.stdout is not None
     deadline, printed = time.monotonic() + OPENED_WITHIN_S, b""
     while (left := deadline - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:

@@ -1,17 +1,16 @@
-# Holds a host for one action, or runs one of its commands, so that no second action works there meanwhile.
+# Locks a host for an action, or runs a command of the action, so that no two actions run on a host at once.
 #
 # Sent to a host as `perl -e`, with one of
-#   hold WHO         prints "held", then tells WHO to whoever asks, until its standard input ends; or prints
-#                    "busy WHO" of the one that holds the host, and ends
-#   step COMMAND...  becomes the command, which keeps the next action out for as long as it runs: longer
-#                    than its own action, where that was killed or cut off
-# A name in Linux's abstract namespace belongs to a process and its children, and is free when they end,
-# however they do: no file is left behind, and none must be written on a full disk. Needs only perl-base.
+#   hold WHO         prints "held", then sends WHO to every client until its standard input ends; or prints
+#                    "busy WHO" with the holder of the lock, and ends
+#   step COMMAND...  becomes the command, which holds the lock while it runs, even if its action was killed
+# The locks are socket names in Linux's abstract namespace. They belong to a process and its children and are
+# free when those end: no file is left behind, and a full disk is no obstacle. Needs only perl-base.
 use strict;
 use warnings;
 use Errno;
 
-my ($AF_UNIX, $SOCK_STREAM) = (1, 1);    # Linux's own: loading Socket takes as long as all the rest
+my ($AF_UNIX, $SOCK_STREAM) = (1, 1);    # values of Linux: loading Socket takes as long as everything else
 my %NAME = map { $_ => pack('S a*', $AF_UNIX, "\0opsproof-$_") } qw(hold step);
 
 sub fail {
@@ -24,7 +23,7 @@ sub socket_of {
     return $socket;
 }
 
-sub taken {    # the socket that has the name now, or nothing where another one has it
+sub taken {    # a socket bound to the name, or nothing if the name is taken
     my ($name) = @_;
     my $socket = socket_of();
     return $socket if bind $socket, $NAME{$name};
@@ -37,10 +36,10 @@ sub holder {
     connect $socket, $NAME{hold} or return 'an action that has just ended';
     my $who = readline $socket;
     chomp($who //= 'an action that has just ended');
-    return $who =~ s/[^\x20-\x7e]/?/gr;    # anybody on the host may have taken the name
+    return $who =~ s/[^\x20-\x7e]/?/gr;    # any user of the host may have taken the name
 }
 
-sub stand_by {    # whoever asks, until nobody is left to hold it for
+sub stand_by {    # answers clients until the action ends
     my ($socket, $who) = @_;
     while (1) {
         my $ready = '';
@@ -58,14 +57,14 @@ sub hold {
     $| = 1;
     $SIG{PIPE} = 'IGNORE';
     my $socket = taken('hold') or return print 'busy ', holder(), "\n";
-    taken('step') or return print "busy a command that goes on although its action was cut off\n";
+    taken('step') or return print "busy a command that still runs after its action was interrupted\n";
     listen $socket, 8;
     print "held\n";
     stand_by($socket, $who);
 }
 
 sub step {
-    $^F = 255;    # what is opened from here on stays open in the command
+    $^F = 255;    # sockets opened from here on stay open in the command
     my $socket = taken('step') or fail('a command of another action still runs');
     no warnings 'exec';
     exec { $_[0] } @_;

@@ -1,9 +1,10 @@
-# How large a folder is, and its largest files. Sent to a host as `perl -e` with the arguments FOLDER [ENTRY...];
-# with entries, they alone are looked at, where they are there.
+# How large is a folder, and which are its largest files?
 #
-# Prints one line of JSON: bytes, files (how many), largest [{path from the folder, bytes}], ten at most.
-# What is in a path besides letters, digits and - _ . / is shown as a question mark. Links are not followed.
-# Exit: 0 answered, 2 something cannot be read. Needs only perl-base.
+# Runs on the host as `perl -e` with the arguments FOLDER [ENTRY...]; with entries only those
+# are scanned, missing entries are skipped.
+# Prints one line of JSON: bytes, files (count), largest [{path relative to the folder, bytes}], at most ten.
+# Characters of a path other than letters, digits and - _ . / are printed as question marks. Links are not followed.
+# Exit: 0 success, 2 a file cannot be read. Needs only perl-base.
 use strict;
 use warnings;
 use Errno;
@@ -15,7 +16,7 @@ sub fail {
     exit 2;
 }
 
-sub entries {    # nothing where the folder vanished meanwhile
+sub entries {    # empty if the folder vanished meanwhile
     my ($folder) = @_;
     opendir my $list, $folder or $!{ENOENT} ? return : fail("$folder: $!");
     return map { "$folder/$_" } grep { !/^\.\.?\z/ } readdir $list;

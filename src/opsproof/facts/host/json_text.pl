@@ -1,10 +1,9 @@
-# JSON as text: what a value consists of, without decoding anything.
+# Which values does a JSON text contain, without decoding them?
 #
-# The first part of programs: pm2_list.pl, among others, is joined behind it, and all are sent to a host
-# as `perl -e`. The pragmas and the variables of this file hold for the rest too.
+# First part of several programs: pm2_list.pl and others are appended, and run on the host as `perl -e`.
+# Pragmas and variables of this file apply to the other parts.
 #
-# The whole grammar is checked, to any depth. A value stays the JSON text it came in, to be compared
-# and printed as it is. Needs only perl-base.
+# The whole grammar is checked, to any depth. Values stay JSON text, for comparison and printing. Needs only perl-base.
 use strict;
 use warnings;
 
@@ -13,7 +12,7 @@ sub fail {
     exit 1;
 }
 
-# ---- the grammar; Perl bounds how often a group repeats, groups of groups repeat often enough
+# ---- grammar; Perl limits repetitions of a group, so groups are nested
 
 my $SPACE  = qr/[ \t\r\n]*+/;
 my $PLAIN  = qr/[^"\\\x00-\x1f]*+/;
@@ -24,22 +23,22 @@ my $KEY    = qr/$SPACE$STRING$SPACE:/;
 my $VALUE  = qr/$SPACE(?:$STRING|$NUMBER|true|false|null)/;
 my $START  = qr/$VALUE|$SPACE\[|$SPACE\{/;
 
-my %DUE = (    # by the bracket around: all up to the end of its last value, or to a bracket inside
+my %DUE = (    # by enclosing bracket: up to the end of the last value, or to a nested bracket
     ''  => qr/\G(?:$START)/,
     '[' => qr/\G(?:(?:$VALUE$SPACE,){1,9999}+)*+(?:$START)/,
     '{' => qr/\G(?:(?:$KEY$VALUE$SPACE,){1,9999}+)*+$KEY(?:$START)/,
 );
 my %PAIR = ('[' => ']', '{' => '}');
-my $END  = qr/\G$SPACE[]}]/;    # either: a single one would be searched for, up to the end of the text
+my $END  = qr/\G$SPACE[]}]/;    # both: a search for a single bracket would run to the end of the text
 
-# What is read of PM2's lists; of the rest, all that is neither list nor object is left out in one go.
+# Keys read from PM2's lists; other scalar values are skipped at once.
 my $WANTED = qr/"(?:args|error|version|name|pid|pm2_env|monit|memory|status|restart_time
     |exec_mode|pm_(?:exec_path|cwd|uptime|id)|pmx_module)"/x;
 my $OTHERS = qr/\G(?:(?:$SPACE(?!$WANTED)$KEY$VALUE$SPACE,){1,9999}+)++/;
 
 # ---- reading
 
-sub skip_value {    # false when none is there
+sub skip_value {    # false without a value
     my ($json, @open) = ($_[0], '');
     while ($$json =~ /$DUE{$open[-1]}/gc) {
         my $last = substr $$json, pos($$json) - 1, 1;
@@ -60,7 +59,7 @@ sub checked {
     fail("$source is not JSON");
 }
 
-sub next_value {    # of a checked text, as all below
+sub next_value {    # expects checked text, like all functions below
     my ($json) = @_;
     $$json =~ /\G$SPACE/gc;
     my $from = pos $$json;
@@ -68,9 +67,9 @@ sub next_value {    # of a checked text, as all below
     return substr $$json, $from, pos($$json) - $from;
 }
 
-sub parts {    # a list's values, or an object's keys and values in turn, without some that nobody wants
+sub parts {    # values of a list, or keys and values of an object in turn, without unwanted scalars
     my ($text, $bracket, $source) = @_;
-    ($text // '') =~ /^$SPACE\Q$bracket\E/ or fail("$source is not what PM2 writes");
+    ($text // '') =~ /^$SPACE\Q$bracket\E/ or fail("$source has an unknown format");
     pos($text) = $+[0];
     my @parts;
     until ($text =~ /$END/gc) {
@@ -89,7 +88,7 @@ sub fields {
 
 # ---- writing
 
-sub object {    # from names and values in turn
+sub object {    # from alternating names and values
     my @pairs;
     while (my ($name, $value) = splice @_, 0, 2) {
         push @pairs, qq("$name":$value) if defined $value;

@@ -1,14 +1,14 @@
-# The files of a log: times of lines, reading, bisection, rotated files, and the live file
-# that others write, rotate and empty meanwhile.
+# Which files belong to a log, and where in them does a time window begin?
 #
-# The first half of one program: log_scan.pl is joined behind it, and both are sent to a host
-# as `perl -e`. The pragmas and the variables of this file hold for that half too.
+# First part of several programs: log_scan.pl or rotated_files.pl is appended, and runs on the host as `perl -e`.
+# Pragmas and variables of this file apply to the other part. Other processes may write, rotate and truncate
+# the log meanwhile.
 use strict;
 use warnings;
 use Errno qw(EINVAL EISDIR);
 use List::Util qw(max min);
 
-my $BLOCK    = 1 << 20;    # bytes per read; a line of more is judged by its HEAD
+my $BLOCK    = 1 << 20;    # bytes per read; of a longer line only HEAD bytes count
 my $HEAD     = 1 << 16;
 my $PROBE    = 1 << 14;    # bytes per step of the bisection
 my $NO_LIMIT = 9**20;
@@ -29,21 +29,21 @@ sub fail {
 sub epoch {
     my ($year, $month, $day, $h, $m, $s, $fraction, $east, $minutes) = @_;
     return if $month < 1 || $month > 12 || $day < 1 || $day > 31 || $h > 23 || $m > 59 || $s > 60;
-    --$year if $month <= 2;    # the civil calendar, its years from March
+    --$year if $month <= 2;    # civil calendar, with years starting in March
     my $leaps  = int($year / 4) - int($year / 100) + int($year / 400);
     my $days   = 365 * $year + $leaps + int((153 * (($month + 9) % 12) + 2) / 5) + $day - 719469;
     my $offset = ($east // 0) * 60 + ($minutes // 0) * (($east // '') =~ /-/ ? -1 : 1);
     return $days * 86400 + $h * 3600 + ($m - $offset) * 60 + $s + ($fraction || 0);
 }
 
-sub time_of {    # the JSON time, or else the date in front, which PM2 put there later
+sub time_of {    # the JSON time, else the date prefix, which PM2 added later
     my ($line) = @_;
     my @stamp = $line =~ /^$PREFIX\{.*?(?<=[{,])"time":"$STAMP"/;
     @stamp = $line =~ /^$STAMP/ if !@stamp;
     return @stamp ? epoch(@stamp) : undef;
 }
 
-# Visits the dated lines between two places of a block until a visit returns true.
+# Visits dated lines between two offsets of a block until a visit returns true.
 sub visit_block {
     my ($block, $from, $end, $visit) = @_;
     pos($$block) = $from;
@@ -57,7 +57,7 @@ sub visit_block {
     return 0;
 }
 
-# ---- reading: in a block each line stands behind its "\n"
+# ---- reading: in a block each line follows its "\n"
 
 sub read_more {
     my ($file, $size, $buffer) = @_;
@@ -97,12 +97,12 @@ sub each_block {    # of whole lines
     $use->(\$buffer) if length $buffer;
 }
 
-# ---- bisection of a plain file
+# ---- bisection of an uncompressed file
 
-# Visits the dated lines that start in the bytes [from, to) until a visit returns true.
+# Visits dated lines starting in bytes [from, to) until a visit returns true.
 sub visit_file {
     my ($file, $from, $to, $visit) = @_;
-    my $base = $from - 1;    # of the "\n" before a line, which the first line lacks
+    my $base = $from - 1;    # offset of the "\n" before a line; the first line has none
     while ($base < $to - 1) {
         my $buffer = $base < 0 ? "\n" : '';
         sysseek $file->{fh}, max($base, 0), 0;
@@ -127,7 +127,7 @@ sub last_time {
     return $newest;
 }
 
-sub window_start {    # the place of the first line that is not before since
+sub window_start {    # offset of the first line not older than since
     my ($file, $since) = @_;
     my ($low, $high, $start) = (0, $file->{size});
     while ($high - $low > $PROBE) {
@@ -143,7 +143,7 @@ sub window_start {    # the place of the first line that is not before since
 
 # ---- the log's files
 
-sub open_log {    # with its first bytes, which tell a copy from another log
+sub open_log {    # with its first bytes, to recognise copies
     my ($path) = @_;
     stat $path or return;
     $! = (-d _) ? EISDIR : EINVAL;
@@ -156,27 +156,27 @@ sub open_log {    # with its first bytes, which tell a copy from another log
     return $file;
 }
 
-sub unpack_through {    # gzip, whose output the same handle reads from here on
+sub unpack_through {    # the handle reads gzip output from here on
     my ($fh, $path) = @_;
     no warnings 'exec';
     open $fh, '-|:raw', 'gzip', '-dc', '--', $path or fail(3, 'gzip', $!);
 }
 
-sub rotated_paths {    # oldest first, by the date in their names
+sub rotated_paths {    # oldest first, by date in the name
     my ($path) = @_;
     my ($folder, $name) = $path =~ m{^(.*/)?([^/]*)$}s;
     $folder //= './';
     $name =~ s/\.log$//;
     opendir my $list, $folder or fail(2, $path, $!);
-    my %at;    # sorted, a plain file comes before its packed twin and stands for both
+    my %at;    # in sorted order an uncompressed file precedes and replaces its .gz twin
     for (sort { $a cmp $b } readdir $list) {
         $at{$1} //= $folder . $_ if /^\Q$name\E__(\d[-\d_T:.]*)\.log(?:\.gz)?\z/;
     }
     return map { $at{$_} } sort keys %at;
 }
 
-# Oldest first, what may hold lines of the window; nothing when a file vanished. PM2 copies
-# a log before it empties it: a file that starts like a newer one is that one's copy.
+# Files that may hold lines of the window, oldest first; empty if a file vanished. PM2 copies
+# a log before truncating it: a file starting like a newer file is a copy.
 sub files_of_window {
     my ($current, $since, @paths) = @_;
     my @files = $current;
@@ -201,7 +201,7 @@ sub oldest_time {
     return;
 }
 
-sub was_emptied {    # since it was opened, and may have grown again
+sub was_emptied {    # truncated since opened, perhaps with new lines since
     my ($file) = @_;
     my $head = '';
     sysseek $file->{fh}, 0, 0;
@@ -209,15 +209,15 @@ sub was_emptied {    # since it was opened, and may have grown again
     return $head ne $file->{head};
 }
 
-# ---- a file's lines of the window: each scan returns whether the file's last line is in
-# the window, and is told so of the line before its first
+# ---- lines of the window: each scan returns whether the file's last line is in the
+# window; $inside says so of the previous file
 
 sub scan_plain {
     my ($tally, $file, $since, $inside, $use) = @_;
     my $newest = $file->{newest} = last_time($file);
     return $inside if !defined $newest && $file->{modified} < $since;
     my $start = defined $newest ? window_start($file, $since) : 0;
-    $start = 0 if $inside && !visit_file($file, 0, $start, sub { 1 });    # undated, they go on from before
+    $start = 0 if $inside && !visit_file($file, 0, $start, sub { 1 });    # undated lines continue the previous file
     $use = sub { $tally->{lines} += count_lines($_[0]) } if !defined $newest && !$inside;
     sysseek $file->{fh}, $start, 0;
     each_block($file, $file->{size} - $start, $use);
@@ -242,13 +242,13 @@ sub scan_packed {
     return $inside;
 }
 
-sub scan_files {    # false when one vanished
+sub scan_files {    # false if a file vanished
     my ($tally, $since, $use, @files) = @_;
     my $inside = 0;
     for my $file (@files) {
         my $scan = $file->{packed} ? \&scan_packed : \&scan_plain;
         $inside = $scan->($tally, $file, $since, $inside, $use);
-        return 0 if !-e $file->{path} && $file->{packed};    # gzip may have stopped early; an open file stays whole
+        return 0 if !-e $file->{path} && $file->{packed};    # gzip may have stopped early; an open file stays readable
         $tally->{newest} = $file->{newest} // $tally->{newest};
         $tally->{bytes_read} += $file->{read};
     }

@@ -1,37 +1,36 @@
-# What an application log and its rotated files say about the last WINDOW_SECONDS: levels,
-# messages without secrets, counts.
+# How many errors, and which, did an application log record in the last WINDOW_SECONDS?
 #
-# The second half of one program: it is joined behind log_files.pl, and both are sent to a
-# host as `perl -e` with the arguments PATH json|text WINDOW_SECONDS.
+# Second part of a program: appended to log_files.pl, and run on the host as `perl -e` with the
+# arguments PATH json|text WINDOW_SECONDS.
 #
 # Prints one line of ASCII JSON, times in seconds since 1970:
 #   now; of the window: lines, recognized, errors, client_errors, fatals,
-#   commonest [{level, message, count}], five at most, scrubbed of secrets;
+#   commonest [{level, message, count}], at most five, without secrets;
 #   oldest, newest: first and last dated line of all files, or null;
 #   modified, size_bytes: of the current file; files_read; bytes_read, unpacked.
-# Exit: 0 answered, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
+# Exit: 0 success, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
 #
-# recognized: json lines with a known level; text lines that a date places in time.
-# A line without a date belongs to the line before it. A file's lines are in order
-# of time, so bisection finds where the window starts. Counts of commonest are exact
-# up to 20,000 different messages. Needs only perl-base, holds a few MiB.
+# recognized: json lines with a known level; text lines with a known time.
+# A line without a date has the time of the line before. Lines are in order of time, so
+# bisection finds the start of the window. Counts of commonest are exact up to 20,000
+# different messages. Needs only perl-base, holds a few MiB.
 
 my %LEVEL  = map { $_ => 1 } qw(TRACE DEBUG INFO WARN ERROR FATAL);
 my $STRING = qr/"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"/;
 my $SCALAR = qr/$STRING|[^][{}",\s]++/;
 my $NEST   = qr/(?!)/;
-$NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # deep enough, and no recursion
+$NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # nine levels suffice, without recursion
 my $OTHER  = qr/(?!"(?:level|message|err|error|status|statusCode)":)$STRING:$SCALAR,/;
 
-# A block is searched as a string of its own, which perl shares with its matches, not copies.
+# Perl shares a block string with its matches instead of copying.
 my $ODD    = qr/\n(?!$PREFIX\{"level":"(?>INFO|DEBUG|WARN|TRACE)")/;
 my $CLIENT = qr/\G$PREFIX\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?(?<=[,{])"status(?:Code)?":4\d\d[,}]/;
 
 # ---- messages
 
 my $SHOWN  = 200;       # characters of a message
-my $JUDGED = 4096;      # bytes of it that are looked at
-my $KINDS  = 20_000;    # different messages that are counted
+my $JUDGED = 4096;      # bytes of a message that are examined
+my $KINDS  = 20_000;    # different messages counted
 
 my $NAME = qr/(?:passw(?:or)?d|passphrase|pass(?![a-z])|pwd|secret|token|credential|(?:api|access|private|auth)[_-]?key
     |session[_-]?id)[\w-]*|(?:authorization|cookie)[\w-]*(?<rest>)/xi;
@@ -42,7 +41,7 @@ my $ID = qr/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b(?
     |\b(?=[a-z]*[0-9])[a-z0-9]{20,}\b|[0-9]{5,}/xi;
 my $UTF8 = qr/[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}/;
 
-sub scrubbed {    # bytes in, characters without secrets and ids out
+sub scrubbed {    # bytes to characters, without secrets and ids
     my ($text) = @_;
     $text = substr $text, 0, $JUDGED;
     $text =~ s{://[^\s"'<>]*@}{://***@}g;
@@ -64,7 +63,7 @@ sub count_message {
     forget_rarest($count) if keys %$count > $KINDS;
 }
 
-sub forget_rarest {    # half of all, so that this happens seldom
+sub forget_rarest {    # half of all, to run seldom
     my ($count) = @_;
     my @rarest = sort { $count->{$a} <=> $count->{$b} } keys %$count;
     delete @$count{ @rarest[0 .. $#rarest / 2] };
@@ -72,14 +71,14 @@ sub forget_rarest {    # half of all, so that this happens seldom
 
 # ---- json lines
 
-sub fields {    # an object's own raw values; the last of a repeated key counts
+sub fields {    # raw top-level values of an object; the last of a repeated key counts
     my ($text, %value) = @_;
     return \%value if ($text // '') !~ /^$PREFIX(?=\{)/g;
     $value{$1} = $2 while $text =~ /\G[{,](?:$OTHER)*+"([^"\\\n]*+)":($SCALAR|$NEST)/g;
     return \%value;
 }
 
-sub unescaped {    # the bytes of the character that a JSON escape stands for
+sub unescaped {    # bytes of the character of a JSON escape
     my ($escape) = @_;
     return $escape =~ tr/ntrbf/\n\t\r\b\f/r if $escape !~ /^u(.+)/;
     my $character = chr($1 =~ /^d[89a-f]/i ? 0xfffd : hex $1);
@@ -87,7 +86,7 @@ sub unescaped {    # the bytes of the character that a JSON escape stands for
     return $character;
 }
 
-sub string_of {    # the bytes a JSON string stands for; of anything else, none
+sub string_of {    # bytes of a JSON string; empty for other values
     my ($raw) = @_;
     return '' if ($raw // '') !~ /^"/;
     $raw = substr $raw, 1, $JUDGED;
@@ -96,7 +95,7 @@ sub string_of {    # the bytes a JSON string stands for; of anything else, none
     return $raw;
 }
 
-sub count_line {    # true when the line has a level
+sub count_line {    # true if the line has a known level
     my ($tally, $line) = @_;
     my $own   = fields($line);
     my $level = $line =~ /^$PREFIX\{"level":"([A-Z]+)"/ ? $1 : string_of($own->{level});
@@ -109,7 +108,7 @@ sub count_line {    # true when the line has a level
     return 1;
 }
 
-sub scan_json {    # looks at the odd lines only: of the others there is but their number to tell
+sub scan_json {    # parses only unusual lines; the others are merely counted
     my ($tally, $block) = @_;
     my $lines = my $recognized = count_lines($block);
     pos($$block) = 0;
@@ -126,11 +125,11 @@ sub scan_json {    # looks at the odd lines only: of the others there is but the
     $tally->{recognized} += $recognized;
 }
 
-# ---- text lines: a burst is what comes without a pause of more than a second; it is an error
-# for each headline in it or, when it has none, for its first line that is not quiet
+# ---- text lines: a burst is a group of lines without a pause of over a second; each headline in
+# a burst is an error, or without headlines its first line that is not quiet
 
 my $HEADLINE = qr/^(?:Uncaught\b|FATAL ERROR:|error: |\[?[\w\$.]*(?:Error|Exception|Rejection)(?: \[\w+\])?(?::|$))/;
-my $PLACE    = qr/^(?:node:\S+|.*\.[cm]?[jt]sx?):\d+$/;    # a crash names it before the source line
+my $PLACE    = qr/^(?:node:\S+|.*\.[cm]?[jt]sx?):\d+$/;    # a crash prints the place before the source line
 my $QUIET    = qr/^\(node:\d+\) (?!Unhandled)|^\(Use `node --trace-|^\s+at |^[\s^]*$|^Node\.js v\d/;
 
 sub end_burst {
@@ -140,7 +139,7 @@ sub end_burst {
     $tally->{burst} = { prefix => '', time => $burst->{time} };
 }
 
-sub without_date {    # and placed in its burst; most lines repeat the date of the line before
+sub without_date {    # assigns the line to its burst; most lines repeat the date of the line before
     my ($tally, $line) = @_;
     my $burst = $tally->{burst};
     my $known = length $burst->{prefix};
@@ -152,7 +151,7 @@ sub without_date {    # and placed in its burst; most lines repeat the date of t
     return substr $line, length($prefix // '');
 }
 
-sub hear_line {
+sub count_text_line {
     my ($tally, $line) = @_;
     my $burst     = $tally->{burst};
     my $is_source = delete $burst->{source_next};
@@ -172,7 +171,7 @@ sub scan_text {
         $end = $length if $end < 0;
         my $line = without_date($tally, substr $$block, $at + 1, min($end - $at - 1, $HEAD));
         $line =~ s/\r\z//;
-        hear_line($tally, $line);
+        count_text_line($tally, $line);
         ++$_ for @$tally{qw(lines recognized)};
         $at = $end;
     }
@@ -180,7 +179,7 @@ sub scan_text {
 
 # ---- the answer
 
-sub scan {    # nothing when the log was rotated meanwhile
+sub scan {    # empty if the log was rotated meanwhile
     my ($path, $since, $use) = @_;
     my %tally   = (burst => { prefix => '' }, scrubbed => {}, count => {});
     my $current = open_log($path) or fail(2, $path, $!);
@@ -194,7 +193,7 @@ sub scan {    # nothing when the log was rotated meanwhile
     return \%tally;
 }
 
-sub quoted {    # as a JSON string of ASCII, with pairs of \u for what is beyond 16 bits
+sub quoted {    # as an ASCII JSON string, with surrogate pairs beyond 16 bits
     my ($text) = @_;
     $text =~ s/([^\x00-\x{ffff}])/chr(0xd7c0 + (ord($1) >> 10)) . chr(0xdc00 + (ord($1) & 0x3ff))/ge;
     $text =~ s/([^ !#-\[\]-~])/sprintf '\u%04x', ord $1/ge;

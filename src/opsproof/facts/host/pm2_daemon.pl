@@ -1,14 +1,14 @@
-# The PM2 daemon over its own socket: the pm2 command starts a daemon where none runs.
+# What does a running PM2 daemon answer on its socket, without starting a daemon as the pm2 command would?
 #
-# A part of programs: it is joined behind json_text.pl, whose pragmas hold for it too. The folder must be
-# PM2_HOME, because the address of a socket has room for 107 characters. Needs only perl-base.
+# Part of several programs: appended to json_text.pl, whose pragmas apply. The working directory must be
+# PM2_HOME, because a socket address is limited to 107 characters. Needs only perl-base.
 
-# Linux's own: to load Socket and Errno takes as long as all the rest.
+# Constants of Linux: loading Socket and Errno would take as long as the rest of the program.
 my ($AF_UNIX, $SOCK_STREAM, $ENOENT, $ECONNREFUSED) = (1, 1, 2, 111);
 
-# ---- the daemon: a message is a frame of the AMP protocol, its arguments prefixed with their type
+# ---- the daemon: a message is an AMP frame with type-prefixed arguments
 
-sub first_argument {    # nothing while the frame is not whole
+sub first_argument {    # undefined until the frame is complete
     my ($frame) = @_;
     my ($end, $size) = (1, length $$frame);
     for (1 .. ord($$frame) & 15) {
@@ -30,14 +30,14 @@ sub exchange {
     return $answer =~ s/^..//sr;
 }
 
-sub connected {    # nothing where no daemon listens
+sub connected {    # empty if no daemon listens
     socket my $socket, $AF_UNIX, $SOCK_STREAM, 0 or fail("socket: $!");
     return $socket if connect $socket, pack 'S a*', $AF_UNIX, 'rpc.sock';
     return if $! == $ENOENT || $! == $ECONNREFUSED;
     fail("rpc.sock: $!");
 }
 
-sub call {    # with an argument in JSON
+sub call {    # with a JSON argument
     my ($method, $argument) = (@_, '{}');
     my $socket = connected() or return;
     my $source = "the PM2 daemon's answer to $method";

@@ -1,24 +1,24 @@
-# What a PM2 daemon runs and what its saved list would resurrect, without secrets.
+# Which processes does a PM2 daemon run, and which would its saved list resurrect?
 #
-# The last part of one program: it is joined behind json_text.pl and pm2_daemon.pl, and all are sent to
-# a host as `perl -e` with the argument PM2_HOME.
+# Last part of a program: appended to json_text.pl and pm2_daemon.pl, and run on the host as `perl -e` with
+# the argument PM2_HOME.
 #
 # Prints one line of JSON:
-#   daemon: null where none runs, or version, started_ms (of whole seconds), processes
+#   daemon: null without a running daemon, or version, started_ms (of whole seconds), processes
 #     [{name, script, folder, arguments, mode, pid, status, restarts, started_ms, memory_bytes, module}];
-#   saved: null where there is none, or [{name, script, folder, arguments, mode}] without modules;
+#   saved: null without a saved list, or [{name, script, folder, arguments, mode}] without modules;
 #   tool_version: of the pm2 in the search path.
-# Arguments may hold secrets: in their place stands a number, the same for the same arguments
-# within one answer. What PM2 does not tell is left out.
-# Exit: 0 answered, 1 not, with one line on stderr that never quotes what cannot be read.
+# Arguments may hold secrets: a number replaces them, equal for equal arguments within one answer.
+# Values missing in PM2 are omitted.
+# Exit: 0 success, 1 failure, with one line on stderr that never quotes unparsable data.
 #
-# PM2 writes a text alike in both lists, so that texts are compared undecoded. Needs only perl-base.
+# PM2 encodes strings equally in both lists, so undecoded strings compare. Needs only perl-base.
 
-# ---- the lists
+# ---- lists
 
-my %number;    # by the arguments
+my %number;    # by arguments
 
-sub arguments {    # a single text stands for the same as its words in a list
+sub arguments {    # a string equals the list of its words
     my ($raw) = @_;
     my @words = !is_true($raw) ? () : $raw =~ /^\[/ ? parts($raw, '[') : $raw;
     my $text  = join ' ', map { s/^"(.*)"\z/$1/sr } @words;
@@ -32,7 +32,7 @@ sub shape {
     return (name => $name, @place, arguments => arguments($env->{args}), mode => $env->{exec_mode});
 }
 
-sub running {    # the daemon has most in pm2_env, the saved list has all at the top
+sub running {    # the daemon nests most fields in pm2_env, the saved list has all at the top
     my ($text, $source) = @_;
     my $entry = fields($text, $source);
     my ($env, $monit) = map { fields($_, $source) } @$entry{qw(pm2_env monit)};
@@ -51,7 +51,7 @@ sub daemon {
     return object(version => $version, started_ms => 1000 * $started, processes => list(@running));
 }
 
-sub file {    # nothing where there is none
+sub file {    # empty if the file does not exist
     my ($path) = @_;
     open my $file, '<:raw', $path or $! == $ENOENT ? return : fail("$path: $!");
     local $/;
@@ -78,8 +78,8 @@ sub tool_version {
 sub main {
     my ($home) = @_;
     -d $home or fail("$home: $!");
-    my $version = tool_version();        # before the folder changes: the search path may hold relative ones
-    chdir $home or fail("$home: $!");    # the address of a socket has room for 107 characters
+    my $version = tool_version();        # before chdir: PATH may hold relative folders
+    chdir $home or fail("$home: $!");    # a socket address is limited to 107 characters
     $SIG{PIPE} = 'IGNORE';
     my ($daemon, $saved) = (daemon(), saved());
     print object(daemon => $daemon, saved => $saved, tool_version => $version), "\n";

@@ -1,14 +1,14 @@
-# What a Redis server says of itself, or why it says nothing.
+# Does a Redis server answer, and which figures does INFO report?
 #
-# Sent to a host as `perl -e` with the arguments ADDRESS PORT SECONDS NETRC. NETRC is a file in
-# curl's form that holds the password for ADDRESS, or empty where none is needed. Sends AUTH, PING
-# and INFO, for which a user needs the rights +ping +info alone.
+# Runs on the host as `perl -e` with the arguments ADDRESS PORT SECONDS NETRC. NETRC is a netrc file
+# with the password for ADDRESS, or empty without a password. Sends AUTH, PING and INFO: the user
+# needs only the rights +ping +info.
 #
-# Prints lines of name:value, either the one line
-#   silence: why the server serves nobody;
-# or time, the server's clock in seconds since 1970, and those of @FIELDS that it tells.
-# Exit: 0 answered, 1 not, with one line on stderr. Nothing but those values is quoted: what the
-# server or the file says may be the password. Needs only perl-base.
+# Prints lines of name:value, either a single line
+#   silence: why the server does not answer;
+# or time, the server's clock in seconds since 1970, and all reported @FIELDS.
+# Exit: 0 success, 1 failure, with one line on stderr. Prints no other data of server or file, which
+# may contain the password. Needs only perl-base.
 use strict;
 use warnings;
 use Socket qw(getaddrinfo SOCK_STREAM);
@@ -16,17 +16,17 @@ use Socket qw(getaddrinfo SOCK_STREAM);
 my @FIELDS = qw(uptime_in_seconds used_memory maxmemory maxmemory_policy rdb_changes_since_last_save
     rdb_last_save_time rdb_last_bgsave_status aof_enabled aof_last_write_status
     aof_last_bgrewrite_status rejected_connections evicted_keys);
-my $LIMIT = 1 << 20;    # of bytes in an answer; INFO has about 6,000
+my $LIMIT = 1 << 20;    # bytes of an answer; INFO has about 6,000
 
-# What an error says, by its first word: of the server, or of our own login.
+# Messages by first word of an error: of the server, or of opsproof's own login.
 my %SILENCE = (
-    LOADING    => 'it is loading its data',
-    BUSY       => 'it is busy with a script',
-    MASTERDOWN => 'it is a replica without its master',
-    DENIED     => 'it is in protected mode',
+    LOADING    => 'loading its data',
+    BUSY       => 'busy with a script',
+    MASTERDOWN => 'replica without a master',
+    DENIED     => 'in protected mode',
 );
-my %OURS = (
-    NOAUTH    => 'the server wants a password',
+my %LOGIN_ERROR = (
+    NOAUTH    => 'the server requires a password',
     WRONGPASS => 'the server refuses the login',
     NOPERM    => 'the user lacks the rights +ping +info',
 );
@@ -45,7 +45,7 @@ sub silent {
 
 # ---- the login
 
-sub words {    # of a netrc file; one in quotes may hold spaces
+sub words {    # of a netrc file; quoted words may contain spaces
     my ($path) = @_;
     open my $file, '<', $path or fail("$path: $!");
     local $/;
@@ -56,7 +56,7 @@ sub words {    # of a netrc file; one in quotes may hold spaces
     return @words;
 }
 
-sub login {    # what AUTH takes: a name and a password, or a password
+sub login {    # arguments of AUTH: name and password, or password
     my ($path, $machine) = @_;
     my ($here, %login, @words) = (0);
     @words = words($path);
@@ -79,7 +79,7 @@ sub login {    # what AUTH takes: a name and a password, or a password
 sub reach {
     my ($address, $port) = @_;
     my ($error, @places) = getaddrinfo($address, $port, { socktype => SOCK_STREAM });
-    silent('its name cannot be resolved') if $error;
+    silent('host name cannot be resolved') if $error;
     for my $place (@places) {
         socket $socket, $place->{family}, $place->{socktype}, $place->{protocol} or next;
         return if connect $socket, $place->{addr};
@@ -88,11 +88,11 @@ sub reach {
 }
 
 sub receive {
-    length $received < $LIMIT or fail('the answer has no end');
-    sysread $socket, $received, 1 << 16, length $received or silent('closed without an answer');
+    length $received < $LIMIT or fail('the answer is too long');
+    sysread $socket, $received, 1 << 16, length $received or silent('connection closed without an answer');
 }
 
-sub ask {    # a line; of a text, which comes behind a line with its size, the text
+sub ask {    # returns a line, or the text of a bulk string
     my @words = @_;
     $received = '';
     syswrite $socket, join '', '*' . @words . "\r\n", map { '$' . length() . "\r\n$_\r\n" } @words;
@@ -107,17 +107,17 @@ sub ask {    # a line; of a text, which comes behind a line with its size, the t
 
 sub judge {
     my ($error) = @_;
-    silent('all its connections are taken') if $error =~ /^-ERR max number of clients/;
+    silent('all connections are in use') if $error =~ /^-ERR max number of clients/;
     my ($word) = $error =~ /^-([A-Z]+)/;
-    return if ($word // '') eq 'MISCONF';    # it answers, and refuses writes since a save failed
+    return if ($word // '') eq 'MISCONF';    # Redis answers, but refuses writes after a failed save
     silent($SILENCE{$word}) if defined $word && $SILENCE{$word};
-    fail($OURS{ $word // '' } // 'the server answers with an error');
+    fail($LOGIN_ERROR{ $word // '' } // 'the server answers with an error');
 }
 
 sub expect {
     my ($wanted, @command) = @_;
     my $answer = ask(@command);
-    $answer =~ $wanted or fail('what answers there is no Redis');
+    $answer =~ $wanted or fail('not a Redis server');
     return $answer;
 }
 
@@ -132,7 +132,7 @@ sub main {
     expect(qr/^\+OK\z/, 'AUTH', @login) if @login;
     expect(qr/^(?:\+PONG|-MISCONF)/, 'PING');
     my ($time, %info);
-    do {    # within one second of the host's clock: an old Redis does not tell its own
+    do {    # within one second of the host's clock: an old Redis does not report its own
         $time = time;
         %info = expect(qr/^\$#/, 'INFO') =~ /^(\w+):([\w.-]{1,40})\r?$/mg;
     } until time == $time;

@@ -1,13 +1,13 @@
-# The rotated files of one log, NAME__YYYY-MM-DD_HH-mm-ss.log and .log.gz, and how far back its lines reach.
+# Which rotated files does a log have (NAME__YYYY-MM-DD_HH-mm-ss.log and .log.gz), and how far back do they reach?
 #
-# The second half of one program: it is joined behind log_files.pl, and both are sent to a host
-# as `perl -e` with the argument PATH, of the current file.
+# Second part of a program: appended to log_files.pl, and run on the host as `perl -e` with the argument
+# PATH of the current file.
 #
 # Prints one line of JSON, times in seconds since 1970:
-#   now; current: null where there is none, or {bytes, oldest: first dated line, or null};
-#   rotated: [{date, ending, bytes, modified, packed: whether it is gzip's by its first bytes}], oldest first;
+#   now; current: null without a current file, or {bytes, oldest: first dated line, or null};
+#   rotated: [{date, ending, bytes, modified, packed: gzip by its first bytes}], oldest first;
 #   oldest: first dated line of the rotated files, or null.
-# Exit: 0 answered, 2 a file cannot be read, 3 gzip is missing or fails. Needs only perl-base.
+# Exit: 0 success, 2 a file cannot be read, 3 gzip is missing or fails. Needs only perl-base.
 
 sub is_packed {
     my ($path) = @_;
@@ -17,7 +17,7 @@ sub is_packed {
     return $head eq "\x1f\x8b";
 }
 
-sub rotated {    # what vanishes meanwhile is left out
+sub rotated {    # skips files that vanish meanwhile
     my ($path) = @_;
     my ($folder, $name) = $path =~ m{^(.*/)?([^/]*?)(?:\.log)?$}s;
     opendir my $list, $folder // '.' or fail(2, $path, $!);

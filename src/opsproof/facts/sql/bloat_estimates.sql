@@ -1,8 +1,9 @@
+-- How much space of large tables and B-tree indexes is unused, by planner statistics?
 WITH large AS MATERIALIZED (
-    -- A page count is as old as the last vacuum or analyze: where none came, the rows say how large it must be, and
-    -- where their count is lost, the file does, but for one behind a lock, which would be waited for.
+    -- relpages dates from the last vacuum or analyze. For tables never vacuumed the row count decides, and without a
+    -- row count the file size, unless a lock would make the size query wait.
     SELECT t.*, (SELECT nspname || '.' || relname FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
-                  -- A TOAST table has the number of its owner in its name.
+                  -- The name of a TOAST table contains the OID of its owner.
                   WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END) AS called,
            pg_relation_size(t.oid)::float8 AS size
       FROM (SELECT oid, relname, relkind, relpages, relnatts, reltuples, reloptions, relam,
@@ -13,12 +14,12 @@ WITH large AS MATERIALIZED (
                      AND oid NOT IN (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL)
                 THEN pg_relation_size(oid) >= 1048576 END
 ), heap AS (
-    -- pgstattuple reads no other kind of table.
+    -- pgstattuple supports only heap tables.
     SELECT oid, CASE relkind WHEN 't' THEN 'TOAST' ELSE 'table' END AS kind, called, size,
            coalesce((SELECT option_value::float8 FROM pg_options_to_table(reloptions) WHERE option_name = 'fillfactor'),
                     100) / 100 AS fillfactor,
            CASE WHEN reltuples < 0 THEN live ELSE greatest(0, least(live, reltuples - dead)) END AS entries,
-           -- The header with its bitmap of nulls, the columns, and the pointer to the row.
+           -- Tuple header with null bitmap, columns, and line pointer.
            CASE WHEN relkind <> 't' AND columns = (SELECT count(*) FROM pg_attribute
                                                     WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped)
                 THEN 4 + 8 * ceil(3 + (relnatts > 8)::int * least(1, nulls) + bytes / 8) END AS width
@@ -35,17 +36,17 @@ WITH large AS MATERIALIZED (
       FROM (SELECT oid FROM pg_class WHERE relkind = 'i' AND relpages >= 128
             UNION SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM large)) AS candidate
       JOIN pg_class c USING (oid) JOIN pg_am a ON a.oid = relam AND amname = 'btree'
-      -- pgstatindex refuses one that is not valid.
+      -- pgstatindex rejects invalid indexes.
       JOIN pg_index i ON indexrelid = c.oid AND i.indisvalid AND i.indisready AND i.indislive
      WHERE relpersistence <> 't'
 ), estimated AS (
     SELECT oid, kind, called, size, fillfactor, entries * width AS needed FROM heap
     UNION ALL
-    -- Equal keys share an entry, with six bytes for each row. There are as many as in the column with most, or more.
+    -- Equal keys share an entry, with six bytes per row. The most distinct column gives the least number of keys.
     SELECT oid, 'index', (SELECT nspname || '.' || btree.relname FROM pg_class t JOIN pg_namespace n ON n.oid = relnamespace
                            WHERE t.oid = indrelid),
            size, fillfactor,
-           -- What is wide is compressed in an index, and how many rows a partial one takes is seldom counted.
+           -- No estimate for wide columns (compressed), nor for partial indexes (row count seldom known).
            CASE WHEN columns < indnatts OR entries < 0 OR widest > 250 OR NOT whole THEN NULL WHEN indisunique THEN entries * width
                 ELSE greatest(keys, entries / 200) * width + 6 * greatest(entries - keys, 0) END
       FROM btree CROSS JOIN LATERAL (
@@ -58,7 +59,7 @@ WITH large AS MATERIALIZED (
      WHERE size >= 1048576
 )
 SELECT oid::bigint, kind, called, size::bigint, fillfactor::float8,
-       -- More than the file holds: what is known is wrong.
+       -- An estimate above the file size proves wrong statistics.
        CASE WHEN needed <= 1.1 * size THEN greatest(0, unused) END::float8 AS estimate
   FROM estimated CROSS JOIN LATERAL (
        SELECT 100 * (1 - needed / (size * (1 - 24 / 8192.0) * fillfactor)) AS unused) AS room

@@ -1,3 +1,4 @@
+-- How much space of suspect relations is unused, by pgstattuple, as far as time allows?
 SELECT oid, CASE WHEN clock_timestamp() + make_interval(secs => size / 200000000.0) < stop
                  THEN CASE kind WHEN 'index' THEN
                           (SELECT ARRAY[index_size, leaf_pages, internal_pages, avg_leaf_density]::float8[]

@@ -1,9 +1,10 @@
+-- How many client connections are in use, by state and by connection limit?
 WITH client AS MATERIALIZED (
     SELECT coalesce(state, 'starting') AS state, usesysid, datid FROM pg_stat_activity
      WHERE backend_type = 'client backend'
 ), own AS (
-    -- Superusers are let in beyond either limit, and are counted for the database's. One of 0 keeps all others out.
-    -- A role's is often the size of its pool, which keeps them all open: what is idle there is free to be used.
+    -- Superusers may exceed both limits, but count for the database. A limit of 0 keeps everybody else out.
+    -- The limit of a role often equals the size of its pool, which keeps all connections open: idle ones count as free.
     SELECT 'role ' || rolname AS name, count(*) FILTER (WHERE state <> 'idle') AS used, rolconnlimit AS most
       FROM client JOIN pg_roles r ON r.oid = usesysid AND NOT rolsuper AND rolconnlimit > 0
      GROUP BY 1, 3

@@ -1,3 +1,4 @@
+-- Which indexes are invalid although no session is building or dropping them?
 SELECT space.nspname, index.relname, of.relname, index.relname ~ '_cc(new|old)\d*$',
        index.relkind = 'I', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
   FROM pg_index i

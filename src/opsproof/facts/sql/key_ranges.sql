@@ -1,3 +1,4 @@
+-- How much of their range have sequences and the integer columns they feed used up?
 WITH sequence AS MATERIALIZED (
     SELECT seqrelid, seqcycle, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
            CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END::float8 AS first_possible
@@ -11,7 +12,7 @@ WITH sequence AS MATERIALIZED (
       FROM sequence JOIN pg_depend d ON refclassid = 'pg_class'::regclass AND refobjid = seqrelid
        AND d.classid = 'pg_attrdef'::regclass JOIN pg_attrdef a ON a.oid = d.objid
 ), held AS (
-    -- The sequence of an identity column has the column's own type.
+    -- The sequence of an identity column has the type of the column.
     SELECT seqrelid, relid, attnum FROM fed WHERE NOT is_identity
     UNION
     SELECT seqrelid, conrelid, own
@@ -25,7 +26,7 @@ WITH sequence AS MATERIALIZED (
     SELECT DISTINCT ON (seqrelid) seqrelid, relid, attnum, 2::float8 ^ (8 * attlen - 1) - 1 AS most
       FROM sized WHERE attlen IN (2, 4) ORDER BY seqrelid, attlen
 ), bounded AS MATERIALIZED (
-    -- A sequence of bigint for a column of bigint cannot be counted to its end: it is not read.
+    -- A bigint sequence of a bigint column never runs out, and is skipped.
     SELECT seqrelid, relid, attnum, first_possible,
            CASE WHEN last_possible > most THEN most WHEN last_possible < -most THEN -most ELSE last_possible END AS stop,
            has_sequence_privilege(seqrelid, 'SELECT') AS readable
@@ -41,7 +42,7 @@ SELECT (SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON 
          WHERE c.oid = seqrelid),
        (SELECT relname || '.' || attname FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
          WHERE c.oid = relid AND a.attnum = used.attnum),
-       readable, coalesce(value, first_possible), stop, used, extract(epoch FROM now())::float8
+       readable, coalesce(value, first_possible), stop, used, extract(EPOCH FROM now())::float8
   FROM (SELECT *, row_number() OVER (PARTITION BY readable ORDER BY used DESC) AS place FROM used) AS used
  WHERE place <= 50
  ORDER BY readable, used DESC

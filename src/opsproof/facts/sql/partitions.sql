@@ -1,3 +1,4 @@
+-- Which partitions do partitioned tables have, with which bounds and how many default rows?
 WITH RECURSIVE below AS (
     SELECT oid AS part, oid, relkind FROM pg_class
      WHERE relispartition AND relkind = 'p' OR oid IN (SELECT partdefid FROM pg_partitioned_table)

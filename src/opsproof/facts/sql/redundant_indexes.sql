@@ -1,3 +1,4 @@
+-- Which indexes does another index of the same table make redundant?
 WITH pair AS MATERIALIZED (
     SELECT a.indexrelid, a.indrelid, b.indexrelid AS other, (a.indisunique, a.indimmediate) = (b.indisunique, b.indimmediate) AS equal,
            a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts AS alike

@@ -1,5 +1,6 @@
+-- Which tables and indexes are the largest, and how large is the whole database?
 WITH unseen AS MATERIALIZED (
-    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
+    -- Without row counts in catalog and statistics the file size decides, unless a lock would make the size query wait.
     SELECT oid, reltoastrelid FROM pg_class
      WHERE reltuples < 0 AND relkind IN ('r', 'm') AND oid >= 16384
        AND oid NOT IN (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL)
@@ -17,7 +18,7 @@ WITH unseen AS MATERIALIZED (
     UNION ALL
     (SELECT oid, relkind, relname FROM asked WHERE relkind = 'i' ORDER BY size DESC LIMIT 10)
 ), owner AS (
-    -- A TOAST table has the number of its owner in its name.
+    -- The name of a TOAST table contains the OID of its owner.
     SELECT DISTINCT relkind = 'i' AS is_index, CASE relkind WHEN 't' THEN substr(relname, 10)::oid ELSE oid END AS oid
       FROM large
 )
@@ -25,5 +26,5 @@ SELECT is_index, nspname || '.' || relname,
        CASE WHEN is_index THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END,
        ((SELECT sum(relpages::bigint) * 8192 FROM pg_class WHERE relkind IN ('r', 'm', 't', 'i'))
          + (SELECT coalesce(sum(size - known), 0) FROM asked))::bigint,
-       extract(epoch FROM now())::float8
+       extract(EPOCH FROM now())::float8
   FROM owner JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace

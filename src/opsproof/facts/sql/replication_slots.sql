@@ -1,3 +1,4 @@
+-- Which permanent replication slots exist, and how much WAL does each retain?
 SELECT s.slot_name, s.slot_type, s.active, s.wal_status,
        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END,
                        s.restart_lsn)::float8

@@ -1,11 +1,12 @@
+-- Which statements take the most time in total and on average?
 SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
-       -- What a utility is called with stays in its text, and so do comments.
+       -- Utility statements keep literals and comments in their text, so only their first word is shown.
        CASE WHEN words ~* '^\s*(\(|(select|insert|update|delete|merge|with|values)\y)' AND words !~ '''|/\*|\*/|\$\D'
             THEN left(btrim(regexp_replace(words, '\s+', ' ', 'g')), 150)
             WHEN words !~ '/\*|\*/' THEN substring(words FROM '^\s*(\w+)') END,
-       extract(epoch FROM now())::float8, role.since, role.tracked
+       extract(EPOCH FROM now())::float8, role.since, role.tracked
   FROM (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees,
-               extract(epoch FROM stats_reset)::float8 AS since,
+               extract(EPOCH FROM stats_reset)::float8 AS since,
                current_setting('pg_stat_statements.track') AS tracked FROM pg_stat_statements_info) AS role
   LEFT JOIN (
        SELECT queryid, sum(calls)::bigint AS calls, sum(total_exec_time) AS total_ms, max(max_exec_time) AS longest_ms,
@@ -16,7 +17,7 @@ SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
          LEFT JOIN pg_roles r ON r.oid = userid
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND coalesce(rolname, '') !~ '^opsproof_'
-          -- The role that asks may serve an application too: its own are those of the catalogs.
+          -- The monitoring role may serve an application too: only its catalog queries are excluded.
           AND NOT (coalesce(rolname = current_user, false)
                    AND coalesce(query, '') ~ '\mpg_(class|database|index|inherits|locks|namespace|partition|prepared|replication|settings|stat)')
           AND coalesce(query, '') !~* '^\s*(/\*.*?\*/\s*)*(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh|call|do)\y'

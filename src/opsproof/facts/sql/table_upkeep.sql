@@ -1,5 +1,6 @@
+-- Which tables and TOAST tables need VACUUM or ANALYZE, by the thresholds of autovacuum?
 WITH RECURSIVE counted AS (
-    -- The functions that pg_stat_all_tables is made of: the view would group every index as well.
+    -- Functions behind pg_stat_all_tables: the view itself would also aggregate every index.
     SELECT class.*,
            pg_stat_get_live_tuples(oid) AS live, pg_stat_get_dead_tuples(oid) AS dead,
            pg_stat_get_mod_since_analyze(oid) AS changed, pg_stat_get_ins_since_vacuum(oid) AS inserted
@@ -11,7 +12,7 @@ WITH RECURSIVE counted AS (
      WHERE mode IN ('RowExclusiveLock', 'AccessExclusiveLock') AND relation IS NOT NULL
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), held AS MATERIALIZED (
-    -- Whether something is there whose dead rows no vacuum removes.
+    -- Whether a session, prepared transaction, slot or standby holds VACUUM back.
     SELECT EXISTS (SELECT FROM pg_stat_activity
                     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
                       AND coalesce(backend_xid, backend_xmin) IS NOT NULL AND xact_start < now() - interval '10 min'
@@ -21,10 +22,10 @@ WITH RECURSIVE counted AS (
            OR EXISTS (SELECT FROM pg_replication_slots WHERE age(xmin) > 100000)
            OR EXISTS (SELECT FROM pg_stat_replication WHERE age(backend_xmin) > 100000) AS back
 ), sized AS (
-    -- Where neither the catalog nor a counter knows of a row, the file does, but behind a lock it would be waited for.
+    -- Without row counts in catalog and statistics the file size decides, unless a lock would make the size query wait.
     SELECT *, CASE WHEN reltuples < 0 AND relkind <> 't' AND oid >= 16384 AND live = 0
                    THEN oid IN (SELECT relation FROM written WHERE mode = 'AccessExclusiveLock')
-                             OR pg_relation_size(oid) >= 1048576 ELSE false END AS unseen
+                             OR pg_relation_size(oid) >= 1048576 ELSE FALSE END AS unseen
       FROM counted
 ), server AS (
     SELECT jsonb_object_agg(name, setting) AS settings FROM pg_settings WHERE name LIKE 'autovacuum%'
@@ -36,12 +37,12 @@ WITH RECURSIVE counted AS (
                     WHERE option_name ~ '^autovacuum_.*(threshold|scale_factor)$') AS has_options,
            settings || coalesce((SELECT jsonb_object_agg(option_name, option_value)
                                    FROM pg_options_to_table(coalesce(t.reloptions, owner.reloptions))), '{}') AS setting,
-           extract(epoch FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
+           extract(EPOCH FROM now() - greatest(pg_stat_get_last_vacuum_time(t.oid),
                                                pg_stat_get_last_autovacuum_time(t.oid)))::float8 AS vacuum_age,
-           extract(epoch FROM now() - greatest(pg_stat_get_last_analyze_time(t.oid),
+           extract(EPOCH FROM now() - greatest(pg_stat_get_last_analyze_time(t.oid),
                                                pg_stat_get_last_autoanalyze_time(t.oid)))::float8 AS analyze_age
       FROM sized t CROSS JOIN server CROSS JOIN LATERAL (
-           -- A TOAST table has the number of its owner in its name.
+           -- The name of a TOAST table contains the OID of its owner.
            SELECT o.oid, nspname || '.' || relname AS called, reloptions
              FROM pg_class o JOIN pg_namespace n ON n.oid = relnamespace
             WHERE o.oid = CASE t.relkind WHEN 't' THEN substr(t.relname, 10)::oid ELSE t.oid END OFFSET 0) AS owner
@@ -49,13 +50,13 @@ WITH RECURSIVE counted AS (
         OR t.reloptions IS NOT NULL OR unseen
 ), triggered AS (
     SELECT known.*, greatest(reltuples, 0) AS counted_rows, 10 * greatest(reltuples, live, 1000000) AS reach,
-           -- Where autovacuum is on it comes every minute: what it has just been at may be beyond its trigger again.
+           -- Autovacuum runs every minute: a table just vacuumed may be over its threshold again.
            (setting ->> 'autovacuum')::boolean
-             AND coalesce((setting ->> 'autovacuum_enabled')::boolean, true) AS attended,
+             AND coalesce((setting ->> 'autovacuum_enabled')::boolean, TRUE) AS attended,
            least((setting ->> 'autovacuum_vacuum_threshold')::float8
                    + (setting ->> 'autovacuum_vacuum_scale_factor')::float8 * greatest(reltuples, 0),
                  nullif((setting ->> 'autovacuum_vacuum_max_threshold')::float8, -1)) AS dead_trigger,
-           -- From PostgreSQL 18 on the factor is of the pages that are not frozen.
+           -- From PostgreSQL 18 on the scale factor applies to unfrozen pages only.
            nullif((setting ->> 'autovacuum_vacuum_insert_threshold')::float8, -1)
              + (setting ->> 'autovacuum_vacuum_insert_scale_factor')::float8 * greatest(reltuples, 0)
                * (1 - least(relallfrozen, relpages)::float8 / greatest(relpages, 1)) AS insert_trigger,
@@ -71,20 +72,21 @@ WITH RECURSIVE counted AS (
      WHERE relkind <> 'p' AND reltuples > 0
      GROUP BY parent
 ), flagged AS (
-    -- ANALYZE passes pg_statistic over, whatever changes in it.
+    -- ANALYZE always skips pg_statistic.
     SELECT called, relkind = 't' AS is_toast, live, dead, dead_trigger, changed, change_trigger, vacuum_age,
            relfilenode AS file,
            array_remove(ARRAY[
                CASE WHEN dead >= 10000 AND dead > least(dead_trigger, 50 + 0.2 * counted_rows)
-                         AND NOT (attended AND NOT back AND coalesce(vacuum_age <= 600, false)) THEN 'dead' END,
+                         AND NOT (attended AND NOT back AND coalesce(vacuum_age <= 600, FALSE)) THEN 'dead' END,
                CASE WHEN (dead > 1.1 * dead_trigger OR inserted > 1.1 * insert_trigger)
-                         AND oid NOT IN (TABLE vacuumed) AND owner NOT IN (TABLE vacuumed) THEN 'due' END,
+                         AND oid NOT IN (SELECT relid FROM vacuumed)
+                         AND owner NOT IN (SELECT relid FROM vacuumed) THEN 'due' END,
                CASE WHEN changed >= 10000 AND changed > least(change_trigger, 50 + 0.1 * counted_rows)
-                         AND NOT (attended AND coalesce(analyze_age <= 600, false)) AND relkind <> 't'
+                         AND NOT (attended AND coalesce(analyze_age <= 600, FALSE)) AND relkind <> 't'
                          AND oid <> 'pg_statistic'::regclass THEN 'stale' END,
                CASE WHEN (greatest(live, reltuples) >= 1000 OR unseen) AND relkind <> 't' AND oid <> 'pg_statistic'::regclass
                          AND (SELECT starelid FROM pg_statistic WHERE starelid = oid LIMIT 1) IS NULL
-                         -- ANALYZE leaves nothing of columns with a target of 0.
+                         -- ANALYZE stores no statistics for columns with a statistics target of 0.
                          AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped
                                         AND attstattarget IS DISTINCT FROM 0)
                     THEN CASE WHEN attended AND changed > change_trigger OR is_filled
@@ -95,8 +97,8 @@ WITH RECURSIVE counted AS (
                                           OR relkind <> 't' AND change_trigger > reach) THEN 'out of reach' END], NULL) AS flags
       FROM triggered CROSS JOIN held
     UNION ALL
-    -- Autovacuum never analyzes a partitioned table itself: its count is that of the last ANALYZE.
-    SELECT nspname || '.' || relname, false, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
+    -- Autovacuum never analyzes a partitioned table: its row count dates from the last manual ANALYZE.
+    SELECT nspname || '.' || relname, FALSE, entries, 0, 0, abs(entries - greatest(reltuples, 0)::bigint), 0, NULL, 0,
            ARRAY[CASE WHEN reltuples < 0 THEN 'unanalyzed' ELSE 'stale' END]
       FROM filled JOIN pg_class p ON p.oid = parent JOIN pg_namespace n ON n.oid = relnamespace
      WHERE entries >= 1000 AND (reltuples < 0 OR abs(entries - reltuples) > 0.2 * greatest(reltuples, 1))

@@ -1,3 +1,4 @@
+-- Which tables have no primary key?
 SELECT space.nspname, of.relname, of.relpages::bigint * current_setting('block_size')::integer
   FROM pg_class of
   JOIN pg_namespace space ON space.oid = of.relnamespace

@@ -1,3 +1,4 @@
+-- Which foreign keys have no index on the referencing columns?
 SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
        of.relpages::bigint * current_setting('block_size')::integer,
        format('CREATE INDEX CONCURRENTLY ON %I.%I (%s)', space.nspname, of.relname,
@@ -8,7 +9,7 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
           FROM pg_constraint key
           JOIN pg_class of ON of.oid = key.conrelid
           LEFT JOIN (pg_index i JOIN pg_class itself ON itself.oid = i.indexrelid
-                     -- Others find nothing by equality, or only with an extension.
+                     -- Other methods do not support equality, or only with an extension.
                      AND itself.relam IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')))
             ON i.indrelid = key.conrelid AND i.indisvalid
            AND CASE cardinality(key.conkey) WHEN 1 THEN i.indkey[0] = key.conkey[1]
@@ -20,7 +21,7 @@ SELECT space.nspname, of.relname, key.conname, pg_get_constraintdef(key.oid),
          WHERE key.contype = 'f' AND of.relkind = 'r' AND i.indrelid IS NULL
            AND coalesce(to_jsonb(key) ->> 'conenforced', 'true') = 'true'
            AND coalesce(to_jsonb(key) ->> 'conperiod', 'false') = 'false'
-         -- One that refers to a partitioned table has a row more for each partition of that.
+         -- A key that references a partitioned table has an extra row per partition.
          ORDER BY of.relpages DESC, key.conrelid, key.conkey, key.oid
          LIMIT 20) AS key
   JOIN pg_class of ON of.oid = key.conrelid

@@ -1,6 +1,7 @@
+-- Which non-unique indexes were not scanned for a day or more?
 SELECT scans.schemaname, scans.indexrelname, scans.relname,
        name.relpages::bigint * current_setting('block_size')::integer,
-       extract(epoch FROM now() - scans.last_idx_scan)::float8,
+       extract(EPOCH FROM now() - scans.last_idx_scan)::float8,
        counted.next_transaction - age(i.xmin)
   FROM (SELECT NULL::timestamptz AS last_idx_scan) AS before_16
  CROSS JOIN LATERAL (SELECT indexrelid, schemaname, relname, indexrelname, idx_scan, last_idx_scan

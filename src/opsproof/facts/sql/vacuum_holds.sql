@@ -1,3 +1,4 @@
+-- Which sessions, prepared transactions, slots and standbys hold back the removal of dead rows?
 WITH seen AS (
     SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS everything
 ), held AS (
@@ -7,7 +8,7 @@ WITH seen AS (
       FROM pg_stat_activity a
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type <> 'walsender'
        AND coalesce(backend_xid, backend_xmin) IS NOT NULL
-       -- VACUUM looks at nothing that another VACUUM may remove.
+       -- A running VACUUM does not hold back another VACUUM.
        AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid)
     UNION ALL
     SELECT 'prepared transaction', concat_ws(' ', quote_literal(gid), 'of', owner), age(transaction),
@@ -23,6 +24,6 @@ WITH seen AS (
            age(backend_xmin)
       FROM pg_stat_replication WHERE backend_xmin IS NOT NULL
 )
-SELECT everything, kind, who, transactions, extract(epoch FROM since)::float8, of_users
-  FROM seen LEFT JOIN held ON true
+SELECT everything, kind, who, transactions, extract(EPOCH FROM since)::float8, of_users
+  FROM seen LEFT JOIN held ON TRUE
  ORDER BY since DESC NULLS LAST, transactions DESC

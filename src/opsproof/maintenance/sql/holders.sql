@@ -2,7 +2,7 @@
 SET search_path = pg_catalog;
 SELECT coalesce(json_agg(format('process %s (%s, %s for %s s)', pid, coalesce(usename, backend_type),
                                 coalesce(state, 'unseen'),
-                                round(extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start))))), '[]')
+                                round(extract(EPOCH FROM clock_timestamp() - coalesce(xact_start, query_start))))), '[]')
   FROM (SELECT DISTINCT pid FROM pg_locks
          WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND granted
            AND pid <> pg_backend_pid()

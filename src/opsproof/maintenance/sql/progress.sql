@@ -12,7 +12,7 @@ reached AS (
       FROM pg_stat_progress_create_index)
 SELECT json_build_object('phase', phase, 'done', done, 'total', total, 'waits_for', (
            SELECT format('process %s (%s, %s, %s s old)', w.pid, coalesce(usename, backend_type), coalesce(state, 'unseen'),
-                         round(extract(epoch FROM clock_timestamp() - coalesce(xact_start, query_start))))
+                         round(extract(EPOCH FROM clock_timestamp() - coalesce(xact_start, query_start))))
              FROM pg_stat_activity w WHERE w.pid = waits_for))
   FROM reached JOIN ours USING (pid)
  UNION ALL

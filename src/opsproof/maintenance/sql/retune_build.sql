@@ -20,4 +20,4 @@ SELECT format('CREATE INDEX CONCURRENTLY %I ON %s WITH (lists = %s)%s%s', :'repl
   FROM parts WHERE head || body || options || condition = whole
 \gset
 RESET search_path;
-:statement;
+:statement;  -- noqa: PRS

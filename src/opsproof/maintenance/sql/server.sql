@@ -13,7 +13,7 @@ SELECT json_build_object(
                 WHERE datname = current_database() AND backend_type = 'client backend' AND state = 'disabled'),
     'at_work', coalesce((
         SELECT json_agg(json_build_object('pid', pid, 'command', (regexp_match(query, '\w+(?: \w+)?'))[1],
-                                          'age_s', extract(epoch FROM clock_timestamp() - query_start)))
+                                          'age_s', extract(EPOCH FROM clock_timestamp() - query_start)))
           FROM pg_stat_activity
          WHERE application_name = :'application' AND datname = current_database() AND pid <> pg_backend_pid()
            AND backend_type = 'client backend' AND state <> 'idle'), '[]'));

@@ -5,7 +5,7 @@
 -- first word is shown.
 SET search_path = pg_catalog;
 WITH old AS (
-    SELECT a.*, extract(epoch FROM clock_timestamp() - state_change) AS age_s
+    SELECT a.*, extract(EPOCH FROM clock_timestamp() - state_change) AS age_s
       FROM pg_stat_activity a
      WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
        AND clock_timestamp() - state_change > make_interval(secs => CASE

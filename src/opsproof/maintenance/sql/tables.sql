@@ -25,7 +25,7 @@ tables AS (
 permitted AS (
     SELECT relid, has_schema_privilege(relnamespace, 'USAGE') AND (pg_has_role(relowner, 'USAGE')
            OR CASE WHEN current_setting('server_version_num')::int >= 170000
-                   THEN has_table_privilege(oid, 'MAINTAIN') ELSE false END) AS may
+                   THEN has_table_privilege(oid, 'MAINTAIN') ELSE FALSE END) AS may
       FROM tables JOIN pg_class ON oid = relid)
 SELECT json_build_object(
     'missing', coalesce((SELECT json_agg(name) FROM found WHERE oid IS NULL), '[]'),
@@ -36,8 +36,8 @@ SELECT json_build_object(
                    'schema', nspname, 'name', c.relname, 'root', c.relkind = 'p',
                    'within', EXISTS (SELECT FROM permitted root WHERE root.relid = ANY (roots) AND root.may),
                    'bytes', pg_table_size(c.oid), 'dead', n_dead_tup,
-                   'vacuumed', extract(epoch FROM greatest(last_vacuum, last_autovacuum)),
-                   'analyzed', extract(epoch FROM greatest(last_analyze, last_autoanalyze)),
+                   'vacuumed', extract(EPOCH FROM greatest(last_vacuum, last_autovacuum)),
+                   'analyzed', extract(EPOCH FROM greatest(last_analyze, last_autoanalyze)),
                    'age', greatest(age(relfrozenxid), (SELECT age(t.relfrozenxid) FROM pg_class t
                                                         WHERE t.oid = c.reltoastrelid)),
                    'multixacts', greatest(mxid_age(relminmxid), (SELECT mxid_age(t.relminmxid) FROM pg_class t
@@ -51,4 +51,4 @@ SELECT json_build_object(
           FROM tables JOIN permitted USING (relid) JOIN pg_class c ON c.oid = relid JOIN pg_namespace n ON n.oid = relnamespace
           LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
          WHERE relpersistence <> 't'), '[]'),
-    'now', extract(epoch FROM clock_timestamp()));
+    'now', extract(EPOCH FROM clock_timestamp()));

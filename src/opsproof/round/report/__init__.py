@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained HTML file and JUnit XML."""
+"""The reports of a run: a self-contained HTML file and a JUnit XML file."""
 
 import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def prepare(config: pytest.Config, run: "Run") -> None:
-    """Points pytest's own report writers at the reports folder, and extends the page they make."""
+    """Directs the report writers of pytest to the reports folder, and extends the HTML page."""
     folder = config.option.reports
     folder.mkdir(parents=True, exist_ok=True)
     moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S.%f")[:-3]

@@ -1,7 +1,7 @@
-"""The HTML page that pytest-html writes, extended with verdicts, measured values and remedies.
+"""The HTML page of pytest-html, extended with verdicts, measured values and remedies.
 
-pytest-html knows a fixed set of outcomes; each verdict travels under one of them in a hidden
-column, so that its filters and its sorting work, and shows under its own name.
+pytest-html has a fixed set of outcomes. A hidden column maps each verdict to an outcome, so that filters and sorting
+work; the page shows the name of the verdict.
 """
 
 import datetime
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 HEADING = '<th class="sortable col-{name}" data-column-type="{name}">{title}</th>'
 CARRIERS = {"failed": "Failed", "unknown": "Error", "warned": "XFailed", "waived": "Skipped", "passed": "Passed"}
-"""The outcome of pytest-html under which each verdict travels."""
+"""The outcome of pytest-html for each verdict."""
 
 
 class ReportPage:
-    """Hooks of pytest-html for one run."""
+    """Hooks of pytest-html for a run."""
 
     def __init__(self, config: pytest.Config, run: "Run") -> None:
         self._config = config
@@ -35,7 +35,7 @@ class ReportPage:
 
     @cached_property
     def _templates(self) -> "jinja2.Environment":
-        import jinja2  # pytest-html loads it when the page is written, not before
+        import jinja2  # pytest-html loads jinja2 only to write the page
 
         source = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
         environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -48,7 +48,7 @@ class ReportPage:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Says what was proven in place of the machine that proved it."""
+        """Replaces the metadata about this machine with inventory and round."""
         from pytest_metadata.plugin import metadata_key
 
         metadata = self._config.stash[metadata_key]
@@ -56,21 +56,21 @@ class ReportPage:
         metadata |= {"inventory": self._config.option.inventory.name, "round": self._run.cadence}
 
     def pytest_html_report_title(self, report: Any) -> None:
-        """The page's title."""
+        """Sets the title."""
         self._data = report
         report.title = f"opsproof: {self._run.cadence}, {_day(self._run.started)}"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """The columns."""
+        """Sets the columns."""
         titles = {"result": "Carrier", "verdict": "Verdict", "test": "Check", "found": "Found", "limit": "Limit"}
         cells[:] = [HEADING.format(name=name, title=title) for name, title in titles.items()]
 
     def pytest_runtestloop(self) -> None:
-        """Compiles the templates while the hosts answer."""
+        """Compiles the templates while hosts are queried."""
         _ = self._templates
 
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """One row for each verdict."""
+        """Renders a row per verdict."""
         plain = getattr(report, VERDICT, None)
         if plain is not None:
             verdict = from_plain(plain)
@@ -79,13 +79,13 @@ class ReportPage:
             cells.clear()
 
     def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
-        """What unfolds below a row."""
+        """Renders the details of a row."""
         plain = getattr(report, VERDICT, None)
         if plain is not None:
             data[:] = [self._render("details", from_plain(plain))]
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
-        """What a reader wants first: what changed, what is not good."""
+        """Renders the changes since the last run and the findings."""
         counts = self._run.tally()
         for verdict, carrier in CARRIERS.items():
             self._data.outcomes[carrier.lower()].update(label=verdict, value=counts[verdict])
@@ -105,10 +105,10 @@ class ReportPage:
 
 
 def _shortfall(verdicts: list[Verdict], session: pytest.Session) -> list[str]:
-    """What keeps a page without findings from meaning that all is well."""
+    """Warnings for a page that is incomplete or empty."""
     if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT):
-        return [f"the run broke off after {len(verdicts)} checks"]
-    return [] if verdicts else ["nothing was judged"]
+        return [f"the run was interrupted after {len(verdicts)} checks"]
+    return [] if verdicts else ["no check was judged"]
 
 
 def _measured(verdict: Verdict) -> str:

@@ -1,13 +1,13 @@
-# Runs commands at the same time and frames their answers; needs nothing but perl-base and no disk.
+# Runs commands concurrently and frames their output. Needs only perl-base, and writes no files.
 #
 # Arguments: NONCE CAP PATH POOL_SIZE POOL... COMMAND...
-#   CAP      bytes kept of each stream of a command; the command is killed at the next one
+#   CAP      bytes kept of each stream of a command; a command that prints more is killed
 #   PATH     folders put before the search path, or empty
-#   POOL     texts that several commands share
+#   POOL     words shared by several commands
 #   COMMAND  SECONDS:WORD,WORD...   a WORD is hexadecimal, or @N for text N of the pool
 # Prints "opsproof NONCE EPOCH", then for each command, in order,
 #   "STATUS CENTISECONDS FLAG OUT_BYTES ERR_BYTES" and the two streams, then "end NONCE".
-#   FLAG is "-", "timeout" or "truncated"; a program that is not there has STATUS 127, as in a shell.
+#   FLAG is "-", "timeout" or "truncated". A missing program has STATUS 127, as in a shell.
 use strict;
 use warnings;
 use POSIX qw(:sys_wait_h setpgid);
@@ -106,7 +106,7 @@ sub finish {
     $job->{took} = int 100 * (clock() - $job->{started});
 }
 
-# A child that ignores the kill, or belongs to another user, is left behind rather than waited for.
+# A child of another user may survive the kill; do not wait for its end.
 sub give_up {
     my ($job, $flag) = @_;
     return if $job->{ended};
