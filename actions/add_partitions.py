@@ -3,7 +3,7 @@
 A new partition copies name pattern, storage, privileges, row-level security, publications and replica identity of the
 newest partition; remaining differences, for example an extra index or trigger, are reported. The partition is created
 as a separate table and then attached: sessions wait a second at most. A table is refused if the default partition holds
-rows of a missing month, or if the newest partition cannot be copied; without --table, refused tables are left out.
+rows of a missing month, or if the newest partition cannot be copied; without --table, refused tables are skipped.
 """
 
 import sys
@@ -28,8 +28,15 @@ class AddPartitions(Maintaining):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds --table and --ahead."""
         super().add_arguments(parser)
-        parser.add_argument("--table", action="append", metavar="NAME", help="schema.table; default: all declared")
-        parser.add_argument("--ahead", type=int, metavar="N", help="months after this; default: as declared, or 1")
+        parser.add_argument(
+            "--table", action="append", metavar="NAME", help="schema.table; may be given several times (default: all)"
+        )
+        parser.add_argument(
+            "--ahead",
+            type=int,
+            metavar="N",
+            help="months to add after the current one (default: the declared `ahead`, or 1)",
+        )
 
     def plan(self) -> list[Step]:
         """Oldest missing month first."""
@@ -97,7 +104,7 @@ class AddPartitions(Maintaining):
         """
         del steps
         if left := self._steps():
-            raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
+            raise NotRepaired(f"steps remain after the run: {'; '.join(step.title for step in left)}")
         self.require_nothing_skipped()
 
 

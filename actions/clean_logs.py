@@ -27,7 +27,7 @@ class CleanLogs(action.Action):
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds LOG and --flush."""
-        parser.add_argument("logs", nargs="*", metavar="LOG", help="declared logs, by name; default: all")
+        parser.add_argument("logs", nargs="*", metavar="LOG", help="names of declared logs (default: all)")
         parser.add_argument("--flush", action="store_true", help="also empty the current files; their lines are lost")
 
     def plan(self) -> list[Step]:
@@ -44,7 +44,7 @@ class CleanLogs(action.Action):
         """
         del steps
         if left := self._remove_steps(self._read_logs()):
-            raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
+            raise NotRepaired(f"steps remain after the run: {'; '.join(step.title for step in left)}")
 
     def _read_logs(self, *, count_lines: bool = False) -> Logs:
         return state.read_logs(self.work, list(self._declared()), count_lines=count_lines)

@@ -78,7 +78,7 @@ def _alternatives(redundant: dict[str, FoundIndex], idle: dict[str, str]) -> dic
 
 def _statement(said: dict[str, Any], why: str, alternatives: list[str]) -> str:
     notes = [f"serves the foreign key {each}" for each in said["serves"]]
-    notes += [f"stays if {each} is dropped: one of the two is needed" for each in alternatives]
+    notes += [f"drop either this index or {each}, not both" for each in alternatives]
     notes += ["locks the table and all its partitions"] * said["locks"]
     comments = map(_comment, [f"{said['name']}: {why}", *notes])
     return "\n".join([*comments, said["drop"], _comment(f"undo: {said['back']}"), ""])

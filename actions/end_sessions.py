@@ -32,13 +32,30 @@ class EndSessions(Maintaining):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds the limits per state, and --grace."""
         super().add_arguments(parser)
-        parser.add_argument("--idle", type=duration, metavar="TIME", help="end sessions idle for so long (30min)")
         parser.add_argument(
-            "--in-transaction", type=duration, metavar="TIME", help="end sessions idle in a transaction for so long"
+            "--idle",
+            type=duration,
+            metavar="TIME",
+            help="end sessions idle for at least TIME (30min if no limit is given)",
         )
-        parser.add_argument("--running", type=duration, metavar="TIME", help="end sessions active for so long (10min)")
         parser.add_argument(
-            "--grace", type=duration, default=5.0, metavar="TIME", help="between cancelling and terminating (5s)"
+            "--in-transaction",
+            type=duration,
+            metavar="TIME",
+            help="end sessions idle in a transaction for at least TIME",
+        )
+        parser.add_argument(
+            "--running",
+            type=duration,
+            metavar="TIME",
+            help="end sessions active for at least TIME (10min if no limit is given)",
+        )
+        parser.add_argument(
+            "--grace",
+            type=duration,
+            default=5.0,
+            metavar="TIME",
+            help="wait between pg_cancel_backend and pg_terminate_backend (default: 5s)",
         )
 
     def plan(self) -> list[Step]:
@@ -64,7 +81,9 @@ class EndSessions(Maintaining):
         rule = self.limit("transaction_idle").must
         bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
         if not bounds:
-            raise InventoryError("limits.transaction_idle has no upper bound that must hold")
+            raise InventoryError(
+                "limits.transaction_idle has no `must` with < or <=: add one, or give --in-transaction"
+            )
         return AgeLimits(IDLE_S, min(bounds), RUNNING_S)
 
     def guard(self, steps: list[Step]) -> None:
@@ -75,11 +94,11 @@ class EndSessions(Maintaining):
         """Every session has ended or changed its state.
 
         Raises:
-            NotRepaired: a session remains, or was left out.
+            NotRepaired: a session remains, or was skipped.
         """
         del steps
         if left := [each for each in self.ending if sessions.is_unchanged(self.session, each)]:
-            raise NotRepaired(f"still there: {', '.join(map(str, left))}")
+            raise NotRepaired(f"sessions still open: {', '.join(map(str, left))}")
         self.measured |= {"ended": len(self.ending)}
         self.require_nothing_skipped()
 

@@ -158,7 +158,7 @@ class Reindex(Maintaining):
         found = self.before.get(name)
         if more and not (found and found.verdict == "failed") and (why := flagged.recall_failure(self, name)):
             self.builder.roll_back(heir, before)
-            raise NotRepaired(f"{name} is back at {before.lists} lists: with {heir.lists} lists, {why}")
+            raise NotRepaired(f"{name} was rolled back to {before.lists} lists: with {heir.lists} lists, {why}")
         self.builder.drop(before)
 
     def _build_steps(self, index: Index) -> list[Step]:
@@ -213,9 +213,13 @@ class Reindex(Maintaining):
         self.require_nothing_skipped()
 
     def _wrong(self, found: Indexes, before: dict[int, Index]) -> list[str]:
-        wrong = [f"{each} is still there" for each in found.left]
+        wrong = [f"{each} was not dropped" for each in found.left]
         wrong += flagged.still_broken(self, {*self.reasons, *map(str, found.chosen)})
-        wrong += [f"{each} has {each.lists} lists" for each in found.chosen if self._needs_other_lists(each)]
+        wrong += [
+            f"{each} has {each.lists} lists (recommended: {each.ideal_lists})"
+            for each in found.chosen
+            if self._needs_other_lists(each)
+        ]
         if not self.options.retune:
             wrong += [f"{each} was not rebuilt" for each in found.chosen if each.oid in before]
         return wrong

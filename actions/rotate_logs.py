@@ -26,7 +26,7 @@ class RotateLogs(action.Action):
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds LOG."""
-        parser.add_argument("logs", nargs="*", metavar="LOG", help="declared logs, by name; default: all")
+        parser.add_argument("logs", nargs="*", metavar="LOG", help="names of declared logs (default: all)")
 
     def plan(self) -> list[Step]:
         """First the rotation of all logs, as PM2 reopens all files at once; then the files of each log."""
@@ -49,7 +49,7 @@ class RotateLogs(action.Action):
             files = [(log.name, log.current.writers if log.current else ()), *((f.name, f.writers) for f in log.files)]
             for name, writers in files:
                 if others := set(writers) - {found.daemon}:
-                    raise Refused(f"{name} is written to by process {min(others)}, which is not the PM2 daemon")
+                    raise Refused(f"process {min(others)} writes to {name}, but is not the PM2 daemon")
 
     def prove(self, steps: list[Step]) -> None:
         """Rotated files are compressed, expired files are gone, and PM2 writes to the current files.
@@ -62,7 +62,7 @@ class RotateLogs(action.Action):
         left = [step.title for step in self._cleanup_steps(found, rotated=False)]
         left += [f"reopen {log.name}" for log in found.logs if log.held]
         if left:
-            raise NotRepaired(f"still to be done: {'; '.join(left)}")
+            raise NotRepaired(f"steps remain after the run: {'; '.join(left)}")
 
     def _read_logs(self) -> Logs:
         return state.read_logs(self.work, list(state.select(self.host, self.options.logs).values()))

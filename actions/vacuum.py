@@ -75,7 +75,9 @@ class Vacuum(TablesAction):
             return ""
         others = self.session.ask("unfrozen")
         old = [each["who"] for each in others if self._is_old(each["age"], each["multixacts"])]
-        return "; ".join(old) or f"{self.session.client.name} has an outdated datfrozenxid: vacuum any --table"
+        return (
+            "; ".join(old) or f"datfrozenxid of {self.session.client.name} is outdated: vacuum any table with --table"
+        )
 
     def _vacuum(self, table: Table) -> None:
         words = ["ANALYZE", *(["FREEZE"] if self.options.freeze else [])]
@@ -90,7 +92,7 @@ class Vacuum(TablesAction):
         for each in self.session.measure(VacuumHorizons()).holds:
             since = each.transactions if catalogs else each.of_users
             if since is not None and self._is_long(each, since):
-                raise Refused(f"dead rows cannot be removed: {each} still needs them")
+                raise Refused(f"dead rows are still needed, so VACUUM cannot remove them: {each}")
         self.workers = self._workers()
 
     def _is_long(self, hold: Hold, transactions: int) -> bool:

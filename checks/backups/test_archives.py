@@ -19,13 +19,13 @@ def test_recovery_window_reaches_back(backups, archived_backup, allowed):
 
 
 def test_wal_archive_is_recent(backups, archived_backup, allowed):
-    """An archive_command that reports success without archiving shows only here: check archive_command."""
+    """No recent WAL segment is in the archive: archive_command may report success without archiving."""
     assert backups[archived_backup].stanza.log_age_s in allowed.archive_age
 
 
 @pytest.mark.remedy("psql", "--command=SELECT * FROM pg_stat_archiver")
 def test_finished_segments_are_archived(archiving, archived_database, allowed):
-    """Unarchived segments are lost with the disk, and fill it: the server log shows archive_command's errors."""
+    """Unarchived segments fill the disk, and are lost with it: the server log shows the errors of archive_command."""
     assert archiving[archived_database].delay_s in allowed.archive_delay
 
 

@@ -18,7 +18,7 @@ def test_backup_is_large_enough(backups, backup, allowed):
 
 
 def test_backup_size_is_steady(backups, backup, allowed):
-    """A jump means lost rows or unbounded growth: compare the manifests' tables."""
+    """A sudden change means lost rows or unbounded growth: compare the row counts in the manifests."""
     assert backups[backup].size_change in allowed.backup_size_change
 
 

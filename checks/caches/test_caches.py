@@ -14,7 +14,7 @@ def test_cache_responds(cache_states, cache):
 
 @pytest.mark.remedy("redis-cli", "--memkeys")
 def test_cache_memory_is_within_limit(cache_states, cache, allowed, evidence):
-    """At maxmemory Redis refuses writes or evicts keys, depending on maxmemory_policy."""
+    """At maxmemory Redis refuses writes or evicts keys, depending on maxmemory-policy."""
     report = cache_states[cache].report
     evidence("memory", [f"policy {report.policy}"])
     assert report.memory_used in allowed.cache_memory

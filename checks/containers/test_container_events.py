@@ -10,7 +10,7 @@ pytestmark = pytest.mark.daily
 
 @pytest.mark.remedy("docker", "logs", "--timestamps", "--tail", "200", "{container}")
 def test_container_was_not_restarted(containers, container, increase, allowed):
-    """Each restart cuts off every client: the worker does not reconnect to RabbitMQ."""
+    """Each restart cuts off every client: after a restart of RabbitMQ restart the worker, which does not reconnect."""
     assert increase(containers[container].restarts, allowed.container_restarts) in allowed.container_restarts
 
 

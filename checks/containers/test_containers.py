@@ -14,7 +14,7 @@ def test_container_is_running(containers, container, allowed, evidence):
 
 @pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State.Health.Log}}}}", "{container}")
 def test_container_is_healthy(containers, container, allowed):
-    """Only the health check reveals a running server that no longer answers."""
+    """A running server may no longer answer: only the health check of the container shows it."""
     health = containers[container].health
     assert health != "none", f"{container} has no health check: hangs go unnoticed"
     assert health in allowed.container_health

@@ -14,7 +14,7 @@ def test_database_accepts_connections(database_pings, database):
 
 
 def test_query_time_is_within_limit(database_pings, database, allowed):
-    """Time to connect and run SELECT 1: a high value is waiting, not work."""
+    """Connecting and SELECT 1 are almost no work: a high value means an overloaded server or network."""
     assert database_pings[database].answer_s in allowed.query_time
 
 

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
 
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "{mount}")
 def test_disk_has_free_space(disks, mount, allowed):
-    """Find out which folder grew, then prune rotated logs and old backups first."""
+    """Find out which folder grew; remove rotated logs and expired backups first."""
     assert disks[mount].used in allowed.disk_used
 
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
 def test_endpoint_responds(responses, endpoint, allowed):
-    """Users get the same error."""
+    """Users get the same error: check the process behind the URL."""
     assert responses[endpoint].status in allowed.http_status
 
 
@@ -19,7 +19,7 @@ def test_response_time_is_within_limit(responses, endpoint, allowed):
 
 
 def test_platform_is_healthy(responses, health_endpoint, allowed):
-    """The platform's own status: check services reported down."""
+    """The platform reports itself as degraded or down: check the services in its health answer."""
     assert responses[health_endpoint].health.status in allowed.health_status
 
 

@@ -72,7 +72,7 @@ def test_tables_have_a_primary_key(tables_without_key, database, allowed, eviden
 
 @SCANNED
 def test_large_tables_use_index_scans(table_scans, database, allowed, evidence, remembered):
-    """A query lacks an index: look for it among the slow statements."""
+    """A query lacks an index: look for the query among the slow statements."""
     tables = table_scans[database]
     earlier = remembered(tables.readings)
     found = tables.scanned(earlier)

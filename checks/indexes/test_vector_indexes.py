@@ -22,7 +22,7 @@ def test_vector_index_is_valid(vector_indexes, vector_index, host, remembered, e
 
 @pytest.mark.remedy("reindex.py", "--retune", "--apply")
 def test_ivfflat_lists_match_row_count(vector_indexes, ivfflat_index, host, allowed, evidence, repair_with):
-    """Too few lists are long and slow to scan; too many lists separate neighbours."""
+    """With too few lists a scan reads too many rows; with too many lists a scan misses neighbours."""
     state = vector_indexes[ivfflat_index]
     repair_with("--database", [host.vector_indexes[ivfflat_index].database])
     repair_with("--index", [state.name])

@@ -19,7 +19,7 @@ def test_future_partitions_exist(partitions, partitioned, host, evidence, repair
 
 @pytest.mark.remedy("add_partitions.py", "--apply")
 def test_partitions_have_no_gap(partitions, partitioned, host, evidence, repair_with):
-    """Rows for the gap are rejected, and old rows are gone: look for a detached table."""
+    """The gap rejects new rows, and its old rows are missing: look for a detached partition."""
     declared = host.partitioned[partitioned]
     gaps = partitions[declared.database][declared.table].gaps()
     evidence("gaps", [*gaps, f"query: {DESCRIBE.format(declared.table)}"] if gaps else [])

@@ -21,7 +21,7 @@ def test_client_errors_are_within_limit(log_reports, log, allowed):
 
 
 def test_log_has_no_fatal_errors(log_reports, log, allowed):
-    """A FATAL line is the last line of a process: check the lines before."""
+    """A process logs a FATAL line just before it ends: read the lines before."""
     assert log_reports[log].fatals in allowed.log_fatals
 
 

@@ -30,7 +30,7 @@ def test_log_is_rotated(rotated_files, log, allowed, evidence):
 
 @pytest.mark.remedy("pm2", "conf", "pm2-logrotate")
 def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
-    """pm2-logrotate keeps a number of files: busy days with rotation by size leave less than a week."""
+    """pm2-logrotate keeps a fixed number of files, and rotates busy logs by size: raise retain to cover more days."""
     evidence("rotated files", rotated_files[log].evidence)
     assert rotated_files[log].covers_s in allowed.rotated_history
 
@@ -44,6 +44,6 @@ def test_old_rotated_files_are_removed(rotated_files, log, allowed, evidence):
 
 @pytest.mark.remedy("rotate_logs.py", "{log}")
 def test_rotated_files_are_compressed(rotated_files, log, allowed, evidence):
-    """Compression saves nine tenths of the space; settings promise it, files prove it."""
+    """Compression saves nine tenths of the space: uncompressed files show that the setting has no effect."""
     evidence("rotated files", rotated_files[log].evidence)
     assert len(rotated_files[log].plain) in allowed.rotated_uncompressed

@@ -19,7 +19,7 @@ def test_swap_use_is_within_limit(memory, allowed):
 
 @pytest.mark.remedy("ps", "axo", "pid,user,pcpu,stat,comm", "--sort=-pcpu")
 def test_load_is_within_limit(load, allowed):
-    """Five-minute average per CPU of processes running or waiting for a disk."""
+    """Average number of processes per CPU, over five minutes, that run or wait for a disk."""
     assert load in allowed.load_per_core
 
 

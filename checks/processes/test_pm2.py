@@ -13,20 +13,20 @@ def test_pm2_daemon_is_running(processes, pm2):
 
 @pytest.mark.remedy("pm2", "list")
 def test_no_process_is_broken(processes, pm2, evidence):
-    """A broken process in PM2's list should run, declared or not."""
+    """PM2 stopped the process, or gave up after repeated crashes: restart it, or pm2 delete it."""
     evidence("broken processes", processes.broken)
     assert not processes.broken, "; ".join(processes.broken)
 
 
 @pytest.mark.remedy("pm2", "save")
 def test_pm2_saved_list_matches_processes(processes, pm2, evidence):
-    """A reboot resurrects only the saved list."""
+    """After a reboot PM2 starts only the processes of the saved list: pm2 save."""
     evidence("differences", processes.unsaved)
     assert not processes.unsaved, "; ".join(processes.unsaved)
 
 
 @pytest.mark.remedy("pm2", "update")
 def test_pm2_daemon_and_cli_versions_match(processes, pm2):
-    """After an upgrade the old daemon runs on, and misunderstands the new CLI: update the daemon."""
+    """After an upgrade of PM2 the old daemon keeps running, and may not work with the new CLI: update the daemon."""
     running, tool = processes.running_version, processes.tool_version
     assert running == tool, f"PM2 versions differ: daemon {running}, CLI {tool}"

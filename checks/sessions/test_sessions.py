@@ -19,7 +19,7 @@ def test_no_session_is_idle_in_transaction(open_transactions, database, allowed,
 
 @END
 def test_transaction_time_is_within_limit(open_transactions, database, allowed, evidence):
-    """An abandoned query, or a report for another server; dumps and maintenance are exempt."""
+    """A long transaction keeps dead rows from being removed: end it, or run reports on a standby; dumps are exempt."""
     running = open_transactions[database].running
     evidence("running transactions", [*map(str, running[:SHOWN]), QUERY])
     assert max((each.transaction_s for each in running), default=0.0) in allowed.transaction_time
@@ -27,7 +27,7 @@ def test_transaction_time_is_within_limit(open_transactions, database, allowed, 
 
 @END
 def test_lock_wait_is_within_limit(blocked_sessions, database, allowed, evidence):
-    """End the first session in the queue, not the waiters."""
+    """End the blocking session, the first below, not the waiting sessions."""
     queue = blocked_sessions[database]
     evidence(
         "lock queue",

@@ -18,7 +18,7 @@ def test_statistics_are_current(table_upkeep, database, allowed, evidence, repai
 
 @pytest.mark.remedy("analyze.py", "--database", "{database}", "--apply")
 def test_every_table_is_analyzed(table_upkeep, statistics_epoch, database, allowed, evidence, remembered, repair_with):
-    """Without statistics the planner guesses; autovacuum never analyzes partitioned tables: run ANALYZE."""
+    """Without statistics the planner guesses: run ANALYZE; autovacuum never analyzes partitioned tables."""
     found, epoch = table_upkeep[database], statistics_epoch[database]
     earlier = remembered(found.analyze_readings(epoch))
     evidence("tables without statistics", found.unanalyzed.lines)

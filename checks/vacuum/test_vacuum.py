@@ -53,7 +53,7 @@ def test_autovacuum_is_enabled_for_every_table(table_upkeep, database, evidence,
 
 @pytest.mark.remedy("vacuum.py", "--database", "{database}", "--freeze", "--apply")
 def test_transaction_ids_are_far_from_wraparound(transaction_ages, database, allowed, evidence):
-    """After about 2.1 billion transactions the server refuses writes; for another database, vacuumdb --freeze NAME."""
+    """The server refuses writes when IDs run out; freeze databases not in the inventory with vacuumdb --freeze."""
     evidence("oldest databases and tables", transaction_ages[database].found.lines)
     assert transaction_ages[database].transactions in allowed.transaction_age
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.monthly
     "psql", "-c", "SELECT name, setting FROM pg_settings WHERE name ~ 'vacuum_cost|autovacuum_(max_workers|work_mem)'"
 )
 def test_vacuum_time_is_within_limit(vacuum_costs, database, allowed, evidence, remembered):
-    """Cost-based delay pauses VACUUM to spare the disk: with a low cost limit a large table is never done."""
+    """The cost-based delay pauses VACUUM to spare the disk: raise vacuum_cost_limit, or lower vacuum_cost_delay."""
     costs = vacuum_costs[database]
     earlier = remembered(costs.readings)
     evidence("longest vacuums", costs.lines(earlier))

@@ -125,7 +125,7 @@ def test_applied_plan_leaves_nothing_to_do(run, journal, tmp_path, sshd, transpo
     [
         ("--never", ("never: nothing was changed", 3, "refused")),
         ("--instead=/nowhere/made", ("mkdir ended with status 1: ", 4, "failed")),
-        ("--instead={0}/other", ("still to be done: make {0}/made: the steps ran", 5, "not repaired")),
+        ("--instead={0}/other", ("steps remain after the run: make {0}/made: the steps ran", 5, "not repaired")),
         ("--undeclared", ("the steps ran, but their result cannot be measured: no limit", 5, "not repaired")),
     ],
 )

@@ -53,7 +53,7 @@ def test_backups_sharing_a_disk_need_space_for_all(site, tools, script, tmp_path
     script(tmp_path / "bin" / "df", "echo Avail; echo 180000000")
     done = site.run("--apply", inventory=tools)
     assert (done.returncode, site.sets) == (3, [])
-    assert re.search(rf"{site.folder} has 180 MB left, and 21\d(\.\d)? MB are needed", done.stderr)
+    assert re.search(rf"{site.folder} has 180 MB free \(21\d(\.\d)? MB needed\)", done.stderr)
     assert site.run("--apply", "--backup=second", inventory=tools).returncode == 0
 
 

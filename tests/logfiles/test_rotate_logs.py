@@ -82,7 +82,7 @@ def test_file_with_foreign_writer_is_refused(platform):
     with platform.current.open("a"):
         done = platform.run("rotate_logs", "--apply")
     assert done.returncode == 3
-    assert f"app.log is written to by process {os.getpid()}, which is not the PM2 daemon" in done.stderr
+    assert f"process {os.getpid()} writes to app.log, but is not the PM2 daemon" in done.stderr
     assert not platform.rotated()
 
 

@@ -122,10 +122,10 @@ def test_one_of_two_equivalent_indexes_stays(place, table):
     await_statement(place, f"DROP INDEX CONCURRENTLY t.{idle};")
     whole = place.run("drop_indexes").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" not in whole
-    assert f"-- stays if t.{used} is dropped: one of the two is needed" in whole
+    assert f"-- drop either this index or t.{used}, not both" in whole
     superfluous = place.run("drop_indexes", "--index", f"t.{used}").stdout
     assert f"DROP INDEX CONCURRENTLY t.{used};" in superfluous
-    assert f"-- stays if t.{idle} is dropped: one of the two is needed" in superfluous
+    assert f"-- drop either this index or t.{idle}, not both" in superfluous
 
 
 def test_undo_restores_partitioned_indexes(place, table):

@@ -213,7 +213,7 @@ def test_superuser_session_is_left_out_and_others_are_ended(restricted, other):
     try:
         done = restricted.run("end_sessions", "--idle", "0s", "--apply")
         assert done.returncode == 5
-        assert "left out: opsproof_maintain may not end sessions of metachat: " in done.stderr
+        assert "skipped: opsproof_maintain may not end sessions of metachat: " in done.stderr
         assert state(restricted, session) == "idle"
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")

@@ -202,7 +202,7 @@ def test_missing_properties_are_reported(place, months, published):
     )
     said = place.do("add_partitions", "--table", months, "--ahead", "1")
     (message,) = [line.strip() for line in said.splitlines() if "lacks" in line]
-    new, _, lacking = message.partition(f" lacks what {name} has: ")
+    new, _, lacking = message.partition(f" differs from {name}: missing ")
     assert new == made(place)[1]
     assert lacking.split("; ") == [
         "CHECK ((size <> 4))",
@@ -242,7 +242,7 @@ def test_uncopyable_newest_partition_is_refused(place, months, reason, statement
     place.sql("CREATE TABLE t.more (at date) PARTITION BY RANGE (at)")
     done = place.run("add_partitions", "--apply")
     assert done.returncode == 5
-    assert f"left out: {reason.format(first)}" in done.stderr
+    assert f"skipped: {reason.format(first)}" in done.stderr
     assert made(place) == [first]
     assert place.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 't.more'::regclass") == 2
 
@@ -270,7 +270,7 @@ def test_unnamed_refused_table_does_not_block_others(place, months):
     )
     done = place.run("add_partitions", "--apply")
     assert done.returncode == 5
-    assert f"left out: t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
+    assert f"skipped: t.rest holds rows of {month(place, 1)[:7]}" in done.stderr
     assert len(made(place)) == 2
     for more in ((), ("--apply",)):
         assert place.run("add_partitions", *more).returncode == 3
@@ -299,7 +299,7 @@ def test_slow_default_partition_scan_is_reported(place, months, monkeypatch):
     words = ["--apply", "--table", months, "--ahead", "1"]
     done = place.run("add_partitions", *words)
     assert done.returncode == 4
-    assert "t.rest cannot be locked and scanned within a second" in done.stderr
+    assert "t.rest cannot be locked and scanned in time" in done.stderr
     assert len(made(place)) == 2
     constraint = f"ALTER TABLE t.rest ADD CHECK (at < '{month(place, 1)}')"
     monkeypatch.undo()
@@ -394,4 +394,7 @@ def test_role_without_ownership_is_refused(restricted, months):
 def test_foreign_publication_is_reported(restricted, months, published):
     restricted.sql("GRANT keeper TO opsproof_maintain")
     said = restricted.do("add_partitions", "--table", months, "--ahead", "1")
-    assert f"{made(restricted)[1]} lacks what {published.removeprefix('t.')} has: publication own of at, id, " in said
+    assert (
+        f"{made(restricted)[1]} differs from {published.removeprefix('t.')}: missing publication own of at, id, "
+        in said
+    )

@@ -59,14 +59,14 @@ def test_unsupported_index_does_not_block_others(place, table, monkeypatch):
     before = oid(place, "t.rows_at")
     done = place.run("reindex", "--apply")
     assert done.returncode == 5
-    assert "left out: t.odd belongs to an exclusion constraint" in done.stdout
-    assert "left out: pg_catalog.pg_class_oid_index is on a system catalog" in done.stderr
+    assert "skipped: t.odd belongs to an exclusion constraint" in done.stdout
+    assert "skipped: pg_catalog.pg_class_oid_index is on a system catalog" in done.stderr
     assert oid(place, "t.rows_at") != before
     names.pop()
     for more in ((), ("--apply",)):
         done = place.run("reindex", *more)
         assert done.returncode == 3
-        assert "left out: t.odd belongs to an exclusion constraint" in done.stderr
+        assert "skipped: t.odd belongs to an exclusion constraint" in done.stderr
 
 
 def test_unreplaceable_partition_index_does_not_block_others(place, vectors, monkeypatch):
@@ -79,7 +79,7 @@ def test_unreplaceable_partition_index_does_not_block_others(place, vectors, mon
     monkeypatch.setattr("opsproof.maintenance.flagged.unsuited", lambda _: dict.fromkeys(names, ""))
     done = place.run("reindex", "--apply", "--retune")
     assert done.returncode == 5
-    assert "left out: t.part_embedding_idx belongs to the index of a partitioned table" in done.stderr
+    assert "skipped: t.part_embedding_idx belongs to the index of a partitioned table" in done.stderr
     assert "lists='6'" in definition(place, vectors)
 
 

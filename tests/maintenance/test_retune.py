@@ -41,7 +41,7 @@ def test_more_lists_with_low_recall_are_rolled_back(place, few_lists):
     before = oid(place, few_lists)
     done = place.run("reindex", "--apply", "--index", few_lists, "--retune")
     assert done.returncode == 5
-    assert "t.rows_vectors is back at 1 lists: with 6 lists, recall " in done.stderr
+    assert "t.rows_vectors was rolled back to 1 lists: with 6 lists, recall " in done.stderr
     assert (oid(place, few_lists), place.invalid) == (before, [])
     assert place.value(f"SELECT obj_description('{few_lists}'::regclass)") == "of the search"
 
@@ -87,7 +87,7 @@ def test_killed_retune_restores_old_index_if_recall_low(place, exchanged, words)
     declared(place, vector_recall=HIGH_LIMIT)
     done = place.run("reindex", "--apply", *words)
     assert done.returncode == 5
-    assert "t.rows_vectors is back at 1 lists" in done.stderr
+    assert "t.rows_vectors was rolled back to 1 lists" in done.stderr
     assert "lists='1'" in definition(place, exchanged)
     assert place.invalid == []
 
@@ -134,5 +134,5 @@ def test_retune_with_few_rows_is_refused(place, table):
     assert "rows: too few to determine the number of lists" in done.stderr
     done = place.run("reindex", "--apply", "--retune")
     assert done.returncode == 6
-    assert "not judged: lists of t.rows_vectors: of " in done.stderr
+    assert "not judged: number of lists of t.rows_vectors: of " in done.stderr
     assert "lists='100'" in definition(place, "t.rows_vectors")

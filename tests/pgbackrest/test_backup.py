@@ -158,7 +158,7 @@ def test_repository_without_disk_space_is_refused(site, tmp_path):
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     assert done.returncode == 3
-    assert "1 MB left, and 2." in done.stderr
+    assert "1 MB free (2." in done.stderr
 
 
 def test_backup_with_damaged_page_fails(site):

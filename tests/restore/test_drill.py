@@ -25,7 +25,7 @@ def test_plan_lists_restore_and_changes_nothing(place, backed_up):
     done = place.run("restore_drill")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"restore {backed_up} (" in done.stdout
-    assert "GB are free" in done.stdout
+    assert "GB free)" in done.stdout
     assert place.databases == []
 
 
@@ -170,7 +170,7 @@ def test_drill_is_refused_without_disk_space(place, script, tmp_path):
     script(place.path / "df", "echo Avail; echo 1000000")
     done = drill(place)
     assert done.returncode == 3
-    assert "the server's disk has 1 MB left, and " in done.stderr
+    assert "the server's disk has 1 MB free (" in done.stderr
 
 
 @pytest.mark.parametrize("missing", ["pg_amcheck"])

@@ -240,7 +240,7 @@ def test_fetch_is_refused_without_disk_space(place, elsewhere, script, tmp_path)
     script(place.path / "df", f'case "$*" in *{place.backups}*) echo Avail; echo 1000000;; *) exec /bin/df "$@";; esac')
     done = place.run("restore_drill", "--apply", f"--from={elsewhere.target}")
     assert done.returncode == 3
-    assert f"{place.backups} has 1 MB left, and " in done.stderr
+    assert f"{place.backups} has 1 MB free (" in done.stderr
     assert (fetched(place), place.databases) == ([], [])
 
 

@@ -120,4 +120,4 @@ class Action(ABC):
         """
         del steps
         if left := self.plan():
-            raise NotRepaired(f"still to be done: {'; '.join(step.title for step in left)}")
+            raise NotRepaired(f"steps remain after the run: {'; '.join(step.title for step in left)}")

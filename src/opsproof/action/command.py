@@ -104,7 +104,11 @@ def _parser(action: type[Action]) -> argparse.ArgumentParser:
     reports = Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS))
     parser.add_argument("--inventory", type=Path, default=default, metavar="FILE", help="default: %(default)s")
     parser.add_argument(
-        "--reports", type=Path, default=reports, metavar="FOLDER", help="folder of the journal (default: %(default)s)"
+        "--reports",
+        type=Path,
+        default=reports,
+        metavar="FOLDER",
+        help="folder of the journal and the history (default: %(default)s)",
     )
     parser.add_argument("--host", metavar="NAME", help="required if the inventory has several hosts")
     if action.applies:

@@ -8,10 +8,10 @@ MARGIN = 1.2
 
 
 def require_room(where: str, free: float, needed: float, purpose: str = "") -> None:
-    """Refuses a step that needs more bytes than `where` has `free`.
+    """Refuses a step that needs more bytes than are free.
 
     Raises:
         Refused: too few bytes are free.
     """
     if free < needed:
-        raise Refused(f"{where} has {show(free, 'bytes')} left, and {show(needed, 'bytes')} are needed{purpose}")
+        raise Refused(f"{where} has {show(free, 'bytes')} free ({show(needed, 'bytes')} needed{purpose})")

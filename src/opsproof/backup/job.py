@@ -64,7 +64,7 @@ class BackupJob:
         size, database_size = show(self.expected_bytes, "bytes"), show(self.source.size_bytes, "bytes")
         return (
             f"of {self.backup.database} ({database_size}) with {self.source.version} in {self.backup.folder}: "
-            f"about {size}, {show(self.folder.free_bytes, 'bytes')} free"
+            f"about {size} ({show(self.folder.free_bytes, 'bytes')} free)"
         )
 
     @property

@@ -39,7 +39,10 @@ class Maintaining(Action):
         parser.set_defaults(wait=WAIT_S)
         if cls.waits:
             parser.add_argument(
-                "--wait", type=duration, metavar="TIME", help="wait for locks and other transactions (5min)"
+                "--wait",
+                type=duration,
+                metavar="TIME",
+                help="longest wait for locks and other transactions (default: 5min)",
             )
 
     @cached_property
@@ -99,7 +102,7 @@ class Maintaining(Action):
         """Skips an object that the user did not name and that cannot be maintained; reports each reason once."""
         if reason not in self.skipped:
             self.skipped.append(reason)
-            self.work.say(f"left out: {reason}")
+            self.work.say(f"skipped: {reason}")
 
     def skip_unknown(self, reason: str) -> None:
         """Skips an object whose need of maintenance cannot be measured; reports each reason once."""
@@ -111,11 +114,11 @@ class Maintaining(Action):
         """Returns `steps`; an empty plan is an error if anything was skipped.
 
         Raises:
-            Refused: every candidate was left out.
+            Refused: every candidate was skipped.
             MeasurementError: a candidate could not be judged.
         """
         if self.skipped and not steps:
-            raise Refused(f"left out: {'; '.join(self.skipped)}")
+            raise Refused(f"skipped: {'; '.join(self.skipped)}")
         if self.unknown and not steps:
             raise MeasurementError(f"not judged: {'; '.join(self.unknown)}")
         return steps
@@ -126,7 +129,7 @@ class Maintaining(Action):
         Raises:
             NotRepaired: lists the skipped objects with reasons.
         """
-        wrong = [*(f"left out: {each}" for each in self.skipped), *(f"not judged: {each}" for each in self.unknown)]
+        wrong = [*(f"skipped: {each}" for each in self.skipped), *(f"not judged: {each}" for each in self.unknown)]
         if wrong:
             raise NotRepaired("; ".join(wrong))
 

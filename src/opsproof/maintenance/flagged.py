@@ -80,7 +80,7 @@ def _has_other_lists(action: Maintaining, state: VectorIndexState, declared: Vec
     try:
         return action.flags("vector_lists", state.lists_ratio, declared)
     except MeasurementError as error:
-        action.skip_unknown(f"lists of {state.name}: {error}")
+        action.skip_unknown(f"number of lists of {state.name}: {error}")
         return False
 
 

@@ -14,7 +14,7 @@ from opsproof.facts.partitions import EVER, Partition, PartitionedTable, Partiti
 from opsproof.maintenance.session import LOCK_S, MaintenanceSession
 
 TOO_LARGE = (
-    "{} cannot be locked and scanned within a second, the longest that other sessions may wait: move rows out of it, or"
+    "{} cannot be locked and scanned in time (limit 1 s, because other sessions wait): move rows out of it, or"
     " add a CHECK constraint that excludes the month"
 )
 
@@ -162,7 +162,7 @@ def missing_properties(session: MaintenanceSession, table: Months, month: date) 
     if newest is None:
         return ""
     found = session.ask("lacking", schema=table.schema, name=name, sibling=table.sibling)
-    return f"{table.schema}.{name} lacks what {newest.name} has: {'; '.join(found)}" if found else ""
+    return f"{table.schema}.{name} differs from {newest.name}: missing {'; '.join(found)}" if found else ""
 
 
 def _bounds(month: date) -> dict[str, str]:

@@ -52,7 +52,7 @@ class DiskSpace:
         needed, there = MARGIN * written_bytes, disk.free_bytes + self._freed(disk)
         if there >= needed:
             return ""
-        return f"needs {show(needed, 'bytes')} {why}, but {show(there, 'bytes')} are free"
+        return f"needs {show(needed, 'bytes')} {why} ({show(there, 'bytes')} free)"
 
     def _freed(self, disk: FreeSpace) -> int:
         freed = 0

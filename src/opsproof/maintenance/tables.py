@@ -64,7 +64,7 @@ class MaintainedTables:
         if not denied:
             return ""
         names, owners = _few([str(each) for each in denied]), _few(sorted({each.owner for each in denied}))
-        more = "or (PostgreSQL 17 and later) pg_maintain, and USAGE on the schema"
+        more = f"or (PostgreSQL 17 and later) GRANT pg_maintain TO {user} and USAGE on the schema"
         return f"{user} may not maintain {names}: GRANT {owners} TO {user}, {more}"
 
 

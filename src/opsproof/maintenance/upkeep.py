@@ -86,7 +86,7 @@ class TablesAction(Maintaining):
             raise NotRepaired(f"not {self.mark}: {', '.join(map(str, undone[:5]))}")
         names = {str(each) for each in self.found.every}
         if left := [each for each in self.flagged() if each in names]:
-            raise NotRepaired(f"still to be {self.mark}: {', '.join(left[:5])}")
+            raise NotRepaired(f"{self.mark}, but still flagged by a check: {', '.join(left[:5])}")
         self.require_nothing_skipped()
 
     def _undone(self) -> list[Table]:

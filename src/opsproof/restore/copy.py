@@ -119,7 +119,7 @@ class RestoredDatabase:
     def estimate(self) -> str:
         """Expected size, free space and number of jobs, for the plan."""
         free = show(self.machine.free_bytes, "bytes")
-        return f"about {show(self.expected_bytes, 'bytes')}, {free} are free, {self.machine.jobs} jobs"
+        return f"about {show(self.expected_bytes, 'bytes')} ({free} free), {self.machine.jobs} jobs"
 
     def guard(self) -> None:
         """Refuses a restore that cannot complete.
@@ -136,7 +136,7 @@ class RestoredDatabase:
         require_room("the server's disk", self.machine.free_bytes, needed)
         if self.machine.staging_bytes < staged:
             free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
-            raise Refused(f"{STAGING} of {self.client.container} has {free} left (archive: {size})")
+            raise Refused(f"{STAGING} of {self.client.container} has {free} free ({size} needed for the archive)")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
             raise Refused(f"the name {self.client.live} is too long: over {NAME_BYTES - SUFFIX_BYTES} bytes")
 

@@ -71,7 +71,7 @@ class RestoredCluster:
     def estimate(self) -> str:
         """Expected size and free space, for the plan."""
         free = show(self.cluster.scratch_bytes, "bytes")
-        return f"about {show(self.made.database_bytes, 'bytes')}, {free} are free"
+        return f"about {show(self.made.database_bytes, 'bytes')} ({free} free)"
 
     def guard(self) -> None:
         """Refuses a restore that cannot complete.
@@ -79,7 +79,7 @@ class RestoredCluster:
         Raises:
             Refused: space is short, the socket path is too long, or the stanza belongs to another cluster.
         """
-        require_room("the disk", self.cluster.scratch_bytes, MARGIN * self.made.database_bytes)
+        require_room(f"the disk of {self.path}", self.cluster.scratch_bytes, MARGIN * self.made.database_bytes)
         if len(f"{self.files.socket(self.path)}/.s.PGSQL.5432") > SOCKET_BYTES:
             raise Refused(f"the path {self.path} is too long for a socket: set a shorter scratch folder")
         if self.cluster.system_id not in (None, self.stanza.system_id):

@@ -185,7 +185,7 @@ sub main {
     chdir $home or fail("$home: $!");
     $SIG{PIPE} = 'IGNORE';
     my ($other) = is_written_by_others($daemon, @logs);
-    fail("process $other writes to these files, and is not the PM2 daemon") if $other;
+    fail("process $other writes to these files, but is not the PM2 daemon") if $other;
     restore($_) for @logs;
     rename_all(grep { -s } @logs);
     my $began = seconds();
