@@ -71,6 +71,6 @@ class ClusterDrill:
         """
         now = self.restored.files.read_state(self.scratch)
         if left := [each.path for each in now.beside("drill")]:
-            raise NotRepaired(f"still present: {', '.join(left)}")
+            raise NotRepaired(f"leftover directories remain: {', '.join(left)}")
         if self.findings.flaws:
             raise NotRepaired(f"{self.restored.made.label} failed verification: {'; '.join(self.findings.flaws)}")

@@ -138,7 +138,7 @@ class RestoredDatabase:
             free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
             raise Refused(f"{STAGING} of {self.client.container} has {free} free ({size} needed for the archive)")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
-            raise Refused(f"the name {self.client.live} is too long: over {NAME_BYTES - SUFFIX_BYTES} bytes")
+            raise Refused(f"the name {self.client.live} is too long (limit {NAME_BYTES - SUFFIX_BYTES} bytes)")
 
     def make(self) -> None:
         """Creates the database, compares the checksum of the archive, and restores the archive.

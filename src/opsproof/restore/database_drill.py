@@ -104,6 +104,6 @@ class DatabaseDrill:
             MeasurementError: leftovers cannot be listed.
         """
         if left := self.place.left():
-            raise NotRepaired(f"still present: {', '.join(left)}")
+            raise NotRepaired(f"leftovers of the drill remain: {', '.join(left)}")
         if self.findings.flaws:
             raise NotRepaired(f"{self.database.archive.name} failed verification: {'; '.join(self.findings.flaws)}")

@@ -270,7 +270,7 @@ class Piped:
                     rest = rest[stdin.write(rest) :]
         except BrokenPipeError as error:
             self.require("the command")
-            raise CommandError(f"{self.host}: the command did not read everything") from error
+            raise CommandError(f"{self.host}: the command ended before reading all of its input") from error
         stdin.close()
 
     def require(self, tool: str) -> None:
