@@ -24,7 +24,7 @@ _MARKERS = (
     "quarterly: is the host safe, with room to grow",
     "predeploy: may a deployment start",
     "postdeploy: did the deployment leave the host healthy",
-    "remedy: the command that repairs a finding, its arguments filled from the test's own",
+    "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
