@@ -1,11 +1,10 @@
-"""The documents say what is there: every name in them exists, every example in them works."""
+"""Documents match the code: keys, options, links and targets exist, examples work."""
 
 import re
 import sqlite3
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -20,50 +19,27 @@ from opsproof.inventory import hosts, resources
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
-
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-INVENTORY = ROOT / "docs" / "inventory.md"
-PRIVILEGES = ROOT / "docs" / "privileges.md"
-DOCUMENTS = [README, CONTRIBUTING, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
-
-
-def text_of(path):
-    return path.read_text(encoding="utf-8")
-
-
-def blocks(path, language):
-    return [body for each, body in FENCED.findall(text_of(path)) if each == language]
-
-
-def prose(path):
-    return FENCED.sub("", text_of(path))
+from tests.harness.documents import (
+    ACTIONS,
+    CONTRIBUTING,
+    DESIGN,
+    DOCUMENTS,
+    INVENTORY,
+    PRIVILEGES,
+    README,
+    ROOT,
+    blocks,
+    first_column,
+    id_of,
+    named,
+    prose,
+    section,
+    text_of,
+)
 
 
-def commands(path):
-    """Whatever a document shows as a command: spans of code, and blocks for a shell."""
-    return [*re.findall(r"`([^`\n]+)`", prose(path)), *blocks(path, "sh"), *blocks(path, "")]
-
-
-def section(path, heading):
-    """The text from a heading to the next one, of whatever depth."""
-    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", prose(path), re.DOTALL | re.MULTILINE)
-    assert found, f"{path.name} has no section {heading!r}"
-    return found[1]
-
-
-def first_column(text):
-    return re.findall(r"^\| `?([^`|\n]+?)`? \|", text, re.MULTILINE)[1:]
-
-
-def id_of(value):
-    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
-
-
-@pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 150)], ids=id_of)
-def test_a_document_stays_short(path, most):
+@pytest.mark.parametrize(("path", "most"), [(README, 150), (CONTRIBUTING, 170), (DESIGN, 350)], ids=id_of)
+def test_document_is_short(path, most):
     assert len(text_of(path).splitlines()) <= most
 
 
@@ -89,24 +65,24 @@ def test_a_document_stays_short(path, most):
         ("`sshd`", resources.Sshd),
     ],
 )
-def test_a_table_is_described_key_by_key(heading, model):
+def test_inventory_table_is_described_key_by_key(heading, model):
     keys = set(model.model_fields) - ({"limits"} if issubclass(model, resources.Resource) else set())
     assert set(first_column(section(INVENTORY, heading))) - {"key"} == keys
 
 
-def test_a_host_is_described_key_by_key():
+def test_host_is_described_key_by_key():
     tables = set(RESOURCES.values())
     keys = set(hosts.Host.model_fields) - tables
     assert set(first_column(section(INVENTORY, "A host: `[hosts.NAME]`"))) == keys
     assert set(re.findall(r"^### `(\w+)`$", text_of(INVENTORY), re.MULTILINE)) == tables
 
 
-def test_every_argument_that_names_a_noun_is_listed():
-    listed = re.findall(r"`([^`]+)`", section(INVENTORY, "What runs on a host"))
+def test_every_resource_argument_is_listed():
+    listed = re.findall(r"`([^`]+)`", section(INVENTORY, "Resources"))
     assert set(RESOURCES) <= set(listed)
 
 
-def test_a_unit_is_described_with_its_suffixes():
+def test_units_are_described_with_suffixes():
     rows = section(INVENTORY, "Units")
     assert set(first_column(rows)) == {*UNITS, "word"}
     for unit in ("bytes", "seconds"):
@@ -131,11 +107,11 @@ def own_options():
 
 
 @pytest.mark.parametrize("option", own_options())
-def test_an_option_is_explained(option):
+def test_option_is_explained(option):
     assert re.search(rf"{option}\b", text_of(README) + text_of(INVENTORY))
 
 
-def test_the_verdicts_and_exit_codes_are_listed():
+def test_verdicts_and_exit_codes_are_listed():
     listed = first_column(section(README, "Verdicts and exit codes"))
     exits = {*pytest.ExitCode, judging.UNKNOWN_EXIT}
     assert set(listed) - {"exit"} == {*ORDER, *(str(int(each)) for each in exits)}
@@ -150,7 +126,7 @@ LINKS = [
 
 
 @pytest.mark.parametrize(("path", "link"), LINKS, ids=id_of)
-def test_a_link_leads_somewhere(path, link):
+def test_link_target_exists(path, link):
     file, _, anchor = link.partition("#")
     target = (path.parent / file).resolve() if file else path
     assert target.exists()
@@ -159,17 +135,12 @@ def test_a_link_leads_somewhere(path, link):
     assert {anchor} - {""} <= anchors
 
 
-def test_the_documents_lead_to_each_other():
+def test_every_document_is_linked():
     linked = {(path.parent / link.partition("#")[0]).resolve() for path, link in LINKS}
     assert {*DOCUMENTS} - {README} <= linked
 
 
-def named(pattern, documents=DOCUMENTS):
-    """Every match of a pattern in whatever the documents show as commands."""
-    return {each for path in documents for text in commands(path) for each in re.findall(pattern, text)}
-
-
-def test_a_make_target_that_is_named_is_there():
+def test_named_make_targets_exist():
     targets = set(re.findall(r"^([a-z][a-z-]*):", text_of(ROOT / "Makefile"), re.MULTILINE))
     shown = named(r"(?:^|\n)\s*make ([a-z-]+)")
     assert {"demo", "test", "check"} <= shown
@@ -177,9 +148,6 @@ def test_a_make_target_that_is_named_is_there():
 
 
 LAB = ("up", "down", "status", "traffic")
-
-
-ACTIONS = sorted((ROOT / "actions").glob("*.py"))
 HELP = """
 import contextlib, runpy, sys
 for script in sys.argv[1:]:
@@ -188,12 +156,12 @@ for script in sys.argv[1:]:
     with contextlib.suppress(SystemExit):
         (runpy.run_path if name.endswith(".py") else runpy.run_module)(name, run_name="__main__")
 """
-"""Prints the help of each module or script that it is given, all in one process."""
+"""Prints the help of the given modules and scripts, all in a single process."""
 
 
 @pytest.fixture(scope="session")
 def known_options():
-    """Every option of pytest, with opsproof's, of the lab, and of actions."""
+    """Every option of pytest with opsproof, of the lab, and of actions."""
     pytest_told = subprocess.check_output([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, text=True)
     scripts = ["lab.__main__", *(f"lab.__main__ {each}" for each in LAB), *(f"actions/{each.name}" for each in ACTIONS)]
     told = subprocess.check_output([sys.executable, "-c", HELP, *scripts], cwd=ROOT, text=True)
@@ -201,18 +169,19 @@ def known_options():
     return set(re.findall(r"--[a-z][a-z-]+", pytest_told + told))
 
 
-def test_an_option_that_is_named_is_there(known_options):
-    ours = [path for path in DOCUMENTS if path != PRIVILEGES]  # that one is about the host's own tools
+def test_named_options_exist(known_options):
+    ours = [path for path in DOCUMENTS if path != PRIVILEGES]  # shows options of the host's tools
     shown = named(r"(?<![\w-])--[a-z][a-z-]+", ours)
     assert set(own_options()) <= shown
     assert shown <= known_options
 
 
-def test_what_pytest_is_told_to_run_is_there():
+def test_named_test_paths_and_rounds_exist():
     paths = named(r"pytest ((?:checks|tests)[\w/.]*)")
     rounds = named(r"(?:^|\s)-m ([a-z]+)") - {"lab", "opsproof"}
     pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
-    markers = {each.partition(":")[0] for each in pyproject["tool"]["pytest"]["ini_options"]["markers"]}
+    declared = [*pyproject["tool"]["pytest"]["ini_options"]["markers"], *plugin._MARKERS]
+    markers = {each.partition(":")[0] for each in declared}
     assert [each for each in paths if not (ROOT / each).exists()] == []
     assert paths
     assert {"daily", "weekly", "predeploy", "postdeploy"} <= rounds <= markers
@@ -220,7 +189,7 @@ def test_what_pytest_is_told_to_run_is_there():
 
 @pytest.fixture
 def written(tmp_path):
-    """Puts an example beside a copy of the production inventory."""
+    """Writes an example beside a copy of the production inventory."""
     (tmp_path / "metachat.toml").write_text(text_of(ROOT / "inventory" / "metachat.toml"), encoding="utf-8")
 
     def write(text):
@@ -236,25 +205,25 @@ COMPLETE = [each for each in EXAMPLES if each.startswith("# complete\n")]
 WRONG = [each for each in EXAMPLES if each.startswith("# wrong: ")]
 
 
-def test_every_example_is_right_or_wrong():
+def test_every_example_is_marked_complete_or_wrong():
     assert len(COMPLETE) >= 1
     assert len(WRONG) >= 1
     assert len(COMPLETE) + len(WRONG) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("example", COMPLETE, ids=range(len(COMPLETE)))
-def test_a_complete_example_can_be_loaded(written, example):
+def test_complete_example_loads(written, example):
     assert "vps-01" in load(written(example)).hosts
 
 
-def test_the_first_example_declares_every_noun_there_is(written):
+def test_first_example_declares_every_resource(written):
     inventory = load(written(COMPLETE[0]))
     assert [resource for resource in RESOURCES if not inventory.hosts["vps-01"].resources(resource)] == []
     assert inventory.waivers
 
 
 @pytest.mark.parametrize("example", WRONG, ids=range(len(WRONG)))
-def test_a_wrong_example_is_complained_of_as_it_says(written, example):
+def test_wrong_example_raises_the_quoted_message(written, example):
     path = written(example)
     with pytest.raises(InventoryError) as caught:
         load(path)
@@ -265,16 +234,16 @@ COPIES = [each.split("\n", maxsplit=1) for language in ("python", "toml") for ea
 
 
 @pytest.mark.parametrize(("source", "code"), COPIES, ids=[source for source, _ in COPIES])
-def test_an_example_is_the_code(source, code):
+def test_example_is_quoted_from_the_code(source, code):
     assert code in text_of(ROOT / source.removeprefix("# "))
 
 
-def test_the_recording_of_the_example_is_there():
-    (command,) = blocks(CONTRIBUTING, "sh")
-    assert (ROOT / command.split()[-1]).is_file()
+def test_recording_of_the_example_exists():
+    (recording,) = named(r"> (tests/recorded/\S+)", [CONTRIBUTING])
+    assert (ROOT / recording).is_file()
 
 
-def test_the_monitoring_role_sees_statistics(postgres):
+def test_monitoring_role_sees_statistics(postgres):
     sql = text_of(ROOT / "docs" / "privileges" / "monitor.sql")
     with postgres.server.connect(SUPERUSER, postgres.password, "postgres") as connection:
         connection.execute(sql.encode())
@@ -288,7 +257,7 @@ def test_the_monitoring_role_sees_statistics(postgres):
             connection.execute("DROP ROLE opsproof_monitor")
 
 
-def test_the_query_of_the_history_answers(tmp_path):
+def test_history_query_of_the_readme_works(tmp_path):
     (command,) = [each for each in blocks(README, "sh") if each.startswith("sqlite3 ")]
     query = command.split('"')[1]
     measured = Measurement("memory available", 94.5, "percent", "> 5 %", "passed", "")

@@ -272,3 +272,14 @@ def test_a_script_begins_with_a_line_that_says_what_it_answers(path):
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_a_script_lies_in_the_folder_of_its_language(path):
     assert path.parent.name == {".sql": "sql", ".pl": "host"}[path.suffix]
+
+
+ROUNDS = {"daily", "weekly", "monthly", "quarterly", "predeploy", "postdeploy"}
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_a_file_of_checks_belongs_to_a_round(path):
+    (marks,) = [
+        node.value for node in tree(path).body if isinstance(node, ast.Assign) and node.targets[0].id == "pytestmark"
+    ]
+    assert ROUNDS & {node.attr for node in ast.walk(marks) if isinstance(node, ast.Attribute)}

@@ -1,6 +1,5 @@
--- The role that opsproof maintains a database with: it sees what the monitor sees, ends sessions, and vacuums and
--- analyzes whatever there is. Run as a superuser, after monitor.sql; then give it a password with \password
--- opsproof_maintain.
+-- The role for maintenance: has the monitor's rights, ends sessions, and vacuums and analyzes all tables. Run as a
+-- superuser, after monitor.sql; then set a password with \password opsproof_maintain.
 CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor;
 GRANT pg_signal_backend TO opsproof_maintain;
 DO $$
@@ -10,5 +9,5 @@ BEGIN
     END IF;
 END
 $$;
--- Before PostgreSQL 17, and to make partitions and to rebuild or replace indexes, it must belong to who owns the tables:
--- GRANT metachat TO opsproof_maintain. Where the owner is a superuser, so is then whoever maintains.
+-- Before PostgreSQL 17, and for partitions and index rebuilds, the role must be a member of the tables' owner:
+-- GRANT metachat TO opsproof_maintain. If the owner is a superuser, the maintenance role gains superuser rights.

@@ -1,7 +1,7 @@
--- What measures the recall of vector indexes, for a monitor that may read no row. Run as a superuser in each database
--- that has such an index. A policy of row-level security would hide rows from whoever compares; so the comparing is
--- done by functions of a role that sees past policies, that nobody can log in as, and that may read what is granted at
--- the end and nothing else. The monitor may call one of them. It answers with counts and names of indexes, never with a row.
+-- Measures the recall of vector indexes for a monitor without access to rows. Run as a superuser in each database with
+-- a vector index. Row-level security would hide rows from the comparison; so the functions belong to a role that
+-- bypasses policies, cannot log in, and may read only the columns granted at the end. The monitor may call only
+-- vector_recall, which returns counts and names of indexes, never a row.
 DO $$
 BEGIN
     IF to_regrole('opsproof_recall') IS NULL THEN
@@ -11,8 +11,8 @@ END
 $$;
 CREATE SCHEMA IF NOT EXISTS opsproof;
 
--- Places of rows, drawn with replacement, each row as likely as any other: a row of a random page, which counts with a
--- chance that grows with the number of rows in the page. Nothing but the pages drawn is read.
+-- Row positions (ctid), drawn uniformly with replacement: a random page, accepted with a probability proportional to
+-- the number of rows in the page, and a random row of the page. Only the drawn pages are read.
 CREATE OR REPLACE FUNCTION opsproof.random_places(of regclass, column_name text, wanted integer)
 RETURNS tid[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -37,11 +37,11 @@ BEGIN
 END
 $$;
 
--- For each of `samples` random rows: how many of its nearest neighbours a query of the application's form finds with
--- the plan that it gets, and how many there are by comparison with every row; the row itself is no neighbour of its own.
--- One pass over the table compares many rows. No pass begins that would end after `budget_s` seconds, by the time of
--- the one before. With a `filter_name`, neighbours are those with the same value in that column. Where the plan does
--- not go through the index, nothing is compared. Without a row to search for there is no plan: `indexes` is null.
+-- For each of `samples` random rows: the number of nearest neighbours found by the application's query with the chosen
+-- plan, and the number by comparison with every row; a row is not its own neighbour. A pass over the table compares
+-- many rows. No pass begins that would end after `budget_s` seconds, judged by the time of the previous pass. With a
+-- `filter_name`, neighbours have the same value in the column. If the plan does not use the index, nothing is compared.
+-- Without a row to search for, `indexes` is null.
 CREATE OR REPLACE FUNCTION opsproof.vector_recall(
     schema_name text, table_name text, index_name text, column_name text, distance text, neighbours integer,
     setting_name text, setting text, filter_name text, samples integer, budget_s double precision
@@ -150,6 +150,6 @@ REVOKE EXECUTE ON FUNCTION opsproof.random_places, opsproof.vector_recall FROM P
 GRANT USAGE ON SCHEMA opsproof TO opsproof_recall, opsproof_monitor;
 GRANT EXECUTE ON FUNCTION opsproof.vector_recall TO opsproof_monitor;
 
--- For each declared vector index: its column, and the column that the application filters by, if it is declared.
+-- For each declared vector index: the column, and the column of a declared filter.
 GRANT USAGE ON SCHEMA public TO opsproof_recall;
 GRANT SELECT (ctid, embedding) ON public.chunks TO opsproof_recall;

@@ -2,7 +2,7 @@ import pytest
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import CommandError, OutputError
-from opsproof.facts.machine import ClockDifference, ClockSynchronised, Load, Memory, MemoryUse, OomKills, Reboot
+from opsproof.facts.machine import ClockOffset, ClockSynchronised, Load, Memory, MemoryUse, OomKills, Reboot
 from opsproof.inventory.resources import Clock
 from opsproof.transport.shell import Answer
 
@@ -64,12 +64,12 @@ def test_find_without_run_in_output_raises(found):
     ],
 )
 def test_clock_difference_excludes_transit_time(output, sent, received, away):
-    assert ClockDifference().parse(Answer(0, output, sent=sent, received=received), None) == away
+    assert ClockOffset().parse(Answer(0, output, sent=sent, received=received), None) == away
 
 
 def test_the_recorded_date_is_read(recorded):
     answer = recorded("date.txt", sent=1795473400.0, received=1795473427.0)
-    assert ClockDifference().parse(answer, None) == pytest.approx(0.14, abs=0.001)
+    assert ClockOffset().parse(answer, None) == pytest.approx(0.14, abs=0.001)
 
 
 @pytest.mark.parametrize(

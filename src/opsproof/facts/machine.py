@@ -79,7 +79,7 @@ class Reboot(ShellFact[bool]):
         return "/run/reboot-required" in found
 
 
-class ClockDifference(ShellFact[float]):
+class ClockOffset(ShellFact[float]):
     """Least difference in seconds between the host's clock and the local clock."""
 
     def command(self, host: Host) -> Command:
