@@ -107,7 +107,7 @@ def _require_folders(config: pytest.Config) -> None:
 
 
 def _asks(config: pytest.Config) -> bool:
-    """Whether this process queries all hosts: false with xdist workers, saved facts or --collect-only."""
+    """Whether this process queries all hosts: false with xdist workers, with saved facts and with --collect-only."""
     workers_do = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
     return not (workers_do or config.option.facts or config.option.collectonly)
 

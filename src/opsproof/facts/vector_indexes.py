@@ -37,7 +37,7 @@ def ideal_lists(rows: float) -> float:
 class VectorIndexState:
     """State of one index; sizes in bytes, times in seconds since 1970.
 
-    `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the statistics began;
+    `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the last statistics reset;
     `library` is the pgvector version on the server's disk, `extension` the version in the catalogs.
     """
 

@@ -126,7 +126,7 @@ class Host(Model):
         return self
 
     def resources(self, resource: str) -> dict[str, Resource]:
-        """The declared resources of a kind, by name. The name is ``""`` if a host has at most one."""
+        """The declared resources of a kind, by name. The name is ``""`` for kinds that a host declares at most once."""
         declared = getattr(self, RESOURCES[resource])
         if declared is None:
             return {}

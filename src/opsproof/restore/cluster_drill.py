@@ -20,7 +20,7 @@ class ClusterDrill:
         self.left = [each.path for each in self.restored.cluster.beside("drill")]
 
     def steps(self) -> list[Step]:
-        """Remove leftovers, restore, read, remove."""
+        """Steps that remove leftovers, restore, verify, and remove the restored cluster."""
         path = self.restored.path
         sweeps = [removing(self.restored.files, each, ", left by an earlier drill") for each in self.left]
         return [

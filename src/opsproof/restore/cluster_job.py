@@ -151,7 +151,7 @@ class ClusterRestoreJob:
         self.files.do("mark", self.restored.path, str(self._wanted(VERIFIED, self.restored.path)))
 
     def _recover(self) -> None:
-        """Recovers to the target time; without one, follows the archive: WAL archived meanwhile is replayed too."""
+        """Recovers to the target time; without a target, also replays WAL archived during the restore."""
         if self.restored.moment:
             self.restored.recover(thrown_away=False)
         else:

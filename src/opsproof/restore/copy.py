@@ -175,7 +175,7 @@ class RestoredDatabase:
             self._staged()
 
     def _feed(self, token: str, *command: str) -> None:
-        """Compares the checksum of the archive, and pipes the archive to `command`, if given."""
+        """Compares the checksum of the archive; pipes the archive to `command`, if `command` is given."""
         about = (self.archive.path, self.archive.sha256, self.archive.unpack, token)
         words = ("perl", "-e", scripts.perl("restore/feed"), "--", *about)
         self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")

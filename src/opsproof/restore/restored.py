@@ -192,7 +192,7 @@ class RestoredCluster:
         return [json.loads(line)[0] for line in answer.require("psql").stdout.splitlines()]
 
     def missing_tables(self) -> list[str]:
-        """A flaw for each declared table that the cluster lacks.
+        """A sentence for each declared table that is missing in the cluster.
 
         Raises:
             MeasurementError: the query failed.
