@@ -34,14 +34,14 @@ class Restore(RestoreAction):
             type=float,
             default=30.0,
             metavar="SECONDS",
-            help="wait for health after the swap (default: %(default)s; 0: no wait)",
+            help="longest wait for healthy answers after the swap (default: %(default)s; 0: no wait)",
         )
         parser.add_argument(
             "--up",
             type=float,
             default=600.0,
             metavar="SECONDS",
-            help="pgBackRest: wait for the cluster to start after the swap (default: %(default)s)",
+            help="pgBackRest: longest wait for the cluster to start after the swap (default: %(default)s)",
         )
 
     def plan(self) -> list[Step]:

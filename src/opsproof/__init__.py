@@ -1,6 +1,6 @@
-"""Prove that a production host is healthy, backed up, lean, safe and has room to grow."""
+"""Proves that a production host is healthy, backed up, lean and safe, and has room to grow."""
 
 DEFAULT_INVENTORY = "inventory/metachat.toml"
-"""The inventory of a run, or of an action, that names none."""
+"""The default of --inventory."""
 DEFAULT_REPORTS = "reports"
-"""Where its reports go, with the history and the journal."""
+"""The default of --reports: the folder of reports, history and journal."""

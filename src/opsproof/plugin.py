@@ -24,7 +24,7 @@ _MARKERS = (
     "quarterly: is the host safe, with room to grow",
     "predeploy: may a deployment start",
     "postdeploy: did the deployment leave the host healthy",
-    "remedy: the command that repairs a finding, its arguments filled from the test's own",
+    "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
@@ -107,7 +107,7 @@ def _require_folders(config: pytest.Config) -> None:
 
 
 def _asks(config: pytest.Config) -> bool:
-    """Whether this process queries all hosts: false with xdist workers, saved facts or --collect-only."""
+    """Whether this process queries all hosts: false with xdist workers, with saved facts and with --collect-only."""
     workers_do = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
     return not (workers_do or config.option.facts or config.option.collectonly)
 

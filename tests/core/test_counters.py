@@ -10,7 +10,7 @@ NOW = 100 * DAY
 BORN = 10 * DAY
 
 
-REBORN = "its source was restarted"
+REBORN = "the statistics were reset"
 
 
 def reading(value, days_ago, born=BORN, **fields):
@@ -56,8 +56,8 @@ def test_increase_within_the_span(counter, samples, grown):
     ("samples", "low", "high", "why"),
     [
         ([], 0, 7, "no earlier run is on record"),
-        ([reading(5, 0.5)], 2, 7, "the history reaches back 12 h, not 1 d"),
-        ([reading(6, 0.25), reading(5, 0.5)], 2, 7, "the history reaches back 12 h, not 1 d"),
+        ([reading(5, 0.5)], 2, 7, "the history covers 12 h (1 d needed)"),
+        ([reading(6, 0.25), reading(5, 0.5)], 2, 7, "the history covers 12 h (1 d needed)"),
         ([reading(5, -1)], 0, 7, "no earlier run is on record"),
     ],
     ids=[
@@ -91,12 +91,12 @@ def test_increase_is_a_range_if_history_is_too_short(samples, low, high, why):
     ],
 )
 def test_increase_of_a_restarted_counter_is_a_lower_bound(counter, samples, least, why):
-    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}; its earlier count is lost")
+    assert increase(counter, samples, DAY) == AtLeast(least, f"{why}; the earlier count is lost")
 
 
 def test_lower_bound_names_the_reason_of_the_restart():
     counter = Counter(0, NOW - DAY / 24, NOW, reborn="Redis started again")
-    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again; its earlier count is lost"
+    assert increase(counter, [reading(200, 0.5)], DAY).why == "Redis started again; the earlier count is lost"
 
 
 # Increase since the last run.
@@ -163,4 +163,4 @@ def test_increase_is_a_range_without_an_earlier_run(counter, high):
     ids=["restarted", "recreated", "recreated by an event", "counts the event", "reset"],
 )
 def test_increase_of_a_counter_restarted_since_the_last_run_is_a_lower_bound(counter, last, least, why):
-    assert increase_since(counter, last) == AtLeast(least, f"{why}; its earlier count is lost")
+    assert increase_since(counter, last) == AtLeast(least, f"{why}; the earlier count is lost")

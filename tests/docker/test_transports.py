@@ -55,7 +55,7 @@ def test_all_but_the_database_is_measured_over_docker(over_ssh, over_docker):
     }
     for test in bad(verdicts):
         assert verdicts[test] == "unknown"
-        assert "docker:// has no tunnel to the database" in others.sentences[test]
+        assert "docker:// cannot tunnel to the database" in others.sentences[test]
 
 
 def test_database_is_reached_by_a_published_port(over_ssh, docker_lab, over_docker):

@@ -225,7 +225,7 @@ def test_manual_restart_counts(state):
 def test_recreated_container_resets_the_counter(state):
     before = dataclasses.replace(state().restarts, now=NOW - 86400)
     anew = state(created="2026-11-25T09:00:00Z", started="2026-11-25T09:00:01Z").restarts
-    assert increase_since(anew, before) == AtLeast(0, "the container was recreated; its earlier count is lost")
+    assert increase_since(anew, before) == AtLeast(0, "the container was recreated; the earlier count is lost")
 
 
 def test_first_run_cannot_date_a_restart(state):

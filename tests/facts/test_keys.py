@@ -112,7 +112,7 @@ RANGE = KeyRange("public.s", "t.id", True, 1500.0, 2000.0, 75.0)
 @pytest.mark.parametrize(
     ("earlier", "text"),
     [
-        ([], "the second run will tell when values run out"),
+        ([], "a second run is needed to predict when values run out"),
         ([Counter(1400.0, 0.0, NOW - 10 * DAY)], "runs out about 2027-01-14"),
         ([Counter(1500.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),
         ([Counter(1600.0, 0.0, NOW - 10 * DAY)], "no growth since 2026-11-15"),

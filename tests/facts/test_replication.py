@@ -53,7 +53,7 @@ def test_connected_standby_has_lag():
 
 def test_lag_of_catching_up_standby_is_unbounded():
     late, there = Standby("far", "catchup", 2e9, 0.5), Standby("near", "catchup", 0.0, 0.0)
-    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "far is still catching up")
+    assert Receivers((late, there)).lag_s == Estimate(0.5, float("inf"), "still catching up: far")
     assert Receivers((there,)).lag_s == 0
 
 

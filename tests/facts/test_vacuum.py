@@ -55,7 +55,9 @@ def test_dead_and_changed_rows_have_autovacuum_thresholds(table, upkeep):
     assert found.dead_share == pytest.approx(33.3, abs=0.1)
     assert found.backlog == pytest.approx(248.4, abs=0.1)
     assert found.changed_share == 50
-    assert found.vacuum_age_s(EPOCH, {}) == Estimate(0, 900, "public.t was not vacuumed since the statistics began")
+    assert found.vacuum_age_s(EPOCH, {}) == Estimate(
+        0, 900, "public.t was not vacuumed since the last statistics reset"
+    )
     assert found.dead.tables == ["public.t"]
 
 

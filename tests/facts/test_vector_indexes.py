@@ -207,7 +207,7 @@ def test_more_found_than_existing_neighbours_raises(fields, error):
 
 def test_index_used_by_the_comparison_has_no_recall():
     recall = Recall((1.0,) * 100, 10, (NAME,), (NAME,))
-    with pytest.raises(MeasurementError, match="was used for the comparison too"):
+    with pytest.raises(MeasurementError, match="was used for the exact search too, so recall is unknown"):
         recall.through(NAME)
 
 

@@ -1,6 +1,6 @@
 """Batches are drawn, complete and disjoint, and unexpected changes are attributed to the right fault.
 
-The lab of these tests is a set of verdicts.
+The tests use a fake lab: a set of verdicts.
 """
 
 import os
@@ -27,7 +27,7 @@ TESTS = [f"test_{letter}[{place}]" for letter in "abcdefgh" for place in ("one",
 
 
 class World:
-    """A fake lab: a set of verdicts other than passed."""
+    """A fake lab: the set of verdicts except passed."""
 
     def __init__(self):
         self.bad = {}
@@ -106,7 +106,7 @@ def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        (fault("wrong", {A: "failed"}, does={}), "is wanted"),
+        (fault("wrong", {A: "failed"}, does={}), "expected {"),
         (fault("wrong", {A: "failed"}, does={A: "warned"}), "warned"),
         (fault("wrong", {A: "failed"}, does={A: "failed", "test_h[two]": "unknown"}), "test_h[two] is unknown"),
         (
@@ -115,7 +115,7 @@ def test_faults_with_nothing_in_common_share_one_round_and_one_healthy_round():
         ),
         (fault("wrong", {}, does={"test_h[one]": "failed"}), "test_h[one]"),
     ],
-    ids=["changes nothing", "another verdict", "one check too many", "beyond what it may", "should change nothing"],
+    ids=["no change", "wrong verdict", "extra check", "not in may_change", "unexpected change"],
 )
 def test_fault_with_unexpected_changes_is_named_but_not_its_neighbours(wrong, word):
     proof = proven(order=[[GOOD[1], wrong, GOOD[2]], [GOOD[3]]])
@@ -125,7 +125,7 @@ def test_fault_with_unexpected_changes_is_named_but_not_its_neighbours(wrong, wo
     assert [row.fault for row in proof.rows if row.outcome == "surprised"] == ["b + wrong + c", "wrong"]
 
 
-def test_a_fault_that_does_not_heal_is_named_by_the_round_of_the_next_batch():
+def test_unhealed_fault_is_named_by_the_round_of_the_next_batch():
     lasting = fault("lasting", {B: "failed"}, leaves={B: "failed"})
     proof = proven(order=[[GOOD[0], lasting], [GOOD[2], GOOD[3]]])
     found = problems(proof)
@@ -135,7 +135,7 @@ def test_a_fault_that_does_not_heal_is_named_by_the_round_of_the_next_batch():
     assert proof.ground.lab.recovered
 
 
-def test_a_fault_that_does_not_heal_is_named_at_the_end_of_a_series():
+def test_unhealed_fault_is_named_at_the_end_of_a_series():
     lasting = fault("lasting", {B: "failed"}, leaves={B: "failed"})
     found = problems(proven(order=[[GOOD[0], lasting], [GOOD[1]]]))
     assert found["healing"].startswith("healing of lasting left")
@@ -149,7 +149,7 @@ def test_fault_leaving_unnamed_verdicts_is_among_the_named():
     assert not found["c"]
 
 
-def test_a_fault_alone_in_the_last_batch_that_does_not_heal_is_named():
+def test_unhealed_fault_alone_in_the_last_batch_is_named():
     found = problems(proven(order=[[fault("lasting", {B: "failed"}, leaves={B: "failed"})]]))
     assert found["healing"].startswith("healing of lasting left")
 
@@ -170,28 +170,28 @@ def test_results_are_kept_after_the_last_healing(last, tmp_path, monkeypatch):
     assert [row.fault for row in rows if row.outcome == "surprised"] == (["lasting"] if is_wrong else [])
 
 
-def test_a_fault_that_cannot_be_broken_is_named_and_the_others_are_proven():
+def test_fault_that_cannot_be_broken_is_named_and_the_rest_is_proven():
     @contextmanager
     def breaks(world):
-        raise LabError("no such file")
+        raise LabError("missing file")
         yield
 
     broken = Fault("impossible", breaks, {A: "failed"}, {}, frozenset(), (), root=False, touches=frozenset())
     proof = proven(order=[[GOOD[1], broken], [GOOD[2]]])
     found = problems(proof)
-    assert "no such file" in found["impossible"]
+    assert "missing file" in found["impossible"]
     assert proof.ground.lab.forgotten == 0  # no round had seen anything
     assert not any(found[name] for name in "bc")
 
 
-def test_a_fault_that_was_broken_alone_gets_no_second_try():
+def test_fault_broken_alone_is_not_retried():
     proof = proven(order=[[fault("wrong", {A: "failed"}, does={})], [GOOD[1]]])
     found = problems(proof)
     assert [name for name, problem in found.items() if problem] == ["wrong"]
     assert proof.ground.lab.recovered == 1
 
 
-def test_a_fault_whose_healing_fails_is_named_itself():
+def test_fault_with_failed_healing_is_named():
     @contextmanager
     def breaks(world):
         world.bad[A] = "failed"
@@ -224,14 +224,14 @@ LATE_ELSEWHERE = replace(fault("late", {A: "failed"}, reported_once={"test_h[one
 
 @pytest.mark.parametrize("wrong", [SILENT, LATE, LATE_ELSEWHERE], ids=["silent", "late", "late elsewhere"])
 @pytest.mark.parametrize(
-    "next_ones",
+    "later",
     [[], [[GOOD[1]]], [[GOOD[1], GOOD[2]]], [[GOOD[1]], [GOOD[2]]]],
-    ids=["last", "one next", "two next", "two batches next"],
+    ids=["no later fault", "later fault", "two later faults", "two later batches"],
 )
-def test_fault_with_wrong_verdicts_after_healing_is_named_but_not_the_next_ones(wrong, next_ones):
-    found = problems(proven(order=[[wrong], *next_ones]))
+def test_fault_with_wrong_verdicts_after_healing_is_named_but_not_later_faults(wrong, later):
+    found = problems(proven(order=[[wrong], *later]))
     assert found["healing"].startswith(f"healing of {wrong.name} ")
-    assert not any(found[each.name] for batch in next_ones for each in batch)
+    assert not any(found[each.name] for batch in later for each in batch)
 
 
 def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
@@ -247,7 +247,7 @@ def test_fault_that_fails_when_it_is_broken_again_is_not_lost():
         world.once |= {"test_h[one]": "warned"} if len(times) == 1 else {}
 
     found = problems(proven(order=[[replace(GOOD[0], breaks=breaks)], [GOOD[1], GOOD[2]]]))
-    assert "is wanted" in found["healing"]
+    assert "expected {" in found["healing"]
 
 
 def test_unexpected_verdict_of_a_batch_not_repeated_alone_blames_no_fault():

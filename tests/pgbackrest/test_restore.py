@@ -70,7 +70,7 @@ def test_target_time_after_last_commit_fails_and_leaves_nothing(site, moment):
     later = site.sql("SELECT clock_timestamp()")
     done = site.action("restore", "--to", later, "--apply")
     assert done.returncode == 4
-    assert "the archive has no commit after --to, leave --to out" in done.stderr
+    assert "the archive has no commit after --to: omit --to" in done.stderr
     assert beside(site) == []
     assert bodies(site, 1) == ["unwanted"]
 
@@ -101,7 +101,7 @@ def test_missing_stop_or_start_command_is_refused(site, moment):
     inventory.write_text("\n".join(lines))
     done = site.action("restore", "--to", moment, "--apply")
     assert done.returncode == 2
-    assert "stop and start are missing: set both, or restore with --into" in done.stderr
+    assert "`stop` and `start` are missing: set both, or restore with --into" in done.stderr
 
 
 @pytest.mark.kills

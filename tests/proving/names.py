@@ -11,12 +11,12 @@ def bad(verdicts):
 
 
 def named(test, names):
-    """The most specific of `names` that matches a test, or None."""
+    """The most specific name in `names` that matches a test, or None."""
     return next((name for name in (test, check(test), EVERY_CHECK) if name in names), None)
 
 
 def surprising(verdicts, names, may_change=()):
-    """All verdicts except passed, without tests that are only allowed to change."""
+    """All verdicts except passed, of tests that must change or must not change."""
     return {
         test: verdict for test, verdict in bad(verdicts).items() if named(test, names) or not named(test, may_change)
     }
@@ -49,9 +49,9 @@ def agree(found, wanted, when, sentences=None):
     """Fails unless `found` equals `wanted`; shows unexpected verdicts with their sentences, and missing verdicts."""
     over = without(found, wanted)
     why = {test: (sentences or {}).get(test) for test in over}
-    assert found == wanted, f"{when}: {over} where {without(wanted, found)} is wanted; {why}"
+    assert found == wanted, f"{when}: found {over}, expected {without(wanted, found)}; {why}"
 
 
-def without(verdicts, others):
-    """The verdicts that differ from `others`."""
-    return {test: verdict for test, verdict in verdicts.items() if others.get(test) != verdict}
+def without(verdicts, reference):
+    """The verdicts that are missing or different in `reference`."""
+    return {test: verdict for test, verdict in verdicts.items() if reference.get(test) != verdict}

@@ -5,7 +5,7 @@ from tests.proving.batches import plan
 
 
 def arrange(items):
-    """Sorts the tests of each proof by batch; leaves all other tests in place."""
+    """Sorts the tests of each proof by batch, and does not move the rest."""
     for module in {item.path for item in items if _fault(item)}:
         places = [number for number, item in enumerate(items) if item.path == module and _fault(item)]
         tests = {_fault(items[number]).name: items[number] for number in places}
@@ -15,7 +15,7 @@ def arrange(items):
 
 
 def planned(items, module):
-    """The batches of a proof's module, without faults that need root if not root."""
+    """The batches of the module of a proof; without root, also without faults that require root."""
     faults = [_fault(item) for item in items if item.path == module and _fault(item)]
     return plan([fault for fault in faults if IS_ROOT or not fault.root])
 

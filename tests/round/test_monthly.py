@@ -83,4 +83,4 @@ def test_declared_archive_and_standby_are_required(inventory, prove, more, test,
 
 def test_missing_standby_is_named(inventory, prove):
     text = prove(inventory('standbys = ["far", "near"]'), REPLICATION).text
-    assert "declared standby not connected: far and near" in text
+    assert "declared standby not connected: far, near" in text

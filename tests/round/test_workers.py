@@ -22,7 +22,7 @@ def test_hosts_are_distributed_in_turn_and_no_share_is_empty(workers, dealt):
 
 @pytest.fixture
 def unit():
-    """The scheduling unit of a test, with one host per share."""
+    """A function that returns the scheduling unit of a test, with a share per host."""
     scheduling = HostScheduling.__new__(HostScheduling)
     scheduling._units = {host: host for host in HOSTS}
     return scheduling._split_scope

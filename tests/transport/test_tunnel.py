@@ -161,7 +161,7 @@ def test_transport_without_tunnel_is_an_error_of_its_databases_only(postgres, ss
     database = postgres.database().model_dump(exclude_unset=True, exclude={"limits"}) | {"timeout": "5s"}
     host = Host.model_validate({"transport": "paramiko://nowhere", "databases": {"db": database}}).placed("vps", ())
     recording = gather(host, {("database_pings", "db")}, client=object())
-    assert "paramiko:// has no tunnel to the database" in recording.results["database_pings db"].error
+    assert "paramiko:// cannot tunnel to the database" in recording.results["database_pings db"].error
 
 
 def test_password_is_in_no_command_line(target, runtime, postgres, tmp_path):
@@ -192,12 +192,12 @@ def test_empty_password_file_gives_no_password(target, tmp_path):
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
 def test_sslmode_through_a_tunnel_is_refused(target, mode):
     (result,) = ask(target(dsn=f"{target().dsn} sslmode={mode}"), ["SELECT 1"])
-    assert result.error == f'sslmode={mode} has no effect through a tunnel: give reach = "direct"'
+    assert result.error == f'sslmode={mode} has no effect through a tunnel: set reach = "direct"'
 
 
 def test_dsn_with_several_servers_is_refused(target):
     (result,) = ask(target(dsn="host=a,b port=5432,5433"), ["SELECT 1"])
-    assert "a tunnel leads to one server" in result.error
+    assert "a tunnel needs a single port" in result.error
 
 
 def test_ssh_banner_does_not_hide_the_error(target, tmp_path):

@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Work:
-    """The host of an action, and a function `say` that prints a line of progress."""
+    """The host of an action, and the function `say`, which prints a line."""
 
     host: Host
     say: Say

@@ -38,5 +38,5 @@ def held(host: Host, who: str) -> Iterator[None]:
 
 
 def stepwise(command: Command) -> Command:
-    """`command`, which holds the lock on the host while it runs."""
+    """The `command`, wrapped so that the lock of the host is held until the command ends."""
     return replace(command, argv=("perl", "-e", scripts.perl("action/hold"), "step", *command.argv))

@@ -43,7 +43,7 @@ class ProgressReport(Protocol[T_contra]):
 
 @dataclass
 class ProgressLines(Generic[T]):
-    """Progress in lines, at most one every `LINE_EVERY_S` seconds. `line` is empty where nothing can be shown."""
+    """Prints progress as lines, at most a line every `LINE_EVERY_S` seconds. `line` is empty without known progress."""
 
     say: Say
     line: Callable[[T], str]
@@ -56,7 +56,7 @@ class ProgressLines(Generic[T]):
         return self.pace()
 
     def __call__(self, reached: T) -> None:
-        """Prints a line if the last one is old enough."""
+        """Prints a line if the last line is at least `LINE_EVERY_S` old."""
         if time.monotonic() - self.last >= LINE_EVERY_S and (text := self.line(reached)):
             self.last = time.monotonic()
             self.say(text)

@@ -1,4 +1,4 @@
-"""Guards against a full disk."""
+"""Guard against a full disk."""
 
 from opsproof.core.errors import Refused
 from opsproof.core.units import show
@@ -8,10 +8,10 @@ MARGIN = 1.2
 
 
 def require_room(where: str, free: float, needed: float, purpose: str = "") -> None:
-    """Refuses a step that needs more bytes than are free.
+    """Refuses a step if the file system `where` has less free space than needed.
 
     Raises:
-        Refused: too few bytes are free.
+        Refused: free space does not suffice.
     """
     if free < needed:
         raise Refused(f"{where} has {show(free, 'bytes')} free ({show(needed, 'bytes')} needed{purpose})")

@@ -37,7 +37,7 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class DumpReading:
-    """A set read back: text of the manifest, checksums of the files, and the lines of pg_restore --list.
+    """A set as read back: text of the manifest, checksums of the files, and the lines of pg_restore --list.
 
     `unlisted` is the reason why pg_restore listed nothing; None if pg_restore succeeded.
     """

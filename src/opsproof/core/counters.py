@@ -26,7 +26,7 @@ class Counter:
     now: float
     quiet_since: float | None = None
     grew: float | None = None
-    reborn: str = "its source was restarted"
+    reborn: str = "the statistics were reset"
     falls: bool = False
     shared: bool = False
 
@@ -97,7 +97,7 @@ def increase(counter: Counter, samples: Sequence[Counter], span: float) -> float
         surely = [pair for pair in anew if max(pair[0].now, pair[1].born) >= edge]
         least = grown + sum(_counted_anew(*pair, shared=counter.shared) for pair in surely)
         again = counter.reborn if anew[-1][1].born != anew[-1][0].born else "the counter was reset"
-        return AtLeast(least, f"{again}; its earlier count is lost")
+        return AtLeast(least, f"{again}; the earlier count is lost")
     if before:
         return grown
     return _range(counter, readings[0], span, known=bool(pairs))
@@ -116,5 +116,5 @@ def _counted_anew(before: Counter, later: Counter, *, shared: bool) -> float:
 def _range(counter: Counter, oldest: Counter, span: float, *, known: bool) -> float | Estimate:
     if counter.value == 0 or counter.born >= counter.now - span:
         return counter.value
-    why = f"the history reaches back {show(counter.now - oldest.now, 'seconds')}, not {show(span, 'seconds')}"
+    why = f"the history covers {show(counter.now - oldest.now, 'seconds')} ({show(span, 'seconds')} needed)"
     return Estimate(counter.value - oldest.value, counter.value, why if known else "no earlier run is on record")

@@ -84,7 +84,7 @@ class Limit:
     """The allowed values of a metric; ``value in limit`` judges the value and records the measurement.
 
     `over` is the time span of a metric that looks back, in seconds, or None. `subject` is the measured thing, such as
-    ``/var``. `singular` is set for countable things; it is the title for one of them.
+    ``/var``. `singular` is the title for an amount of 1, for metrics that count things.
     """
 
     metric: str

@@ -37,7 +37,7 @@ METRICS: dict[str, Metric] = {
     "log_silence": Metric("time since last line", "seconds", "Time since the last line of a log"),
     "log_folder_size": Metric("folder size", "bytes", "Size of all files in a log folder"),
     "log_file_size": Metric("largest file", "bytes", "Size of the largest file in a log folder, or of PM2's own logs"),
-    "rotation_overdue": Metric("rotation delay", "seconds", "Time that lines of a log have waited for a due rotation"),
+    "rotation_overdue": Metric("rotation delay", "seconds", "Time for which a log with lines was not rotated"),
     "rotated_history": Metric("rotated history", "seconds", "Age of the oldest line in the rotated files of a log"),
     "rotated_age": Metric("age of oldest rotated file", "seconds", "Age of the oldest rotated file of a log"),
     "rotated_uncompressed": Metric(
@@ -89,7 +89,9 @@ METRICS: dict[str, Metric] = {
     ),
     "index_scans": Metric("index scans", "percent", "Lowest share of index scans among all scans of a large table"),
     "vector_recall": Metric(
-        "recall", "percent", "Share of the nearest neighbours found: lower end of the 95 % confidence interval"
+        "recall",
+        "percent",
+        "Share of the nearest neighbours that searches find: lower end of the 95 % confidence interval",
     ),
     "vector_lists": Metric(
         "list ratio", "count", "Lists of an IVFFlat index divided by the recommended number for its rows"
@@ -161,7 +163,7 @@ METRICS: dict[str, Metric] = {
     "vacuum_time": Metric(
         "vacuum time",
         "seconds",
-        "Longest vacuum of a table: a running one or, from PostgreSQL 18 on, also the last ones",
+        "Longest vacuum of a table: running, or (PostgreSQL 18 and later) finished since the last run",
     ),
     "vacuum_horizon_age": Metric(
         "vacuum horizon age",

@@ -82,10 +82,10 @@ class Bloats:
         return list(dict.fromkeys(name for name, share in known if limit.judge(share).verdict != "passed"))
 
     def require_measured(self) -> None:
-        """Checks that every suspect relation was measured.
+        """Requires a measured share for every relation that may be bloated.
 
         Raises:
-            MeasurementError: a suspect was not measured; the message says why.
+            MeasurementError: the share of a relation is unknown; the message says why.
         """
         if unknown := [each for each in self.bloats if each.share is None]:
             names = ", ".join(each.space.name for each in unknown[:3])

@@ -207,7 +207,7 @@ class TablesWithoutKey(SqlFact[tuple[FoundIndex, ...]]):
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """A large table: rows read by sequential scans, and index scans, since the statistics began."""
+    """A large table with the rows read by sequential scans, and the index scans, since the last statistics reset."""
 
     name: str
     rows: int

@@ -36,7 +36,7 @@ class KeyRange:
         text = f"{self.sequence}{place}: {self.value:.0f} of {self.last:.0f}, {self.used:.1f} %"
         known = reference(earlier, now)
         if known is None:
-            return f"{text}; the second run will tell when values run out"
+            return f"{text}; a second run is needed to predict when values run out"
         growth = (self.value - known.value) / (now - known.now)
         if growth * (self.last - self.value) <= 0:
             return f"{text}; no growth since {_day(known.now)}"

@@ -71,7 +71,7 @@ class Receivers:
         """Largest lag in seconds; unbounded while a receiver catches up, as the server cannot tell."""
         longest = max((each.lag_s for each in self.standbys), default=0.0)
         late = [each.name for each in self.standbys if each.state != "streaming" and each.behind_bytes > 0]
-        return Estimate(longest, inf, f"{' and '.join(late)} is still catching up") if late else longest
+        return Estimate(longest, inf, f"still catching up: {', '.join(late)}") if late else longest
 
 
 class Standbys(SqlFact[Receivers]):
@@ -95,7 +95,7 @@ class Standbys(SqlFact[Receivers]):
             if name is not None
         )
         if missing := sorted(set(database.standbys) - {each.name for each in found}):
-            raise Absent(f"declared standby not connected: {' and '.join(missing)}")
+            raise Absent(f"declared standby not connected: {', '.join(missing)}")
         return Receivers(found)
 
 

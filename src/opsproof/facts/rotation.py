@@ -75,7 +75,7 @@ class RotatedFiles(ResourceFact[Log, RotatedLog]):
         """The files; a missing folder raises `Absent`."""
         if answer.status == 2 and "No such file" in answer.stderr:
             raise Absent(f"{resource.path} is declared, but does not exist")
-        found = json.loads(answer.require("the reader of rotated files").stdout)
+        found = json.loads(answer.require("perl (rotated_files.pl)").stdout)
         now = found["now"]
         files = tuple(_file(each, now) for each in found["rotated"])
         current = found["current"]
@@ -154,7 +154,7 @@ class Pm2LogSizes(ShellFact[FolderSize]):
 def _folder(answer: Answer, absent: str) -> FolderSize:
     if answer.status == 2 and "No such file" in answer.stderr:
         raise Absent(absent)
-    found = json.loads(answer.require("the reader of folders").stdout)
+    found = json.loads(answer.require("perl (folder_sizes.pl)").stdout)
     return FolderSize(found["bytes"], tuple((each["path"], each["bytes"]) for each in found["largest"]))
 
 
@@ -179,7 +179,7 @@ class RotationSettings(ResourceFact[Rotation, list[str]]):
         """The differences; values compare as text, because pm2 set stores text."""
         if answer.status == 3:
             raise Absent("pm2-logrotate is not installed: PM2 has no settings for it")
-        settings = json.loads(answer.require("the reader of PM2's settings").stdout)["settings"]
+        settings = json.loads(answer.require("perl (rotation_settings.pl)").stdout)["settings"]
         found = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
         differing = [(key, value) for key, value in resource.settings.items() if found.get(key) != value]
         return [f"{key} is {found.get(key, 'not set')}, not {value}" for key, value in differing]

@@ -46,7 +46,7 @@ class OpenTransaction:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the session is idle in transaction."""
+        """Whether the session is idle in transaction, aborted or not."""
         return self.state in IDLE
 
     def __str__(self) -> str:

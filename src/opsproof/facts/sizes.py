@@ -23,7 +23,7 @@ class RelationSize:
     size_bytes: int
 
     def line(self, earlier: list[Counter], now: float) -> str:
-        """Text with growth since `earlier` readings."""
+        """Name, size, and growth since the `earlier` readings, as one line."""
         text, known = f"{self.name}: {show(self.size_bytes, 'bytes')}", reference(earlier, now)
         if known is None:
             return f"{text}, no earlier run is on record"

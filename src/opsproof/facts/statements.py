@@ -131,7 +131,7 @@ class StatementList:
         """
         last = next(iter(earlier["statements"][-1:]), None)
         if self.statements and last is None:
-            raise MeasurementError("no earlier run is on record to compare with")
+            raise MeasurementError("no earlier run is on record, so nothing can be compared")
         if last is not None and abs(last.born - self.since) > 1:
             raise MeasurementError("pg_stat_statements was reset: no comparison with earlier runs")
         return sorted(((each.slowdown(earlier), each) for each in self.statements), key=lambda pair: -pair[0])

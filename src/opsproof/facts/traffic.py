@@ -92,7 +92,7 @@ class DatabaseTraffic(SqlFact[Traffic]):
     sql = scripts.sql("facts/database_counters")
 
     def parse(self, result: Result, database: Database) -> Traffic:
-        """Each counter since the statistics began."""
+        """Each counter since the last statistics reset."""
         ((*values, since, now, counting),) = result.require()
         require_counting(counting)
         reborn = "the statistics were reset"

@@ -140,7 +140,7 @@ class DatabaseUpkeep:
         """Longest time since a vacuum of an overdue table, in seconds; a range if no vacuum was counted."""
         spans = [each.vacuum_span_s(epoch, earlier.get(_due(each), ())) for each in self.overdue.rows]
         low, high = (max((span[end] for span in spans), default=0.0) for end in (0, 1))
-        why = f"{self.overdue.rows[0].name} was not vacuumed since the statistics began" if spans else ""
+        why = f"{self.overdue.rows[0].name} was not vacuumed since the last statistics reset" if spans else ""
         return low if low == high else Estimate(low, high, why)
 
     @property
@@ -235,7 +235,7 @@ class Age:
     multixacts: int
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}: {self.transactions} transactions, {self.multixacts} multixacts"
+        return f"{self.kind} {self.name}: transaction age {self.transactions}, multixact age {self.multixacts}"
 
 
 @dataclass(frozen=True)

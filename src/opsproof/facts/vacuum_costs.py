@@ -21,7 +21,7 @@ Readings = Mapping[str, list[Counter]]
 
 @dataclass(frozen=True)
 class VacuumCost:
-    """Vacuums of one table since the statistics began; `running_s` is the age of a running vacuum, or None.
+    """Vacuums of one table since the last statistics reset; `running_s` is the age of a running vacuum, or None.
 
     `took_s` is None before PostgreSQL 18, the first version to record vacuum times.
     """

@@ -37,7 +37,7 @@ def ideal_lists(rows: float) -> float:
 class VectorIndexState:
     """State of one index; sizes in bytes, times in seconds since 1970.
 
-    `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the statistics began;
+    `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the last statistics reset;
     `library` is the pgvector version on the server's disk, `extension` the version in the catalogs.
     """
 
@@ -194,7 +194,7 @@ class Recall:
             MeasurementError: the query does not use `index`, or the comparison does.
         """
         if index in self.compared_by:
-            raise MeasurementError(f"{index} was used for the comparison too")
+            raise MeasurementError(f"{index} was used for the exact search too, so recall is unknown")
         if index not in self.indexes:
             raise MeasurementError(f"the recall of {index} is unknown: the query does not use the index")
         return self.interval[0]
@@ -225,7 +225,7 @@ class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
             raise MeasurementError(f"{resource.column} is NULL in all sampled rows of {resource.table}")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
-            raise OutputError(f"more neighbours were found than exist: {pairs[:5]}")
+            raise OutputError(f"the index found more neighbours than the exact search: {pairs[:5]}")
         return Recall(
             tuple(hit / there for hit, there in pairs if there),
             resource.neighbours,

@@ -42,7 +42,7 @@ class Host(Model):
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
     run_as: str = Field("", description="user that owns the application, if not the login user (sudo -n -u)")
     docker_as: str = Field("", description="user with access to Docker, if not the login user (sudo -n -u)")
-    path: list[str] = Field(default_factory=list, description="folders put before the search path of the host")
+    path: list[str] = Field(default_factory=list, description="folders added in front of PATH on the host")
     limits: LimitTable = Field(default_factory=LimitTable)
     pm2: Pm2 | None = None
     clock: Clock | None = None
@@ -73,11 +73,11 @@ class Host(Model):
     @model_validator(mode="after")
     def _has_required_tables(self) -> "Host":
         if self.processes and self.pm2 is None:
-            raise ValueError("processes need a pm2 table")
+            raise ValueError("processes are declared without pm2: add a pm2 table")
         if self.rotation and self.pm2 is None:
-            raise ValueError("rotation needs a pm2 table")
+            raise ValueError("rotation is declared without pm2: add a pm2 table")
         if self.queues and self.broker is None:
-            raise ValueError("queues need a broker table")
+            raise ValueError("queues are declared without a broker: add a broker table")
         for name, database in self.databases.items():
             if database.container and database.container not in self.containers:
                 raise ValueError(f"databases.{name}: container {database.container!r} is not declared")
@@ -126,7 +126,7 @@ class Host(Model):
         return self
 
     def resources(self, resource: str) -> dict[str, Resource]:
-        """The declared resources of a kind, by name. The name is ``""`` if a host has at most one."""
+        """The declared resources of a kind, by name. The name is ``""`` for kinds that a host declares at most once."""
         declared = getattr(self, RESOURCES[resource])
         if declared is None:
             return {}
@@ -213,14 +213,14 @@ class Waiver(Model):
     reason: str = Field(min_length=1)
     expires: datetime.date = Field(description="last day of the waiver")
     ceiling: float | None = Field(
-        None, description="larger measured values fail in spite of the waiver; in the unit of the metric"
+        None, description="largest value that the waiver tolerates, in the unit of the metric"
     )
 
 
 class InventoryFile(Model):
     """An inventory file."""
 
-    extends: str = Field("", description="another inventory, by its path from this file, that gives the default limits")
+    extends: str = Field("", description="path of another inventory, relative to this file, with the default limits")
     limits: LimitTable = Field(default_factory=LimitTable)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]
     waivers: list[Waiver] = Field(default_factory=list)

@@ -65,7 +65,7 @@ class _Limits(Model):
     def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
         metric = METRICS[str(info.field_name)]
         if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
-            raise ValueError("over is not valid: the metric does not look back")
+            raise ValueError("`over` is not valid: the metric has no time span")
         return rule
 
 
@@ -146,7 +146,7 @@ class Endpoint(Resource):
 class Mount(Resource):
     """A file system, by its mount point or a folder on it."""
 
-    mountpoint: bool = Field(True, description="false: a folder, judged by its file system")
+    mountpoint: bool = Field(True, description="false: the path is a folder on the file system to check")
 
 
 class Database(Resource):
@@ -227,7 +227,7 @@ class Backup(Resource):
         description="pg_dump: targets of copies: a folder of the host, ssh://user@host/path, s3://bucket/path",
     )
     off_site_keep: Literal["same", "all"] = Field(
-        "same", description="pg_dump: same: copies are pruned as backups are; all: opsproof prunes no copies"
+        "same", description="pg_dump: same: copies are pruned like backups; all: opsproof prunes no copies"
     )
     age_recipient: str = Field("", description="pg_dump: age public key that encrypts the copies")
     lock_wait: Duration = Field(60.0, description="pg_dump: longest wait for a table lock")
@@ -296,7 +296,7 @@ class VectorIndex(InDatabase):
     neighbours: int = Field(10, gt=0, le=1000, description="LIMIT of the application's query")
     probes: int = Field(0, ge=0, description="ivfflat.probes set by the application; 0: not set")
     ef_search: int = Field(0, ge=0, description="hnsw.ef_search set by the application; 0: not set")
-    filter: str = Field("", description="column that the query compares with a value, if any")
+    filter: str = Field("", description="column that the query filters by equality, if any")
     sample: int = Field(100, ge=80, le=1000, description="number of sampled rows")
     budget: Duration = Field(2.0, description="time limit of the sampling; less than the timeout of the database")
 

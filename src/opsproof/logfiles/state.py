@@ -116,7 +116,7 @@ def pm2_home(host: Host) -> str:
         InventoryError: pm2 is not declared.
     """
     if host.pm2 is None:
-        raise InventoryError(f"{host.name} declares no pm2: add pm2.home")
+        raise InventoryError(f"{host.name} declares no pm2: add a pm2 table with home")
     return host.pm2.home
 
 

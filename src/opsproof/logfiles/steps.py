@@ -66,7 +66,7 @@ def _compress(work: Work, file: Rotated) -> None:
     work.say(
         f"     {before}, not compressed: disk full"
         if size_bytes is None
-        else f"     {before} became {show(size_bytes, 'bytes')}"
+        else f"     {before}, compressed to {show(size_bytes, 'bytes')}"
     )
 
 

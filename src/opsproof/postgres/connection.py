@@ -114,13 +114,13 @@ def _reached(target: DatabaseTarget) -> Iterator[tuple[dict[str, Any], str | Non
 def _refuse_tls(parameters: dict[str, Any]) -> None:
     """Refuses TLS modes: libpq ignores sslmode for a socket, which the local end of a tunnel is."""
     if parameters.get("sslmode") in TLS_MODES:
-        raise DatabaseError(f'sslmode={parameters["sslmode"]} has no effect through a tunnel: give reach = "direct"')
+        raise DatabaseError(f'sslmode={parameters["sslmode"]} has no effect through a tunnel: set reach = "direct"')
 
 
 def _port(parameters: dict[str, Any]) -> int:
     text = str(parameters.get("port") or 5432)
     if not text.isdigit():
-        raise DatabaseError(f"the dsn has port {text}: a tunnel leads to one server")
+        raise DatabaseError(f"the dsn has port {text}: a tunnel needs a single port")
     return int(text)
 
 

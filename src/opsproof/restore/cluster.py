@@ -191,7 +191,7 @@ class ClusterFiles:
         return parse_state(answer)
 
     def status(self, path: str) -> Status:
-        """The status of the server on a restored directory.
+        """The status of the PostgreSQL server that runs on a restored directory.
 
         Raises:
             MeasurementError: the status cannot be read.

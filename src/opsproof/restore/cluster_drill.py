@@ -20,7 +20,7 @@ class ClusterDrill:
         self.left = [each.path for each in self.restored.cluster.beside("drill")]
 
     def steps(self) -> list[Step]:
-        """Remove leftovers, restore, read, remove."""
+        """Steps that remove leftovers, restore, verify, and remove the restored cluster."""
         path = self.restored.path
         sweeps = [removing(self.restored.files, each, ", left by an earlier drill") for each in self.left]
         return [
@@ -71,6 +71,6 @@ class ClusterDrill:
         """
         now = self.restored.files.read_state(self.scratch)
         if left := [each.path for each in now.beside("drill")]:
-            raise NotRepaired(f"still present: {', '.join(left)}")
+            raise NotRepaired(f"leftover directories remain: {', '.join(left)}")
         if self.findings.flaws:
             raise NotRepaired(f"{self.restored.made.label} failed verification: {'; '.join(self.findings.flaws)}")

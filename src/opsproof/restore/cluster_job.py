@@ -151,7 +151,7 @@ class ClusterRestoreJob:
         self.files.do("mark", self.restored.path, str(self._wanted(VERIFIED, self.restored.path)))
 
     def _recover(self) -> None:
-        """Recovers to the target time; without one, follows the archive: WAL archived meanwhile is replayed too."""
+        """Recovers to the target time; without a target, also replays WAL archived during the restore."""
         if self.restored.moment:
             self.restored.recover(thrown_away=False)
         else:
@@ -169,7 +169,7 @@ class ClusterRestoreJob:
         self.switch = switch.switch(self.work, self.action.client)
         mark = self._wanted(SWAPPING, self.restored.path)
         exists = self.cluster.state != "none"
-        old = f" (the old one stays as {self._aside(mark)})" if exists else " (which is missing)"
+        old = f" (the old cluster is kept as {self._aside(mark)})" if exists else " (which does not exist)"
         title = f"stop {_names('the cluster', self.switch)}, rename {self.restored.path} to {self.data}{old}"
         return [Step(f"{title}, start again: {self._loss()}", lambda: self._swap(mark)), *self._waiting(mark)]
 
@@ -185,7 +185,7 @@ class ClusterRestoreJob:
     def _require_commands(self) -> None:
         if not (self.backup.stop and self.backup.start):
             raise InventoryError(
-                f"backups.{self.action.backup_name}: stop and start are missing: set both, or restore with --into"
+                f"backups.{self.action.backup_name}: `stop` and `start` are missing: set both, or restore with --into"
             )
 
     def _aside(self, mark: ClusterMark) -> str:
@@ -264,7 +264,9 @@ class ClusterRestoreJob:
         if not self.switch.down or not self.options.wait:
             return []
         names = ", ".join(self.switch.down)
-        title = f"wait {self.options.wait:g} s for healthy answers of {names}, else roll back to the old cluster"
+        title = (
+            f"wait up to {self.options.wait:g} s for healthy answers from {names}, else roll back to the old cluster"
+        )
         return [Step(title, lambda: self._await_health(mark))]
 
     def _await_health(self, mark: ClusterMark) -> None:
@@ -315,7 +317,7 @@ class ClusterRestoreJob:
             if each.path in gone or (each.kind == "restoring" and each.mark.word != TRIED and not self.options.drop_old)
         ]
         if left:
-            raise NotRepaired(f"still present: {', '.join(left)}")
+            raise NotRepaired(f"leftover directories remain: {', '.join(left)}")
         if now.mark.word or now.state != ("down" if self.options.into else "ready"):
             raise NotRepaired(f"{self.options.into or self.data} is {now.state} {now.mark}".rstrip())
 

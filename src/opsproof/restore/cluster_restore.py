@@ -25,7 +25,9 @@ class ClusterRestore:
         self.options = action.options
         self.backup: Backup = action.backup
         if not self.backup.data:
-            raise InventoryError(f"backups.{action.backup_name}: data is missing: set the cluster's data directory")
+            raise InventoryError(
+                f"backups.{action.backup_name}: `data` is missing: set it to the data directory of the cluster"
+            )
 
     @property
     def scratch(self) -> str:

@@ -138,7 +138,7 @@ class RestoredDatabase:
             free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
             raise Refused(f"{STAGING} of {self.client.container} has {free} free ({size} needed for the archive)")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
-            raise Refused(f"the name {self.client.live} is too long: over {NAME_BYTES - SUFFIX_BYTES} bytes")
+            raise Refused(f"the name {self.client.live} is too long (limit {NAME_BYTES - SUFFIX_BYTES} bytes)")
 
     def make(self) -> None:
         """Creates the database, compares the checksum of the archive, and restores the archive.
@@ -175,7 +175,7 @@ class RestoredDatabase:
             self._staged()
 
     def _feed(self, token: str, *command: str) -> None:
-        """Compares the checksum of the archive, and pipes the archive to `command`, if given."""
+        """Compares the checksum of the archive; pipes the archive to `command`, if `command` is given."""
         about = (self.archive.path, self.archive.sha256, self.archive.unpack, token)
         words = ("perl", "-e", scripts.perl("restore/feed"), "--", *about)
         self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")

@@ -44,7 +44,11 @@ class DatabaseDrill:
         return steps
 
     def _archive(self) -> DumpArchive:
-        """The archive; in a drill, a missing set or a damaged manifest is a finding about the backup."""
+        """The archive of the drill. A missing set or a damaged manifest means that the backup is not good.
+
+        Raises:
+            NotRepaired: the set is missing, or its manifest is damaged.
+        """
         try:
             return self.restore.archive()
         except Refused as error:
@@ -104,6 +108,6 @@ class DatabaseDrill:
             MeasurementError: leftovers cannot be listed.
         """
         if left := self.place.left():
-            raise NotRepaired(f"still present: {', '.join(left)}")
+            raise NotRepaired(f"leftovers of the drill remain: {', '.join(left)}")
         if self.findings.flaws:
             raise NotRepaired(f"{self.database.archive.name} failed verification: {'; '.join(self.findings.flaws)}")

@@ -133,7 +133,11 @@ class RestoreJob:
         self.switch = switch.switch(self.work, self.client)
         self.aside = self.copy.name.replace("_restoring_", "_before_")
         serving = self.server.serving
-        old = f" (the old one stays as {self.aside})" if serving else " (which is missing; its own settings are lost)"
+        old = (
+            f" (the old database is kept as {self.aside})"
+            if serving
+            else " (which does not exist, so its settings are lost)"
+        )
         swap = f"stop {self.switch.stops}, rename {self.copy.name} to {self.server.live}{old}, start again"
         return [Step(f"{swap}: {self._loss()}", self._swap), *self._waiting(self.aside if serving else None)]
 
@@ -162,7 +166,8 @@ class RestoreJob:
         back = ", else swap back" if aside else ""
         return [
             Step(
-                f"wait {self.options.wait:g} s for healthy answers of {names}{back}", lambda: self._await_health(aside)
+                f"wait up to {self.options.wait:g} s for healthy answers from {names}{back}",
+                lambda: self._await_health(aside),
             )
         ]
 
@@ -199,7 +204,7 @@ class RestoreJob:
         half = [each.name for each in now.beside("restoring")]
         half += [each.name for each in now.beside("before") if each.mark.word == SWAPPED]
         if half and not self.options.drop_old:
-            raise NotRepaired(f"still present: {', '.join(half)}")
+            raise NotRepaired(f"leftover databases remain: {', '.join(half)}")
         if not self.options.into and (now.serving is None or not now.serving.open):
             raise NotRepaired(f"{now.live} accepts no connections")
 

@@ -81,7 +81,7 @@ class RestoredCluster:
         """
         require_room(f"the disk of {self.path}", self.cluster.scratch_bytes, MARGIN * self.made.database_bytes)
         if len(f"{self.files.socket(self.path)}/.s.PGSQL.5432") > SOCKET_BYTES:
-            raise Refused(f"the path {self.path} is too long for a socket: set a shorter scratch folder")
+            raise Refused(f"the socket path of {self.path} is too long (limit {SOCKET_BYTES} bytes): shorten `scratch`")
         if self.cluster.system_id not in (None, self.stanza.system_id):
             raise Refused(f"{self.files.data} and stanza {self.files.backup.stanza} differ in system identifier")
 
@@ -151,7 +151,7 @@ class RestoredCluster:
 
     def _failure(self, status: Status) -> str:
         reason = status.error.removeprefix("FATAL:  ") or f"state {status.state}"
-        hint = ": the archive has no commit after --to, leave --to out" if _TOO_LATE in reason else ""
+        hint = "; the archive has no commit after --to: omit --to" if _TOO_LATE in reason else ""
         return f"the restored cluster does not start: {reason}{hint}"
 
     def _has_whole_log(self) -> bool:
@@ -192,7 +192,7 @@ class RestoredCluster:
         return [json.loads(line)[0] for line in answer.require("psql").stdout.splitlines()]
 
     def missing_tables(self) -> list[str]:
-        """A flaw for each declared table that the cluster lacks.
+        """A sentence for each declared table that is missing in the cluster.
 
         Raises:
             MeasurementError: the query failed.

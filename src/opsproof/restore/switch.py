@@ -43,7 +43,7 @@ class Switch:
         return " and ".join(self.processes) or "no process"
 
     def swap(self, incoming: str, aside: str, archive: str, *, serving: bool) -> None:
-        """Renames the live database, if `serving`, to `aside`, and the database `incoming` to live.
+        """Renames the live database (if `serving`) to `aside`, and the database `incoming` to the live name.
 
         Raises:
             StepFailed: a command failed; if the swap itself failed, no database was renamed.
@@ -98,7 +98,7 @@ class Switch:
         self.work.do(in_turn(turns, secrets.token_hex(8), TIMEOUT_S), name)
 
     def health_failure(self, patience_s: float) -> str:
-        """Why health is worse than before the swap, after `patience_s`; returns empty as soon as it is not worse."""
+        """Why health is still worse than before the swap after `patience_s`; empty as soon as health has recovered."""
         return patiently(self._degradation, lambda found: not found, patience_s, EVERY_S)
 
     def _degradation(self) -> str:

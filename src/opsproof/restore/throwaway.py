@@ -78,7 +78,7 @@ class DrillPlace(Protocol):
         """The name of the database or container to drop after the drill."""
 
     def left(self) -> list[str]:
-        """Names of databases or containers that drills have left."""
+        """Names of databases or containers left by earlier drills."""
 
     def prepare(self) -> None:
         """Makes the place ready for a restore."""
@@ -107,7 +107,7 @@ class ServingServer:
         return copy.name
 
     def left(self) -> list[str]:
-        """The databases that drills have left.
+        """The databases left by earlier drills.
 
         Raises:
             MeasurementError: the databases cannot be listed.

@@ -132,7 +132,7 @@ class Gathering:
         self._client = client
 
     def close(self) -> None:
-        """Stops all running queries and commands."""
+        """Stops the running queries and commands of all hosts."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         shell.stop_all()
         if self._client is not None:

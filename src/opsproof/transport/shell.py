@@ -58,7 +58,7 @@ class Answer:
     received: float = 0.0
 
     def require(self, tool: str, *statuses: int) -> "Answer":
-        """This answer, if `tool` ended with one of `statuses` (default 0).
+        """Returns this answer if its status is in `statuses` (default: 0); `tool` names the program in errors.
 
         Raises:
             CommandError: the tool is missing, timed out, was denied or failed.
@@ -231,7 +231,7 @@ def _await_end_of_group(process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def attended(host: Host, command: Command) -> Iterator[str]:
-    """The first line of output of `command`, which runs on until its standard input is closed here.
+    """The first line of output of `command`, which runs until the context closes its standard input.
 
     Raises:
         HostUnreachable: no line in time, or the transport is neither ssh nor local.
@@ -270,7 +270,7 @@ class Piped:
                     rest = rest[stdin.write(rest) :]
         except BrokenPipeError as error:
             self.require("the command")
-            raise CommandError(f"{self.host}: the command did not read everything") from error
+            raise CommandError(f"{self.host}: the command ended before reading all of its input") from error
         stdin.close()
 
     def require(self, tool: str) -> None:

@@ -57,7 +57,7 @@ def route(host: Host, database: Database) -> list[str]:
         return []
     if kind != "ssh":
         raise DatabaseError(
-            f'{kind}:// has no tunnel to the database: give a dsn that works from here, with reach="direct"'
+            f'{kind}:// cannot tunnel to the database: set a dsn valid where opsproof runs, and reach = "direct"'
         )
     return words(host.transport)
 
