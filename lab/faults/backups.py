@@ -280,7 +280,7 @@ def no_restore_drill(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_drill_is_recent",), touches=("journal",))
+@fault(failed=("test_restore_drill_is_recent",), touches=("journal", "backups"))
 def last_drill_old(lab: Lab) -> Iterator[None]:
     """The last drill was 40 days ago."""
     with _journal(lab):
@@ -289,7 +289,7 @@ def last_drill_old(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_last_restore_drill_succeeded",), touches=("journal",))
+@fault(failed=("test_last_restore_drill_succeeded",), touches=("journal", "backups"))
 def last_drill_failed(lab: Lab) -> Iterator[None]:
     """The restored data did not match the manifest."""
     with _journal(lab):
@@ -297,7 +297,7 @@ def last_drill_failed(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_time_is_within_limit",), touches=("journal",))
+@fault(failed=("test_restore_time_is_within_limit",), touches=("journal", "backups"))
 def last_drill_slow(lab: Lab) -> Iterator[None]:
     """The drill took two hours."""
     with _journal(lab):

@@ -99,7 +99,7 @@ def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
     folder.parent.rmdir()
 
 
-@fault(failed=("test_vector_index_build_fits_in_memory",))
+@fault(failed=("test_vector_index_build_fits_in_memory",), touches=("chunks",))
 def memory_too_small_to_build(lab: Lab) -> Iterator[None]:
     """maintenance_work_mem is too small to rebuild the index."""
     with lab.connect() as admin:

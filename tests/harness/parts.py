@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.harness import timing
 
 ROOT = Path(__file__).parents[2]
-SIDE_BY_SIDE = 2
+SIDE_BY_SIDE = 3
 TEST_LIMIT_S = 3600
 """Time limit of a test with fixtures; a test that exceeds the limit ends its part instead of hanging forever."""
 ISOLATED = (sys.executable, str(Path(__file__).with_name("loopback.py")))

@@ -16,6 +16,7 @@ import pytest
 
 from lab import processes
 from lab.waiting import wait_until
+from opsproof.core import scripts
 from tests.harness.extent import KILLS, moments
 from tests.harness.killing import as_text, await_plan, course_s, ending, once_free
 from tests.harness.sshd import running as sshd_running
@@ -26,6 +27,7 @@ HITS = max(1, KILLS // 10)
 """Minimum number of interruptions that must hit a running program."""
 ROTATING = "# Rotates logs without losing a line"
 COMPRESSING = "# Compresses one rotated file."
+FIRST_LINE = scripts.perl("facts/json_text").partition("\n")[0]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def _parent(pid):
 
 def _running_programs(platform, text):
     """Processes of the program itself; the gatherer's command line contains the text only in hexadecimal."""
-    return [pid for pid in _programs(platform, text) if processes.command(pid).startswith("perl -e # JSON")]
+    return [pid for pid in _programs(platform, text) if processes.command(pid).startswith(f"perl -e {FIRST_LINE}")]
 
 
 def _moments_until_hits(at, enough):
