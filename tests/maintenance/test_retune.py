@@ -134,5 +134,5 @@ def test_retune_with_few_rows_is_refused(place, table):
     assert "rows: too few to determine the number of lists" in done.stderr
     done = place.run("reindex", "--apply", "--retune")
     assert done.returncode == 6
-    assert "not judged: number of lists of t.rows_vectors: of " in done.stderr
+    assert "501 rows are too few to judge the number of lists" in done.stderr
     assert "lists='100'" in definition(place, "t.rows_vectors")
