@@ -42,7 +42,7 @@ def test_segment_size_is_derived_from_names(known, size):
 
 
 def test_inconsistent_names_raise_value_error():
-    with pytest.raises(ValueError, match="no WAL segment size fits"):
+    with pytest.raises(ValueError, match="the WAL segment size cannot be derived from"):
         wal.size_of([("0/2000028", "000000010000000000000099")])
 
 

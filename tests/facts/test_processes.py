@@ -48,7 +48,7 @@ def test_equal_lists_have_no_unsaved_differences(listed):
         (lambda found: found["daemon"]["processes"].remove(api(found)),
          ["meta-chat-api (/home/deploy/meta-chat-platform/api.js) is saved, but does not run"]),
         (lambda found: found["daemon"]["processes"].append(api(found)),
-         ["2 of meta-chat-api (/home/deploy/meta-chat-platform/api.js) run"]),
+         ["meta-chat-api (/home/deploy/meta-chat-platform/api.js): 2 running, 1 saved"]),
         (lambda found: api(found).update(arguments=1),
          ["meta-chat-api (/home/deploy/meta-chat-platform/api.js) runs, but is not saved",
           "meta-chat-api (/home/deploy/meta-chat-platform/api.js) is saved, but does not run"]),
@@ -70,7 +70,7 @@ def test_missing_saved_list_is_absent(listed):
         (lambda found: found.update(daemon=None), "meta-chat-api is declared, but no PM2 daemon runs"),
         (
             lambda found: found["daemon"]["processes"].remove(api(found)),
-            "meta-chat-api is declared, but PM2 has no such process",
+            "meta-chat-api is declared, but not in PM2's process list",
         ),
     ],
 )

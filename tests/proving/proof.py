@@ -106,7 +106,7 @@ class Proof:
     def _judge(self, batch: Faults, before: Faults, verdicts: dict[str, str]) -> None:
         names = _merged(*(fault.expected for fault in batch), *(fault.reported_once for fault in before))
         may = {name for fault in batch for name in fault.may_change}
-        wanted = _merged(*(expected(fault.expected, verdicts) for fault in batch), _told(before, verdicts))
+        wanted = _merged(*(expected(fault.expected, verdicts) for fault in batch), _reported_once(before, verdicts))
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
 
     def _end_series(self) -> None:
@@ -115,11 +115,11 @@ class Proof:
         if not last:
             return
         verdicts = self._round()
-        found, told = bad(verdicts), _told(last, verdicts)
-        if untold := without(told, found):
-            self._accuse(_naming(untold, last), f"was to be followed by {untold}, once")
-        left = without(found, told)
-        if not left and told:
+        found, reported_once = bad(verdicts), _reported_once(last, verdicts)
+        if unreported := without(reported_once, found):
+            self._accuse(_naming(unreported, last), f"did not report {unreported} in the next round")
+        left = without(found, reported_once)
+        if not left and reported_once:
             left = bad(self._round())
         if left:
             self._blame(last, left)
@@ -128,7 +128,7 @@ class Proof:
     def _left(self, last: Faults) -> dict[str, str]:
         """Unexpected verdicts of a round on the healed lab, except verdicts reported once."""
         verdicts = self._round()
-        return without(bad(verdicts), _told(last, verdicts))
+        return without(bad(verdicts), _reported_once(last, verdicts))
 
     def _round(self) -> dict[str, str]:
         self.ground.settle()
@@ -222,7 +222,7 @@ def _merged(*verdicts: dict[str, str]) -> dict[str, str]:
     return {name: verdict for each in verdicts for name, verdict in each.items()}
 
 
-def _told(faults: Faults, verdicts: dict[str, str]) -> dict[str, str]:
+def _reported_once(faults: Faults, verdicts: dict[str, str]) -> dict[str, str]:
     return _merged(*(expected(fault.reported_once, verdicts) for fault in faults))
 
 

@@ -35,7 +35,7 @@ class ProgressReport(Protocol[T_contra]):
 
     @property
     def every_s(self) -> float:
-        """Seconds until the next call."""
+        """Seconds to wait between two reports."""
 
     def __call__(self, reached: T_contra) -> None:
         """Shows what the command has reached."""
@@ -52,7 +52,7 @@ class ProgressLines(Generic[T]):
 
     @property
     def every_s(self) -> float:
-        """Seconds until the next call."""
+        """Seconds to wait between two reports."""
         return self.pace()
 
     def __call__(self, reached: T) -> None:
@@ -73,7 +73,7 @@ class ProgressBar(Generic[T]):
 
     @property
     def every_s(self) -> float:
-        """Seconds until the next call."""
+        """Seconds to wait between two reports."""
         return self.pace()
 
     def __call__(self, reached: T) -> None:

@@ -55,13 +55,13 @@ def size_of(known: Iterable[tuple[str, str]]) -> int:
     """The segment size in bytes, derived from `known` pairs of an LSN and the name of its segment.
 
     Raises:
-        ValueError: no size fits all pairs.
+        ValueError: no valid size fits all pairs.
     """
     pairs = list(known)
     for size in SIZES:
         if all(number(segment, size) == position(lsn) // size for lsn, segment in pairs):
             return size
-    raise ValueError(f"no WAL segment size fits {pairs}")
+    raise ValueError(f"the WAL segment size cannot be derived from {pairs}")
 
 
 def joined(runs: Iterable[SegmentRun]) -> list[SegmentRun]:

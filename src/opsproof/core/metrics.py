@@ -107,7 +107,7 @@ METRICS: dict[str, Metric] = {
     "statements_evicted": Metric(
         "pg_stat_statements evictions",
         "count",
-        "Evictions of statements by a full pg_stat_statements since the last run",
+        "Statements that a full pg_stat_statements evicted since the last run",
         looks_back=True,
         singular="pg_stat_statements eviction",
     ),
@@ -145,7 +145,9 @@ METRICS: dict[str, Metric] = {
     ),
     "replication_lag": Metric("replication lag", "seconds", "Lag of the slowest standby"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
-    "dead_rows": Metric("dead rows", "percent", "Largest share of dead rows in a table over its autovacuum threshold"),
+    "dead_rows": Metric(
+        "dead rows", "percent", "Largest share of dead rows in tables that exceed their autovacuum threshold"
+    ),
     "dead_rows_waiting": Metric(
         "dead rows against autovacuum threshold",
         "percent",
@@ -154,7 +156,7 @@ METRICS: dict[str, Metric] = {
     "vacuum_age": Metric(
         "time since last vacuum",
         "seconds",
-        "Longest time since the last vacuum of a table over its autovacuum threshold",
+        "Longest time since the last vacuum of a table that exceeds its autovacuum threshold",
     ),
     "transaction_age": Metric(
         "transaction ID age", "count", "Age of the oldest datfrozenxid on the server, in transactions"

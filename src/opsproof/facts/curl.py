@@ -35,7 +35,7 @@ class HttpResponse:
 
 
 def get(url: str, timeout_s: float, *options: str) -> Command:
-    """GET request for `url` with further curl `options`; a hung server costs `timeout_s` once."""
+    """GET request for `url` with further curl `options`; a hung server is given up after `timeout_s`."""
     words = (*_WORDS, "--max-time", f"{timeout_s:g}", *options, "--write-out", _FIGURES, "--", url)
     return argv(*words, timeout_s=timeout_s + 2)
 

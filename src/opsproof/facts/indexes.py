@@ -101,7 +101,7 @@ class Epoch:
 
     @property
     def reading(self) -> Counter:
-        """Counter by which later runs tell which indexes existed by now."""
+        """A transaction counter; later runs use it to date the creation of indexes."""
         return Counter(self.next_transaction, 0.0, self.now)
 
 

@@ -26,7 +26,7 @@ class Memory(ShellFact[MemoryUse]):
         return argv("cat", "/proc/meminfo")
 
     def parse(self, answer: Answer, host: Host) -> MemoryUse:
-        """Percentages of the totals."""
+        """Available memory and used swap as percentages of the totals."""
         lines = (line.split() for line in answer.require("cat /proc/meminfo").stdout.splitlines())
         sizes = {words[0].rstrip(":"): int(words[1]) for words in lines}
         swap = sizes["SwapTotal"]
@@ -83,7 +83,7 @@ class ClockOffset(ShellFact[float]):
     """Least difference in seconds between the host's clock and the local clock."""
 
     def command(self, host: Host) -> Command:
-        """Whole seconds come with every answer; date adds fractions."""
+        """Asks date for fractions: an answer's own time has whole seconds."""
         return argv("date", "+%s.%N")
 
     def parse(self, answer: Answer, host: Host) -> float:

@@ -63,7 +63,7 @@ class ProcessList:
         if self.version is None:
             raise Absent(f"{name} is declared, but no PM2 daemon runs")
         if not found:
-            raise Absent(f"{name} is declared, but PM2 has no such process")
+            raise Absent(f"{name} is declared, but not in PM2's process list")
         return found[0] if len(found) == 1 else _worst(found)
 
     @property
@@ -99,7 +99,11 @@ class ProcessList:
         live = [process.shape for process in self.processes if not process.module]
         lost = [f"{_called(shape)} runs, but is not saved" for shape in sorted(set(live) - set(self.saved))]
         extra = [f"{_called(shape)} is saved, but does not run" for shape in sorted(set(self.saved) - set(live))]
-        counts = [f"{live.count(s)} of {_called(s)} run" for s in sorted(set(live)) if _differs(s, live, self.saved)]
+        counts = [
+            f"{_called(s)}: {live.count(s)} running, {self.saved.count(s)} saved"
+            for s in sorted(set(live))
+            if _differs(s, live, self.saved)
+        ]
         return lost + extra + counts
 
 

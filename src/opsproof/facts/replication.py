@@ -68,7 +68,7 @@ class Receivers:
 
     @property
     def lag_s(self) -> float | Estimate:
-        """Largest lag in seconds; unbounded while a receiver catches up, as the server cannot tell."""
+        """Largest lag in seconds; without an upper bound while a receiver catches up."""
         longest = max((each.lag_s for each in self.standbys), default=0.0)
         late = [each.name for each in self.standbys if each.state != "streaming" and each.behind_bytes > 0]
         return Estimate(longest, inf, f"still catching up: {', '.join(late)}") if late else longest

@@ -156,7 +156,7 @@ class BlockedSessions(SqlFact[LockQueue]):
     sql = _with_words("blocked_sessions")
 
     def parse(self, result: Result, database: Database) -> LockQueue:
-        """The queue; empty without waiters."""
+        """The lock queue; empty if no session waits for a lock."""
         rows = result.require()
         if not rows[0][0]:
             raise MeasurementError(NEEDS_PG_MONITOR)

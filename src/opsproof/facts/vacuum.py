@@ -151,7 +151,7 @@ class DatabaseUpkeep:
 
     @property
     def out_of_reach(self) -> DueTables:
-        """Tables with a threshold over ten million and over ten times their rows: as good as off."""
+        """Tables that autovacuum never reaches: the threshold exceeds ten million, and ten times the rows."""
         return DueTables(tuple(self._flagged("out of reach")), OPTIONS_QUERY)
 
     @property

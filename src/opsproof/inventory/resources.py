@@ -293,7 +293,7 @@ class VectorIndex(InDatabase):
     column: str = Field(min_length=1, description="vector column")
     method: Literal["ivfflat", "hnsw"]
     operator: Literal["<->", "<#>", "<=>", "<+>"] = Field(description="operator in the ORDER BY of the application")
-    neighbours: int = Field(10, gt=0, le=1000, description="LIMIT of the application's query")
+    neighbours: int = Field(10, gt=0, le=1000, description="LIMIT in the query of the application")
     probes: int = Field(0, ge=0, description="ivfflat.probes set by the application; 0: not set")
     ef_search: int = Field(0, ge=0, description="hnsw.ef_search set by the application; 0: not set")
     filter: str = Field("", description="column that the query filters by equality, if any")

@@ -75,7 +75,7 @@ class Builder:
                 if each.place[0] == index.place[0] and not each.heir:
                     patient.drop(each)
         except OpsproofError as error:
-            self.session.work.say(f"     the failed build left an index, which the next run drops: {error}")
+            self.session.work.say(f"     the build failed and left an invalid index, which the next run drops: {error}")
 
     def swap(self, index: Index) -> None:
         """Swaps the names of an index and its replacement.

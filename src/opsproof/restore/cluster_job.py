@@ -91,7 +91,7 @@ class ClusterRestoreJob:
         self._require_commands()
         self.switch = switch.switch(self.work, self.action.client)
         if begun.word == RETURNING:
-            title = f"roll back the interrupted restore of {begun.label}: put back the old cluster"
+            title = f"roll back the interrupted restore of {begun.label}: rename the old cluster back"
             return [Step(f"{title}, start {_names('it', self.switch)}", lambda: self._put_back(begun))]
         title = f"complete the interrupted restore of {begun.label}: start {_names('it', self.switch)}"
         return [Step(title, lambda: self._complete_swap(begun)), *self._waiting(begun)]
@@ -162,7 +162,7 @@ class ClusterRestoreJob:
             self.files.do("mark", self.restored.path, "")
             self.files.do("rename", self.restored.path, self.options.into)
 
-        return [Step(f"rename to {self.options.into}, without a running server", name)]
+        return [Step(f"rename to {self.options.into}; no server is started", name)]
 
     def _swapping(self) -> list[Step]:
         self._require_commands()

@@ -36,12 +36,12 @@ class ClusterRestore:
         return f"{backup.scratch}/{backup.stanza}" if backup.scratch else backup.data
 
     def restored(self, kind: cluster.Kind, prefix: str) -> RestoredCluster:
-        """The cluster to restore, at a path that begins with `prefix`.
+        """The cluster to create by the restore, in a directory whose path begins with `prefix`.
 
         Raises:
             InventoryError: --set or --to is not valid.
-            Refused: no backup fits, in a restore.
-            NotRepaired: no backup fits, in a drill.
+            Refused: a restore has no suitable backup.
+            NotRepaired: a drill has no suitable backup.
             MeasurementError: the repository or the directories cannot be read.
         """
         target, backup = parse_moment(self.options.to), self.backup

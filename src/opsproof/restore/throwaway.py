@@ -72,7 +72,7 @@ class DrillPlace(Protocol):
     machine: RestoreMachine
 
     def where(self, copy: RestoredDatabase) -> str:
-        """The place, for the plan."""
+        """Where the drill restores to, as words for the plan."""
 
     def made(self, copy: RestoredDatabase) -> str:
         """The name of the database or container to drop after the drill."""
