@@ -1,4 +1,4 @@
-"""The tests in parts: each part is a pytest process in private namespaces; two parts run in parallel.
+"""The tests in parts: each part is a pytest process in private namespaces; three parts run in parallel.
 
 `python -m tests.harness.parts test` runs the parts that need neither Docker nor root, `python -m tests.harness.parts
 NAME ...` the named parts. Ports and the host lock of actions belong to a network namespace, and tests that kill look

@@ -122,7 +122,7 @@ def test_role_under_row_level_security_gets_an_error(postgres, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE with the password is not set"),
+        ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set: it must hold the password"),
         ({"password_env": "WRONG_PASSWORD"}, "password authentication failed"),
         ({"password_env": ""}, "no password supplied"),
         ({"dsn": "host=127.0.0.1 port={port} dbname=none user=metachat"}, 'database "none" does not exist'),

@@ -173,7 +173,7 @@ def _password(target: DatabaseTarget) -> str | None:
     if not target.password_env:
         return None
     if target.password_env not in os.environ:
-        raise DatabaseError(f"environment variable {target.password_env} with the password is not set")
+        raise DatabaseError(f"environment variable {target.password_env} is not set: it must hold the password")
     return os.environ[target.password_env]
 
 
