@@ -32,7 +32,7 @@ def test_every_queue_is_declared(queues, broker, evidence):
 
 @CONSUMERS
 def test_queue_pattern_matches_a_queue(queues, queue):
-    """A pattern without a queue checks nothing: the worker did not create its queue, or uses another name."""
+    """No queue matches the pattern: the worker did not create the queue, or changed the name."""
     assert queues[queue].names
 
 

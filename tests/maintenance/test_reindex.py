@@ -167,7 +167,7 @@ def test_build_blocks_nobody_and_names_blocking_transaction(place, vectors):
         told, said = process.communicate(timeout=30)
     assert process.returncode == 4
     assert f"process {pid} (metachat, idle in transaction" in said
-    assert "the failed build left an index, which the next run drops: drop t.rows_vectors_ccnew: " in told
+    assert "the build failed and left an invalid index, which the next run drops: drop t.rows_vectors_ccnew: " in told
     assert oid(place, vectors) == before
     assert place.again("reindex", "--index", vectors)
     assert place.invalid == []

@@ -134,7 +134,7 @@ def _space(row: list[Any]) -> Space:
 
 @dataclass(frozen=True)
 class BloatFigures:
-    """pgstattuple's figures for suspect relations, by OID; None if time ran out."""
+    """pgstattuple's figures for relations with a high estimate, by OID; None if time ran out."""
 
     figures: Mapping[int, list[float] | None]
     missing: str = ""
@@ -188,7 +188,7 @@ class BloatMeasurements(SqlFact[BloatFigures]):
     )
 
     def parse(self, result: Result, database: Database) -> BloatFigures:
-        """A server without pgstattuple measures nothing, harmless if no estimate is high."""
+        """Without pgstattuple nothing is measured, which matters only if an estimate is high."""
         if "function pgstat" in result.error and "does not exist" in result.error:
             return BloatFigures({}, "extension pgstattuple is not installed")
         return BloatFigures({int(oid): _figures(values) for oid, values in privileged_rows(result)})

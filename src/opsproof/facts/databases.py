@@ -97,7 +97,7 @@ class DatabaseSizes(SqlFact[int]):
     sql = "SELECT pg_database_size(current_database())"
 
     def parse(self, result: Result, database: Database) -> int:
-        """pg_database_size."""
+        """The result of pg_database_size()."""
         ((size_bytes,),) = result.require()
         return int(size_bytes)
 

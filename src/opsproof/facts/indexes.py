@@ -60,7 +60,7 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
     sql = scripts.sql("facts/invalid_indexes")
 
     def parse(self, result: Result, database: Database) -> BrokenIndexes:
-        """Both kinds separately, as remedies differ; seeing builds in progress needs pg_monitor."""
+        """Separates invalid indexes from leftovers: remedies differ. Running builds are visible to pg_monitor only."""
         rows = result.require()
         if not all(sees for *_, sees in rows):
             raise MeasurementError(NEEDS_PG_MONITOR)

@@ -31,7 +31,7 @@ class KeyRange:
     used: float
 
     def line(self, earlier: list[Counter], now: float) -> str:
-        """Text with the date of exhaustion, extrapolated from `earlier` readings."""
+        """A line with the date when values run out, extrapolated from `earlier` readings."""
         place = f" in {self.column}" if self.column else ""
         text = f"{self.sequence}{place}: {self.value:.0f} of {self.last:.0f}, {self.used:.1f} %"
         known = reference(earlier, now)

@@ -57,7 +57,7 @@ class Upkeep:
         return f"{self.table} (TOAST)" if self.is_toast else self.table
 
     def reading(self, epoch: Epoch) -> Counter:
-        """Counter by which later runs tell how long the table has waited."""
+        """A counter from which later runs derive how long the table has waited."""
         return Counter(self.file, epoch.since, epoch.now)
 
     def waits_s(self, epoch: Epoch, earlier: Sequence[Counter]) -> tuple[float, float]:
@@ -302,13 +302,13 @@ class Hold:
 
 @dataclass(frozen=True)
 class Horizon:
-    """Everything that keeps VACUUM from removing dead rows in a database."""
+    """The sessions, transactions, slots and standbys that keep VACUUM from removing dead rows in a database."""
 
     holds: tuple[Hold, ...]
 
     @property
     def found(self) -> Findings[Hold]:
-        """The longest first."""
+        """All holds, the longest first."""
         return Findings(self.holds, HOLDS_QUERY)
 
     @property

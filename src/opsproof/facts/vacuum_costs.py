@@ -49,7 +49,7 @@ class VacuumCost:
         return max(running, min(means)), max(running, *means)
 
     def line(self, earlier: Readings) -> str:
-        """Mean and running time as text."""
+        """Mean duration of finished vacuums and duration of a running vacuum, as text."""
         took = [f"{show(each, 'seconds')} on average since the last run" for each in self.means_s(earlier)[:1]]
         now = [] if self.running_s is None else [f"running for {show(self.running_s, 'seconds')}"]
         return f"{self.table}: {', '.join(took + now)}"

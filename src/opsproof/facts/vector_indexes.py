@@ -106,7 +106,7 @@ class VectorIndexState:
 
     @property
     def build_setting_mb(self) -> int:
-        """maintenance_work_mem in MiB for a build that uses four fifths."""
+        """The maintenance_work_mem, in MiB, of which the next build needs four fifths."""
         return ceil(self.build_bytes / 0.8 / 2**20)
 
     @property
