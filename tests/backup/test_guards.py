@@ -67,7 +67,7 @@ def test_expected_size_grows_with_the_database(site, made, tools, script, tmp_pa
     name = site.take(made)
     size = json.loads((site.folder / f"{name}.manifest.json").read_text())["server"]["bytes"]
     manifest_of(site, name, lambda text: re.sub(rf'("bytes" *: *){size}', rf"\g<1>{size // 10}", text))
-    assert re.search(r"about 27\d(\.\d)? MB, ", site.run().stdout)
+    assert re.search(r"about 27\d(\.\d)? MB ", site.run().stdout)
     script(tmp_path / "bin" / "df", "echo Avail; echo 200000000")
     assert site.run("--apply", inventory=tools).returncode == 3
     assert site.sets == [name]
