@@ -107,11 +107,12 @@ def test_a_slot_holds_dead_rows_and_is_counted_in_transactions(cluster):
 def test_a_standby_without_a_slot_holds_dead_rows(cluster):
     with cluster.connect() as session:
         ((xid, start),) = session.execute(
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_wal_lsn()::text"
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_wal_flush_lsn()::text"
         )
         session.execute("SELECT pg_current_xact_id()")
     with closing(cluster.connect(replication="true")) as standby:
-        standby.pgconn.exec_(f"START_REPLICATION PHYSICAL {start}".encode())
+        answer = standby.pgconn.exec_(f"START_REPLICATION PHYSICAL {start}".encode())
+        assert not answer.error_message
         numbers = b"".join(each.to_bytes(4, "big") for each in (xid % 2**32, xid >> 32, 0, 0))
         standby.pgconn.put_copy_data(b"h" + bytes(8) + numbers)
         standby.pgconn.flush()
