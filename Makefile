@@ -51,7 +51,7 @@ quick: $(READY)  ## style, types, and all tests without a lab
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint units
 
 units: $(READY)
-	$(BIN)/pytest tests -q -n 2 -m "not lab and not docker and not pgbackrest and not kills"
+	$(BIN)/pytest tests -q -n 3 -m "not lab and not docker and not pgbackrest and not kills"
 
 check: lint lint-scripts  ## everything that must hold before a change lands; what is not installed is skipped
 	$(BIN)/python -m tests.harness.parts docker pgbackrest test
