@@ -41,7 +41,7 @@ lint: $(READY)  ## style and types
 
 lint-scripts: $(READY)  ## SQL and Perl
 	$(BIN)/sqlfluff lint --disable-progress-bar src docs lab
-	@git ls-files '*.pl' | xargs -n 1 perl -c 2>&1 | grep -v 'syntax OK$$' && exit 1 || true
+	@find src lab -name '*.pl' | xargs -n 1 perl -c 2>&1 | grep -v 'syntax OK$$' && exit 1 || true
 
 format: $(READY)  ## write the code as ruff formats it
 	$(BIN)/ruff check --fix .

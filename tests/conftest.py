@@ -216,7 +216,7 @@ def prove() -> Prove:
         start = forks.start if afresh else forks.run_pytest
         words = (sys.executable, "-m", "pytest", *words) if afresh else words
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as output:
-            environment = {**os.environ, "COLUMNS": "200", **environment}
+            environment = {**timing.untimed(os.environ), "COLUMNS": "200", **environment}
             status = start(words, REPOSITORY, environment, Path(output.name), 60)
             return Outcome(status, output.read(), reports)
 

@@ -17,7 +17,7 @@ from lab.errors import LabError
 from lab.fault import EVERYTHING, Fault
 from lab.faults import FAULTS
 from lab.settling import Settling
-from tests.harness import extent
+from tests.harness import extent, timing
 from tests.proof_matrix import matrix
 from tests.proving import ROOT, Ground, Proof, __main__, results
 from tests.proving.batches import begins_series, compatible, plan, series
@@ -317,7 +317,7 @@ def test_faults_go_together_where_no_check_and_no_surroundings_are_shared(one, o
 def test_fault_whose_lab_is_missing_is_not_proven():
     name = next(each.name for each in DOCKER_FAULTS if each.name not in {other.name for other in FAULTS})
     words = [sys.executable, "-m", "tests.proving", name]
-    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere"}
+    environment = {**timing.untimed(os.environ), "DOCKER_HOST": "unix:///nowhere"}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1, done.stdout
     assert "no docker engine answers" in done.stdout

@@ -108,3 +108,12 @@ def test_closing_line_tells_of_a_step_that_failed_without_a_test(tmp_path, capsy
     timing.write({"parts": {"apt": 3.0}, "counts": counts}, tmp_path)
     assert timing.main([str(tmp_path), "--status", "1"]) == 1
     assert said in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_runs_started_by_tests_do_not_count(prove, tmp_path, monkeypatch):
+    times = tmp_path / "times"
+    times.mkdir()
+    monkeypatch.setenv("OPSPROOF_TIMES", str(times))
+    outcome = prove(tmp_path / "none.toml", "tests/core/test_intervals.py", afresh=True)
+    assert outcome.status == 0, outcome.text
+    assert list(times.iterdir()) == []
