@@ -177,6 +177,17 @@ def test_restore_killed_within_swap_leaves_one_database_live(place, kill, number
     held(place, killed(Course(place, "restore", COMPARED), extent.moments("swap")[number], kill))
 
 
+def assert_recovered(place, action, process, when, event):
+    """Asserts the state after an event that the action survives or reports, and that the next run succeeds."""
+    said = process.communicate(timeout=120)[1]
+    found = settled(place)
+    done = again(place, action)
+    row(action, f"{when}: {process.returncode}", event, found, done)
+    assert process.returncode in (0, 4, 5, 6), said
+    assert found[0] in ("old", "new")
+    assert done.returncode == 0, done.stderr
+
+
 def cuts(kind):
     """When to cut off an action: a sample of the moments of kills."""
     moments = extent.moments(kind)
@@ -189,13 +200,7 @@ def test_server_restart_loses_no_database(place, action, number):
     process, when = Course(place, action).at(cuts(f"{action}: database restart")[number])
     place.lab.stop_database()
     place.lab._server.start()
-    said = process.communicate(timeout=120)[1]
-    found = settled(place)
-    done = again(place, action)
-    row(action, f"{when}: {process.returncode}", "restarted", found, done)
-    assert process.returncode in (0, 4, 5, 6), said
-    assert found[0] in ("old", "new")
-    assert done.returncode == 0, done.stderr
+    assert_recovered(place, action, process, when, "restarted")
     assert {name.partition("_")[0] for name in place.databases} <= {"before"}
 
 
@@ -224,13 +229,7 @@ def test_cut_connection_loses_no_database(place, sshd_server, action, number):
     place.transport = sshd_server.spec()
     process, when = course.at(cuts(f"{action}: line cut")[number])
     cut(int((sshd_server.folder / "sshd.pid").read_text()))
-    said = process.communicate(timeout=120)[1]
-    found = settled(place)
-    done = again(place, action)
-    row(action, f"{when}: {process.returncode}", "ssh cut", found, done)
-    assert process.returncode in (0, 4, 5, 6), said
-    assert found[0] in ("old", "new")
-    assert done.returncode == 0, done.stderr
+    assert_recovered(place, action, process, when, "ssh cut")
 
 
 @contextmanager

@@ -57,10 +57,7 @@ class ClusterDrill:
     def _report(self) -> None:
         if self.restored.commit:
             self.action.measured["last_commit"] = self.restored.commit
-        for each in self.findings.unchecked:
-            self.work.say(f"     {each}")
-        if self.findings.unchecked:
-            self.action.measured["not_checked"] = "; ".join(self.findings.unchecked)
+        self.findings.report_unchecked(self.work.say, self.action.measured)
 
     def prove(self) -> None:
         """Shows that the backup is good and that no directory of a drill remains.
@@ -72,5 +69,5 @@ class ClusterDrill:
         now = self.restored.files.read_state(self.scratch)
         if left := [each.path for each in now.beside("drill")]:
             raise NotRepaired(f"leftover directories remain: {', '.join(left)}")
-        if self.findings.flaws:
-            raise NotRepaired(f"{self.restored.made.label} failed verification: {'; '.join(self.findings.flaws)}")
+        if failure := self.findings.failure(self.restored.made.label):
+            raise NotRepaired(failure)

@@ -142,8 +142,8 @@ class ClusterRestoreJob:
         with self._remove_on_failure():
             self._recover()
             findings = self.restored.catalog_findings()
-            if findings.flaws:
-                raise StepFailed(f"{self.restored.made.label} failed verification: {'; '.join(findings.flaws)}")
+            if failure := findings.failure(self.restored.made.label):
+                raise StepFailed(failure)
             self.files.do("close", self.restored.path, timeout_s=STOP_S)
         self.action.measured["restore_s"] = round(self.restored.restore_s, 2)
         if self.restored.commit:

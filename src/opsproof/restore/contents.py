@@ -1,6 +1,7 @@
 """Comparison of a restored database with the manifest of the backup."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,17 @@ class ContentFindings:
         """Adds the sentences of `other`."""
         self.flaws += other.flaws
         self.unchecked += other.unchecked
+
+    def failure(self, backup: str) -> str:
+        """A sentence with all flaws of the backup; empty without flaws."""
+        return f"{backup} failed verification: {'; '.join(self.flaws)}" if self.flaws else ""
+
+    def report_unchecked(self, say: Callable[[str], None], measured: dict[str, Any]) -> None:
+        """Prints the checks that could not be made, and records them for the journal."""
+        for each in self.unchecked:
+            say(f"     {each}")
+        if self.unchecked:
+            measured["not_checked"] = "; ".join(self.unchecked)
 
 
 def queries(client: RestoreClient, database: str) -> tuple[Command, Command]:

@@ -95,10 +95,7 @@ class DatabaseDrill:
             self.findings.add(self.database.findings(keep=False))
         except MeasurementError as error:
             self.findings.flaws.append(f"comparison failed: {error}")
-        for each in self.findings.unchecked:
-            self.work.say(f"     {each}")
-        if self.findings.unchecked:
-            self.action.measured["not_checked"] = "; ".join(self.findings.unchecked)
+        self.findings.report_unchecked(self.work.say, self.action.measured)
 
     def prove(self) -> None:
         """Shows that the backup is good and that nothing of the drill remains.
@@ -109,5 +106,5 @@ class DatabaseDrill:
         """
         if left := self.place.left():
             raise NotRepaired(f"leftovers of the drill remain: {', '.join(left)}")
-        if self.findings.flaws:
-            raise NotRepaired(f"{self.database.archive.name} failed verification: {'; '.join(self.findings.flaws)}")
+        if failure := self.findings.failure(self.database.archive.name):
+            raise NotRepaired(failure)

@@ -116,8 +116,8 @@ class RestoreJob:
             findings = self.copy.findings(keep=True)
             for each in findings.unchecked:
                 self.work.say(f"     {each}")
-            if findings.flaws:
-                raise StepFailed(f"{self.copy.archive.name} failed verification: {'; '.join(findings.flaws)}")
+            if failure := findings.failure(self.copy.archive.name):
+                raise StepFailed(failure)
         self.copy.do("mark", name=self.copy.name, mark=f"{VERIFIED} {self.copy.archive.name}")
 
     def _naming(self) -> list[Step]:

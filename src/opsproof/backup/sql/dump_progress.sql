@@ -1,5 +1,5 @@
 -- Which tables does pg_dump read now, and which share (0 to 1) of each has been read?
--- By rows if reltuples is known, else by bytes. pg_dump has this session's application_name without "_watch".
+-- By rows if reltuples is known, else by bytes. The application_name of pg_dump is this query's without "_watch".
 SELECT relid::bigint, least(1.0, CASE WHEN reltuples > 0 THEN tuples_processed / reltuples
                                       ELSE bytes_processed / greatest(relpages, 1) / current_setting('block_size')::float8
                                  END)
