@@ -78,10 +78,10 @@ def test_sources_and_checks_are_found():
     assert len(CHECKS) > 5
 
 
-@pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_checks_import_only_pytest_and_the_standard_library(path):
-    roots = {each.partition(".")[0] for each in imported(path)}
-    assert roots - {"pytest"} <= sys.stdlib_module_names
+def test_checks_import_only_pytest_and_the_standard_library():
+    allowed = {"pytest", *sys.stdlib_module_names}
+    found = {name(path): {each.partition(".")[0] for each in imported(path)} - allowed for path in CHECKS}
+    assert {path: roots for path, roots in found.items() if roots} == {}
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,11 @@ def test_every_folder_has_a_layer():
     assert {folder(path) for path in SOURCES} == {*LEVEL, "__init__"}
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if folder(path) in LEVEL], ids=name)
-def test_modules_import_their_own_folder_and_lower_layers(path):
-    other = [each for each in imports_among(path, SOURCES) if folder(each) in LEVEL and folder(each) != folder(path)]
-    assert [name(each) for each in other if LEVEL[folder(each)] >= LEVEL[folder(path)]] == []
+def test_modules_import_their_own_folder_and_lower_layers():
+    layered = [path for path in SOURCES if folder(path) in LEVEL]
+    imports = [(path, each) for path in layered for each in imports_among(path, layered)]
+    other = [(one, two) for one, two in imports if folder(one) != folder(two)]
+    assert [(name(one), name(two)) for one, two in other if LEVEL[folder(two)] >= LEVEL[folder(one)]] == []
 
 
 @pytest.mark.parametrize("paths", [SOURCES, LAB], ids=["package", "lab"])
@@ -180,19 +181,14 @@ def test_restricted_imports(paths, modules):
     assert breaches(inside, *modules) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_modules_have_at_most_400_lines(path):
-    assert len(text_of(path).splitlines()) <= 400
+@pytest.mark.parametrize(("paths", "lines"), [(SOURCES, 400), (CHECKS, 80)], ids=["modules", "files of checks"])
+def test_files_are_short(paths, lines):
+    assert [name(path) for path in paths if len(text_of(path).splitlines()) > lines] == []
 
 
-@pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_files_of_checks_have_at_most_80_lines(path):
-    assert len(text_of(path).splitlines()) <= 80
-
-
-@pytest.mark.parametrize("path", [*SOURCES, *CHECKS, *ACTIONS], ids=name)
-def test_functions_have_at_most_50_lines(path):
-    assert [node.name for node, length in functions(path) if length > 50] == []
+def test_functions_have_at_most_50_lines():
+    found = [(name(path), *each) for path in [*SOURCES, *CHECKS, *ACTIONS] for each in functions(path)]
+    assert [(path, node.name) for path, node, length in found if length > 50] == []
 
 
 def test_functions_are_short():
@@ -210,18 +206,17 @@ def public(node, prefix=""):
                 yield from public(each, f"{each.name}.")
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *ACTIONS], ids=name)
-def test_public_definitions_have_docstrings(path):
-    module = tree(path)
-    assert ast.get_docstring(module), "the module has no docstring"
-    assert [each for each, node in public(module) if not ast.get_docstring(node)] == []
+def test_public_definitions_have_docstrings():
+    modules = {name(path): tree(path) for path in [*SOURCES, *ACTIONS]}
+    assert [path for path, module in modules.items() if not ast.get_docstring(module)] == []
+    found = [(path, each, node) for path, module in modules.items() for each, node in public(module)]
+    assert [(path, each) for path, each, node in found if not ast.get_docstring(node)] == []
 
 
-@pytest.mark.parametrize("path", CHECKS, ids=name)
-def test_checks_have_docstrings(path):
-    checks = {each: ast.get_docstring(node) for each, node in public(tree(path)) if each.startswith("test_")}
-    assert checks
-    assert [each for each, text in checks.items() if not text] == []
+def test_checks_have_docstrings():
+    found = {name(path): [each for each in public(tree(path)) if each[0].startswith("test_")] for path in CHECKS}
+    assert [path for path, checks in found.items() if not checks] == []
+    assert [each for checks in found.values() for each, node in checks if not ast.get_docstring(node)] == []
 
 
 def test_monthly_checks_have_evidence_and_a_remedy():
@@ -261,17 +256,16 @@ def test_modules_are_short():
 SCRIPTS = sorted([*PACKAGE.rglob("*.sql"), *PACKAGE.rglob("*.pl")])
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_a_script_begins_with_a_line_that_says_what_it_answers(path):
-    mark = {".sql": "-- ", ".pl": "# "}[path.suffix]
-    first = text_of(path).splitlines()[0]
-    assert first.startswith(mark)
-    assert len(first) > 20
+def test_a_script_begins_with_a_line_that_says_what_it_answers():
+    marks = {".sql": "-- ", ".pl": "# "}
+    first = {path: text_of(path).splitlines()[0] for path in SCRIPTS}
+    silent = [path for path, line in first.items() if not line.startswith(marks[path.suffix]) or len(line) <= 20]
+    assert list(map(name, silent)) == []
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_a_script_lies_in_the_folder_of_its_language(path):
-    assert path.parent.name == {".sql": "sql", ".pl": "host"}[path.suffix]
+def test_a_script_lies_in_the_folder_of_its_language():
+    folders = {".sql": "sql", ".pl": "host"}
+    assert [name(path) for path in SCRIPTS if path.parent.name != folders[path.suffix]] == []
 
 
 ROUNDS = {"daily", "weekly", "monthly", "quarterly", "predeploy", "postdeploy"}
