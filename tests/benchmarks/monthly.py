@@ -36,7 +36,7 @@ SELECT sum(total_exec_time) FROM pg_stat_statements JOIN pg_roles r ON r.oid = u
 """
 UNANSWERED = """
 SELECT test, sentence FROM verdicts WHERE run = (SELECT max(id) FROM runs) AND verdict = 'unknown'
-   AND sentence NOT LIKE '%pg_stat_statements was reset%'
+   AND sentence NOT LIKE '%since the last reset of pg_stat_statements%'
 """
 """Unknown verdicts of a round, except those caused by resetting the statistics before the round."""
 REVIEW = """
