@@ -19,6 +19,21 @@ def pids() -> Iterator[int]:
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 
+def parent(pid: int) -> int:
+    """The parent of a process; 0 if the process does not exist."""
+    fields = _read(pid, "stat").rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def descendants(roots: Iterable[int]) -> set[int]:
+    """The processes `roots` with all their descendants."""
+    parents = {pid: parent(pid) for pid in pids()}
+    found = set(roots)
+    while more := {pid for pid, above in parents.items() if above in found} - found:
+        found |= more
+    return found
+
+
 def state(pid: int) -> str:
     """The state of a process as a letter; X if the process does not exist."""
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from measure import ENVIRONMENT, REPOSITORY, RunFailedError
 
+from lab import processes
+
 SAMPLE_EVERY_S = 0.01
 
 
@@ -38,15 +40,10 @@ def peaks(words: list[str]) -> Peaks:
 
 
 def _descendants(root: int) -> set[int]:
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
     own = _program(root)
-    return {pid for pid in found - {root} if _program(pid) != own}  # skip forks before their exec
+    return {
+        pid for pid in processes.descendants([root]) - {root} if _program(pid) != own
+    }  # skip forks before their exec
 
 
 def _program(pid: int) -> str:

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab import processes
 from lab.docker import engine
 from lab.docker.faults.steps import await_database
 from lab.docker.layout import POSTGRES
@@ -24,11 +25,7 @@ def runtime(rounds):
 
 def arguments():
     """Arguments of all processes on the machine, including containers."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found.add(path.read_bytes())
-    return found
+    return {processes.command(pid).encode() for pid in processes.pids()}
 
 
 @contextmanager

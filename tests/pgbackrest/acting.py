@@ -66,13 +66,8 @@ def in_time(attempt, afresh=lambda: None):
 
 def programs(site, *words):
     """The site's processes on the host whose command lines contain all words."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(site.home) in line and all(word in line for word in words) and int(entry.parent.name) != os.getpid():
-                found.append(int(entry.parent.name))
-    return found
+    lines = {pid: processes.command(pid) for pid in processes.pids() if pid != os.getpid()}
+    return [pid for pid, line in lines.items() if all(word in line for word in (str(site.home), *words))]
 
 
 def is_busy(site):

@@ -239,7 +239,7 @@ def ended(pid):
     """Kills a process and all descendants; stops them first, so that no new children start meanwhile."""
     found = {pid}
     os.kill(pid, signal.SIGSTOP)
-    while more := descendants(found) - found:
+    while more := processes.descendants(found) - found:
         for each in more:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGSTOP)
@@ -247,17 +247,6 @@ def ended(pid):
     for each in found:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
-
-
-def descendants(pids):
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
-    found = set(pids)
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Commands on a host: quoting, timeouts, damaged answers, over local and ssh transports."""
 
-from pathlib import Path
-
 import pytest
 import testinfra
 from testinfra.backend.local import LocalBackend
 
+from lab import processes
 from lab.waiting import wait_until
 from opsproof.core.errors import CommandError, HostUnreachable, MeasurementError, OutputError
 from opsproof.inventory.hosts import Host
@@ -164,8 +163,7 @@ def test_hanging_transport_is_killed_with_its_children(monkeypatch, tmp_path, sc
     monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -14.7)
     assert reason(host()) == "vps: no answer from local:// within 0 s"
     group = int((tmp_path / "pid").read_text())
-    stats = "[0-9]*/stat"
-    wait_until(lambda: all(parent(each) != group for each in Path("/proc").glob(stats)), "the children end", 5)
+    wait_until(lambda: all(processes.parent(each) != group for each in processes.pids()), "the children end", 5)
 
 
 def test_hanging_gatherer_may_end_its_commands_before_the_kill(monkeypatch, tmp_path, script):
@@ -175,14 +173,6 @@ def test_hanging_gatherer_may_end_its_commands_before_the_kill(monkeypatch, tmp_
     monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", -13.7)
     assert reason(host()) == "vps: no answer from local:// within 1 s"
     assert (tmp_path / "ended").exists()
-
-
-def parent(stat):
-    """The parent process in a stat file of /proc."""
-    try:
-        return int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    except OSError:
-        return None
 
 
 @pytest.mark.parametrize(
