@@ -21,8 +21,7 @@ def pids() -> Iterator[int]:
 
 def parent(pid: int) -> int:
     """The parent of a process; 0 if the process does not exist."""
-    fields = _read(pid, "stat").rpartition(")")[2].split()
-    return int(fields[1]) if fields else 0
+    return int(_stat(pid)[1])
 
 
 def descendants(roots: Iterable[int]) -> set[int]:
@@ -36,10 +35,7 @@ def descendants(roots: Iterable[int]) -> set[int]:
 
 def state(pid: int) -> str:
     """The state of a process as a letter; X if the process does not exist."""
-    try:
-        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "X"
+    return _stat(pid)[0]
 
 
 def is_alive(pid: int) -> bool:
@@ -92,6 +88,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process after its name: state, parent and more."""
+    return _read(pid, "stat").rpartition(")")[2].split() or ["X", "0"]
 
 
 def _read(pid: int, name: str) -> str:

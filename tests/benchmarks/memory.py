@@ -40,10 +40,8 @@ def peaks(words: list[str]) -> Peaks:
 
 
 def _descendants(root: int) -> set[int]:
-    own = _program(root)
-    return {
-        pid for pid in processes.descendants([root]) - {root} if _program(pid) != own
-    }  # skip forks before their exec
+    own = _program(root)  # of forks before their exec, too
+    return {pid for pid in processes.descendants([root]) - {root} if _program(pid) != own}
 
 
 def _program(pid: int) -> str:

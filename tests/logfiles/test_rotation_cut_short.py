@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -107,14 +106,7 @@ def _programs(platform, text):
     lines = {pid: processes.command(pid) for pid in processes.pids()}
     words = (text, "perl", str(platform.folder))
     found = {pid for pid, line in lines.items() if all(each in line for each in words)}
-    return [pid for pid in found if processes.state(pid) != "X" and _parent(pid) not in found]
-
-
-def _parent(pid):
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+    return [pid for pid in found if processes.state(pid) != "X" and processes.parent(pid) not in found]
 
 
 def _running_programs(platform, text):
@@ -186,7 +178,7 @@ def test_lost_ssh_connection(platform, rotation_s, note):
 def _sessions(server):
     """The server's connection processes, without the listener."""
     listener = int((server.folder / "sshd.pid").read_text())
-    return [pid for pid in processes.pids() if _parent(pid) == listener]
+    return [pid for pid in processes.pids() if processes.parent(pid) == listener]
 
 
 def test_no_line_is_missing_after_all_interruptions(platform, note):

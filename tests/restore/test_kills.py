@@ -9,7 +9,6 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -206,19 +205,10 @@ def test_server_restart_loses_no_database(place, action, number):
 
 def cut(server):
     """Ends the server's side of every connection; commands on the host go on."""
-    for pid in processes.pids():
-        if processes.command(pid).startswith("sshd: ") and server in ancestors(pid):
+    for pid in processes.descendants([server]) - {server}:
+        if processes.command(pid).startswith("sshd: "):
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
-
-
-def ancestors(pid):
-    while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return
-        yield pid
 
 
 @pytest.mark.parametrize("number", range(CUTS))
