@@ -9,6 +9,7 @@ from lab import Lab, vectors
 from lab.fault import EVERYTHING, TIME
 from lab.faults.fault import fault
 from lab.waiting import wait_until
+from opsproof.core import scripts
 
 DATABASE = "lab-metachat"
 LEFT_OUT = f"test_autovacuum_is_enabled_for_every_table[{DATABASE}]"
@@ -31,12 +32,8 @@ COUNTED = (
 )
 """Checks whose counters share a reset time: a reset of any counter changes all of them."""
 ROW = "SELECT n AS id, md5(n::text) AS note FROM generate_series(1, {}) n"
-COUNTED_S = 11
-"""Age of the statistics that exceeds the lab's limit for tables without a vacuum."""
-AGE = """
-SELECT extract(EPOCH FROM now() - greatest(d.stats_reset, a.stats_reset))::float8
-  FROM pg_stat_database d, pg_stat_archiver a WHERE d.datname = current_database()
-"""
+OVERDUE_S = 11
+"""Exceeds the lab's limits for tables without a vacuum and for snapshots, 10 s."""
 SEGMENT = 1 << 20
 """Transactions per file of pg_xact; at the first transaction of a file the server needs no older file."""
 
@@ -53,11 +50,11 @@ def table(lab: Lab, name: str, *steps: str) -> Iterator[None]:
         admin.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
 
 
-def _count_long_enough(lab: Lab) -> None:
-    """Delays the next round until a table may have waited longer than the limit: an earlier fault lost the counters."""
+def _await_old_statistics(lab: Lab) -> None:
+    """Delays the next round until the statistics are older than the limit: soon after a reset no table is overdue."""
     with lab.connect() as admin:
-        ((age,),) = admin.execute(AGE).fetchall()
-    lab.settling.needs(COUNTED_S - age)
+        ((reset, now, *_),) = admin.execute(scripts.sql("facts/statistics_epoch").encode()).fetchall()
+    lab.settling.needs(OVERDUE_S - (now - reset))
 
 
 @fault(
@@ -75,7 +72,7 @@ def update_storm(lab: Lab) -> Iterator[None]:
     """Every row of a table is updated three times, with autovacuum off for the table."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(30000)}"
     with table(lab, "ledger", made, "ANALYZE ledger", *["UPDATE ledger SET note = md5(note)"] * 3):
-        _count_long_enough(lab)
+        _await_old_statistics(lab)
         yield
 
 
@@ -89,7 +86,7 @@ def rows_deleted(lab: Lab) -> Iterator[None]:
     """Thirty percent of the rows are deleted and not vacuumed."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(50000)}"
     with table(lab, "ledger", made, "ANALYZE ledger", "DELETE FROM ledger WHERE id % 10 < 3"):
-        _count_long_enough(lab)
+        _await_old_statistics(lab)
         yield
 
 
@@ -98,7 +95,7 @@ def vacuum_overdue(lab: Lab) -> Iterator[None]:
     """A table vacuumed once has enough dead rows for autovacuum, and waits longer than the lab's limit."""
     made = f"CREATE TABLE ledger WITH (autovacuum_enabled = off) AS {ROW.format(4000)}"
     with table(lab, "ledger", made, "VACUUM (ANALYZE) ledger", "DELETE FROM ledger WHERE id % 2 = 0"):
-        lab.settling.needs(11)
+        lab.settling.needs(OVERDUE_S)
         yield
 
 
@@ -185,7 +182,7 @@ def snapshot_held_too_long(lab: Lab) -> Iterator[None]:
     with lab.connect("metachat_app") as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1 FROM pg_class")
-        lab.settling.needs(11)
+        lab.settling.needs(OVERDUE_S)
         yield
 
 
