@@ -55,7 +55,7 @@ EVERY_VERDICT = {
     ids=["held", "warned", "strict", "failed and unknown", "unknown", "strict and unknown", "none"],
 )
 def test_exit_status_of_the_verdicts(estate, prove, disks, words, status):
-    assert prove(estate(**disks), DISKS, *words).status == status
+    assert prove(estate(**disks), DISKS, *words, afresh=True).status == status
 
 
 def test_finding_is_a_sentence_with_its_remedy(estate, prove, gathers):
