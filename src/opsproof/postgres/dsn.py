@@ -7,11 +7,19 @@ from opsproof.core.errors import DatabaseError
 
 SOCKET_FOLDER = "/var/run/postgresql"
 """The socket folder of PostgreSQL on Debian, for a dsn without a host."""
+SEARCH_PATH = "-c search_path=pg_catalog,pg_temp"
+"""The option of every session: no name or operator without a schema can mean an object of another role.
+
+Without pg_temp at the end, PostgreSQL would look for relations and types among temporary ones first:
+https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
+"""
 _LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 
 
 def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     """The `dsn` for another role and a client program on the host, or `inside` the container, over the socket.
+
+    The session has the search path of opsproof, after the options of the dsn and of `more`.
 
     Raises:
         DatabaseError: libpq cannot parse the dsn.
@@ -20,9 +28,9 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
 
     parameters = parsed(dsn)
     kept = {"dbname"} if inside else parameters.keys() - {"passfile"}
-    return conninfo.make_conninfo(
-        **{**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
-    )
+    chosen = {**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
+    options = " ".join([each for each in (chosen.get("options"),) if each] + [SEARCH_PATH])
+    return conninfo.make_conninfo(**{**chosen, "options": options})
 
 
 def is_local(dsn: str) -> bool:

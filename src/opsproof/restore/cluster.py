@@ -20,6 +20,7 @@ from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.core import scripts
 from opsproof.inventory.resources import Backup
+from opsproof.postgres.dsn import SEARCH_PATH
 from opsproof.restore.server import FEED, PSQL
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
@@ -228,7 +229,7 @@ class ClusterFiles:
 def _conninfo(database: str) -> str:
     """A connection string: psql would take a bare name with = or :// for a connection string."""
     escaped = database.replace("\\", r"\\").replace("'", r"\'")
-    return f"dbname='{escaped}'"
+    return f"dbname='{escaped}' options='{SEARCH_PATH}'"
 
 
 def log_end(found: Stanza, timeline: int | None) -> int:

@@ -19,7 +19,7 @@ _SAME = {
     "encoding": "encoding differs",
     "large_objects": "number of large objects differs",
 }
-SETTINGS = "SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
+SETTINGS = "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = ("answers", "is empty")
 _NOT_USED = "is not used"
 

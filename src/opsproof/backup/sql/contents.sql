@@ -1,7 +1,7 @@
 -- What does the database contain, as one line of JSON: properties, and digests of its schema and its grants?
--- The digests are the same for a restored copy: they do not depend on time, server or order of creation. Run with
--- search_path = pg_catalog, so that every name is qualified. Excluded: objects of extensions, invalid indexes,
--- versions of extensions, statistics, and numbers assigned by the server, such as OIDs.
+-- The digests are the same for a restored copy: they do not depend on time, server or order of creation. The search
+-- path of every session has pg_catalog alone, so that every name is printed with its schema. Excluded: objects of
+-- extensions, invalid indexes, versions of extensions, statistics, and numbers assigned by the server, such as OIDs.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'

@@ -6,7 +6,6 @@
 -- partition, and tables referenced by foreign keys, are locked for a moment. The server scans the default partition
 -- meanwhile: lock wait and scan together take at most a second, a lock wait at most half of that.
 BEGIN;
-SET LOCAL search_path = pg_catalog;
 SET LOCAL statement_timeout = '5s';
 SELECT pg_get_userbyid(relowner) AS owner, format('%I.%I', :'schema', :'parent') AS parent,
        format('%I.%I', :'schema', :'name') AS fresh,

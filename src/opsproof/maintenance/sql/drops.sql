@@ -2,7 +2,6 @@
 --
 -- `names` is a JSON list of schema.index. One line of JSON: the DROP statement, the statements to restore the index,
 -- the foreign keys that the index supports, and whether both lock all of a partitioned table.
-SET search_path = pg_catalog;
 WITH wanted AS (SELECT ord, said FROM json_array_elements_text(:'names') WITH ORDINALITY t (said, ord))
 SELECT coalesce(json_agg(json_build_object(
         'name', said, 'locks', relkind = 'I',

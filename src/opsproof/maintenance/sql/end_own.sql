@@ -1,5 +1,4 @@
 -- Ends all maintenance sessions in this database, also those without a client, and waits for their end.
-SET search_path = pg_catalog;
 \o /dev/null
 SELECT pg_cancel_backend(pid) FROM pg_stat_activity
  WHERE application_name = :'application' AND datname = current_database() AND pid <> pg_backend_pid();

@@ -1,5 +1,4 @@
 -- Which sessions hold a lock on a relation that blocks its maintenance? One JSON list of descriptions.
-SET search_path = pg_catalog;
 SELECT coalesce(json_agg(format('process %s (%s, %s for %s s)', pid, coalesce(usename, backend_type),
                                 coalesce(state, 'unseen'),
                                 round(extract(EPOCH FROM clock_timestamp() - coalesce(xact_start, query_start))))), '[]')

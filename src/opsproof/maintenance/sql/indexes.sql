@@ -2,7 +2,6 @@
 --
 -- `names` is a JSON list of schema.index; a partitioned index stands for its leaves. One line of JSON; `several` lists
 -- ambiguous names: a schema or index name may itself contain a dot, so whole names are compared.
-SET search_path = pg_catalog;
 WITH named AS (
     SELECT c.oid, relkind, nspname || '.' || relname AS called
       FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('i', 'I')),

@@ -1,7 +1,6 @@
 -- Which properties of the partition with OID `sibling` does the new partition `name` lack?
 --
 -- One JSON list of descriptions; properties that add_partition.sql always copies are omitted.
-SET search_path = pg_catalog;
 WITH pair AS (
     SELECT c.*, c.oid = :sibling AS older, format('%I.%I', nspname, relname) AS called
       FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace

@@ -2,7 +2,6 @@
 --
 -- One JSON list of sentences. In subqueries the server prints a policy's expression with the table's own name before
 -- columns; such a text is invalid for a new table.
-SET search_path = pg_catalog;
 SELECT coalesce(json_agg(why ORDER BY why), '[]')
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace,
        LATERAL (SELECT format('%I.%I is %s: create the next partition by hand', nspname, relname,

@@ -1,7 +1,6 @@
 -- Which partitioned tables are in `names`, with key column, owner, default partition and partition OIDs?
 --
 -- `names` is a JSON list of schema.table. One line of JSON; only range partitions on a single date or timestamp column.
-SET search_path = pg_catalog;
 WITH wanted AS (SELECT ord, said FROM json_array_elements_text(:'names') WITH ORDINALITY t (said, ord))
 SELECT coalesce(json_agg(json_build_object(
         'schema', nspname, 'name', relname, 'column', attname, 'owner', pg_get_userbyid(relowner),

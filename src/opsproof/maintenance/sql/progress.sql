@@ -1,5 +1,4 @@
 -- How far is the running maintenance session, and which process blocks it? At most one line of JSON.
-SET search_path = pg_catalog;
 WITH ours AS (
     SELECT pid FROM pg_stat_activity
      WHERE application_name = :'application' AND datname = current_database() AND pid <> pg_backend_pid()),

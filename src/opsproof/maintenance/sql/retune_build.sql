@@ -1,5 +1,4 @@
 -- Builds the index `replacement` concurrently: like the index with OID `oid`, but with `lists` lists.
-SET search_path = pg_catalog;
 WITH old AS (
     SELECT pg_get_indexdef(c.oid) AS whole, format('CREATE INDEX %I ON ', relname) AS head, spcname,
            coalesce((SELECT format(' WITH (%s)', string_agg(
@@ -19,5 +18,4 @@ SELECT format('CREATE INDEX CONCURRENTLY %I ON %s WITH (lists = %s)%s%s', :'repl
               ' TABLESPACE ' || quote_ident(spcname), condition) AS statement
   FROM parts WHERE head || body || options || condition = whole
 \gset
-RESET search_path;
 :statement;  -- noqa: PRS

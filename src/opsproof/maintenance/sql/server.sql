@@ -1,5 +1,4 @@
 -- Which version, role privileges, settings and running maintenance sessions does the server have? One line of JSON.
-SET search_path = pg_catalog;
 SELECT json_build_object(
     'version_num', current_setting('server_version_num')::int,
     'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),

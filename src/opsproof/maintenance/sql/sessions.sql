@@ -3,7 +3,6 @@
 -- The limits :idle, :in_transaction and :active are in seconds. One line of JSON. Query texts come without literals;
 -- if :tellable does not match the statement, whose values can be words, or if literals cannot be told apart, only the
 -- first word is shown.
-SET search_path = pg_catalog;
 WITH old AS (
     SELECT a.*, extract(EPOCH FROM clock_timestamp() - state_change) AS age_s
       FROM pg_stat_activity a

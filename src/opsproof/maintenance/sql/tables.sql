@@ -3,7 +3,6 @@
 -- `names` is a JSON list of schema.table, "users" (all but system tables) or "all". A partitioned table stands for its
 -- leaves. One line of JSON, times in seconds since 1970, ages in transactions and multixact IDs; `several` lists
 -- ambiguous names: a schema or table name may itself contain a dot, so whole names are compared.
-SET search_path = pg_catalog;
 WITH named AS (
     SELECT c.oid, relkind, relpersistence, nspname, nspname || '.' || relname AS name
       FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'm', 'p', 't')),

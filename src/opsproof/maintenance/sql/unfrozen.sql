@@ -1,7 +1,6 @@
 -- Which temporary tables and other databases keep transaction IDs old, out of reach of VACUUM in this database?
 --
 -- Only its own session can freeze a temporary table. One line of JSON, ages in transactions and multixact IDs.
-SET search_path = pg_catalog;
 SELECT coalesce(json_agg(json_build_object('who', who, 'age', age, 'multixacts', multixacts) ORDER BY ord, age DESC), '[]')
   FROM (
     SELECT 1 AS ord, format('temporary table %s.%s, which only the session that owns %s can freeze or drop', nspname,

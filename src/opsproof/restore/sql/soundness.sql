@@ -1,7 +1,6 @@
 -- Which constraints are NOT VALID, which indexes are invalid, and which vector indexes fail to answer a query?
 -- Prints a line of JSON for each: ["constraint", NAME], ["index", NAME], ["vector", NAME, ANSWER] for every vector
 -- index; then ["end"].
-SET search_path = pg_catalog;
 SET row_security = off;
 SET statement_timeout = 0;
 
