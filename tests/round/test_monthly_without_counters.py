@@ -176,7 +176,7 @@ def test_remedy_rebuilds_bloated_indexes(judged):
     assert found["sentence"].startswith("metachat: index bloat 66.")
 
 
-NOT_THERE = "function pgstattuple_approx(regclass) does not exist; LINE 1"
+NOT_THERE = "function pg_catalog.pgstattuple_approx(regclass) does not exist; LINE 1"
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ class BloatMeasurements(SqlFact[BloatFigures]):
 
     def parse(self, result: Result, database: Database) -> BloatFigures:
         """Without pgstattuple nothing is measured, which matters only if an estimate is high."""
-        if "function pgstat" in result.error and "does not exist" in result.error:
+        if "function pg_catalog.pgstat" in result.error and "does not exist" in result.error:
             return BloatFigures({}, "extension pgstattuple is not installed")
         return BloatFigures({int(oid): _figures(values) for oid, values in privileged_rows(result)})
 

@@ -219,6 +219,8 @@ class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
         if "opsproof" in result.error:
             raise MeasurementError(f"{result.error}: run docs/privileges/recall.sql in the database")
         ((found,),) = result.require()
+        if found is None:
+            raise MeasurementError("opsproof.vector_recall belongs to another role: run docs/privileges/recall.sql")
         if found["rows"] < FEW_ROWS:
             raise MeasurementError(f"{resource.table} has about {found['rows']:.0f} rows: too few (minimum {FEW_ROWS})")
         if found["indexes"] is None:

@@ -27,6 +27,7 @@ from opsproof.maintenance.client import (
     require,
     result,
 )
+from opsproof.postgres import extensions
 from opsproof.transport.shell import Answer, Command
 
 _ROWS = "SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM (\n{}\n) AS found"
@@ -133,7 +134,8 @@ class MaintenanceSession:
         Raises:
             MeasurementError: the fact could not be measured.
         """
-        (answer,) = self.work.ask(self.client.sql(f"SET jit = off;\n{_ROWS.format(fact.sql)};"))
+        homes = f"{extensions.LOOKUP}\\gset\n" if extensions.needed([fact.sql]) else ""
+        (answer,) = self.work.ask(self.client.sql(f"SET jit = off;\n{homes}{_ROWS.format(fact.sql)};"))
         return fact.parse(result(answer), self.client.database)
 
     def measure_of(self, fact: SqlResourceFact[D, T], name: str, resource: D) -> T:

@@ -1,7 +1,7 @@
 """Read-only queries of PostgreSQL databases; the only module that opens database connections.
 
-Every session refuses writes, has a `lock_timeout` of a second, and fails where row-level security would filter
-rows (`row_security` off).
+Every session refuses writes, finds names without a schema in pg_catalog alone, has a `lock_timeout` of a second, and
+fails where row-level security would filter rows (`row_security` off).
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsproof.core.errors import DatabaseError
-from opsproof.postgres import passfile
-from opsproof.postgres.dsn import SOCKET_FOLDER, one_line, parsed
+from opsproof.postgres import extensions, passfile
+from opsproof.postgres.dsn import SEARCH_PATH, SOCKET_FOLDER, one_line, parsed
 from opsproof.transport.tunnel import Tunnel, opened
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _session(target: DatabaseTarget, parameters: dict[str, Any], password: str |
         "client_encoding": "UTF8",  # a database with SQL_ASCII would otherwise return bytes
         "jit": "off",  # compiling a catalog query takes longer than running the query
     }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = " ".join([*(f"-c {name}={value}" for name, value in settings.items()), SEARCH_PATH])
     fixed = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
     return {**parameters, **fixed, **({"password": password} if password else {})}
 
@@ -181,14 +181,24 @@ def _pipelined(connection: "psycopg.Connection[Any]", queries: Sequence[Query], 
     # With a sync after each query, a failed query does not abort the following ones.
     from psycopg import generators
 
+    homes = _homes(connection, queries)
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
     for query in queries:
         statement, *values = [query] if isinstance(query, str) else query
-        pgconn.send_query_params(statement.encode(), [each.encode() for each in values])
+        pgconn.send_query_params(extensions.placed(statement, homes).encode(), [each.encode() for each in values])
         pgconn.pipeline_sync()
     connection.wait(generators.send(pgconn))
     return [_next_result(connection, started) for _ in queries]
+
+
+def _homes(connection: "psycopg.Connection[Any]", queries: Sequence[Query]) -> dict[str, str]:
+    """The schemas of extensions, in a round trip of its own if a query needs them."""
+    if not extensions.needed([each if isinstance(each, str) else each[0] for each in queries]):
+        return {}
+    cursor = connection.execute(extensions.LOOKUP.encode())
+    names = [each.name for each in cursor.description or ()]
+    return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
 def _next_result(connection: "psycopg.Connection[Any]", started: float) -> Result:

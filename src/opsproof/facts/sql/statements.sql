@@ -7,13 +7,14 @@ SELECT role.sees, queryid::text, calls, total_ms, longest_ms,
        extract(EPOCH FROM now())::float8, role.since, role.tracked
   FROM (SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees,
                extract(EPOCH FROM stats_reset)::float8 AS since,
-               current_setting('pg_stat_statements.track') AS tracked FROM pg_stat_statements_info) AS role
+               current_setting('pg_stat_statements.track') AS tracked
+          FROM :"pg_stat_statements_info".pg_stat_statements_info) AS role
   LEFT JOIN (
        SELECT queryid, sum(calls)::bigint AS calls, sum(total_exec_time) AS total_ms, max(max_exec_time) AS longest_ms,
               regexp_replace(min(query), '("[^"]*"|\$\d+)|--[^\n]*|/\*([^*]|\*+[^*/])*\*+/|\m\d[\d.]*\M', '\1', 'g') AS words,
               row_number() OVER (ORDER BY sum(total_exec_time) DESC) AS by_total,
               row_number() OVER (ORDER BY sum(total_exec_time) / sum(calls) DESC) AS by_mean
-         FROM pg_stat_statements
+         FROM :"pg_stat_statements".pg_stat_statements
          LEFT JOIN pg_roles r ON r.oid = userid
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND coalesce(rolname, '') !~ '^opsproof_'
