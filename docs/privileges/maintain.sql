@@ -1,5 +1,6 @@
 -- The role for maintenance: has the monitor's rights, ends sessions, and vacuums and analyzes all tables. Run as a
 -- superuser, after monitor.sql; then set a password with \password opsproof_maintain.
+SET search_path = pg_catalog, pg_temp;
 CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor;
 GRANT pg_signal_backend TO opsproof_maintain;
 DO $$

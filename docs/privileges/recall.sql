@@ -2,8 +2,15 @@
 -- a vector index. Row-level security would hide rows from the comparison; so the functions belong to a role that
 -- bypasses policies, cannot log in, and may read only the columns granted at the end. The monitor may call only
 -- vector_recall, which returns counts and names of indexes, never a row.
+SET search_path = pg_catalog, pg_temp;
 DO $$
 BEGIN
+    -- The owner of a schema can replace the functions in the schema, and so gain the rights of their callers.
+    IF EXISTS (SELECT FROM pg_namespace JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'opsproof' AND NOT rolsuper)
+       OR EXISTS (SELECT FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'opsproof' AND privilege_type = 'CREATE'
+                                                                 AND grantee <> nspowner) THEN
+        RAISE EXCEPTION 'others may create objects in schema opsproof: inspect and drop the schema, then run this again';
+    END IF;
     IF to_regrole('opsproof_recall') IS NULL THEN
         CREATE ROLE opsproof_recall NOLOGIN BYPASSRLS;
     END IF;
@@ -51,14 +58,19 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET max_parallel_workers_per
 DECLARE
     started CONSTANT timestamptz := clock_timestamp();
     searched CONSTANT regclass := format('%I.%I', schema_name, table_name)::regclass;
-    type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
-                            WHERE attrelid = searched AND attname = column_name);
+    -- Only types made by a superuser: the owner of a table can change a column to a type with functions of the owner.
+    type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+                             JOIN pg_depend ON classid = 'pg_type'::regclass AND objid = t.oid AND deptype = 'e'
+                             JOIN pg_extension e ON refclassid = 'pg_extension'::regclass AND refobjid = e.oid
+                            WHERE attrelid = searched AND attname = column_name AND extname = 'vector'
+                              AND typname IN ('vector', 'halfvec'));
     home CONSTANT text := (SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
                             WHERE extname = 'vector');
     operator CONSTANT text := CASE WHEN distance IN ('<->', '<#>', '<=>', '<+>')
                               THEN format('OPERATOR(%s.%s)', home, distance) END;
-    group_type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
-                                  WHERE attrelid = searched AND attname = filter_name);
+    group_type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+                                  WHERE attrelid = searched AND attname = filter_name
+                                    AND typtype = 'b' AND typcategory <> 'A');
     row_at CONSTANT text := format('SELECT t.%I::text, %s::text FROM %s t WHERE ctid = $1', column_name,
                                    coalesce('t.' || quote_ident(nullif(filter_name, '')), 'NULL'), searched);
     search CONSTANT text := format(
@@ -102,6 +114,9 @@ DECLARE
 BEGIN
     IF held IS NULL OR type IS NULL OR operator IS NULL THEN
         RAISE EXCEPTION '% is no table with a column % to order by %', searched, column_name, distance;
+    END IF;
+    IF filter_name <> '' AND group_type IS NULL THEN
+        RAISE EXCEPTION '% has no column % of a base type to filter by', searched, filter_name;
     END IF;
     IF setting_name IN ('ivfflat.probes', 'hnsw.ef_search') THEN
         PERFORM set_config(setting_name, setting, true);
@@ -153,3 +168,4 @@ GRANT EXECUTE ON FUNCTION opsproof.vector_recall TO opsproof_monitor;
 -- For each declared vector index: the column, and the column of a declared filter.
 GRANT USAGE ON SCHEMA public TO opsproof_recall;
 GRANT SELECT (ctid, embedding) ON public.chunks TO opsproof_recall;
+RESET search_path;
