@@ -18,12 +18,10 @@ EPOCH = Epoch(100.0, 1000.0, 1)
 
 
 @pytest.fixture
-def later(cluster):
+def later(monkeypatch):
     """Moves the clock of queries eleven minutes ahead."""
-    clock = "CREATE FUNCTION late.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.now() + '11min' $$"
-    cluster.run("CREATE SCHEMA late", clock, "GRANT USAGE ON SCHEMA late TO opsproof_monitor")
-    yield lambda: cluster.run("ALTER ROLE opsproof_monitor SET search_path = late, pg_catalog, public")
-    cluster.run("ALTER ROLE opsproof_monitor RESET search_path", "DROP SCHEMA late CASCADE")
+    late = TableUpkeep.sql.replace("now()", "(now() + interval '11 min')")
+    return lambda: monkeypatch.setattr(TableUpkeep, "sql", late)
 
 
 @pytest.fixture
