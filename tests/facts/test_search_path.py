@@ -8,6 +8,7 @@ extensions.
 import re
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from opsproof.core.scripts import PACKAGE, sql
@@ -91,6 +92,12 @@ def test_maintenance_measures_facts_without_code_of_other_roles(decoyed):
         done = psql(decoyed, script)
         assert PLANTED not in done.stderr, (name, done.stderr)
     assert _calls(decoyed) == []
+
+
+def test_recall_refuses_a_schema_of_another_role(decoyed, repository):
+    statements = (repository / "docs" / "privileges" / "recall.sql").read_bytes()
+    with decoyed.connect(DATABASE) as admin, pytest.raises(psycopg.errors.RaiseException, match="others may create"):
+        admin.execute(statements)
 
 
 def test_extensions_are_found_in_any_schema(cluster):

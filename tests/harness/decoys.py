@@ -85,7 +85,8 @@ BEGIN
                         FROM pg_catalog.pg_proc p WHERE pronamespace = 'pg_catalog'::regnamespace
                          AND proname = ANY (%(names)s::text[]) GROUP BY 1 LOOP
             EXECUTE format('CREATE FUNCTION %%I.%%I(%%s) RETURNS %%s LANGUAGE plpgsql AS %%L', home, called.proname,
-                           signature, called.type, format('BEGIN PERFORM decoy.ran(%%L); RETURN NULL; END', called.proname));
+                           signature, called.type,
+                           format('BEGIN PERFORM decoy.ran(%%L); RETURN NULL; END', called.proname));
         END LOOP;
     END LOOP;
 END $plant$
