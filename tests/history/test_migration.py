@@ -11,7 +11,7 @@ from opsproof.core.counters import Counter
 from opsproof.core.metrics import METRICS
 from opsproof.core.verdicts import Sample, Verdict
 from opsproof.history import migration
-from opsproof.history.store import History, Streak
+from opsproof.history.store import History, Streak, UnknownRuns
 
 OLD = """
     CREATE TABLE runs (id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL);
@@ -67,6 +67,24 @@ def test_run_is_added_to_an_old_history(history):
     assert history.complaints == []
 
 
+def test_unknown_counts_across_the_migration(history):
+    history.add(200, "lab.toml", "daily", [Verdict("test_load_is_within_limit[vps]", "vps", "", "unknown")])
+    found = history.unknown_runs("vps", "test_load_is_within_limit[vps]", Path("lab.toml"), 300)
+    assert found == UnknownRuns(100, 100, 200)
+
+
+def test_layout_1_gets_the_new_column_and_keeps_its_rows(history):
+    with closing(sqlite3.connect(history.path)) as connection:
+        connection.executescript("ALTER TABLE samples RENAME COLUMN noun TO resource; PRAGMA user_version = 1")
+    assert history.unknown_runs("vps", "test_load_is_bearable[vps]", Path("lab.toml"), 300) == UnknownRuns(
+        100, 100, 100
+    )
+    history.add(200, "lab.toml", "daily", [Verdict("test_new[vps]", "vps", "", "failed", unknown_since=7.0)])
+    assert rows(history, "SELECT count(*), count(unknown_since), max(unknown_since) FROM verdicts") == [(5, 1, 7.0)]
+    assert rows(history, "PRAGMA user_version") == [(migration.VERSION,)]
+    assert history.complaints == []
+
+
 def test_interrupted_migration_changes_nothing(history, monkeypatch):
     monkeypatch.setattr(migration, "TITLES", {"a": object()})  # SQLite cannot store an object
     with closing(sqlite3.connect(history.path)) as connection, pytest.raises(sqlite3.Error):
@@ -89,7 +107,7 @@ def test_newer_history_is_left_alone(history):
         connection.execute("PRAGMA user_version = 99")
     history.add(200, "lab.toml", "daily", [])
     (complaint,) = history.complaints
-    assert "written by a newer version of opsproof (layout 99, known 1)" in complaint
+    assert "written by a newer version of opsproof (layout 99, known 2)" in complaint
     assert rows(history, "SELECT count(*) FROM runs") == [(1,)]
 
 

@@ -34,7 +34,8 @@ class Verdict:
 
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
-    `repaired_with` holds the last words of `remedy`.
+    `repaired_with` holds the last words of `remedy`. `unknown_since` is the time from which on a check was unknown, if
+    the check failed for that reason.
     """
 
     test: str
@@ -42,6 +43,7 @@ class Verdict:
     resource: str
     verdict: str = "passed"
     sentence: str = ""
+    unknown_since: float | None = None
     advice: str = ""
     remedy: str = ""
     repaired_with: list[str] = field(default_factory=list)

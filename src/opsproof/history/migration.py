@@ -2,8 +2,11 @@
 
 import sqlite3
 
-VERSION = 1
-"""The layout version, kept in `user_version`. Layout 0 has older names of checks and older titles of metrics."""
+VERSION = 2
+"""The layout version, kept in `user_version`.
+
+Layout 0 has older names of checks and older titles of metrics, layout 1 no `unknown_since` of verdicts.
+"""
 
 CHECKS = {
     "test_archive_has_no_gap": "test_wal_archive_has_no_gap",
@@ -164,22 +167,29 @@ def is_current(connection: sqlite3.Connection) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise sqlite3.DatabaseError(f"written by a newer version of opsproof (layout {version}, known {VERSION})")
-    return version == VERSION or not _has(connection, "samples", "noun")
+    return version == VERSION or (version == 0 and not _has(connection, "samples", "noun"))
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Renames columns, checks and metrics of layout 0. Does nothing if another process has migrated the file."""
+    """Brings an older layout up to date. Does nothing if another process has migrated the file."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         if is_current(connection):
             return
-        connection.execute("ALTER TABLE samples RENAME COLUMN noun TO resource")
-        for table in ("verdicts", "measurements"):
-            connection.executemany(_RENAME_CHECK.format(table), [(new, old, old) for old, new in CHECKS.items()])
-        for table in ("measurements", "samples"):
-            rows = [(new, old) for old, new in TITLES.items()]
-            connection.executemany(f"UPDATE {table} SET metric = ? WHERE metric = ?", rows)  # noqa: S608
+        if _has(connection, "samples", "noun"):
+            _rename(connection)
+        connection.execute("ALTER TABLE verdicts ADD COLUMN unknown_since REAL")
         connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _rename(connection: sqlite3.Connection) -> None:
+    """Renames columns, checks and metrics of layout 0."""
+    connection.execute("ALTER TABLE samples RENAME COLUMN noun TO resource")
+    for table in ("verdicts", "measurements"):
+        connection.executemany(_RENAME_CHECK.format(table), [(new, old, old) for old, new in CHECKS.items()])
+    for table in ("measurements", "samples"):
+        rows = [(new, old) for old, new in TITLES.items()]
+        connection.executemany(f"UPDATE {table} SET metric = ? WHERE metric = ?", rows)  # noqa: S608
 
 
 _RENAME_CHECK = """

@@ -17,13 +17,15 @@ from opsproof.core.verdicts import Verdict
 from opsproof.history import migration
 
 BUSY_TIMEOUT_S = 2.0
+SELECTED = "selected"
+"""The round of a run whose selection paths or -k narrow."""
 _SCHEMA = f"""
     CREATE TABLE IF NOT EXISTS runs (
         id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL
     );
     CREATE TABLE IF NOT EXISTS verdicts (
         run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
-        verdict TEXT NOT NULL, sentence TEXT NOT NULL
+        verdict TEXT NOT NULL, sentence TEXT NOT NULL, unknown_since REAL
     );
     CREATE TABLE IF NOT EXISTS measurements (
         run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
@@ -45,6 +47,32 @@ class Streak:
 
     runs: int
     since: float
+
+
+@dataclass(frozen=True)
+class UnknownRuns:
+    """The runs in which a check has been unknown since its last other verdict.
+
+    `first` is the start of the first run, `first_round` and `last_round` without runs of selected checks.
+    """
+
+    first: float
+    first_round: float | None
+    last_round: float | None
+
+
+_UNKNOWN_RUNS = """
+    WITH judged AS (
+        SELECT run, started, CASE WHEN cadence <> ?5 THEN started END AS round,
+               verdict = 'unknown' OR unknown_since IS NOT NULL AS is_unknown
+          FROM verdicts JOIN runs ON runs.id = run
+         WHERE host = ?1 AND test = ?2 AND inventory IN (SELECT value FROM json_each(?3))
+    ), measured AS (SELECT run, started FROM judged WHERE NOT is_unknown)
+    SELECT min(started), min(round), max(round) FROM judged
+     WHERE run > coalesce((SELECT max(run) FROM measured), 0) AND started <= ?4
+       AND started >= coalesce((SELECT started FROM measured WHERE started <= ?4 ORDER BY run DESC LIMIT 1), 0)
+"""
+"""Runs count in the order of the file. A start outside the time since the last other verdict is of a wrong clock."""
 
 
 @dataclass
@@ -100,6 +128,14 @@ class History:
         bad = list(takewhile(lambda row: row[0] in ("failed", "unknown"), rows))
         return Streak(len(bad), bad[-1][1]) if bad else None
 
+    def unknown_runs(self, host: str, test: str, inventory: Path, now: float) -> UnknownRuns | None:
+        """The earlier runs of an inventory in which a test that is unknown now was unknown; None without any."""
+        file = inventory.resolve()
+        names = [name for (name,) in self._read("SELECT DISTINCT inventory FROM runs", ())]
+        same = json.dumps([name for name in names if Path(name).resolve() == file])
+        rows = self._read(_UNKNOWN_RUNS, (host, test, same, now, SELECTED))
+        return next((UnknownRuns(*row) for row in rows if row[0] is not None), None)
+
     def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         if self.complaints or not self.path.exists():
             return []
@@ -146,7 +182,8 @@ class History:
 
 def _insert(connection: sqlite3.Connection, run: int | None, verdict: Verdict) -> None:
     test = (run, verdict.host, verdict.test)
-    connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)", (*test, verdict.verdict, verdict.sentence))
+    row = (*test, verdict.verdict, verdict.sentence, verdict.unknown_since)
+    connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
     connection.executemany(
         "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?)",
         [(*test, each.metric, each.value, each.unit) for each in verdict.measurements],
