@@ -57,6 +57,8 @@ def write(tmp_path):
          "hosts.vps.databases.db: timeout: '5' is not a duration like '30s', '26h' or '7d'"),
         (DATABASE + 'dsn = "host=db"\ntimeout = "0s"',
          "hosts.vps.databases.db: timeout: input should be greater than 0"),
+        (HOST + 'unknown_for = "0d"', "hosts.vps: unknown_for: input should be greater than 0"),
+        ("unknown_for = 7\n" + HOST, "top level: unknown_for: '7' is not a duration like '30s', '26h' or '7d'"),
         (DATABASE + 'dsn = "host=db password=hunter2"',
          "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (DATABASE + 'dsn = "host=db password = hunter2"',
@@ -205,6 +207,26 @@ def test_limits_are_inherited_through_several_files(write):
     host = load(write('extends = "second.toml"\n' + HOST)).hosts["vps"]
     assert (str(host.limit("swap_used")), str(host.limit("disk_used"))) == ("< 50 %", "< 60 %")
     assert host.limit("query_time") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('unknown_for = "3d"\n' + HOST + 'unknown_for = "2d"\nmounts."/" = { unknown_for = "1d" }', 86400),
+        ('unknown_for = "3d"\n' + HOST + 'unknown_for = "2d"\nmounts."/" = {}', 2 * 86400),
+        ('unknown_for = "3d"\n' + HOST + 'mounts."/" = {}', 3 * 86400),
+        (HOST + 'mounts."/" = {}', 4 * 86400),
+    ],
+    ids=["resource", "host", "file", "extended"],
+)
+def test_closest_unknown_for_applies(write, text, seconds):
+    write('unknown_for = "4d"\n[hosts.other]\ntransport = "local://"\n', "base.toml")
+    host = load(write('extends = "base.toml"\n' + text)).hosts["vps"]
+    assert host.unknown_limit(host.mounts["/"]) == seconds
+
+
+def test_undeclared_unknown_for_is_none(write):
+    assert load(write(HOST)).hosts["vps"].unknown_limit() is None
 
 
 @pytest.mark.parametrize("name", ["metachat.toml", "lab.toml"])

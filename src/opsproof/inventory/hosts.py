@@ -9,12 +9,14 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from opsproof.core.limits import Limit
 from opsproof.core.metrics import METRICS
 from opsproof.inventory.resources import (
+    UNKNOWN_FOR,
     Backup,
     Broker,
     Cache,
     Clock,
     Container,
     Database,
+    Duration,
     Endpoint,
     LimitTable,
     Log,
@@ -38,12 +40,13 @@ class Host(Model):
     """A host: how to connect, and the resources declared on it."""
 
     _name: str = PrivateAttr("")
-    _inherited: tuple[LimitTable, ...] = PrivateAttr(())
+    _inherited: tuple["InventoryFile", ...] = PrivateAttr(())
     transport: str = Field(description="a testinfra host specification: local://, ssh://ops@vps-00, docker://name")
     run_as: str = Field("", description="user that owns the application, if not the login user (sudo -n -u)")
     docker_as: str = Field("", description="user with access to Docker, if not the login user (sudo -n -u)")
     path: list[str] = Field(default_factory=list, description="folders added in front of PATH on the host")
     limits: LimitTable = Field(default_factory=LimitTable)
+    unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
     pm2: Pm2 | None = None
     clock: Clock | None = None
     processes: dict[str, Process] = Field(default_factory=dict)
@@ -120,8 +123,8 @@ class Host(Model):
         """The key under which the inventory declares this host."""
         return self._name
 
-    def placed(self, name: str, inherited: tuple[LimitTable, ...]) -> "Host":
-        """This host with its `name` and the `inherited` tables of limits, nearest first."""
+    def placed(self, name: str, inherited: tuple["InventoryFile", ...]) -> "Host":
+        """This host with its `name` and the files with `inherited` limits, nearest first."""
         self._name, self._inherited = name, inherited
         return self
 
@@ -136,11 +139,19 @@ class Host(Model):
 
     def limit(self, metric: str, resource: Resource | None = None) -> Limit | None:
         """The limit of `metric` for `resource`, else for the host, else for all hosts of its inventory."""
-        for table in (resource.limits if resource else None, self.limits, *self._inherited):
-            found = getattr(table, metric, None)
+        for each in self._nearest_first(resource):
+            found = getattr(each.limits, metric, None)
             if found is not None:
                 return found.limit(METRICS[metric])  # type: ignore[no-any-return]
         return None
+
+    def unknown_limit(self, resource: Resource | None = None) -> float | None:
+        """The seconds for which a check of `resource`, else of the host, may stay unknown; None if undeclared."""
+        declared = (each.unknown_for for each in self._nearest_first(resource))
+        return next((each for each in declared if each is not None), None)
+
+    def _nearest_first(self, resource: Resource | None) -> "tuple[Resource | Host | InventoryFile, ...]":
+        return (*([resource] if resource else []), self, *self._inherited)
 
 
 RESOURCES: dict[str, str] = {
@@ -222,5 +233,6 @@ class InventoryFile(Model):
 
     extends: str = Field("", description="path of another inventory, relative to this file, with the default limits")
     limits: LimitTable = Field(default_factory=LimitTable)
+    unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]
     waivers: list[Waiver] = Field(default_factory=list)

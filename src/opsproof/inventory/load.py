@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from opsproof.core.errors import InventoryError
 from opsproof.inventory.hosts import Host, InventoryFile, Waiver
-from opsproof.inventory.resources import LimitTable
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,19 @@ def load(path: Path) -> Inventory:
         InventoryError: the file is missing or invalid; the message names file, table and key.
     """
     file = _validated(path)
-    tables = (file.limits, *_inherited(path, file, (path.resolve(),)))
-    hosts = {name: host.placed(name, tables) for name, host in file.hosts.items()}
+    files = (file, *_inherited(path, file, (path.resolve(),)))
+    hosts = {name: host.placed(name, files) for name, host in file.hosts.items()}
     return Inventory(path, hosts, tuple(file.waivers))
 
 
-def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list[LimitTable]:
+def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list[InventoryFile]:
     if not file.extends:
         return []
     base = (path.parent / file.extends).resolve()
     if base in heirs:
         raise InventoryError(f"{path}: top level: extends: circular reference to {base}")
     found = _validated(base)
-    return [found.limits, *_inherited(base, found, (*heirs, base))]
+    return [found, *_inherited(base, found, (*heirs, base))]
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *([kMGT]?B|[KMGT]iB)$"}),
 ]
 Words = Annotated[list[str], Field(min_length=1)]
+UNKNOWN_FOR = "how long a check may stay unknown before it fails"
 
 
 class Model(BaseModel):
@@ -80,6 +81,7 @@ class Resource(Model):
     """A declared resource of a host; its limits take precedence over the host's."""
 
     limits: LimitTable = Field(default_factory=LimitTable)
+    unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
 
 
 class Pm2(Resource):
