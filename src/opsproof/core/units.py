@@ -1,5 +1,6 @@
 """Parsing and formatting of sizes, durations, percentages and counts."""
 
+import datetime
 import re
 from math import isinf
 
@@ -61,6 +62,11 @@ def show_exactly(value: float, unit: str) -> str:
     """`value` in its base unit, not rounded: ``80.04 %``, for which `show` gives ``80 %``."""
     suffix = {"percent": " %", "bytes": " B", "seconds": " s"}.get(unit, "")
     return f"{value:.10g}{suffix}"
+
+
+def show_moment(moment: float) -> str:
+    """A time in seconds since 1970, as date and time of this machine's time zone."""
+    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _scaled(value: float, suffixes: tuple[str, ...], step: int) -> str:

@@ -1,23 +1,25 @@
 """Turns the outcome of a test into a verdict with one sentence."""
 
 import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsproof.core.errors import Absent, InventoryError, MeasurementError
-from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Evidence, Verdict
 from opsproof.inventory.hosts import Waiver, resource_in
 from opsproof.inventory.load import Inventory
 from opsproof.round.remedies import remedy
+from opsproof.round.unknowns import UnknownLimits
 
 VERDICT = "opsproof_verdict"
 """The attribute of pytest reports for the verdict, as built-in types."""
 UNKNOWN_EXIT = 6
 """The exit status of pytest if no check failed and any is unknown."""
 EXPIRY_NOTICE_DAYS = 14
+_WAIVED_IN_SETUP: pytest.StashKey[bool] = pytest.StashKey()
 _RECORD: pytest.StashKey[Verdict] = pytest.StashKey()
 
 
@@ -29,21 +31,43 @@ def record(item: pytest.Item) -> Verdict:
     return item.stash[_RECORD]
 
 
-def judge(item: pytest.Item, call: pytest.CallInfo[None], report: Any, inventory: Inventory) -> None:
-    """Adds the verdict of `item` to its `report`, with the sentence as the text of the report."""
-    if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
-        return
-    verdict = record(item)
-    verdict.advice = _advice(item)
-    if call.excinfo is None:
-        _judge_returned(verdict)
-    else:
-        _judge_raised(verdict, call.excinfo, report)
-    _waive(verdict, inventory.waivers, report)
-    if verdict.verdict in ("failed", "warned"):
-        verdict.remedy = remedy(item, inventory.hosts, verdict.repaired_with)
-    setattr(report, VERDICT, verdict.to_plain())
-    item.user_properties.extend(_properties(verdict))
+def is_judged(item: pytest.Item) -> bool:
+    """Whether a waiver let `item` pass in spite of its setup: the function of the check has no arguments then."""
+    return item.stash.get(_WAIVED_IN_SETUP, False)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges the checks of an inventory. Without `unknowns`, a check may stay unknown."""
+
+    inventory: Inventory
+    unknowns: UnknownLimits | None
+
+    def judge(self, item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
+        """Adds the verdict of `item` to its `report`, with the sentence as the text of the report."""
+        if "host" not in getattr(getattr(item, "callspec", None), "params", {}):
+            return
+        verdict = record(item)
+        if not is_judged(item):
+            self._decide(verdict, item, call, report)
+        if report.when == "setup" and report.outcome == "passed":  # pytest reports the result after the call
+            item.stash[_WAIVED_IN_SETUP] = True
+        else:
+            setattr(report, VERDICT, verdict.to_plain())
+
+    def _decide(self, verdict: Verdict, item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
+        verdict.advice = _advice(item)
+        if call.excinfo is None:
+            _judge_returned(verdict)
+        else:
+            _judge_raised(verdict, call.excinfo)
+            if self.unknowns is not None and verdict.verdict == "unknown":
+                self.unknowns.enforce(verdict, item)
+            report.longrepr = verdict.sentence
+        _waive(verdict, self.inventory.waivers, report)
+        if verdict.verdict in ("failed", "warned") and verdict.unknown_since is None:
+            verdict.remedy = remedy(item, self.inventory.hosts, verdict.repaired_with)
+        item.user_properties.extend(_properties(verdict))
 
 
 def _judge_returned(verdict: Verdict) -> None:
@@ -52,7 +76,7 @@ def _judge_returned(verdict: Verdict) -> None:
     verdict.sentence = worst.sentence if worst else "; ".join(each.sentence for each in verdict.measurements)
 
 
-def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException], report: Any) -> None:
+def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     error = excinfo.value
     if isinstance(error, (AssertionError, Absent)):
         verdict.verdict, verdict.sentence = "failed", _failure(verdict, error)
@@ -61,7 +85,6 @@ def _judge_raised(verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException]
     else:
         verdict.verdict, verdict.sentence = "unknown", f"error in the check: {type(error).__name__}: {error}"
         verdict.evidence.append(Evidence("traceback", _frames(excinfo)))
-    report.longrepr = verdict.sentence
 
 
 def _frames(excinfo: pytest.ExceptionInfo[BaseException]) -> tuple[str, ...]:
@@ -85,7 +108,7 @@ def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
     days_left = (waiver.expires - datetime.datetime.now(tz=datetime.UTC).date()).days
     if days_left < 0:
         verdict.sentence += f" (the waiver of {waiver.owner} expired on {waiver.expires})"
-    elif waiver.ceiling is not None and not _under(verdict.measurements, waiver.ceiling):
+    elif waiver.ceiling is not None and not _under(verdict, waiver.ceiling):
         verdict.sentence += f" (not within the ceiling of the waiver of {waiver.owner})"
     else:
         verdict.verdict = "warned" if days_left < EXPIRY_NOTICE_DAYS else "waived"
@@ -93,9 +116,13 @@ def _waive(verdict: Verdict, waivers: tuple[Waiver, ...], report: Any) -> None:
         report.outcome, report.longrepr = "passed", None
 
 
-def _under(measurements: list[Measurement], ceiling: float) -> bool:
-    values = [each.value for each in measurements]
-    return bool(values) and all(not isinstance(value, str) and value <= ceiling for value in values)
+def _under(verdict: Verdict, ceiling: float) -> bool:
+    values = [each.value for each in verdict.measurements]
+    return (
+        verdict.unknown_since is None
+        and bool(values)
+        and all(not isinstance(value, str) and value <= ceiling for value in values)
+    )
 
 
 def _advice(item: pytest.Item) -> str:

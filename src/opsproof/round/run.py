@@ -9,14 +9,16 @@ import pytest
 
 from opsproof.core.verdicts import Verdict, from_plain, tally
 from opsproof.facts import REGISTRY
-from opsproof.history.store import History
+from opsproof.history.store import SELECTED, History
 from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
 from opsproof.postgres.client import DatabaseClient
 from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
-from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, judge
+from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, Judge, is_judged
+from opsproof.round.unknowns import UnknownLimits
 
 RUN: pytest.StashKey["Run"] = pytest.StashKey()
+_CADENCE = "opsproof_cadence"
 _LETTERS = {"failed": "F", "unknown": "?", "warned": "w", "waived": "-", "passed": "."}
 _COLOURS = {"failed": "red", "unknown": "purple", "warned": "yellow", "waived": "yellow", "passed": "green"}
 
@@ -42,12 +44,21 @@ class Run:
         self._recordings: dict[str, Recording] = {}
         self._asks = client is not None
         self.gathering = Gathering(self.inventory, self._plan, config.option.facts, client)
+        limits = UnknownLimits(self.history, self.inventory, self.cadence, self.started)
+        self._judge = Judge(self.inventory, None if config.option.facts else limits)
 
     @property
     def cadence(self) -> str:
         """The value of -m, or "selected" if paths or -k narrow the selection."""
+        if self.is_worker:
+            return str(self.config.workerinput[_CADENCE])  # type: ignore[attr-defined]
         narrowed = self.config.option.keyword or self.config.args_source is pytest.Config.ArgsSource.ARGS
-        return "selected" if narrowed else str(self.config.option.markexpr)
+        return SELECTED if narrowed else str(self.config.option.markexpr)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tells an xdist worker the round: pytest gives the worker all paths."""
+        node.workerinput[_CADENCE] = self.cadence
 
     def want(self, host: str, fact: str, params: dict[str, Any]) -> None:
         """Adds a fact of a host to the plan: for the resource in the `params` of a test, or for all resources."""
@@ -84,7 +95,12 @@ class Run:
         outcome = yield
         report = outcome.get_result()
         if report.when == "call" or (report.when == "setup" and call.excinfo):
-            judge(item, call, report, self.inventory)
+            self._judge.judge(item, call, report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Item) -> bool | None:
+        """Skips the function of a check that is judged already."""
+        return True if is_judged(pyfuncitem) else None
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """Shows verdicts instead of outcomes of pytest."""

@@ -4,14 +4,13 @@ pytest-html has a fixed set of outcomes. A hidden column maps each verdict to an
 work; the page shows the name of the verdict.
 """
 
-import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opsproof.core.units import show
+from opsproof.core.units import show, show_moment
 from opsproof.core.verdicts import Verdict, findings, from_plain
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT
 
@@ -39,7 +38,7 @@ class ReportPage:
 
         source = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
         environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        environment.filters |= {"measured": _measured, "day": _day}
+        environment.filters |= {"measured": _measured, "day": show_moment}
         environment.globals["page"] = environment.from_string(source).make_module()
         return environment
 
@@ -58,7 +57,7 @@ class ReportPage:
     def pytest_html_report_title(self, report: Any) -> None:
         """Sets the title."""
         self._data = report
-        report.title = f"opsproof: {self._run.cadence}, {_day(self._run.started)}"
+        report.title = f"opsproof: {self._run.cadence}, {show_moment(self._run.started)}"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
         """Sets the columns."""
@@ -113,7 +112,3 @@ def _shortfall(verdicts: list[Verdict], session: pytest.Session) -> list[str]:
 
 def _measured(verdict: Verdict) -> str:
     return ", ".join(show(each.value, each.unit) for each in verdict.measurements)
-
-
-def _day(moment: float) -> str:
-    return datetime.datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")
