@@ -119,6 +119,13 @@ def test_message_of_a_rare_check_has_the_start(after):
     assert found.sentence == f"df timed out (unknown since {show_moment(NOW - 31 * DAY)}, in two rounds in a row)"
 
 
+def test_check_stays_unknown_without_a_readable_history(estate, prove, tmp_path):
+    (tmp_path / "history.sqlite").write_bytes(b"no database " * 1000)
+    found = prove(estate(mute=BROKEN), DISKS, reports=tmp_path)
+    assert (found.status, found.verdicts[ROOM]) == (6, "unknown")
+    assert "history.sqlite: file is not a database: cannot be read" in found.text
+
+
 DISKS = "checks/disks"
 ROOM = "test_disk_has_free_space[mute-/data]"
 BROKEN = "echo 'df: cannot read table of mounted file systems' >&2; exit 1"
