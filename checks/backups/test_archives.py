@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
+@pytest.mark.remedy("backup.py", "--backup", "{archived_backup}", "--apply")
 def test_wal_archive_has_no_gap(backups, archived_backup, allowed, evidence):
     """Restores stop at a missing WAL segment: back up at once, and find out who removed the segment."""
     stanza = backups[archived_backup].stanza
@@ -18,6 +19,7 @@ def test_recovery_window_reaches_back(backups, archived_backup, allowed):
     assert backups[archived_backup].stanza.window_s in allowed.recovery_window
 
 
+@pytest.mark.remedy("psql", "--command=SELECT * FROM pg_stat_archiver")
 def test_wal_archive_is_recent(backups, archived_backup, allowed):
     """No recent WAL segment is in the archive: archive_command may report success without archiving."""
     assert backups[archived_backup].stanza.log_age_s in allowed.archive_age

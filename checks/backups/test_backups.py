@@ -17,6 +17,7 @@ def test_backup_is_large_enough(backups, backup, allowed):
     assert backups[backup].size_bytes in allowed.backup_size
 
 
+@pytest.mark.remedy("verify_backup.py", "--backup", "{backup}", "--apply")
 def test_backup_size_is_steady(backups, backup, allowed):
     """A sudden change means lost rows or unbounded growth: compare the row counts in the manifests."""
     assert backups[backup].size_change in allowed.backup_size_change
@@ -38,6 +39,7 @@ def test_backup_holds_every_table(backups, dumped_backup, evidence):
     assert not missing, f"missing from {backups[dumped_backup].newest}: {', '.join(missing[:3])}"
 
 
+@pytest.mark.remedy("chmod", "--recursive", "go=")
 def test_backup_is_private(backups, dumped_backup, evidence):
     """A backup holds every customer's messages: chmod 0600, and find out who changed the mode."""
     exposed = backups[dumped_backup].exposed
@@ -59,6 +61,7 @@ def test_expired_backups_are_pruned(backups, dumped_backup, allowed, evidence):
     assert len(backups[dumped_backup].overdue) in allowed.expired_backups
 
 
+@pytest.mark.remedy("backup.py", "--backup", "{backup}", "--apply")
 def test_backup_count_is_sufficient(backups, backup, allowed):
     """Damage noticed late needs a backup from before the damage."""
     assert backups[backup].kept in allowed.backup_count

@@ -27,6 +27,7 @@ def test_last_restore_drill_succeeded(last_drill, backup):
     assert drill.is_complete
 
 
+@pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")
 def test_restore_time_is_within_limit(last_drill, backup, allowed):
     """An outage after a disk failure lasts at least as long as the restore."""
     assert last_drill().restore_s in allowed.restore_time

@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="locks each table while it is rewritten")
 def test_tables_are_not_bloated(bloat_estimates, bloat_measurements, database, allowed, evidence, repair_with_sql):
     """VACUUM FULL returns unused space to the disk, but locks the table: find out first why vacuum came too late."""
     found, limit = bloat_estimates[database].tables(bloat_measurements[database]), allowed.table_bloat

@@ -3,16 +3,17 @@
 import pytest
 
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+LIST = ("docker", "ps", "--all")
 
 
-@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}")
+@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}", absent=LIST)
 def test_container_is_running(containers, container, allowed, evidence):
     """The container's last log lines show why it stopped: fix the cause, then start the container."""
     evidence("last exit code", [str(containers[container].exit_code)])
     assert containers[container].status in allowed.container_status
 
 
-@pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State.Health.Log}}}}", "{container}")
+@pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State.Health.Log}}}}", "{container}", absent=LIST)
 def test_container_is_healthy(containers, container, allowed):
     """A running server may no longer answer: only the health check of the container shows it."""
     health = containers[container].health

@@ -52,7 +52,7 @@ def test_indexes_are_used(unused_indexes, statistics_epoch, database, allowed, e
     assert unused.longest_s(epoch, earlier) in limit
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="builds indexes")
 def test_foreign_keys_are_indexed(unindexed_foreign_keys, database, allowed, evidence, repair_with):
     """Each delete in the referenced table scans this whole table: CREATE INDEX CONCURRENTLY."""
     found = unindexed_foreign_keys[database]

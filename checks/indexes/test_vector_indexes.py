@@ -52,7 +52,14 @@ def test_vector_index_is_recent(vector_indexes, vector_index, host, allowed, evi
     assert state.age_s(remembered(state.readings)) in allowed.vector_age
 
 
-@pytest.mark.remedy("psql", "-c", "ALTER EXTENSION vector UPDATE")
+@pytest.mark.remedy(
+    "psql",
+    "-c",
+    "SELECT name, installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'",
+    "-c",
+    "ALTER EXTENSION vector UPDATE",
+    effect="needs the package of a newer release",
+)
 def test_pgvector_release_has_no_known_fault(vector_indexes, vector_index, allowed, evidence):
     """Install the current package, ALTER EXTENSION vector UPDATE, then rebuild HNSW indexes."""
     state = vector_indexes[vector_index]
@@ -60,7 +67,7 @@ def test_pgvector_release_has_no_known_fault(vector_indexes, vector_index, allow
     assert state.release in allowed.vector_release
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="changes a setting of the server")
 def test_vector_index_build_fits_in_memory(vector_indexes, vector_index, allowed, evidence, repair_with):
     """Short of memory IVFFlat builds fail, and HNSW builds are many times slower; raise a container's shm_size too."""
     state = vector_indexes[vector_index]

@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="takes the role's rights")
 def test_superusers_are_declared(database_roles, database, evidence, repair_with_sql):
     """A superuser can change all data, and run programs on the host: ALTER ROLE ... NOSUPERUSER."""
     unknown = database_roles[database].undeclared_superusers
@@ -24,7 +24,7 @@ def test_expiring_passwords_are_declared(database_roles, database, evidence):
     assert not unexpected, unexpected[0]
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="changes the password: clients with the old one are locked out")
 def test_passwords_do_not_expire_soon(database_roles, database, allowed, evidence, repair_with_sql):
     """After expiry the role cannot log in: set a new password and a new expiry date."""
     roles = database_roles[database]

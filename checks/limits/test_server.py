@@ -3,16 +3,16 @@
 import pytest
 
 pytestmark = pytest.mark.monthly
+RELOADS = "changes a setting of the server"
 VERSION = pytest.mark.remedy("psql", "-c", "SELECT version()")
 
 
-@pytest.mark.remedy("pg_checksums", "--enable", "--progress")
-def test_data_checksums_are_enabled(database_servers, database, evidence, repair_with):
-    """Without checksums damaged pages are served and backed up: enable them while the server is stopped."""
+@pytest.mark.remedy("psql", "-c", "SHOW data_checksums", "-c", "SHOW data_directory")
+def test_data_checksums_are_enabled(database_servers, database, evidence):
+    """Without checksums damaged pages are served and backed up: stop the server, then pg_checksums --enable."""
     server = database_servers[database]
     off = server.off("data_checksums")
     evidence("switched off", [f"query: SHOW {each}" for each in off])
-    repair_with("--pgdata", [server.folder])
     assert not off, f"pages of {database} have no checksums"
 
 
@@ -25,7 +25,7 @@ def test_no_checksum_failure_is_counted(database_servers, database, allowed, evi
     assert server.checksum_failures in allowed.checksum_failures
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect=RELOADS)
 def test_writes_are_durable(database_servers, database, evidence, repair_with, repair_with_sql):
     """A power failure would corrupt the database: set it on and reload."""
     off = database_servers[database].off("fsync", "full_page_writes")
@@ -60,7 +60,7 @@ def test_version_is_supported(database_servers, database, allowed, evidence):
     assert server.known.supported_s(server.major, server.now) in allowed.support_left
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="changes the extension's objects")
 def test_extensions_are_up_to_date(database_extensions, database, evidence, repair_with_sql):
     """New library files with old SQL definitions are an untested mix: ALTER EXTENSION ... UPDATE."""
     behind = [each for each in database_extensions[database] if each.installed != each.available]

@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
-@pytest.mark.remedy("pm2", "install", "pm2-logrotate")
+@pytest.mark.remedy("pm2", "install", "pm2-logrotate", effect="installs the newest release")
 def test_rotation_is_installed(processes, rotation):
     """Without pm2-logrotate logs grow until the disk is full."""
     assert processes["pm2-logrotate"].module, "pm2-logrotate runs as a process, not as a PM2 module"
@@ -21,7 +21,7 @@ def test_rotation_is_configured_as_declared(rotation_settings, rotation, evidenc
     assert not rotation_settings[rotation], "; ".join(rotation_settings[rotation])
 
 
-@pytest.mark.remedy("rotate_logs.py", "{log}")
+@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}")
 def test_log_is_rotated(rotated_files, log, allowed, evidence):
     """An unrotated log grows until the disk is full."""
     evidence("rotated files", rotated_files[log].evidence)
@@ -35,14 +35,14 @@ def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
     assert rotated_files[log].covers_s in allowed.rotated_history
 
 
-@pytest.mark.remedy("clean_logs.py", "{log}")
+@pytest.mark.remedy("clean_logs.py", "--apply", "{log}")
 def test_old_rotated_files_are_removed(rotated_files, log, allowed, evidence):
     """Logs contain personal data: keep them no longer than needed."""
     evidence("rotated files", rotated_files[log].evidence)
     assert rotated_files[log].oldest_s in allowed.rotated_age
 
 
-@pytest.mark.remedy("rotate_logs.py", "{log}")
+@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}")
 def test_rotated_files_are_compressed(rotated_files, log, allowed, evidence):
     """Compression saves nine tenths of the space: uncompressed files show that the setting has no effect."""
     evidence("rotated files", rotated_files[log].evidence)

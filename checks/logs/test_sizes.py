@@ -8,14 +8,14 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
-@pytest.mark.remedy("clean_logs.py")
+@pytest.mark.remedy("clean_logs.py", "--apply")
 def test_log_folder_size_is_within_limit(folder_sizes, log_folder, allowed, evidence):
     """Check the largest files first; the command below removes expired files."""
     evidence("largest files", folder_sizes[log_folder].evidence)
     assert folder_sizes[log_folder].size_bytes in allowed.log_folder_size
 
 
-@pytest.mark.remedy("rotate_logs.py")
+@pytest.mark.remedy("rotate_logs.py", "--apply")
 def test_log_file_size_is_within_limit(folder_sizes, log_folder, allowed, evidence):
     """A large file missed its rotation, or has no rotation at all."""
     evidence("largest files", folder_sizes[log_folder].evidence)

@@ -29,12 +29,13 @@ def test_clock_is_synchronised(clock_synchronised, clock):
     assert clock_synchronised[clock], "the clock is not synchronised"
 
 
+@pytest.mark.remedy("timedatectl")
 def test_clock_offset_is_within_limit(clock_offset, allowed):
     """Compare both clocks with a third before setting either."""
     assert clock_offset in allowed.clock_offset
 
 
-@pytest.mark.remedy("systemctl", "reboot")
+@pytest.mark.remedy("systemctl", "reboot", effect="restarts the host")
 def test_no_reboot_is_pending(reboot):
     """Security updates of kernel and libraries take effect after a reboot."""
     assert not reboot, "a reboot is pending for installed updates"

@@ -18,14 +18,15 @@ def test_no_process_is_broken(processes, pm2, evidence):
     assert not processes.broken, "; ".join(processes.broken)
 
 
-@pytest.mark.remedy("pm2", "save")
-def test_pm2_saved_list_matches_processes(processes, pm2, evidence):
-    """After a reboot PM2 starts only the processes of the saved list: pm2 save."""
+@pytest.mark.remedy("pm2", absent=("pm2", "save"))
+def test_pm2_saved_list_matches_processes(processes, pm2, evidence, repair_with):
+    """After a reboot PM2 starts only the processes of the saved list: start the missing ones, then pm2 save."""
     evidence("differences", processes.unsaved)
+    repair_with(processes.repair)
     assert not processes.unsaved, "; ".join(processes.unsaved)
 
 
-@pytest.mark.remedy("pm2", "update")
+@pytest.mark.remedy("pm2", "update", effect="restarts every process")
 def test_pm2_daemon_and_cli_versions_match(processes, pm2):
     """After an upgrade of PM2 the old daemon keeps running, and may not work with the new CLI: update the daemon."""
     running, tool = processes.running_version, processes.tool_version

@@ -6,26 +6,29 @@ A process that crashes now and then is online at every glance: only restarts and
 import pytest
 
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+RESURRECT = ("pm2", "resurrect")
+"""Starts the saved processes that are missing, and leaves the others alone."""
 
 
-@pytest.mark.remedy("pm2", "restart", "{process}")
+@pytest.mark.remedy("pm2", "restart", "{process}", effect="restarts the process", absent=RESURRECT)
 def test_process_is_online(processes, process, allowed):
     """Read the error log before a restart: pm2 logs --err."""
     assert processes[process].status in allowed.process_status
 
 
-@pytest.mark.remedy("pm2", "describe", "{process}")
+@pytest.mark.remedy("pm2", "describe", "{process}", absent=RESURRECT)
 def test_process_restarts_are_within_limit(processes, process, increase, allowed):
     """Each restart loses requests in flight: find the cause in the error log of that minute."""
     assert increase(processes[process].restarts, allowed.restarts) in allowed.restarts
 
 
-@pytest.mark.remedy("pm2", "restart", "{process}")
+@pytest.mark.remedy("pm2", "restart", "{process}", effect="restarts the process", absent=RESURRECT)
 def test_process_memory_is_within_limit(processes, process, allowed):
     """PM2 kills a process at its memory limit, so growth ends in a restart under load."""
     assert processes[process].memory_bytes in allowed.process_memory
 
 
+@pytest.mark.remedy("pm2", "describe", "{process}", absent=RESURRECT)
 def test_process_uptime_is_within_limit(processes, process, allowed):
     """A short uptime means a recent restart or deployment: check again later."""
     assert processes[process].uptime in allowed.process_uptime

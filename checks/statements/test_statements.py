@@ -10,7 +10,14 @@ LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
 QUERY = f"query: {SLOWEST}"
 
 
-@pytest.mark.remedy("psql", "-c", "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+@pytest.mark.remedy(
+    "psql",
+    "-c",
+    "SHOW shared_preload_libraries",
+    "-c",
+    "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
+    effect="counts nothing unless preloaded",
+)
 def test_pg_stat_statements_is_enabled(statement_extension, database, evidence):
     """Slow statements are invisible without pg_stat_statements."""
     evidence("where to load it", ["query: SHOW shared_preload_libraries"])

@@ -3,6 +3,8 @@
 import pytest
 
 pytestmark = pytest.mark.monthly
+RELOAD = "SELECT pg_reload_conf()"
+RELOADS = "changes a setting of the server"
 COUNTERS = pytest.mark.remedy("psql", "-c", "SELECT * FROM pg_stat_database WHERE datname = current_database()")
 
 
@@ -16,7 +18,7 @@ def test_cache_hit_ratio_is_within_limit(database_traffic, database, allowed, ev
     assert hits is None or hits in allowed.cache_hit_ratio
 
 
-@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_temp_files = '10MB'", "-c", "SELECT pg_reload_conf()")
+@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_temp_files = '10MB'", "-c", RELOAD, effect=RELOADS)
 def test_temporary_bytes_are_within_limit(database_traffic, database, allowed, evidence, remembered):
     """Sorts and hashes over work_mem spill to disk: log_temp_files names the queries."""
     traffic = database_traffic[database]
@@ -25,7 +27,7 @@ def test_temporary_bytes_are_within_limit(database_traffic, database, allowed, e
     assert traffic.temporary_bytes(earlier) in allowed.temporary_bytes
 
 
-@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_lock_waits = on", "-c", "SELECT pg_reload_conf()")
+@pytest.mark.remedy("psql", "-c", "ALTER SYSTEM SET log_lock_waits = on", "-c", RELOAD, effect=RELOADS)
 def test_deadlocks_are_within_limit(database_traffic, database, allowed, evidence, remembered):
     """Each deadlock aborts a transaction: the server log shows both statements."""
     traffic = database_traffic[database]

@@ -31,7 +31,7 @@ def test_tables_are_vacuumed(table_upkeep, statistics_epoch, database, allowed, 
     found.require_counted()
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="changes a setting of the server")
 def test_autovacuum_is_enabled(database_servers, database, evidence, repair_with, repair_with_sql):
     """Without autovacuum, or without track_counts, dead rows stay: set both on and reload."""
     off = database_servers[database].off("autovacuum", "track_counts")
@@ -41,7 +41,7 @@ def test_autovacuum_is_enabled(database_servers, database, evidence, repair_with
     assert not off, f"{' and '.join(off)} of {database} is off"
 
 
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", effect="changes settings of the table")
 def test_autovacuum_is_enabled_for_every_table(table_upkeep, database, evidence, repair_with_sql):
     """Autovacuum was left off, or has an unreachable threshold: RESET the table's options."""
     found = table_upkeep[database]

@@ -6,6 +6,12 @@ import sys
 
 import pytest
 
+from opsproof.core.errors import InventoryError
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.load import load
+from opsproof.inventory.resources import Database
+from opsproof.round import clients
+
 PLUGIN = """
 from opsproof.round.remedies import remedy
 from opsproof.round.run import RUN
@@ -14,36 +20,153 @@ from opsproof.round.run import RUN
 def pytest_collection_finish(session):
     hosts = session.config.stash[RUN].inventory.hosts
     for item in session.items:
-        print("remedy of", item.name, remedy(item, hosts, ()))
+        print("remedy of", item.name, "is", remedy(item, hosts, ()))
+        print("absent:", item.name, "is", remedy(item, hosts, (), absent=True))
+"""
+INVENTORY = """
+[hosts.vps]
+transport = "ssh://ops@vps"
+run_as = "deploy"
+docker_as = "root"
+path = ["/opt/node 20/bin"]
+pm2.home = "/home/deploy/.pm2"
+processes.worker = {}
+logs.api = { path = "/srv/api.log", format = "json" }
+endpoints.health = { url = "https://127.0.0.1/health?a=1&b=2", headers = { X-Proto = "https" }, timeout = "3s" }
+mounts."/data x" = {}
+broker.netrc = "/n"
+caches.cache.port = 6380
+[hosts.vps.databases.app]
+dsn = "host=127.0.0.1 dbname=app"
+
+[hosts.contained]
+transport = "docker://contained"
+containers = { web = {}, rabbit = {}, redis = {} }
+broker = { netrc = "/n", container = "rabbit" }
+caches.cache.container = "redis"
 """
 
 
-@pytest.fixture
-def remedies(tmp_path, repository):
-    """The remedies of all checks of an inventory."""
+@pytest.fixture(scope="module")
+def remedies(tmp_path_factory, repository):
+    """The remedies of all checks of an inventory, by test."""
 
     def remedies(inventory):
-        (tmp_path / "every_remedy.py").write_text(PLUGIN)
-        words = ["-p", "every_remedy", "--collect-only", "-q", "checks", f"--inventory=inventory/{inventory}.toml"]
+        folder = tmp_path_factory.mktemp("plugin")
+        (folder / "every_remedy.py").write_text(PLUGIN)
+        words = ["-p", "every_remedy", "--collect-only", "-q", "checks", f"--inventory={inventory}"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *words],
             cwd=repository,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            env={**os.environ, "PYTHONPATH": str(folder)},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        lines = [line.split(" is ", 1) for line in done.stdout.splitlines() if line.startswith(("remedy", "absent"))]
+        return dict(lines)
 
     return remedies
 
 
-@pytest.mark.parametrize("inventory", ["metachat", "lab-pgbackrest"])
-def test_every_remedy_can_be_formatted(remedies, inventory):
-    assert remedies(inventory).count("remedy of test_") > 50
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, remedies):
+    """The remedies of two hosts."""
+    path = tmp_path_factory.mktemp("hosts") / "inventory.toml"
+    path.write_text(INVENTORY)
+    return remedies(path)
 
 
-def test_psql_in_a_container_connects_to_the_database(remedies):
-    command = "on vps: docker exec -it meta-chat-postgres psql --dbname=metachat --username=metachat -c "
-    assert command in remedies("lab-docker")
+@pytest.mark.parametrize("inventory", ["metachat", "lab", "lab-docker", "lab-pgbackrest"])
+def test_every_finding_has_a_command(remedies, repository, inventory):
+    found = remedies(repository / "inventory" / f"{inventory}.toml")
+    assert len(found) > 100
+    assert [test for test, command in found.items() if not command] == []
+
+
+def test_pm2_runs_as_the_owner_of_its_daemon(found):
+    pm2 = """sudo -u deploy env PATH='/opt/node 20/bin':"$PATH" PM2_HOME=/home/deploy/.pm2 pm2"""
+    restart = f"on vps: {pm2} restart worker  # restarts the process"
+    assert found["remedy of test_process_is_online[vps-worker]"] == restart
+    assert found["absent: test_process_is_online[vps-worker]"] == f"on vps: {pm2} resurrect"
+
+
+def test_path_of_the_inventory_is_valid_in_a_shell(found):
+    command = found["remedy of test_no_process_is_broken[vps]"].removeprefix("on vps: sudo -u deploy ")
+    shown = subprocess.run(
+        ["sh", "-c", command.replace("pm2 list", "sh -c 'echo $PATH; echo $PM2_HOME'")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.splitlines() == [f"/opt/node 20/bin:{os.environ['PATH']}", "/home/deploy/.pm2"]
+
+
+@pytest.mark.parametrize(
+    ("about", "command"),
+    [
+        (
+            {"dsn": "host=127.0.0.1 port=5433 dbname=app user=x"},
+            "on vps: sudo -u postgres psql --port=5433 --dbname=app",
+        ),
+        ({"dsn": "host=/run/pg dbname=app"}, "on vps: sudo -u postgres psql --host=/run/pg --dbname=app"),
+        (
+            {"dsn": "host=db port=5433 dbname=app user=x sslmode=require passfile=/x"},
+            "on vps: psql '--dbname=user=postgres dbname=app host=db port=5433 sslmode=require'",
+        ),
+        (
+            {"dsn": "host=127.0.0.1 port=5433 dbname=app user=x", "superusers": ["app"]},
+            "on vps: psql '--dbname=user=app dbname=app host=127.0.0.1 port=5433'",
+        ),
+        ({"dsn": "host=db dbname=app", "reach": "direct"}, "psql '--dbname=dbname=app host=db user=postgres'"),
+        (
+            {"dsn": "host=127.0.0.1 dbname=app", "container": "pg", "superusers": ["app"]},
+            "on vps: sudo docker exec -i pg psql --dbname=app --username=app",
+        ),
+    ],
+    ids=["loopback", "socket", "remote", "other superuser", "direct", "container"],
+)
+def test_psql_reaches_the_declared_database(about, command):
+    host = Host(transport="ssh://ops@vps", docker_as="root").placed("vps", ())
+    assert (
+        clients.line(clients.Target(host, "app", Database(**about)), ["psql", "-c", "SHOW x"])
+        == f"{command} -c 'SHOW x'"
+    )
+
+
+def test_statement_with_apostrophes_is_readable(found):
+    command = found["remedy of test_expiring_passwords_are_declared[vps-app]"]
+    assert command.endswith(""" -c "SELECT rolname, rolvaliduntil FROM pg_roles WHERE rolvaliduntil < 'infinity'\"""")
+
+
+def test_commands_carry_address_user_and_headers(found):
+    words = "--max-time=3 --header 'X-Proto: https' 'https://127.0.0.1/health?a=1&b=2'"
+    for test, command in {
+        "test_endpoint_responds[vps-health]": f"curl --include {words}",
+        "test_log_errors_are_within_limit[vps-api]": "sudo -u deploy tail --lines=200 /srv/api.log",
+        "test_cache_responds[vps-cache]": "redis-cli -h 127.0.0.1 -p 6380 ping",
+        "test_broker_responds[vps]": "sudo rabbitmq-diagnostics status",
+        "test_mount_is_mounted[vps-/data x]": "sudo mount '/data x'",
+        "test_no_reboot_is_pending[vps]": "sudo systemctl reboot  # restarts the host",
+    }.items():
+        assert found[f"remedy of {test}"] == f"on vps: {command}"
+
+
+def test_root_needs_no_sudo_and_servers_in_containers_are_asked_there(found):
+    for test, command in {
+        "test_container_is_running[contained-web]": "docker logs --tail 50 web",
+        "test_no_reboot_is_pending[contained]": "systemctl reboot  # restarts the host",
+        "test_cache_responds[contained-cache]": "docker exec -i redis redis-cli ping",
+        "test_broker_responds[contained]": "docker exec -i rabbit rabbitmq-diagnostics status",
+    }.items():
+        assert found[f"remedy of {test}"] == f"on contained: {command}"
+    assert found["absent: test_container_is_running[contained-web]"] == "on contained: docker ps --all"
+
+
+@pytest.mark.parametrize("table", ['broker]\nnetrc = "/n"\n', "caches.cache]\n"])
+def test_container_of_a_server_must_be_declared(tmp_path, table):
+    path = tmp_path / "inventory.toml"
+    path.write_text(f'[hosts.vps]\ntransport = "local://"\n[hosts.vps.{table}container = "redis"\n')
+    with pytest.raises(InventoryError, match="container 'redis' is not declared"):
+        load(path)

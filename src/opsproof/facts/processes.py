@@ -106,6 +106,15 @@ class ProcessList:
         ]
         return lost + extra + counts
 
+    @property
+    def repair(self) -> str:
+        """The pm2 command for `unsaved`: `save` would lose saved processes that do not run."""
+        saved = self.saved or ()
+        live = [process.shape for process in self.processes if not process.module]
+        if {shape[0] for shape in saved} - {shape[0] for shape in live}:
+            return "resurrect"
+        return "save" if all(live.count(shape) >= saved.count(shape) for shape in set(saved) & set(live)) else "list"
+
 
 def _worst(instances: list[ProcessState]) -> ProcessState:
     """All instances of a cluster as one: largest memory, shortest uptime, sum of restarts."""

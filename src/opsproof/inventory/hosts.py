@@ -81,9 +81,16 @@ class Host(Model):
             raise ValueError("rotation is declared without pm2: add a pm2 table")
         if self.queues and self.broker is None:
             raise ValueError("queues are declared without a broker: add a broker table")
-        for name, database in self.databases.items():
-            if database.container and database.container not in self.containers:
-                raise ValueError(f"databases.{name}: container {database.container!r} is not declared")
+        return self
+
+    @model_validator(mode="after")
+    def _containers_are_declared(self) -> "Host":
+        servers = [(f"databases.{name}", each.container) for name, each in self.databases.items()]
+        servers += [(f"caches.{name}", each.container) for name, each in self.caches.items()]
+        servers += [("broker", self.broker.container)] if self.broker else []
+        for name, container in servers:
+            if container and container not in self.containers:
+                raise ValueError(f"{name}: container {container!r} is not declared")
         return self
 
     @model_validator(mode="after")

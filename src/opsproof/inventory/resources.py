@@ -340,6 +340,7 @@ class Broker(Resource):
     """The RabbitMQ broker of a host, queried from the host over its management API."""
 
     url: str = Field("http://127.0.0.1:15672", pattern=r"^https?://", description="URL of the management API")
+    container: str = Field("", description="declared container of the broker")
     vhost: str = Field("/", description="virtual host of the queues")
     netrc: str = Field(description="netrc file on the host with the login of a monitoring user")
     timeout: Duration = Field(5.0, description="limit of the answer time; a slower broker counts as hung")
@@ -365,6 +366,7 @@ class Cache(Resource):
 
     address: str = Field("127.0.0.1", description="address as seen from the host")
     port: int = Field(6379, gt=0, lt=65536)
+    container: str = Field("", description="declared container of the server")
     netrc: str = Field("", description="netrc file on the host with the login of a monitoring user")
     timeout: Duration = Field(5.0, description="limit of the answer time; a slower server counts as hung")
 

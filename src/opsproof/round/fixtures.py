@@ -86,9 +86,13 @@ class FactFixtures:
 
     @pytest.fixture
     def repair_with(self, request: pytest.FixtureRequest) -> Callable[..., None]:
-        """Adds an option to the remedy of this check, once for each value."""
+        """Adds a word to the remedy of this check, or an option once for each value."""
         words = record(request.node).repaired_with
-        return lambda option, values: words.extend(word for value in values for word in (option, value))
+
+        def add(word: str, values: Iterable[str] | None = None) -> None:
+            words.extend([word] if values is None else [each for value in values for each in (word, value)])
+
+        return add
 
     @pytest.fixture
     def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:

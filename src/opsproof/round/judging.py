@@ -66,8 +66,12 @@ class Judge:
             report.longrepr = verdict.sentence
         _waive(verdict, self.inventory.waivers, report)
         if verdict.verdict in ("failed", "warned") and verdict.unknown_since is None:
-            verdict.remedy = remedy(item, self.inventory.hosts, verdict.repaired_with)
+            verdict.remedy = self._remedy(item, verdict, call.excinfo)
         item.user_properties.extend(_properties(verdict))
+
+    def _remedy(self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+        is_absent = excinfo is not None and isinstance(excinfo.value, Absent)
+        return remedy(item, self.inventory.hosts, verdict.repaired_with, absent=is_absent)
 
 
 def _judge_returned(verdict: Verdict) -> None:

@@ -4,26 +4,38 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.inventory.hosts import Host, resource_in
-from opsproof.inventory.resources import Database, InDatabase
+from opsproof.round import clients
 
 
-def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str]) -> str:
-    """The command in the `remedy` marker of `item`, with `more` words; empty without a marker."""
+def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), *, absent: bool = False) -> str:
+    """The command in the `remedy` marker of `item`, with `more` words; empty without a marker.
+
+    The keyword `absent` of a marker has the command for a missing resource, `effect` a warning, which follows the
+    command as a comment.
+    """
     marker = item.get_closest_marker("remedy")
     if marker is None:
         return ""
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
-    first, *words = [word.format(**params) for word in marker.args] + list(more)
+    for_absent = marker.kwargs.get("absent", ()) if absent else ()
+    words = [word.format(**params) for word in for_absent or marker.args] + list(more)
+    effect = "" if for_absent else marker.kwargs.get("effect", "")
+    return _command(item, hosts[params["host"]], params, words) + (f"  # {effect}" if effect else "")
+
+
+def _command(item: pytest.Item, host: Host, params: dict[str, Any], words: list[str]) -> str:
+    first, *others = words
     if first.endswith(".py"):
-        return shlex.join([*_action(item.config, first), "--host", params["host"], *words])
-    client = _psql(hosts[params["host"]], params) if first == "psql" else [first]
-    return f"on {params['host']}: {shlex.join([*client, *words])}"
+        return shlex.join([*_action(item.config, first), "--host", host.name, *others])
+    resource, name = resource_in(params)
+    about = host.resources(resource)[name] if resource else None
+    return clients.line(clients.Target(host, name, about), words)
 
 
 def _action(config: pytest.Config, script: str) -> list[str]:
@@ -38,23 +50,3 @@ def _action(config: pytest.Config, script: str) -> list[str]:
 def _from_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _psql(host: Host, params: dict[str, str]) -> list[str]:
-    """The psql command for the database in `params`, run in the container of the server, if any."""
-    from opsproof.postgres.dsn import name_of  # imported only for a remedy with psql
-
-    resource, name = resource_in(params)
-    about = host.resources(resource)[name]
-    database = about if isinstance(about, Database) else host.databases[cast("InDatabase", about).database]
-    words = ["psql", f"--dbname={name_of(database.dsn)}"]
-    if not database.container:
-        return words
-    return [
-        "docker",
-        "exec",
-        "-it",
-        database.container,
-        *words,
-        *(f"--username={each}" for each in database.superusers[:1]),
-    ]
