@@ -1,4 +1,7 @@
+import socket
+import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -71,6 +74,11 @@ def test_a_body_without_health_is_not_healthy(body):
         (35, "TLS handshake failed"),
         (51, "certificate is for another name"),
         (60, "certificate not trusted"),
+        (16, "HTTP/2 framing error"),
+        (55, "connection closed during the request"),
+        (92, "HTTP/2 stream error"),
+        (95, "HTTP/3 error"),
+        (100, "headers are too large"),
     ],
 )
 def test_silent_endpoint_is_absent(status, complaint):
@@ -176,6 +184,47 @@ def test_no_redirect_is_followed(server, ask):
 def test_silent_server_is_absent(server, ask, path, timeout, complaint):
     with pytest.raises(Absent, match=complaint):
         ask(server + path, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{", "answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", "answer was cut short"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: secret\r\n\r\n{", "unknown transfer encoding"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{", "answer is not HTTP"),
+        (b"HTTP/7.3 200 OK\r\n\r\n", "answer is not HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "answer is not HTTP"),
+        (b"-ERR unknown command 'GET'\r\n", "answer is not HTTP"),
+    ],
+)
+def test_broken_answer_is_absent(ask, answer, complaint):
+    with said(answer) as address, pytest.raises(Absent) as caught:
+        ask(address)
+    assert str(caught.value) == f"{address}: {complaint}"
+
+
+@contextmanager
+def said(answer):
+    """A server that gives the same answer to a single request, and closes the connection."""
+
+    def serve():
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        thread.join()
+
+
+def test_curl_without_https_is_a_measurement_error():
+    stderr = 'curl: (1) Protocol "https" not supported or disabled in libcurl'
+    with pytest.raises(CommandError, match="not supported"):
+        Responses().parse(Answer(1, "", stderr), "public", ENDPOINT)
 
 
 def test_a_closed_port_is_absent(ask, free_port):
