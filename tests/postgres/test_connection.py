@@ -125,7 +125,6 @@ def test_role_under_row_level_security_gets_an_error(postgres, monkeypatch):
         ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set: it must hold the password"),
         ({"password_env": "WRONG_PASSWORD"}, "password authentication failed"),
         ({"password_env": ""}, "no password supplied"),
-        ({"dsn": "host=127.0.0.1 port={port} dbname=none user=metachat"}, 'database "none" does not exist'),
         ({"dsn": "host=127.0.0.1 port={port} user=none"}, 'password authentication failed for user "none"'),
         ({"dsn": "host=no-such-host.invalid"}, "no-such-host.invalid"),
         ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
@@ -142,6 +141,26 @@ def test_client_mistake_is_an_error_and_no_refusal(postgres, monkeypatch, change
     for result in results:
         with pytest.raises(DatabaseError, match=complaint):
             result.require()
+
+
+def test_missing_database_is_a_refusal(postgres):
+    dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=none user=metachat"
+    (result,) = ask(postgres.target(dsn=dsn), ["SELECT 1"])
+    assert ('database "none" does not exist' in result.refusal, result.error) == (True, "")
+
+
+def test_database_without_connect_privilege_is_no_refusal(postgres):
+    with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
+        admin.execute("CREATE DATABASE closed")
+        admin.execute("REVOKE CONNECT ON DATABASE closed FROM PUBLIC")
+        admin.execute("CREATE ROLE outsider LOGIN PASSWORD 'outsider'")
+        try:
+            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=closed user=outsider password=outsider"
+            (result,) = ask(replace(postgres.target(password_env=""), dsn=dsn), ["SELECT 1"])
+        finally:
+            admin.execute("DROP DATABASE closed")
+            admin.execute("DROP ROLE outsider")
+    assert (result.refusal, 'permission denied for database "closed"' in result.error) == ("", True)
 
 
 def test_messages_do_not_contain_the_password(postgres, monkeypatch):

@@ -35,7 +35,7 @@ class DatabasePings(SqlFact[PingResult]):
     sql = "SELECT 1"
 
     def parse(self, result: Result, database: Database) -> PingResult:
-        """A refused connection is a measured state; a wrong password or database name is an error."""
+        """A refused connection or a missing database is a measured state; a wrong password is an error."""
         if not result.refusal and result.require() != [[1]]:
             raise OutputError(f"SELECT 1 returned {result.rows}")
         return PingResult(result.refusal, result.elapsed_s)

@@ -28,7 +28,7 @@ Query = str | list[str]
 _CLIENT_ERRORS = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|certificate|passfile"
     r"|administratively prohibited|translate host name|failed to resolve host|invalid connection option"
-    r"|(role|database) \".*\" does not exist",
+    r"|role \".*\" does not exist|permission denied for database",
 )
 
 
