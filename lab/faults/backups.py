@@ -120,6 +120,15 @@ def archive_gone(lab: Lab) -> Iterator[None]:
     (lab.home / path.name).rename(path)
 
 
+@fault(failed=("test_backup_role_can_dump_everything",), touches=("backup role",))
+def backup_role_lost_bypassrls(lab: Lab) -> Iterator[None]:
+    """A migration altered the backup role: the next pg_dump would stop at the first policy."""
+    with lab.connect() as admin:
+        admin.execute("ALTER ROLE opsproof_backup NOBYPASSRLS")
+        yield
+        admin.execute("ALTER ROLE opsproof_backup BYPASSRLS")
+
+
 @fault(failed=("test_backup_holds_every_table",), touches=(EVERYTHING,))
 def table_missing_in_backup(lab: Lab) -> Iterator[None]:
     """A table did not exist when the backup was made."""

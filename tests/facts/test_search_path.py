@@ -14,7 +14,7 @@ import pytest
 from opsproof.core.scripts import PACKAGE, sql
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import SqlFact, SqlResourceFact
-from opsproof.inventory.resources import VectorIndex
+from opsproof.inventory.resources import Backup, VectorIndex
 from opsproof.maintenance.session import _ROWS
 from opsproof.postgres import extensions
 from opsproof.postgres.connection import ask
@@ -23,6 +23,7 @@ from tests.harness.decoys import DATABASE, PLANTED, planted, psql
 QUERIES = {name: fact.sql for name, fact in sorted(REGISTRY.items()) if issubclass(fact, SqlFact | SqlResourceFact)}
 MEMBER = re.compile(rf"\b(?:{'|'.join(sorted(extensions.MEMBERS, key=len, reverse=True))})\b(?=[\s(])")
 VECTOR = VectorIndex(database="x", table="public.t", column="a", method="ivfflat", operator="<->", probes=20)
+BACKUP = Backup(database="x", folder="/backups", user="opsproof_monitor")
 CHANGING = ("add_partition", "end_own", "retune_build", "retune_swap")
 ASKING = sorted(path.stem for path in PACKAGE.glob("maintenance/sql/*.sql") if path.stem not in CHANGING)
 VALUES = {
@@ -60,8 +61,8 @@ def _calls(cluster):
 def _query(name):
     if not issubclass(REGISTRY[name], SqlResourceFact):
         return QUERIES[name]
-    values = REGISTRY[name]().values("t_a", VECTOR) if "vector" in name else []
-    return [QUERIES[name], *values]
+    declared = VECTOR if REGISTRY[name].resource == "vector_index" else BACKUP
+    return REGISTRY[name]().query("t_a", declared)
 
 
 def test_facts_run_no_code_of_other_roles(decoyed):

@@ -61,7 +61,7 @@ DATABASE_CHECKS = (
     "test_database_size_is_within_limit",
     "test_shared_memory_fits_maintenance",
 )
-IN_DATABASE = ("test_vector_index_is_valid",)
+IN_DATABASE = ("test_vector_index_is_valid", "test_backup_role_can_dump_everything")
 """Checks of objects in the database."""
 PROCESS_LIST = (
     "test_pm2_daemon_is_running",
@@ -122,7 +122,7 @@ DEGRADED = tuple(
     for endpoint in ("health", "public")
     for check in ("test_platform_is_healthy", "test_services_are_up")
 )
-"""Checks that warn on /health while a service refuses connections."""
+"""Checks that fail on /health while a service refuses connections."""
 CACHE_COUNTERS = of(REDIS, "test_no_client_was_rejected", "test_no_key_was_evicted")
 """Counters of Redis since its start: after a restart, the increase is unknown."""
 REDIS_STARTED = {"failed": of(REDIS, "test_container_was_not_restarted"), "warned": CACHE_COUNTERS}
@@ -164,7 +164,8 @@ def recover(lab: DockerLab, *parts: str) -> None:
 def await_database(lab: DockerLab) -> None:
     """Waits until PostgreSQL is healthy and the API is connected, even if other parts are broken."""
     await_health(POSTGRES)
-    wait_until(lambda: '"ready"' in _answer(lab, "/health/ready"), "the API reaches its database", 45, every_s=POLL_S)
+    ready = "/api/health/ready"
+    wait_until(lambda: '"ready"' in _answer(lab, ready), "the API reaches its database", 45, every_s=POLL_S)
 
 
 def _answer(lab: DockerLab, path: str) -> str:

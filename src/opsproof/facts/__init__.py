@@ -2,6 +2,7 @@
 
 from opsproof.facts import (
     archiving,
+    backup_roles,
     backups,
     bloat,
     caches,
@@ -33,6 +34,7 @@ from opsproof.facts.base import REGISTRY
 __all__ = [
     "REGISTRY",
     "archiving",
+    "backup_roles",
     "backups",
     "bloat",
     "caches",

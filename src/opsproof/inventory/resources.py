@@ -204,10 +204,15 @@ _ENGINE_KEYS = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS
 """For each engine: the keys that are not valid, and the required keys."""
 
 
-class Backup(Resource):
-    """Backups of a database: dumps in a folder of the login user, or the backups of a pgBackRest stanza."""
+class InDatabase(Resource):
+    """An object in a declared database."""
 
     database: str = Field(description="declared database")
+
+
+class Backup(InDatabase):
+    """Backups of a database: dumps in a folder of the login user, or the backups of a pgBackRest stanza."""
+
     engine: Literal["pg_dump", "pgbackrest"] = Field("pg_dump", description="program that makes the backups")
     folder: str = Field(
         "", pattern=r"^[^\n]*$", description="folder on the host: of the login user, or the pgBackRest repository"
@@ -280,12 +285,6 @@ def target(text: str) -> str:
     if ":" in userinfo(text) or (text.startswith("s3:") and userinfo(text)):
         raise ValueError("the off_site target contains credentials: keep them where opsproof runs")
     return text
-
-
-class InDatabase(Resource):
-    """An object in a declared database."""
-
-    database: str = Field(description="declared database")
 
 
 class VectorIndex(InDatabase):
