@@ -248,9 +248,9 @@ class Lab:
 
     def _await_health(self) -> None:
         what = f"a healthy API (logs: {self.layout.logs})"
-        wait_until(lambda: self._answers("/health/ready") and self.status().up, what, HEALTHY_WITHIN_S, every_s=0.1)
+        wait_until(lambda: self._answers("/api/health/ready") and self.status().up, what, HEALTHY_WITHIN_S, every_s=0.1)
 
-    def _answers(self, path: str = "/health/live") -> bool:
+    def _answers(self, path: str = "/api/health/live") -> bool:
         with requests.Session() as session:
             session.trust_env = False
             try:

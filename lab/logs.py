@@ -13,7 +13,7 @@ Writer = Callable[[random.Random, datetime, int], str]
 
 HOSTNAME = "lab"
 PID = 25457
-ROUTES = ("/api/conversations", "/api/messages", "/api/channels", "/api/documents", "/health", "/health/ready")
+ROUTES = ("/api/conversations", "/api/messages", "/api/channels", "/api/documents", "/health", "/api/health/ready")
 LOST_PATHS = ("/favicon.ico", "/wp-login.php", "/robots.txt", "/.env", "/api/unknown")
 CLIENT_ERROR_EVERY = 50
 HEARTBEAT_EVERY = 25

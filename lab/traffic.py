@@ -11,7 +11,7 @@ TIMEOUT_S = 2
 TENANTS = 200
 MIX = (
     "/api/conversations", "/api/messages", "/api/channels", "/api/documents", "/api/messages", "/api/conversations",
-    "/health/live", "/api/messages", "/api/channels", "/api/health", "/api/conversations", "/health/ready",
+    "/api/health/live", "/api/messages", "/api/channels", "/api/health", "/api/conversations", "/api/health/ready",
     "/api/messages", "/api/channels", "/api/messages", "/api/conversations", "/api/documents", "/api/messages",
     "/api/documents", "/api/messages", "/favicon.ico", "/api/conversations", "/health", "/api/messages",
 )  # fmt: skip

@@ -21,8 +21,8 @@ const READS = {
 const ROUTES = {
   '/health': health.health,
   '/api/health': health.apiHealth,
-  '/health/live': health.live,
-  '/health/ready': health.ready,
+  '/api/health/live': health.live,
+  '/api/health/ready': health.ready,
   '/metrics': () => ({ statusCode: 200, text: metrics.page() }),
   ...Object.fromEntries(Object.entries(READS).map(([path, sql]) => [path, (request) => read(request, sql)])),
 };
@@ -42,6 +42,13 @@ function send(response, { statusCode, body, text, html }) {
   const type = html ? 'text/html; charset=utf-8' : text ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json; charset=utf-8';
   response.writeHead(statusCode, { 'Content-Type': type });
   response.end(html || text || JSON.stringify(body));
+}
+
+/** Closes the connection in the middle of the answer, for the fault "cut". */
+function cut(response, { statusCode, body }) {
+  const text = JSON.stringify(body);
+  response.writeHead(statusCode, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': text.length });
+  response.write(text.slice(0, -1), () => response.destroy());
 }
 
 function refuseHttp(response) {
@@ -84,6 +91,7 @@ async function handle(request, response) {
   const started = process.hrtime.bigint();
   const ids = newIds();
   const result = await answer(request, ids);
+  if (fault === 'cut') return cut(response, result);
   send(response, result);
   completed(request, ids, result.statusCode, Number(process.hrtime.bigint() - started) / 1e6);
 }

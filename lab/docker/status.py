@@ -70,8 +70,8 @@ def ask(passwords: Passwords) -> Status:
         consumers = pool.submit(lambda: _consumers(passwords) if RABBITMQ in healthy else None)
         server = pool.submit(lambda: _server() if VPS in healthy else {})
         ssh = pool.submit(lambda: VPS in healthy and _greets())
-        proxy = pool.submit(lambda: VPS in healthy and _serves("https://chat.lab.test/health/live"))
-        api = pool.submit(lambda: VPS in healthy and _serves("http://127.0.0.1:3000/health/ready"))
+        proxy = pool.submit(lambda: VPS in healthy and _serves("https://chat.lab.test/api/health/live"))
+        api = pool.submit(lambda: VPS in healthy and _serves("http://127.0.0.1:3000/api/health/ready"))
     works = server.result()
     return Status(
         postgres=postgres.result(),

@@ -20,6 +20,7 @@ UNREACHED = (
     f"test_database_size_is_within_limit[{DATABASE}]",
     *(check for each in (indexes, replication, sessions, statements, vectors) for check in each.CHECKS),
     "test_autovacuum_is_enabled",
+    "test_backup_role_can_dump_everything",
     "test_future_partitions_exist",
     "test_dead_rows_are_within_limit",
     "test_default_partition_is_empty",
@@ -62,7 +63,7 @@ REFUSED = (
 LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
-@fault(failed=REFUSED, warned=DEGRADED, unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
+@fault(failed=(*REFUSED, *DEGRADED), unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()
@@ -70,9 +71,21 @@ def database_down(lab: Lab) -> Iterator[None]:
     lab.up()
 
 
+@fault(failed=(*REFUSED, *DEGRADED), unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
+def database_missing(lab: Lab) -> Iterator[None]:
+    """The database was renamed, so the declared database does not exist; the server runs on."""
+    with lab.connect(database="postgres") as admin:
+        admin.execute("ALTER DATABASE metachat ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'metachat'")
+        admin.execute("ALTER DATABASE metachat RENAME TO aside")
+        yield
+        admin.execute("ALTER DATABASE aside RENAME TO metachat")
+        admin.execute("ALTER DATABASE metachat ALLOW_CONNECTIONS true")
+    wait_until(lambda: lab.status().up, "the platform recovers")
+
+
 @fault(
-    failed=REFUSED,
-    warned=DEGRADED,
+    failed=(*REFUSED, *DEGRADED),
     unknown=UNREACHED,
     may_change=(*LOGGED, "test_response_time_is_within_limit"),
     touches=(EVERYTHING,),

@@ -18,7 +18,7 @@ def _on_health(*checks: str) -> tuple[str, ...]:
     return tuple(f"{check}[{HEALTH}]" for check in checks)
 
 
-@fault(warned=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
+@fault(failed=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
 def health_degraded_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -26,7 +26,7 @@ def health_degraded_with_200(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=_on_health("test_platform_is_healthy"), warned=_on_health("test_services_are_up"), touches=("switches",))
+@fault(failed=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
 def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")
@@ -58,6 +58,14 @@ def health_forbidden(lab: Lab) -> Iterator[None]:
 def health_is_a_web_page(lab: Lab) -> Iterator[None]:
     """HTTP 200 and a page: a proxy's error page, or the front end's catch-all."""
     lab.faults(health="html")
+    yield
+    lab.faults()
+
+
+@fault(failed=_on_health(*EVERY_ANSWER), touches=("switches",))
+def health_cut_short(lab: Lab) -> Iterator[None]:
+    """HTTP 200, and the connection closes before the last byte of the JSON."""
+    lab.faults(health="cut")
     yield
     lab.faults()
 

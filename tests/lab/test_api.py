@@ -60,9 +60,9 @@ def test_request_without_tenant_is_a_client_error(healthy, ask):
         ({"services": {"redis": "down"}}, "/health", (200, '"redis":"down"')),
         ({"api_health": "unhealthy"}, "/api/health", (503, '"errors":[')),
         ({"api_health": "html"}, "/api/health", (200, "<title>")),
-        ({"ready": False}, "/health/ready", (503, "not ready")),
-        ({"live": False}, "/health/live", (503, "dead")),
-        ({"process": "worker", "live": False}, "/health/live", (200, "alive")),
+        ({"ready": False}, "/api/health/ready", (503, "not ready")),
+        ({"live": False}, "/api/health/live", (503, "dead")),
+        ({"process": "worker", "live": False}, "/api/health/live", (200, "alive")),
     ],
     ids=json.dumps,
 )
@@ -80,7 +80,7 @@ def test_a_hanging_route_never_answers(healthy, ask):
 
     with pytest.raises(requests.Timeout):
         ask("/health", timeout=1)
-    assert ask("/health/live").status_code == 200
+    assert ask("/api/health/live").status_code == 200
 
 
 def test_a_slow_route_takes_its_time(healthy, ask):

@@ -89,7 +89,7 @@ def test_health_is_degraded_while_the_database_is_down(again, ask):
     assert ask("/health").json()["status"] == "degraded"
     answer = ask("/api/health")
     assert (answer.status_code, len(answer.json()["errors"])) == (503, 1)
-    assert ask("/health/ready").status_code == 503
+    assert ask("/api/health/ready").status_code == 503
 
 
 def test_a_halted_database_is_noticed_and_healed(again, ask):

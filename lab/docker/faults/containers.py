@@ -28,7 +28,7 @@ HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
 OUTAGE = ("postgres", "redis", "rabbitmq", "logs")
 """Not combined with slow faults: during an outage both processes log an error every few seconds."""
-API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_healthy")
+API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_healthy", "test_services_are_up")
 
 
 @fault(
@@ -36,8 +36,8 @@ API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_health
         *of(POSTGRES, *CONTAINER_STATE),
         *of(DATABASE, "test_database_accepts_connections"),
         *API_HEALTH,
+        *DEGRADED,
     ),
-    warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
     reported_once=POSTGRES_STARTED,
     touches=OUTAGE,
@@ -56,8 +56,8 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
         *of(POSTGRES, *CONTAINER_STATE),
         *of(DATABASE, "test_database_accepts_connections"),
         *API_HEALTH,
+        *DEGRADED,
     ),
-    warned=(*DEGRADED, *of("api-health", "test_services_are_up")),
     unknown=(*of(DATABASE, *DATABASE_CHECKS[1:], *LISTED_IN_CONTAINER), *IN_DATABASE),
     may_change=("test_response_time_is_within_limit",),
     touches=OUTAGE,

@@ -35,7 +35,7 @@ def worker_stopped(lab: DockerLab) -> Iterator[None]:
     await_consumers(lab, len(QUEUES))
 
 
-@fault(warned=DEGRADED, touches=("switches",))
+@fault(failed=DEGRADED, touches=("switches",))
 def health_degraded(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -43,11 +43,7 @@ def health_degraded(lab: DockerLab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(
-    failed=tuple(each for each in DEGRADED if "healthy" in each),
-    warned=tuple(each for each in DEGRADED if "services" in each),
-    touches=("switches",),
-)
+@fault(failed=DEGRADED, touches=("switches",))
 def health_unhealthy(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")

@@ -38,8 +38,11 @@ UNCONSUMED = of("inbound", "test_queues_have_consumers")
 
 
 @fault(
-    failed=("test_broker_responds", *of(RABBITMQ, "test_container_is_running", "test_container_is_healthy")),
-    warned=DEGRADED,
+    failed=(
+        "test_broker_responds",
+        *of(RABBITMQ, "test_container_is_running", "test_container_is_healthy"),
+        *DEGRADED,
+    ),
     unknown=("test_no_alarm_is_raised", *QUEUE_LIST),
     reported_once=RABBITMQ_STARTED,
     touches=("rabbitmq",),
