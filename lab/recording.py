@@ -1,8 +1,12 @@
-"""A round that records the baseline of later rounds."""
+"""Rounds that record the baseline of later rounds."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 
 from lab.errors import LabError
 from lab.instance import Lab
@@ -23,3 +27,23 @@ def record_round(lab: Lab, checks: str) -> None:
     inventory.unlink()
     if done.returncode not in (0, 1, 6):
         raise LabError(f"round aborted: {done.stdout.strip()[-300:]}")
+
+
+@contextmanager
+def earlier_samples(lab: Lab, resource: str, metric: str, values: Mapping[float, float]) -> Iterator[None]:
+    """Adds rounds to the history of the proof, with a counter's value by the age of the round in days."""
+    now = time.time()
+    with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as history:
+        with history:
+            runs = [_add_round(history, now - days * 86_400, resource, metric, value) for days, value in values.items()]
+        yield
+        with history:
+            for table, column in (("samples", "run"), ("runs", "id")):
+                history.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(run,) for run in runs])
+
+
+def _add_round(history: sqlite3.Connection, taken: float, resource: str, metric: str, value: float) -> int | None:
+    run = history.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, 'earlier', 'daily')", (taken,))
+    row = (run.lastrowid, "lab", resource, metric, value, 0.0, taken)
+    history.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return run.lastrowid

@@ -16,10 +16,12 @@ def test_process_is_online(processes, process, allowed):
     assert processes[process].status in allowed.process_status
 
 
-@pytest.mark.remedy("pm2", "describe", "{process}", absent=RESURRECT)
-def test_process_restarts_are_within_limit(processes, process, increase, allowed):
+@pytest.mark.remedy("pm2", "describe", "{process}")
+def test_process_restarts_are_within_limit(processes, process, increase, unplanned_increase, allowed):
     """Each restart loses requests in flight: find the cause in the error log of that minute."""
-    assert increase(processes[process].restarts, allowed.restarts) in allowed.restarts
+    restarts, of_a_day, of_a_month = processes[process].restarts, allowed.restarts, allowed.unplanned_restarts
+    assert increase(restarts, of_a_day) in of_a_day
+    assert unplanned_increase(restarts, of_a_day, of_a_month) in of_a_month
 
 
 @pytest.mark.remedy("pm2", "restart", "{process}", effect="restarts the process", absent=RESURRECT)

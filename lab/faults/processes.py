@@ -12,6 +12,7 @@ from lab.fault import EVERYTHING, TIME
 from lab.faults.endpoints import EVERY_ANSWER
 from lab.faults.fault import fault
 from lab.instance import SETTLED_S
+from lab.recording import earlier_samples
 from lab.waiting import wait_until
 
 WORKER = "lab-meta-chat-worker"
@@ -92,6 +93,13 @@ def crash_loop(lab: Lab) -> Iterator[None]:
     yield
     lab.pm2("reset", "meta-chat-worker")
     settle(lab)
+
+
+@fault(failed=(f"test_process_restarts_are_within_limit[{WORKER}]",), touches=("pm2",))
+def restarts_of_weeks(lab: Lab) -> Iterator[None]:
+    """The worker was restarted six times within two weeks, and never more than twice a day."""
+    with earlier_samples(lab, "meta-chat-worker", "restarts", {21: 0, 16: 2, 11: 4, 7: 6, 2: 6}):
+        yield
 
 
 @fault(warned=(f"test_process_memory_is_within_limit[{WORKER}]",), touches=("pm2", "switches"))

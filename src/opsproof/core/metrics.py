@@ -20,6 +20,13 @@ class Metric(NamedTuple):
 METRICS: dict[str, Metric] = {
     "process_status": Metric("status", "word", "PM2 status of a declared process"),
     "restarts": Metric("restarts", "count", "Restarts of a process within `over`", looks_back=True, singular="restart"),
+    "unplanned_restarts": Metric(
+        "unplanned restarts",
+        "count",
+        "Restarts of a process within `over`, outside deployments: from a predeploy round to its postdeploy round",
+        looks_back=True,
+        singular="unplanned restart",
+    ),
     "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
     "process_uptime": Metric("uptime", "seconds", "Time since the last start of a process"),
     "log_errors": Metric(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opsproof.core.counters import Counter
+from opsproof.core.deployments import RoundSample
 from opsproof.core.verdicts import Verdict
 from opsproof.history import migration
 
@@ -84,13 +85,18 @@ class History:
 
     def samples(self, host: str, resource: str, metric: str, since: float) -> list[Counter]:
         """The samples of a counter taken since `since`, and the newest sample before."""
+        return [each.counter for each in self.round_samples(host, resource, metric, since)]
+
+    def round_samples(self, host: str, resource: str, metric: str, since: float) -> list[RoundSample]:
+        """The samples of a counter taken since `since`, and the newest sample before, with their rounds."""
         query = """
-            SELECT value, born, taken FROM samples
+            SELECT value, born, taken, cadence FROM samples JOIN runs ON runs.id = run
              WHERE host = ? AND resource = ? AND metric = ? AND taken >= coalesce(
                    (SELECT max(taken) FROM samples
                      WHERE host = ?1 AND resource = ?2 AND metric = ?3 AND taken < ?4), ?4)
         """
-        return [Counter(*row) for row in self._read(query, (host, resource, metric, since))]
+        found = self._read(query, (host, resource, metric, since))
+        return [RoundSample(Counter(*row), cadence) for *row, cadence in found]
 
     def last_sample(self, host: str, resource: str, metric: str) -> Counter | None:
         """The newest sample of a counter; None without any sample."""

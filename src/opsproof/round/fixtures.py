@@ -7,7 +7,8 @@ import pytest
 
 from opsproof.core.counters import Counter, increase_since
 from opsproof.core.counters import increase as increase_of
-from opsproof.core.errors import MeasurementError
+from opsproof.core.deployments import RoundSample, unplanned_increase
+from opsproof.core.errors import InventoryError, MeasurementError
 from opsproof.core.limits import Allowed, AtLeast, Estimate, Limit
 from opsproof.core.verdicts import Evidence, Sample
 from opsproof.facts import REGISTRY
@@ -19,6 +20,13 @@ from opsproof.round.run import RUN
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
     from opsproof.action.readings import RepositoryReading
+
+
+def _least(found: Estimate, limit: Limit) -> Estimate | AtLeast:
+    """The range, or its lower end if the verdicts on both ends differ."""
+    if limit.judge(found.low).verdict == limit.judge(found.high).verdict:
+        return found
+    return AtLeast(found.low, found.why)
 
 
 def _fact_fixture(name: str) -> Any:
@@ -70,6 +78,23 @@ class FactFixtures:
                 return increase_since(counter, history.last_sample(verdict.host, verdict.resource, metric))
             samples = history.samples(verdict.host, verdict.resource, metric, counter.now - limit.over)
             return increase_of(counter, samples, limit.over)
+
+        return measure
+
+    @pytest.fixture
+    def unplanned_increase(
+        self, request: pytest.FixtureRequest
+    ) -> Callable[[Counter, Limit, Limit], float | Estimate | AtLeast]:
+        """The growth of a counter outside deployments over the time span of a limit, by the samples for another."""
+        verdict, run = record(request.node), request.config.stash[RUN]
+
+        def measure(counter: Counter, sampled: Limit, limit: Limit) -> float | Estimate | AtLeast:
+            if limit.over is None:
+                raise InventoryError(f"the limit of {limit.metric} needs `over`")
+            start = counter.now - limit.over
+            samples = run.history.round_samples(verdict.host, verdict.resource, sampled.metric, start)
+            found = unplanned_increase(RoundSample(counter, run.cadence), samples, limit.over)
+            return _least(found, limit) if isinstance(found, Estimate) and samples else found
 
         return measure
 
