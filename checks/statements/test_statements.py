@@ -5,7 +5,10 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 SHOWN = 10
-SLOWEST = "SELECT calls, mean_exec_time, query FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
+SLOWEST = (
+    "SELECT calls, mean_exec_time, stddev_exec_time, query"
+    " FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
+)
 LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
 QUERY = f"query: {SLOWEST}"
 
@@ -38,6 +41,14 @@ def test_statement_time_is_within_limit(statements, database, allowed, evidence)
     found = statements[database]
     evidence("slowest statements", [*map(str, found.statements[:SHOWN]), QUERY])
     assert found.slowest_s in allowed.statement_time
+
+
+@LOOK
+def test_rare_statement_time_is_within_limit(statements, database, allowed, evidence):
+    """A rare statement holds locks and memory too: its standard deviation shows whether every call is slow."""
+    found = statements[database]
+    evidence("slowest statements with fewer than twenty calls", [*map(str, found.rare[:SHOWN]), QUERY])
+    assert found.slowest_rare_s in allowed.rare_statement_time
 
 
 @LOOK

@@ -14,6 +14,7 @@ from lab.recording import record_round
 OF_STATEMENTS = (
     "test_pg_stat_statements_evicts_nothing",
     "test_statement_time_is_within_limit",
+    "test_rare_statement_time_is_within_limit",
     "test_no_statement_has_slowed_down",
 )
 CHECKS = (
@@ -59,6 +60,15 @@ def statement_slow(lab: Lab) -> Iterator[None]:
     with lab.connect() as admin:
         for _ in range(20):
             admin.execute("SELECT pg_sleep(0.15)")
+        yield
+        _reset_statistics(admin, "SELECT pg_sleep")
+
+
+@fault(warned=("test_rare_statement_time_is_within_limit",), touches=("statements",))
+def rare_statement_slow(lab: Lab) -> Iterator[None]:
+    """A report took seven seconds, once."""
+    with lab.connect() as admin:
+        admin.execute("SELECT pg_sleep(6.5)")
         yield
         _reset_statistics(admin, "SELECT pg_sleep")
 

@@ -48,9 +48,37 @@ def test_opsproofs_own_queries_are_excluded(recorded_statements, postgres):
         found(postgres, Statements)
 
 
+def test_rare_statements_are_listed_with_their_deviation(recorded_statements, postgres):
+    for _ in range(25):
+        recorded_statements.execute("SELECT 1 AS often")
+    for seconds in (0.05, 0.15):
+        recorded_statements.execute(f"SELECT pg_sleep({seconds})".encode())
+    recorded_statements.execute("EXPLAIN ANALYZE SELECT pg_sleep(0.2)")
+    recorded_statements.execute("SELECT pg_sleep(0.2) FROM pg_class LIMIT 1")
+    listed = found(postgres, Statements)
+    assert [each.text for each in listed.statements] == ["SELECT $1 AS often"]
+    slowest = listed.rare[0]
+    assert (slowest.text, slowest.calls) == ("SELECT pg_sleep($1)", 2)
+    assert listed.slowest_rare_s == slowest.mean_s >= 0.1 > listed.slowest_s
+    assert slowest.deviation_ms == pytest.approx(slowest.longest_ms - 1000 * slowest.mean_s) != 0
+
+
+def test_deviation_covers_all_users(recorded_statements, postgres):
+    recorded_statements.execute("CREATE ROLE other")
+    for _ in range(20):
+        recorded_statements.execute("SELECT pg_sleep(0.001)")
+    recorded_statements.execute("SET ROLE other")
+    recorded_statements.execute("SELECT pg_sleep(0.2)")
+    recorded_statements.execute("RESET ROLE")
+    recorded_statements.execute("DROP ROLE other")
+    (slow,) = found(postgres, Statements).statements
+    assert slow.calls == 21
+    assert slow.deviation_ms == pytest.approx((slow.longest_ms - 1000 * slow.mean_s) / 20**0.5, rel=0.1)
+
+
 def test_empty_statistics_are_valid_an_hour_after_reset():
-    row = [True, *[None] * 5, 9000.0, 5000.0, "top"]
-    assert Statements().parse(Result([row]), None) == StatementList((), 5000.0, 9000.0)
+    row = [True, *[None] * 6, 9000.0, 5000.0, "top"]
+    assert Statements().parse(Result([row]), None) == StatementList((), (), 5000.0, 9000.0)
 
 
 def test_statements_are_unknown_without_tracking(recorded_statements, postgres):
@@ -91,7 +119,7 @@ def test_statement_text_contains_no_literals(recorded_statements, postgres, stat
 
 def test_statements_need_pg_monitor():
     with pytest.raises(MeasurementError, match="grant pg_monitor to the role"):
-        Statements().parse(Result([[False, *[None] * 5, 1.0, 0.0, "top"]]), None)
+        Statements().parse(Result([[False, *[None] * 6, 1.0, 0.0, "top"]]), None)
 
 
 def test_installed_extension_has_a_version(recorded_statements, postgres):
@@ -122,11 +150,11 @@ NOW, DAY_S = 100 * 86400.0, 86400.0
 
 
 def statement(calls, mean_ms, number="7"):
-    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, "SELECT 1", NOW, 10.0)
+    return Statement(number, calls, calls * mean_ms, 2 * mean_ms, 0.0, "SELECT 1", NOW, 10.0)
 
 
 def statements(*found):
-    return StatementList(found, 10.0, NOW)
+    return StatementList(found, (), 10.0, NOW)
 
 
 def seen(born):
@@ -210,4 +238,6 @@ def test_slowdown_is_unknown_after_reset():
 def test_slowest_statement_decides():
     assert statements(statement(20, 300), statement(20, 20)).slowest_s == pytest.approx(0.3)
     assert statements().slowest_s == 0
-    assert str(statement(20, 300)) == "300 ms on average, 600 ms at most, 20 calls: SELECT 1"
+    assert str(statement(20, 300)) == (
+        "300 ms on average (standard deviation 0 ms), 600 ms at most, 20 calls: SELECT 1"
+    )

@@ -121,6 +121,9 @@ METRICS: dict[str, Metric] = {
     "statement_time": Metric(
         "mean execution time", "seconds", "Mean execution time of the slowest statement with at least twenty calls"
     ),
+    "rare_statement_time": Metric(
+        "mean execution time", "seconds", "Mean execution time of the slowest statement with fewer than twenty calls"
+    ),
     "statement_slowdown": Metric(
         "slowdown factor", "count", "Largest ratio of a statement's latest mean time to its mean time up to a month ago"
     ),

@@ -14,7 +14,7 @@ from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
 OFTEN = 20
-"""Means of fewer calls are unreliable."""
+"""Means of fewer calls are unreliable: such statements are rare, and only warn."""
 NOTICED_MS = 10.0
 """Faster statements are never called slow, whatever the slowdown."""
 YOUNG_S = 3600.0
@@ -58,12 +58,13 @@ def _require_tracked(tracked: str) -> None:
 
 @dataclass(frozen=True)
 class Statement:
-    """A normalised statement of all users: number of calls, times in milliseconds."""
+    """A normalised statement of all users: number of calls, times in milliseconds, with the standard deviation."""
 
     number: str
     calls: int
     total_ms: float
     longest_ms: float
+    deviation_ms: float
     text: str
     now: float
     since: float
@@ -100,22 +101,30 @@ class Statement:
         return found[:-1]
 
     def __str__(self) -> str:
-        times = f"{show(self.mean_s, 'seconds')} on average, {show(self.longest_ms / 1000, 'seconds')} at most"
-        return f"{times}, {self.calls} calls: {self.text}"
+        mean, deviation = (show(each, "seconds") for each in (self.mean_s, self.deviation_ms / 1000))
+        calls = f"{self.calls} call{'s' if self.calls > 1 else ''}"
+        longest = show(self.longest_ms / 1000, "seconds")
+        return f"{mean} on average (standard deviation {deviation}), {longest} at most, {calls}: {self.text}"
 
 
 @dataclass(frozen=True)
 class StatementList:
-    """Statements with enough calls, the slowest first; counted from `since` to `now`."""
+    """Statements with enough calls, and `rare` statements, the slowest first; counted from `since` to `now`."""
 
     statements: tuple[Statement, ...]
+    rare: tuple[Statement, ...]
     since: float
     now: float
 
     @property
     def slowest_s(self) -> float:
-        """Mean time of the slowest statement, in seconds; 0 without statements."""
+        """Mean time of the slowest statement with enough calls, in seconds; 0 without statements."""
         return max((each.mean_s for each in self.statements), default=0.0)
+
+    @property
+    def slowest_rare_s(self) -> float:
+        """Mean time of the slowest rare statement, in seconds; 0 without statements."""
+        return max((each.mean_s for each in self.rare), default=0.0)
 
     @property
     def readings(self) -> dict[str, Counter]:
@@ -138,9 +147,10 @@ class StatementList:
 
 
 class Statements(SqlFact[StatementList]):
-    """The fifty statements with the largest total time and the ten slowest, among statements with twenty calls or more.
+    """The fifty statements with the largest total time and the ten slowest, of statements with twenty calls or more.
 
-    Maintenance and COPY are excluded: their time is expected. So are opsproof's own catalog queries.
+    Of rare statements, the ten slowest. Maintenance and COPY are excluded: their time is expected. So are opsproof's
+    own catalog queries.
     """
 
     sql = scripts.sql("facts/statements")
@@ -152,13 +162,13 @@ class Statements(SqlFact[StatementList]):
             raise MeasurementError(NEEDS_PG_MONITOR)
         *_, now, since, tracked = rows[0]
         _require_tracked(tracked)
-        found = tuple(_statement(row) for row in rows if row[1] is not None)
+        every = [_statement(row) for row in rows if row[1] is not None]
+        found = tuple(each for each in every if each.calls >= OFTEN)
         if not found and now - since < YOUNG_S:
             raise MeasurementError(f"no statement was called {OFTEN} times since the last reset of pg_stat_statements")
-        return StatementList(found, float(since), float(now))
+        return StatementList(found, tuple(each for each in every if each.calls < OFTEN), float(since), float(now))
 
 
 def _statement(row: list[Any]) -> Statement:
-    _, number, calls, total, longest, text, now, since, _ = row
-    times = (int(calls), float(total), float(longest))
-    return Statement(str(number), *times, str(text or "text unknown"), float(now), float(since))
+    _, number, calls, *times, text, now, since, _ = row
+    return Statement(str(number), int(calls), *map(float, times), str(text or "text unknown"), float(now), float(since))
