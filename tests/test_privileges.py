@@ -15,7 +15,7 @@ import pytest
 
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import ResourceFact, ShellFact
-from opsproof.facts.containers import TEMPLATE
+from opsproof.facts.containers import TEMPLATE, ContainerNames
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.transport.shell import Command
@@ -76,6 +76,11 @@ def test_docker_inspect_of_each_declared_container_is_permitted(production, sudo
     assert host.containers
     for name in host.containers:
         assert f"/usr/bin/{' '.join(INSPECT)} {TEMPLATE} -- {name}" in lines
+
+
+def test_list_of_containers_is_permitted(production, sudoers):
+    (host,) = production.hosts.values()
+    assert f"/usr/bin/{' '.join(ContainerNames().command(host).argv)}" in sudoers
 
 
 def test_template_needs_no_escape_for_sudo():

@@ -6,7 +6,15 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 LIST = ("docker", "ps", "--all")
 
 
-@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}", absent=LIST)
+@pytest.mark.remedy("docker", "ps", "--all")
+def test_every_container_is_declared(container_names, docker, evidence):
+    """No check covers an undeclared container of the platform: declare or remove it."""
+    undeclared = container_names.undeclared
+    evidence("undeclared containers", undeclared)
+    assert not undeclared, f"undeclared containers: {', '.join(undeclared)}"
+
+
+@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}")
 def test_container_is_running(containers, container, allowed, evidence):
     """The container's last log lines show why it stopped: fix the cause, then start the container."""
     evidence("last exit code", [str(containers[container].exit_code)])

@@ -50,6 +50,7 @@ def test_ready_messages_are_within_limit(queues, work_queue, allowed, evidence):
     ready = queues[work_queue].ready
     evidence("longest queues", ready.top)
     assert ready.largest in allowed.messages_ready
+    assert ready.total in allowed.messages_ready_total
 
 
 @MESSAGES
@@ -58,6 +59,7 @@ def test_messages_are_acknowledged(queues, work_queue, allowed, evidence):
     unacknowledged = queues[work_queue].unacknowledged
     evidence("most unacknowledged", unacknowledged.top)
     assert unacknowledged.largest in allowed.messages_unacknowledged
+    assert unacknowledged.total in allowed.messages_unacknowledged_total
 
 
 @MESSAGES

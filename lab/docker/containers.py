@@ -67,7 +67,7 @@ class Container:
     @property
     def aside(self) -> str:
         """The container's name while a replacement has its usual name."""
-        return f"{self.name}-aside"
+        return f"aside-{self.name}"
 
     def create(self, home: str) -> None:
         """Recreates the container with the image's initial data."""

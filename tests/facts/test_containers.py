@@ -7,9 +7,10 @@ import pytest
 from opsproof.core.counters import increase_since
 from opsproof.core.errors import Absent, CommandError, MeasurementError
 from opsproof.core.limits import AtLeast, Estimate
-from opsproof.facts.containers import CACHED_LOG_BYTES, FIELDS, TEMPLATE, Containers
+from opsproof.facts.containers import CACHED_LOG_BYTES, DRILL_SUFFIX, FIELDS, TEMPLATE, Containers
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Container
+from opsproof.restore.throwaway import SUFFIX
 from opsproof.transport.shell import Answer
 
 NOW = 1_795_600_500
@@ -21,6 +22,10 @@ HEALTHY = {
     "bindings": {"6379/tcp": [{"HostIp": "127.0.0.1", "HostPort": "6379"}]},
     "ports": {"6379/tcp": [{"HostIp": "127.0.0.1", "HostPort": "6379"}]},
 }  # fmt: skip
+
+
+def test_containers_of_drills_have_a_suffix_of_their_own():
+    assert DRILL_SUFFIX == SUFFIX
 
 
 def parse(answer, name="meta-chat-redis"):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lab.docker import DockerLab, engine
+from lab.docker.containers import LABEL
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     CACHE_COUNTERS,
@@ -102,3 +103,12 @@ def container_removed(lab: DockerLab) -> Iterator[None]:
     engine.run("rename", aside, REDIS)
     engine.run("network", "connect", NETWORK, REDIS)
     await_health(REDIS)
+
+
+@fault(failed=("test_every_container_is_declared",))
+def container_not_declared(lab: DockerLab) -> Iterator[None]:
+    """A container of an abandoned experiment was never removed; stopped, docker ps does not show it."""
+    name = "meta-chat-experiment"
+    engine.run("create", *LABEL, f"--name={name}", lab.container(REDIS).image.tag)
+    yield
+    engine.run("rm", name)

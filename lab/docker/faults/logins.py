@@ -96,6 +96,7 @@ def _black_hole() -> Iterator[None]:
         *PROCESS_LIST,
         *LOG_REPORT,
         *CONTAINER_CHECKS,
+        "test_every_container_is_declared",
         *of("metachat", "test_shared_memory_fits_maintenance"),
     ),
     touches=("sudo",),
@@ -107,7 +108,12 @@ def sudo_refused(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    unknown=(*CONTAINER_CHECKS, *of("metachat", "test_shared_memory_fits_maintenance"), *LISTED_IN_CONTAINER),
+    unknown=(
+        *CONTAINER_CHECKS,
+        "test_every_container_is_declared",
+        *of("metachat", "test_shared_memory_fits_maintenance"),
+        *LISTED_IN_CONTAINER,
+    ),
     touches=("docker",),
 )
 def docker_unreachable(lab: DockerLab) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Faults of RabbitMQ and of queues."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from lab.docker import DockerLab, engine
 from lab.docker.faults.broker import (
@@ -29,7 +30,8 @@ from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.work import QUEUES
 from lab.waiting import wait_until
 
-OWN = "tenant.ten99999.channel.webchat.inbound.queue"
+TENANT = "tenant.ten9999{}.channel.webchat.inbound.queue"
+OWN = TENANT.format(9)
 DEAD = tuple(f"{name}.dead-letter" for name in QUEUES)
 AT_ONCE = "--time=0"
 """Kills RabbitMQ: a regular stop takes seconds."""
@@ -99,6 +101,15 @@ def queue_flooded(lab: DockerLab) -> Iterator[None]:
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
     with stuck_consumer(lab, OWN, 1, 1501):
+        yield
+
+
+@fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
+def many_queues_filling(lab: DockerLab) -> Iterator[None]:
+    """Six tenants' consumers are stuck: 900 messages wait in each queue, and no queue exceeds a limit alone."""
+    with ExitStack() as held:
+        for number in range(6):
+            held.enter_context(stuck_consumer(lab, TENANT.format(number), 1, 901))
         yield
 
 

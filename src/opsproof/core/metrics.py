@@ -265,11 +265,23 @@ METRICS: dict[str, Metric] = {
     "messages_ready": Metric(
         "ready messages", "count", "Ready messages in the longest queue of a pattern", singular="ready message"
     ),
+    "messages_ready_total": Metric(
+        "ready messages in all queues",
+        "count",
+        "Ready messages in all queues of a pattern",
+        singular="ready message in all queues",
+    ),
     "messages_unacknowledged": Metric(
         "unacknowledged messages",
         "count",
         "Messages delivered and not acknowledged, in the worst queue of a pattern",
         singular="unacknowledged message",
+    ),
+    "messages_unacknowledged_total": Metric(
+        "unacknowledged messages in all queues",
+        "count",
+        "Messages delivered and not acknowledged, in all queues of a pattern",
+        singular="unacknowledged message in all queues",
     ),
     "dead_letters": Metric(
         "dead letters", "count", "Messages in all dead-letter queues of a pattern", singular="dead letter"

@@ -6,11 +6,12 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, MeasurementError
-from opsproof.facts.base import ResourceFact
+from opsproof.core.errors import Absent, MeasurementError, OutputError
+from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Container
 from opsproof.transport.shell import Answer, Command, argv
@@ -35,6 +36,8 @@ TEMPLATE = (
 The sudoers file of docs/privileges/ permits only this template. Sudo matches all arguments as one text, so the
 template avoids characters that need escaping there, and has as few spaces as a Go template allows.
 """
+DRILL_SUFFIX = "-drill"
+"""End of the name of a drill's container, which exists for the time of the drill."""
 FIRST_START_S = 60
 """A container started later than this after its creation was restarted before."""
 CACHED_LOG_BYTES = 5 * 20 * 10**6
@@ -87,6 +90,33 @@ class ContainerState:
         """Whether the image has a digest, or a tag starting with a version, as 8.2-alpine or pg17."""
         _, _, tag = self.image.rpartition("/")[2].partition(":")
         return "@" in self.image or re.match(r"[a-z]{0,2}\d", tag, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True)
+class ContainerList:
+    """Names of the containers of an engine, and those names that match a pattern without being declared."""
+
+    names: tuple[str, ...]
+    undeclared: tuple[str, ...]
+
+
+class ContainerNames(ShellFact[ContainerList]):
+    """All containers of the engine, running or not, except those of restore drills."""
+
+    def command(self, host: Host) -> Command:
+        """The sudoers file of docs/privileges/ permits exactly these words."""
+        return argv("docker", "ps", "--all", "--format", "{{json .Names}}", user=host.docker_as)
+
+    def parse(self, answer: Answer, host: Host) -> ContainerList:
+        """The names; a slash marks the alias of a link."""
+        assert host.docker is not None, "the host has no Docker engine"
+        lines = answer.require("docker ps").stdout.splitlines()
+        every = [next(each for each in json.loads(line).split(",") if "/" not in each) for line in lines]
+        if not every:
+            raise OutputError("docker ps lists no container")
+        names = tuple(sorted(name for name in every if not name.endswith(DRILL_SUFFIX)))
+        ours = [name for name in names if any(fnmatchcase(name, pattern) for pattern in host.docker.names)]
+        return ContainerList(names, tuple(name for name in ours if name not in host.containers))
 
 
 class Containers(ResourceFact[Container, ContainerState]):

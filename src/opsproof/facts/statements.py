@@ -170,5 +170,6 @@ class Statements(SqlFact[StatementList]):
 
 
 def _statement(row: list[Any]) -> Statement:
-    _, number, calls, *times, text, now, since, _ = row
-    return Statement(str(number), int(calls), *map(float, times), str(text or "text unknown"), float(now), float(since))
+    _, number, calls, total, longest, deviation, text, now, since, _ = row
+    times = (int(calls), float(total), float(longest), float(deviation))
+    return Statement(str(number), *times, str(text or "text unknown"), float(now), float(since))

@@ -16,6 +16,7 @@ from opsproof.inventory.resources import (
     Clock,
     Container,
     Database,
+    Docker,
     Duration,
     Endpoint,
     LimitTable,
@@ -60,6 +61,7 @@ class Host(Model):
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
     vector_indexes: dict[str, VectorIndex] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
+    docker: Docker | None = None
     broker: Broker | None = None
     queues: dict[str, Queue] = Field(default_factory=dict)
     caches: dict[str, Cache] = Field(default_factory=dict)
@@ -185,6 +187,7 @@ RESOURCES: dict[str, str] = {
     "vector_index": "vector_indexes",
     "ivfflat_index": "vector_indexes",
     "container": "containers",
+    "docker": "docker",
     "broker": "broker",
     "queue": "queues",
     "work_queue": "queues",

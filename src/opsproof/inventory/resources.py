@@ -335,6 +335,12 @@ class Container(Resource):
     """A Docker container of the host, by its name."""
 
 
+class Docker(Resource):
+    """The Docker engine of a host, with the names that belong to the platform."""
+
+    names: list[str] = Field(min_length=1, description="shell patterns of the names of the platform's containers")
+
+
 class Broker(Resource):
     """The RabbitMQ broker of a host, queried from the host over its management API."""
 
