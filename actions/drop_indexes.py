@@ -33,7 +33,7 @@ class DropIndexes(Maintaining):
 
     def plan(self) -> list[Step]:
         """Redundant indexes first, then unused indexes."""
-        redundant = {each.name: each for each in self.session.measure(RedundantIndexes())}
+        redundant = {each.name: each for each in self.session.measure(RedundantIndexes()).indexes}
         idle, wanted = self._unused(), list(map(qualify, self.options.index or ()))
         found = _reasons(redundant, {name: why for name, why in idle.items() if name in (wanted or idle)})
         if unknown := [each for each in wanted if each not in found]:

@@ -1,4 +1,4 @@
-"""Databases fit their server."""
+"""Databases fit their server, and restores left no other database."""
 
 import pytest
 
@@ -14,3 +14,11 @@ pytestmark = pytest.mark.weekly
 def test_database_size_is_within_limit(database_sizes, database, allowed):
     """Backups, restores and maintenance slow down with size: plan a separate server."""
     assert database_sizes[database] in allowed.database_size
+
+
+@pytest.mark.remedy("restore.py", "--drop-old", "--apply")
+def test_no_old_database_remains(leftover_databases, database, allowed, evidence):
+    """The database before a restore takes as much disk as the restored one: drop it once nothing is missing."""
+    found = leftover_databases[database]
+    evidence("databases of drills and restores", map(str, found))
+    assert max((each.age_s for each in found), default=0.0) in allowed.leftover_age

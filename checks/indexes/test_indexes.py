@@ -13,6 +13,7 @@ SHOWN = 20
 INVALID = "query: SELECT indexrelid::regclass, indrelid::regclass FROM pg_index WHERE NOT indisvalid"
 
 
+@pytest.mark.weekly
 @REINDEX
 def test_indexes_are_valid(invalid_indexes, database, allowed, evidence, repair_with):
     """An interrupted build leaves an invalid index: every write maintains it, no query uses it."""
@@ -22,6 +23,7 @@ def test_indexes_are_valid(invalid_indexes, database, allowed, evidence, repair_
     assert len(found.invalid) in allowed.indexes_invalid
 
 
+@pytest.mark.weekly
 @REINDEX
 def test_no_interrupted_index_build_remains(invalid_indexes, database, allowed, evidence, repair_with):
     """An interrupted REINDEX CONCURRENTLY leaves a second index, as large as the first."""
@@ -35,9 +37,9 @@ def test_no_interrupted_index_build_remains(invalid_indexes, database, allowed, 
 def test_no_index_is_redundant(redundant_indexes, database, allowed, evidence, repair_with):
     """A redundant index doubles the cost of every write."""
     found = redundant_indexes[database]
-    evidence("redundant indexes", map(str, found[:SHOWN]))
-    repair_with("--index", [each.name for each in found[:SHOWN]])
-    assert len(found) in allowed.indexes_redundant
+    evidence("redundant indexes", found.lines[:SHOWN])
+    repair_with("--index", [each.name for each in found.indexes[:SHOWN]])
+    assert len(found.lines) in allowed.indexes_redundant
 
 
 @DROP

@@ -6,6 +6,7 @@ pytestmark = pytest.mark.monthly
 DESCRIBE = r"\d+ {}"
 
 
+@pytest.mark.daily
 @pytest.mark.remedy("add_partitions.py", "--apply")
 def test_future_partitions_exist(partitions, partitioned, host, evidence, repair_with):
     """Nothing creates partitions by itself: on the first of the month inserts fail, or fill the default partition."""
@@ -28,6 +29,7 @@ def test_partitions_have_no_gap(partitions, partitioned, host, evidence, repair_
     assert not gaps, f"{declared.table} has no partition for {', '.join(gaps)}"
 
 
+@pytest.mark.weekly
 @pytest.mark.remedy("psql")
 def test_default_partition_is_empty(partitions, partitioned, host, evidence, repair_with_sql):
     """Rows in the default partition block the creation of their own partition: move the rows, and find the cause."""

@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
+@pytest.mark.weekly
 @pytest.mark.remedy("psql", "-c", "SELECT slot_name, active, wal_status, restart_lsn FROM pg_replication_slots")
 def test_replication_slots_are_active(replication_slots, database, allowed, evidence):
     """An inactive slot retains WAL until the disk is full: reconnect its consumer, or pg_drop_replication_slot."""

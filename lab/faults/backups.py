@@ -314,6 +314,15 @@ def last_drill_slow(lab: Lab) -> Iterator[None]:
         yield
 
 
+@fault(failed=(f"test_no_old_database_remains[{B}]",))
+def database_before_a_restore_kept(lab: Lab) -> Iterator[None]:
+    """The database that a restore replaced years ago was never dropped."""
+    with lab.connect() as admin:
+        admin.execute('CREATE DATABASE "metachat_before_20200101T000000Z" TEMPLATE template0')
+        yield
+        admin.execute('DROP DATABASE "metachat_before_20200101T000000Z"')
+
+
 @fault(warned=(f"test_database_size_is_within_limit[{B}]", f"test_largest_table_can_be_maintained[{B}]"))
 def database_grown(lab: Lab) -> Iterator[None]:
     """A table grows because old rows are never deleted."""

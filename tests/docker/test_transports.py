@@ -5,18 +5,12 @@ from dataclasses import replace
 import pytest
 
 from lab.docker import passwords
+from lab.docker.faults.steps import DATABASE_CHECKS, IN_DATABASE
 from lab.docker.layout import POSTGRES_PORT
 from tests.proving import bad, check
 
 pytestmark = pytest.mark.docker
-SQL = {
-    "test_database_accepts_connections",
-    "test_query_time_is_within_limit",
-    "test_connections_are_available",
-    "test_database_size_is_within_limit",
-    "test_vector_index_is_valid",
-    "test_shared_memory_fits_maintenance",
-}
+SQL = {*DATABASE_CHECKS, *IN_DATABASE}
 TUNNELLED = 'port=5432 dbname=metachat user=opsproof_monitor"\npassword_file = "/home/ops/.opsproof/postgres"\n'
 DIRECT = (
     f'port={POSTGRES_PORT} dbname=metachat user=opsproof_monitor"\nreach = "direct"\npassword_env = "PROOF_PASSWORD"\n'

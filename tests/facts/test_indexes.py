@@ -123,23 +123,36 @@ def test_index_covered_by_another_is_redundant(admin, found, first, second, supe
     admin.execute("CREATE TABLE t (id int PRIMARY KEY, a int, b int, c text); CREATE TABLE u (a int, b int)")
     for each in (first, second):
         admin.execute(f"CREATE {each}")
-    assert [each.name for each in found(RedundantIndexes)] == [f"shop.{each}" for each in superfluous]
+    assert [each.name for each in found(RedundantIndexes).indexes] == [f"shop.{each}" for each in superfluous]
 
 
 def test_constraint_index_is_not_redundant(admin, found):
     admin.execute(
         "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int REFERENCES t); ALTER TABLE t ADD UNIQUE (id)"
     )
-    assert [each.name for each in found(RedundantIndexes)] == ["shop.t_id_key"]
+    assert [each.name for each in found(RedundantIndexes).indexes] == ["shop.t_id_key"]
     admin.execute("CREATE TABLE v (a int UNIQUE); CREATE TABLE w (a int REFERENCES v (a))")
     admin.execute("CREATE UNIQUE INDEX again ON v (a)")
-    assert [each.name for each in found(RedundantIndexes)] == ["shop.again", "shop.t_id_key"]
+    assert [each.name for each in found(RedundantIndexes).indexes] == ["shop.again", "shop.t_id_key"]
 
 
 def test_partitions_of_redundant_index_are_not_listed(admin, found):
     admin.execute("CREATE TABLE t (a int, b int) PARTITION BY RANGE (a); CREATE TABLE t1 PARTITION OF t DEFAULT")
     admin.execute("CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
-    assert [each.name for each in found(RedundantIndexes)] == ["shop.one"]
+    assert [each.name for each in found(RedundantIndexes).indexes] == ["shop.one"]
+
+
+def test_indexes_of_partitions_alike_are_a_single_finding(admin, found):
+    admin.execute("CREATE TABLE t (a int, b int, c int) PARTITION BY LIST (a)")
+    for number in range(56):
+        admin.execute(f"CREATE TABLE t{number} PARTITION OF t FOR VALUES IN ({number})")
+        admin.execute(f"CREATE INDEX one{number} ON t{number} (b); CREATE INDEX two{number} ON t{number} (b, c)")
+    admin.execute("CREATE INDEX third ON t7 (c); CREATE INDEX fourth ON t7 (c)")
+    redundant = found(RedundantIndexes)
+    first, second = sorted(redundant.lines)
+    assert first == "shop.fourth: duplicate of third on t7, 8.2 kB"
+    assert second.endswith(", 8.2 kB; 56 partitions of shop.t have such an index")
+    assert {each.name for each in redundant.indexes} == {"shop.fourth", *(f"shop.one{n}" for n in range(56))}
 
 
 def test_many_partitions_do_not_hide_other_indexes(admin, found):
@@ -148,13 +161,13 @@ def test_many_partitions_do_not_hide_other_indexes(admin, found):
         admin.execute(f"CREATE TABLE m{number} PARTITION OF m FOR VALUES IN ({number})")
     for of in ("m", "t"):
         admin.execute(f"CREATE INDEX ON {of} (a); CREATE INDEX ON {of} (a, b); CREATE INDEX ON {of} (a, b, a)")
-    names = {each.name for each in found(RedundantIndexes)}
+    names = {each.name for each in found(RedundantIndexes).indexes}
     assert names == {f"shop.{of}_{columns}_idx" for of in ("m", "t") for columns in ("a", "a_b")}
 
 
 def test_text_has_reason_and_size(admin, found):
     admin.execute("CREATE TABLE t (a int, b int); CREATE INDEX one ON t (a); CREATE INDEX two ON t (a, b)")
-    assert str(found(RedundantIndexes)[0]) == "shop.one: prefix of two on t, 8.2 kB"
+    assert str(found(RedundantIndexes).indexes[0]) == "shop.one: prefix of two on t, 8.2 kB"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from opsproof.core.counters import Counter
 from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.facts.releases import releases
 from opsproof.facts.servers import DatabaseExtensions, DatabaseRoles, DatabaseServer, DatabaseServers
-from opsproof.facts.sizes import RelationSize, RelationSizes
+from opsproof.facts.sizes import RelationSize, RelationSizes, TableChanges
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 
@@ -189,3 +190,31 @@ def test_growth_is_in_the_text(earlier, text):
 def test_empty_pg_class_raises():
     with pytest.raises(OutputError, match="pg_class is empty"):
         RelationSizes().parse(Result([]), None)
+
+
+def test_changes_of_every_table_are_counted(cluster, table):
+    table(
+        "CREATE TABLE t (id int PRIMARY KEY, note text)",
+        "INSERT INTO t SELECT n, 'a' FROM generate_series(1, 100) n",
+        "UPDATE t SET note = 'b' WHERE id <= 10",
+        "DELETE FROM t WHERE id > 95",
+    )
+    found = cluster.value(TableChanges)
+    (changed,) = [each for each in found.tables if each.name == "public.t"]
+    assert {kind.split()[0]: each.value for kind, each in changed.counters.items()} == {
+        "inserted": 100, "updated": 10, "deleted": 5,
+    }  # fmt: skip
+    assert changed.size_bytes >= 2 * 8192
+    earlier = {
+        name: [replace(each, value=each.value - 3, now=each.now - 86_400)] for name, each in found.readings.items()
+    }
+    assert "public.t: " in changed.line(earlier)
+    assert ", 3 inserted, 3 updated, 3 deleted since 20" in changed.line(earlier)
+
+
+def test_locked_table_has_no_size(cluster, table):
+    table("CREATE TABLE t (id int)")
+    with cluster.connect() as holding, holding.transaction():
+        holding.execute("LOCK TABLE t")
+        found = {each.name: each for each in cluster.value(TableChanges).tables}
+    assert found["public.t"].line({}).startswith("public.t: locked, 0 inserted, 0 updated, 0 deleted since 20")

@@ -61,7 +61,16 @@ DATABASE_CHECKS = (
     "test_database_size_is_within_limit",
     "test_shared_memory_fits_maintenance",
 )
-IN_DATABASE = ("test_vector_index_is_valid", "test_backup_role_can_dump_everything")
+IN_DATABASE = (
+    "test_vector_index_is_valid",
+    "test_backup_role_can_dump_everything",
+    "test_indexes_are_valid",
+    "test_no_interrupted_index_build_remains",
+    "test_no_old_database_remains",
+    "test_future_partitions_exist",
+    "test_default_partition_is_empty",
+    "test_replication_slots_are_active",
+)
 """Checks of objects in the database."""
 PROCESS_LIST = (
     "test_pm2_daemon_is_running",

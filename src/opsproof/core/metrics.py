@@ -155,6 +155,11 @@ METRICS: dict[str, Metric] = {
     ),
     "replication_lag": Metric("replication lag", "seconds", "Lag of the slowest standby"),
     "database_size": Metric("database size", "bytes", "Size of a database on the server's disk"),
+    "leftover_age": Metric(
+        "age of the oldest leftover database",
+        "seconds",
+        "Time since the oldest drill or restore whose database is still on the server",
+    ),
     "dead_rows": Metric(
         "dead rows", "percent", "Largest share of dead rows in tables that exceed their autovacuum threshold"
     ),

@@ -25,13 +25,15 @@ Readings = Mapping[str, list[Counter]]
 class FoundIndex:
     """An index (or table) by qualified name, with a description.
 
-    `beside` names the indexes that make it redundant.
+    `beside` names the indexes that make it redundant. Indexes of a `family`, a table and the columns, are alike on
+    partitions of the table.
     """
 
     name: str
     about: str
     partitioned: bool = False
     beside: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.about}"
@@ -73,7 +75,25 @@ class InvalidIndexes(SqlFact[BrokenIndexes]):
         )
 
 
-class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
+@dataclass(frozen=True)
+class SpareIndexes:
+    """Redundant indexes, the largest first."""
+
+    indexes: tuple[FoundIndex, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each index outside families, and for each family."""
+        members: dict[tuple[str, ...], list[FoundIndex]] = {}
+        for each in self.indexes:
+            members.setdefault(each.family or (each.name,), []).append(each)
+        return [
+            f"{found[0]}" + (f"; {len(found)} partitions of {table} have such an index" if found[1:] else "")
+            for (table, *_), found in members.items()
+        ]
+
+
+class RedundantIndexes(SqlFact[SpareIndexes]):
     """Indexes made redundant by another index on the same table, the largest first.
 
     Either both have the same columns in the same order, or a B-tree's columns are the leading columns of another.
@@ -81,14 +101,15 @@ class RedundantIndexes(SqlFact[tuple[FoundIndex, ...]]):
 
     sql = scripts.sql("facts/redundant_indexes")
 
-    def parse(self, result: Result, database: Database) -> tuple[FoundIndex, ...]:
+    def parse(self, result: Result, database: Database) -> SpareIndexes:
         """Each redundant index once, with all indexes that cover it."""
         found: dict[str, FoundIndex] = {}
-        for schema, spare, kept, of, size, alike in result.require():
+        for schema, spare, kept, of, size, alike, table, columns in result.require():
             name, why = f"{schema}.{spare}", "duplicate of" if alike else "prefix of"
-            known = found.setdefault(name, FoundIndex(name, f"{why} {kept} on {of}, {show(size, 'bytes')}"))
+            about = f"{why} {kept} on {of}, {show(size, 'bytes')}"
+            known = found.setdefault(name, FoundIndex(name, about, family=(table, columns) if table else ()))
             found[name] = replace(known, beside=(*known.beside, f"{schema}.{kept}"))
-        return tuple(found.values())
+        return SpareIndexes(tuple(found.values()))
 
 
 @dataclass(frozen=True)

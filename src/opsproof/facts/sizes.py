@@ -1,11 +1,11 @@
-"""Largest tables and indexes."""
+"""Sizes of tables and indexes, and changes of tables."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opsproof.core import scripts
-from opsproof.core.counters import Counter
+from opsproof.core.counters import Counter, growths
 from opsproof.core.errors import OutputError
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact
@@ -79,3 +79,52 @@ class RelationSizes(SqlFact[LargestRelations]):
 def _size(row: list[Any]) -> RelationSize:
     is_index, name, size, *_ = row
     return RelationSize(name, bool(is_index), int(size))
+
+
+@dataclass(frozen=True)
+class ChangedTable:
+    """A table: its size with indexes in bytes, None while locked, and counters of changed rows by kind."""
+
+    name: str
+    size_bytes: int | None
+    counters: dict[str, Counter]
+
+    def line(self, earlier: dict[str, list[Counter]]) -> str:
+        """Name, size, and the rows changed since the last of the `earlier` runs, else since the statistics began."""
+        growth = growths(self.counters, earlier)[0]
+        changes = ", ".join(f"{amount:.0f} {each.split()[0]}" for each, amount in growth.amounts.items())
+        size = "locked" if self.size_bytes is None else show(self.size_bytes, "bytes")
+        return f"{self.name}: {size}, {changes} since {datetime.fromtimestamp(growth.since, UTC):%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class ChangedTables:
+    """All tables, the largest first."""
+
+    tables: tuple[ChangedTable, ...]
+
+    @property
+    def readings(self) -> dict[str, Counter]:
+        """Counters by name, for later runs."""
+        return {name: counter for each in self.tables for name, counter in each.counters.items()}
+
+    def lines(self, earlier: dict[str, list[Counter]]) -> list[str]:
+        """The tables as text, compared with the last run."""
+        return [each.line(earlier) for each in self.tables]
+
+
+class TableChanges(SqlFact[ChangedTables]):
+    """Size of each table, and its inserted, updated and deleted rows."""
+
+    sql = scripts.sql("facts/table_changes")
+
+    def parse(self, result: Result, database: Database) -> ChangedTables:
+        """Counters by kind and table, such as ``inserted public.messages``."""
+        return ChangedTables(tuple(_changed(row) for row in result.require()))
+
+
+def _changed(row: list[Any]) -> ChangedTable:
+    name, size, *counts, since, now = row
+    kinds = zip(("inserted", "updated", "deleted"), counts, strict=True)
+    counters = {f"{kind} {name}": Counter(int(count), float(since), float(now), shared=True) for kind, count in kinds}
+    return ChangedTable(str(name), None if size is None else int(size), counters)

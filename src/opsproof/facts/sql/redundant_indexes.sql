@@ -1,7 +1,8 @@
 -- Which indexes does another index of the same table make redundant?
 WITH pair AS MATERIALIZED (
     SELECT a.indexrelid, a.indrelid, b.indexrelid AS other, (a.indisunique, a.indimmediate) = (b.indisunique, b.indimmediate) AS equal,
-           a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts AS alike
+           a.indkey::text = b.indkey::text AND a.indnkeyatts = b.indnkeyatts AS alike, a.indkey::text AS columns,
+           b.indkey::text AS other_columns
       FROM pg_index a
       JOIN pg_class c ON c.oid = a.indexrelid AND NOT c.relispartition
       JOIN pg_index b ON b.indrelid = a.indrelid AND b.indkey[0] = a.indkey[0] AND b.indexrelid <> a.indexrelid
@@ -22,7 +23,11 @@ WITH pair AS MATERIALIZED (
            END
 )
 SELECT space.nspname, spare.relname, kept.relname, of.relname,
-       spare.relpages::bigint * current_setting('block_size')::integer, pair.alike
+       spare.relpages::bigint * current_setting('block_size')::integer, pair.alike,
+       CASE WHEN of.relispartition
+            THEN (SELECT nspname || '.' || relname FROM pg_class p JOIN pg_namespace n ON n.oid = relnamespace
+                   WHERE p.oid = pg_partition_root(of.oid)) END,
+       pair.columns || ' in ' || pair.other_columns
   FROM pair
   JOIN pg_class spare ON spare.oid = pair.indexrelid
   JOIN pg_class kept ON kept.oid = pair.other AND kept.relam = spare.relam
