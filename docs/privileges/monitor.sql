@@ -7,7 +7,15 @@ ALTER ROLE opsproof_monitor SET statement_timeout = '10s';
 ALTER ROLE opsproof_monitor SET lock_timeout = '1s';
 -- If pg_stat_statements or pgstattuple are in a separate schema: GRANT USAGE ON SCHEMA extensions TO opsproof_monitor.
 -- In each database: average widths of columns, for estimates of bloat, and no values; the counters of present and
--- future sequences. Run the last line as the role that creates the tables.
+-- future sequences in all schemas. Run the last line as the role that creates the tables.
 GRANT SELECT (starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct) ON pg_statistic TO opsproof_monitor;
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO opsproof_monitor;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO opsproof_monitor;
+DO $$
+DECLARE
+    space text;
+BEGIN
+    FOR space IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+        EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO opsproof_monitor', space);
+    END LOOP;
+END
+$$;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO opsproof_monitor;

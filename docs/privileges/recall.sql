@@ -47,7 +47,8 @@ $$;
 -- For each of `samples` random rows: the number of nearest neighbours found by the application's query with the chosen
 -- plan, and the number by comparison with every row; a row is not its own neighbour. A pass over the table compares
 -- many rows. No pass begins that would end after `budget_s` seconds, judged by the time of the previous pass. With a
--- `filter_name`, neighbours have the same value in the column. If the plan does not use the index, nothing is compared.
+-- `filter_name`, neighbours have the same value in the column. Each row has a plan of its own: if the planner prefers
+-- another plan, the row is only counted, in `exact`. `usable` tells whether the planner could use the index at all.
 -- Without a row to search for, `indexes` is null.
 CREATE OR REPLACE FUNCTION opsproof.vector_recall(
     schema_name text, table_name text, index_name text, column_name text, distance text, neighbours integer,
@@ -94,8 +95,14 @@ DECLARE
                               WHERE oid = searched AND relkind IN ('r', 'm'));
     materialising CONSTANT text := current_setting('enable_material');
     scanning CONSTANT text := current_setting('enable_seqscan');
+    others CONSTANT text[] := '{enable_seqscan,enable_bitmapscan,enable_sort}';
+    settings CONSTANT text[] := (SELECT array_agg(current_setting(name) ORDER BY number)
+                                   FROM unnest(others) WITH ORDINALITY AS o (name, number));
     plan jsonb;
     used jsonb;
+    usable boolean := false;
+    exact integer := 0;
+    drawn tid[];
     comparison_plan jsonb;
     size integer := 8;
     batch timestamptz;
@@ -121,17 +128,28 @@ BEGIN
     IF setting_name IN ('ivfflat.probes', 'hnsw.ef_search') THEN
         PERFORM set_config(setting_name, setting, true);
     END IF;
-    WHILE size > 0 AND cardinality(found) < samples LOOP
+    WHILE size > 0 AND cardinality(found) < samples AND exact < 5 * samples LOOP
         batch := clock_timestamp();
         places := '{}'; vectors := '{}'; groups := '{}'; radii := '{}'; answers := '[]';
-        FOREACH place IN ARRAY opsproof.random_places(searched, column_name, least(size, samples - cardinality(found))) LOOP
+        drawn := opsproof.random_places(searched, column_name, least(size, samples - cardinality(found)));
+        EXIT WHEN drawn = '{}';
+        FOREACH place IN ARRAY drawn LOOP
             EXECUTE row_at INTO vector, group_of USING place;
-            IF plan IS NULL THEN
-                EXECUTE 'EXPLAIN (FORMAT JSON) ' || search INTO plan USING vector, place, group_of;
+            EXECUTE 'EXPLAIN (FORMAT JSON) ' || search INTO plan USING vector, place, group_of;
+            IF used IS NULL OR NOT used ? index_name THEN
                 used := jsonb_path_query_array(plan, indexes);
-                samples := CASE WHEN used ? index_name THEN samples ELSE 0 END;
             END IF;
-            EXIT WHEN samples = 0;
+            IF NOT jsonb_path_query_array(plan, indexes) ? index_name THEN
+                exact := exact + 1;
+                IF exact = 1 THEN
+                    PERFORM set_config(name, 'off', true) FROM unnest(others) AS name;
+                    EXECUTE 'EXPLAIN (FORMAT JSON) ' || search INTO plan USING vector, place, group_of;
+                    usable := jsonb_path_query_array(plan, indexes) ? index_name
+                              AND current_setting('enable_indexscan')::boolean;
+                    PERFORM set_config(name, setting_of, true) FROM unnest(others, settings) AS o (name, setting_of);
+                END IF;
+                CONTINUE;
+            END IF;
             EXECUTE format('SELECT array_agg(away) FROM (%s) AS nearest', search) INTO away USING vector, place, group_of;
             places := places || place;
             vectors := vectors || vector;
@@ -139,7 +157,6 @@ BEGIN
             radii := radii || CASE cardinality(away) WHEN neighbours THEN away[neighbours] ELSE 'Infinity' END;
             answers := answers || jsonb_build_array(to_jsonb(coalesce(away, '{}')));
         END LOOP;
-        EXIT WHEN places = '{}';
         PERFORM set_config('enable_material', 'off', true), set_config('enable_seqscan', 'on', true);
         IF comparison_plan IS NULL THEN
             EXECUTE 'EXPLAIN (FORMAT JSON) ' || comparison INTO comparison_plan USING vectors, places, groups, radii;
@@ -154,7 +171,7 @@ BEGIN
                       / extract(epoch FROM clock_timestamp() - batch));
     END LOOP;
     RETURN jsonb_build_object(
-        'rows', held, 'found', found, 'there', there, 'indexes', used,
+        'rows', held, 'found', found, 'there', there, 'indexes', used, 'exact', exact, 'usable', usable,
         'compared_by', coalesce(jsonb_path_query_array(comparison_plan, indexes), '[]'));
 END
 $$;
@@ -164,8 +181,14 @@ ALTER FUNCTION opsproof.vector_recall OWNER TO opsproof_recall;
 REVOKE EXECUTE ON FUNCTION opsproof.random_places, opsproof.vector_recall FROM PUBLIC;
 GRANT USAGE ON SCHEMA opsproof TO opsproof_recall, opsproof_monitor;
 GRANT EXECUTE ON FUNCTION opsproof.vector_recall TO opsproof_monitor;
+DO $$
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO opsproof_recall', (SELECT extnamespace::regnamespace FROM pg_extension
+                                                                    WHERE extname = 'vector'));
+END
+$$;
 
--- For each declared vector index: the column, and the column of a declared filter.
+-- For each declared vector index, in the schema of its table: the column, and the column of a declared filter.
 GRANT USAGE ON SCHEMA public TO opsproof_recall;
-GRANT SELECT (ctid, embedding) ON public.chunks TO opsproof_recall;
+GRANT SELECT (ctid, embedding, "tenantId") ON public.chunks TO opsproof_recall;
 RESET search_path;

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Lab, processes
@@ -182,6 +183,31 @@ def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     wait_until(lambda: _status(lab, "experiment") == "errored", "PM2 gives up")
     yield
     lab.pm2("delete", "experiment")
+    script.unlink()
+
+
+@fault(failed=("test_no_process_is_broken", "test_pm2_saved_list_matches_processes"), touches=("pm2",))
+def job_failed(lab: Lab) -> Iterator[None]:
+    """A job of PM2's cron ended with exit code 3."""
+    with _job(lab, 3):
+        yield
+
+
+@fault(failed=("test_pm2_saved_list_matches_processes",), touches=("pm2",))
+def job_not_saved(lab: Lab) -> Iterator[None]:
+    """A job of PM2's cron has finished, as intended, but was not saved."""
+    with _job(lab, 0):
+        yield
+
+
+@contextmanager
+def _job(lab: Lab, exit_code: int) -> Iterator[None]:
+    script = lab.layout.app / "job.js"
+    script.write_text(f"process.exit({exit_code});\n")
+    lab.pm2("start", str(script), "--name", "job", "--no-autorestart", "--cron", "0 3 * * *")
+    wait_until(lambda: _status(lab, "job") == "stopped", "the job ends")
+    yield
+    lab.pm2("delete", "job")
     script.unlink()
 
 

@@ -176,7 +176,7 @@ def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     server.start()
     assert cluster.release == request.param
     cluster.run("CREATE DATABASE facts", database="postgres")
-    cluster.run("CREATE EXTENSION pgstattuple", *[each for each in MONITOR.split(";\n") if each.strip()])
+    cluster.run("CREATE EXTENSION pgstattuple", MONITOR)
     cluster.run("ALTER ROLE opsproof_monitor PASSWORD 'monitor'")
     yield cluster
     server.remove()

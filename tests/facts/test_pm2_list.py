@@ -8,7 +8,7 @@ import pytest
 
 from opsproof.core.errors import CommandError
 from opsproof.facts.processes import Processes
-from tests.facts.pm2 import entry, frame
+from tests.facts.pm2 import daemon_answer, entry, frame
 
 
 def test_no_secret_leaves_the_host(daemon, ask_pm2):
@@ -117,3 +117,19 @@ def test_missing_pm2_command_is_an_error(home, ask_pm2, monkeypatch):
     monkeypatch.setenv("PATH", str(home / "bin"))
     with pytest.raises(CommandError, match="pm2 is not in the search path"):
         Processes().parse(ask_pm2(), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_job"),
+    [
+        ({"autorestart": False, "cron_restart": "0 3 * * *"}, True),
+        ({"autorestart": True, "cron_restart": "0 3 * * *"}, False),
+        ({"autorestart": False}, False),
+        ({"autorestart": False, "cron_restart": 0}, False),
+        ({}, False),
+    ],
+)
+def test_cron_without_automatic_restart_makes_a_job(daemon, ask_pm2, changes, is_job):
+    daemon(getMonitorData=daemon_answer([entry(status="stopped", exit_code=0, **changes)]))
+    process = Processes().parse(ask_pm2(), None)["meta-chat-api"]
+    assert (process.is_job, process.status) == (is_job, "finished" if is_job else "stopped")

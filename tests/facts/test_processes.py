@@ -3,7 +3,7 @@ import json
 import pytest
 
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent
+from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts.processes import Processes
 from opsproof.transport.shell import Answer
 
@@ -104,3 +104,43 @@ def test_start_in_the_future_is_uptime_0(listed):
 def test_process_with_missing_field_raises(listed, key):
     with pytest.raises(KeyError):
         listed(lambda found: api(found).pop(key))
+
+
+JOB = {"status": "stopped", "job": True, "exit_code": 0, "pid": 0}
+
+
+def job(listed, **changes):
+    return listed(lambda found: api(found).update({**JOB, **changes}))
+
+
+def test_job_that_ended_well_is_finished(listed):
+    found = job(listed)
+    assert (found["meta-chat-api"].status, found["meta-chat-api"].is_job, found.broken) == ("finished", True, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"exit_code": 3}, "stopped"),
+        ({"exit_code": None}, "stopped"),
+        ({"job": False}, "stopped"),
+        ({"status": "errored"}, "errored"),
+    ],
+)
+def test_job_that_failed_is_broken(listed, changes, status):
+    found = job(listed, **changes)
+    assert (found["meta-chat-api"].status, found.broken) == (status, [f"meta-chat-api is {status}"])
+
+
+def test_running_job_is_online(listed):
+    assert job(listed, status="online")["meta-chat-api"].status == "online"
+
+
+def test_delay_of_a_job_counts_from_its_next_start(listed):
+    found = listed(lambda found: api(found).update({**JOB, "started_ms": 1795472929000.0 - 90_000_000}))[
+        "meta-chat-api"
+    ]
+    assert found.delay_s(86_400) == 3600
+    assert found.delay_s(100_000) == 0
+    with pytest.raises(MeasurementError, match="declare `every`"):
+        found.delay_s(None)

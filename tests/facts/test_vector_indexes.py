@@ -31,7 +31,9 @@ def items(postgres_server, repository):
         admin.execute(
             "CREATE EXTENSION vector; CREATE ROLE opsproof_monitor LOGIN PASSWORD 'monitor' IN ROLE pg_monitor"
         )
-        admin.execute("CREATE TABLE chunks (embedding vector(3))")  # recall.sql grants privileges on chunks
+        admin.execute(
+            'CREATE TABLE chunks (embedding vector(3), "tenantId" text)'
+        )  # recall.sql grants privileges on chunks
         admin.execute((repository / "docs" / "privileges" / "recall.sql").read_bytes())
         admin.execute(
             "CREATE SCHEMA shop; CREATE TABLE shop.items (id int PRIMARY KEY, kind text, embedding vector(16))"
@@ -78,7 +80,7 @@ def test_probing_all_lists_gives_full_recall(measure):
     assert len(recall.shares) == 100
     assert recall.indexes == (NAME,)
     assert recall.compared_by == ()
-    assert recall.through(NAME) == pytest.approx(96.3, abs=0.1)
+    assert recall.through(NAME, declared()) == pytest.approx(96.3, abs=0.1)
 
 
 def test_recall_with_few_probes_matches_exact_comparison(measure, items):
@@ -115,7 +117,71 @@ def test_other_operator_does_not_use_the_index(measure):
     assert recall.indexes == ()
     assert recall.shares == ()
     with pytest.raises(MeasurementError, match=f"the recall of {NAME} is unknown: the query does not use the index"):
-        recall.through(NAME)
+        recall.through(NAME, declared())
+
+
+@pytest.fixture
+def tenants(items):
+    """A table with an index on the tenant: 190 tenants of 20 rows each, and a tenant of 16,000 rows."""
+    items.execute("CREATE TABLE shop.tenants (tenant int, embedding vector(16))")
+    random_vector = "(SELECT array_agg(random() + t - t + n - n) FROM generate_series(1, 16))::vector(16)"
+    rows = (
+        f"INSERT INTO shop.tenants SELECT t, {random_vector} FROM generate_series({{}}) t, generate_series(1, {{}}) n"
+    )
+    items.execute(rows.format("1, 190", 20).encode())
+    items.execute(rows.format("0, 0", 16000).encode())
+    items.execute("CREATE INDEX ON shop.tenants (tenant)")
+    items.execute("CREATE INDEX tenants_idx ON shop.tenants USING ivfflat (embedding vector_l2_ops) WITH (lists = 20)")
+    items.execute("GRANT SELECT (ctid, tenant, embedding) ON shop.tenants TO opsproof_recall; ANALYZE shop.tenants")
+    yield items
+    items.execute("DROP TABLE shop.tenants")
+
+
+PREFERRED = {"table": "shop.tenants", "filter": "tenant", "neighbours": 5}
+
+
+def test_exact_plan_for_a_small_tenant_is_no_fault(measure, tenants):
+    tenants.execute("DELETE FROM shop.tenants WHERE tenant = 0; ANALYZE shop.tenants")
+    recall = measure("tenants_idx", **PREFERRED)
+    assert (recall.shares, recall.exact >= 100, recall.usable) == ((), True, True)
+    assert recall.is_served("tenants_idx", declared(**PREFERRED))
+    assert recall.through("tenants_idx", declared(**PREFERRED)) > 95
+    assert recall.evidence[-1] == f"for {recall.exact} rows the planner preferred a plan without the index"
+
+
+def test_recall_is_measured_where_the_planner_prefers_the_index(measure, tenants):
+    recall = measure("tenants_idx", **PREFERRED, probes=1)
+    assert len(recall.shares) == 100
+    assert recall.exact > 5
+    assert recall.through("tenants_idx", declared(**PREFERRED)) < 90
+
+
+@pytest.mark.parametrize("change", [{"operator": "<=>"}, {"filter": ""}])
+def test_index_unusable_for_the_query_is_a_fault(measure, tenants, change):
+    fields = {**PREFERRED, **change}
+    if not fields["filter"]:
+        tenants.execute("ALTER ROLE opsproof_monitor SET enable_indexscan = off")
+    try:
+        recall = measure("tenants_idx", **fields)
+    finally:
+        tenants.execute("ALTER ROLE opsproof_monitor RESET enable_indexscan")
+    assert not recall.is_served("tenants_idx", declared(**fields))
+    with pytest.raises(MeasurementError, match="the query does not use the index"):
+        recall.through("tenants_idx", declared(**fields))
+
+
+def test_index_switched_off_is_a_fault_with_a_filter_too(measure, tenants):
+    tenants.execute("ALTER ROLE opsproof_monitor SET enable_indexscan = off")
+    try:
+        assert not measure("tenants_idx", **PREFERRED).is_served("tenants_idx", declared(**PREFERRED))
+    finally:
+        tenants.execute("ALTER ROLE opsproof_monitor RESET enable_indexscan")
+
+
+def test_outdated_function_is_unknown():
+    rows = {"rows": 20000, "found": [10], "there": [10], "indexes": [NAME], "compared_by": []}
+    with pytest.raises(MeasurementError, match=r"outdated: run docs/privileges/recall\.sql"):
+        VectorRecalls().parse(Result([[rows]]), declared())
 
 
 @pytest.mark.parametrize("harm", ["UPDATE shop.bare SET embedding = NULL", "DELETE FROM shop.bare"])
@@ -185,6 +251,7 @@ def test_recall_is_unknown_without_the_function(postgres):
 
 def answer(**fields):
     usual = {"rows": 20000, "found": [10, 9], "there": [10, 10], "indexes": [NAME], "compared_by": []}
+    usual |= {"exact": 0, "usable": False}
     return Result([[{**usual, **fields}]])
 
 
@@ -209,7 +276,7 @@ def test_more_found_than_existing_neighbours_raises(fields, error):
 def test_index_used_by_the_comparison_has_no_recall():
     recall = Recall((1.0,) * 100, 10, (NAME,), (NAME,))
     with pytest.raises(MeasurementError, match="was used for the exact search too, so recall is unknown"):
-        recall.through(NAME)
+        recall.through(NAME, declared())
 
 
 def test_evidence_has_recall_and_sample_size():

@@ -29,6 +29,7 @@ METRICS: dict[str, Metric] = {
     ),
     "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
     "process_uptime": Metric("uptime", "seconds", "Time since the last start of a process"),
+    "job_delay": Metric("job delay", "seconds", "Time by which the start of a job of PM2's cron is late"),
     "log_errors": Metric(
         "errors", "count", "ERROR lines within `over`, client errors excluded", looks_back=True, singular="error"
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent
+from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts.base import ShellFact
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, Command, argv
@@ -20,7 +20,9 @@ class ProcessState:
     """One process or module of PM2; sizes in bytes, times in seconds.
 
     `uptime_s` is the time since the last start, None unless online: PM2 keeps the old start time of a
-    stopped process. `restarts` includes manual restarts, and restarts from 0 with the daemon.
+    stopped process. `restarts` includes manual restarts, and restarts from 0 with the daemon. A job is started by PM2's
+    cron, and not restarted at its end: its status is "finished" after an end with exit code 0. PM2 counts each start of
+    a job as a restart. `started_s` is the time since the last start.
     """
 
     name: str
@@ -31,6 +33,18 @@ class ProcessState:
     restarts: Counter
     module: bool
     shape: tuple[str, ...]
+    is_job: bool = False
+    started_s: float = 0.0
+
+    def delay_s(self, every_s: float | None) -> float:
+        """Seconds by which the next start of a job is late, by the declared interval.
+
+        Raises:
+            MeasurementError: no interval is declared.
+        """
+        if every_s is None:
+            raise MeasurementError(f"{self.name} is a job of PM2's cron: declare `every`, the interval of its schedule")
+        return max(0.0, self.started_s - every_s)
 
     @property
     def uptime(self) -> float:
@@ -169,10 +183,11 @@ class Processes(ShellFact[ProcessList]):
 
 
 def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> ProcessState:
-    online = entry["status"] == "online"
+    online, is_job = entry["status"] == "online", bool(entry.get("job"))
+    is_finished = is_job and entry["status"] == "stopped" and entry.get("exit_code") == 0
     return ProcessState(
         name=entry["name"],
-        status=entry["status"],
+        status="finished" if is_finished else entry["status"],
         pid=entry["pid"],
         memory_bytes=entry["memory_bytes"],
         uptime_s=max(0.0, now - entry["started_ms"] / 1000) if online else None,
@@ -185,6 +200,8 @@ def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> ProcessStat
         ),
         module=entry["module"],
         shape=_shape(entry),
+        is_job=is_job,
+        started_s=max(0.0, now - entry["started_ms"] / 1000),
     )
 
 

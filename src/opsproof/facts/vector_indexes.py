@@ -155,12 +155,20 @@ class Recall:
     """Recall of an index: the share of nearest neighbours found for each sampled row, from 0 to 1.
 
     `indexes` are the indexes in the plan of the application's query, `compared_by` those in the plan of the comparison.
+    For `exact` further rows the planner prefers a plan without the index, although the index is `usable`.
     """
 
     shares: tuple[float, ...]
     neighbours: int
     indexes: tuple[str, ...]
     compared_by: tuple[str, ...]
+    exact: int = 0
+    usable: bool = False
+
+    @property
+    def answers(self) -> tuple[float, ...]:
+        """The shares, completed by exact answers if the planner prefers the index too seldom for a sample."""
+        return self.shares if len(self.shares) >= FEW_SAMPLES else (*self.shares, *[1.0] * self.exact)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -169,33 +177,38 @@ class Recall:
         Raises:
             MeasurementError: the sample is too small.
         """
-        if len(self.shares) < FEW_SAMPLES:
+        if len(self.answers) < FEW_SAMPLES:
             raise MeasurementError(
-                f"only {len(self.shares)} rows were compared (minimum {FEW_SAMPLES}): increase the budget"
+                f"only {len(self.answers)} rows were compared (minimum {FEW_SAMPLES}): increase the budget"
             )
-        low, high = clustered(list(self.shares), self.neighbours)
+        low, high = clustered(list(self.answers), self.neighbours)
         return 100 * low, 100 * high
 
     @property
     def evidence(self) -> list[str]:
         """Mean recall, confidence interval and sample size."""
         low, high = (show(each, "percent") for each in self.interval)
-        mean = show(100 * fmean(self.shares), "percent")
-        perfect = sum(share == 1 for share in self.shares)
+        mean = show(100 * fmean(self.answers), "percent")
+        perfect = sum(share == 1 for share in self.answers)
         return [
             f"{mean} of the nearest {self.neighbours} were found, between {low} and {high} with 95 % confidence",
-            f"{len(self.shares)} rows were sampled, {perfect} with full recall",
+            f"{len(self.answers)} rows were sampled, {perfect} with full recall",
+            *([f"for {self.exact} rows the planner preferred a plan without the index"] if self.exact else []),
         ]
 
-    def through(self, index: str) -> float:
-        """Lower end of the confidence interval, in percent, for a query that uses `index`.
+    def is_served(self, index: str, declared: VectorIndex) -> bool:
+        """Whether the planner uses `index`, or prefers the exact plan for the few rows behind a declared filter."""
+        return index in self.indexes or bool(declared.filter and self.exact and self.usable)
+
+    def through(self, index: str, declared: VectorIndex) -> float:
+        """Lower end of the confidence interval, in percent, for the query that `index` serves.
 
         Raises:
             MeasurementError: the query does not use `index`, or the comparison does.
         """
         if index in self.compared_by:
             raise MeasurementError(f"{index} was used for the exact search too, so recall is unknown")
-        if index not in self.indexes:
+        if not self.is_served(index, declared):
             raise MeasurementError(f"the recall of {index} is unknown: the query does not use the index")
         return self.interval[0]
 
@@ -225,6 +238,8 @@ class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
             raise MeasurementError(f"{resource.table} has about {found['rows']:.0f} rows: too few (minimum {FEW_ROWS})")
         if found["indexes"] is None:
             raise MeasurementError(f"{resource.column} is NULL in all sampled rows of {resource.table}")
+        if "exact" not in found:
+            raise MeasurementError("opsproof.vector_recall is outdated: run docs/privileges/recall.sql in the database")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
             raise OutputError(f"the index found more neighbours than the exact search: {pairs[:5]}")
@@ -233,4 +248,6 @@ class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
             resource.neighbours,
             tuple(found["indexes"]),
             tuple(found["compared_by"]),
+            int(found["exact"]),
+            bool(found["usable"]),
         )

@@ -93,6 +93,8 @@ class Pm2(Resource):
 class Process(Resource):
     """A PM2 process or module, by its name in PM2."""
 
+    every: Duration | None = Field(None, description="interval between two starts of a job of PM2's cron")
+
 
 class Log(Resource):
     """A log file with its rotated files, name__date.log and .log.gz, in the same folder."""

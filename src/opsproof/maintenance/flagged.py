@@ -132,7 +132,7 @@ def _recall(action: Maintaining, name: str, declared: VectorIndex) -> list[str]:
 
 
 def _found_percent(action: Maintaining, name: str, declared: VectorIndex) -> float:
-    found = action.session.measure_of(VectorRecalls(), name, declared).through(name)
+    found = action.session.measure_of(VectorRecalls(), name, declared).through(name, declared)
     action.measured["recall_percent"] = round(found, 1)
     return found
 
@@ -147,7 +147,7 @@ def recall_measurement(action: Maintaining, index: str) -> Measurement | None:
     for name, declared in _declared(action, {index}).items():
         found = action.session.measure_of(VectorRecalls(), name, declared)
         limit = action.limit("vector_recall", declared)
-        return limit.judge(found.through(name)) if name in found.indexes else None
+        return limit.judge(found.through(name, declared)) if name in found.indexes else None
     return None
 
 

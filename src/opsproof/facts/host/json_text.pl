@@ -33,7 +33,7 @@ my $END  = qr/\G$SPACE[]}]/;    # both: a search for a single bracket would run 
 
 # Keys read from PM2's lists; other scalar values are skipped at once.
 my $WANTED = qr/"(?:args|error|version|name|pid|pm2_env|monit|memory|status|restart_time
-    |exec_mode|pm_(?:exec_path|cwd|uptime|id)|pmx_module)"/x;
+    |exec_mode|autorestart|cron_restart|exit_code|pm_(?:exec_path|cwd|uptime|id)|pmx_module)"/x;
 my $OTHERS = qr/\G(?:(?:$SPACE(?!$WANTED)$KEY$VALUE$SPACE,){1,9999}+)++/;
 
 # ---- reading

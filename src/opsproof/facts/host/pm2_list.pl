@@ -5,7 +5,8 @@
 #
 # Prints one line of JSON:
 #   daemon: null without a running daemon, or version, started_ms (of whole seconds), processes
-#     [{name, script, folder, arguments, mode, pid, status, restarts, started_ms, memory_bytes, module}];
+#     [{name, script, folder, arguments, mode, pid, status, restarts, started_ms, memory_bytes, module, job,
+#       exit_code}], where PM2's cron starts a job, which PM2 does not restart at its end;
 #   saved: null without a saved list, or [{name, script, folder, arguments, mode}] without modules;
 #   tool_version: of the pm2 in the search path.
 # Arguments may hold secrets: a number replaces them, equal for equal arguments within one answer.
@@ -38,7 +39,9 @@ sub running {    # the daemon nests most fields in pm2_env, the saved list has a
     my ($env, $monit) = map { fields($_, $source) } @$entry{qw(pm2_env monit)};
     my @counts = (status => $env->{status}, restarts => $env->{restart_time}, started_ms => $env->{pm_uptime});
     my $module = is_true($env->{pmx_module}) ? 'true' : 'false';
+    my $job    = is_true($env->{cron_restart}) && !is_true($env->{autorestart} // 'true') ? 'true' : 'false';
     my @now    = (pid => $entry->{pid}, @counts, memory_bytes => $monit->{memory}, module => $module);
+    push @now, job => $job, exit_code => $env->{exit_code};
     return object(shape($entry->{name}, $env), @now);
 }
 
