@@ -73,10 +73,13 @@ def test_tables_have_a_primary_key(tables_without_key, database, allowed, eviden
 
 
 @SCANNED
-def test_large_tables_use_index_scans(table_scans, database, allowed, evidence, remembered):
+def test_large_tables_use_index_scans(table_scans, database, allowed, evidence, remembered, last_restore):
     """A query lacks an index: look for the query among the slow statements."""
     tables = table_scans[database]
     earlier = remembered(tables.readings)
+    if tables.includes_restore(last_restore(), earlier):
+        evidence("scans are judged from the next round on", ["the comparison of the last restore read each table"])
+        return
     found = tables.scanned(earlier)
     evidence("large tables often read in full", map(str, found[:SHOWN]))
     assert tables.index_scans(earlier) in allowed.index_scans

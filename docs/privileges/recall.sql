@@ -167,8 +167,8 @@ BEGIN
                                 WHERE a::float8 <= coalesce(result.farthest, 'Infinity'));
         END LOOP;
         PERFORM set_config('enable_material', materialising, true), set_config('enable_seqscan', scanning, true);
-        size := floor(size * (budget_s - extract(epoch FROM clock_timestamp() - started))
-                      / extract(epoch FROM clock_timestamp() - batch));
+        size := least(samples, floor(size * (budget_s - extract(epoch FROM clock_timestamp() - started))
+                                     / extract(epoch FROM clock_timestamp() - batch)));
     END LOOP;
     RETURN jsonb_build_object(
         'rows', held, 'found', found, 'there', there, 'indexes', used, 'exact', exact, 'usable', usable,

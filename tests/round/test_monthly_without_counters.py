@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from opsproof.action.journal import JournalEntry, append
 from opsproof.core.verdicts import Sample, Verdict
 from opsproof.history.store import History
 from opsproof.postgres.connection import Result
@@ -220,3 +221,41 @@ def test_sequence_is_shown_with_its_column(judged):
     found, outcome = judged("test_key_values_are_available", key_ranges=[row])
     assert found["sentence"] == "metachat: keys used 88.5 % (limit < 80 %)"
     assert "public.orders_id_seq in orders.id: 1900000000 of 2147483647, 88.5 %" in outcome.text
+
+
+BORN, NOW = 1_795_000_000.0, 1_795_003_600.0
+
+
+def restored(reports, began, backup="metachat", action="restore"):
+    entry = JournalEntry(action, "vps-00", [], [], "done", "", began, 60.0, {"backup": backup})
+    append(reports / "journal.jsonl", entry)
+
+
+@pytest.mark.parametrize(
+    ("began", "fields", "verdict"),
+    [
+        (BORN - 60, {}, "passed"),
+        (BORN - 60, {"backup": "other"}, "failed"),
+        (BORN - 60, {"action": "restore_drill"}, "failed"),
+        (BORN + 60, {}, "failed"),
+    ],
+    ids=["restore", "of another database", "drill", "into another database"],
+)
+def test_scans_of_a_restore_are_not_judged(judged, tmp_path, began, fields, verdict):
+    restored(tmp_path / "reports", began, **fields)
+    rows = [["public.messages", 20_000, 20_000 * 40, 0, BORN, NOW, True]]
+    found, _ = judged("test_large_tables_use_index_scans", table_scans=rows)
+    assert found["verdict"] == verdict
+
+
+def test_scans_since_the_round_after_a_restore_are_judged(judged, tmp_path):
+    reports = tmp_path / "reports"
+    restored(reports, BORN - 60)
+    names = {"rows read public.messages": 20_000.0, "index scans public.messages": 0.0}
+    samples = [Sample(name, value, BORN, BORN + 600) for name, value in names.items()]
+    test = "test_large_tables_use_index_scans[vps-00-metachat]"
+    History(reports / "history.sqlite").add(
+        BORN, "x", "monthly", [Verdict(test, "vps-00", "metachat", samples=samples)]
+    )
+    rows = [["public.messages", 20_000, 20_000 * 40, 0, BORN, NOW, True]]
+    assert judged("test_large_tables_use_index_scans", table_scans=rows)[0]["verdict"] == "failed"

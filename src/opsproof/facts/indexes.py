@@ -285,6 +285,13 @@ class LargeTables:
         """Counters for comparison by later runs."""
         return {name: reading for each in self.tables for name, reading in each.readings.items()}
 
+    def includes_restore(self, began: float | None, earlier: Readings) -> bool:
+        """Whether the scans count from the restore that `began`, whose own scans are among them, and not from a run."""
+        if began is None or not self.tables:
+            return False
+        born = self.tables[0].rows_read.born
+        return born >= began and not any(each.now > born for readings in earlier.values() for each in readings)
+
     def scanned(self, earlier: Readings) -> list[Scans]:
         """Tables read in full more than ten times a day, the lowest share of index scans first."""
         found = [scans for each in self.tables for scans in each.since(earlier) if scans.often]

@@ -138,6 +138,15 @@ class FactFixtures:
         return lambda: drills.last(journal, host.name, name)
 
     @pytest.fixture
+    def last_restore(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], float | None]:
+        """The start of the last restore of the database of this test, from the journal of actions."""
+        from opsproof.action import restores  # not needed in daily rounds
+
+        journal, name = request.config.option.reports / "journal.jsonl", record(request.node).resource
+        backups = [each for each, backup in host.backups.items() if backup.database == name]
+        return lambda: restores.last_began(journal, host.name, backups)
+
+    @pytest.fixture
     def last_reading(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], "RepositoryReading"]:
         """The last verification of the repository of this test, from the journal of actions."""
         from opsproof.action import readings  # not needed without backups
