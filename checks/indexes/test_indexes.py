@@ -6,9 +6,6 @@ pytestmark = pytest.mark.monthly
 
 REINDEX = pytest.mark.remedy("reindex.py", "--database", "{database}", "--apply")
 DROP = pytest.mark.remedy("drop_indexes.py", "--database", "{database}")
-SCANNED = pytest.mark.remedy(
-    "psql", "-c", "SELECT relname, seq_scan, seq_tup_read, idx_scan FROM pg_stat_user_tables ORDER BY 3 DESC LIMIT 10"
-)
 SHOWN = 20
 INVALID = "query: SELECT indexrelid::regclass, indrelid::regclass FROM pg_index WHERE NOT indisvalid"
 
@@ -70,16 +67,3 @@ def test_tables_have_a_primary_key(tables_without_key, database, allowed, eviden
     evidence("tables without a primary key", map(str, found[:SHOWN]))
     repair_with_sql(r"\d {table}", [each.name for each in found[:SHOWN]])
     assert len(found) in allowed.tables_without_key
-
-
-@SCANNED
-def test_large_tables_use_index_scans(table_scans, database, allowed, evidence, remembered, last_restore):
-    """A query lacks an index: look for the query among the slow statements."""
-    tables = table_scans[database]
-    earlier = remembered(tables.readings)
-    if tables.includes_restore(last_restore(), earlier):
-        evidence("scans are judged from the next round on", ["the comparison of the last restore read each table"])
-        return
-    found = tables.scanned(earlier)
-    evidence("large tables often read in full", map(str, found[:SHOWN]))
-    assert tables.index_scans(earlier) in allowed.index_scans

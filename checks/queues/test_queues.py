@@ -37,10 +37,10 @@ def test_queue_pattern_matches_a_queue(queues, queue):
 
 
 @CONSUMERS
-def test_queues_have_consumers(queues, work_queue, allowed, evidence):
+def test_queues_have_consumers(queues, consumed_queue, allowed, evidence):
     """After a restart of RabbitMQ, restart the worker: it does not reconnect."""
-    unconsumed = queues[work_queue].unconsumed
-    evidence(f"{len(unconsumed)} of {len(queues[work_queue].names)} queues have no consumer", unconsumed[:10])
+    unconsumed = queues[consumed_queue].unconsumed
+    evidence(f"{len(unconsumed)} of {len(queues[consumed_queue].names)} queues have no consumer", unconsumed[:10])
     assert len(unconsumed) in allowed.queues_unconsumed
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
-from opsproof.facts.queues import BrokerStatus, Queues
+from opsproof.facts.queues import BrokerStatus, Queues, StreamConsumers
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, run
 from tests.harness.pages import served
@@ -272,3 +272,28 @@ def test_hung_broker_and_redirect_raise(server, ask, free_port):
         ask(f"{server}/leads")
     with pytest.raises(MeasurementError, match="connection refused"):
         ask(f"http://127.0.0.1:{free_port}")
+
+
+# Streams, as rabbitmq_stream_management lists their consumers.
+
+
+def consumer(stream, lag):
+    return {"queue": {"name": stream, "vhost": "/"}, "offset": 7, "offset_lag": lag, "consumed": 8, "credits": 9}
+
+
+def test_slowest_consumer_of_a_stream_decides():
+    entries = [consumer("events", 3), consumer("events", 6000), consumer("audit", 10)]
+    lags = StreamConsumers().parse(page(200, entries), HOST)
+    assert (lags.lag(["events", "audit"]).largest, lags.lag(["audit"]).largest) == (6000, 10)
+    assert lags.lag(["events", "audit"]).top == ["6000 in events", "10 in audit"]
+
+
+def test_lag_of_a_stream_without_listed_consumers_is_unknown():
+    lags = StreamConsumers().parse(page(200, [consumer("events", 3)]), HOST)
+    with pytest.raises(MeasurementError, match="no consumer of audit over the stream protocol: lag is unknown"):
+        lags.lag(["audit", "events"])
+
+
+def test_lag_is_unknown_without_the_plugin():
+    with pytest.raises(MeasurementError, match="enable the plugin rabbitmq_stream_management"):
+        StreamConsumers().parse(page(404, {"error": "Object Not Found"}), HOST)

@@ -236,10 +236,10 @@ def test_committed_inventories_load(repository, name):
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_production_declares_every_resource_except_pgbackrest(production, resource):
-    """Its server runs in a container."""
+def test_production_declares_every_resource_except_pgbackrest_and_streams(production, resource):
+    """Its server runs in a container, and its queues are no streams."""
     declared = any(host.resources(resource) for host in production.hosts.values())
-    assert declared != (resource in ("archived_backup", "archived_database"))
+    assert declared != (resource in ("archived_backup", "archived_database", "stream"))
 
 
 @pytest.mark.parametrize(

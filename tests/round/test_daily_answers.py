@@ -73,3 +73,38 @@ def test_containers_are_unknown_without_docker(judged):
     answer = Answer(1, "", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock", now=NOW)
     found = judged("containers/test_containers.py::test_every_container_is_declared", container_names=answer)
     assert [verdict for verdict, _ in found.values()] == ["unknown"]
+
+
+@pytest.fixture
+def streams(repository, tmp_path):
+    """An inventory with a stream among the queues of production."""
+    text = (repository / "inventory" / "metachat.toml").read_text(encoding="utf-8")
+    path = tmp_path / "streams.toml"
+    declared = '[hosts.vps-00.queues]\nevents = { pattern = "events", kind = "stream" }\n'
+    path.write_text(text.replace("[hosts.vps-00.queues]\n", declared), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lags", "verdicts"),
+    [
+        ([10], ("passed", "passed")),
+        ([10, 1500], ("passed", "warned")),
+        ([5000], ("passed", "failed")),
+        ([], ("failed", "unknown")),
+    ],
+)
+def test_stream_is_judged_by_consumers_and_lag(prove, streams, tmp_path, lags, verdicts):
+    listed = [{**queue(0), "name": "events", "messages_ready": 900_000, "consumers": len(lags)}]
+    reading = [{"queue": {"name": "events"}, "offset_lag": lag} for lag in lags]
+    answers = {
+        "queues": Answer(0, f"{json.dumps(listed)}\n200 0.002 ", now=NOW),
+        "stream_consumers": Answer(0, f"{json.dumps(reading)}\n200 0.002 ", now=NOW),
+    }
+    write(tmp_path / "facts.json", {"vps-00": Recording(answers=answers)})
+    outcome = prove(streams, "checks/queues", "-k", "events", f"--facts={tmp_path}/facts.json")
+    found = {name.partition("[")[0]: verdict for name, verdict in outcome.verdicts.items()}
+    assert (found["test_queues_have_consumers"], found["test_stream_lag_is_within_limit"]) == verdicts
+    assert found.keys() == {
+        "test_queue_pattern_matches_a_queue", "test_queues_have_consumers", "test_stream_lag_is_within_limit",
+    }  # fmt: skip

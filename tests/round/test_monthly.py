@@ -60,8 +60,8 @@ def test_samples_are_recorded_for_the_next_run(admin, inventory, prove, tmp_path
     for number in range(30):
         admin.execute(f"SELECT FROM shop.t WHERE a = {number}")
     admin.execute("SELECT pg_stat_force_next_flush()")
-    first = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first")
-    second = prove(path, "checks/indexes/test_indexes.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
+    first = prove(path, "checks/indexes/test_table_scans.py", reports=tmp_path / "first")
+    second = prove(path, "checks/indexes/test_table_scans.py", reports=tmp_path / "first", PYTHONHASHSEED="1")
     assert "shop.t: 12000 rows, read in full 30 times, 0 index scans" in first.text
     assert table in first.text
     assert table not in second.text

@@ -289,6 +289,11 @@ METRICS: dict[str, Metric] = {
         "Messages delivered and not acknowledged, in all queues of a pattern",
         singular="unacknowledged message in all queues",
     ),
+    "stream_lag": Metric(
+        "stream lag",
+        "count",
+        "Messages of a stream that its slowest consumer has not read, in the worst stream of a pattern",
+    ),
     "dead_letters": Metric(
         "dead letters", "count", "Messages in all dead-letter queues of a pattern", singular="dead letter"
     ),

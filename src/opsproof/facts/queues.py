@@ -5,6 +5,7 @@ of a broker or a queue, and for a queue that is down.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -238,6 +239,42 @@ class Queues(ShellFact[QueueList]):
         entries = (_named(entry) for entry in _read(answer, broker))
         lasting = tuple(entry for entry in entries if not _is_exclusive(entry))
         return QueueList(lasting, {name: queue.pattern for name, queue in host.queues.items()}, answer.now)
+
+
+@dataclass(frozen=True)
+class StreamLags:
+    """Unread messages of each consumer, by stream."""
+
+    by_stream: dict[str, list[int]]
+
+    def lag(self, names: Iterable[str]) -> Tally:
+        """The lag of the slowest consumer of each stream.
+
+        Raises:
+            MeasurementError: a stream has no consumer with a lag; the lag of an AMQP consumer is not listed.
+        """
+        unread = {name: max(self.by_stream.get(name, ()), default=None) for name in names}
+        known = {name: lag for name, lag in unread.items() if lag is not None}
+        if unknown := sorted(unread.keys() - known.keys()):
+            raise MeasurementError(f"no consumer of {', '.join(unknown[:3])} over the stream protocol: lag is unknown")
+        return Tally(dict(sorted(known.items(), key=lambda item: -item[1])))
+
+
+class StreamConsumers(ShellFact[StreamLags]):
+    """All consumers of streams, from the plugin rabbitmq_stream_management."""
+
+    def command(self, host: Host) -> Command:
+        """Consumers of the virtual host."""
+        return _get(host, f"stream/consumers/{quote(_broker(host).vhost, safe='')}")
+
+    def parse(self, answer: Answer, host: Host) -> StreamLags:
+        """The lag of each consumer; without the plugin, an error."""
+        broker, by_stream = _broker(host), dict[str, list[int]]()
+        if not curl.silence(answer, broker.timeout) and curl.page(answer).status == 404:
+            raise MeasurementError("enable the plugin rabbitmq_stream_management: without it, lag is unknown")
+        for entry in _read(answer, broker):
+            by_stream.setdefault(str(entry["queue"]["name"]), []).append(int(entry["offset_lag"]))
+        return StreamLags(by_stream)
 
 
 def _named(entry: dict[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,8 @@ RESOURCES: dict[str, str] = {
     "broker": "broker",
     "queue": "queues",
     "work_queue": "queues",
+    "consumed_queue": "queues",
+    "stream": "queues",
     "dead_letter_queue": "queues",
     "cache": "caches",
     "sshd": "sshd",
@@ -211,6 +213,8 @@ SELECTORS: dict[str, Callable[[Any], bool]] = {
     "offsite_backup": lambda backup: bool(backup.off_site),
     "ivfflat_index": lambda index: index.method == "ivfflat",
     "work_queue": lambda queue: queue.kind == "work",
+    "consumed_queue": lambda queue: queue.kind in ("work", "stream"),
+    "stream": lambda queue: queue.kind == "stream",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
 }
 """A condition for each kind of resource that covers only some entries of its table."""

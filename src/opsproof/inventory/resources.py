@@ -363,8 +363,9 @@ class Queue(Resource):
     """Queues of the broker, by a pattern of their names: the application declares queues for each tenant."""
 
     pattern: str = Field(min_length=1, description="shell pattern: * for any text, ? for any character")
-    kind: Literal["work", "dead-letter"] = Field(
-        "work", description="work: always consumed; dead-letter: for rejected and expired messages"
+    kind: Literal["work", "dead-letter", "stream"] = Field(
+        "work",
+        description="work: always consumed; dead-letter: for rejected and expired messages; stream: keeps its messages",
     )
 
 

@@ -1,0 +1,13 @@
+"""Consumers of RabbitMQ's streams keep up."""
+
+import pytest
+
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+
+
+@pytest.mark.remedy("rabbitmq-streams", "list_stream_consumers", "stream", "offset", "offset_lag")
+def test_stream_lag_is_within_limit(queues, stream_consumers, stream, allowed, evidence):
+    """A stream keeps its messages, so only the lag of its consumers shows that the worker is too slow."""
+    lag = stream_consumers.lag(queues[stream].names)
+    evidence("slowest consumers", lag.top)
+    assert lag.largest in allowed.stream_lag
