@@ -126,3 +126,11 @@ def test_exhaustion_date_is_extrapolated_from_growth(earlier, text):
 def test_database_without_limited_sequences_is_0_percent():
     keys = KeyRanges().parse(Result([]), None)
     assert (keys.used, keys.readings, keys.lines({})) == (0, {}, [])
+
+
+def test_sequences_of_every_schema_are_readable(cluster, used):
+    cluster.run("CREATE SCHEMA later", "CREATE SEQUENCE later.s AS smallint", "SELECT setval('later.s', 30000)")
+    try:
+        assert used()["later.s"] == (92, "")
+    finally:
+        cluster.run("DROP SCHEMA later CASCADE")

@@ -83,6 +83,15 @@ def test_probing_all_lists_gives_full_recall(measure):
     assert recall.through(NAME, declared()) == pytest.approx(96.3, abs=0.1)
 
 
+def test_extension_in_another_schema_is_found(measure, items, repository):
+    items.execute("CREATE SCHEMA vectors; ALTER EXTENSION vector SET SCHEMA vectors")
+    try:
+        items.execute((repository / "docs" / "privileges" / "recall.sql").read_bytes())
+        assert set(measure().shares) == {1.0}
+    finally:
+        items.execute("ALTER EXTENSION vector SET SCHEMA public; DROP SCHEMA vectors CASCADE")
+
+
 def test_recall_with_few_probes_matches_exact_comparison(measure, items):
     low, high = measure(probes=2, sample=400).interval
     items.execute("SET ivfflat.probes = 2")
