@@ -6,7 +6,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 LIST = ("docker", "ps", "--all")
 
 
-@pytest.mark.remedy("docker", "ps", "--all")
+@pytest.mark.remedy(*LIST)
 def test_every_container_is_declared(container_names, docker, evidence):
     """No check covers an undeclared container of the platform: declare or remove it."""
     undeclared = container_names.undeclared
@@ -14,7 +14,7 @@ def test_every_container_is_declared(container_names, docker, evidence):
     assert not undeclared, f"undeclared containers: {', '.join(undeclared)}"
 
 
-@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}")
+@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}", absent=LIST)
 def test_container_is_running(containers, container, allowed, evidence):
     """The container's last log lines show why it stopped: fix the cause, then start the container."""
     evidence("last exit code", [str(containers[container].exit_code)])

@@ -16,7 +16,7 @@ def test_process_is_online(processes, process, allowed):
     assert processes[process].status in allowed.process_status
 
 
-@pytest.mark.remedy("pm2", "describe", "{process}")
+@pytest.mark.remedy("pm2", "describe", "{process}", absent=RESURRECT)
 def test_process_restarts_are_within_limit(processes, process, increase, unplanned_increase, allowed):
     """Each restart loses requests in flight: find the cause in the error log of that minute."""
     restarts, of_a_day, of_a_month = processes[process].restarts, allowed.restarts, allowed.unplanned_restarts
@@ -32,6 +32,7 @@ def test_process_memory_is_within_limit(processes, process, allowed):
     assert processes[process].memory_bytes in allowed.process_memory
 
 
+@pytest.mark.remedy("pm2", "describe", "{process}", absent=RESURRECT)
 def test_process_uptime_is_within_limit(processes, process, host, allowed):
     """A short uptime means a recent restart or deployment: check again later; a job must start on time."""
     state = processes[process]
