@@ -33,7 +33,7 @@ class AddPartitions(Maintaining):
         )
         parser.add_argument(
             "--ahead",
-            type=int,
+            type="count",
             metavar="N",
             help="months to add after the current one (default: the declared `ahead`, or 1)",
         )

@@ -15,7 +15,7 @@ from functools import partial
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions
-from opsproof.maintenance.base import Maintaining, duration
+from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.sessions import AgeLimits, Connection
 
 IDLE_S, RUNNING_S = 1800.0, 600.0
@@ -34,25 +34,25 @@ class EndSessions(Maintaining):
         super().add_arguments(parser)
         parser.add_argument(
             "--idle",
-            type=duration,
+            type="duration",
             metavar="TIME",
             help="end sessions idle for at least TIME (30min if no limit is given)",
         )
         parser.add_argument(
             "--in-transaction",
-            type=duration,
+            type="duration",
             metavar="TIME",
             help="end sessions idle in a transaction for at least TIME",
         )
         parser.add_argument(
             "--running",
-            type=duration,
+            type="duration",
             metavar="TIME",
             help="end sessions active for at least TIME (10min if no limit is given)",
         )
         parser.add_argument(
             "--grace",
-            type=duration,
+            type="duration",
             default=5.0,
             metavar="TIME",
             help="wait between pg_cancel_backend and pg_terminate_backend (default: 5s)",

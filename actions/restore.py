@@ -31,14 +31,14 @@ class Restore(RestoreAction):
         parser.add_argument("--drop-old", action="store_true", help="only drop what earlier restores replaced")
         parser.add_argument(
             "--wait",
-            type=float,
+            type="seconds",
             default=30.0,
             metavar="SECONDS",
             help="longest wait for healthy answers after the swap (default: %(default)s; 0: no wait)",
         )
         parser.add_argument(
             "--up",
-            type=float,
+            type="seconds",
             default=600.0,
             metavar="SECONDS",
             help="pgBackRest: longest wait for the cluster to start after the swap (default: %(default)s)",

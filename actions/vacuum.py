@@ -33,7 +33,7 @@ class Vacuum(TablesAction):
         super().add_arguments(parser)
         parser.add_argument("--freeze", action="store_true", help="freeze all rows")
         parser.add_argument(
-            "--parallel", type=int, metavar="N", help="parallel workers for indexes; default: the server's"
+            "--parallel", type="count", metavar="N", help="parallel workers for indexes; default: the server's"
         )
 
     def flagged(self) -> list[str]:

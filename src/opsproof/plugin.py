@@ -5,12 +5,14 @@ Slow imports happen only in a run of checks, while the database worker process s
 
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
+from opsproof.core import words
 from opsproof.core.errors import InventoryError
 from opsproof.postgres.client import DatabaseClient
 
@@ -26,6 +28,7 @@ _MARKERS = (
     "postdeploy: did the deployment leave the host healthy",
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
+_OPTIONS = ("--inventory", "--reports", "--save-facts", "--facts")
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -39,21 +42,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("opsproof")
     group.addoption(
         "--inventory",
-        type=Path,
-        default=Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY)),
+        type=_path("--inventory"),
+        default=os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY),
         metavar="FILE",
         help="inventory of hosts and limits (default: $OPSPROOF_INVENTORY, then %(default)s)",
     )
     group.addoption(
         "--reports",
-        type=Path,
-        default=Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS)),
+        type=_path("--reports"),
+        default=os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS),
         metavar="FOLDER",
         help="folder of reports and history (default: $OPSPROOF_REPORTS, then %(default)s)",
     )
-    group.addoption("--save-facts", type=Path, metavar="FILE", help="save the raw answers of the hosts to FILE")
-    group.addoption("--facts", type=Path, metavar="FILE", help="judge the saved answers in FILE; contact no host")
+    group.addoption(
+        "--save-facts", type=_path("--save-facts"), metavar="FILE", help="save the raw answers of the hosts to FILE"
+    )
+    group.addoption(
+        "--facts", type=_path("--facts"), metavar="FILE", help="judge the saved answers in FILE; contact no host"
+    )
     group.addoption("--strict-warnings", action="store_true", help="fail the run on warnings")
+
+
+def _path(option: str) -> Callable[[str], Path]:
+    def convert(text: str) -> Path:
+        try:
+            return words.path(text)
+        except ValueError as error:  # argparse would print its usage too
+            raise pytest.UsageError(f"{option}: {error}") from error
+
+    return convert
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepares a run of checks, unless pytest runs the project's own tests or only lists something."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    _refuse_repeated_options(config)
     if config.inipath is None:
         _refuse_separate_values(config)
         return
@@ -123,9 +141,16 @@ def _run(config: pytest.Config, client: DatabaseClient | None) -> "Run":
         raise pytest.UsageError(str(error)) from error
 
 
+def _refuse_repeated_options(config: pytest.Config) -> None:
+    names = [str(word).partition("=")[0] for word in config.invocation_params.args]
+    for option in _OPTIONS:
+        if names.count(option) > 1:
+            raise pytest.UsageError(f"{option}: given twice")
+
+
 def _refuse_separate_values(config: pytest.Config) -> None:
     # pytest takes a separate FILE for a test path, and looks for its ini-file there.
-    for option in ("--inventory", "--reports", "--save-facts", "--facts"):
+    for option in _OPTIONS:
         if option in config.invocation_params.args:
             raise pytest.UsageError(f"use {option}=FILE, with an equals sign, for a file outside this folder")
 

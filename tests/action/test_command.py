@@ -25,7 +25,7 @@ class Make(action.Action):
     def add_arguments(cls, parser):
         parser.add_argument("folder")
         parser.add_argument("--slow", default="true")
-        parser.add_argument("--instead", default="")
+        parser.add_argument("--instead")
         parser.add_argument("--never", action="store_true")
         parser.add_argument("--broken", action="store_true")
         parser.add_argument("--undeclared", action="store_true")
@@ -166,13 +166,22 @@ def test_unreachable_host_is_not_changed(run, free_port):
 
 @pytest.mark.parametrize(
     ("more", "complaint"),
-    [(("--host=other",), "unknown host 'other'; choose vps"), (("--inventory=/nowhere",), "/nowhere: no such file")],
+    [
+        (("--host=other",), "make: unknown host 'other'; choose vps"),
+        (("--inventory=/nowhere",), "actions/make.py: argument --inventory: given twice"),
+        (("--instead=",), "actions/make.py: argument --instead: the value is empty (an unset shell variable?)"),
+    ],
 )
 def test_wrong_option_is_a_usage_error(run, journal, more, complaint):
     done = run("--apply", *more)
-    assert done.returncode == 2
-    assert complaint in done.stderr
+    assert (done.returncode, done.stderr) == (2, f"{complaint}\n")
     assert journal() == []
+
+
+def test_missing_inventory_is_a_usage_error(words, journal):
+    line = [word.replace("inventory.toml", "nowhere.toml") for word in words("--apply")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "nowhere.toml: no such file" in done.stderr, journal()) == (2, True, [])
 
 
 def test_json_output_is_one_object(run, tmp_path):

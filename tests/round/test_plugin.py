@@ -2,7 +2,10 @@
 
 import datetime
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 
@@ -106,6 +109,29 @@ def test_invalid_inventory_is_a_usage_error_in_one_line(prove, tmp_path, text, c
     (line,) = [line for line in found.text.splitlines() if line.strip()]
     assert line.startswith(f"ERROR: {path}: ")
     assert complaint in line
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--facts="], "--facts: the value is empty"),
+        (["--save-facts="], "--save-facts: the value is empty"),
+        (["--reports", ""], "--reports: the value is empty"),
+        (["--inventory=other.toml"], "--inventory: given twice"),
+    ],
+)
+def test_empty_or_repeated_option_is_a_usage_error_in_one_line(estate, prove, words, complaint, gathers):
+    found = prove(estate(calm=120), DISKS, *words, afresh=True)
+    (line,) = [line for line in found.text.splitlines() if line.strip()]
+    assert (found.status, line.startswith(f"ERROR: {complaint}")) == (4, True), line
+    assert gathers("calm") == 0
+
+
+def test_empty_variable_of_the_environment_is_a_usage_error(repository):
+    environment = {**os.environ, "OPSPROOF_INVENTORY": ""}
+    words = [sys.executable, "-m", "pytest", DISKS]
+    done = subprocess.run(words, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()[:36]) == (4, "ERROR: --inventory: the value is emp")
 
 
 def test_missing_saved_facts_are_a_usage_error(estate, prove, tmp_path, gathers):

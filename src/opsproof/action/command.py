@@ -13,20 +13,18 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 
-from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.action import journal
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
+from opsproof.action.options import parser
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.load import Inventory, load
@@ -67,7 +65,7 @@ class ActionRun:
 
 def main(action: type[Action], words: list[str] | None = None) -> int:
     """Runs `action` with the command line `words` and returns the exit status."""
-    options = _parser(action).parse_args(words)
+    options = parser(action).parse_args(words)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     console = Console(markup=False, highlight=False, soft_wrap=True, quiet=options.json)
@@ -90,35 +88,6 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
         raise
     _conclude(run, options, words)
     return run.status
-
-
-def _parser(action: type[Action]) -> argparse.ArgumentParser:
-    text = sys.modules[action.__module__].__doc__ or ""
-    parser = argparse.ArgumentParser(
-        prog=f"actions/{action.name}.py",
-        description=text,
-        epilog="exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding remains, 6 not measured",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    default = Path(os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY))
-    reports = Path(os.environ.get("OPSPROOF_REPORTS", DEFAULT_REPORTS))
-    parser.add_argument("--inventory", type=Path, default=default, metavar="FILE", help="default: %(default)s")
-    parser.add_argument(
-        "--reports",
-        type=Path,
-        default=reports,
-        metavar="FOLDER",
-        help="folder of the journal and the history (default: %(default)s)",
-    )
-    parser.add_argument("--host", metavar="NAME", help="required if the inventory has several hosts")
-    if action.applies:
-        parser.add_argument("--apply", action="store_true", help="run the plan; without --apply nothing is changed")
-        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    else:
-        parser.set_defaults(apply=False, yes=False)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    action.add_arguments(parser)
-    return parser
 
 
 def _host(inventory: Inventory, name: str | None) -> Host:

@@ -1,12 +1,11 @@
 """Base class of maintenance actions: database, role, waiting times."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from functools import cached_property
 from typing import ClassVar
 
 from opsproof.action import Action, Step, Work
 from opsproof.action.patience import patiently
-from opsproof.core import units
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.core.limits import Estimate, Limit
 from opsproof.inventory.resources import Resource
@@ -40,7 +39,7 @@ class Maintaining(Action):
         if cls.waits:
             parser.add_argument(
                 "--wait",
-                type=duration,
+                type="duration",
                 metavar="TIME",
                 help="longest wait for locks and other transactions (default: 5min)",
             )
@@ -141,11 +140,3 @@ class Maintaining(Action):
         """
         del steps
         self.server.require_ready()
-
-
-def duration(text: str) -> float:
-    """Parses a duration of the command line; returns seconds."""
-    try:
-        return units.parse(text, "seconds")
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error

@@ -83,8 +83,8 @@ def is_vulnerable(client: str) -> bool:
     return major < min(FIXED_MINORS)
 
 
-def choose(sets: list[str], wanted: str, backup_name: str, where: str) -> str:
-    """The set called `wanted`, or the newest if `wanted` is empty; `sets` is sorted oldest first.
+def choose(sets: list[str], wanted: str | None, backup_name: str, where: str) -> str:
+    """The set called `wanted`, or the newest if `wanted` is None; `sets` is sorted oldest first.
 
     Raises:
         InventoryError: no set has the name `wanted`.

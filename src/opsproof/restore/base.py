@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser
 from functools import cached_property
-from pathlib import Path
 
 from opsproof.backup.declared import DeclaredBackups
 from opsproof.core.errors import InventoryError
@@ -22,18 +21,15 @@ class RestoreAction(DeclaredBackups):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds the options that choose the backup and the source."""
         parser.add_argument("--backup", metavar="NAME", help="a declared backup; optional if only one is declared")
-        parser.add_argument(
-            "--set", metavar="SET", default="", help="backup set, without suffixes (default: the newest)"
-        )
+        parser.add_argument("--set", metavar="SET", help="backup set, without suffixes (default: the newest)")
         parser.add_argument(
             "--from",
             dest="target",
-            default="",
             metavar="TARGET",
             help="source of copies: a folder on the host, ssh://user@host/path, s3://bucket/path",
         )
         parser.add_argument(
-            "--identity", type=Path, metavar="FILE", help="file on this machine with the age secret key for --from"
+            "--identity", type="path", metavar="FILE", help="file on this machine with the age secret key for --from"
         )
         parser.add_argument("--archive", metavar="FILE", help="any pg_dump archive on the host, instead of a set")
         parser.add_argument("--to", metavar="TIME", help="pgBackRest: target time with zone (default: end of WAL)")
@@ -44,10 +40,12 @@ class RestoreAction(DeclaredBackups):
         """The name of the declared backup to restore.
 
         Raises:
-            InventoryError: the name is unknown, several backups are declared, or --identity lacks --from.
+            InventoryError: the name is unknown, several backups are declared, or options contradict.
         """
         if self.options.identity and not self.options.target:
             raise InventoryError("--identity is only valid with --from")
+        if self.options.archive and (self.options.set or self.options.target):
+            raise InventoryError("--archive is not valid with --set or --from")
         if len(self.chosen) > 1:
             raise InventoryError(f"--backup is required: {' or '.join(self.chosen)}")
         return self.chosen[0]

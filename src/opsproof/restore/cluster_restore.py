@@ -55,7 +55,7 @@ class ClusterRestore:
         return RestoredCluster(files, self.host, found, files.read_state(prefix), made, target, path, self.options.json)
 
     def _chosen(self, found: Stanza, target: Moment | None) -> ClusterBackup:
-        wanted = [each for each in found.backups if self.options.set in ("", each.label)]
+        wanted = [each for each in found.backups if self.options.set in (None, each.label)]
         if self.options.set and not wanted:
             known = ", ".join(each.label for each in found.backups)
             raise InventoryError(f"--set: unknown set {self.options.set!r}; choose one of {known}")
