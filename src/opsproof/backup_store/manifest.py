@@ -21,19 +21,68 @@ the key "checksum".
 """
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opsproof.core.errors import OpsproofError
 
-FORMAT = 1
+MOST_BYTES = 2**63 - 1
 _CHECKSUM = re.compile(r',\s*"checksum": "([0-9a-f]{64})"}\s*\Z')
+_NAME = r"\A[^/\x00-\x1f]+_\d{8}T\d{6}Z\z"
+_Count = Annotated[int, Field(ge=0, le=MOST_BYTES)]
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ManifestError(OpsproofError):
-    """A manifest is truncated, edited or of an unknown format."""
+    """A manifest is truncated, edited, of an unknown format, or lacks a key."""
+
+
+class _Part(BaseModel):
+    """An object of the manifest. Unknown keys are kept: a later opsproof may write more."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, defer_build=True)
+
+
+class _File(_Part):
+    name: str
+    bytes: _Count
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+
+
+class _Files(_Part):
+    dump: _File
+    globals: _File
+
+
+class _Tools(_Part):
+    compression: Literal["zstd", "wrapped"]
+
+
+class _Server(_Part):
+    version: str
+    version_num: _Count
+    database: str
+    owner: str
+    bytes: _Count
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    locale: str | None
+
+
+class _Document(_Part):
+    format: Literal[1]
+    name: Annotated[str, Field(pattern=_NAME)]
+    began: _Seconds
+    duration_s: _Seconds
+    tools: _Tools
+    files: _Files
+    server: _Server
+    tables: list[tuple[str, str, _Count]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +96,7 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Contents of a backup; `tables` maps (schema, table) to rows, `server` and `tools` are the raw JSON objects."""
+    """Contents of a backup; `tables` maps (schema, table) to rows, `server` and `tools` are the JSON objects."""
 
     name: str
     began: float
@@ -82,7 +131,7 @@ def read(text: str) -> Manifest:
     """Parses the text of a manifest and checks its checksum.
 
     Raises:
-        ManifestError: the text is cut short, was edited, or has an unknown format.
+        ManifestError: the text is cut short, was edited, has an unknown format, or lacks a key.
     """
     found = _CHECKSUM.search(text)
     if found is None:
@@ -90,22 +139,25 @@ def read(text: str) -> Manifest:
     if hashlib.sha256(text[: found.start()].encode()).hexdigest() != found[1]:
         raise ManifestError("the manifest was edited: checksum mismatch")
     try:
-        return _manifest(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ManifestError(f"the manifest cannot be read: {type(error).__name__} {error}") from error
+        return _manifest(_Document.model_validate_json(text))
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        where = ".".join(map(str, detail["loc"])) or "top level"
+        raise ManifestError(f"the manifest cannot be read: {where}: {detail['msg']}") from error
 
 
-def _manifest(said: dict[str, Any]) -> Manifest:
-    if said["format"] != FORMAT:
-        raise ManifestError(f"the manifest has format {said['format']}, not {FORMAT}")
+def _manifest(said: _Document) -> Manifest:
+    files = {"dump": said.files.dump, "globals": said.files.globals}
+    expected = {"dump": (f"{said.name}.dump", f"{said.name}.dump.zst"), "globals": (f"{said.name}.globals.sql",)}
+    for each, file in files.items():
+        if file.name not in expected[each]:
+            raise ManifestError(f"the manifest of {said.name} names {file.name!r} as its {each} file")
     return Manifest(
-        name=str(said["name"]),
-        began=float(said["began"]),
-        duration_s=float(said["duration_s"]),
-        files={
-            each: ManifestFile(file["name"], int(file["bytes"]), file["sha256"]) for each, file in said["files"].items()
-        },
-        tables={(schema, table): int(rows) for schema, table, rows in said["tables"]},
-        server=dict(said["server"]),
-        tools=dict(said["tools"]),
+        name=said.name,
+        began=said.began,
+        duration_s=said.duration_s,
+        files={each: ManifestFile(file.name, file.bytes, file.sha256) for each, file in files.items()},
+        tables={(schema, table): rows for schema, table, rows in said.tables},
+        server=said.server.model_dump(),
+        tools=said.tools.model_dump(),
     )
