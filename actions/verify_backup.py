@@ -67,7 +67,7 @@ class VerifyBackup(DeclaredBackups):
         self.measured |= {"backup": name, "read_s": round(time.monotonic() - started, 2)}
         now = stanza.fetch_stanza(self.work, backup)
         limit = self.host.limit("backup_age", backup)
-        age = limit.judge(now.now - now.backups[-1].began) if limit and now.backups else None
+        age = limit.judge(now.age_s) if limit and now.backups else None
         found += [age.sentence] if age and age.verdict == "failed" else []
         self.flaws += [f"stanza {backup.stanza}: {each}" for each in found]
 

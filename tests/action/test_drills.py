@@ -1,6 +1,8 @@
 """Restore drills in the journal."""
 
+import json
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -9,12 +11,13 @@ from opsproof.action.journal import JournalEntry, append
 from opsproof.core.errors import Absent, MeasurementError
 
 
-def drilled(path, outcome="done", age_s=0.0, action=ACTION, host="vps", **measured):
-    began = time.time() - age_s
-    append(
-        path,
-        JournalEntry(action, host, [], [], outcome, f"it is {outcome}", began, 1.0, {"backup": "metachat", **measured}),
-    )
+def drill(age_s, outcome="done", action=ACTION, host="vps", **measured):
+    began, measured = time.time() - age_s, {"backup": "metachat", **measured}
+    return JournalEntry(action, host, [], [], outcome, f"it is {outcome}", began, 1.0, measured)
+
+
+def drilled(path, outcome="done", age_s=0.0, **of):
+    append(path, drill(age_s, outcome, **of))
 
 
 @pytest.fixture
@@ -38,6 +41,21 @@ def test_entries_of_another_action_host_or_backup_do_not_count(journal):
     drilled(journal, backup="other")
     drilled(journal, "refused")
     assert last(journal, "vps", "metachat").restore_s == 20
+
+
+@pytest.mark.parametrize("age_s", [-4000.0, -1e9, -float("inf"), float("nan")])
+def test_drill_dated_in_the_future_never_counts(journal, age_s):
+    lines = [json.dumps({"time": "", **asdict(drill(age_s))})]
+    journal.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(Absent, match="dates in the future do not count"):
+        last(journal, "vps", "metachat")
+    drilled(journal, restore_s=20.0, age_s=500)
+    assert round(last(journal, "vps", "metachat").age_s) == 500
+
+
+def test_drill_of_a_clock_slightly_ahead_is_recent(journal):
+    drilled(journal, age_s=-60)
+    assert last(journal, "vps", "metachat").age_s == 0
 
 
 def test_skipped_checks_are_unknown(journal):

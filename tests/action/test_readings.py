@@ -30,6 +30,12 @@ def test_last_verification_counts_for_each_backup(journal):
     assert last(journal, "vps", "other").flaws == "one; two"
 
 
+def test_verification_dated_in_the_future_never_counts(journal):
+    read(journal, "metachat", age_s=500, flaws=["old"])
+    read(journal, "metachat", age_s=-4000)
+    assert last(journal, "vps", "metachat").flaws == "old"
+
+
 def test_entries_without_verification_do_not_count(journal):
     read(journal, "metachat", age_s=500)
     read(journal)

@@ -1,5 +1,7 @@
 """Parsing recorded answers of pgBackRest."""
 
+from dataclasses import replace
+
 import pytest
 
 from opsproof.backup import expiry, verification
@@ -39,6 +41,14 @@ def test_wal_gaps_count_from_the_oldest_backup(stanza):
     assert gap.missing() == ["000000010000000000000013 to 000000010000000000000014"]
     assert gap.missing_count == 2
     assert gap.window_s == NOW - 1795617119
+
+
+def test_backup_and_segment_dated_in_the_future_have_no_age(stanza):
+    """By a host whose clock was days ahead and is right again."""
+    early = replace(stanza(), now=1795617550.0 - 4000)
+    for value in (lambda: StanzaState(early).age_s, lambda: early.log_age_s):
+        with pytest.raises(OutputError, match="is dated in the future"):
+            value()
 
 
 def test_stanza_state_has_the_same_properties_as_dumps(stanza):

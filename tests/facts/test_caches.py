@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from opsproof.core.counters import Counter, increase_since
-from opsproof.core.errors import Absent, CommandError, MeasurementError
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.caches import CacheStates
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Cache
@@ -58,6 +58,11 @@ def test_memory_share_is_absent_without_maxmemory():
 )
 def test_save_age_counts_only_with_unsaved_writes(fields, age_s):
     assert report(**fields).save_age_s == age_s
+
+
+def test_save_dated_in_the_future_is_unknown():
+    with pytest.raises(OutputError, match="the last snapshot is dated in the future"):
+        report(rdb_changes_since_last_save="1", rdb_last_save_time="1795700000")
 
 
 @pytest.mark.parametrize(

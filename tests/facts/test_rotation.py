@@ -59,6 +59,14 @@ def test_rotated_files_of_other_logs_are_skipped(put, rotated):
     assert rotated().covers_s == pytest.approx(40 * HOUR, abs=5)
 
 
+@pytest.mark.parametrize("name", ["api-out.log", "api-out__2026-11-24_00-00-00.log"])
+def test_file_dated_in_the_future_is_unknown(put, rotated, name):
+    put("api-out.log")
+    put(name, -5 * HOUR)
+    with pytest.raises(OutputError, match="is dated in the future"):
+        rotated()
+
+
 def test_compression_is_judged_by_bytes_not_name(put, rotated):
     put("api-out.log")
     put("api-out__2026-11-23_00-00-00.log", packed=True)

@@ -27,7 +27,7 @@ class Drill:
     @property
     def age_s(self) -> float:
         """Seconds since the start."""
-        return time.time() - self.began
+        return max(0.0, time.time() - self.began)
 
     @property
     def is_complete(self) -> bool:
@@ -65,7 +65,7 @@ def last(journal: Path, host: str, backup: str) -> Drill:
     except (KeyError, TypeError, AttributeError) as error:
         raise unreadable(journal, error) from error
     if not fields:
-        raise Absent(f"no restore drill of {backup} in the journal {journal}")
+        raise Absent(f"no restore drill of {backup} in the journal {journal} (dates in the future do not count)")
     return Drill(*fields[-1])
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsproof.core.ages import is_ahead
 from opsproof.core.errors import MeasurementError
 
 
@@ -58,13 +59,17 @@ def append(path: Path, entry: JournalEntry) -> None:
 def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
     """The entries of `actions` in the journal at `path`, oldest first; empty without a journal.
 
+    Entries dated in the future are left out: their date is wrong, and would count as recent for ever.
+
     Raises:
         MeasurementError: the journal cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         found = [json.loads(line) for line in lines if any(f'"{action}"' in line for action in actions)]
-        return sorted((each for each in found if each["action"] in actions), key=lambda each: each["began"])
+        now = time.time()
+        dated = [each for each in found if each["action"] in actions and not is_ahead(each["began"], now)]
+        return sorted(dated, key=lambda each: each["began"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(path, error) from error
 

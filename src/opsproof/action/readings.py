@@ -26,7 +26,7 @@ class RepositoryReading:
     @property
     def age_s(self) -> float:
         """Seconds since the start."""
-        return time.time() - self.began
+        return max(0.0, time.time() - self.began)
 
 
 def noted(measured: dict[str, float | str], backup: str, flaws: list[str]) -> None:
@@ -50,7 +50,7 @@ def last(journal: Path, host: str, backup: str) -> RepositoryReading:
     except (KeyError, TypeError, AttributeError) as error:
         raise unreadable(journal, error) from error
     if not fields:
-        raise Absent(f"no verification of {backup} in the journal {journal}")
+        raise Absent(f"no verification of {backup} in the journal {journal} (dates in the future do not count)")
     return RepositoryReading(*fields[-1])
 
 

@@ -7,6 +7,7 @@ from opsproof.backup.expiry import Expiry
 from opsproof.backup.stanza import fetch_stanza
 from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import ClusterBackup
+from opsproof.core.ages import is_ahead
 from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory.resources import Backup
@@ -30,7 +31,8 @@ class ClusterBackupJob:
     def kind(self) -> str:
         """Type of the next backup: full, diff or incr."""
         full = self.stanza.newest_full
-        due = full is None or self.stanza.now - full.began > self.backup.full_every - EARLY_S
+        now = self.stanza.now
+        due = full is None or is_ahead(full.began, now) or now - full.began > self.backup.full_every - EARLY_S
         return "full" if due else self.backup.between
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from opsproof.backup_store import wal
 from opsproof.backup_store.wal import SegmentRun, WalArchive
 from opsproof.core import scripts
+from opsproof.core.ages import age
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
@@ -109,6 +110,16 @@ class Stanza:
         return sum(gap.count for gap in self.archive.missing())
 
     @property
+    def age_s(self) -> float:
+        """Seconds since the newest backup began.
+
+        Raises:
+            Absent: the stanza has no backup.
+            OutputError: the backup is dated in the future.
+        """
+        return age(self.newest.began, self.now, self.newest.label)
+
+    @property
     def window_s(self) -> float:
         """Length of the point-in-time recovery window in seconds; 0 if WAL is missing after the newest backup."""
         index = self.archive.whole_since()
@@ -121,10 +132,11 @@ class Stanza:
 
         Raises:
             Absent: the archive is empty.
+            OutputError: the segment is dated in the future.
         """
         if self.log_came is None:
             raise Absent(f"the WAL archive of stanza {self.name} is empty")
-        return self.now - self.log_came
+        return age(self.log_came, self.now, "the newest WAL segment")
 
 
 def pgbackrest(backup: Backup, *words: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from opsproof.core.ages import age
 from opsproof.core.errors import Absent
 from opsproof.facts.base import SqlFact
 from opsproof.inventory.resources import Database
@@ -48,8 +49,8 @@ class Archiving(SqlFact[ArchivingState]):
     """
 
     def parse(self, result: Result, database: Database) -> ArchivingState:
-        """Server and files share a clock; a negative age (a file written just now) counts as 0."""
+        """Server and files share a clock: a negative age is of a file written just now, or from a wrong clock."""
         ((mode, timeout_s, waits_s),) = result.require()
         if mode not in ("off", "on", "always"):
             raise ValueError(f"unknown archive_mode {mode!r}")
-        return ArchivingState(mode, float(timeout_s), max(0.0, float(waits_s)))
+        return ArchivingState(mode, float(timeout_s), age(-float(waits_s), 0.0, "a finished segment"))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from opsproof.core import scripts
+from opsproof.core.ages import age
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts.base import ResourceFact
@@ -98,7 +99,7 @@ def _report(info: dict[str, str]) -> RedisInfo:
 def _save_age_s(info: dict[str, str], now: int) -> float:
     if int(info["aof_enabled"]) or not int(info["rdb_changes_since_last_save"]):
         return 0.0
-    return max(0.0, now - int(info["rdb_last_save_time"]))
+    return age(int(info["rdb_last_save_time"]), now, "the last snapshot")
 
 
 def _is_current(info: dict[str, str], status: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from opsproof.core.ages import age
 from opsproof.core.errors import MeasurementError
 
 
@@ -53,7 +54,7 @@ class Releases:
 
     def age_s(self, now: float) -> float:
         """Age of the release list, in seconds."""
-        return now - _seconds(self.as_of)
+        return age(_seconds(self.as_of), now, "the release list")
 
     def _require(self, major: int) -> None:
         if major not in self.ends:

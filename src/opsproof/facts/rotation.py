@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsproof.core import scripts
+from opsproof.core.ages import age
 from opsproof.core.errors import Absent
 from opsproof.core.units import show
 from opsproof.facts.base import ResourceFact, ShellFact
@@ -88,8 +89,8 @@ class RotatedFiles(ResourceFact[Log, RotatedLog]):
 
 
 def _file(entry: dict[str, Any], now: float) -> RotatedFile:
-    age_s = max(0.0, now - entry["modified"])
-    return RotatedFile(entry["date"] + entry["ending"], entry["bytes"], age_s, entry["packed"])
+    ending = entry["date"] + entry["ending"]
+    return RotatedFile(ending, entry["bytes"], age(entry["modified"], now, ending), entry["packed"])
 
 
 def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: float) -> float:
@@ -97,7 +98,7 @@ def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: floa
         return 0.0
     ages = [newest_s] if newest_s is not None else []
     if current["oldest"] is not None:
-        ages.append(now - current["oldest"])
+        ages.append(age(current["oldest"], now, "the first dated line"))
     if not ages:
         raise ValueError("the log has no rotated file and no dated line")
     return max(0.0, min(ages))

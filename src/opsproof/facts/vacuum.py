@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsproof.core import scripts
+from opsproof.core.ages import is_ahead
 from opsproof.core.counters import Counter, goes_on
 from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.core.limits import Estimate
@@ -218,7 +219,8 @@ class TableUpkeep(SqlFact[DatabaseUpkeep]):
 def _upkeep(row: list[Any]) -> Upkeep:
     table, is_toast, live, dead, vacuum_at, changed, analyze_at, age, file, flags = row
     counts = (int(live), int(dead), int(vacuum_at), int(changed), int(analyze_at))
-    return Upkeep(table, is_toast, *counts, None if age is None else float(age), int(file), tuple(flags))
+    known = age is not None and not is_ahead(-age, 0.0)
+    return Upkeep(table, is_toast, *counts, float(age) if known else None, int(file), tuple(flags))
 
 
 def _due(table: Upkeep) -> str:
