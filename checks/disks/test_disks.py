@@ -23,5 +23,5 @@ def test_inodes_are_available(disks, mount, allowed):
 @pytest.mark.remedy("mount", "{mountpoint}")
 def test_mount_is_mounted(disks, mountpoint):
     """Writes to an unmounted disk's folder land on the disk below."""
-    target = disks[mountpoint].target
-    assert target == mountpoint, f"{mountpoint} is not mounted: files are written to {target}"
+    disk = disks[mountpoint]
+    assert disk.is_mounted, f"{mountpoint} is not mounted: files are written to {disk.target}"

@@ -3,6 +3,7 @@ import pytest
 from opsproof.core.errors import Absent
 from opsproof.facts.disks import Disk, Disks
 from opsproof.inventory.resources import Mount
+from opsproof.transport.shell import Answer
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_figures_match_df(parse, name, target, free_bytes, inodes_used):
 
 def test_used_share_excludes_reserved_blocks(answer_of_df):
     disk = answer_of_df("/ 831 169 1000 10")
-    assert disk == Disk("/", 83.1, 1.0, 169)
+    assert disk == Disk("/", True, 83.1, 1.0, 169)
 
 
 @pytest.mark.parametrize("itotal", ["-", "0"])
@@ -35,15 +36,26 @@ def test_file_system_without_inodes_uses_0_percent(answer_of_df, itotal):
 
 
 def test_file_system_without_free_space_is_full(answer_of_df):
-    assert answer_of_df("/full 100 0 10 10") == Disk("/full", 100, 100, 0)
+    assert answer_of_df("/full 100 0 10 10") == Disk("/full", False, 100, 100, 0)
 
 
 @pytest.fixture
 def answer_of_df():
-    from opsproof.transport.shell import Answer
-
     head = "Mounted on Used Avail Inodes IUsed\n"
     return lambda line: Disks().parse(Answer(0, f"{head}{line}\n"), "/", Mount())
+
+
+@pytest.mark.parametrize(
+    ("path", "is_mounted"),
+    [("/mnt/data", True), ("/mnt/data/", True), ("//mnt//./data", True), ("/mnt", False), ("/mnt/data/x", False)],
+)
+def test_mount_point_is_found_in_any_spelling(path, is_mounted):
+    answer = Answer(0, "Mounted on Used Avail Inodes IUsed\n/mnt/data 1 999 100 10\n")
+    assert Disks().parse(answer, path, Mount()).is_mounted is is_mounted
+
+
+def test_root_is_mounted(answer_of_df):
+    assert answer_of_df("/ 1 999 100 10").is_mounted
 
 
 def test_file_system_of_size_zero_is_full(parse):

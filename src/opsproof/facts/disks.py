@@ -1,6 +1,7 @@
 """Space and inodes of file systems."""
 
 from dataclasses import dataclass
+from posixpath import normpath
 
 from opsproof.core.errors import Absent
 from opsproof.facts.base import ResourceFact
@@ -11,9 +12,13 @@ from opsproof.transport.shell import Answer, Command, argv
 
 @dataclass(frozen=True)
 class Disk:
-    """File system of a path; `used` and `inodes_used` are percentages of space available to ordinary users."""
+    """File system of a path; `used` and `inodes_used` are percentages of space available to ordinary users.
+
+    `target` is the mount point, and `is_mounted` whether the path itself is the mount point.
+    """
 
     target: str
+    is_mounted: bool
     used: float
     inodes_used: float
     free_bytes: int
@@ -35,6 +40,7 @@ class Disks(ResourceFact[Mount, Disk]):
         target, used, avail, itotal, iused = answer.require("df").stdout.splitlines()[1].rsplit(maxsplit=4)
         return Disk(
             target=target,
+            is_mounted=target == normpath(f"/{name.strip('/')}"),
             used=_share(int(used), int(used) + int(avail)),
             inodes_used=_share(_number(iused), _number(itotal)) if _number(itotal) else 0.0,
             free_bytes=int(avail),
