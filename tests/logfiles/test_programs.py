@@ -87,6 +87,34 @@ def test_wrong_gzip_output_is_detected(tmp_path, script, output):
     assert (tmp_path / NAME).read_text() == "a line\n"
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400, 0o666])
+def test_partial_file_is_never_more_readable_than_the_plain_file(tmp_path, script, mode):
+    """The gzip of the test records the mode of the partial file before writing."""
+    record = f'[ "$1" = -dc ] || stat -c %a {tmp_path}/{NAME}.gz.part > {tmp_path}/mode; exec /usr/bin/gzip "$@"'
+    script(tmp_path / "bin" / "gzip", record)
+    (tmp_path / NAME).write_text("a secret\n")
+    (tmp_path / NAME).chmod(mode)
+    host = Host(transport="local://", path=[str(tmp_path / "bin")]).placed("vps", ())
+    run(host, (command(host, "compress", str(tmp_path / NAME), timeout_s=30),))[0].require("compress.pl")
+    assert int((tmp_path / "mode").read_text(), 8) == mode
+    assert (tmp_path / f"{NAME}.gz").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: path.symlink_to("app.log"), os.mkfifo, os.mkdir], ids=["link", "fifo", "directory"]
+)
+def test_entry_that_is_no_file_is_reported_and_not_read(tmp_path, make):
+    (tmp_path / "app.log").write_text("a line\n")
+    make(tmp_path / NAME)
+    make(tmp_path / "other.log")
+    answer = program("state", tmp_path, "1", tmp_path / "app.log", tmp_path / "other.log")
+    (app, other) = json.loads(answer.require("state.pl").stdout)["logs"]
+    assert (app["odd"], app["files"], app["current"]["lines"]) == ([NAME.removeprefix("app")], [], 1)
+    assert (other["odd"], other["current"]) == ([""], None)
+    compressed = program("compress", tmp_path / NAME)
+    assert (compressed.status, f"{NAME} is no file" in compressed.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("app.log", "is not a rotated file"), ("app__2026.log", "is not a rotated file"), (NAME, "has not expired")],

@@ -1,6 +1,7 @@
 """Rotation of a log to which a real PM2 writes 10,000 lines a second."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -84,6 +85,21 @@ def test_file_with_foreign_writer_is_refused(platform):
     assert done.returncode == 3
     assert f"process {os.getpid()} writes to app.log, but is not the PM2 daemon" in done.stderr
     assert not platform.rotated()
+
+
+@pytest.mark.parametrize("words", [["rotate_logs"], ["clean_logs", "--flush"]], ids=str)
+def test_log_that_is_a_symbolic_link_is_refused_and_stays(platform, tmp_path, words):
+    target = tmp_path / "target.log"
+    platform.finish()
+    shutil.copy(platform.current, target)
+    platform.current.unlink()
+    platform.current.symlink_to(target)
+    size = target.stat().st_size
+    for more in ([], ["--apply"]):
+        done = platform.run(*words, *more)
+        message = f"{platform.current} is a symbolic link or no file: declare the path of the file itself"
+        assert (done.returncode, message in done.stderr) == (3, True)
+    assert (platform.current.is_symlink(), target.stat().st_size, platform.rotated()) == (True, size, [])
 
 
 def test_removed_current_file_is_reopened(platform):

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsproof.action import Work
 from opsproof.core import scripts
-from opsproof.core.errors import InventoryError, OutputError
+from opsproof.core.errors import InventoryError, OutputError, Refused
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Log
 from opsproof.transport.shell import Answer, Command, argv
@@ -47,13 +47,17 @@ class Rotated:
 
 @dataclass(frozen=True)
 class LogState:
-    """One log; `held`: PM2 still writes to a renamed or removed file; `left`: leftover paths of a killed action."""
+    """One log; `held`: PM2 still writes to a renamed or removed file; `left`: leftover paths of a killed action.
+
+    `odd`: paths of symbolic links and of entries that are no files. Renaming or compressing a link leaves its target.
+    """
 
     path: str
     current: Current | None
     held: bool
     files: tuple[Rotated, ...]
     left: tuple[str, ...]
+    odd: tuple[str, ...]
     free_bytes: int
 
     @property
@@ -97,6 +101,7 @@ def read_logs(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> 
     """The state of `logs` on the host, in one round trip.
 
     Raises:
+        Refused: a log is a symbolic link or no file.
         MeasurementError: the host did not answer, or a command failed.
     """
     host, paths = work.host, [log.path for log in logs]
@@ -104,9 +109,12 @@ def read_logs(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> 
     words = (pm2_home(host), str(int(count_lines)), *paths)
     said, *free = work.ask(command(host, "state", *words, timeout_s=LOOKING_TIMEOUT_S), *folders)
     try:
-        return _logs(json.loads(said.require("state.pl").stdout), paths, free)
+        found = _logs(json.loads(said.require("state.pl").stdout), paths, free)
     except (ValueError, LookupError, TypeError) as error:
         raise OutputError(f"{host.name}: the state of its logs cannot be read: {error}") from error
+    for path in (path for log in found.logs for path in log.odd):
+        raise Refused(f"{path} is a symbolic link or no file: declare the path of the file itself")
+    return found
 
 
 def pm2_home(host: Host) -> str:
@@ -152,6 +160,7 @@ def _state(entry: dict[str, Any], path: str, free_bytes: int) -> LogState:
         held=entry["held"],
         files=tuple(_rotated(each, stem) for each in entry["files"]),
         left=tuple(stem + rest for rest in entry["left"]),
+        odd=tuple(stem + rest if rest else path for rest in entry["odd"]),
         free_bytes=free_bytes,
     )
 

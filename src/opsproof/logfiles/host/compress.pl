@@ -5,6 +5,7 @@
 #
 # Prints one line of JSON: bytes, the size of the compressed file, or null if the disk is full.
 # Exit: 0 done, or disk full; 1 failed. Needs perl-base and gzip.
+use Fcntl qw(O_CREAT O_EXCL O_WRONLY);
 use IO::Handle;
 use POSIX ();
 
@@ -31,9 +32,19 @@ sub gzip {    # starts gzip between two handles; returns its process ID and a ha
     POSIX::_exit(127);
 }
 
+sub create_part {    # with the mode and owner of the plain file before the first byte
+    my ($mode, $owner, $group) = @_[2, 4, 5];
+    unlink $part;
+    sysopen my $file, $part, O_WRONLY | O_CREAT | O_EXCL, $mode & 0600 or return;
+    binmode $file;
+    if (!$>) { chown $owner, $group, $file or return }
+    chmod $mode & 07777, $file or return;
+    return $file;
+}
+
 sub write_packed {    # returns the error, or an empty string
     my ($plain) = @_;
-    open my $file, '>:raw', $part or return "$part: $!";
+    my $file = create_part(stat $plain) or return "$part: $!";
     my ($child, $said) = gzip('-c', $plain, $file);
     my $complaint = join ' ', <$said>;
     close $said;
@@ -65,8 +76,9 @@ sub flush_folder {
 }
 
 sub main {
+    fail("$path is no file") if -l $path || !-f _;
     open my $plain, '<:raw', $path or fail("$path: $!");
-    my ($mode, $owner, $group, $modified) = (stat $plain)[2, 4, 5, 9];
+    my ($modified) = (stat $plain)[9];
     fail("$path is still written to") if writers_of($path);
     if (my $why = write_packed($plain)) {
         unlink $part;
@@ -74,8 +86,6 @@ sub main {
         fail($why);
     }
     give_up("$packed differs from $path") if !is_same($plain);
-    chmod $mode & 07777, $part;
-    chown $owner, $group, $part if !$>;
     utime $modified, $modified, $part;
     rename $part, $packed or give_up("$packed: $!");
     flush_folder();

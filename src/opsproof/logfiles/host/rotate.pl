@@ -182,6 +182,7 @@ sub main {
     my $folder = POSIX::getcwd();
     my @logs   = map { m{^/} ? $_ : "$folder/$_" } @paths;
     my $daemon = daemon_of($home) // fail('no PM2 daemon runs');
+    for my $path (@logs) { fail("$path is no file") if -l $path || -e _ && !-f _ }
     chdir $home or fail("$home: $!");
     $SIG{PIPE} = 'IGNORE';
     my ($other) = is_written_by_others($daemon, @logs);

@@ -6,7 +6,8 @@
 # Prints one line of JSON, times in seconds since 1970:
 #   now; daemon: its process ID, or null;
 #   logs [{current: null or {bytes, lines, writers}; held: whether the daemon still writes to the former current file;
-#     files [{rest: end of the name, after the log's, bytes, modified, packed, writers}]; left [rest]}]
+#     files [{rest: end of the name, after the log's, bytes, modified, packed, writers}]; left [rest];
+#     odd [rest], entries that are symbolic links or no files: reading a FIFO would wait for ever}]
 # Exit: 0 answered, 1 failed. Needs only perl-base.
 
 my ($home, $count, @paths) = @ARGV;
@@ -70,10 +71,12 @@ sub state_of {
     my $length  = length join '', split_path($path);
     my @rotated = beside($path, qr/$DATED(?:\.gz)?/);
     my @left    = beside($path, qr/(?:$DATED\.gz\.part|\.log\.new)/);
-    my @names   = map { '"' . substr($_, $length) . '"' } @left;
-    my @files   = map { rotated($_, $length) } @rotated;
-    my @now     = (current => current($path), held => is_held($path, @rotated));
-    return object(@now, files => list(@files), left => list(@names));
+    my %odd     = map { $_ => 1 } grep { -l || -e && !-f } $path, @rotated, @left;
+    my @names   = map { '"' . substr($_, $length) . '"' } grep { !$odd{$_} } @left;
+    my @files   = map { rotated($_, $length) } grep { !$odd{$_} } @rotated;
+    my @odd     = map { '"' . ($_ eq $path ? '' : substr $_, $length) . '"' } sort keys %odd;
+    my @now     = (current => $odd{$path} ? 'null' : current($path), held => is_held($path, @rotated));
+    return object(@now, files => list(@files), left => list(@names), odd => list(@odd));
 }
 
 look_for_writers();
