@@ -15,7 +15,7 @@ from tests.harness.killing import await_plan, once_free
 SCRIPT = '''"""Makes a folder, as an action that tests can watch."""
 import sys
 from opsproof import action
-from opsproof.core.errors import InventoryError, MeasurementError, Refused
+from opsproof.core.errors import InventoryError, NotRepaired, Refused
 from opsproof.transport.shell import argv
 
 class Make(action.Action):
@@ -28,9 +28,12 @@ class Make(action.Action):
         parser.add_argument("--instead")
         parser.add_argument("--never", action="store_true")
         parser.add_argument("--broken", action="store_true")
+        parser.add_argument("--bad", action="store_true")
         parser.add_argument("--undeclared", action="store_true")
 
     def plan(self):
+        if self.options.bad:
+            raise NotRepaired("the backup is bad")
         (answer,) = self.work.ask(argv("test", "-d", self.options.folder))
         if answer.require("test", 0, 1).status == 0:
             return []
@@ -139,6 +142,18 @@ def test_outcome_is_in_status_message_and_journal(run, journal, tmp_path, more, 
     assert entry["message"] in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "status", "message"),
+    [("--never", 3, "never"), ("--bad", 5, "the backup is bad")],
+)
+def test_plan_refuses_what_apply_refuses(run, journal, more, status, message):
+    message = f"make: {message}: nothing was changed\n"
+    planned = run(more)
+    assert (planned.returncode, planned.stderr, journal()) == (status, message, [])
+    applied = run(more, "--apply")
+    assert (applied.returncode, applied.stderr, len(journal())) == (status, message, 1)
+
+
 def test_internal_error_is_in_the_journal_and_prints_a_traceback(run, journal):
     done = run("--apply", "--broken")
     assert done.returncode == 1
@@ -161,7 +176,7 @@ def test_unreachable_host_is_not_changed(run, free_port):
     for more in ((), ("--apply",)):
         done = run(*more, transport=f"ssh://root@127.0.0.1:{free_port}")
         assert done.returncode == 6
-        assert "Connection refused: nothing more was changed" in done.stderr
+        assert "Connection refused: nothing was changed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,7 @@ def test_nothing_is_pruned_if_a_kept_backup_is_damaged(small_site, small_made):
 def test_only_leftovers_of_interrupted_backups_are_removed(small_site):
     names = ["metachat_20260101T000000Z.dump.zst", "metachat_20260101T000000Z.manifest.json.partial"]
     foreign = ["other_20260101T000000Z.dump.partial", "notes.txt", "metachat-2_20260101T000000Z.dump"]
+    foreign.append("metachat_20260102T000000Z.dump")  # without the mark of a begun backup
     for name in (*names, *foreign):
         (small_site.folder / name).touch()
     planned = small_site.run()

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import time
 from urllib.parse import urlsplit
 
@@ -101,8 +103,13 @@ def test_no_copy_is_pruned_if_the_target_prunes_itself(site, elsewhere):
 
 
 def test_only_day_old_leftovers_of_interrupted_copies_are_removed(site, elsewhere):
-    left = ["metachat_20260101T000000Z.dump.age", "metachat_20260101T000000Z.sha256.partial"]
-    others = ["metachat_20260102T000000Z.dump.partial", "metachat-2_20260101T000000Z.dump.partial", "notes.partial"]
+    left = [f"metachat_20260101T000000Z.{each}" for each in ("copying", "dump.age", "sha256.partial")]
+    others = [
+        "metachat_20260102T000000Z.dump.partial",
+        "metachat_20260103T000000Z.dump",
+        "metachat-2_20260101T000000Z.dump.partial",
+        "notes.partial",
+    ]
     for name in (*left, *others):
         (elsewhere / name).touch()
     for name in (*left, *others[1:]):
@@ -114,6 +121,47 @@ def test_only_day_old_leftovers_of_interrupted_copies_are_removed(site, elsewher
     there = {path.name for path in elsewhere.iterdir()}
     assert not there & set(left)
     assert set(others) < there
+    assert [name for name in there if name.endswith(".copying")] == []
+
+
+@pytest.mark.parametrize("spelling", ["dots", "link", "mount", "ssh"])
+def test_target_that_leads_to_the_backup_folder_is_refused(site, small_made, tmp_path, request, spelling):
+    name, folder = site.take(small_made), site.folder
+    link = tmp_path / "link"
+    if spelling == "link":
+        link.symlink_to(folder)
+    if spelling == "mount":
+        link.mkdir()
+        if subprocess.run(["mount", "--bind", folder, link], check=False).returncode:
+            pytest.skip("only root can mount")
+    target = {"dots": f"{folder.parent}/./{folder.name}", "link": str(link), "mount": str(link)}.get(spelling)
+    target = target or request.getfixturevalue("sshd").replace("?", f"{folder}?", 1)
+    for path in site.files(name):
+        os.utime(path, 2 * (time.time() - 90000,))
+    for more in ([], ["--apply"]):
+        done = site.run(*more, inventory=site.inventory(off_site=[target]))
+        message = f"backup: off_site {target} is the backup folder {folder}: nothing was changed\n"
+        assert (done.returncode, done.stderr) == (3, message)
+    assert (site.sets, site.flaws()) == ([name], [])
+    subprocess.run(["umount", link], check=False, stderr=subprocess.DEVNULL)
+
+
+def test_two_paths_to_one_target_are_refused(site, elsewhere, tmp_path):
+    (tmp_path / "link").symlink_to(elsewhere)
+    done = site.run(inventory=site.inventory(off_site=[str(elsewhere), str(tmp_path / "link")]))
+    message = f"off_site {tmp_path}/link is the same as {elsewhere}: nothing was changed"
+    assert (done.returncode, message in done.stderr) == (3, True)
+
+
+def test_backups_of_another_run_in_the_target_are_no_leftovers(site, small_made, elsewhere):
+    (name,) = small_made.sets
+    for path in small_made.files(name):
+        shutil.copy(path, elsewhere)
+        os.utime(elsewhere / path.name, 2 * (time.time() - 90000,))
+    kept = {path.name for path in elsewhere.iterdir()}
+    done = site.run("--apply", inventory=site.inventory(off_site=[str(elsewhere)], keep_least=1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert kept < {path.name for path in elsewhere.iterdir()}
 
 
 def test_unreachable_target_prevents_neither_backup_nor_other_copies(site, elsewhere, free_port):

@@ -1,7 +1,6 @@
 """Listing a backup folder with perl, and reading a set back."""
 
 import hashlib
-import json
 import os
 import time
 
@@ -14,6 +13,7 @@ from opsproof.facts.backups import Backups, BackupState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, run
+from tests.backup_store.manifests import content, sealed
 
 HOST = Host.model_validate({"transport": "local://"}).placed("vps", ())
 SETS = ("db_20261123T020000Z", "db_20261124T020000Z")
@@ -40,9 +40,7 @@ def described(path):
 
 
 def manifest(name, files):
-    rest = {"began": 0, "duration_s": 1, "tools": {"compression": "zstd"}, "server": {}, "tables": [["public", "t", 1]]}
-    body = json.dumps({"format": 1, "name": name, "files": files, **rest}).removesuffix("}")
-    return f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n'
+    return sealed(content(name, files=files, tables=[["public", "t", 1]]))
 
 
 @pytest.fixture
@@ -78,6 +76,42 @@ def test_only_sets_with_a_manifest_are_backups(read_folder, folder):
     assert found.reading.flaws() == found.reading.lacks("public.t") == []
     assert found.size(SETS[1]) == 4 + (folder / f"{SETS[1]}.manifest.json").stat().st_size
     assert found.free_bytes > 0
+
+
+def test_files_without_manifest_and_mark_are_no_leftovers(read_folder, folder):
+    path = folder / "db_20261125T020000Z.dump"
+    path.touch()
+    found = read_folder()
+    assert (found.leftovers, [each.name for each in found.strays], found.stale) == ([], [path.name], [])
+    os.utime(path, 2 * (path.stat().st_mtime - 3700,))
+    assert [each.name for each in read_folder().stale] == [path.name]
+
+
+MAKE = {
+    "fifo": os.mkfifo,
+    "directory": os.mkdir,
+    "broken link": lambda path: path.symlink_to("nowhere"),
+    "link to a FIFO": lambda path: (os.mkfifo(f"{path}.fifo"), path.symlink_to(f"{path}.fifo")),
+}
+
+
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+@pytest.mark.parametrize("ending", ["dump.partial", "manifest.json", "dump.zst"])
+def test_entry_that_is_no_file_is_reported_and_in_nobody_s_way(read_folder, folder, make, ending):
+    name = f"db_20261125T020000Z.{ending}"
+    make(folder / name)
+    found = read_folder()
+    assert (found.sets, found.leftovers, found.newest) == (list(SETS), [], SETS[1])
+    (odd,) = found.odd
+    assert odd.startswith(f"{name} is no file, but a ")
+    assert BackupState(found, declared(folder)).stale == [f"{odd}: remove it by hand"]
+    assert found.reading.flaws() == []
+
+
+def test_part_of_the_newest_set_that_is_no_file_is_missing(read_folder, folder):
+    (folder / f"{SETS[1]}.globals.sql").unlink()
+    os.mkfifo(folder / f"{SETS[1]}.globals.sql")
+    assert read_folder().reading.flaws() == [f"{SETS[1]}.globals.sql is missing"]
 
 
 def test_partial_file_unwritten_for_an_hour_is_stale(read_folder, folder):
@@ -246,14 +280,18 @@ def test_size_change_is_relative_to_median_of_seven_previous_backups():
     ]
     lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
     state = Backups().parse(
-        Answer(0, "\n".join(["me root", "folder 1 0700 root", "free 300", *lines, "end", ""])), "db", declared("/b")
+        Answer(0, "\n".join(["me root", "folder 1 0700 root", "place b 1 2", "free 300", *lines, "end", ""])),
+        "db",
+        declared("/b"),
     )
     assert state.size_change == 50
     assert state.room == 200
 
 
 def test_first_backup_has_no_size_change():
-    text = "me root\nfolder 1 0700 root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
+    text = (
+        "me root\nfolder 1 0700 root\nplace b 1 2\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
+    )
     assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
 
 

@@ -13,6 +13,7 @@ from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.s3 import PART_BYTES, Bucket, part_bytes
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import run
 from tests.harness.s3 import PAGE
 
@@ -56,11 +57,14 @@ def test_stored_files_are_listed_read_and_removed(there, monkeypatch):
     assert set(found.files([NEW])) == {f"{NEW}{part}" for part in PARTS}
     assert found.stale == []
     monkeypatch.setattr(off_site, "STALE_S", -10.0)
-    assert found.stale == [f"{OLD}.dump"]
+    assert found.stale == []  # no mark: another tool's file, or a backup
+    put(there, f"{OLD}.copying", b"")
+    found = off_site.fetch_copies(there, "db", NOW)
+    assert found.stale == [f"{OLD}.copying", f"{OLD}.dump"]
     with there.read(f"{NEW}.sha256") as content:
         assert content.read() == b"x"
     there.remove(found.files([NEW]))
-    assert set(there.ages("db_")) == {f"{OLD}.dump", "db_x.sha256"}
+    assert set(there.ages("db_")) == {f"{OLD}.copying", f"{OLD}.dump", "db_x.sha256"}
     there.remove(found.files([NEW]))  # removing a missing file is no error
 
 
@@ -76,16 +80,54 @@ def test_sets_with_a_list_are_copies_sorted_oldest_first():
     ages |= {"db_20261122T020000Z.dump.partial": 1e6, f"{NEW}.sha256.partial": 10.0, "db_20301122T020000Z.sha256": 1.0}
     found = Copies(ages, NOW)
     assert found.sets == ["db_20301122T020000Z", OLD, NEW]  # a set dated in the future is not the newest
-    assert found.stale == ["db_20261122T020000Z.dump.partial", "db_20261123T020000Z.dump"]
+    assert found.stale == ["db_20261122T020000Z.dump.partial"]
 
 
-def test_lists_and_manifests_are_removed_first():
+@pytest.mark.parametrize(
+    ("ages", "stale"),
+    [
+        ({"dump": 1e6, "copying": 1e6}, ["copying", "dump"]),
+        ({"dump": 1e6, "copying": 1e6, "globals.sql": 10.0}, []),
+        ({"dump": 1e6, "manifest.json": 1e6, "globals.sql": 1e6}, []),
+        ({"dump": 1e6, "copying": 1e6, "sha256": 1e6}, []),
+        ({"copying.partial": 1e6}, ["copying.partial"]),
+    ],
+    ids=["interrupted", "still copying", "not begun by a copy", "complete", "mark not complete"],
+)
+def test_only_marked_files_that_nobody_writes_are_stale(ages, stale):
+    assert Copies({f"{OLD}.{each}": age for each, age in ages.items()}, NOW).stale == [
+        f"{OLD}.{each}" for each in stale
+    ]
+
+
+def test_place_is_equal_for_all_paths_to_a_folder(host, tmp_path, sshd):
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("copies")
+    paths = (f"{tmp_path}/copies", f"{tmp_path}/./copies/", f"{tmp_path}/other/../copies", f"{tmp_path}/link")
+    places = {off_site.copy_store(host, each).place() for each in paths}
+    places.add(off_site.copy_store(host, sshd.replace("?", f"{tmp_path}/link?", 1)).place())
+    assert len(places) == 1
+    assert off_site.copy_store(host, f"{tmp_path}/other").place() not in places
+    assert Bucket("b", "/p/").place() == Bucket("b", "p").place() != Bucket("b", "").place()
+
+
+def test_copy_in_the_backup_folder_itself_is_no_copy(host, tmp_path):
+    put(HostFolder(host, str(tmp_path)), f"{NEW}.sha256", b"")
+    (tmp_path / "link").symlink_to(".")
+    backup = Backup.model_validate({"database": "d", "folder": str(tmp_path), "user": "u"})
+    found = off_site.lacking(host, backup, str(tmp_path / "link"), NEW)
+    assert found == "the target is the backup folder itself"
+
+
+def test_lists_and_manifests_are_removed_first_and_marks_last():
     names = [f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)]
-    commands = [command.argv[6:] for command in folder.remove_commands("/b", names)]
+    commands = [command.argv[6:] for command in folder.remove_commands("/b", [f"{OLD}.copying", *names])]
     assert commands == [
         (f"{OLD}.sha256", f"{NEW}.sha256"),
         (f"{OLD}.manifest.json.age", f"{NEW}.manifest.json.age"),
         tuple(f"{name}{part}" for name in (OLD, NEW) for part in sorted(PARTS)[:2]),
+        (f"{OLD}.copying",),
     ]
 
 

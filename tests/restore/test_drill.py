@@ -107,14 +107,40 @@ def plain_text(place, copied):
     copied.seal()
 
 
+def without_roles(place, copied):
+    (copied.folder / f"{copied.name}.globals.sql").unlink()
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncated, "checksum mismatch, the file changed since the backup was made"),
+        (truncated, " bytes (the manifest says "),
+        (gone, ".dump.zst is missing"),
+        (without_roles, ".globals.sql is missing"),
+        (edited, "the manifest was edited: checksum mismatch"),
+    ],
+)
+def test_plan_of_drill_ends_as_the_drill_does(place, copied, damage, message):
+    damage(place, copied)
+    done = place.run("restore_drill", f"--from={copied.folder}")
+    assert (done.returncode, message in done.stderr) == (5, True), done.stderr
+    assert done.stderr.endswith(": nothing was changed\n")
+
+
+def test_plan_of_drill_without_a_backup_changes_nothing(place, tmp_path):
+    done = place.run("restore_drill", f"--from={tmp_path}")
+    message = f"restore_drill: no backup of metachat in {tmp_path}: nothing was changed\n"
+    assert (done.returncode, done.stderr) == (5, message)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncated, " bytes (the manifest says "),
         (flipped, "checksum mismatch, the file changed since the backup was made"),
         (flipped_and_sealed, "Restored data doesn't match checksum"),
         (edited, "the manifest was edited: checksum mismatch"),
-        (gone, "No such file"),
+        (gone, ".dump.zst is missing"),
         (without_a_table, "public.webhooks is missing"),
         (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),
         (with_a_row_less, "public.webhooks has 49 rows (expected 50)"),

@@ -187,10 +187,10 @@ def test_damaged_copy_is_found_before_pg_restore_reads_it(place, elsewhere, iden
     damages = {
         flip_dump: "decryption failed|another one|checksum mismatch",
         flip_dump_and_update_list: "decryption failed|another one|checksum mismatch",
-        truncate_dump: "decryption failed|another one|checksum mismatch",
+        truncate_dump: "decryption failed|the manifest says",
         flip_manifest: "checksum mismatch, the file changed since the copy was made",
         flip_manifest_and_update_list: "decryption failed|checksum|cannot be read|cut short",
-        remove_dump: "No such file",
+        remove_dump: "is missing",
     }
     for damage, why in damages.items():
         damage(elsewhere)

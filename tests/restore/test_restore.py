@@ -1,5 +1,6 @@
 """Restores of a live platform: lost rows come back, and after any failure a database is live."""
 
+import os
 import threading
 from contextlib import closing
 
@@ -103,6 +104,64 @@ def test_into_restores_without_swap(place):
     assert place.sql("SELECT count(*) FROM webhooks", "metachat_look") == [(50,)]
     again = place.run("restore", "--apply", "--into=metachat_look")
     assert (again.returncode, "metachat_look already exists" in again.stderr) == (2, True)
+
+
+def test_into_an_existing_database_of_any_name_is_refused_and_touches_nothing(place):
+    place.sql("CREATE DATABASE elsewhere", "postgres")
+    try:
+        with closing(place.connect("elsewhere")) as session:
+            for name in ("elsewhere", "postgres", "template1", "metachat"):
+                for more in ([], ["--apply"]):
+                    done = place.run("restore", f"--into={name}", *more)
+                    message = f"restore: --into: {name} already exists\n"
+                    assert (done.returncode, done.stderr) == (2, message)
+            assert session.execute("SELECT current_database()").fetchone() == ("elsewhere",)
+        closed = "SELECT count(*) FROM pg_database WHERE NOT datallowconn AND datname <> 'template0'"
+        assert (place.sql(closed, "postgres"), place.databases) == ([(0,)], [])
+    finally:
+        place.sql("DROP DATABASE elsewhere WITH (FORCE)", "postgres")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x" * 64, "is too long: 64 bytes (limit 63)"),
+        ("ä" * 32, "is too long: 64 bytes (limit 63)"),
+        ("metachat_restoring_20260101T000000Z", "is a name of temporary databases, which the next restore drops"),
+        ("metachat_drill_20260101T000000Z", "is a name of temporary databases, which the next restore drops"),
+    ],
+)
+def test_into_a_name_that_cannot_stay_is_refused(place, name, message):
+    done = place.run("restore", f"--into={name}")
+    assert (done.returncode, done.stderr) == (2, f"restore: --into: {name} {message}\n")
+
+
+def test_database_made_meanwhile_under_the_name_is_not_touched(place, tmp_path, script):
+    real = place.lab.layout.bin / "psql"
+    other = f'echo \'CREATE DATABASE "metachat_look"\' | {real} "$@"'
+    text = f"""script=$(cat)
+case $script in *'RENAME TO :"name"'*) {other} ;; esac
+printf '%s\\n' "$script" | exec {real} "$@"
+"""
+    place.path = script(tmp_path / "bin" / "psql", text).parent
+    done = place.run("restore", "--apply", "--into=metachat_look")
+    assert (done.returncode, "metachat_look" in done.stderr) == (4, True)
+    assert "look" in place.databases
+    assert place.sql("SELECT current_database()", "metachat_look") == [("metachat_look",)]
+
+
+def test_cut_short_dump_is_refused_by_the_plan_and_by_the_restore(place, copied):
+    copied.dump.write_bytes(copied.dump.read_bytes()[:1000])
+    for more in ([], ["--apply"]):
+        done = place.run("restore", f"--from={copied.folder}", *more)
+        assert (done.returncode, " has 1000 bytes (the manifest says " in done.stderr) == (3, True)
+    assert place.databases == []
+
+
+def test_archive_that_is_no_file_is_refused_at_once(place, tmp_path):
+    os.mkfifo(tmp_path / "fifo.dump")
+    done = place.run("restore", f"--archive={tmp_path}/fifo.dump", "--untrusted")
+    assert (done.returncode, f"{tmp_path}/fifo.dump is no file, but a fifo" in done.stderr) == (3, True)
 
 
 def test_dropped_database_is_restored(place):

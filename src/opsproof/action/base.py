@@ -104,7 +104,7 @@ class Action(ABC):
             self.work.say(f"  {number}. {title}")
 
     def guard(self, steps: list[Step]) -> None:
-        """Checks `steps` before the first change.
+        """Checks `steps` before the first change, and in a plan without --apply.
 
         Raises:
             Refused: the steps must not run; the message says why, and what to do.

@@ -37,8 +37,9 @@ EXITS: dict[type[OpsproofError], tuple[str, int]] = {
     MeasurementError: ("unknown", 6),
 }
 """The outcome and the exit status of each kind of error."""
+UNCHANGED = "nothing was changed"
 HINTS = {
-    "refused": "nothing was changed",
+    "refused": UNCHANGED,
     "failed": "the host may have changed: run the action without --apply to see the remaining steps",
     "not repaired": "the steps ran",
     "unknown": "nothing more was changed",
@@ -108,8 +109,10 @@ def _run(action: Action, run: ActionRun) -> None:
         action.show(run.plan)
         if not steps:
             run.end("nothing to do", "nothing to do")
-        elif action.options.apply:
+            return
+        if action.applies:
             action.guard(steps)
+        if action.options.apply:
             _confirm(action)
             _apply(action, steps, run)
 
@@ -162,8 +165,8 @@ def _do(step: Step) -> None:
 
 def _fail(run: ActionRun, error: OpsproofError) -> None:
     outcome, status = next((EXITS[kind] for kind in EXITS if isinstance(error, kind)), ("failed", 4))
-    hint = HINTS.get(outcome, "")
-    run.end(outcome, f"{error}{f': {hint}' if hint else ''}", status)
+    hint = "" if outcome == "usage" else f": {HINTS[outcome] if run.outcome == 'begun' else UNCHANGED}"
+    run.end(outcome, f"{error}{hint}", status)
 
 
 def _conclude(run: ActionRun, options: argparse.Namespace, words: list[str] | None) -> None:

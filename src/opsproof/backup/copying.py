@@ -3,16 +3,17 @@
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from opsproof.action import progress
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.encryption import encrypted
-from opsproof.backup_store.folder import HostFolder
+from opsproof.backup_store.folder import MARK, HostFolder
 from opsproof.backup_store.manifest import ManifestFile
 from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, HashingReader, require_same
+from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 
@@ -28,7 +29,7 @@ class CopyJob:
     report: progress.ProgressReport[float]
 
     def make(self) -> None:
-        """Copies all files, then writes the checksum list that completes the copy.
+        """Marks the copy as begun, copies all files, then writes the checksum list that completes the copy.
 
         Raises:
             MeasurementError: copying failed, or a checksum does not match.
@@ -36,17 +37,15 @@ class CopyJob:
         manifest, name = self.reading.manifest, self.reading.name
         text = self.reading.text.encode()
         own = ManifestFile(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
+        mark(self.store, name)
         lines: list[str] = []
         done = 0
         for file in (*manifest.files.values(), own):
             lines.append(self._copied(file, done))
             done += file.size_bytes
-        self._put_list(f"{name}{LIST}", "".join(lines).encode())
-
-    def _put_list(self, name: str, content: bytes) -> None:
-        found = self.store.put(name, io.BytesIO(content), len(content))
-        require_same(found, hashlib.sha256(content).hexdigest(), name)
-        self.store.commit(name)
+        _put_small(self.store, f"{name}{LIST}", "".join(lines).encode())
+        with suppress(MeasurementError):  # the mark of a complete copy is harmless; credentials may forbid removal
+            self.store.remove([f"{name}{MARK}"])
 
     def _copied(self, file: ManifestFile, before: int) -> str:
         """Copies one file, after `before` bytes of earlier files; returns the line for the checksum list."""
@@ -74,6 +73,21 @@ class CopyJob:
             self.report,
         )
         return found[0]
+
+
+def mark(store: CopyStore, set_name: str) -> None:
+    """Marks the files of a set as a copy that is begun, or that is about to be removed.
+
+    Raises:
+        MeasurementError: the mark cannot be written.
+    """
+    _put_small(store, f"{set_name}{MARK}", b"")
+
+
+def _put_small(store: CopyStore, name: str, content: bytes) -> None:
+    found = store.put(name, io.BytesIO(content), len(content))
+    require_same(found, hashlib.sha256(content).hexdigest(), name)
+    store.commit(name)
 
 
 @contextmanager

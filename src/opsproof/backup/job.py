@@ -1,7 +1,7 @@
 """One declared dump: dump the database, read the set back, prune expired backups. `target` makes copies."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from opsproof.backup.tables import DumpProgress
 from opsproof.backup.target import CopyTarget
 from opsproof.backup_store import dump_folder, manifest
 from opsproof.backup_store.dump_folder import DumpReading
-from opsproof.backup_store.folder import remove_commands
+from opsproof.backup_store.folder import remove_commands, withdraw_command
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import (
@@ -40,7 +40,7 @@ class BackupJob:
         self.source = source.parse(self.work.ask(*source.commands(self.host, self.backup)))
         self.set = self.folder.fresh_name
         self.made = DumpReading(self.set)
-        self.host_now = self.folder.now
+        self.host_now, self.place = self.folder.now, self.folder.place
         self.now = min(self.host_now, time.time())
         """The earlier of the two clocks, host and controller: a clock running ahead would expire backups too soon."""
         self.targets = [CopyTarget(self, each) for each in self.backup.off_site]
@@ -53,8 +53,8 @@ class BackupJob:
         newest = self.folder.newest
         (answer,) = self.work.ask(argv("cat", "--", f"{self.backup.folder}/{newest}.manifest.json"))
         try:
-            before = int(manifest.read(answer.stdout).server["bytes"]) or self.source.size_bytes
-        except (ManifestError, KeyError):
+            before = manifest.read(answer.stdout).server["bytes"] or self.source.size_bytes
+        except ManifestError:
             before = self.source.size_bytes
         return int(self.folder.size(newest) * max(1.0, self.source.size_bytes / before))
 
@@ -86,13 +86,22 @@ class BackupJob:
         self.source.require_everything(self.backup)
         if self.folder.open_to_others:
             raise Refused(f"other users can change the backup folder: {self.folder.open_to_others}: chmod 0700")
+        self._require_distinct_targets()
+
+    def _require_distinct_targets(self) -> None:
+        places = {self.folder.place: f"the backup folder {self.backup.folder}"}
+        for target in self.targets:
+            if (place := target.place) in places:
+                raise Refused(f"off_site {target.address} is {places[place]}")
+            places |= {place: f"the same as {target.address}"} if place else {}
 
     def sweep(self) -> None:
         """Removes the leftovers of interrupted backups."""
         self._remove([each.name for each in self.folder.leftovers])
 
-    def _remove(self, files: list[str]) -> None:
-        for command in remove_commands(self.backup.folder, files):
+    def _remove(self, files: list[str], sets: Sequence[str] = ()) -> None:
+        withdrawn = [withdraw_command(self.backup.folder, sets)] if sets else []
+        for command in (*withdrawn, *remove_commands(self.backup.folder, files)):
             self.work.do(command, "removing")
 
     def dump(self) -> None:
@@ -157,7 +166,8 @@ class BackupJob:
         staying = dump_folder.in_order({*self.folder.sets, self.set} - {*self.expired}, self.host_now)
         for each in staying[-self.backup.keep_least :]:
             self._require_sound(each)
-        self._remove([each.name for name in self.expired for each in self.folder.files(name)])
+        files = [each.name for name in self.expired for each in self.folder.files(name)]
+        self._remove([*files, *(f"{each}.manifest.json.partial" for each in self.expired)], self.expired)
 
     def prove(self) -> None:
         """Proves that the new backup exists, and that leftovers and expired backups are gone.

@@ -4,9 +4,10 @@ from functools import partial
 from typing import Protocol
 
 from opsproof.action import Step, Work, progress
-from opsproof.backup.copying import CopyJob
+from opsproof.backup.copying import CopyJob, mark
 from opsproof.backup_store import off_site
 from opsproof.backup_store.dump_folder import DumpReading
+from opsproof.backup_store.folder import MARK
 from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
@@ -15,7 +16,10 @@ from opsproof.inventory.resources import Backup
 
 
 class Origin(Protocol):
-    """The backup to copy; `host_now` is the host's clock, `now` the earlier of host and controller clock."""
+    """The backup to copy.
+
+    `place` is the identity of its folder, `host_now` the host's clock, `now` the earlier of host and controller clock.
+    """
 
     name: str
     host: Host
@@ -23,6 +27,7 @@ class Origin(Protocol):
     backup: Backup
     set: str
     made: DumpReading
+    place: str
     now: float
     host_now: float
     quiet: bool
@@ -36,9 +41,11 @@ class CopyTarget:
         self.backup = origin.backup
         self.store = off_site.copy_store(origin.host, address, self.backup.timeout)
         self.copies: Copies | None = None
+        self.place = ""
+        """The identity of the store; empty if the store is unreachable."""
         self.problem = ""
         try:
-            self.copies = self._fetch_copies()
+            self.place, self.copies = self.store.place(), self._fetch_copies()
         except MeasurementError as error:
             self.problem = str(error)
 
@@ -72,18 +79,25 @@ class CopyTarget:
             return []
         return [Step(f"prune expired copies in {self.address}: {', '.join(due)}", self._prune, self.part)]
 
+    def _require_elsewhere(self) -> None:
+        """Fails if the store, unreachable when the run was planned, leads to the backup folder."""
+        if not self.place and self.store.place() == self.origin.place:
+            raise StepFailed(f"{self.address} is the backup folder {self.backup.folder}")
+
     def _copy(self) -> None:
         size = self.origin.made.manifest.size_bytes
         options = {"quiet": self.origin.quiet}
         with progress.reporting_bytes("copied", size, self.origin.work.say, **options) as report:
             copy = CopyJob(self.origin.host, self.backup, self.origin.made, self.store, report)
             try:
+                self._require_elsewhere()
                 copy.make()
             except MeasurementError as error:
                 raise StepFailed(f"copying to {self.address} failed: {error}") from error
 
     def _prune(self) -> None:
         """Removes expired copies, after verifying the `keep_least` newest copies that stay."""
+        self._require_elsewhere()
         copies = self._fetch_copies()
         due = self._expired(copies)
         if self.origin.set not in copies.sets:
@@ -92,7 +106,9 @@ class CopyTarget:
         for each in staying[-self.backup.keep_least :]:
             if problems := self.store.lacking(each, self.backup.timeout):
                 raise StepFailed(f"nothing pruned in {self.address}: {each}: {problems}")
-        self._remove(copies.files(due))
+        for each in due:
+            mark(self.store, each)
+        self._remove([*copies.files(due), *(f"{each}{MARK}" for each in due)])
 
     def _remove(self, names: list[str]) -> None:
         self.store.remove(names)

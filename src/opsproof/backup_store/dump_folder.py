@@ -8,16 +8,14 @@ from time import gmtime, strftime, strptime
 
 from opsproof.backup_store import manifest
 from opsproof.backup_store.manifest import Manifest, ManifestError
-from opsproof.core import scripts
-from opsproof.core.errors import Absent, CommandError, OutputError
+from opsproof.core import ages, scripts
+from opsproof.core.errors import Absent, CommandError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MODE = "0600"
 READ_TIMEOUT_S = 120.0
-AHEAD_S = 3600.0
-"""Tolerated clock skew; a backup dated further in the future has no known age."""
 STALE_S = 3600.0
 """A partial file not written to for this long is stale: no running backup owns the file."""
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -111,7 +109,11 @@ class DumpFolder:
     entries: dict[str, FolderEntry]
     folder: FolderEntry
     device: str
+    place: str
+    """The identity of the directory, as of a store of copies."""
     reading: DumpReading | None = None
+    odd: tuple[str, ...] = ()
+    """Messages on entries with the name of a backup file that are no files; no action touches them."""
 
     @property
     def sets(self) -> list[str]:
@@ -138,14 +140,24 @@ class DumpFolder:
 
     @property
     def leftovers(self) -> list[FolderEntry]:
-        """Partial files, and files of sets without a manifest."""
-        whole = set(self.sets)
-        return [each for each in self.entries.values() if each.name.endswith(".partial") or set_of(each) not in whole]
+        """Partial files, and files of sets without a manifest that a run began: the manifest is a partial file."""
+        left = self._begun - {*self.sets}
+        return [each for each in self.entries.values() if each.name.endswith(".partial") or set_of(each) in left]
+
+    @property
+    def _begun(self) -> set[str]:
+        return {set_of(each) for each in self.entries.values() if each.name.endswith(".manifest.json.partial")}
+
+    @property
+    def strays(self) -> list[FolderEntry]:
+        """Complete files without a manifest that no run has marked as begun: no action removes them."""
+        owned = {*self.sets, *(set_of(each) for each in self.leftovers)}
+        return [each for each in self.entries.values() if set_of(each) not in owned]
 
     @property
     def stale(self) -> list[FolderEntry]:
-        """Leftovers that no running backup owns."""
-        return [each for each in self.leftovers if self.now - each.modified > STALE_S]
+        """Leftovers and strays that no running backup owns."""
+        return [each for each in (*self.leftovers, *self.strays) if self.now - each.modified > STALE_S]
 
     def files(self, name: str) -> list[FolderEntry]:
         """The complete files of a set."""
@@ -161,9 +173,7 @@ class DumpFolder:
         Raises:
             OutputError: the backup is dated in the future.
         """
-        if is_ahead(name, self.now):
-            raise OutputError(f"{name} is dated in the future (clock skew on the host?)")
-        return self.now - began(name)
+        return ages.age(began(name), self.now, name)
 
     def exposed(self, name: str) -> list[str]:
         """Files of a set that have another mode than 0600, or another owner than the login user."""
@@ -198,7 +208,7 @@ def began(set_name: str) -> float:
 
 def is_ahead(set_name: str, now: float) -> bool:
     """Whether a backup is dated in the future at `now`, in seconds since 1970, beyond clock skew."""
-    return began(set_name) > now + AHEAD_S
+    return ages.is_ahead(began(set_name), now)
 
 
 def in_order(sets: Iterable[str], now: float) -> list[str]:
@@ -260,7 +270,9 @@ def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
         {each.name: each for each in entries if is_dated(set_of(each))},
         FolderEntry(folder, 0, mode, owner, 0.0),
         device,
+        said["place"][0],
         _reading(said),
+        tuple("{1} is no file, but a {0}".format(*line.split(" ", 1)) for line in said.get("odd", [])),
     )
 
 

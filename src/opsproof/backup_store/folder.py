@@ -12,6 +12,8 @@ from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv
 
 TRANSFER_TIMEOUT_S = 6 * 3600.0
+MARK = ".copying"
+"""The suffix of the file that marks a copy as begun."""
 FILES_PER_COMMAND = 200
 """Limit of file names in one command, whose arguments together must fit into 128 KiB."""
 
@@ -75,6 +77,14 @@ class HostFolder:
         """
         self._ask(self._command("name", name), name)
 
+    def place(self) -> str:
+        """The identity of the folder: equal for all paths, on all hosts of a machine, that lead to the folder.
+
+        Raises:
+            MeasurementError: the folder cannot be inspected.
+        """
+        return self._ask(self._command("place")).stdout.strip()
+
     def ages(self, prefix: str) -> dict[str, float]:
         """Seconds since the last write of each file whose name begins with `prefix`, by the host's clock.
 
@@ -88,7 +98,7 @@ class HostFolder:
         return {name: float(age) for _, age, name in found}
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files: checksum lists first, then manifests, then the other files.
+        """Removes files, in the order of `removal_rank`.
 
         Raises:
             MeasurementError: a file could not be removed.
@@ -120,17 +130,25 @@ class HostFolder:
 
 
 def remove_commands(folder: str, names: Sequence[str]) -> list[Command]:
-    """The commands that remove files of a folder: checksum lists first, then manifests, then the other files.
-
-    So an interrupted removal never leaves a damaged set that still counts as a backup.
-    """
-    parts = [[each for each in names if _rank(each) == rank] for rank in range(3)]
+    """The commands that remove files of a folder, in the order of `removal_rank`."""
+    parts = [[each for each in names if removal_rank(each) == rank] for rank in range(4)]
     size = FILES_PER_COMMAND
     batches = [part[start : start + size] for part in parts for start in range(0, len(part), size)]
     return [_command(folder, "remove", *each, timeout_s=300) for each in batches]
 
 
-def _rank(name: str) -> int:
+def withdraw_command(folder: str, sets: Sequence[str]) -> Command:
+    """The command that turns sets into leftovers of an interrupted backup, which `remove_commands` then removes."""
+    return _command(folder, "unname", *(f"{each}.manifest.json" for each in sets), timeout_s=300)
+
+
+def removal_rank(name: str) -> int:
+    """The order of removal: checksum lists, manifests, other files, and last the mark of an unfinished set.
+
+    So an interrupted removal never leaves a damaged set that still counts as a backup, nor files without a mark.
+    """
+    if name.endswith((MARK, ".manifest.json.partial")):
+        return 3
     return 0 if name.endswith(".sha256") else 1 if ".manifest.json" in name else 2
 
 

@@ -2,7 +2,8 @@
 
 A copy streams through the machine that runs opsproof, unless the copy stays on the host. So the host needs no
 credentials for its own copies, and an intruder on the host cannot delete them. Each file is read back at the target.
-The file written last is `SET.sha256`, in the format of sha256sum; a copy counts as complete once `SET.sha256` exists.
+The first file is `SET.copying`, the mark of a begun copy; only marked or partial files can be leftovers. The last file
+is `SET.sha256`, in the format of sha256sum; a copy counts as complete once `SET.sha256` exists.
 """
 
 import hashlib
@@ -15,17 +16,18 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from opsproof.backup_store.dump_folder import in_order, is_dated
-from opsproof.backup_store.folder import TRANSFER_TIMEOUT_S, HostFolder
+from opsproof.backup_store.folder import MARK, TRANSFER_TIMEOUT_S, HostFolder
 from opsproof.backup_store.s3 import Bucket
 from opsproof.core.errors import MeasurementError
 from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Backup
 
 READ_BACK_TIMEOUT_S = 120.0
 STALE_S = 86400.0
 """A file of an incomplete copy, not written to for this long, is stale: no running copy owns the file."""
 ENCRYPTED = ".age"
 LIST = ".sha256"
-_FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256)(\.partial)?"
+_FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256|copying)(\.partial)?"
 
 
 class CopyStore(Protocol):
@@ -40,11 +42,17 @@ class CopyStore(Protocol):
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """The content of a file as a stream."""
 
+    def place(self) -> str:
+        """The identity of the store, equal for all addresses that lead there."""
+
+    def size(self, name: str) -> int:
+        """Size of a file in bytes."""
+
     def ages(self, prefix: str) -> dict[str, float]:
         """Seconds since the last write of each file whose name begins with `prefix`; NAME.partial is incomplete."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files: checksum lists and manifests before the files that they describe."""
+        """Removes files, in the order of `removal_rank` in the module `folder`."""
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
         """The first problems of the copy of a set; empty if the copy is complete."""
@@ -77,10 +85,12 @@ class Copies:
 
     @property
     def stale(self) -> list[str]:
-        """Files of interrupted copies that no running copy owns."""
-        whole = set(self.sets)
-        left = [each for each in self.ages if each.endswith(".partial") or each.partition(".")[0] not in whole]
-        return sorted(each for each in left if self.ages[each] > STALE_S)
+        """Files of interrupted copies that no running copy owns: partial files, and files of sets with a mark."""
+        begun = {each.removesuffix(MARK) for each in self.ages if each.endswith(MARK)} - {*self.sets}
+        youngest = {name: min(self.ages[each] for each in self.files([name])) for name in begun}
+        partial = {each: age for each, age in self.ages.items() if each.endswith(".partial")}
+        left = partial | {each: youngest[name] for name in begun for each in self.files([name])}
+        return sorted(each for each, age in left.items() if age > STALE_S)
 
     def files(self, sets: Sequence[str]) -> list[str]:
         """The files of the given sets."""
@@ -125,10 +135,13 @@ def require_same(found: str, expected: str, name: str) -> None:
         raise MeasurementError(f"{name}: checksum mismatch: {found[:12]}… (expected {expected[:12]}…)")
 
 
-def lacking(host: Host, target: str, set_name: str) -> str:
-    """The first problems of the copy of a set in a target; empty if the copy is complete.
+def lacking(host: Host, backup: Backup, target: str, set_name: str) -> str:
+    """The first problems of the copy of a set in a target; empty if the copy is complete and off the folder.
 
     Raises:
         MeasurementError: the target cannot be read.
     """
-    return copy_store(host, target).lacking(set_name, READ_BACK_TIMEOUT_S)
+    store = copy_store(host, target)
+    if backup.folder and store.place() == HostFolder(host, backup.folder).place():
+        return "the target is the backup folder itself"
+    return store.lacking(set_name, READ_BACK_TIMEOUT_S)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
+from opsproof.backup_store.folder import removal_rank
 from opsproof.core.errors import MeasurementError
 
 PART_BYTES = 5 * 2**20
@@ -102,6 +103,20 @@ class Bucket:
         with _client_errors(self.bucket):
             yield client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
 
+    def place(self) -> str:
+        """The address of the bucket and prefix."""
+        return f"s3://{self.bucket}/{self.prefix.strip('/')}"
+
+    def size(self, name: str) -> int:
+        """Size of an object in bytes.
+
+        Raises:
+            MeasurementError: the object does not exist, or cannot be inspected.
+        """
+        client = self._client
+        with _client_errors(self.bucket):
+            return int(client.head_object(Bucket=self.bucket, Key=self._key(name))["ContentLength"])
+
     def commit(self, name: str) -> None:
         """Does nothing: an object appears in the bucket only when its upload is complete."""
 
@@ -126,14 +141,14 @@ class Bucket:
             return [each for page in pages for each in page.get(kind, [])]
 
     def remove(self, names: Sequence[str]) -> None:
-        """Deletes objects in the given order, and aborts incomplete uploads.
+        """Deletes objects in the order of `removal_rank`, and aborts incomplete uploads.
 
         Raises:
             MeasurementError: an object or upload could not be removed.
         """
         client = self._client
         with _client_errors(self.bucket):
-            for name in names:
+            for name in sorted(names, key=removal_rank):
                 if not name.endswith(_PARTIAL):
                     client.delete_object(Bucket=self.bucket, Key=self._key(name))
         for upload in self._uploads([each for each in names if each.endswith(_PARTIAL)]):

@@ -104,8 +104,8 @@ class BackupState:
 
     @property
     def stale(self) -> list[str]:
-        """Partial files of interrupted backups."""
-        return [each.name for each in self.folder.stale]
+        """Partial files of interrupted backups, and entries that are no files."""
+        return [*(each.name for each in self.folder.stale), *(f"{each}: remove it by hand" for each in self.folder.odd)]
 
     @property
     def overdue(self) -> list[str]:
@@ -131,8 +131,12 @@ class StanzaState:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the newest backup began."""
-        return self.stanza.now - self.stanza.newest.began
+        """Seconds since the newest backup began.
+
+        Raises:
+            OutputError: the backup is dated in the future.
+        """
+        return self.stanza.age_s
 
     @property
     def size_bytes(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from opsproof.action import Work
 from opsproof.backup_store import dump_folder, manifest
-from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile
 from opsproof.core.errors import InventoryError, OutputError, Refused, StepFailed
 from opsproof.transport.shell import argv
 
@@ -97,32 +97,52 @@ def choose(sets: list[str], wanted: str | None, backup_name: str, where: str) ->
     return wanted or sets[-1]
 
 
-def of_set(work: Work, folder: str, name: str) -> DumpArchive:
-    """The archive of the set `name` in a folder on the host.
+def of_set(work: Work, folder: str, name: str, *, whole: bool) -> DumpArchive:
+    """The archive of the set `name` in a folder on the host; with `whole`, the file of roles must be there too.
 
     Raises:
-        Refused: the manifest is damaged, or belongs to another backup.
+        Refused: the manifest is damaged, or a file is missing or has another size than in the manifest.
         MeasurementError: the manifest cannot be read.
     """
-    (answer,) = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"))
+    endings = ("dump", "dump.zst", "globals.sql")
+    sizes = argv("stat", "-L", "-c", "%s %n", "--", *(f"{folder}/{name}.{each}" for each in endings))
+    answer, measured = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
     try:
         found = manifest.read(answer.require("cat").stdout)
     except ManifestError as error:
         raise Refused(f"{name}: {error}") from error
-    if found.name != name or "/" in found.dump.name:
+    if found.name != name:
         raise Refused(f"{name}: the manifest belongs to {found.name}")
+    there = {path: int(size) for size, path in (line.split(" ", 1) for line in measured.stdout.splitlines())}
+    for file in found.files.values() if whole else [found.dump]:
+        require_size(file, there.get(f"{folder}/{file.name}"))
     age = answer.now - dump_folder.began(name)
     return DumpArchive(name, f"{folder}/{found.dump.name}", found.dump.size_bytes, age, found)
+
+
+def require_size(file: ManifestFile, size_bytes: int | None) -> None:
+    """Refuses a file of a backup whose size is not in accordance with the manifest; None is a missing file.
+
+    Raises:
+        Refused: the file is missing, cut short or too long.
+    """
+    if size_bytes is None:
+        raise Refused(f"{file.name} is missing")
+    if size_bytes != file.size_bytes:
+        raise Refused(f"{file.name} has {size_bytes} bytes (the manifest says {file.size_bytes})")
 
 
 def of_file(work: Work, path: str) -> DumpArchive:
     """The archive in an arbitrary file on the host, without a manifest; the age is that of the file.
 
     Raises:
+        Refused: the path names no file.
         MeasurementError: the file cannot be read.
     """
-    (answer,) = work.ask(argv("stat", "-L", "-c", "%s %Y", "--", path))
-    size, modified = answer.require(path).stdout.split()
+    (answer,) = work.ask(argv("stat", "-L", "-c", "%s %Y %F", "--", path))
+    size, modified, kind = answer.require(path).stdout.strip().split(" ", 2)
+    if not kind.startswith("regular"):
+        raise Refused(f"{path} is no file, but a {kind}")
     return DumpArchive(PurePosixPath(path).name, path, int(size), answer.now - float(modified))
 
 

@@ -43,12 +43,12 @@ class DatabaseRestore:
             lambda: copy.machine(self.work, self.client), lambda found: not found.server.at_work, CUT_OFF_S, PAUSE_S
         )
 
-    def archive(self) -> DumpArchive:
-        """The archive to restore.
+    def archive(self, *, whole: bool = False) -> DumpArchive:
+        """The archive to restore; with `whole`, each file of the set must be there.
 
         Raises:
             InventoryError: the set is unknown, or encrypted without --identity.
-            Refused: no set exists, or the manifest is damaged.
+            Refused: no set exists, the manifest is damaged, or a file differs from it in size.
             MeasurementError: the folder or the manifest cannot be read.
         """
         if self.options.archive:
@@ -61,7 +61,7 @@ class DatabaseRestore:
         sets = dump_folder.in_order({*local, *copies.sets}, now)
         name = archive.choose(sets, self.options.set, self.action.backup_name, target)
         if name in local:
-            return archive.of_set(self.work, target, name)
+            return archive.of_set(self.work, target, name, whole=whole)
         self.fetch = Fetch(self.work, self.backup, target, copies, self.options.identity)
         return self.fetch.archive(name)
 

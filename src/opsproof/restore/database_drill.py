@@ -44,13 +44,13 @@ class DatabaseDrill:
         return steps
 
     def _archive(self) -> DumpArchive:
-        """The archive of the drill. A missing set or a damaged manifest means that the backup is not good.
+        """The archive of the drill. A missing set, or a damaged manifest or file, means that the backup is not good.
 
         Raises:
-            NotRepaired: the set is missing, or its manifest is damaged.
+            NotRepaired: the set is missing, or its manifest or a file is damaged.
         """
         try:
-            return self.restore.archive()
+            return self.restore.archive(whole=True)
         except Refused as error:
             raise NotRepaired(str(error)) from error
 

@@ -12,6 +12,7 @@ from opsproof.restore.base import RestoreAction
 from opsproof.restore.copy import RestoredDatabase, drop_all
 from opsproof.restore.database import DatabaseRestore
 from opsproof.restore.server import (
+    NAME_BYTES,
     REPLACED,
     SWAPPED,
     SWAPPING,
@@ -34,8 +35,22 @@ class RestoreJob:
         self.server: RestoreServer = self.machine.server
         self.copy: RestoredDatabase | None = None
         self.resumed = False
-        if self.options.into is not None and self.options.into in (self.server.live, *self.server.databases):
-            raise InventoryError(f"--into: {self.options.into} already exists")
+        if self.options.into is not None:
+            self._require_free(self.options.into)
+
+    def _require_free(self, name: str) -> None:
+        """Refuses a name that exists, or that PostgreSQL would cut, or that a later run would drop.
+
+        Raises:
+            InventoryError: the reason.
+        """
+        if len(name.encode()) > NAME_BYTES:
+            raise InventoryError(f"--into: {name} is too long: {len(name.encode())} bytes (limit {NAME_BYTES})")
+        if self.server.is_temporary(name):
+            raise InventoryError(f"--into: {name} is a name of temporary databases, which the next restore drops")
+        (answer,) = self.work.ask(self.client.sql(scripts.sql("restore/exists"), name=name))
+        if name == self.server.live or answer.require("psql").stdout.strip() != "f":
+            raise InventoryError(f"--into: {name} already exists")
 
     def dropping(self) -> list[Step]:
         """Steps that drop old databases of completed swaps."""
@@ -126,7 +141,7 @@ class RestoreJob:
     def _name(self) -> None:
         assert self.copy is not None
         self._carry_over()
-        self.copy.do("swap", live=self.options.into, incoming=self.copy.name, aside="", mark="")
+        self.copy.do("rename", incoming=self.copy.name, name=self.options.into)
 
     def _swapping(self) -> list[Step]:
         assert self.copy is not None

@@ -19,11 +19,11 @@ from opsproof.backup_store import manifest, off_site
 from opsproof.backup_store.dump_folder import began
 from opsproof.backup_store.encryption import decrypted, identities
 from opsproof.backup_store.folder import HostFolder
-from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile
 from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, HashingReader, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
 from opsproof.inventory.resources import Backup
-from opsproof.restore.archive import DumpArchive
+from opsproof.restore.archive import DumpArchive, require_size
 from opsproof.transport.shell import argv
 
 SMALL_BYTES = 4 * 2**20
@@ -74,13 +74,17 @@ class Fetch:
             raise Refused(f"{name}: {error}") from error
         except MeasurementError as error:
             raise MeasurementError(f"{stored}: {error}") from error
-        if found.name != name or found.dump.name not in (f"{name}.dump", f"{name}.dump.zst"):
+        if found.name != name:
             raise Refused(f"{name}: the manifest belongs to {found.name}")
-        if found.globals.name != f"{name}.globals.sql":
-            raise Refused(f"{name}: the manifest names {found.globals.name} as the file of roles")
-        for file in (found.dump, found.globals):
-            self._stored_name(file.name)
+        for file in found.files.values():
+            self._require_stored(file)
         return found
+
+    def _require_stored(self, file: ManifestFile) -> None:
+        """Refuses a file that the copy lacks, or that is stored unencrypted with another size than in the manifest."""
+        stored = self._stored_name(file.name)
+        size_bytes = self._there.size(stored) if stored in self.copies.ages else None
+        require_size(file, file.size_bytes if size_bytes and stored.endswith(ENCRYPTED) else size_bytes)
 
     def _stored_name(self, name: str) -> str:
         """The name of a file in the copy, where encrypted files have a suffix."""

@@ -88,6 +88,10 @@ class RestoreServer:
         found = [name for name in sorted(self.databases) if self._kind(name) == kind]
         return [self.databases[name] for name in found]
 
+    def is_temporary(self, name: str) -> bool:
+        """Whether restores or drills give their databases such a name."""
+        return bool(self._kind(name))
+
     def _kind(self, name: str) -> str:
         found = _NAME.fullmatch(name.removeprefix(self.live)) if name != self.live else None
         return found[1] if found else ""

@@ -164,7 +164,7 @@ class FactFixtures:
         def lacking(set_name: str) -> list[str]:
             if saved:
                 raise MeasurementError("off-site copies are not in the saved facts")
-            found = {each: off_site.lacking(host, each, set_name) for each in backup.off_site}
+            found = {each: off_site.lacking(host, backup, each, set_name) for each in backup.off_site}
             return [f"{target}: {what}" for target, what in found.items() if what]
 
         return lacking

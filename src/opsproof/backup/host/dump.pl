@@ -49,7 +49,9 @@ sub fail {
     print STDERR "$_[0]\n" if length($_[0] // '');
     # KILL, because pg_dump would react to TERM with a message of its own. KILL would not reach programs in a container.
     kill +(@client ? 'TERM' : 'KILL') => keys %running;
-    unlink map { ("$_.partial", $complete ? () : $_) } keys %written;
+    # The partial manifest is the last: it marks the other files as a backup that was begun.
+    my @written = sort { ($a =~ /\.manifest\.json\z/) <=> ($b =~ /\.manifest\.json\z/) } keys %written;
+    unlink map { ($complete ? () : $_, "$_.partial") } @written;
     exit 1;
 }
 

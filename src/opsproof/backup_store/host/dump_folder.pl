@@ -7,8 +7,10 @@
 # Prints these lines:
 #   me USER                              login user
 #   folder DEVICE MODE OWNER             the folder itself
+#   place BOOT DEVICE INODE              equal for all paths that lead to the folder
 #   free BYTES                           free space for unprivileged users
 #   file BYTES MODE OWNER MODIFIED NAME  each file of backup NAME, complete or partial
+#   odd KIND NAME                        what has the name of such a file, and is none, such as a directory
 #   read SET                             the set read back
 #   manifest: LINE                       each line of the manifest
 #   sum SHA256 NAME                      each file of the set
@@ -28,12 +30,15 @@ my $FILE = qr/\A(\Q$name\E_\d{8}T\d{6}Z)\.(?:dump|dump\.zst|globals\.sql|manifes
 $ENV{LC_ALL} = 'C';
 chdir $folder or leave("$folder: $!", $!{ENOENT} ? 3 : 1);
 opendir my $here, '.' or leave("$folder: $!", 1);
-my @files = sort grep { $_ =~ $FILE } readdir $here;
+my @named = sort grep { $_ =~ $FILE } readdir $here;
+my @files = grep { -f } @named;
 printf "me %s\n", user($>);
-my ($device, $mode, $owner) = (stat '.')[0, 2, 4] or leave("$folder: $!", 1);
+my ($device, $inode, $mode, $owner) = (stat '.')[0, 1, 2, 4] or leave("$folder: $!", 1);
 printf "folder %d %04o %s\n", $device, $mode & 07777, user($owner);
+printf "place %s %d %d\n", boot(), $device, $inode;
 printf "free %s\n", (split /\n/, output_of(qw(df --block-size=1 --output=avail .)))[1] =~ /(\d+)/;
 describe($_) for @files;
+printf "odd %s %s\n", kind($_), $_ for grep { !-f && (-l || -e) } @named;
 my ($set) = $wanted eq 'newest' ? newest(map { /(.*)\.manifest\.json\z/ } @files) : $wanted;
 read_back($set) if defined $set && $set ne 'none';
 print "end\n";
@@ -45,6 +50,12 @@ sub leave {
 }
 
 sub user { return (getpwuid $_[0])[0] // $_[0] }
+
+# The boot tells machines apart, but not the containers of a machine.
+sub boot {
+    my $id = text_of('/proc/sys/kernel/random/boot_id') // leave("/proc/sys/kernel/random/boot_id: $!", 1);
+    return $id =~ s/\n\z//r;
+}
 
 sub newest {
     my $ahead = POSIX::strftime("${name}_%Y%m%dT%H%M%SZ", gmtime(time + 3600));
@@ -63,6 +74,11 @@ sub describe {
     my $file = shift;
     my ($mode, $owner, $bytes, $modified) = (lstat $file)[2, 4, 7, 9] or return;    # removed meanwhile
     printf "file %d %04o %s %d %s\n", $bytes, $mode & 07777, user($owner), $modified, $file;
+}
+
+# Reading a FIFO would wait for ever, and a directory cannot be removed like a file.
+sub kind {
+    return -l $_[0] ? 'link' : -d _ ? 'directory' : -p _ ? 'FIFO' : 'device';
 }
 
 sub read_back {

@@ -5,7 +5,9 @@
 #                   the caller compares the checksum, and calls `name` on success
 #   name NAME       renames NAME.partial to NAME
 #   list PREFIX     prints "file AGE NAME" for each file with the prefix, then "end"; AGE: seconds since the last write
+#   unname NAME...  renames each NAME to NAME.partial: no longer a backup, but marked as one to remove
 #   remove NAME...  removes the files and syncs the folder before exit
+#   place           prints "BOOT DEVICE INODE", equal for all paths that lead to the folder
 # Needs perl-base and coreutils.
 use strict;
 use warnings;
@@ -17,7 +19,8 @@ my ($folder, $verb, @names) = @ARGV;
 my ($name) = @names;
 umask 077;
 chdir $folder or stop("$folder: $!");
-{ put => \&put, name => \&name_it, list => \&list, remove => \&remove }->{$verb}->();
+my %verbs = (put => \&put, name => \&name_it, unname => \&unname, list => \&list, remove => \&remove, place => \&place);
+$verbs{$verb}->();
 
 sub stop { print STDERR "$_[0]\n"; exit 1 }
 
@@ -52,6 +55,19 @@ sub put_part {
 sub name_it {
     rename "$name.partial", $name or stop("$folder/$name: $!");
     sync_folder();
+}
+
+sub unname {
+    rename $_, "$_.partial" or $!{ENOENT} or stop("$folder/$_: $!") for @names;
+    sync_folder();
+}
+
+# The boot tells machines apart, but not the containers of a machine.
+sub place {
+    my ($device, $inode) = stat '.' or stop("$folder: $!");
+    open my $boot, '<', '/proc/sys/kernel/random/boot_id' or stop("/proc/sys/kernel/random/boot_id: $!");
+    chomp(my $id = <$boot>);
+    print "$id $device $inode\n";
 }
 
 sub list {
