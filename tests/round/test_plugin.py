@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 
 import pytest
 
@@ -132,6 +133,41 @@ def test_empty_variable_of_the_environment_is_a_usage_error(repository):
     words = [sys.executable, "-m", "pytest", DISKS]
     done = subprocess.run(words, cwd=repository, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()[:36]) == (4, "ERROR: --inventory: the value is emp")
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A folder without free space."""
+    folder = tmp_path / "no-room"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "opsproof", folder]
+    if os.geteuid() or subprocess.run(words, check=False).returncode:
+        pytest.skip("only root can mount a small file system")
+    with (folder / "filler").open("wb") as file, suppress(OSError):
+        file.write(bytes(1 << 20))
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    ("disks", "status"), [({"calm": 120}, 3), ({"calm": 120, "full": 831}, 1), ({"mute": BROKEN}, 6)], ids=str
+)
+def test_report_on_a_full_disk_hides_no_finding(estate, prove, full_disk, disks, status):
+    found = prove(estate(**disks), DISKS, f"--save-facts={full_disk}/facts.json", reports=full_disk)
+    assert (found.status, "Traceback" in found.text) == (status, False), found.text
+    for ending in ("html", "xml", "facts.json"):
+        pattern = rf"^{full_disk}/\S*{ending} cannot be written: No space left on device$"
+        assert re.search(pattern, found.text, re.MULTILINE), found.text
+    if "full" in disks:
+        assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text
+    assert {path.name for path in full_disk.iterdir()} <= {"filler", "history.sqlite"}
+    assert "enerated" not in found.text
+
+
+def test_report_elsewhere_that_cannot_be_written_keeps_the_page(estate, prove):
+    found = prove(estate(calm=120), DISKS, "--junitxml=/proc/nowhere/report.xml")
+    assert (found.status, "/proc/nowhere/report.xml cannot be written: " in found.text) == (3, True)
+    assert "disk_has_free_space" in found.html
 
 
 def test_missing_saved_facts_are_a_usage_error(estate, prove, tmp_path, gathers):

@@ -237,9 +237,13 @@ def load(hosts: dict[str, dict[str, Any]]) -> dict[str, Recording]:
 def write(path: Path, recordings: dict[str, Recording]) -> None:
     """Saves `recordings` for `read`, in a file with mode 0600 because it holds log lines."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(dump(recordings), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.touch(mode=0o600)
+        draft.write_text(dump(recordings), encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path) -> dict[str, Recording]:

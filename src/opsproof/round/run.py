@@ -37,6 +37,8 @@ class Run:
         self.started = time.time()
         self.is_worker = hasattr(config, "workerinput")
         self.verdicts: list[Verdict] = []
+        self.unwritten: list[str] = []
+        """The files that could not be written, each with the reason."""
         self.history = History(config.option.reports / "history.sqlite")
         self.round_trips = {"shell": 0, "sql": 0}
         self.inventory = load_inventory(config.option.inventory)
@@ -130,6 +132,15 @@ class Run:
         if text := getattr(node, "workeroutput", {}).get("opsproof"):
             self._store(load(json.loads(text)))
 
+    def save_facts(self) -> None:
+        """Saves the answers of the hosts.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._recordings:
+            write(self.config.option.save_facts, self._recordings)
+
     def _store(self, recordings: dict[str, Recording]) -> None:
         self._recordings |= recordings
         for recording in recordings.values():
@@ -138,9 +149,7 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, exitstatus: int) -> None:
-        """Saves the facts on request, and records a complete run after the report has compared it with the last."""
-        if self.config.option.save_facts and self._recordings:
-            write(self.config.option.save_facts, self._recordings)
+        """Records a complete run after the report has compared it with the last."""
         interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
         if self.verdicts and not self.config.option.facts and not interrupted:
             self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)

@@ -41,6 +41,8 @@ class Terminal:
         trips = self._run.round_trips
         if any(trips.values()):
             terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
+        for each in self._run.unwritten:
+            terminalreporter.write_line(each, red=True)
         for complaint in self._run.history.complaints:
             terminalreporter.write_line(f"{complaint}", yellow=True)
 

@@ -1,0 +1,75 @@
+"""Writes the reports. A report that cannot be written hides no finding, and leaves no partial file."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.junitxml import LogXML, xml_key
+
+from opsproof.round.run import Run
+
+UNWRITTEN_EXIT = pytest.ExitCode.INTERNAL_ERROR
+"""The exit status if no check failed or was unknown, but a report cannot be written."""
+
+
+class XmlReport(LogXML):
+    """The JUnit XML of pytest, whose errors are left to `attempt`."""
+
+    def __init__(self, config: pytest.Config, path: str, run: Run) -> None:
+        ini = ("junit_suite_name", "junit_logging", "junit_duration_report", "junit_family", "junit_log_passing_tests")
+        super().__init__(path, config.option.junitprefix, *map(config.getini, ini))
+        self._run = run
+        config.stash[xml_key] = self
+
+    def pytest_sessionfinish(self) -> None:
+        """Writes the file."""
+        attempt(self._run, Path(self.logfile), super().pytest_sessionfinish)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        """Names the file, if it was written."""
+        if Path(self.logfile).exists():
+            super().pytest_terminal_summary(terminalreporter, config)
+
+
+class ReportWriter:
+    """Writes the files of a run whose writing may fail, and sets the exit status."""
+
+    def __init__(self, config: pytest.Config, run: Run) -> None:
+        self._config = config
+        self._run = run
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Runs directly around the hook of pytest-html, which pytest calls last."""
+        page = Path(self._config.option.htmlpath)
+        try:
+            result = yield
+        except OSError as error:
+            _give_up(self._run, page, error)
+            for plugin in [each for each in self._config.pluginmanager.get_plugins() if _writes_html(each)]:
+                self._config.pluginmanager.unregister(plugin)  # its summary would name the file
+            result = None
+        if self._config.option.save_facts:
+            attempt(self._run, self._config.option.save_facts, self._run.save_facts)
+        if self._run.unwritten and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = UNWRITTEN_EXIT
+        return result
+
+
+def attempt(run: Run, path: Path, write: Callable[[], None]) -> None:
+    """Writes the file `path`; a failure is told in the summary."""
+    try:
+        write()
+    except OSError as error:
+        _give_up(run, path, error)
+
+
+def _give_up(run: Run, path: Path, error: OSError) -> None:
+    run.unwritten.append(f"{path} cannot be written: {error.strerror or error}")
+    if path.is_file():
+        path.unlink()
+
+
+def _writes_html(plugin: object) -> bool:
+    return type(plugin).__module__.startswith("pytest_html.")
