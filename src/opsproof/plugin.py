@@ -29,6 +29,7 @@ _MARKERS = (
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
 _OPTIONS = ("--inventory", "--reports", "--save-facts", "--facts")
+_ROUNDS = tuple(marker.partition(":")[0] for marker in _MARKERS if not marker.startswith("remedy"))
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -81,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _refuse_repeated_options(config)
     if config.inipath is None:
         _refuse_separate_values(config)
+        _refuse_other_folder(config)
         return
     if config.getoption("showfixtures", None) or config.getoption("show_fixtures_per_test", None):
         _register_fixtures(config)
@@ -153,6 +155,12 @@ def _refuse_separate_values(config: pytest.Config) -> None:
     for option in _OPTIONS:
         if option in config.invocation_params.args:
             raise pytest.UsageError(f"use {option}=FILE, with an equals sign, for a file outside this folder")
+
+
+def _refuse_other_folder(config: pytest.Config) -> None:
+    names = {str(word).partition("=")[0] for word in config.invocation_params.args}
+    if names & {*_OPTIONS} or config.option.markexpr in _ROUNDS:
+        raise pytest.UsageError(f"no checks in {config.invocation_params.dir}: run pytest in the folder of opsproof")
 
 
 def _runs_checks(config: pytest.Config) -> bool:

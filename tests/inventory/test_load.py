@@ -1,6 +1,7 @@
 """Loading of inventories, and messages about mistakes."""
 
 import json
+import os
 import tomllib
 
 import pytest
@@ -33,7 +34,24 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("transprot = 1\n" + HOST, "top level: unknown key 'transprot': did you mean 'transport'?"),
+        ("transprot = 1\n" + HOST, "top level: unknown key 'transprot': did you mean 'transport' of hosts.NAME?"),
+        ("[service]\n" + HOST, "top level: unknown key 'service': it is a key of hosts.NAME.clock"),
+        ('[limits]\nextends = "a"\n' + HOST, "limits: unknown key 'extends': it is a key of the top level"),
+        ('[hosts.vps]\ntransport = "vps-00"',
+         "hosts.vps: transport: 'vps-00' is no host specification: write local://, ssh://user@host or docker://name"),
+        ('[hosts.vps]\ntransport = "shh://vps"',
+         "hosts.vps: transport: 'shh://vps' is no host specification: write local://, ssh://user@host or docker://name"),
+        ('[limits]\ndisk_used = { must = "< 80%", should = "< 90%" }\n' + HOST,
+         "limits: disk_used: should (< 90%) is looser than must (< 80%)"),
+        ('[limits]\nmemory_available = { must = "> 10%", should = "> 5%" }\n' + HOST,
+         "limits: memory_available: should (> 5%) is looser than must (> 10%)"),
+        (HOST + 'mounts."/" = { limits.disk_used = { must = "< ' + "9" * 400 + '%" } }',
+         "hosts.vps.mounts./.limits: disk_used: '" + "9" * 20 + "'… is too large"),
+        ("a = " + "[" * 5000 + "]" * 5000, "not TOML: nested too deeply"),
+        ("a = " + "9" * 6000, "not TOML: Exceeds the limit (4300 digits) for integer string conversion"),
+        (HOST + 'run_as = "a\\u0000b"', "'hosts.vps.run_as' contains a NUL character"),
+        ('extends = "a\\u0000b"\n' + HOST, "'extends' contains a NUL character"),
+        (HOST + '[hosts.vps.mounts]\n"/a\\u0000" = {}', "'hosts.vps.mounts./a\\x00' contains a NUL character"),
         ('[hosts.vps]\ntransprot = "local://"\ntransport = "local://"',
          "hosts.vps: unknown key 'transprot': did you mean 'transport'?"),
         (HOST + '[hosts.vps.limits]\ndisk_usd = { must = "< 80%" }',
@@ -148,6 +166,14 @@ def test_unreadable_file_is_one_line(tmp_path, name, complaint):
     with pytest.raises(InventoryError) as caught:
         load(path)
     assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize("text", ['extends = "fifo"\n' + HOST, None], ids=["extended", "given"])
+def test_fifo_is_refused_and_not_read(write, tmp_path, text):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InventoryError) as caught:
+        load(write(text) if text else tmp_path / "fifo")
+    assert str(caught.value) == f"{tmp_path}/fifo: is no file: give --inventory=FILE"
 
 
 def test_binary_file_is_not_toml(tmp_path):

@@ -177,6 +177,46 @@ def test_missing_saved_facts_are_a_usage_error(estate, prove, tmp_path, gathers)
     assert gathers("calm") == 0
 
 
+def nested(path):
+    path.write_text("[" * 5000 + "]" * 5000)
+
+
+def with_a_long_number(path):
+    path.write_text('{"calm": ' + "9" * 6000 + "}")
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (nested, "not a file of saved facts: nested too deeply"),
+        (with_a_long_number, "not a file of saved facts: Exceeds the limit (4300 digits)"),
+        (os.mkfifo, "is no file: "),
+    ],
+)
+def test_unreadable_saved_facts_are_a_usage_error_in_one_line(estate, prove, tmp_path, make, complaint):
+    make(tmp_path / "facts.json")
+    found = prove(estate(calm=120), DISKS, f"--facts={tmp_path}/facts.json", afresh=True)
+    (line,) = [line for line in found.text.splitlines() if line.strip()]
+    assert (found.status, complaint in line) == (4, True), line
+
+
+def test_waiver_of_no_check_is_a_usage_error(estate, prove, gathers):
+    path = estate(waiver(30, on="full-/other"), full=831)
+    assert prove(path, DISKS).status == 1  # other checks are not collected
+    found = prove(path, "-m", "weekly", afresh=True)
+    (line,) = [line for line in found.text.splitlines() if line.startswith("ERROR")]
+    message = "waivers: no check test_disk_has_free_space[full-/other]: correct or remove the waiver"
+    assert (found.status, message in line) == (4, True), line
+    assert gathers("full") == 1
+
+
+def test_round_in_another_folder_is_a_usage_error(estate, tmp_path):
+    words = [sys.executable, "-m", "pytest", "-p", "opsproof.plugin", "-m", "daily"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    message = f"ERROR: no checks in {tmp_path}: run pytest in the folder of opsproof"
+    assert (done.returncode, done.stderr.strip()) == (4, message)
+
+
 def test_unknown_check_contacts_no_host(estate, prove, gathers):
     assert prove(estate(calm=120), f"{DISKS}/test_nothing.py").status == 4
     assert gathers("calm") == 0

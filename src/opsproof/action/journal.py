@@ -70,7 +70,7 @@ def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
         now = time.time()
         dated = [each for each in found if each["action"] in actions and not is_ahead(each["began"], now)]
         return sorted(dated, key=lambda each: each["began"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(path, error) from error
 
 

@@ -183,6 +183,16 @@ def parse_rule(text: str | list[str], unit: str) -> Rule:
     return tuple(_bound(part, unit) for part in parts)
 
 
+def is_within(should: Rule, must: Rule) -> bool:
+    """Whether `should` allows nothing on the wrong side of `must`; bounds in opposite directions are not compared."""
+    if isinstance(should, OneOf) or isinstance(must, OneOf):
+        return isinstance(should, OneOf) and isinstance(must, OneOf) and {*should.words} <= {*must.words}
+    pairs = [(inner, outer) for inner in should for outer in must if inner.sign[0] == outer.sign[0]]
+    return all(
+        inner.value <= outer.value if outer.sign[0] == "<" else inner.value >= outer.value for inner, outer in pairs
+    )
+
+
 def _bound(text: str, unit: str) -> Bound:
     match = _BOUND.fullmatch(text)
     if match is None:

@@ -32,8 +32,11 @@ def parse(text: str | float, unit: str) -> float:
     suffixes = UNITS[unit]
     match = _QUANTITY.fullmatch(str(text))
     if match is None or match[2] not in suffixes:
-        raise ValueError(f"{str(text)!r} is not {_example(unit)}")
-    return float(match[1]) * suffixes[match[2]]
+        raise ValueError(f"{str(text)[:80]!r} is not {_example(unit)}")
+    value = float(match[1]) * suffixes[match[2]]
+    if isinf(value):
+        raise ValueError(f"{str(text)[:20]!r}… is too large")
+    return value
 
 
 def _example(unit: str) -> str:

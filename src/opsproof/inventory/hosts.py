@@ -36,6 +36,12 @@ from opsproof.inventory.resources import (
     userinfo,
 )
 
+TRANSPORTS = (
+    *("local", "ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot", "ansible", "salt", "winrm"),
+    *("paramiko", "safe-ssh"),
+)
+"""The host specifications of testinfra: https://testinfra.readthedocs.io/en/latest/backends.html."""
+
 
 class Host(Model):
     """A host: how to connect, and the resources declared on it."""
@@ -70,7 +76,11 @@ class Host(Model):
 
     @field_validator("transport")
     @classmethod
-    def _has_no_password(cls, transport: str) -> str:
+    def _is_known_and_has_no_password(cls, transport: str) -> str:
+        if transport.partition("://")[0] not in TRANSPORTS or "://" not in transport:
+            raise ValueError(
+                f"{transport!r} is no host specification: write local://, ssh://user@host or docker://name"
+            )
         if ":" in userinfo(transport):
             raise ValueError("the transport contains a password: use a key, with an agent or an ssh_config")
         return transport

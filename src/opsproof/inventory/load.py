@@ -3,7 +3,6 @@
 Every declared resource is checked. Undeclared resources are not.
 """
 
-import difflib
 import json
 import sys
 import tomllib
@@ -14,7 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from opsproof.core import files
 from opsproof.core.errors import InventoryError
+from opsproof.inventory import mistakes
 from opsproof.inventory.hosts import Host, InventoryFile, Waiver
 
 
@@ -35,8 +36,8 @@ def load(path: Path) -> Inventory:
         InventoryError: the file is missing or invalid; the message names file, table and key.
     """
     file = _validated(path)
-    files = (file, *_inherited(path, file, (path.resolve(),)))
-    hosts = {name: host.placed(name, files) for name, host in file.hosts.items()}
+    all_files = (file, *_inherited(path, file, (path.resolve(),)))
+    hosts = {name: host.placed(name, all_files) for name, host in file.hosts.items()}
     return Inventory(path, hosts, tuple(file.waivers))
 
 
@@ -52,11 +53,29 @@ def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(files.read_text(path))
     except OSError as error:
         raise InventoryError(f"{path}: {(error.strerror or str(error)).lower()}: give --inventory=FILE") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InventoryError(f"{path}: not TOML: {error}") from error
+    except ValueError as error:
+        why = str(error).partition(": value has")[0]  # a number with too many digits
+        raise InventoryError(f"{path}: not TOML: {why}") from error
+    except RecursionError as error:
+        raise InventoryError(f"{path}: not TOML: nested too deeply") from error
+    _refuse_nul(path, found)
+    return found
+
+
+def _refuse_nul(path: Path, found: dict[str, Any]) -> None:
+    """No command, path or name may contain NUL."""
+    values: list[tuple[str, Any]] = list(found.items())
+    while values:
+        where, value = values.pop()
+        if isinstance(value, dict):
+            values += [(f"{where}.{key}", each) for key, each in value.items()]
+        elif isinstance(value, list):
+            values += [(where, each) for each in value]
+        if "\0" in where or (isinstance(value, str) and "\0" in value):
+            raise InventoryError(f"{path}: {where!r} contains a NUL character")
 
 
 def _validated(path: Path) -> InventoryFile:
@@ -64,27 +83,7 @@ def _validated(path: Path) -> InventoryFile:
         return InventoryFile.model_validate(_document(path))
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise InventoryError("\n".join(f"{path}: {_line(detail)}" for detail in details)) from error
-
-
-def _line(detail: Any) -> str:
-    *table, key = [str(part) for part in detail["loc"] if part not in ("str", "list[str]")]
-    where = ".".join(table) or "top level"
-    if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}{_suggestion(key)}"
-    if detail["type"] == "missing":
-        return f"{where}: {key} is missing"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{where}: {key}: {message[:1].lower()}{message[1:]}"
-
-
-def _suggestion(key: str) -> str:
-    known: Any = InventoryFile.model_json_schema()
-    names = set(known["properties"])
-    for definition in known["$defs"].values():
-        names |= set(definition.get("properties", {}))
-    close = difflib.get_close_matches(key, names, n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
+        raise InventoryError("\n".join(f"{path}: {mistakes.line(detail)}" for detail in details)) from error
 
 
 def schema() -> str:

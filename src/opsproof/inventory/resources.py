@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from opsproof.core import units
-from opsproof.core.limits import Limit, parse_rule
+from opsproof.core.limits import Limit, is_within, parse_rule
 from opsproof.core.metrics import METRICS, Metric
 
 Duration = Annotated[
@@ -52,11 +52,13 @@ class Rule(Model):
         """The limit of `metric` by these rules.
 
         Raises:
-            ValueError: a rule is missing or does not fit the metric's unit.
+            ValueError: a rule is missing, does not fit the metric's unit, or contradicts the other.
         """
         if self.must is None and self.should is None:
             raise ValueError("a limit needs must, should or both")
         must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
+        if must and should and not is_within(should, must):
+            raise ValueError(f"should ({self.should}) is looser than must ({self.must})")
         return Limit(metric.title, metric.unit, must, should, self.over, self.source, singular=metric.singular)
 
 

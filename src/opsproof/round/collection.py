@@ -7,6 +7,8 @@ from opsproof.inventory.hosts import RESOURCES
 from opsproof.round.judging import UNKNOWN_EXIT
 from opsproof.round.run import RUN
 
+_WAIVERS: pytest.StashKey[list[str]] = pytest.StashKey()
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrizes a test with the declared resources of its argument, else with the hosts."""
@@ -26,11 +28,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects checks whose resource no host declares."""
+    """Deselects checks whose resource no host declares, and looks for waivers of no check."""
+    config.stash[_WAIVERS] = _needless_waivers(config, {item.name for item in items})
     undeclared = [item for item in items if not _is_declared(item)]
     if undeclared:
         config.hook.pytest_deselected(items=undeclared)
         items[:] = [item for item in items if _is_declared(item)]
+
+
+def _needless_waivers(config: pytest.Config, names: set[str]) -> list[str]:
+    """The waivers without a check among `names`; empty unless the checks of all folders are collected."""
+    run = config.stash[RUN]
+    if config.args_source is pytest.Config.ArgsSource.ARGS or run.is_worker:
+        return []
+    waived = [f"{each.check}[{each.on}]" for each in run.inventory.waivers]
+    return [each for each in waived if each not in names]
 
 
 def _is_declared(item: pytest.Item) -> bool:
@@ -43,8 +55,14 @@ def _host_of(item: pytest.Item) -> str | None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plans the facts of each host from the fixtures of the selected tests."""
+    """Plans the facts of each host from the fixtures of the selected tests.
+
+    Raises:
+        UsageError: a waiver names no check, or no case of the check.
+    """
     run = session.config.stash[RUN]
+    if needless := session.config.stash.get(_WAIVERS, []):
+        raise pytest.UsageError(f"{run.inventory.path}: waivers: no check {needless[0]}: correct or remove the waiver")
     for item in session.items:
         host = _host_of(item)
         for name in getattr(item, "fixturenames", ()):

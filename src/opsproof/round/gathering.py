@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opsproof.core import files
 from opsproof.core.errors import HostUnreachable, InventoryError, MeasurementError, OpsproofError, OutputError
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import Fact, Measured, ResourceFact, ShellFact, SqlFact, SqlResourceFact
@@ -253,9 +254,11 @@ def read(path: Path) -> dict[str, Recording]:
         InventoryError: the file is missing or holds no recordings.
     """
     try:
-        return load(json.loads(path.read_text(encoding="utf-8")))
+        return load(json.loads(files.read_text(path)))
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise InventoryError(f"{path}: not a file of saved facts: {error}") from error
+    except RecursionError as error:
+        raise InventoryError(f"{path}: not a file of saved facts: nested too deeply") from error
 
 
 def _recording(fields: dict[str, Any]) -> Recording:
