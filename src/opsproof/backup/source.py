@@ -88,8 +88,6 @@ def parse(answers: Sequence[Answer]) -> Source:
     inside = _ZSTD_INSIDE.search(trial.stderr) is not None
     if not inside and zstd.status != 0:
         raise CommandError(f"{said} was built without zstd, and zstd is not installed: apt-get install zstd")
-    if rights.status == 2 and rights.stderr:  # the last line of psql names the password file
-        raise CommandError(f"psql: {rights.stderr.splitlines()[0]}")
     found: dict[str, Any] = json.loads(rights.require("psql").stdout)
     alien = ["large objects of other roles"] if found["alien_large_objects"] else []
     return Source(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsproof.core.errors import CommandError, InventoryError, MeasurementError, OutputError
+from opsproof.core.reasons import reason
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
@@ -107,7 +108,7 @@ def require(answer: Answer) -> str:
     if said and answer.flag == "-":
         raise CommandError(f"psql: {said[:300]}")
     if answer.status == 2 and answer.stderr:  # the last line names the password file
-        raise CommandError(answer.stderr.splitlines()[0][:300])
+        raise CommandError(reason(answer.stderr))
     return answer.require("psql").stdout
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from opsproof.backup import source
 from opsproof.backup_store.manifest import Manifest
 from opsproof.core.errors import OutputError
+from opsproof.core.reasons import reason
 from opsproof.restore.server import RestoreClient
 from opsproof.transport.shell import Answer, Command
 
@@ -141,8 +142,8 @@ def parse_amcheck(answer: Answer) -> ContentFindings:
     lines = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     if answer.status == 2:
         return ContentFindings([f"pg_amcheck: {lines[0][:200] if lines else 'corruption'}"])
-    reason = lines[-1][:200] if lines else f"status {answer.status}"
-    return ContentFindings([], [f"heap and B-trees not checked: {reason}"])
+    why = reason(answer.stdout + answer.stderr) or f"status {answer.status}"
+    return ContentFindings([], [f"heap and B-trees not checked: {why}"])
 
 
 def row_changes(then: Tables, now: Tables) -> str:

@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from opsproof.core import scripts
 from opsproof.core.errors import CommandError, HostUnreachable, OutputError
+from opsproof.core.reasons import reason
 from opsproof.inventory.hosts import Host
 from opsproof.transport import ssh
 
@@ -73,10 +74,8 @@ class Answer:
         return self
 
     def _failure(self) -> str:
-        last = self.stderr.strip().splitlines()[-1:] or ["no message"]
-        if self.status == 127:
-            return f"not found: {last[0]}"
-        return f"ended with status {self.status}: {last[0][:300]}"
+        why = reason(self.stderr) or "no message"
+        return f"not found: {why}" if self.status == 127 else f"ended with status {self.status}: {why}"
 
 
 def argv(*words: str, timeout_s: float = 10.0, user: str = "") -> Command:
@@ -159,8 +158,7 @@ def _frames(epoch: float, rest: bytes) -> list[Answer]:
 
 
 def _reason(stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "the connection ended without an answer"
+    return reason(stderr) or "the connection ended without an answer"
 
 
 def _transport(host: Host, arguments: list[str], limit_s: float) -> tuple[bytes, str]:

@@ -1,0 +1,25 @@
+"""The reason of a failure, in the messages of a program."""
+
+import re
+
+MOST = 300
+"""Longest reason, in characters."""
+_ERROR = re.compile(r"\b(?:ERROR|FATAL|PANIC): |: (?:error|fatal): ")
+_BESIDE = re.compile(
+    r"\s*\^[\^~ ]*$|LINE \d+:|\s*(?:HINT|DETAIL|CONTEXT|QUERY|STATEMENT|LOCATION): "
+    r"|\S+: (?:hint|detail|warning): |(?:Query|Command) was: |\t"
+)
+"""Lines of PostgreSQL's programs beside the reason: the place of an error, its statement, advice."""
+
+
+def is_addition(line: str) -> bool:
+    """Whether a line of a message only says where, in which statement, or what may help."""
+    return _BESIDE.match(line) is not None
+
+
+def reason(printed: str) -> str:
+    """The first line with an error of PostgreSQL, else the last line that is no mere addition; empty if none."""
+    lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    others = [line for line in lines if not is_addition(line)]
+    return (errors[:1] or others[-1:] or lines[-1:] or [""])[0].strip()[:MOST]
