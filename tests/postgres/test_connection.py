@@ -181,13 +181,14 @@ def _database(port):
     return DatabaseTarget(f"host=127.0.0.1 port={port} user=nobody", "", 5.0)
 
 
-def test_server_without_free_slots_is_a_refusal(postgres):
+def test_server_without_free_slots_is_a_refusal(postgres, monkeypatch):
+    monkeypatch.setenv("CROWD_PASSWORD", "crowd")
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         admin.execute("DROP ROLE IF EXISTS crowd")
         admin.execute("CREATE ROLE crowd LOGIN PASSWORD 'crowd' CONNECTION LIMIT 1")
         with postgres.server.connect("crowd", "crowd", "postgres"):
-            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user=crowd password=crowd"
-            database = replace(postgres.target(password_env=""), dsn=dsn)
+            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=postgres user=crowd"
+            database = replace(postgres.target(password_env="CROWD_PASSWORD"), dsn=dsn)
             (result,) = ask(database, ["SELECT 1"])
     assert 'too many connections for role "crowd"' in result.refusal
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pydantic import (
     BaseModel,
@@ -31,6 +32,10 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)? *([kMGT]?B|[KMGT]iB)$"}),
 ]
 Words = Annotated[list[str], Field(min_length=1)]
+SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Secret parameters of libpq: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS."""
+_SECRET = re.compile(rf"(?:^|[\s?&'])(?:{'|'.join(SECRETS)})\s*=")
+"""libpq takes any white space around a key, and percent-encoded keys in a URI."""
 UNKNOWN_FOR = "how long a check may stay unknown before it fails"
 
 
@@ -177,7 +182,7 @@ class Database(Resource):
 
     @model_validator(mode="after")
     def _has_no_secret(self) -> "Database":
-        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and ":" in userinfo(self.dsn)):
+        if _SECRET.search(unquote(self.dsn)) or ("://" in self.dsn and ":" in userinfo(self.dsn)):
             raise ValueError("the dsn contains a password: use password_env, password_file or a passfile in the dsn")
         if self.password_env and self.password_file:
             raise ValueError("password_env and password_file exclude each other")

@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 from opsproof.core.errors import DatabaseError
+from opsproof.core.reasons import is_addition
+from opsproof.inventory.resources import SECRETS
 
 SOCKET_FOLDER = "/var/run/postgresql"
 """The socket folder of PostgreSQL on Debian, for a dsn without a host."""
@@ -70,17 +72,20 @@ def parsed(dsn: str) -> dict[str, Any]:
     """The parameters of a dsn.
 
     Raises:
-        DatabaseError: libpq cannot parse the dsn.
+        DatabaseError: libpq cannot parse the dsn, or the dsn contains a secret.
     """
     from psycopg import ProgrammingError, conninfo
 
     try:
-        return conninfo.conninfo_to_dict(dsn)
+        found = conninfo.conninfo_to_dict(dsn)
     except ProgrammingError as error:
         raise DatabaseError(one_line(str(error))) from error
+    if secret := [each for each in SECRETS if each in found]:
+        raise DatabaseError(f"the dsn contains {secret[0]}")
+    return found
 
 
 def one_line(message: str) -> str:
-    """The first three lines of a libpq message, joined."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    """The first three lines of a libpq message, joined; without the place of an error in its statement."""
+    lines = [line.strip() for line in message.splitlines() if line.strip() and not is_addition(line)]
     return "; ".join(lines[:3])[:300] or "the server gave no reason"
