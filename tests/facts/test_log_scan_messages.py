@@ -88,7 +88,85 @@ SECRETS = [
     "ghp_s3cr3tvalue0123456789",
     "AKIAS3CR3TVALUE0123",
     "raw Qs3cr3tvalueAbCdEfGhIjKlMnOpQrStUvWx",
+    "jwt=s3cr3tvalue",
+    "session=s3cr3tvalue; path",
+    '{"session":"s3cr3tvalue"}',
+    "user_session: s3cr3tvalue",
+    "otp=s3cr3tvalue",
+    "your OTP: s3cr3tvalue",
+    "/x?X-Amz-Signature=s3cr3tvalue&a=1",
+    "sig=s3cr3tvalue",
+    "csrf-token=s3cr3tvalue",
+    "run --password s3cr3tvalue --host db",
+    "run --db-password 's3cr3tvalue x'",
+    "run --api-key s3cr3tvalue",
+    "mysql -u root -ps3cr3tvalue db",
+    "mysqldump --opt -h db -ps3cr3tvalue",
+    "sshpass -p s3cr3tvalue ssh vps",
+    "redis-cli -h r -a s3cr3tvalue ping",
+    "curl -s -u me:s3cr3tvalue https://x",
+    "token s3cr3tvalue expired",
+    "invalid session 's3cr3tvalue'",
+    "password s3cr3tvalue is wrong",
+    "-----BEGIN RSA PRIVATE KEY-----\\ns3cr3tvalue\\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN OPENSSH PRIVATE KEY-----s3cr3tvalue",
 ]
+
+SHAPES = {
+    "AWS": ("AKIA", 16),
+    "AWS, temporary": ("ASIA", 16),
+    "GitHub": ("ghp_", 36),
+    "GitHub, app": ("ghs_", 36),
+    "GitHub, fine": ("github_pat_", 82),
+    "GitLab": ("glpat-", 20),
+    "GitLab, runner": ("glrt-", 20),
+    "Slack, bot": ("xoxb-", 40),
+    "Slack, app": ("xapp-1-", 40),
+    "Stripe": ("sk_live_", 24),
+    "Stripe, restricted": ("rk_live_", 24),
+    "OpenAI": ("sk-proj-", 48),
+    "Anthropic": ("sk-ant-api03-", 95),
+    "Google": ("AIza", 35),
+    "Google, OAuth": ("ya29.", 60),
+    "npm": ("npm_", 36),
+    "PyPI": ("pypi-", 60),
+    "SendGrid": ("SG.", 66),
+    "Vault": ("hvs.", 90),
+    "Vault, batch": ("hvb.", 90),
+    "DigitalOcean": ("dop_v1_", 64),
+    "Doppler": ("dp.pt.", 43),
+    "Shopify": ("shpat_", 32),
+    "Square": ("sq0atp-", 22),
+    "Postman": ("PMAK-", 59),
+    "Linear": ("lin_api_", 40),
+    "Hugging Face": ("hf_", 34),
+    "Databricks": ("dapi", 32),
+    "age": ("AGE-SECRET-KEY-1", 58),
+    "PlanetScale": ("pscale_tkn_", 43),
+    "Grafana": ("glsa_", 32),
+    "Grafana, cloud": ("glc_", 40),
+    "Atlassian": ("ATATT3", 186),
+    "New Relic": ("NRAK-", 27),
+    "Sentry": ("sntrys_", 60),
+    "Mailgun": ("key-", 32),
+    "Telegram": ("123456789:AA", 33),
+    "JWT": ("eyJ", 80),
+    "Meta": ("EAA", 60),
+    "line of a PEM body": ("", 64),
+}
+"""Prefix of a key and length of its rest, after the rules of the secret scanner gitleaks."""
+
+
+@pytest.mark.parametrize(("before", "length"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("alphabet", ["abcdefghijklmnopqrstuvwxyz0123456789", "ABCDEFGHJKMNPQRSTUVWXYZ0123456789ab"])
+def test_a_key_of_a_known_shape_does_not_leave_the_host(
+    logs: Logs, answer: Any, before: str, length: int, alphabet: str
+) -> None:
+    """Seven characters of a key in a row are too many."""
+    body = "".join(random.Random(length).choices(alphabet, k=length))
+    logs(entry(level="ERROR", message=f"rejected {before}{body}" if before else body))
+    ((message, _),) = messages(answer())
+    assert [body[start : start + 7] for start in range(length - 6) if body[start : start + 7] in message] == []
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -102,7 +180,24 @@ def test_a_secret_does_not_leave_the_host(logs: Logs, run: Scan, kind: str, secr
     assert "***" in done.stdout
 
 
-@pytest.mark.parametrize("message", ["3 tests passed: ok", "keyboard: unplugged", "compass north", "GET /x?page=2"])
+HARMLESS = [
+    "3 tests passed: ok",
+    "keyboard: unplugged",
+    "compass north",
+    "GET /x?page=2",
+    "token has expired",
+    "Unexpected token u in JSON",
+    "invalid signature: wrong key",
+    "design=flat",
+    "no session for user",
+    "mysql -u root -p",
+    "password is wrong",
+    "spin: 3 times",
+    "ENOENT: no such file, open '/srv/app/dist/server.js'",
+]
+
+
+@pytest.mark.parametrize("message", HARMLESS)
 def test_harmless_text_stays_readable(logs: Logs, answer: Any, message: str) -> None:
     """A message scrubbed of everything helps nobody."""
     logs(entry(level="ERROR", message=message))

@@ -35,7 +35,19 @@ my $KINDS  = 20_000;    # different messages counted
 my $NAME = qr/(?:passw(?:or)?d|passphrase|pass(?![a-z])|pwd|secret|token|credential|(?:api|access|private|auth)[_-]?key
     |session[_-]?id)[\w-]*|(?:authorization|cookie)[\w-]*(?<rest>)/xi;
 my $GIVEN = qr/\\+"(?:(?!\\+").)*+(?:\\+")?|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|[^\s,;&"'}]+/s;
-my $KEY = qr/\beyJ[\w-]{8}[\w.-]*|\b(?:[srp]k|xox[a-z]|gh[a-z]|github_pat|glpat)[-_][\w-]{8,}|\b(?:AKIA|EAA)\w{12,}
+my $BRIEF = qr/(?<![a-z])(?:jwt|sess(?:ion)?|sid|[tc]?otp|mfa|pin|signature|sig|hmac|[cx]srf|passcode)
+    (?:[_-]?(?:id|key|token|value|hash|code))?[\\"']*\s*(?:=+>?|%3d|:(?=[\s\\"']*[^\s\\"',;]*[0-9]))\s*/xi;
+my $OPTION = qr/(?<![\w-])--?(?:[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|[_-]key)|pass)\s+
+    |\b(?:mysql|maria)[\w-]*\s[^\n|;]*?(?<=\s)-p(?=\S)|\bsshpass\s+-p\s*|\bredis-cli\s[^\n|;]*?(?<=\s)-a\s+
+    |\bcurl\s[^\n|;]*?(?<=\s)(?:-u|--user)\s+/xi;
+my $MENTION = qr/\b(?:passw(?:or)?d|passcode|secret|token|jwt|otp|session|api[ _-]?key)\s+["']?
+    (?=\S*[0-9]|\S*(?-i:[a-z]\S*[A-Z])|\S{16})(?=[^\s,;"']{6})/xi;
+my $PEM = qr/-----BEGIN[ ][A-Z0-9 ]+-----/;
+my $KEY = qr/\beyJ[\w-]{8}[\w.-]*|\b(?:[srp]k|xox[a-z]|xapp|gh[a-z]|github_pat|gl[a-z]{1,4})[-_][\w-]{8,}
+    |\b(?:A[KSBC][IC]A|EAA)\w{12,}
+    |\b(?:AIza|ya29\.|npm_|pypi-|SG\.|hv[bs]\.|do[op]_v1_|dp\.[a-z]+\.|shp[a-z]{2}_|sq0[a-z]{3}-|PMAK-|lin_api_|hf_|dapi
+        |AGE-SECRET-KEY-1|pscale_[a-z]+_|ATATT3|NRAK-|sntry[su]_|key-)[\w.=-]{12,}
+    |\b[0-9]{8,10}:AA[\w-]{30,}|\A[A-Za-z0-9+\/]{40,}={0,2}\z
     |\b(?=[\w-]{0,60}[0-9])(?=[\w-]{0,60}[A-Z])(?=[\w-]{0,60}[a-z])[\w-]{32,}/x;
 my $ID = qr/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b
     |\b(?=[a-z]*[0-9])[a-z0-9]{20,}\b|[0-9]{5,}/xi;
@@ -45,8 +57,10 @@ sub scrubbed {    # bytes to characters, without secrets and ids
     my ($text) = @_;
     $text = substr $text, 0, $JUDGED;
     $text =~ s{://[^\s"'<>]*@}{://***@}g;
+    $text =~ s/($PEM).*?(?:-----END[ A-Z0-9]+-----|\z)/$1***/gs;
     $text =~ s/\b(Bearer|Basic)\s+[^\s"',;]+/$1 ***/gi;
     $text =~ s/($NAME[\\"']*\s*(?:[:=]+>?|%3[ad])\s*)(?(<rest>)[^\r\n]+|$GIVEN)/$1***/gi;
+    $text =~ s/($BRIEF|$OPTION|$MENTION)$GIVEN/$1***/g;
     $text =~ s/$KEY/***/g;
     $text =~ s/$ID/\xe2\x80\xa6/g;
     $text =~ s/\G((?:$UTF8)*+)./$1\xef\xbf\xbd/gs;
