@@ -63,6 +63,22 @@ def used(cluster):
             {},
         ),
         (
+            [
+                "CREATE TABLE t (id serial)",
+                "ALTER SEQUENCE t_id_seq MINVALUE -2147483648 RESTART WITH -2147483648",
+                "SELECT setval('t_id_seq', -5000000)",
+            ],
+            {"t_id_seq": (100, "t.id")},
+        ),
+        (
+            ["CREATE SEQUENCE s AS integer MINVALUE -2147483648", "SELECT setval('s', -5000000)"],
+            {"s": (50, "")},
+        ),
+        (
+            ["CREATE SEQUENCE s INCREMENT -1 MINVALUE -100 MAXVALUE 100 START -1", "SELECT setval('s', 10)"],
+            {"s": (90, "")},
+        ),
+        (
             ["CREATE SEQUENCE s INCREMENT -1 MINVALUE -101 MAXVALUE -1", "SELECT setval('s', -91)"],
             {"s": (90, "")},
         ),

@@ -1,6 +1,6 @@
 -- How much of their range have sequences and the integer columns they feed used up?
 WITH sequence AS MATERIALIZED (
-    SELECT seqrelid, seqcycle, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
+    SELECT seqrelid, seqcycle, seqincrement > 0 AS rises, seqstart::float8 AS start, CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::float8 AS last_possible,
            CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END::float8 AS first_possible
       FROM pg_sequence JOIN pg_class ON oid = seqrelid WHERE relpersistence <> 't'
 ), fed AS MATERIALIZED (
@@ -27,7 +27,7 @@ WITH sequence AS MATERIALIZED (
       FROM sized WHERE attlen IN (2, 4) ORDER BY seqrelid, attlen
 ), bounded AS MATERIALIZED (
     -- A bigint sequence of a bigint column never runs out, and is skipped.
-    SELECT seqrelid, relid, attnum, first_possible,
+    SELECT seqrelid, relid, attnum, first_possible, rises, start,
            CASE WHEN last_possible > most THEN most WHEN last_possible < -most THEN -most ELSE last_possible END AS stop,
            has_sequence_privilege(seqrelid, 'SELECT') AS readable
       FROM sequence LEFT JOIN narrowest USING (seqrelid)
@@ -35,8 +35,14 @@ WITH sequence AS MATERIALIZED (
        AND (NOT seqcycle OR last_possible NOT BETWEEN -most - 1 AND most)
 ), read AS MATERIALIZED (
     SELECT bounded.*, CASE WHEN readable THEN pg_sequence_last_value(seqrelid) END::float8 AS value FROM bounded
+), ended AS (
+    -- A sequence restarted before its start, to reuse the other half of the range, collides with the first values.
+    SELECT seqrelid, relid, attnum, readable, value, first_possible,
+           CASE WHEN rises AND value < start THEN least(stop, start - 1)
+                WHEN NOT rises AND value > start THEN greatest(stop, start + 1) ELSE stop END AS stop
+      FROM read
 ), used AS (
-    SELECT *, coalesce(100 * (value - first_possible) / nullif(stop - first_possible, 0), 0) AS used FROM read
+    SELECT *, coalesce(100 * (value - first_possible) / nullif(stop - first_possible, 0), 0) AS used FROM ended
 )
 SELECT (SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
          WHERE c.oid = seqrelid),
