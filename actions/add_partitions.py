@@ -11,6 +11,8 @@ from argparse import ArgumentParser
 from datetime import date
 from functools import partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.maintenance import partitions

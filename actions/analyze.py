@@ -6,6 +6,8 @@ A partitioned table is analyzed together with its partitions: autovacuum analyze
 import sys
 from functools import partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.units import show
 from opsproof.facts.vacuum import TableUpkeep

@@ -11,6 +11,8 @@ files.
 import sys
 from argparse import ArgumentParser
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.backup.cluster_job import ClusterBackupJob
 from opsproof.backup.declared import DeclaredBackups

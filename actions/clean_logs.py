@@ -8,6 +8,8 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 
+import installed  # noqa: F401
+
 from opsproof import action
 from opsproof.action import Step
 from opsproof.core.errors import NotRepaired

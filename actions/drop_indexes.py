@@ -10,6 +10,8 @@ from argparse import ArgumentParser
 from collections import defaultdict
 from typing import Any
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes

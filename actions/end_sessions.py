@@ -12,6 +12,8 @@ import sys
 from argparse import ArgumentParser
 from functools import partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, NotRepaired
 from opsproof.maintenance import sessions

@@ -10,6 +10,8 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from functools import cached_property, partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.core.limits import Measurement

@@ -12,6 +12,8 @@ WAL. The declared commands stop and start the server for the swap of the data di
 import sys
 from argparse import ArgumentParser
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster_job import ClusterRestoreJob

@@ -10,6 +10,8 @@ private server.
 
 import sys
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster_drill import ClusterDrill

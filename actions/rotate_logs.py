@@ -7,6 +7,8 @@ PM2's processes are paused until the daemon has written everything. The next run
 import sys
 from argparse import ArgumentParser
 
+import installed  # noqa: F401
+
 from opsproof import action
 from opsproof.action import Step
 from opsproof.core.errors import NotRepaired, Refused

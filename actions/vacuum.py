@@ -10,6 +10,8 @@ import sys
 from argparse import ArgumentParser
 from functools import partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.core.errors import NotRepaired, Refused
 from opsproof.core.units import show

@@ -11,6 +11,8 @@ import time
 from argparse import ArgumentParser
 from functools import partial
 
+import installed  # noqa: F401
+
 from opsproof.action import Step, main
 from opsproof.backup import cluster_job, stanza
 from opsproof.backup.declared import DeclaredBackups

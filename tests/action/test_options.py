@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 import sys
 
 import pytest
@@ -17,6 +18,7 @@ def parsers(repository):
         spec = importlib.util.spec_from_file_location(f"actions_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(path.parent)
             patch.setitem(sys.modules, spec.name, module)
             spec.loader.exec_module(module)
             (action,) = [
@@ -83,3 +85,11 @@ def test_empty_variable_of_the_environment_is_a_usage_error(monkeypatch, capsys,
         parser(Empty).parse_args([])
     assert ended.value.code == 2
     assert f"argument --{name.lower()}: the value is empty" in capsys.readouterr().err
+
+
+def test_python_without_opsproof_is_named_in_one_line(repository, parsers):
+    for action in parsers:
+        words = [sys.executable, "-S", "-E", f"actions/{action}.py"]  # -S: no packages of the virtual environment
+        done = subprocess.run(words, cwd=repository, capture_output=True, text=True, check=False)
+        message = f"actions/{action}.py: opsproof is not installed for {sys.executable}: use .venv/bin/python\n"
+        assert (done.returncode, done.stderr) == (2, message)

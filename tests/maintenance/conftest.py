@@ -178,7 +178,9 @@ def script(action):
     """The action class of actions/ACTION.py."""
     spec = importlib.util.spec_from_file_location(f"actions_{action}", ROOT / "actions" / f"{action}.py")
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "actions")
+        spec.loader.exec_module(module)
     (found,) = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == spec.name]
     return found
 
