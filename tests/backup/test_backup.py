@@ -109,9 +109,10 @@ def test_schema_digest_changes_with_each_schema_change(site):
     assert of("INSERT INTO webhooks SELECT 'x', id, '', true, now() FROM tenants LIMIT 1") == before
 
 
-def test_role_subject_to_row_level_security_is_refused_before_any_write(site):
+@pytest.mark.parametrize("more", [(), ("--apply",)], ids=["plan", "run"])
+def test_role_subject_to_row_level_security_is_refused_before_any_write(site, more):
     monitor = {"user": "opsproof_monitor", "passfile": str(site.layout.pgpass)}
-    done = site.run("--apply", inventory=site.inventory(**monitor))
+    done = site.run(*more, inventory=site.inventory(**monitor))
     assert done.returncode == 3
     assert "opsproof_monitor does not bypass row-level security, so pg_dump would fail half-way" in done.stderr
     assert "ALTER ROLE opsproof_monitor BYPASSRLS" in done.stderr

@@ -37,9 +37,10 @@ def test_client_older_than_server_is_refused(site, tools, script, tmp_path, vers
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
-def test_folder_writable_by_others_is_refused(site, mode):
+@pytest.mark.parametrize("more", [(), ("--apply",)], ids=["plan", "run"])
+def test_folder_writable_by_others_is_refused(site, mode, more):
     site.folder.chmod(mode)
-    done = site.run("--apply")
+    done = site.run(*more)
     assert done.returncode == 3
     assert f"other users can change the backup folder: {site.folder} has owner " in done.stderr
     assert f"mode {mode:04o}: chmod 0700" in done.stderr
@@ -61,6 +62,25 @@ def manifest_of(site, name, change):
     path = site.folder / f"{name}.manifest.json"
     body = change(path.read_text().rpartition(',\n"checksum"')[0])
     path.write_text(f'{body},\n"checksum": "{hashlib.sha256(body.encode()).hexdigest()}"}}\n')
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        (r'("server": .*"bytes" *: *)\d+', "1e999"),
+        (r'("server": .*"bytes" *: *)\d+', "[" * 5000 + "]" * 5000),
+        (r'("server": ).*', "[],"),
+        (r'("dump": )\{[^}]*\}', "{}"),
+    ],
+    ids=["infinite", "nested", "no server", "no dump"],
+)
+def test_damaged_manifest_stops_no_later_backup(site, made, pattern, value):
+    name = site.take(made)
+    manifest_of(site, name, lambda text: re.sub(pattern, rf"\g<1>{value}", text))
+    planned = site.run()
+    assert (planned.returncode, planned.stderr) == (0, "")
+    done = site.run("--apply")
+    assert (done.returncode, done.stderr, len(site.sets)) == (0, "", 2)
 
 
 def test_expected_size_grows_with_the_database(site, made, tools, script, tmp_path):
