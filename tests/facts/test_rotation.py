@@ -67,6 +67,14 @@ def test_file_dated_in_the_future_is_unknown(put, rotated, name):
         rotated()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_rotated_name_of_no_file_is_unknown_at_once(put, rotated, tmp_path, make):
+    put("api-out.log")
+    make(tmp_path / "api-out__2026-11-24_00-00-00.log")
+    with pytest.raises(CommandError, match=r"api-out__2026-11-24_00-00-00\.log: is no file"):
+        rotated()
+
+
 def test_compression_is_judged_by_bytes_not_name(put, rotated):
     put("api-out.log")
     put("api-out__2026-11-23_00-00-00.log", packed=True)

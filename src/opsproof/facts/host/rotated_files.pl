@@ -24,7 +24,8 @@ sub rotated {    # skips files that vanish meanwhile
     my @found;
     for (sort readdir $list) {
         my ($date, $ending) = /^\Q$name\E__(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(\.log(?:\.gz)?)\z/ or next;
-        my ($bytes, $modified) = (stat(($folder // '') . $_))[7, 9];
+        fail(2, $_, 'is no file') if -e(($folder // '') . $_) && !-f _;    # reading a FIFO would wait for ever
+        my ($bytes, $modified) = (stat _)[7, 9];
         defined(my $packed = is_packed(($folder // '') . $_)) or $!{ENOENT} ? next : fail(2, $_, $!);
         push @found, sprintf '{"date":"%s","ending":"%s","bytes":%d,"modified":%d,"packed":%s}', $date, $ending,
             $bytes, $modified, $packed ? 'true' : 'false';
