@@ -9,16 +9,16 @@ _BESIDE = re.compile(
     r"\s*\^[\^~ ]*$|LINE \d+:|\s*(?:HINT|DETAIL|CONTEXT|QUERY|STATEMENT|LOCATION): "
     r"|\S+: (?:hint|detail|warning): |(?:Query|Command) was: |\t"
 )
-"""Lines of PostgreSQL's programs beside the reason: the place of an error, its statement, advice."""
+"""Lines with the place or the statement of an error, or with a hint."""
 
 
 def is_addition(line: str) -> bool:
-    """Whether a line of a message only says where, in which statement, or what may help."""
+    """Whether a line gives only the place or the statement of an error, or a hint."""
     return _BESIDE.match(line) is not None
 
 
 def reason(printed: str) -> str:
-    """The first line with an error of PostgreSQL, else the last line that is no mere addition; empty if none."""
+    """The first error line of PostgreSQL's programs, else the last line that is no addition; empty without lines."""
     lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.search(line)]
     others = [line for line in lines if not is_addition(line)]

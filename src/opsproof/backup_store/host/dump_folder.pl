@@ -10,7 +10,7 @@
 #   place BOOT DEVICE INODE              equal for all paths that lead to the folder
 #   free BYTES                           free space for unprivileged users
 #   file BYTES MODE OWNER MODIFIED NAME  each file of backup NAME, complete or partial
-#   odd KIND NAME                        what has the name of such a file, and is none, such as a directory
+#   odd KIND NAME                        an entry with the name of a backup file, but no file: a directory, FIFO or link
 #   read SET                             the set read back
 #   manifest: LINE                       each line of the manifest
 #   sum SHA256 NAME                      each file of the set
