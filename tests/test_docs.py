@@ -150,6 +150,7 @@ def test_named_make_targets_exist():
 LAB = ("up", "down", "status", "traffic")
 HELP = """
 import contextlib, runpy, sys
+sys.path.insert(0, "actions")
 for script in sys.argv[1:]:
     name, *words = script.split()
     sys.argv = [name, *words, "--help"]

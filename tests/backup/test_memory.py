@@ -26,6 +26,7 @@ from opsproof.inventory.resources import Backup
 from pathlib import Path
 
 for action in ("backup", "restore"):  # include the memory of all imports
+    sys.path.insert(0, "actions")
     runpy.run_path(f"actions/{action}.py", run_name="loaded")
 folder, recipient, identity, target, *sums = sys.argv[1:]
 host = Host.model_validate({"transport": "local://"}).placed("vps", ())

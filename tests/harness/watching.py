@@ -13,6 +13,7 @@ import runpy, sys
 from opsproof.action import progress
 progress.BAR_EVERY_S = progress.LINE_EVERY_S = 0.05
 sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 FACTORS = {"bytes": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
