@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -26,6 +28,13 @@ from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan
 __all__ = ["any_cluster", "cluster", "table"]
 
 
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+
+
 @pytest.fixture
 def logs(tmp_path: Path) -> Logs:
     """Writes a log; `age` sets its mtime, in seconds before NOW."""
@@ -33,7 +42,7 @@ def logs(tmp_path: Path) -> Logs:
     def write(content: str | bytes, name: str = "api-out.log", age: float = 0) -> Path:
         path = tmp_path / name
         data = content if isinstance(content, bytes) else content.encode()
-        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        path.write_bytes(COMPRESSORS.get(path.suffix, bytes)(data))
         os.utime(path, (NOW - age, NOW - age))
         return path
 

@@ -120,16 +120,72 @@ def test_rotated_files_are_scanned(
 @pytest.mark.parametrize(
     "name",
     [
+        *("api-out.log.1", "api-out.log.12.gz", "api-out.1.log", "api-out.log.2.xz", "api-out.log.3.bz2"),
+        *("api-out.log-20261123", "api-out.log-20261123.gz", "api-out.log-2026112305", "api-out.log-1795392000"),
+        *("api-out-20261123.log", "api-out-2026-11-23.log.gz", "api-out.2026-11-23.log", "api-out_20261123.log"),
+        *("api-out.log.2026-11-23", "api-out.log.2026-11-23_13-05-09.gz", "api-out-2026-11.log"),
+        *("api-out-2026-11-23T13-05-09.123.log.gz", "api-out-2026-11-23.0.log.gz", "api-out__2026-11-23.log"),
+    ],
+)
+def test_rotated_files_of_every_program_are_scanned(logs: Logs, answer: Any, name: str) -> None:
+    """Of logrotate, by number, date or seconds; of Python, cronolog, Caddy, logback, pm2-logrotate."""
+    logs(entry(2 * DAY) + entry(90, "ERROR"), name)
+    logs(entry())
+    result = answer()
+    assert counts(result) == {"lines": 2, "recognized": 2, "errors": 1}
+    assert (result["oldest"], result["rotations"]) == (NOW - 2 * DAY, [NOW])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["api-out.log.10", "api-out.log.9.gz", "api-out.log.1"],
+        ["api-out.log-20261109", "api-out.log-20261110.gz", "api-out.log-20261121"],
+        ["api-out-2026-11-09.9.log", "api-out-2026-11-09.10.log", "api-out-2026-11-10.0.log"],
+        ["api-out.log-20261109", "api-out.log.2", "api-out.log.1"],
+    ],
+)
+def test_rotated_files_are_in_order_of_time(logs: Logs, answer: Any, names: list[str]) -> None:
+    """The oldest file decides how far back the lines reach; undated lines continue the file before."""
+    for days, name in zip((9, 5, 3), names, strict=True):
+        logs(entry(days * DAY) + "undated\n", name, age=days * DAY - 1)
+    logs("undated\n")
+    result = answer(window=4 * DAY)
+    assert (result["oldest"], result["lines"]) == (NOW - 9 * DAY, 3)
+
+
+def test_log_without_ending_has_rotated_files(logs: Logs, run: Scan) -> None:
+    """As in /var/log/syslog.1."""
+    logs(entry(90, "ERROR"), "syslog.1")
+    assert json.loads(run(logs(entry(), "syslog"), "json", DAY).stdout)["errors"] == 1
+
+
+def test_the_log_may_link_to_its_newest_file(logs: Logs, answer: Any) -> None:
+    """As cronolog links it: the newest file is counted once."""
+    logs(entry(DAY - 9, "ERROR"), "api-out-2026-11-23.log")
+    dated = logs(entry(90, "ERROR"), "api-out-2026-11-24.log")
+    dated.with_name("api-out.log").symlink_to(dated)
+    assert counts(answer()) == {"lines": 2, "recognized": 2, "errors": 2}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         "my-api-out__2026-11-23_00-00-00.log",
         "api-out2__2026-11-23_00-00-00.log",
         "api-out__2026-11-23_00-00-00.log.bak",
         "apixout__2026-11-23_00-00-00.log",
         "api-out__notes.log",
         "api-out-1.log",
+        "api-out-12345.log",
+        "api-out.log.12345",
+        "api-out.log.1.part",
+        "my-api-out.log.1",
+        "api-out2.log.1",
     ],
 )
 def test_files_of_other_logs_are_skipped(logs: Logs, answer: Any, name: str) -> None:
-    """A rotated file has the log's exact name, two underscores and a date."""
+    """A rotated file has the log's exact name, and a date or number."""
     logs(entry(90, "ERROR"), name)
     logs(entry())
     assert counts(answer()) == ONE

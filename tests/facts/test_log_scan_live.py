@@ -43,6 +43,15 @@ def test_log_truncated_and_regrown_is_rescanned(logs: Logs, answer: Any, tmp_pat
     assert counts(answer(also=reading(move))) == {"lines": 29_000, "recognized": 29_000, "errors": 9_000}
 
 
+def test_log_renamed_during_scan_is_rescanned(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """logrotate renamed each file: what was .1 is .2 now."""
+    log = logs(entry(50, "ERROR"))
+    logs(entry(90, "ERROR") * 2, "api-out.log.1")
+    move = f"cd {tmp_path}; mv api-out.log.1 api-out.log.2; mv api-out.log api-out.log.1; touch api-out.log"
+    listing = f'my @names = CORE::readdir($_[0]); system "{move}" if !-e "{log}.2"; @names'
+    assert counts(answer(also=BROKEN % ("readdir", "(*)", listing)))["errors"] == 3
+
+
 def test_log_truncated_during_every_scan_fails(logs: Logs, run: Scan, tmp_path: Path) -> None:
     """The program ends with an error, not with counts of remaining lines."""
     log = logs(entry(50, "ERROR") * 9_000)

@@ -1,9 +1,13 @@
 import json
+from datetime import UTC, datetime
+from math import inf
 
 import pytest
 
-from opsproof.core.errors import Absent, CommandError, OutputError
-from opsproof.facts.logs import DEFAULT_WINDOW_S, LogReports
+from opsproof.core.counters import Counter
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.core.limits import Estimate, Limit, parse_rule
+from opsproof.facts.logs import DEFAULT_WINDOW_S, READING, LogReports
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Log
 from opsproof.transport.shell import Answer, run
@@ -15,8 +19,13 @@ def answer(recorded, **changes):
     return Answer(0, json.dumps(json.loads(recorded("log_scan.json").stdout) | changes))
 
 
-def parse(answer):
-    return LogReports().parse(answer, "api-out", LOG)
+def empty(recorded, **changes):
+    none = {"lines": 0, "recognized": 0, "errors": 0, "newest": None, "oldest": None, "size_bytes": 0, "rotations": []}
+    return answer(recorded, **none | changes)
+
+
+def parse(answer, log=LOG):
+    return LogReports().parse(answer, "api-out", log)
 
 
 def test_report_holds_scanner_counts(recorded):
@@ -25,7 +34,8 @@ def test_report_holds_scanner_counts(recorded):
     assert (report.errors, report.client_errors, report.fatals) == (3, found["client_errors"], 0)
     assert report.commonest == (("Request failed: timeout after 1000 ms", 3),)
     assert report.silence_s == found["now"] - found["newest"]
-    assert report.covers_s == found["now"] - found["oldest"]
+    assert report.starts == found["oldest"]
+    assert report.span_s == 86400
 
 
 @pytest.mark.parametrize("recognized", [0, 1, 34])
@@ -37,8 +47,85 @@ def test_mostly_unparsable_log_raises(recorded, recognized):
 
 
 def test_empty_log_is_silent_since_truncation(recorded):
-    report = parse(answer(recorded, lines=0, recognized=0, errors=0, now=1000, newest=None, oldest=None, modified=400))
-    assert (report.errors, report.silence_s, report.covers_s) == (0, 600, 0)
+    report = parse(empty(recorded, modified=400, rotations=[300], now=1000))
+    assert (report.errors, report.silence_s, report.starts) == (0, 600, 300)
+
+
+NOW = 1_795_473_427
+HOUR, DAY = 3600, 86400
+
+
+def bounded(found, *earlier, log=LOG):
+    """Whether the three errors are a number, given the earlier readings."""
+    report = parse(found, log)
+    return report.bounded(report.errors, {READING: list(earlier)}) == report.errors
+
+
+def reading(age_s, last_s=None, starts_s=0.0):
+    """A reading of some age, with the ages of the last line and of the start of the lines."""
+    return Counter(0.0 if last_s is None else NOW - last_s, NOW - (starts_s or age_s), NOW - age_s)
+
+
+@pytest.mark.parametrize(("reach_s", "whole"), [(DAY, True), (DAY - 1, False), (7 * 60, False)])
+def test_log_is_whole_only_if_lines_reach_back_over_the_span(recorded, reach_s, whole):
+    assert bounded(answer(recorded, oldest=NOW - reach_s)) is whole
+
+
+def test_count_of_partial_log_has_no_upper_bound(recorded):
+    report = parse(answer(recorded, oldest=NOW - 7 * 60, errors=134))
+    found = report.bounded(134, {READING: []})
+    assert found == Estimate(134, inf, "lines reach back 7 min (1 d needed)")
+    assert report.evidence[0] == "lines reach back 7 min"
+    limit = Limit("errors", "count", parse_rule("< 500", "count"))
+    with pytest.raises(MeasurementError, match=r"^errors 134 or more \(limit < 500\): lines reach back 7 min"):
+        limit.judge(found)
+
+
+@pytest.mark.parametrize(("first_round_s", "whole"), [(2 * HOUR, True), (3 * HOUR, False)])
+def test_log_is_whole_since_its_first_round(recorded, first_round_s, whole):
+    readings = [reading(age_s, age_s) for age_s in (first_round_s, HOUR)]
+    assert bounded(answer(recorded, oldest=NOW - 2 * HOUR), *readings) is whole
+
+
+def test_log_is_not_born_after_lines_of_its_first_round(recorded):
+    lost = answer(recorded, oldest=NOW - 2 * HOUR)
+    assert not bounded(lost, reading(HOUR, HOUR, starts_s=9 * DAY))
+
+
+@pytest.mark.parametrize(("since_s", "whole"), [(2 * HOUR, True), (3 * HOUR, True), (3 * HOUR + 1, False)])
+def test_log_is_whole_since_its_declared_begin(recorded, since_s, whole):
+    log = LOG.model_copy(update={"since": datetime.fromtimestamp(NOW - since_s, UTC)})
+    assert bounded(answer(recorded, oldest=NOW - 2 * HOUR), log=log) is whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "whole"),
+    [
+        ({"modified": NOW - DAY}, True),
+        ({"modified": NOW - HOUR}, False),
+        ({"modified": NOW - HOUR, "rotations": [NOW - DAY]}, True),
+        ({"modified": NOW - DAY, "lines": 4, "size_bytes": 9, "recognized": 4}, False),
+    ],
+    ids=["untouched", "just emptied", "empty for days", "without dates"],
+)
+def test_empty_log_is_whole_since_its_files_were_written(recorded, changes, whole):
+    assert bounded(empty(recorded, **changes)) is whole
+
+
+@pytest.mark.parametrize(
+    ("earlier", "rotations", "whole"),
+    [
+        (reading(23 * HOUR, None, 9 * DAY), [NOW - HOUR], True),
+        (reading(23 * HOUR, 50 * HOUR, 9 * DAY), [NOW - 70 * HOUR, NOW - HOUR], True),
+        (reading(23 * HOUR, None, 9 * DAY), [NOW - 2 * HOUR, NOW - HOUR], False),
+        (reading(23 * HOUR, 24 * HOUR, 9 * DAY), [NOW - HOUR], False),
+        (reading(50 * HOUR, None, 9 * DAY), [NOW - HOUR], False),
+    ],
+    ids=["empty", "quiet", "rotated twice since", "busy", "long ago"],
+)
+def test_first_lines_of_quiet_log_are_whole(recorded, earlier, rotations, whole):
+    first = reading(40 * DAY)
+    assert bounded(answer(recorded, oldest=NOW - 2 * HOUR, rotations=rotations), first, earlier) is whole
 
 
 def test_missing_log_is_absent():
@@ -72,4 +159,4 @@ def test_a_real_log_is_scanned_on_the_host(tmp_path):
     (found,) = run(host, (LogReports().command(host, "api-out", log),))
     report = LogReports().parse(found, "api-out", log)
     assert (report.errors, report.commonest) == (0, ())
-    assert report.silence_s == report.covers_s > 86_400
+    assert report.silence_s == report.now - report.starts > 86_400

@@ -1,10 +1,15 @@
 """Errors in application logs over a time window, by the time of each line."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from opsproof.core import scripts
+from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, OutputError
+from opsproof.core.limits import Estimate
 from opsproof.core.units import show
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
@@ -13,30 +18,65 @@ from opsproof.transport.shell import Answer, Command, argv
 
 DEFAULT_WINDOW_S = 86400.0
 SCAN_TIMEOUT_S = 60.0
+READING = "log lines"
+Readings = Mapping[str, list[Counter]]
+LATE_S = 3600.0
+"""A log may get its first line this long after its declared begin."""
 READABLE = 0.5
 """Least share of parsable lines for a meaningful error count."""
 
 
 @dataclass(frozen=True)
 class LogReport:
-    """A log and its rotated files, over the time window; times in seconds.
+    """A log and its rotated files, over the time window; times in seconds since 1970, durations in seconds.
 
     `errors` excludes `client_errors` (4xx responses). `commonest` holds the five commonest messages with
-    counts. `silence_s` is the age of the last line, `covers_s` of the oldest line.
+    counts. `newest` is the time of the last line, 0 without lines, `silence_s` its age. The lines are complete since
+    `starts`; the log is declared to exist since `born`. `rotations` are the last writes to rotated files.
     """
 
     errors: int
     client_errors: int
     fatals: int
     silence_s: float
-    covers_s: float
+    newest: float
+    starts: float
+    now: float
+    span_s: float
     commonest: tuple[tuple[str, int], ...]
+    rotations: tuple[float, ...] = ()
+    born: float = -inf
 
     @property
     def evidence(self) -> list[str]:
         """How far back the lines reach, and the commonest messages with counts."""
-        reach = f"lines reach back {show(self.covers_s, 'seconds')}"
-        return [reach, *(f"{count} x {message}" for message, count in self.commonest)]
+        return [self._reach, *(f"{count} x {message}" for message, count in self.commonest)]
+
+    @property
+    def _reach(self) -> str:
+        return f"lines reach back {show(self.now - self.starts, 'seconds')}"
+
+    @property
+    def reading(self) -> dict[str, Counter]:
+        """The last line and the start of the lines, for `bounded` of later rounds."""
+        return {READING: Counter(self.newest, self.starts, self.now)}
+
+    def bounded(self, count: int, earlier: Readings) -> int | Estimate:
+        """`count`, or a range without upper bound if earlier lines of the window may have been removed.
+
+        The lines must reach back to the begin of the window, or to the birth of the log: as declared, or the start of
+        its lines at the first of the `earlier` readings.
+        """
+        first = next((each.born for each in earlier[READING]), -inf)
+        needed = max(self.now - self.span_s, self.born, first)
+        if self.starts <= needed or any(self._continues(each, needed) for each in earlier[READING]):
+            return count
+        return Estimate(count, inf, f"{self._reach} ({show(self.span_s, 'seconds')} needed)")
+
+    def _continues(self, reading: Counter, needed: float) -> bool:
+        """Whether the log was quiet at a recent `reading`, and rotated at most once since: no line was removed."""
+        recent = reading.now >= self.now - 2 * self.span_s and reading.value <= reading.now - self.span_s
+        return recent and reading.born <= needed and sum(each > reading.now for each in self.rotations) <= 1
 
 
 class LogReports(ResourceFact[Log, LogReport]):
@@ -66,9 +106,22 @@ class LogReports(ResourceFact[Log, LogReport]):
             client_errors=found["client_errors"],
             fatals=found["fatals"],
             silence_s=found["now"] - (found["newest"] or found["modified"]),
-            covers_s=found["now"] - (found["oldest"] or found["now"]),
+            newest=found["newest"] or 0.0,
+            starts=_starts(found),
+            now=found["now"],
+            span_s=found["now"] - found["since"],
             commonest=tuple((each["message"], each["count"]) for each in found["commonest"]),
+            rotations=tuple(found["rotations"]),
+            born=resource.since.timestamp() + LATE_S if resource.since else -inf,
         )
+
+
+def _starts(found: dict[str, Any]) -> float:
+    """The oldest line; in empty files, when the first of them was written."""
+    if found["oldest"] is not None:
+        return float(found["oldest"])
+    undated = found["lines"] or found["size_bytes"]
+    return float(found["now"] if undated else min((found["modified"], *found["rotations"])))
 
 
 def scanner() -> str:

@@ -20,7 +20,7 @@ OWN_LOGS = ("pm2.log", "agent.log", "logs")
 
 @dataclass(frozen=True)
 class RotatedFile:
-    """A rotated file; `ending` is its name from the date on, `packed` whether it is gzip by its first bytes."""
+    """A rotated file; `ending` is the end of its name, `packed` whether it is compressed by its first bytes."""
 
     ending: str
     size_bytes: int
@@ -89,8 +89,8 @@ class RotatedFiles(ResourceFact[Log, RotatedLog]):
 
 
 def _file(entry: dict[str, Any], now: float) -> RotatedFile:
-    ending = entry["date"] + entry["ending"]
-    return RotatedFile(ending, entry["bytes"], age(entry["modified"], now, ending), entry["packed"])
+    age_s = max(0.0, now - entry["modified"])
+    return RotatedFile(entry["ending"], entry["bytes"], age_s, entry["packed"])
 
 
 def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: float) -> float:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -104,9 +105,10 @@ class Process(Resource):
 
 
 class Log(Resource):
-    """A log file with its rotated files, name__date.log and .log.gz, in the same folder."""
+    """A log file with its rotated files in the same folder."""
 
     path: str
+    since: AwareDatetime | None = Field(None, description="when the log began, if later than the limits look back")
     format: Literal["json", "text"] = Field(description="json: one JSON object per line; text: stderr of Node")
 
 

@@ -13,6 +13,9 @@ my $HEAD     = 1 << 16;
 my $PROBE    = 1 << 14;    # bytes per step of the bisection
 my $NO_LIMIT = 9**20;
 
+my %UNPACKER = (gz => 'gzip', bz2 => 'bzip2', xz => 'xz', zst => 'zstd');
+my $PACKED   = qr/\.(?:gz|bz2|xz|zst)/;
+
 my $STAMP  = qr/(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(\.\d+)?\s?(?:Z|([-+]\d\d):?(\d\d))/;
 my $PREFIX = qr/[-0-9:TZ.+ ]{0,40}+/;
 my $DATED  = qr/\n(?=\d{4}-\d\d-\d\d[ T]\d\d:|$PREFIX\{[^\n]*?"time":"\d{4}-)/;
@@ -149,30 +152,46 @@ sub open_log {    # with its first bytes, to recognise copies
     $! = (-d _) ? EISDIR : EINVAL;
     return if !-f _;
     open my $fh, '<:raw', $path or return;
-    my $file = { path => $path, fh => $fh, head => '', packed => scalar $path =~ /\.gz\z/ };
+    my $file = { path => $path, fh => $fh, head => '', packed => $UNPACKER{ $path =~ /\.(\w+)\z/ ? $1 : '' } };
     @$file{qw(size modified)} = (stat $fh)[7, 9];
-    unpack_through($fh, $path) if $file->{packed};
+    $file->{identity} = identity($fh);
+    unpack_through($file) if $file->{packed};
     1 while length $file->{head} < $HEAD && read_more($file, $HEAD - length $file->{head}, \$file->{head});
     return $file;
 }
 
-sub unpack_through {    # the handle reads gzip output from here on
-    my ($fh, $path) = @_;
+sub identity { return join ' ', (stat $_[0])[0, 1] }
+
+sub unpack_through {    # the handle reads the unpacker's output from here on
+    my ($file) = @_;
     no warnings 'exec';
-    open $fh, '-|:raw', 'gzip', '-dc', '--', $path or fail(3, 'gzip', $!);
+    open $file->{fh}, '-|:raw', $file->{packed}, '-dc', '--', $file->{path} or fail(3, $file->{packed}, $!);
 }
 
-sub rotated_paths {    # oldest first, by date in the name
+# Names of rotated files, oldest first: a date or number before the log's ending (pm2-logrotate, cronolog) or at the
+# end of the name (logrotate, Python). A higher number is older.
+sub rotated_names {
     my ($path) = @_;
-    my ($folder, $name) = $path =~ m{^(.*/)?([^/]*)$}s;
-    $folder //= './';
-    $name =~ s/\.log$//;
-    opendir my $list, $folder or fail(2, $path, $!);
-    my %at;    # in sorted order an uncompressed file precedes and replaces its .gz twin
-    for (sort { $a cmp $b } readdir $list) {
-        $at{$1} //= $folder . $_ if /^\Q$name\E__(\d[-\d_T:.]*)\.log(?:\.gz)?\z/;
+    my ($folder, $name)   = $path =~ m{^(.*/)?([^/]*)$}s;
+    my ($stem,   $ending) = $name =~ /^(.+?)(\.[a-z]\w*)?\z/si;
+    $ending //= '';
+    my $mark = '[-_.](\d{4}-?\d\d(?:[-_T.:]?\d\d){0,5}(?:[-.]\d+)?)|(\.\d{1,4})';
+    my $rest = qr/(?|(?|__(\d[-\d_T:.]*)|$mark)\Q$ending\E|\Q$ending\E(?|$mark))(?:$PACKED)?/;
+    opendir my $list, $folder // '.' or fail(2, $path, $!);
+    my %key;
+    for (readdir $list) {
+        my ($found) = /^\Q$stem\E$rest\z/ or next;
+        $key{$_} = join ' ', map { sprintf '%010d', $_ } $found =~ /\d+/g;
+        $key{$_} = sprintf '~%05d', 99999 - $1 if $found =~ /^\.(\d+)\z/;
     }
-    return map { $at{$_} } sort keys %at;
+    return map { [$_, substr $_, length $stem] } sort { $key{$a} cmp $key{$b} || $a cmp $b } keys %key;
+}
+
+sub rotated_paths {    # oldest first; an uncompressed file replaces its compressed twin
+    my ($path) = @_;
+    my $folder = $path =~ m{^(.*/)}s ? $1 : './';
+    my %seen;
+    return map { $folder . $_->[0] } grep { !$seen{ $_->[0] =~ s/$PACKED\z//r }++ } rotated_names($path);
 }
 
 # Files that may hold lines of the window, oldest first; empty if a file vanished. PM2 copies
@@ -201,8 +220,9 @@ sub oldest_time {
     return;
 }
 
-sub was_emptied {    # truncated since opened, perhaps with new lines since
+sub was_rotated {    # renamed, or truncated and perhaps written to, since opened
     my ($file) = @_;
+    return 1 if identity($file->{path}) ne $file->{identity};
     my $head = '';
     sysseek $file->{fh}, 0, 0;
     read_more($file, length $file->{head}, \$head) if $file->{size};
@@ -238,7 +258,7 @@ sub scan_packed {
     };
     each_block($file, $NO_LIMIT, $filter);
     $tally->{lines} += $undated if !defined $file->{newest};
-    close $file->{fh} or !-e $file->{path} or fail(3, $file->{path}, 'gzip failed');
+    close $file->{fh} or !-e $file->{path} or fail(3, $file->{path}, "$file->{packed} failed");
     return $inside;
 }
 

@@ -7,6 +7,7 @@
 #   now; of the window: lines, recognized, errors, client_errors, fatals,
 #   commonest [{level, message, count}], at most five, without secrets;
 #   oldest, newest: first and last dated line of all files, or null;
+#   since: begin of the window; rotations: when each rotated file was last written;
 #   modified, size_bytes: of the current file; files_read; bytes_read, unpacked.
 # Exit: 0 success, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
 #
@@ -201,9 +202,10 @@ sub scan {    # empty if the log was rotated meanwhile
     my @files   = files_of_window($current, $since, @paths) or return;
     scan_files(\%tally, $since, sub { $use->(\%tally, @_) }, @files) or return;
     end_burst(\%tally);
-    return if was_emptied($current);
+    return if was_rotated($current);
     @tally{qw(modified size_bytes files_read)} = (@$current{qw(modified size)}, scalar @files);
-    $tally{oldest} = oldest_time(@paths, $path);
+    $tally{oldest}    = oldest_time(@paths, $path);
+    $tally{rotations} = [map { (stat $_)[9] // () } @paths];
     return \%tally;
 }
 
@@ -225,12 +227,12 @@ sub commonest {
 }
 
 sub print_answer {
-    my ($now, $tally) = @_;
-    my %answer = (map({ $_ => 0 } qw(lines recognized errors client_errors fatals bytes_read)), %$tally, now => $now);
+    my ($now, $since, $tally) = @_;
+    my %answer = (map({ $_ => 0 } qw(lines recognized errors client_errors fatals bytes_read)), %$tally, now => $now, since => $since);
     my $number = sub { join ', ', map { qq("$_": ) . (defined $answer{$_} ? int $answer{$_} : 'null') } @_ };
     print '{', $number->(qw(now lines recognized errors client_errors fatals)), ', "commonest": [',
-        commonest($tally->{count}), '], ',
-        $number->(qw(oldest newest modified size_bytes files_read bytes_read)), "}\n";
+        commonest($tally->{count}), '], "rotations": [', join(', ', @{ $tally->{rotations} }), '], ',
+        $number->(qw(since oldest newest modified size_bytes files_read bytes_read)), "}\n";
 }
 
 sub main {
@@ -242,7 +244,7 @@ sub main {
     my ($now, $tally) = time;
     for (1 .. 3) { last if $tally = scan($path, $now - $window, $use{$format}) }
     fail(2, $path, 'rotated during each of three scans') if !$tally;
-    print_answer($now, $tally);
+    print_answer($now, $now - $window, $tally);
 }
 
 main(@ARGV);
