@@ -13,7 +13,7 @@ import installed  # noqa: F401
 from opsproof import action
 from opsproof.action import Step
 from opsproof.core.errors import NotRepaired
-from opsproof.inventory.resources import Log
+from opsproof.inventory.logs import Log
 from opsproof.logfiles import state
 from opsproof.logfiles.state import Logs
 from opsproof.logfiles.steps import empty, remove

@@ -15,7 +15,7 @@ from opsproof.core.limits import Measurement
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
-from opsproof.inventory import hosts, resources
+from opsproof.inventory import hosts, logs, resources
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
@@ -51,7 +51,7 @@ def test_document_is_short(path, most):
         ("Waivers", hosts.Waiver),
         ("`pm2`", resources.Pm2),
         ("`clock`", resources.Clock),
-        ("`logs`", resources.Log),
+        ("`logs`", logs.Log),
         ("`rotation`", resources.Rotation),
         ("`endpoints`", resources.Endpoint),
         ("`mounts`", resources.Mount),

@@ -12,6 +12,7 @@ from lab.faults.fault import fault
 from lab.logs import line
 
 API = "lab-api-out"
+API_ERROR = "lab-api-error"
 
 
 @contextmanager
@@ -52,6 +53,17 @@ def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
     old.unlink()
 
 
+@fault(failed=(f"test_log_growth_is_within_limit[{API}]",), touches=("logs",))
+def log_flood(lab: Lab) -> Iterator[None]:
+    """Sixty megabytes of the same line within a minute, rotated and compressed since."""
+    moment = datetime.now(UTC) - timedelta(minutes=20)
+    flood = lab.layout.logs / f"api-out__{moment:%Y-%m-%d_%H-%M-%S}.log.gz"
+    text = line(moment.replace(tzinfo=None), "INFO", ("ApiServer",), "", "Disconnecting Prisma client").encode()
+    flood.write_bytes(gzip.compress(text * (60_000_000 // len(text)), compresslevel=1))
+    yield
+    flood.unlink()
+
+
 @fault(touches=("logs",))
 def burst_of_client_errors(lab: Lab) -> Iterator[None]:
     """Three hundred requests for missing pages are client errors, and normal."""
@@ -71,6 +83,37 @@ def fatal_line(lab: Lab) -> Iterator[None]:
     """A process logged a fatal error."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
     with _appended(lab.layout.logs / "api-out.log", [line(moment, "FATAL", ("ApiServer",), "", "Unrecoverable error")]):
+        yield
+
+
+@fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
+def clock_jump_hides_errors(lab: Lab) -> Iterator[None]:
+    """Twenty errors, and behind them lines dated years back: bisection alone would skip the errors."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=30)
+    old = [line(moment - timedelta(days=3000), "INFO", ("ApiServer",), f'"n":{n}', "Heartbeat") for n in range(12_000)]
+    path = lab.layout.logs / "api-out.log"
+    misdated = "".join([*_failures(20, timedelta(minutes=40), 500), *old])
+    path.write_text(misdated + path.read_text(encoding="utf-8"), encoding="utf-8")
+    yield
+    path.write_text(path.read_text(encoding="utf-8").removeprefix(misdated), encoding="utf-8")
+
+
+@fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
+def stacks_in_the_json_log(lab: Lab) -> Iterator[None]:
+    """Twelve exceptions that the logger never saw: text between lines of JSON."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
+    texts = [f"TypeError: proof {letter}\n" + "    at run (api.js:1:1)\n" for letter in "abcdefghijkl"]
+    lines = [f"{moment:%Y-%m-%d %H:%M:%S} +00:00: {each}\n" for text in texts for each in text.splitlines()]
+    with _appended(lab.layout.logs / "api-out.log", lines):
+        yield
+
+
+@fault(warned=(f"test_client_errors_are_within_limit[{API_ERROR}]",), touches=("logs",))
+def refused_requests_on_stderr(lab: Lab) -> Iterator[None]:
+    """The application warns of each request without https on stderr: the inventory counts them as client errors."""
+    moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
+    text = f"{moment:%Y-%m-%d %H:%M:%S} +00:00: Insecure HTTP request blocked\n"
+    with _appended(lab.layout.logs / "api-error.log", [text] * 1200):
         yield
 
 
@@ -106,7 +149,6 @@ def silent_log(lab: Lab) -> Iterator[None]:
             "test_log_errors_are_within_limit",
             "test_client_errors_are_within_limit",
             "test_log_has_no_fatal_errors",
-            "test_log_is_active",
         )
     ),
     touches=("logs", "switches"),

@@ -23,7 +23,7 @@ from opsproof.transport.shell import Answer
 from opsproof.transport.shell import run as run_on
 from tests.facts.clusters import any_cluster, cluster, table
 from tests.facts.pm2 import Daemon, daemon_answer, entry
-from tests.facts.scanning import CLOCK, DAY, NOW, PERL, Logs, Scan
+from tests.facts.scanning import CLOCK, DAY, JSON, NOW, PERL, Logs, Scan
 
 __all__ = ["any_cluster", "cluster", "table"]
 
@@ -71,8 +71,8 @@ def run(tmp_path: Path) -> Scan:
 def answer(tmp_path: Path, run: Scan) -> Callable[..., dict[str, Any]]:
     """Parsed answer about api-out.log; the program must print nothing else."""
 
-    def parsed(kind: str = "json", window: int = DAY, also: str = "") -> dict[str, Any]:
-        done = run(tmp_path / "api-out.log", kind, window, also=also)
+    def parsed(*formats: str, window: int = DAY, also: str = "") -> dict[str, Any]:
+        done = run(tmp_path / "api-out.log", window, *(formats or JSON), also=also)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         assert done.stdout.count("\n") == 1
         assert done.stdout.isascii()

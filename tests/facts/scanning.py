@@ -13,6 +13,8 @@ from typing import Any
 PERL = shutil.which("perl") or "perl"
 NOW = 1_795_500_000
 DAY = 86_400
+JSON = ("pm2-json", "time level message")
+TEXT = ("text", "")
 ONE = {"lines": 1, "recognized": 1}
 COUNTS = ("lines", "recognized", "errors", "client_errors", "fatals")
 

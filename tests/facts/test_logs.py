@@ -1,18 +1,19 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 
 import pytest
 
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.core.errors import Absent, CommandError, MeasurementError
 from opsproof.core.limits import Estimate, Limit, parse_rule
 from opsproof.facts.logs import DEFAULT_WINDOW_S, READING, LogReports
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Log
+from opsproof.inventory.logs import Log
 from opsproof.transport.shell import Answer, run
 
-LOG = Log(path="/logs/api-out.log", format="json")
+LOG = Log(path="/logs/api-out.log", format="pm2-json")
 
 
 def answer(recorded, **changes):
@@ -38,12 +39,42 @@ def test_report_holds_scanner_counts(recorded):
     assert report.span_s == 86400
 
 
-@pytest.mark.parametrize("recognized", [0, 1, 34])
-def test_mostly_unparsable_log_raises(recorded, recognized):
-    with pytest.raises(
-        OutputError, match=rf"^{70 - recognized} of 70 lines of /logs/api-out.log are not json log lines$"
-    ):
-        parse(answer(recorded, lines=70, recognized=recognized, errors=0))
+UNREAD = Limit("unread lines", "percent", parse_rule("< 1%", "percent"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"recognized": 5729}, "unread lines 1.002246414 % (limit < 1 %): 58 of 5787 lines are not pm2-json"),
+        (
+            {"leveled": 5787},
+            "unread lines 100 % (limit < 1 %): 5787 lines of a text log have a level: declare format python",
+        ),
+        (
+            {"oldest": None},
+            "unread lines 100 % (limit < 1 %): no line has a time, or the times have no zone: declare zone",
+        ),
+    ],
+    ids=["unread", "leveled", "undated"],
+)
+def test_unread_lines_leave_the_count_unknown(recorded, changes, complaint):
+    report = parse(answer(recorded, unread=["2026-11-30 12:00:00,123 INFO app started"], **changes))
+    with pytest.raises(MeasurementError) as caught:
+        report.require_read(UNREAD)
+    assert str(caught.value) == complaint
+    assert report.unread == ("2026-11-30 12:00:00,123 INFO app started",)
+
+
+def test_few_unread_lines_are_recorded(recorded):
+    measured = []
+    report = parse(answer(recorded, recognized=5730))
+    report.require_read(replace(UNREAD, record=measured.append))
+    assert [each.sentence for each in measured] == ["unread lines 1 %, within the limit (< 1 %)"]
+
+
+def test_evidence_names_ignored_lines_and_text_logs(recorded):
+    report = parse(answer(recorded, ignored=4), Log(path="/logs/api-error.log", format="text"))
+    assert report.evidence[1:3] == ["every record of a text log counts as an error", "4 ignored by the inventory"]
 
 
 def test_empty_log_is_silent_since_truncation(recorded):
@@ -147,7 +178,7 @@ def test_unreadable_log_raises(status, stderr):
 def test_window_is_time_span_of_the_error_limit(limits, window):
     host = Host.model_validate({"transport": "local://", "limits": limits, "run_as": "deploy"}).placed("vps", ())
     command = LogReports().command(host, "api-out", LOG)
-    assert command.argv[-3:] == ("/logs/api-out.log", "json", f"{window:.0f}")
+    assert command.argv[-4:] == ("/logs/api-out.log", f"{window:.0f}", "pm2-json", "time level message")
     assert command.user == "deploy"
 
 
@@ -155,7 +186,7 @@ def test_a_real_log_is_scanned_on_the_host(tmp_path):
     path = tmp_path / "api-out.log"
     path.write_text('2026-01-01 00:00:00 +00:00: {"level":"ERROR","time":"2026-01-01T00:00:00.000Z","message":"old"}\n')
     host = Host(transport="local://").placed("vps", ())
-    log = Log(path=str(path), format="json")
+    log = Log(path=str(path), format="pm2-json")
     (found,) = run(host, (LogReports().command(host, "api-out", log),))
     report = LogReports().parse(found, "api-out", log)
     assert (report.errors, report.commonest) == (0, ())

@@ -10,7 +10,8 @@ import pytest
 from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.rotation import FolderSizes, Pm2LogSizes, RotatedFiles, RotationSettings
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Log, LogFolder, Pm2, Rotation
+from opsproof.inventory.logs import Log
+from opsproof.inventory.resources import LogFolder, Pm2, Rotation
 from opsproof.transport.shell import Answer, run
 
 HOUR, DAY = 3600, 86400

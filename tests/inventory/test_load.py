@@ -3,15 +3,20 @@
 import json
 import os
 import tomllib
+from typing import get_args
 
 import pytest
 
 from opsproof.core.errors import InventoryError
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load, schema
+from opsproof.inventory.logs import FormatName
 
 HOST = '[hosts.vps]\ntransport = "local://"\n'
 DATABASE = HOST + "[hosts.vps.databases.db]\n"
+NAMES = get_args(FormatName)
+EXPONENTIAL = "the pattern repeats a group with a variable part: the time would be exponential"
+LOG = HOST + '[hosts.vps.logs.api]\npath = "api.log"\nformat = {}\n{}'
 VECTORS = (
     DATABASE + 'dsn = "host=db"\n[hosts.vps.vector_indexes.v]\n{}\ntable = "a.b"\ncolumn = "c"\noperator = "<=>"\n{}'
 )
@@ -135,7 +140,23 @@ def write(tmp_path):
         (HOST + '[hosts.vps.endpoints.api]\nurl = "ftp://db"',
          "hosts.vps.endpoints.api: url: string should match pattern '^https?://'"),
         (HOST + '[hosts.vps.logs.api]\npath = "api.log"\nformat = "xml"',
-         "hosts.vps.logs.api: format: input should be 'json' or 'text'"),
+         f"hosts.vps.logs.api.format.0: name: input should be {', '.join(map(repr, NAMES[:-1]))} or 'pattern'"),
+        (LOG.format('"text"', "client = [{ pattern = '(a+)+', reason = 'r' }]"),
+         "hosts.vps.logs.api.client.0: pattern: " + EXPONENTIAL),
+        (LOG.format('"text"', "ignore = [{ pattern = 'a', reason = '' }]"),
+         "hosts.vps.logs.api.ignore.0: reason: string should have at least 1 character"),
+        (LOG.format('{ name = "pattern" }', ""),
+         "hosts.vps.logs.api.format: 0: format pattern requires `pattern` with a group (?P<level>…) or (?P<status>…)"),
+        (LOG.format('{ name = "python", prefix = "%m" }', ""),
+         "hosts.vps.logs.api.format: 0: `prefix` is not valid for format python"),
+        (LOG.format('{ name = "postgresql", prefix = "%p" }', ""),
+         "hosts.vps.logs.api.format: 0: the log_line_prefix has no time: it needs %m, %t or %n"),
+        (LOG.format('{ name = "python", zone = "Mars/Base" }', ""),
+         "hosts.vps.logs.api.format.0: zone: unknown time zone 'Mars/Base'"),
+        (LOG.format('[{ name = "python", zone = "UTC" }, { name = "syslog", zone = "+01:00" }]', ""),
+         "hosts.vps.logs: api: the formats of a log have several zones"),
+        (LOG.format('"text"', "since = 2026-11-30"),
+         "hosts.vps.logs.api: since: input should have timezone info"),
         ('[[waivers]]\ncheck = "c"\non = "vps"\nowner = ""\nreason = "r"\nexpires = 2027-01-31\n' + HOST,
          "waivers.0: owner: string should have at least 1 character"),
         ('[[waivers]]\ncheck = "c"\non = "vps"\nowner = "o"\nreason = "r"\nexpires = "soon"\n' + HOST,

@@ -31,10 +31,12 @@ disk_used = {{ must = "< 80%", should = "< 70%", source = {json.dumps(HOSTILE["s
 inodes_used = {{ must = "< 80%" }}
 process_status = {{ must = ["online"] }}
 log_errors = {{ must = "< 10", over = "24h" }}
+log_unread = {{ must = "< 1%" }}
+log_growth = {{ must = "< 5MB" }}
 [hosts.vps]
 transport = "ssh://no-such-host.invalid"
 mounts."/data" = {{}}
-logs.api = {{ path = "/logs/api.log", format = "json" }}
+logs.api = {{ path = "/logs/api.log", format = "pm2-json" }}
 databases.db = {{ dsn = "host=db" }}
 [hosts.vps.pm2]
 home = "/home/deploy/.pm2"
@@ -54,6 +56,7 @@ def answers():
     commonest = [{"level": "ERROR", "message": text, "count": 3} for text in HOSTILE.values()]
     log = {"lines": 9, "recognized": 9, "errors": 50, "client_errors": 0, "fatals": 0, "commonest": commonest}
     log |= {"now": 100, "oldest": 0, "newest": 90, "modified": 90, "since": 0, "rotations": []}
+    log |= {"ignored": 0, "leveled": 0, "unread": [], "growth": 0, "disordered": 0}
     df = "Mounted on Used Avail Inodes IUsed\n/data 831 169 100 10\n"
     said = {"processes": json.dumps(pm2), "log_reports api": json.dumps(log), "disks /data": df}
     return {label: Answer(0, text, now=100.0) for label, text in said.items()}

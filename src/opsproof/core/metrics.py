@@ -42,6 +42,12 @@ METRICS: dict[str, Metric] = {
     "log_fatals": Metric(
         "fatal errors", "count", "FATAL lines, within the `over` of log_errors", singular="fatal error"
     ),
+    "log_unread": Metric(
+        "unread lines", "percent", "Lines of a log in no declared format, within the `over` of log_errors"
+    ),
+    "log_growth": Metric(
+        "growth a minute", "bytes", "Bytes a minute in a log's busiest ten minutes, within the `over` of log_errors"
+    ),
     "log_silence": Metric("time since last line", "seconds", "Time since the last line of a log"),
     "log_folder_size": Metric("folder size", "bytes", "Size of all files in a log folder"),
     "log_file_size": Metric("largest file", "bytes", "Size of the largest file in a log folder, or of PM2's own logs"),

@@ -8,12 +8,13 @@ from typing import Any
 
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, OutputError
-from opsproof.core.limits import Estimate
+from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.limits import Estimate, Limit
 from opsproof.core.units import show
+from opsproof.facts import log_formats
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Log
+from opsproof.inventory.logs import Log
 from opsproof.transport.shell import Answer, Command, argv
 
 DEFAULT_WINDOW_S = 86400.0
@@ -22,17 +23,17 @@ READING = "log lines"
 Readings = Mapping[str, list[Counter]]
 LATE_S = 3600.0
 """A log may get its first line this long after its declared begin."""
-READABLE = 0.5
-"""Least share of parsable lines for a meaningful error count."""
 
 
 @dataclass(frozen=True)
 class LogReport:
     """A log and its rotated files, over the time window; times in seconds since 1970, durations in seconds.
 
-    `errors` excludes `client_errors` (4xx responses). `commonest` holds the five commonest messages with
-    counts. `newest` is the time of the last line, 0 without lines, `silence_s` its age. The lines are complete since
-    `starts`; the log is declared to exist since `born`. `rotations` are the last writes to rotated files.
+    `errors` excludes `client_errors` (4xx responses). `commonest` holds the five commonest messages with counts,
+    `unread` up to three unread lines; `misread` is the number of unread lines and the reason. Where `counts_all`
+    holds, every record counts as an error. `newest` is the time of the last line, 0 without lines, `silence_s` its
+    age. The lines are complete since `starts`; the log is declared to exist since `born`. `rotations` are the last
+    writes to rotated files, `growth_bytes` the bytes a minute in the busiest ten minutes.
     """
 
     errors: int
@@ -43,6 +44,13 @@ class LogReport:
     starts: float
     now: float
     span_s: float
+    lines: int
+    misread: tuple[int, str]
+    unread: tuple[str, ...]
+    counts_all: bool
+    ignored: int
+    disordered: bool
+    growth_bytes: float
     commonest: tuple[tuple[str, int], ...]
     rotations: tuple[float, ...] = ()
     born: float = -inf
@@ -50,7 +58,32 @@ class LogReport:
     @property
     def evidence(self) -> list[str]:
         """How far back the lines reach, and the commonest messages with counts."""
-        return [self._reach, *(f"{count} x {message}" for message, count in self.commonest)]
+        all_lines = ["every record of a text log counts as an error"] if self.counts_all else []
+        ignored = [f"{self.ignored} ignored by the inventory"] if self.ignored else []
+        disorder = ["lines are out of order: read from the first line on"] if self.disordered else []
+        return [
+            self._reach,
+            *disorder,
+            *all_lines,
+            *ignored,
+            *(f"{count} x {message}" for message, count in self.commonest),
+        ]
+
+    @property
+    def unread_percent(self) -> float:
+        """Share of lines that are not understood."""
+        return 100 * self.misread[0] / self.lines if self.lines else 0.0
+
+    def require_read(self, limit: Limit) -> None:
+        """Checks that the share of unread lines is within `limit`.
+
+        Raises:
+            MeasurementError: there are too many.
+        """
+        measurement = limit.judge(self.unread_percent)
+        if measurement.verdict == "failed":
+            raise MeasurementError(f"{measurement.sentence}: {self.misread[1]}")
+        limit.record(measurement)
 
     @property
     def _reach(self) -> str:
@@ -88,19 +121,14 @@ class LogReports(ResourceFact[Log, LogReport]):
         """The window is the time span of the limit on errors."""
         limit = host.limit("log_errors", resource)
         window_s = (limit and limit.over) or DEFAULT_WINDOW_S
-        words = ("perl", "-e", scanner(), "--", resource.path, resource.format, f"{window_s:.0f}")
-        return argv(*words, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
+        arguments = (resource.path, f"{window_s:.0f}", *log_formats.words(resource))
+        return argv("perl", "-e", scanner(), "--", *arguments, timeout_s=SCAN_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, name: str, resource: Log) -> LogReport:
-        """The report; a log with mostly unparsable lines is a measurement error, not a log without errors."""
+        """The report."""
         if answer.status == 2 and "No such file" in answer.stderr:
             raise Absent(f"{resource.path} is declared, but does not exist")
         found = json.loads(answer.require("the log scanner").stdout)
-        if found["recognized"] < found["lines"] * READABLE:
-            unread = found["lines"] - found["recognized"]
-            raise OutputError(
-                f"{unread} of {found['lines']} lines of {resource.path} are not {resource.format} log lines"
-            )
         return LogReport(
             errors=found["errors"],
             client_errors=found["client_errors"],
@@ -110,10 +138,27 @@ class LogReports(ResourceFact[Log, LogReport]):
             starts=_starts(found),
             now=found["now"],
             span_s=found["now"] - found["since"],
+            lines=found["lines"],
+            misread=_misread(found, resource),
+            unread=tuple(found["unread"]),
+            counts_all=any(each.name == "text" for each in resource.format),
+            ignored=found["ignored"],
+            disordered=found["disordered"] > 0,
+            growth_bytes=found["growth"],
             commonest=tuple((each["message"], each["count"]) for each in found["commonest"]),
             rotations=tuple(found["rotations"]),
             born=resource.since.timestamp() + LATE_S if resource.since else -inf,
         )
+
+
+def _misread(found: dict[str, Any], log: Log) -> tuple[int, str]:
+    if found["lines"] and found["oldest"] is None:
+        return found["lines"], "no line has a time, or the times have no zone: declare zone"
+    names = " or ".join(each.name for each in log.format)
+    unread, leveled = found["lines"] - found["recognized"], found["leveled"]
+    if leveled > unread:
+        return leveled, f"{leveled} lines of a text log have a level: declare {log_formats.suggest(found['unread'])}"
+    return unread, f"{unread} of {found['lines']} lines are not {names}"
 
 
 def _starts(found: dict[str, Any]) -> float:
@@ -125,5 +170,5 @@ def _starts(found: dict[str, Any]) -> float:
 
 
 def scanner() -> str:
-    """Perl program that scans a log on the host, joined from two files in order."""
-    return scripts.perl("facts/log_files", "facts/log_scan")
+    """Perl program that scans a log on the host, joined from three files in order."""
+    return scripts.perl("facts/log_files", "facts/log_formats", "facts/log_scan")

@@ -8,9 +8,11 @@ from opsproof.core import scripts
 from opsproof.core.ages import age
 from opsproof.core.errors import Absent
 from opsproof.core.units import show
+from opsproof.facts import log_formats
 from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Log, LogFolder, Rotation
+from opsproof.inventory.logs import Log
+from opsproof.inventory.resources import LogFolder, Rotation
 from opsproof.transport.shell import Answer, Command, argv
 
 READING_TIMEOUT_S = 30.0
@@ -70,7 +72,8 @@ class RotatedFiles(ResourceFact[Log, RotatedLog]):
 
     def command(self, host: Host, name: str, resource: Log) -> Command:
         """Lists the log's folder, and reads the first line of the oldest file."""
-        return argv("perl", "-e", reader(), "--", resource.path, timeout_s=READING_TIMEOUT_S, user=host.run_as)
+        words = ("perl", "-e", reader(), "--", resource.path, *log_formats.words(resource))
+        return argv(*words, timeout_s=READING_TIMEOUT_S, user=host.run_as)
 
     def parse(self, answer: Answer, name: str, resource: Log) -> RotatedLog:
         """The files; a missing folder raises `Absent`."""
@@ -187,5 +190,5 @@ class RotationSettings(ResourceFact[Rotation, list[str]]):
 
 
 def reader() -> str:
-    """Perl program that reads a log's rotated files, joined from two files in order."""
-    return scripts.perl("facts/log_files", "facts/rotated_files")
+    """Perl program that reads a log's rotated files, joined from three files in order."""
+    return scripts.perl("facts/log_files", "facts/log_formats", "facts/rotated_files")

@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from opsproof.core.limits import Limit
 from opsproof.core.metrics import METRICS
+from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
     Backup,
@@ -20,7 +21,6 @@ from opsproof.inventory.resources import (
     Duration,
     Endpoint,
     LimitTable,
-    Log,
     LogFolder,
     Model,
     Mount,

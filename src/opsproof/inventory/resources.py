@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -102,14 +101,6 @@ class Process(Resource):
     """A PM2 process or module, by its name in PM2."""
 
     every: Duration | None = Field(None, description="interval between two starts of a job of PM2's cron")
-
-
-class Log(Resource):
-    """A log file with its rotated files in the same folder."""
-
-    path: str
-    since: AwareDatetime | None = Field(None, description="when the log began, if later than the limits look back")
-    format: Literal["json", "text"] = Field(description="json: one JSON object per line; text: stderr of Node")
 
 
 class LogFolder(Resource):

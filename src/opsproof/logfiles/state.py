@@ -10,7 +10,7 @@ from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, OutputError, Refused
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Log
+from opsproof.inventory.logs import Log
 from opsproof.transport.shell import Answer, Command, argv
 
 LOOKING_TIMEOUT_S = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsproof.action import Step, Work
 from opsproof.core.units import show
-from opsproof.inventory.resources import Log
+from opsproof.inventory.logs import Log
 from opsproof.logfiles.state import LogState, Rotated, command, pm2_home, read_logs
 
 CHANGING_TIMEOUT_S = 60.0

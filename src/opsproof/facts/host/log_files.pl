@@ -1,7 +1,7 @@
 # Which files belong to a log, and where in them does a time window begin?
 #
-# First part of several programs: log_scan.pl or rotated_files.pl is appended, and runs on the host as `perl -e`.
-# Pragmas and variables of this file apply to the other part. Other processes may write, rotate and truncate
+# First part of several programs: log_formats.pl, then log_scan.pl or rotated_files.pl are appended, and run on the
+# host as `perl -e`. Pragmas and variables of this file apply to the other parts. Other processes may write, rotate and truncate
 # the log meanwhile.
 use strict;
 use warnings;
@@ -12,13 +12,10 @@ my $BLOCK    = 1 << 20;    # bytes per read; of a longer line only HEAD bytes co
 my $HEAD     = 1 << 16;
 my $PROBE    = 1 << 14;    # bytes per step of the bisection
 my $NO_LIMIT = 9**20;
+my $SLACK    = 3600;       # seconds; lines closer in time count as in order
 
 my %UNPACKER = (gz => 'gzip', bz2 => 'bzip2', xz => 'xz', zst => 'zstd');
 my $PACKED   = qr/\.(?:gz|bz2|xz|zst)/;
-
-my $STAMP  = qr/(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(\.\d+)?\s?(?:Z|([-+]\d\d):?(\d\d))/;
-my $PREFIX = qr/[-0-9:TZ.+ ]{0,40}+/;
-my $DATED  = qr/\n(?=\d{4}-\d\d-\d\d[ T]\d\d:|$PREFIX\{[^\n]*?"time":"\d{4}-)/;
 
 sub fail {
     my ($status, $subject, $reason) = @_;
@@ -27,30 +24,13 @@ sub fail {
     exit $status;
 }
 
-# ---- times
-
-sub epoch {
-    my ($year, $month, $day, $h, $m, $s, $fraction, $east, $minutes) = @_;
-    return if $month < 1 || $month > 12 || $day < 1 || $day > 31 || $h > 23 || $m > 59 || $s > 60;
-    --$year if $month <= 2;    # civil calendar, with years starting in March
-    my $leaps  = int($year / 4) - int($year / 100) + int($year / 400);
-    my $days   = 365 * $year + $leaps + int((153 * (($month + 9) % 12) + 2) / 5) + $day - 719469;
-    my $offset = ($east // 0) * 60 + ($minutes // 0) * (($east // '') =~ /-/ ? -1 : 1);
-    return $days * 86400 + $h * 3600 + ($m - $offset) * 60 + $s + ($fraction || 0);
-}
-
-sub time_of {    # the JSON time, else the date prefix, which PM2 added later
-    my ($line) = @_;
-    my @stamp = $line =~ /^$PREFIX\{.*?(?<=[{,])"time":"$STAMP"/;
-    @stamp = $line =~ /^$STAMP/ if !@stamp;
-    return @stamp ? epoch(@stamp) : undef;
-}
+# ---- dated lines; log_formats.pl has time_of
 
 # Visits dated lines between two offsets of a block until a visit returns true.
 sub visit_block {
     my ($block, $from, $end, $visit) = @_;
     pos($$block) = $from;
-    while ($$block =~ /$DATED/g) {
+    while ($$block =~ /\n(?=\S)/g) {
         my $at = $-[0];
         last if $at >= $end;
         my ($line) = substr($$block, $at + 1, $HEAD) =~ /^([^\n]*)/;
@@ -132,16 +112,50 @@ sub last_time {
 
 sub window_start {    # offset of the first line not older than since
     my ($file, $since) = @_;
-    my ($low, $high, $start) = (0, $file->{size});
+    my ($low, $high, $start, @seen) = (0, $file->{size});
+    my $note = sub { push @seen, [@_]; 1 };
+    visit_file($file, 0, $high, $note);
     while ($high - $low > $PROBE) {
         my $middle = int(($low + $high) / 2);
-        my ($at, $time);
-        visit_file($file, $middle, $high, sub { ($at, $time) = @_; 1 });
-        if (defined $at && $time < $since) { $low  = $at }
-        else                               { $high = $middle }
+        my $found  = visit_file($file, $middle, $high, $note) && $seen[-1];
+        if ($found && $found->[1] < $since) { $low  = $found->[0] }
+        else                                { $high = $middle }
     }
-    visit_file($file, $low, $file->{size}, sub { $start = $_[0]; $_[1] >= $since }) or return $file->{size};
-    return $start;
+    visit_file($file, $low, $file->{size}, sub { $note->(@_); $start = $_[0]; $_[1] >= $since }) or $start = $file->{size};
+    return is_in_order($file, @seen) ? $start : start_by_reading($file, $since);
+}
+
+# Whether the lines seen by bisection are in order, up to the last line; a gap before the window may hide that the line
+# before was misdated.
+sub is_in_order {
+    my ($file, @seen) = @_;
+    my $gap = @seen > 1 && $seen[-1][1] - $seen[-2][1] > $SLACK;
+    my ($in_order, $latest) = (!$gap, 0);
+    for my $time ((map { $_->[1] } sort { $a->[0] <=> $b->[0] } @seen), $file->{newest}) {
+        $in_order = 0 if $time < $latest - $SLACK;
+        $latest = max($latest, $time);
+    }
+    return $in_order;
+}
+
+sub note_order {
+    my ($file, $time) = @_;
+    $file->{disordered} = 1 if $time < ($file->{latest} // 0) - $SLACK;
+    $file->{latest} = max($file->{latest} // 0, $time);
+}
+
+sub start_by_reading {    # a line from the future does not begin the window, unless there is no other
+    my ($file, $since) = @_;
+    my ($start, $ahead);
+    my $note = sub {
+        my ($at, $time) = @_;
+        note_order($file, $time);
+        if    ($time > time + $SLACK) { $ahead //= $at }
+        elsif ($time >= $since)       { $start //= $at }
+        return 0;
+    };
+    visit_file($file, 0, $file->{size}, $note);
+    return $start // $ahead // $file->{size};
 }
 
 # ---- the log's files
@@ -244,15 +258,30 @@ sub scan_plain {
     return defined $newest ? $start < $file->{size} : $inside;
 }
 
+# Whether all lines of a block are surely older than since: its ends are, in order, and within an hour.
+sub is_older {
+    my ($file, $block, $since) = @_;
+    my ($length, $latest, $first, $last) = (length $$block, $file->{latest});
+    visit_block($block, 0, $length, sub { $first = $_[1]; 1 });
+    visit_block($block, max(0, $length - $PROBE), $length, sub { $last = $_[1]; 0 });
+    return 0 if !defined $first;
+    $last //= $first;
+    return 0 if grep { $_ >= $since } $first, $last;
+    return 0 if abs($last - $first) > $SLACK || abs($first - ($latest // $first)) > $SLACK;
+    $file->{newest} = $last;
+    note_order($file, $_) for $first, $last;
+    return 1;
+}
+
 sub scan_packed {
     my ($tally, $file, $since, $inside, $use) = @_;
     my $undated = 0;
     my $filter  = sub {
         my ($block) = @_;
         my ($length, $start) = (length $$block, 0);
-        my $seek = sub { ($start, $file->{newest}) = @_; $_[1] >= $since };
-        visit_block($block, max(0, $length - $PROBE), $length, sub { $file->{newest} = $_[1]; 0 });
-        $inside ||= ($file->{newest} // $since) >= $since && visit_block($block, 0, $length, $seek);
+        my $seek = sub { note_order($file, $_[1]); ($start, $file->{newest}) = @_; $_[1] >= $since };
+        if (!$inside) { $inside = !is_older($file, $block, $since) && visit_block($block, 0, $length, $seek) }
+        else          { visit_block($block, max(0, $length - $PROBE), $length, sub { $file->{newest} = $_[1]; 0 }) }
         $undated += count_lines($block) if !$inside && !defined $file->{newest};
         $use->($start ? \substr $$block, $start : $block) if $inside;
     };
@@ -271,6 +300,7 @@ sub scan_files {    # false if a file vanished
         return 0 if !-e $file->{path} && $file->{packed};    # gzip may have stopped early; an open file stays readable
         $tally->{newest} = $file->{newest} // $tally->{newest};
         $tally->{bytes_read} += $file->{read};
+        $tally->{disordered} += $file->{disordered} // 0;
     }
     return 1;
 }

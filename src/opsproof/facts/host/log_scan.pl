@@ -1,36 +1,26 @@
 # How many errors, and which, did an application log record in the last WINDOW_SECONDS?
 #
-# Second part of a program: appended to log_files.pl, and run on the host as `perl -e` with the
-# arguments PATH json|text WINDOW_SECONDS.
+# Third part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
+# arguments PATH WINDOW_SECONDS FORMATS of log_formats.pl.
 #
 # Prints one line of ASCII JSON, times in seconds since 1970:
-#   now; of the window: lines, recognized, errors, client_errors, fatals,
-#   commonest [{level, message, count}], at most five, without secrets;
+#   now; of the window: lines, recognized, errors, client_errors, fatals, ignored, leveled,
+#   commonest [{level, message, count}], at most five, unread: at most three lines, all without secrets;
 #   oldest, newest: first and last dated line of all files, or null;
-#   since: begin of the window; rotations: when each rotated file was last written;
+#   since: begin of the window; growth: bytes a minute in the busiest ten minutes of the window;
+#   disordered: files whose lines are out of order, and which were read from the beginning; rotations: when each rotated file was last written;
 #   modified, size_bytes: of the current file; files_read; bytes_read, unpacked.
 # Exit: 0 success, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
 #
-# recognized: json lines with a known level; text lines with a known time.
-# A line without a date has the time of the line before. Lines are in order of time, so
+# recognized: lines of a format, their continuations and exceptions; all lines of dated text logs.
+# leveled: lines of a text log with a level below ERROR, which suggests another format.
+# A line without a date has the time of the line before. Where lines are in order of time,
 # bisection finds the start of the window. Counts of commonest are exact up to 20,000
 # different messages. Needs only perl-base, holds a few MiB.
-
-my %LEVEL  = map { $_ => 1 } qw(TRACE DEBUG INFO WARN ERROR FATAL);
-my $STRING = qr/"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"/;
-my $SCALAR = qr/$STRING|[^][{}",\s]++/;
-my $NEST   = qr/(?!)/;
-$NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # nine levels suffice, without recursion
-my $OTHER  = qr/(?!"(?:level|message|err|error|status|statusCode)":)$STRING:$SCALAR,/;
-
-# Perl shares a block string with its matches instead of copying.
-my $ODD    = qr/\n(?!$PREFIX\{"level":"(?>INFO|DEBUG|WARN|TRACE)")/;
-my $CLIENT = qr/\G$PREFIX\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?(?<=[,{])"status(?:Code)?":4\d\d[,}]/;
 
 # ---- messages
 
 my $SHOWN  = 200;       # characters of a message
-my $JUDGED = 4096;      # bytes of a message that are examined
 my $KINDS  = 20_000;    # different messages counted
 
 my $NAME = qr/(?:passw(?:or)?d|passphrase|pass(?![a-z])|pwd|secret|token|credential|(?:api|access|private|auth)[_-]?key
@@ -84,127 +74,170 @@ sub forget_rarest {    # half of all, to run seldom
     delete @$count{ @rarest[0 .. $#rarest / 2] };
 }
 
-# ---- json lines
+# ---- lines
 
-sub fields {    # raw top-level values of an object; the last of a repeated key counts
-    my ($text, %value) = @_;
-    return \%value if ($text // '') !~ /^$PREFIX(?=\{)/g;
-    $value{$1} = $2 while $text =~ /\G[{,](?:$OTHER)*+"([^"\\\n]*+)":($SCALAR|$NEST)/g;
-    return \%value;
+my $HEADLINE = qr/^(?:Uncaught\b|(?:FATAL[ ]ERROR|error|panic):(?:[ ]|$)|thread[ ]'.*'[ ]panicked\b|Exception[ ]in[ ]thread\b
+    |\[?[\w\$.]*(?:Error|Exception|Rejection)(?:[ ]\[\w+\])?(?::|$))/x;
+my $CONTINUED = qr/^(?:\s|at |Caused by: |Suppressed: |\.\.\. \d+ |[])}]+[,;]?\s*$|\^|$)/;
+my $TRACEBACK = qr/^Traceback \(most recent call last\):/;
+my $CHAINED   = qr/^(?:During handling of the above exception|The above exception was the direct cause)/;
+my $WARNING   = qr/^\(node:\d+\) (?!Unhandled)|^\(Use `node --trace-|^Node\.js v\d/;
+my $PLACE     = qr/^(?:node:\S+|.*\.[cm]?[jt]sx?):\d+$/;    # a crash prints the place before the source line
+my $LEVELED   = qr/^(?:[^\n]{0,120}?[\s\[("=|:])?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING)(?=[\s\])":|,])
+    |^[^\n]{0,200}?\blevel"?\s*[=:]\s*"?(?:trace|debug|info|notice|warn)|^[^\n]{0,80}?\[(?:debug|info|notice|warn)\]/x;
+
+sub count_error {    # unless the inventory says otherwise
+    my ($tally, $severity, $message, $line) = @_;
+    my $judged = %PATTERN ? substr $line =~ s/$DATE//r, 0, $JUDGED : '';
+    if    ($PATTERN{ignore} && $judged =~ $PATTERN{ignore}) { ++$tally->{ignored} }
+    elsif ($severity eq 'CLIENT' || $PATTERN{client} && $judged =~ $PATTERN{client}) { ++$tally->{client_errors} }
+    else                                                    { count_message($tally, $severity, $message) }
 }
 
-sub unescaped {    # bytes of the character of a JSON escape
-    my ($escape) = @_;
-    return $escape =~ tr/ntrbf/\n\t\r\b\f/r if $escape !~ /^u(.+)/;
-    my $character = chr($1 =~ /^d[89a-f]/i ? 0xfffd : hex $1);
-    utf8::encode($character);
-    return $character;
-}
-
-sub string_of {    # bytes of a JSON string; empty for other values
-    my ($raw) = @_;
-    return '' if ($raw // '') !~ /^"/;
-    $raw = substr $raw, 1, $JUDGED;
-    $raw =~ s/"\z//;
-    $raw =~ s/\\(u[0-9a-f]{4}|.)/unescaped($1)/gise;
-    return $raw;
-}
-
-sub count_line {    # true if the line has a known level
+sub keep_unread {    # three lines suffice as evidence
     my ($tally, $line) = @_;
-    my $own   = fields($line);
-    my $level = $line =~ /^$PREFIX\{"level":"([A-Z]+)"/ ? $1 : string_of($own->{level});
-    return $LEVEL{$level} if $level ne 'ERROR' && $level ne 'FATAL';
-    my ($err, $error) = map { fields($_) } @$own{qw(err error)};
-    my @status = map { $_ // '' } @$err{qw(status statusCode)};
-    return ++$tally->{client_errors} if $level eq 'ERROR' && grep { /^"?4\d\d"?$/ } @status;
-    my ($detail) = grep { length } map { string_of($_) } $err->{message}, $own->{err}, $error->{message}, $own->{error};
-    count_message($tally, $level, join ': ', grep { length } string_of($own->{message}), $detail // '');
+    push @{ $tally->{unread} }, scrubbed($line) if @{ $tally->{unread} } < 3;
+    return 0;
+}
+
+sub read_line {    # true if the line was understood
+    my ($tally, $line) = @_;
+    $line =~ s/\r\z//;
+    for my $format (@FORMATS) {
+        my ($severity, $message) = $format->{record}->($format, $line);
+        next if !defined $severity;
+        count_error($tally, $severity, $message, $line) if $severity ne 'QUIET';
+        $tally->{record} = { failed => $severity ne 'QUIET', owns => $format->{pattern} && $severity ne 'QUIET' };
+        return 1;
+    }
+    return $IS_TEXT ? count_text_line($tally, $line) : count_loose_line($tally, $line =~ s/$DATE//r);
+}
+
+# A line of no format continues the record before, or is an exception. A logged exception, and the exceptions behind
+# it, follow the record of a text format; others are errors of their own.
+sub count_loose_line {
+    my ($tally, $line) = @_;
+    my $record = $tally->{record};
+    my $owned  = $record->{owns} || $record->{chained};
+    if    ($line =~ $CHAINED)   { $record->{chained} = 1 }
+    elsif ($line =~ $TRACEBACK) { $record->{raised}  = 1 }
+    elsif ($line =~ $CONTINUED || $line =~ $WARNING) { }
+    elsif ($line =~ $HEADLINE || delete $record->{raised}) {
+        count_error($tally, $line =~ /^(?:FATAL|panic)/ ? 'FATAL' : 'ERROR', $line, $line) if !$owned;
+        @$record{qw(raised owns chained)} = (0, 0, 0);
+    }
+    elsif ($PATTERN{ignore} && $line =~ $PATTERN{ignore}) { ++$tally->{ignored} }
+    else { return keep_unread($tally, $line) }
     return 1;
 }
 
-sub scan_json {    # parses only unusual lines; the others are merely counted
-    my ($tally, $block) = @_;
-    my $lines = my $recognized = count_lines($block);
-    pos($$block) = 0;
-    while ($$block =~ /$ODD/g) {
-        my $from = pos $$block;
-        my $end  = index $$block, "\n", $from;
-        $end = length $$block if $end < 0;
-        my $size = $end - $from > $BLOCK ? $HEAD : $end - $from;
-        if ($size <= $HEAD && $$block =~ /$CLIENT/g) { ++$tally->{client_errors} }
-        else { count_line($tally, substr $$block, $from, $size) or --$recognized }
-        pos($$block) = $end;
-    }
-    $tally->{lines}      += $lines;
-    $tally->{recognized} += $recognized;
-}
-
-# ---- text lines: a burst is a group of lines without a pause of over a second; each headline in
-# a burst is an error, or without headlines its first line that is not quiet
-
-my $HEADLINE = qr/^(?:Uncaught\b|FATAL ERROR:|error: |\[?[\w\$.]*(?:Error|Exception|Rejection)(?: \[\w+\])?(?::|$))/;
-my $PLACE    = qr/^(?:node:\S+|.*\.[cm]?[jt]sx?):\d+$/;    # a crash prints the place before the source line
-my $QUIET    = qr/^\(node:\d+\) (?!Unhandled)|^\(Use `node --trace-|^\s+at |^[\s^]*$|^Node\.js v\d/;
-
-sub end_burst {
-    my ($tally) = @_;
-    my $burst = $tally->{burst};
-    count_message($tally, 'ERROR', $burst->{first}) if !$burst->{headlines} && defined $burst->{first};
-    $tally->{burst} = { prefix => '', time => $burst->{time} };
-}
+# ---- lines of a text log: each is an error, unless it continues one. A burst are the lines within a second of its
+# first; behind a headline, its other lines are details
 
 sub without_date {    # assigns the line to its burst; most lines repeat the date of the line before
     my ($tally, $line) = @_;
     my $burst = $tally->{burst};
     my $known = length $burst->{prefix};
     return substr $line, $known if $known && index($line, $burst->{prefix}) == 0;
-    my $time = time_of($line) // return $line;
-    end_burst($tally) if abs($time - ($burst->{time} // $time)) > 1;
-    my ($prefix) = $line =~ /^($STAMP:? ?)/;
-    @{ $tally->{burst} }{qw(prefix time)} = ($prefix // '', $time);
-    return substr $line, length($prefix // '');
+    my $time = moment($line) // return $line;
+    $burst = $tally->{burst} = { time => $time } if abs($time - ($burst->{time} // 0)) > 1;
+    $burst->{prefix} = $line =~ /($DATE)/ ? $1 : '';
+    return substr $line, length $burst->{prefix};
 }
 
 sub count_text_line {
-    my ($tally, $line) = @_;
+    my ($tally, $dated) = @_;
+    my $line      = without_date($tally, $dated);
     my $burst     = $tally->{burst};
     my $is_source = delete $burst->{source_next};
     if ($line =~ $HEADLINE) {
-        ++$burst->{headlines};
-        count_message($tally, $line =~ /^FATAL/ ? 'FATAL' : 'ERROR', $line);
+        $burst->{headlines} = 1;
+        count_error($tally, $line =~ /^(?:FATAL|panic)/ ? 'FATAL' : 'ERROR', $line, $line);
+        return 1;
     }
-    elsif ($line =~ $PLACE) { $burst->{source_next} = 1 }
-    elsif (!$is_source && $line !~ $QUIET) { $burst->{first} //= $line }
+    if ($line =~ $PLACE) { return $burst->{source_next} = 1 }
+    return 1 if $is_source || $burst->{headlines} || $line =~ $CONTINUED || $line =~ $TRACEBACK || $line =~ $WARNING;
+    if (substr($line, 0, $JUDGED) =~ $LEVELED) {
+        ++$tally->{leveled};
+        keep_unread($tally, $line);
+    }
+    count_error($tally, 'ERROR', $line, $line);
+    return 1;
 }
 
-sub scan_text {
-    my ($tally, $block) = @_;
-    my ($at, $length) = (0, length $$block);
-    while ($at < $length) {
-        my $end = index $$block, "\n", $at + 1;
-        $end = $length if $end < 0;
-        my $line = without_date($tally, substr $$block, $at + 1, min($end - $at - 1, $HEAD));
-        $line =~ s/\r\z//;
-        count_text_line($tally, $line);
-        ++$_ for @$tally{qw(lines recognized)};
-        $at = $end;
+# ---- blocks: a quiet line of JSON whose level comes first is merely counted; the others are read
+
+my $CLIENT = qr/\G[-0-9:TZ.+ ]{0,40}+\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?(?<=[,{])"status(?:Code)?":4\d\d[,}]/;
+
+sub lines_to_read {    # each from its newline on
+    my ($format) = grep { $_->{level} && $_->{kind} ne 'caddy-json' } @FORMATS or return qr/\n/;
+    my $level = join '|', map { quotemeta } @{ $format->{level} };
+    my $quiet = qr/"(?:$level)":$SPACE(?:"(?>info|debug|warn|trace|warning)"|[1-4]\d)[,}]/i;
+    $quiet = qr/"level":"(?>INFO|DEBUG|WARN|TRACE)"/ if $format->{kind} eq 'pm2-json';
+    return qr/\n(?![-0-9:TZ.+ ]{0,40}+\{$quiet)/;
+}
+
+sub scan_block {
+    my ($tally, $block, $to_read) = @_;
+    my $lines  = my $recognized = count_lines($block);
+    my $listed = !$PATTERN{ignore} && grep { $_->{kind} =~ /^(?:pm2-)?json$/ } @FORMATS;
+    my $last   = $tally->{last} // -1;
+    pos($$block) = 0;
+    while ($$block =~ /$to_read/g) {    # Perl shares a block string with its matches instead of copying
+        my $from = pos $$block;
+        my $end  = index $$block, "\n", $from;
+        $end = length $$block if $end < 0;
+        my $size = $end - $from > $BLOCK ? $HEAD : $end - $from;
+        if ($listed && $size <= $HEAD && $$block =~ /$CLIENT/g) { ++$tally->{client_errors} }
+        else {
+            $tally->{record} = {} if $from - 1 != $last;
+            read_line($tally, substr $$block, $from, $size) or --$recognized;
+            $last = $end;
+        }
+        pos($$block) = $end;
     }
+    $tally->{last} = $last == length $$block ? 0 : -1;
+    $tally->{lines}      += $lines;
+    $tally->{recognized} += $recognized;
+}
+
+# ---- growth
+
+sub note_growth {    # the time and the number of bytes before each block
+    my ($tally, $block) = @_;
+    $tally->{bytes} //= 0;
+    visit_block($block, 0, length $$block, sub { push @{ $tally->{points} }, [$_[1], $tally->{bytes}]; 1 });
+    $tally->{bytes} += length $$block;
+}
+
+sub growth {    # bytes a minute, in the busiest ten minutes
+    my ($tally) = @_;
+    my @points = (@{ $tally->{points} }, [$tally->{newest} // 0, $tally->{bytes} // 0]);
+    my ($most, $from) = (0, 0);
+    for my $to (@points) {
+        ++$from while $points[$from] != $to && $points[$from + 1][0] <= $to->[0] - 600;
+        for my $point ($points[$from], $points[$from + 1] // ()) {
+            my ($seconds, $bytes) = map { $to->[$_] - $point->[$_] } 0, 1;
+            $most = max($most, $bytes * 60 / max(600, $seconds));
+        }
+    }
+    return $most;
 }
 
 # ---- the answer
 
 sub scan {    # empty if the log was rotated meanwhile
-    my ($path, $since, $use) = @_;
-    my %tally   = (burst => { prefix => '' }, scrubbed => {}, count => {});
+    my ($path, $since) = @_;
+    my %tally   = (burst => { prefix => '' }, record => {}, unread => [], points => [], scrubbed => {}, count => {});
+    my $to_read = lines_to_read();
     my $current = open_log($path) or fail(2, $path, $!);
     my @paths   = rotated_paths($path);
     my @files   = files_of_window($current, $since, @paths) or return;
-    scan_files(\%tally, $since, sub { $use->(\%tally, @_) }, @files) or return;
-    end_burst(\%tally);
+    scan_files(\%tally, $since, sub { note_growth(\%tally, $_[0]); scan_block(\%tally, $_[0], $to_read) }, @files) or return;
     return if was_rotated($current);
     @tally{qw(modified size_bytes files_read)} = (@$current{qw(modified size)}, scalar @files);
     $tally{oldest}    = oldest_time(@paths, $path);
+    $tally{growth}    = growth(\%tally);
     $tally{rotations} = [map { (stat $_)[9] // () } @paths];
     return \%tally;
 }
@@ -228,21 +261,22 @@ sub commonest {
 
 sub print_answer {
     my ($now, $since, $tally) = @_;
-    my %answer = (map({ $_ => 0 } qw(lines recognized errors client_errors fatals bytes_read)), %$tally, now => $now, since => $since);
+    my %answer = (map({ $_ => 0 } qw(lines recognized errors client_errors fatals ignored leveled disordered bytes_read)), %$tally, now => $now, since => $since);
     my $number = sub { join ', ', map { qq("$_": ) . (defined $answer{$_} ? int $answer{$_} : 'null') } @_ };
-    print '{', $number->(qw(now lines recognized errors client_errors fatals)), ', "commonest": [',
-        commonest($tally->{count}), '], "rotations": [', join(', ', @{ $tally->{rotations} }), '], ',
-        $number->(qw(since oldest newest modified size_bytes files_read bytes_read)), "}\n";
+    print '{', $number->(qw(now lines recognized errors client_errors fatals ignored leveled)), ', "commonest": [',
+        commonest($tally->{count}), '], "unread": [', join(', ', map { quoted($_) } @{ $tally->{unread} }),
+        '], "rotations": [', join(', ', @{ $tally->{rotations} }), '], ',
+        $number->(qw(since growth disordered oldest newest modified size_bytes files_read bytes_read)), "}\n";
 }
 
 sub main {
-    my ($path, $format, $window) = @_;
-    my %use = (json => \&scan_json, text => \&scan_text);
-    fail(64, 'usage', 'log_scan.pl PATH json|text WINDOW_SECONDS')
-        if @_ != 3 || !length $path || !$use{$format} || $window !~ /^[1-9]\d{0,9}\z/;
+    my ($path, $window, @formats) = @_;
+    fail(64, 'usage', 'log_scan.pl PATH WINDOW_SECONDS FORMATS')
+        if @formats < 2 || @formats % 2 || !length $path || $window !~ /^[1-9]\d{0,9}\z/;
+    configure(@formats);
     local $SIG{PIPE} = 'DEFAULT';
     my ($now, $tally) = time;
-    for (1 .. 3) { last if $tally = scan($path, $now - $window, $use{$format}) }
+    for (1 .. 3) { last if $tally = scan($path, $now - $window) }
     fail(2, $path, 'rotated during each of three scans') if !$tally;
     print_answer($now, $now - $window, $tally);
 }

@@ -1,7 +1,7 @@
 # Which rotated files does a log have, and how far back do they reach?
 #
-# Second part of a program: appended to log_files.pl, and run on the host as `perl -e` with the argument
-# PATH of the current file.
+# Third part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
+# arguments PATH of the current file, FORMATS of log_formats.pl.
 #
 # Prints one line of JSON, times in seconds since 1970:
 #   now; current: null without a current file, or {bytes, oldest: first dated line, or null};
@@ -37,6 +37,7 @@ sub current {
     return sprintf '{"bytes":%d,"oldest":%s}', $file->{size}, oldest_time($path) // 'null';
 }
 
-my ($path) = @ARGV;
+my ($path, @formats) = @ARGV;
+configure(@formats);
 printf qq({"now":%d,"current":%s,"rotated":[%s],"oldest":%s}\n), time, current($path), rotated($path),
     oldest_time(rotated_paths($path)) // 'null';
