@@ -176,6 +176,7 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
             "test_client_errors_are_within_limit",
             "test_log_has_no_fatal_errors",
             "test_log_is_active",
+            "test_log_growth_is_within_limit",
         )
     ),
     touches=("logs",),

@@ -88,6 +88,7 @@ LOG_REPORT = (
     "test_client_errors_are_within_limit",
     "test_log_has_no_fatal_errors",
     "test_log_is_active",
+    "test_log_growth_is_within_limit",
     "test_rotation_is_configured_as_declared",
     "test_log_is_rotated",
     "test_rotated_files_cover_retention",
