@@ -241,8 +241,10 @@ def test_patterns_of_the_inventory_decide_on_lines(read: Callable[..., dict[str,
     assert result["ignored"] == 1
 
 
-def test_ignored_lines_of_no_format_are_read(read: Callable[..., dict[str, Any]]) -> None:
-    """A banner needs no format."""
+def test_lines_of_no_format_are_read_by_patterns(read: Callable[..., dict[str, Any]]) -> None:
+    """A banner needs no format, nor does a warning about a client."""
     ignore = [{"pattern": "^Listening on", "reason": "banner"}]
-    result = read(INFO + f"{prefix(9)}Listening on 3000\n", "pm2-json", ignore=ignore)
-    assert (counts(result), result["ignored"]) == (found(201), 1)
+    client = [{"pattern": "^Insecure HTTP", "reason": "console.warn"}]
+    lines = f"{prefix(9)}Listening on 3000\n{prefix(9)}Insecure HTTP request\n"
+    result = read(INFO + lines, "pm2-json", ignore=ignore, client=client)
+    assert (counts(result), result["ignored"]) == (found(202, client_errors=1), 1)

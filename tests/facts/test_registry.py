@@ -1,15 +1,17 @@
 """Rules for every registered fact, including future ones."""
 
 import re
+import shlex
 
 import pytest
 
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import ResourceFact, ShellFact, SqlFact, SqlResourceFact
+from opsproof.inventory.load import load
 from opsproof.postgres.connection import Result
 from opsproof.round.gathering import Gathering, Recording, write
-from opsproof.transport.shell import Answer
+from opsproof.transport.shell import Answer, encode
 
 IN_DATABASES = sorted(name for name, fact in REGISTRY.items() if issubclass(fact, (SqlFact, SqlResourceFact)))
 ON_HOSTS = sorted(set(REGISTRY) - set(IN_DATABASES))
@@ -112,3 +114,21 @@ def test_every_query_is_a_single_select(fact):
 
 def test_absent_is_no_measurement_error():
     assert not issubclass(Absent, MeasurementError)
+
+
+@pytest.mark.parametrize("logs", [1, 4])
+def test_commands_of_production_fit_into_an_argument(repository, logs):
+    """All rounds at once: Linux limits the argument of a remote shell to 128 KiB."""
+    host = load(repository / "inventory" / "metachat.toml").hosts["vps-00"]
+    host = host.model_copy(update={"logs": dict(list(host.logs.items())[:logs])})
+    facts = [fact() for fact in REGISTRY.values() if issubclass(fact, (ShellFact, ResourceFact))]
+    commands = [
+        command
+        for fact in facts
+        for command in (
+            [fact.command(host)]
+            if isinstance(fact, ShellFact)
+            else [fact.command(host, name, each) for name, each in host.resources(fact.resource).items()]
+        )
+    ]
+    assert len(shlex.join(encode(tuple(commands)))) < 100 * 1024

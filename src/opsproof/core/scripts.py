@@ -1,15 +1,20 @@
 """Perl scripts for hosts and SQL scripts for databases."""
 
+import re
 from functools import cache
 from pathlib import Path
 
+_COMMENTS = re.compile(r"(?m)(?<!\A)^(?:[ \t\n]+|#.*\n)+")
 PACKAGE = Path(__file__).parents[1]
 
 
 @cache
 def perl(*names: str) -> str:
-    """Perl scripts joined into one program: `facts/json_text` is the file facts/host/json_text.pl."""
-    return "".join(_read(name, "host", "pl") for name in names)
+    """Perl scripts joined into one program: `facts/json_text` is the file facts/host/json_text.pl.
+
+    Without indentation and comments, but for the first line of each: arguments of a command are limited to 128 KiB.
+    """
+    return "".join(_COMMENTS.sub("", _read(name, "host", "pl")) for name in names)
 
 
 @cache

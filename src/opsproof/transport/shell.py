@@ -21,6 +21,8 @@ from opsproof.inventory.hosts import Host
 from opsproof.transport import ssh
 
 STREAM_CAP_BYTES = 4 * 2**20
+POOLED_LENGTH = 100
+"""Longer words travel once, as plain text; shorter words as hexadecimal digits."""
 STOP_PATIENCE_S = 1
 STOP_EVERY_S = 0.01
 COMPLAINT_BYTES = 4096
@@ -113,7 +115,7 @@ def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
         nonce,
         str(STREAM_CAP_BYTES),
         ":".join(host.path),
-        *_encode(commands),
+        *encode(commands),
     ]
     limit_s = max(command.timeout_s for command in commands) + ssh.CONNECT_TIMEOUT_S + 5
     sent = time.time()
@@ -121,9 +123,10 @@ def run(host: Host, commands: tuple[Command, ...]) -> list[Answer]:
     return [replace(answer, sent=sent, received=time.time()) for answer in _decode(host, nonce, stdout, stderr)]
 
 
-def _encode(commands: tuple[Command, ...]) -> list[str]:
+def encode(commands: tuple[Command, ...]) -> list[str]:
+    """The commands as arguments of transport/host/gather.pl."""
     words = [word for command in commands for word in command.words()]
-    pool = sorted({word for word in words if len(word) > 100 and words.count(word) > 1})
+    pool = sorted({word for word in words if len(word) > POOLED_LENGTH})
     jobs = [
         f"{command.timeout_s:g}:" + ",".join(_token(word, pool) for word in command.words()) for command in commands
     ]

@@ -1,8 +1,8 @@
 # Which files belong to a log, and where in them does a time window begin?
 #
 # First part of several programs: log_formats.pl, then log_scan.pl or rotated_files.pl are appended, and run on the
-# host as `perl -e`. Pragmas and variables of this file apply to the other parts. Other processes may write, rotate and truncate
-# the log meanwhile.
+# host as `perl -e`. Pragmas and variables of this file apply to the other parts. Other processes may write, rotate
+# and truncate the log meanwhile.
 use strict;
 use warnings;
 use Errno qw(EINVAL EISDIR);
@@ -121,7 +121,8 @@ sub window_start {    # offset of the first line not older than since
         if ($found && $found->[1] < $since) { $low  = $found->[0] }
         else                                { $high = $middle }
     }
-    visit_file($file, $low, $file->{size}, sub { $note->(@_); $start = $_[0]; $_[1] >= $since }) or $start = $file->{size};
+    my $is_inside = sub { $note->(@_); $start = $_[0]; $_[1] >= $since };
+    $start = $file->{size} if !visit_file($file, $low, $file->{size}, $is_inside);
     return is_in_order($file, @seen) ? $start : start_by_reading($file, $since);
 }
 

@@ -20,8 +20,8 @@ my (@FORMATS, @ZONE, %PATTERN, $IS_TEXT, $WANTED, $OTHER);
 my %MONTH = map { (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[$_ - 1] => $_ } 1 .. 12;
 
 my %SEVERITY = (
-    map({ $_ => 'QUIET' } qw(trace debug info information informational notice log verbose silly http success warn warning
-            detail hint query context location statement backtrace)),
+    map({ $_ => 'QUIET' } qw(trace debug info information informational notice log verbose silly http success warn
+            warning detail hint query context location statement backtrace)),
     map({ $_ => 'ERROR' } qw(error err severe)),
     map({ $_ => 'FATAL' } qw(fatal critical crit alert emerg emergency panic dpanic)),
 );
@@ -156,7 +156,8 @@ sub json_record {
     my ($err, $error) = map { fields($_) } @$own{qw(err error)};
     $severity = 'CLIENT' if $severity eq 'ERROR' && grep { ($_ // '') =~ /^"?4\d\d"?$/ } @$err{qw(status statusCode)};
     my ($message) = grep { length } map { string_of($_) } @$own{ @{ $format->{message} } };
-    my ($detail)  = grep { length } map { string_of($_) } $err->{message}, $own->{err}, $error->{message}, $own->{error};
+    my @details   = ($err->{message}, $own->{err}, $error->{message}, $own->{error});
+    my ($detail)  = grep { length } map { string_of($_) } @details;
     return ($severity, join ': ', grep { length } $message // '', $detail // '');
 }
 

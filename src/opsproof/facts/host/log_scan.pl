@@ -8,7 +8,8 @@
 #   commonest [{level, message, count}], at most five, unread: at most three lines, all without secrets;
 #   oldest, newest: first and last dated line of all files, or null;
 #   since: begin of the window; growth: bytes a minute in the busiest ten minutes of the window;
-#   disordered: files whose lines are out of order, and which were read from the beginning; rotations: when each rotated file was last written;
+#   disordered: files whose lines are out of order, and which were read from the beginning;
+#   rotations: when each rotated file was last written;
 #   modified, size_bytes: of the current file; files_read; bytes_read, unpacked.
 # Exit: 0 success, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
 #
@@ -76,8 +77,8 @@ sub forget_rarest {    # half of all, to run seldom
 
 # ---- lines
 
-my $HEADLINE = qr/^(?:Uncaught\b|(?:FATAL[ ]ERROR|error|panic):(?:[ ]|$)|thread[ ]'.*'[ ]panicked\b|Exception[ ]in[ ]thread\b
-    |\[?[\w\$.]*(?:Error|Exception|Rejection)(?:[ ]\[\w+\])?(?::|$))/x;
+my $HEADLINE = qr/^(?:Uncaught\b|(?:FATAL[ ]ERROR|error|panic):(?:[ ]|$)|thread[ ]'.*'[ ]panicked\b
+    |Exception[ ]in[ ]thread\b|\[?[\w\$.]*(?:Error|Exception|Rejection)(?:[ ]\[\w+\])?(?::|$))/x;
 my $CONTINUED = qr/^(?:\s|at |Caused by: |Suppressed: |\.\.\. \d+ |[])}]+[,;]?\s*$|\^|$)/;
 my $TRACEBACK = qr/^Traceback \(most recent call last\):/;
 my $CHAINED   = qr/^(?:During handling of the above exception|The above exception was the direct cause)/;
@@ -107,7 +108,7 @@ sub read_line {    # true if the line was understood
         my ($severity, $message) = $format->{record}->($format, $line);
         next if !defined $severity;
         count_error($tally, $severity, $message, $line) if $severity ne 'QUIET';
-        $tally->{record} = { failed => $severity ne 'QUIET', owns => $format->{pattern} && $severity ne 'QUIET' };
+        $tally->{record} = { owns => $format->{pattern} && $severity ne 'QUIET' };
         return 1;
     }
     return $IS_TEXT ? count_text_line($tally, $line) : count_loose_line($tally, $line =~ s/$DATE//r);
@@ -126,7 +127,7 @@ sub count_loose_line {
         count_error($tally, $line =~ /^(?:FATAL|panic)/ ? 'FATAL' : 'ERROR', $line, $line) if !$owned;
         @$record{qw(raised owns chained)} = (0, 0, 0);
     }
-    elsif ($PATTERN{ignore} && $line =~ $PATTERN{ignore}) { ++$tally->{ignored} }
+    elsif (grep { $line =~ $_ } values %PATTERN) { count_error($tally, 'CLIENT', '', $line) }
     else { return keep_unread($tally, $line) }
     return 1;
 }
@@ -167,12 +168,13 @@ sub count_text_line {
 
 # ---- blocks: a quiet line of JSON whose level comes first is merely counted; the others are read
 
-my $CLIENT = qr/\G[-0-9:TZ.+ ]{0,40}+\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?(?<=[,{])"status(?:Code)?":4\d\d[,}]/;
+my $CLIENT = qr/\G[-0-9:TZ.+ ]{0,40}+\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?
+    (?<=[,{])"status(?:Code)?":4\d\d[,}]/x;
 
 sub lines_to_read {    # each from its newline on
     my ($format) = grep { $_->{level} && $_->{kind} ne 'caddy-json' } @FORMATS or return qr/\n/;
     my $level = join '|', map { quotemeta } @{ $format->{level} };
-    my $quiet = qr/"(?:$level)":$SPACE(?:"(?>info|debug|warn|trace|warning)"|[1-4]\d)[,}]/i;
+    my $quiet = qr/"(?:$level)":$SPACE(?:"(?i:info|debug|warn|trace|warning)"|[1-4]\d)[,}]/;
     $quiet = qr/"level":"(?>INFO|DEBUG|WARN|TRACE)"/ if $format->{kind} eq 'pm2-json';
     return qr/\n(?![-0-9:TZ.+ ]{0,40}+\{$quiet)/;
 }
@@ -180,7 +182,8 @@ sub lines_to_read {    # each from its newline on
 sub scan_block {
     my ($tally, $block, $to_read) = @_;
     my $lines  = my $recognized = count_lines($block);
-    my $listed = !$PATTERN{ignore} && grep { $_->{kind} =~ /^(?:pm2-)?json$/ } @FORMATS;
+    my $listed = !$PATTERN{ignore} && grep { $_->{kind} ne 'caddy-json' && grep { $_ eq 'level' } @{ $_->{level} } }
+        grep { $_->{level} } @FORMATS;
     my $last   = $tally->{last} // -1;
     pos($$block) = 0;
     while ($$block =~ /$to_read/g) {    # Perl shares a block string with its matches instead of copying
@@ -233,7 +236,8 @@ sub scan {    # empty if the log was rotated meanwhile
     my $current = open_log($path) or fail(2, $path, $!);
     my @paths   = rotated_paths($path);
     my @files   = files_of_window($current, $since, @paths) or return;
-    scan_files(\%tally, $since, sub { note_growth(\%tally, $_[0]); scan_block(\%tally, $_[0], $to_read) }, @files) or return;
+    my $use = sub { note_growth(\%tally, @_); scan_block(\%tally, @_, $to_read) };
+    scan_files(\%tally, $since, $use, @files) or return;
     return if was_rotated($current);
     @tally{qw(modified size_bytes files_read)} = (@$current{qw(modified size)}, scalar @files);
     $tally{oldest}    = oldest_time(@paths, $path);
@@ -261,7 +265,8 @@ sub commonest {
 
 sub print_answer {
     my ($now, $since, $tally) = @_;
-    my %answer = (map({ $_ => 0 } qw(lines recognized errors client_errors fatals ignored leveled disordered bytes_read)), %$tally, now => $now, since => $since);
+    my @counts = qw(lines recognized errors client_errors fatals ignored leveled disordered bytes_read);
+    my %answer = (map({ $_ => 0 } @counts), %$tally, now => $now, since => $since);
     my $number = sub { join ', ', map { qq("$_": ) . (defined $answer{$_} ? int $answer{$_} : 'null') } @_ };
     print '{', $number->(qw(now lines recognized errors client_errors fatals ignored leveled)), ', "commonest": [',
         commonest($tally->{count}), '], "unread": [', join(', ', map { quoted($_) } @{ $tally->{unread} }),
