@@ -45,6 +45,16 @@ def test_errors_before_misdated_lines_are_found(
     assert result["disordered"] or name != "api-out.log"
 
 
+@pytest.mark.parametrize("name", ["api-out.log", "api-out.log.1.gz"])
+def test_few_errors_between_older_lines_are_found(logs: Logs, answer: Any, name: str) -> None:
+    """Both ends of a block are older than the window, and the errors are not."""
+    hours = [(5, 90, 89, "INFO"), (20, 20, 19, "ERROR"), (1500, 46, 45, "INFO"), (40, 9, 0, "INFO")]
+    logs("".join(spread(count, first * HOUR, last * HOUR, level) for count, first, last, level in hours), name)
+    if name != "api-out.log":
+        logs(entry())
+    assert answer()["errors"] == 20
+
+
 def test_line_from_the_future_does_not_begin_the_window(logs: Logs, answer: Any) -> None:
     """Old errors behind it stay old."""
     logs(entry(60 * HOUR) + entry(-9 * DAY) * 900 + spread(900, 59 * HOUR, 50 * HOUR, "ERROR") + spread(900, 9, 0))
