@@ -102,6 +102,14 @@ def test_path_that_is_not_a_file_is_an_error(tmp_path: Path, run: Scan) -> None:
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_folders_and_pipes_are_no_rotated_files(tmp_path: Path, logs: Logs, answer: Any) -> None:
+    """They are not waited for."""
+    logs(entry())
+    (tmp_path / "api-out.log.1").mkdir()
+    os.mkfifo(tmp_path / "api-out-2026-11-23.log")
+    assert counts(answer()) == ONE
+
+
 @pytest.mark.parametrize("name", ["api-out.log", "api-out__2026-11-23_00-00-00.log"])
 def test_a_failing_read_is_an_error(logs: Logs, run: Scan, name: str) -> None:
     """The disk's error must not look like the end of the file."""

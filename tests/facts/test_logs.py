@@ -159,6 +159,12 @@ def test_first_lines_of_quiet_log_are_whole(recorded, earlier, rotations, whole)
     assert bounded(answer(recorded, oldest=NOW - 2 * HOUR, rotations=rotations), first, earlier) is whole
 
 
+@pytest.mark.parametrize(("ahead_s", "silence_s"), [(60, -60), (9 * DAY, 400)])
+def test_line_from_the_future_does_not_hide_silence(recorded, ahead_s, silence_s):
+    report = parse(answer(recorded, newest=NOW + ahead_s, modified=NOW - 400))
+    assert report.silence_s == silence_s
+
+
 def test_missing_log_is_absent():
     with pytest.raises(Absent, match=r"^/logs/api-out.log is declared, but does not exist$"):
         parse(Answer(2, "", "api-out.log: No such file or directory\n"))

@@ -103,6 +103,19 @@ def test_log_without_dates_and_rotated_files_raises(put, rotated, tmp_path):
         rotated()
 
 
+def test_first_line_from_the_future_does_not_hide_missing_rotation(put, rotated):
+    put("api-out.log", -90 * DAY)
+    put("api-out.log.1", 40 * HOUR)
+    assert rotated().overdue_s == pytest.approx(40 * HOUR, abs=5)
+
+
+def test_folders_and_pipes_are_no_rotated_files(put, rotated, tmp_path):
+    put("api-out.log")
+    (tmp_path / "api-out.log.1").mkdir()
+    os.mkfifo(tmp_path / "api-out.log.2")
+    assert rotated().files == ()
+
+
 def test_missing_log_is_not_overdue_and_missing_folder_is_absent(rotated):
     assert rotated().size_bytes is None
     assert rotated().covers_s == 0

@@ -21,6 +21,8 @@ DEFAULT_WINDOW_S = 86400.0
 SCAN_TIMEOUT_S = 60.0
 READING = "log lines"
 Readings = Mapping[str, list[Counter]]
+AHEAD_S = 3600.0
+"""Times further in the future are wrong."""
 LATE_S = 3600.0
 """A log may get its first line this long after its declared begin."""
 
@@ -133,7 +135,7 @@ class LogReports(ResourceFact[Log, LogReport]):
             errors=found["errors"],
             client_errors=found["client_errors"],
             fatals=found["fatals"],
-            silence_s=found["now"] - (found["newest"] or found["modified"]),
+            silence_s=found["now"] - _last_write(found),
             newest=found["newest"] or 0.0,
             starts=_starts(found),
             now=found["now"],
@@ -149,6 +151,12 @@ class LogReports(ResourceFact[Log, LogReport]):
             rotations=tuple(found["rotations"]),
             born=resource.since.timestamp() + LATE_S if resource.since else -inf,
         )
+
+
+def _last_write(found: dict[str, Any]) -> float:
+    """The last line; without lines, or with lines dated in the future, the last write to the file."""
+    newest = found["newest"]
+    return float(newest if newest and newest <= found["now"] + AHEAD_S else found["modified"])
 
 
 def _misread(found: dict[str, Any], log: Log) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from opsproof.core.errors import Absent
 from opsproof.core.units import show
 from opsproof.facts import log_formats
 from opsproof.facts.base import ResourceFact, ShellFact
+from opsproof.facts.logs import AHEAD_S
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import LogFolder, Rotation
@@ -100,8 +101,8 @@ def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: floa
     if not current or not current["bytes"]:
         return 0.0
     ages = [newest_s] if newest_s is not None else []
-    if current["oldest"] is not None:
-        ages.append(age(current["oldest"], now, "the first dated line"))
+    if current["oldest"] is not None and current["oldest"] <= now + AHEAD_S:
+        ages.append(now - current["oldest"])
     if not ages:
         raise ValueError("the log has no rotated file and no dated line")
     return max(0.0, min(ages))

@@ -196,6 +196,7 @@ sub rotated_names {
     my %key;
     for (readdir $list) {
         my ($found) = /^\Q$stem\E$rest\z/ or next;
+        next if stat(($folder // '') . $_) && !-f _;    # a folder or a pipe
         $key{$_} = join ' ', map { sprintf '%010d', $_ } $found =~ /\d+/g;
         $key{$_} = sprintf '~%05d', 99999 - $1 if $found =~ /^\.(\d+)\z/;
     }
