@@ -14,7 +14,9 @@ from statistics import median
 
 from measure import REPOSITORY, Row, row
 
+from opsproof.facts import log_formats
 from opsproof.facts.logs import scanner
+from opsproof.inventory.logs import Log
 
 CACHE = REPOSITORY / ".lab" / "bench-logs"
 DAY = 86_400
@@ -115,7 +117,8 @@ def _runbook(log: Path, *pipelines: str) -> float:
 def _ours(log: Path, seconds: int) -> float:
     """Time to scan the last `seconds` before the end of the log."""
     window = int(time.time() - log.stat().st_mtime) + seconds
-    return _seconds([shutil.which("perl") or "perl", "-e", scanner(), "--", str(log), "json", str(window)])
+    words = log_formats.words(Log.model_validate({"path": str(log), "format": "pm2-json"}))
+    return _seconds([shutil.which("perl") or "perl", "-e", scanner(), "--", str(log), str(window), *words])
 
 
 def compare(megabytes: int, runs: int, folder: Path = CACHE) -> list[Row]:

@@ -201,6 +201,13 @@ def test_times_without_zone_are_in_the_declared_zone(
     assert read(content, {"name": "syslog", "zone": zone})["oldest"] == NOW - age
 
 
+def test_abbreviated_zone_needs_a_declared_zone(read: Callable[..., dict[str, Any]]) -> None:
+    """CET and CST mean several offsets."""
+    content = SERVER.replace("06:00:00.123 UTC", "06:59:00 CET") % "LOG"
+    assert read(content, {"name": "postgresql", "zone": "Europe/Zagreb"})["oldest"] == NOW - 60
+    assert read(content, "postgresql")["oldest"] is None
+
+
 def test_times_without_any_zone_are_not_read(read: Callable[..., dict[str, Any]]) -> None:
     """An assumed zone would move the window by hours."""
     result = read(PYTHON % (10, "ERROR", "x"), "python")
