@@ -30,7 +30,10 @@ class Restore(RestoreAction):
         """Adds the options for backup, source, swap and old database."""
         super().add_arguments(parser)
         parser.add_argument("--into", metavar="NAME", help="restore into a new database or directory, without a swap")
-        parser.add_argument("--drop-old", action="store_true", help="only drop what earlier restores replaced")
+        parser.add_argument("--drop-old", action="store_true", help="only drop what earlier restores replaced or kept")
+        parser.add_argument(
+            "--accept-differences", action="store_true", help="go on although definitions differ from the backup"
+        )
         parser.add_argument(
             "--wait",
             type="seconds",

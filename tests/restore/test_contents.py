@@ -17,8 +17,8 @@ from opsproof.transport.shell import Answer
 from tests.restore.conftest import Place
 
 SERVER = {
-    "version": "17.5", "version_num": 170005, "schema_sha256": "s", "grants_sha256": "g", "encoding": "UTF8",
-    "large_objects": 0,
+    "version": "17.5", "version_num": 170005, "encoding": "UTF8", "large_objects": 0,
+    "objects": {"policy": [2, "p"], "table": [2, "t"]}, "grants": {"table": [2, "g"]},
 }  # fmt: skip
 TABLES = {("public", "tenants"): 200, ("public", "chunks"): 20000}
 MANIFEST = Manifest("metachat_20261125T021500Z", 0.0, 1.0, {}, TABLES, SERVER, {"compression": "zstd"})
@@ -31,8 +31,6 @@ MANIFEST = Manifest("metachat_20261125T021500Z", 0.0, 1.0, {}, TABLES, SERVER, {
         ({}, {("public", "tenants"): 199}, ["public.tenants has 199 rows (expected 200)"]),
         ({}, {("public", "tenants"): None}, ["public.tenants is missing"]),
         ({}, {("public", "new"): 0}, ["public.new is not in the manifest"]),
-        ({"schema_sha256": "x"}, {}, ["schema differs"]),
-        ({"grants_sha256": "x"}, {}, ["owners or privileges differ"]),
         ({"encoding": "LATIN1"}, {}, ["encoding differs"]),
         ({"large_objects": 1}, {}, ["number of large objects differs"]),
     ],
@@ -46,11 +44,31 @@ def test_many_differing_tables_are_summarized():
     assert contents.compare(MANIFEST, SERVER, {("s", f"t{n}"): 1 for n in range(9)}).flaws[-1] == "6 more tables differ"
 
 
-def test_schema_is_not_compared_between_major_versions():
-    found = contents.compare(
-        MANIFEST, {**SERVER, "version_num": 180001, "version": "18.1", "schema_sha256": "x"}, TABLES
-    )
-    assert (found.flaws, found.unchecked) == ([], ["schema not compared: backup from 17.5, server 18.1"])
+@pytest.mark.parametrize(
+    ("server", "difference"),
+    [
+        ({"objects": {"policy": [1, "x"], "table": [2, "t"]}}, "type policy: 1 (expected 2)"),
+        ({"objects": {"table": [2, "t"]}}, "type policy: 0 (expected 2)"),
+        ({"objects": {"policy": [2, "x"], "table": [2, "t"]}}, "type policy: names differ"),
+        ({"grants": {"table": [2, "x"]}}, "type table: owners or privileges differ"),
+    ],
+)
+def test_difference_in_objects_is_no_flaw(server, difference):
+    found = contents.compare(MANIFEST, {**SERVER, **server}, TABLES)
+    assert found == contents.ContentFindings(differences=[f"compared with the backed-up database, {difference}"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "unchecked"),
+    [
+        (SERVER, {**SERVER, "version_num": 180001, "version": "18.1"}, "backup from 17.5, server 18.1"),
+        ({key: SERVER[key] for key in SERVER if key != "objects"}, SERVER, "the manifest has none"),
+    ],
+)
+def test_objects_of_other_versions_are_not_compared(expected, found, unchecked):
+    objects = {"objects": {"policy": [1, "x"]}, "grants": {}}
+    findings = contents.compare(replace(MANIFEST, server=expected), {**found, **objects}, TABLES)
+    assert findings == contents.ContentFindings([], [f"names and owners of objects not compared: {unchecked}"])
 
 
 @pytest.mark.parametrize(
@@ -156,9 +174,6 @@ def test_undamaged_copy_has_no_findings(made):
             "index public.chunks_pkey is not valid",
         ),
         ("DELETE FROM webhooks WHERE id = 'whk0007'", "public.webhooks has 49 rows (expected 50)"),
-        ("DROP INDEX chunks_embedding_ivfflat_idx", "schema differs"),
-        ("ALTER TABLE events DISABLE ROW LEVEL SECURITY", "schema differs"),
-        ("GRANT SELECT ON tenants TO PUBLIC", "owners or privileges differ"),
         (
             "UPDATE pg_proc SET prosrc = 'nowhere' WHERE proname = 'vector_negative_inner_product'",
             "vector index public.chunks_embedding_ivfflat_idx: ",

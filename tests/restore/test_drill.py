@@ -144,8 +144,11 @@ def test_plan_of_drill_without_a_backup_changes_nothing(place, tmp_path):
         (without_a_table, "public.webhooks is missing"),
         (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),
         (with_a_row_less, "public.webhooks has 49 rows (expected 50)"),
-        (without_a_policy, "schema differs"),
-        (without_privileges, "owners or privileges differ"),
+        (
+            without_a_policy,
+            "is whole, but 1 definitions differ, such as compared with the backed-up database, type policy: 0 ",
+        ),
+        (without_privileges, "compared with the backed-up database, type schema: owners or privileges differ"),
         (plain_text, "zstd: "),
     ],
 )

@@ -285,9 +285,33 @@ def test_damaged_backup_is_not_swapped_in(place, copied):
     assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)
 
 
-def test_copy_that_differs_from_manifest_is_dropped(place, copied):
+def test_copy_without_rows_is_kept_and_not_swapped_in(place, copied):
     copied.replace_dump(place, "--exclude-table-data=webhooks")
-    done = place.run("restore", "--apply", f"--from={copied.folder}")
+    where = f"--from={copied.folder}"
+    done = place.run("restore", "--apply", where)
     assert done.returncode == 4
     assert "public.webhooks has 0 rows (expected 50)" in done.stderr
-    assert (place.databases, place.serving, place.is_healthy()) == ([], "old", True)
+    (kept,) = place.databases
+    assert f'-c \'ALTER DATABASE "metachat_{kept}" RENAME TO "metachat"\'' in done.stderr
+    assert (place.serving, place.is_healthy()) == ("old", True)
+    again = place.run("restore", "--apply", where, "--accept-differences")
+    assert (again.returncode, f"metachat_{kept} of {copied.name} is kept" in again.stderr) == (3, True)
+    assert place.run("restore", "--apply", "--drop-old").returncode == 0
+    assert (place.databases, place.serving) == ([], "old")
+
+
+def test_copy_with_differences_is_kept_until_accepted(place, copied):
+    copied.replace_dump(place, "--no-policies")
+    where = f"--from={copied.folder}"
+    done = place.run("restore", "--apply", where)
+    assert (done.returncode, "add --accept-differences to go on with it" in done.stderr) == (4, True)
+    (kept,) = place.databases
+    assert "type policy: 0 (expected " in place.journal[-1]["measured"]["differences"]
+    assert (place.serving, place.is_healthy()) == ("old", True)
+    again = place.run("restore", "--apply", where)
+    assert (again.returncode, place.databases) == (3, [kept])
+    accepted = place.run("restore", "--apply", where, "--accept-differences")
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert "restore " + copied.name not in accepted.stdout
+    assert place.serving == "new"
+    assert place.databases == [kept.replace("restoring_", "before_")]

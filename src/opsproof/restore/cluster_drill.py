@@ -57,7 +57,7 @@ class ClusterDrill:
     def _report(self) -> None:
         if self.restored.commit:
             self.action.measured["last_commit"] = self.restored.commit
-        self.findings.report_unchecked(self.work.say, self.action.measured)
+        self.findings.report(self.work.say, self.action.measured)
 
     def prove(self) -> None:
         """Shows that the backup is good and that no directory of a drill remains.

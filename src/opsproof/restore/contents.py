@@ -15,8 +15,6 @@ from opsproof.transport.shell import Answer, Command
 Tables = dict[tuple[str, str], int]
 SHOWN = 5
 _SAME = {
-    "schema_sha256": "schema differs",
-    "grants_sha256": "owners or privileges differ",
     "encoding": "encoding differs",
     "large_objects": "number of large objects differs",
 }
@@ -27,26 +25,39 @@ _NOT_USED = "is not used"
 
 @dataclass
 class ContentFindings:
-    """Flaws of a restored database, and checks that could not be made; a sentence for each."""
+    """Flaws of a restored database, and checks that could not be made; a sentence for each.
+
+    `differences` are definitions that differ from the backup, although rows and indexes are whole.
+    """
 
     flaws: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     def add(self, other: "ContentFindings") -> None:
         """Adds the sentences of `other`."""
         self.flaws += other.flaws
         self.unchecked += other.unchecked
+        self.differences += other.differences
 
     def failure(self, backup: str) -> str:
         """A sentence with all flaws of the backup; empty without flaws."""
         return f"{backup} failed verification: {'; '.join(self.flaws)}" if self.flaws else ""
 
-    def report_unchecked(self, say: Callable[[str], None], measured: dict[str, Any]) -> None:
-        """Prints the checks that could not be made, and records them for the journal."""
-        for each in self.unchecked:
+    def difference(self, backup: str) -> str:
+        """A sentence with the number of differences from the backup, and the first; empty without differences."""
+        if not self.differences:
+            return ""
+        return f"{backup} is whole, but {len(self.differences)} definitions differ, such as {self.differences[0]}"
+
+    def report(self, say: Callable[[str], None], measured: dict[str, Any]) -> None:
+        """Prints differences and the checks that could not be made, and records both for the journal."""
+        for each in (*self.differences, *self.unchecked):
             say(f"     {each}")
         if self.unchecked:
             measured["not_checked"] = "; ".join(self.unchecked)
+        if self.differences:
+            measured["differences"] = "; ".join(self.differences)
 
 
 def queries(client: RestoreClient, database: str) -> tuple[Command, Command]:
@@ -85,19 +96,32 @@ def parse_tables(answer: Answer) -> Tables:
 def compare(manifest: Manifest, server: dict[str, Any], tables: Tables) -> ContentFindings:
     """The differences between a manifest and the restored database.
 
-    The schema is compared only within a major version: other versions print the same definitions differently.
+    Names, owners and privileges are compared only within a major version: versions differ in types and privileges.
     """
     names = sorted({*manifest.tables, *tables})
     rows = [_difference(name, manifest.tables.get(name), tables.get(name)) for name in names]
     flaws = [each for each in rows if each]
     if len(flaws) > SHOWN:
         flaws[SHOWN:] = [f"{len(flaws) - SHOWN} more tables differ"]
-    others = [flaw for key, flaw in _SAME.items() if server.get(key) != manifest.server.get(key)]
-    same_major = int(server["version_num"]) // 10000 == int(manifest.server["version_num"]) // 10000
-    if same_major:
-        return ContentFindings([*flaws, *others])
+    flaws += [flaw for key, flaw in _SAME.items() if server.get(key) != manifest.server.get(key)]
+    if "objects" not in manifest.server:
+        return ContentFindings(flaws, ["names and owners of objects not compared: the manifest has none"])
+    if int(server["version_num"]) // 10000 == int(manifest.server["version_num"]) // 10000:
+        return ContentFindings(flaws, [], _object_differences(manifest.server, server))
     versions = f"backup from {manifest.server['version']}, server {server['version']}"
-    return ContentFindings(flaws, [f"schema not compared: {versions}"])
+    return ContentFindings(flaws, [f"names and owners of objects not compared: {versions}"])
+
+
+def _object_differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Types of objects that differ from the backed-up database in number, names, owners or privileges."""
+    differences = {}
+    for part, title in {"grants": "owners or privileges", "objects": "names"}.items():
+        for kind in {*expected[part], *found[part]}:
+            (wanted, digest), (number, other) = (side[part].get(kind, (0, "")) for side in (expected, found))
+            if digest != other:
+                count = f"{number} (expected {wanted})" if number != wanted else f"{title} differ"
+                differences[kind] = f"compared with the backed-up database, type {kind}: {count}"
+    return [differences[kind] for kind in sorted(differences)]
 
 
 def _difference(name: tuple[str, str], wanted: int | None, found: int | None) -> str:

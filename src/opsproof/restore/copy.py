@@ -1,6 +1,7 @@
 """The new database that a restore makes from an archive, and the checks of that database."""
 
 import secrets
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,10 +13,11 @@ from opsproof.action.room import MARGIN, require_room
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.restore import contents
+from opsproof.postgres.quoting import identifier
+from opsproof.restore import contents, schema
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.contents import ContentFindings
-from opsproof.restore.server import NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, parse_server
+from opsproof.restore.server import MAINTENANCE, NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, parse_server
 from opsproof.transport.shell import Answer, Command, argv
 
 MOST_JOBS = 8
@@ -24,7 +26,8 @@ LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
 """Bounds of maintenance_work_mem: all sessions together get an eighth of the available memory."""
 _STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
 _ONE_LINE = """
-errors=$("$0" "$@" 2>&1 >/dev/null) && exit
+exec 3>&1
+errors=$("$0" "$@" 2>&1 >&3 3>&-) && exit
 status=$?
 printf '%s\\n' "$errors" | grep -i -m 1 error: >&2 || printf '%s\\n' "$errors" | head -n 1 >&2
 exit $status
@@ -108,6 +111,21 @@ class RestoredDatabase:
     restore_s: float = 0.0
 
     @property
+    def scratch(self) -> str:
+        """The name of the database for definitions of the archive."""
+        return f"{self.client.live}_comparing_{self.name.rpartition('_')[2]}"
+
+    @property
+    def renaming(self) -> str:
+        """The command that makes the new database live, for a person to run while the processes are stopped."""
+        name, live = identifier(self.name), identifier(self.client.live)
+        aside = identifier(self.name.replace("_restoring_", "_before_"))
+        old = [f"ALTER DATABASE {live} RENAME TO {aside}"] if self.machine.server.serving else []
+        new = [f"ALTER DATABASE {name} RENAME TO {live}", f"GRANT CONNECT, TEMPORARY ON DATABASE {live} TO PUBLIC"]
+        words = (word for each in (*old, *new) for word in ("-c", each))
+        return shlex.join(self.client.program("psql", "-d", self.client.conninfo(MAINTENANCE), *words).argv)
+
+    @property
     def expected_bytes(self) -> int:
         """The size in the manifest; without one, the larger of the live database and the archive."""
         if self.archive.manifest is not None:
@@ -147,12 +165,12 @@ class RestoredDatabase:
             StepFailed: the restore failed; the database may be incomplete.
         """
         started = time.monotonic()
-        self._create()
+        self._create(self.name)
         with progress.reporting_bytes("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as report:
             progress.watch(self._restore, self._size, report)
         self.restore_s = time.monotonic() - started
 
-    def _create(self) -> None:
+    def _create(self, name: str) -> None:
         serving = self.machine.server.serving
         manifest = self.archive.manifest
         traits = manifest.server if manifest else serving.traits if serving else None
@@ -160,7 +178,7 @@ class RestoredDatabase:
             raise StepFailed("encoding and locale are unknown: no manifest and no live database")
         keys = ("owner", "encoding", "collate", "ctype", "provider", "locale")
         values = {key: traits[key] or "" for key in keys}
-        self.do("create", fresh=self.name, live=self.client.live, **values)
+        self.do("create", fresh=name, live=self.client.live, **values)
 
     def _restore(self) -> None:
         """Restores from an uncompressed file, which parallel sessions need: in place, or from a staged copy."""
@@ -183,7 +201,7 @@ class RestoredDatabase:
     def _loading(self, source: str, token: str) -> Command:
         """The load.pl command; rows are split over sessions only for archives with a manifest, known to use COPY."""
         deal = self.archive.manifest is not None and self.machine.jobs > 1
-        words = (source, token, str(self.machine.jobs), str(int(deal)), self._target)
+        words = (source, token, str(self.machine.jobs), str(int(deal)), self._target(self.name))
         return self.client.program("perl", "-e", scripts.perl("restore/load"), "--", *words)
 
     def _staged(self) -> None:
@@ -191,16 +209,15 @@ class RestoredDatabase:
         try:
             self._feed("", *self.client.program("sh", "-c", _STAGE, str(_STAGED)).argv)
             words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
-            self._do(self.client.program(*words, f"--dbname={self._target}", "--", str(_STAGED)))
+            self._do(self.client.program(*words, f"--dbname={self._target(self.name)}", "--", str(_STAGED)))
         finally:
             self.work.ask(self.client.program("rm", "-f", "--", str(_STAGED)))
 
     def _do(self, command: Command) -> None:
         self.work.do(argv(*_in_one_line(command), timeout_s=self.client.backup.timeout), "pg_restore")
 
-    @property
-    def _target(self) -> str:
-        """The connection string of the new database, with session settings for a fast restore."""
+    def _target(self, name: str) -> str:
+        """The connection string of a new database, with session settings for a fast restore."""
         settings = {
             "synchronous_commit": "off",
             "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
@@ -210,7 +227,7 @@ class RestoredDatabase:
             "lock_timeout": "0",
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        return self.client.conninfo(self.name, options=options)
+        return self.client.conninfo(name, options=options)
 
     def _size(self) -> float:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
@@ -225,17 +242,33 @@ class RestoredDatabase:
         Raises:
             MeasurementError: a query or ANALYZE failed.
         """
-        timeout_s, digest, count = self.client.backup.timeout, *contents.queries(self.client, self.name)
-        server, sound = self.work.ask(digest, self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s))
+        timeout_s, properties, count = self.client.backup.timeout, *contents.queries(self.client, self.name)
+        findings = ContentFindings(differences=self._schema_differences())
+        soundness = self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s)
+        server, sound, counted = self.work.ask(properties, soundness, count)
         analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if keep else []
-        check = self._amcheck() if keep else self._amcheck("--install-missing")
-        counted, checked, *analyzed = self.work.ask(count, check, *analyze)
+        # Later than the count: CREATE EXTENSION may fire event triggers of the restored database, which write rows.
+        checked, *analyzed = self.work.ask(self._amcheck() if keep else self._amcheck("--install-missing"), *analyze)
         for each in analyzed:
             each.require("ANALYZE")
-        findings = contents.parse_soundness(sound)
+        findings.add(contents.parse_soundness(sound))
         findings.add(contents.parse_amcheck(checked))
         findings.add(self._compared(contents.parse_server(server), contents.parse_tables(counted)))
         return findings
+
+    def _schema_differences(self) -> list[str]:
+        """The definitions that differ from the archive, also after a reload of the archive's definitions."""
+        restored = self.client.conninfo(self.name)
+        (answer,) = self.work.ask(schema.command(self.client, self.archive, restored))
+        if not schema.parse(answer):
+            return []
+        scratch = self.scratch
+        try:
+            self._create(scratch)
+            again = schema.command(self.client, self.archive, restored, self._target(scratch))
+            return schema.parse(self.work.attempt(again))
+        finally:
+            self.do("drop", name=scratch)
 
     def _amcheck(self, *options: str) -> Command:
         words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)

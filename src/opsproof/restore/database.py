@@ -96,12 +96,14 @@ class DatabaseRestore:
         self.action.measured |= {"from": self.options.target, "fetch_s": round(time.monotonic() - started, 2)}
 
     @contextmanager
-    def fetched(self) -> Iterator[None]:
-        """Removes fetched files from the host at exit."""
+    def fetched(self, *, to_the_end: bool) -> Iterator[None]:
+        """Removes fetched files from the host after a failure, or at the end."""
+        done = False
         try:
             yield
+            done = True
         finally:
-            if self.fetch is not None:
+            if self.fetch is not None and (to_the_end or not done):
                 self.fetch.remove()
 
     def new_database(self, kind: Kind, machine: RestoreMachine, of: DumpArchive) -> RestoredDatabase:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from opsproof.action import Step
-from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
+from opsproof.core.errors import MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import throwaway
 from opsproof.restore.archive import DumpArchive
@@ -80,7 +80,7 @@ class DatabaseDrill:
         self._record_failure(self._restore)
 
     def _restore(self) -> None:
-        with self.restore.fetched():
+        with self.restore.fetched(to_the_end=False):
             self.place.restore_roles(self.database.archive)
             self.database.make()
         self.action.measured |= {
@@ -91,11 +91,12 @@ class DatabaseDrill:
     def _compare(self) -> None:
         if self.findings.flaws:
             return
-        try:
-            self.findings.add(self.database.findings(keep=False))
-        except MeasurementError as error:
-            self.findings.flaws.append(f"comparison failed: {error}")
-        self.findings.report_unchecked(self.work.say, self.action.measured)
+        with self.restore.fetched(to_the_end=True):
+            try:
+                self.findings.add(self.database.findings(keep=False))
+            except OpsproofError as error:
+                self.findings.flaws.append(f"comparison failed: {error}")
+        self.findings.report(self.work.say, self.action.measured)
 
     def prove(self) -> None:
         """Shows that the backup is good and that nothing of the drill remains.
@@ -106,5 +107,6 @@ class DatabaseDrill:
         """
         if left := self.place.left():
             raise NotRepaired(f"leftovers of the drill remain: {', '.join(left)}")
-        if failure := self.findings.failure(self.database.archive.name):
+        name = self.database.archive.name
+        if failure := self.findings.failure(name) or self.findings.difference(name):
             raise NotRepaired(failure)

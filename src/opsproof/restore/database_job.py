@@ -9,10 +9,12 @@ from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, 
 from opsproof.core.units import show
 from opsproof.restore import contents, switch
 from opsproof.restore.base import RestoreAction
+from opsproof.restore.contents import ContentFindings
 from opsproof.restore.copy import RestoredDatabase, drop_all
 from opsproof.restore.database import DatabaseRestore
 from opsproof.restore.server import (
-    NAME_BYTES,
+    DIFFERS,
+    FLAWED,
     REPLACED,
     SWAPPED,
     SWAPPING,
@@ -53,8 +55,9 @@ class RestoreJob:
             raise InventoryError(f"--into: {name} already exists")
 
     def dropping(self) -> list[Step]:
-        """Steps that drop old databases of completed swaps."""
+        """Steps that drop old databases of completed swaps, and copies that failed their comparison."""
         old = [each for each in self.server.beside("before") if each.mark.word == REPLACED]
+        old += self._kept(self.server)
         return [self._drop(each.name, f" ({show(each.size_bytes, 'bytes')})") for each in old]
 
     def _drop(self, name: str, more: str = "") -> Step:
@@ -85,11 +88,19 @@ class RestoreJob:
         return [*self._cleaning_up(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
 
     def _resumable(self, wanted: str) -> ServerDatabase | None:
-        ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING)]
+        accepted = (DIFFERS,) if self.options.accept_differences else ()
+        ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING, *accepted)]
         return next((each for each in reversed(self.server.beside("restoring")) if each.mark in ready), None)
 
+    @staticmethod
+    def _kept(server: RestoreServer) -> list[ServerDatabase]:
+        """Copies that failed their comparison: only --drop-old drops these."""
+        return [each for each in server.beside("restoring") if each.mark.word in (DIFFERS, FLAWED)]
+
     def _cleaning_up(self, fresh: ServerDatabase | None) -> list[Step]:
-        left = [each for each in self.server.beside("restoring") if each is not fresh]
+        kept = self._kept(self.server)
+        left = [each for each in self.server.beside("restoring") if each is not fresh and each not in kept]
+        left += self.server.beside("comparing")
         serving = self.server.serving
         cut_off = any(each.mark.word == SWAPPING for each in left) or (serving is not None and not serving.open)
         steps = [self._drop(each.name, ", left by an earlier restore") for each in left]
@@ -121,19 +132,31 @@ class RestoreJob:
 
     def _make(self) -> None:
         assert self.copy is not None
-        with self.restore.fetched(), drop_on_failure(self.copy):
+        with self.restore.fetched(to_the_end=False), drop_on_failure(self.copy):
             self.copy.make()
         self.action.measured["restore_s"] = round(self.copy.restore_s, 2)
 
     def _verify(self) -> None:
+        """Compares the copy, and keeps a copy that fails: it may hold the only data."""
         assert self.copy is not None
-        with drop_on_failure(self.copy):
-            findings = self.copy.findings(keep=True)
-            for each in findings.unchecked:
-                self.work.say(f"     {each}")
-            if failure := findings.failure(self.copy.archive.name):
-                raise StepFailed(failure)
-        self.copy.do("mark", name=self.copy.name, mark=f"{VERIFIED} {self.copy.archive.name}")
+        with self.restore.fetched(to_the_end=True):
+            try:
+                findings = self.copy.findings(keep=True)
+            except OpsproofError as error:
+                findings = ContentFindings([f"comparison failed: {error}"])
+        findings.report(self.work.say, self.action.measured)
+        name, archive = self.copy.name, self.copy.archive.name
+        if failure := findings.failure(archive):
+            self._mark(FLAWED)
+            raise StepFailed(f"{failure}; {name} is kept, to use it anyway: {self.copy.renaming}")
+        if (difference := findings.difference(archive)) and not self.options.accept_differences:
+            self._mark(DIFFERS)
+            raise StepFailed(f"{difference}; {name} is kept: add --accept-differences to go on with it")
+        self._mark(VERIFIED)
+
+    def _mark(self, word: str) -> None:
+        assert self.copy is not None
+        self.copy.do("mark", name=self.copy.name, mark=f"{word} {self.copy.archive.name}")
 
     def _naming(self) -> list[Step]:
         return [Step(f"rename to {self.options.into}", self._name)]
@@ -206,7 +229,17 @@ class RestoreJob:
         if self.server.prepared:
             raise Refused(f"{self.server.live} has prepared transactions, which block the rename: end them first")
         if self.copy is not None and not self.resumed:
+            self._refuse_twice(self.copy.archive.name)
             self.restore.guard(self.copy)
+
+    def _refuse_twice(self, archive: str) -> None:
+        for each in self._kept(self.server):
+            if each.mark.archive == archive:
+                more = "add --accept-differences to go on with it, " if each.mark.word == DIFFERS else ""
+                raise Refused(
+                    f"{each.name} of {archive} is kept, because its comparison failed: {more}"
+                    "choose another --set, or drop it with --drop-old"
+                )
 
     def prove(self) -> None:
         """Shows that the live database accepts connections and that no swap is incomplete.
@@ -216,7 +249,8 @@ class RestoreJob:
             MeasurementError: the server cannot be read.
         """
         now = self.restore.machine().server
-        half = [each.name for each in now.beside("restoring")]
+        kept = self._kept(now)
+        half = [each.name for each in now.beside("restoring") if each not in kept]
         half += [each.name for each in now.beside("before") if each.mark.word == SWAPPED]
         if half and not self.options.drop_old:
             raise NotRepaired(f"leftover databases remain: {', '.join(half)}")

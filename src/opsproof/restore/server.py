@@ -20,13 +20,13 @@ MAINTENANCE = "postgres"
 SUFFIX_BYTES = len("_restoring_20261125T021500Z")
 NAME_BYTES = 63
 """Longest identifier of PostgreSQL: https://www.postgresql.org/docs/current/limits.html."""
-_NAME = re.compile(r"_(drill|restoring|before)_\d{8}T\d{6}Z$")
+_NAME = re.compile(r"_(drill|restoring|comparing|before)_\d{8}T\d{6}Z$")
 FEED = 'printf "%s\\n" "$0" | "$@"'
 """A sh script that pipes $0 to the command in its arguments."""
 PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
 """psql options for machine-readable output: unaligned, tab-separated, stop at the first error."""
 
-Kind = Literal["drill", "restoring", "before"]
+Kind = Literal["drill", "restoring", "comparing", "before"]
 Way = Literal["try", "always", "insist"]
 """How in_turn.pl runs a command: try is skipped after a failure, always is not, insist also retries for a minute."""
 
@@ -41,6 +41,10 @@ class DatabaseMark:
 
 VERIFIED = "verified"
 """Restored and compared."""
+DIFFERS = "differs"
+"""Restored and compared: whole, but definitions differ; kept for --accept-differences."""
+FLAWED = "flawed"
+"""Restored and compared: rows are missing, or an index is not valid; kept for a person to decide."""
 SWAPPING = "swapping"
 """Verified, and processes may be stopped for the swap."""
 TRIED = "tried"

@@ -15,9 +15,11 @@ from opsproof.core.errors import Refused, StepFailed
 from opsproof.restore.archive import DumpArchive, require_checksum
 from opsproof.restore.copy import HAS_PERL, RestoredDatabase, RestoreMachine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
-from opsproof.restore.server import RestoreClient, RestoreServer
+from opsproof.restore.server import Kind, RestoreClient, RestoreServer
 from opsproof.transport.shell import Answer, argv
 
+LEFT: tuple[Kind, ...] = ("drill", "comparing")
+"""The databases that a drill makes."""
 SUFFIX = "-drill"
 LASTS_S = 86400
 """Lifetime of a drill container in seconds; Docker then removes the container."""
@@ -112,7 +114,8 @@ class ServingServer:
         Raises:
             MeasurementError: the databases cannot be listed.
         """
-        return [each.name for each in on_server(self.work, self.client).server.beside("drill")]
+        server = on_server(self.work, self.client).server
+        return [each.name for kind in LEFT for each in server.beside(kind)]
 
     def prepare(self) -> None:
         """Does nothing: the server already runs."""

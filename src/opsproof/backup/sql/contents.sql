@@ -1,87 +1,98 @@
--- What does the database contain, as one line of JSON: properties, and digests of its schema and its grants?
--- The digests are the same for a restored copy: they do not depend on time, server or order of creation. The search
--- path of every session has pg_catalog alone, so that every name is printed with its schema. Excluded: objects of
--- extensions, invalid indexes, versions of extensions, statistics, and numbers assigned by the server, such as OIDs.
+-- What does the database contain, as one line of JSON: properties, and the number and a digest of its objects, and of
+-- owners and privileges, by type of object?
+-- Digests hold names, owners and privileges only, so that a restored copy has the same: definitions are printed
+-- differently after a reload. Privileges equal to the default count as default, as in pg_dump. Excluded: objects of
+-- extensions, invalid indexes, NOT NULL constraints, and what the server makes for other objects.
 WITH own AS MATERIALIZED (
-    SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
-     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-), foreign_to_us AS MATERIALIZED (
-    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+    SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ), relation AS MATERIALIZED (
-    SELECT c.*, format('%I.%I', nspname, relname) AS called FROM pg_class c JOIN own ON own.oid = relnamespace
-     WHERE NOT EXISTS (SELECT FROM foreign_to_us WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+    SELECT c.* FROM pg_class c JOIN own ON own.oid = relnamespace
+     WHERE NOT EXISTS (SELECT FROM pg_depend
+                        WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
        AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND relkind = 'i' AND NOT indisvalid)
-), routine AS MATERIALIZED (
-    SELECT p.*, format('%I.%I(%s)', nspname, proname, pg_get_function_identity_arguments(p.oid)) AS called
-      FROM pg_proc p JOIN own ON own.oid = pronamespace
-     WHERE NOT EXISTS (SELECT FROM foreign_to_us WHERE classid = 'pg_proc'::regclass AND objid = p.oid)
-), type AS MATERIALIZED (
-    SELECT t.*, format('%I.%I', nspname, typname) AS called FROM pg_type t JOIN own ON own.oid = typnamespace
-     WHERE typtype IN ('d', 'e', 'r')
-       AND NOT EXISTS (SELECT FROM foreign_to_us WHERE classid = 'pg_type'::regclass AND objid = t.oid)
-), line (part) AS (
-    SELECT concat_ws('|', 'schema', nspname) FROM own
+), object (class, oid, owner, acl, kind) AS (
+    SELECT 'pg_class'::regclass, oid, relowner, relacl, CASE relkind WHEN 'S' THEN 's' ELSE 'r' END FROM relation
     UNION ALL
-    SELECT concat_ws('|', 'extension', extname, nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
+    SELECT 'pg_namespace'::regclass, oid, nspowner, nspacl, 'n' FROM own
     UNION ALL
-    SELECT concat_ws('|', 'relation', called, relkind, relpersistence, relrowsecurity, relforcerowsecurity,
-                     relreplident, reloptions, pg_get_expr(relpartbound, oid),
-                     CASE relkind WHEN 'p' THEN pg_get_partkeydef(oid) END,
-                     CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END,
-                     CASE WHEN relkind IN ('i', 'I') THEN pg_get_indexdef(oid) END,
-                     (SELECT string_agg(inhparent::regclass::text, ',' ORDER BY inhseqno) FROM pg_inherits
-                       WHERE inhrelid = relation.oid))
-      FROM relation
+    SELECT 'pg_proc'::regclass, p.oid, proowner, proacl, 'f' FROM pg_proc p JOIN own ON own.oid = pronamespace
     UNION ALL
-    SELECT concat_ws('|', 'column', called,
-                     row_number() OVER (PARTITION BY attrelid ORDER BY attnum), attname,
-                     format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated, attstorage,
-                     attcompression, attcollation::regcollation, pg_get_expr(adbin, adrelid))
-      FROM relation JOIN pg_attribute a ON attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
-      LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-     WHERE relkind IN ('r', 'p', 'f', 'c')
+    SELECT 'pg_type'::regclass, t.oid, typowner, typacl, 'T' FROM pg_type t JOIN own ON own.oid = typnamespace
+     WHERE typrelid = 0 AND typtype <> 'm' AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
     UNION ALL
-    SELECT concat_ws('|', 'constraint', coalesce(relation.called, type.called), conname, convalidated,
-                     pg_get_constraintdef(c.oid))
-      FROM pg_constraint c LEFT JOIN relation ON relation.oid = conrelid LEFT JOIN type ON type.oid = contypid
-     WHERE contype <> 'n' AND coalesce(relation.oid, type.oid) IS NOT NULL
+    SELECT 'pg_language'::regclass, oid, lanowner, lanacl, 'l' FROM pg_language
     UNION ALL
-    SELECT concat_ws('|', 'trigger', pg_get_triggerdef(t.oid), tgenabled) FROM pg_trigger t
-      JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
+    SELECT 'pg_foreign_data_wrapper'::regclass, oid, fdwowner, fdwacl, 'F' FROM pg_foreign_data_wrapper
     UNION ALL
-    SELECT concat_ws('|', 'policy', called, polname, polcmd, polpermissive,
-                     (SELECT string_agg(coalesce(rolname, 'public'), ',' ORDER BY rolname)
-                        FROM unnest(polroles) r LEFT JOIN pg_roles ON oid = r),
-                     pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
-      FROM pg_policy JOIN relation ON relation.oid = polrelid
+    SELECT 'pg_foreign_server'::regclass, oid, srvowner, srvacl, 'S' FROM pg_foreign_server
     UNION ALL
-    SELECT concat_ws('|', 'sequence', called, seqtypid::regtype, seqstart, seqincrement, seqmin, seqmax, seqcache,
-                     seqcycle)
-      FROM pg_sequence JOIN relation ON relation.oid = seqrelid
+    SELECT 'pg_operator'::regclass, o.oid, oprowner, NULL, NULL FROM pg_operator o JOIN own ON own.oid = oprnamespace
     UNION ALL
-    SELECT concat_ws('|', 'statistics', pg_get_statisticsobjdef(s.oid)) FROM pg_statistic_ext s
-      JOIN relation ON relation.oid = stxrelid
+    SELECT 'pg_opclass'::regclass, o.oid, opcowner, NULL, NULL FROM pg_opclass o JOIN own ON own.oid = opcnamespace
     UNION ALL
-    SELECT concat_ws('|', 'routine', called, prokind,
-                     CASE WHEN prokind <> 'a' THEN pg_get_functiondef(routine.oid) END) FROM routine
+    SELECT 'pg_opfamily'::regclass, o.oid, opfowner, NULL, NULL FROM pg_opfamily o JOIN own ON own.oid = opfnamespace
     UNION ALL
-    SELECT concat_ws('|', 'type', called, typtype, format_type(typbasetype, typtypmod), typnotnull, typdefault,
-                     (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = type.oid))
-      FROM type
-), grants (part) AS (
-    SELECT concat_ws('|', nspname, pg_get_userbyid(nspowner), granted.all) FROM own,
-           LATERAL (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C") FROM unnest(nspacl) g) AS granted ("all")
+    SELECT 'pg_collation'::regclass, c.oid, collowner, NULL, NULL FROM pg_collation c JOIN own ON own.oid = collnamespace
     UNION ALL
-    SELECT concat_ws('|', called, pg_get_userbyid(relowner), granted.all) FROM relation,
-           LATERAL (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C") FROM unnest(relacl) g) AS granted ("all")
-     WHERE relkind NOT IN ('i', 'I', 't')
+    SELECT 'pg_conversion'::regclass, c.oid, conowner, NULL, NULL FROM pg_conversion c
+      JOIN own ON own.oid = connamespace
     UNION ALL
-    SELECT concat_ws('|', called, attname, granted.all) FROM relation JOIN pg_attribute ON attrelid = oid AND attnum > 0,
-           LATERAL (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C") FROM unnest(attacl) g) AS granted ("all")
-     WHERE attacl IS NOT NULL AND NOT attisdropped
+    SELECT 'pg_statistic_ext'::regclass, s.oid, stxowner, NULL, NULL FROM pg_statistic_ext s
+      JOIN own ON own.oid = stxnamespace
     UNION ALL
-    SELECT concat_ws('|', called, pg_get_userbyid(proowner), granted.all) FROM routine,
-           LATERAL (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C") FROM unnest(proacl) g) AS granted ("all")
+    SELECT 'pg_ts_config'::regclass, c.oid, cfgowner, NULL, NULL FROM pg_ts_config c JOIN own ON own.oid = cfgnamespace
+    UNION ALL
+    SELECT 'pg_ts_dict'::regclass, d.oid, dictowner, NULL, NULL FROM pg_ts_dict d JOIN own ON own.oid = dictnamespace
+    UNION ALL
+    SELECT 'pg_publication'::regclass, oid, pubowner, NULL, NULL FROM pg_publication
+    UNION ALL
+    SELECT 'pg_subscription'::regclass, s.oid, subowner, NULL, NULL FROM pg_subscription s
+      JOIN pg_database d ON d.oid = subdbid AND datname = current_database()
+    UNION ALL
+    SELECT 'pg_event_trigger'::regclass, oid, evtowner, NULL, NULL FROM pg_event_trigger
+    UNION ALL
+    SELECT 'pg_extension'::regclass, oid, NULL, NULL, NULL FROM pg_extension
+    UNION ALL
+    SELECT 'pg_am'::regclass, oid, NULL, NULL, NULL FROM pg_am
+    UNION ALL
+    SELECT 'pg_cast'::regclass, oid, NULL, NULL, NULL FROM pg_cast
+    UNION ALL
+    SELECT 'pg_transform'::regclass, oid, NULL, NULL, NULL FROM pg_transform
+    UNION ALL
+    SELECT 'pg_user_mapping'::regclass, umid, NULL, NULL, NULL FROM pg_user_mappings
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, NULL, NULL, NULL FROM pg_constraint c JOIN own ON own.oid = connamespace
+     WHERE contype <> 'n' AND (contype <> 'f' OR conparentid = 0)
+       AND (conrelid = 0 OR conrelid IN (SELECT oid FROM relation))
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, NULL, NULL, NULL FROM pg_trigger t JOIN relation ON relation.oid = tgrelid
+     WHERE NOT tgisinternal
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, NULL, NULL, NULL FROM pg_policy p JOIN relation ON relation.oid = polrelid
+    UNION ALL
+    SELECT 'pg_rewrite'::regclass, r.oid, NULL, NULL, NULL FROM pg_rewrite r JOIN relation ON relation.oid = ev_class
+    UNION ALL
+    SELECT 'pg_attrdef'::regclass, d.oid, NULL, NULL, NULL FROM pg_attrdef d JOIN relation ON relation.oid = adrelid
+), listed (type, part, owner, acl) AS (
+    SELECT i.type, identity, pg_get_userbyid(owner), coalesce(acl, acldefault(kind::"char", owner))
+      FROM object, pg_identify_object(class, oid, 0) i
+     WHERE (oid >= 16384 OR class = 'pg_namespace'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = oid AND deptype = 'e')
+), grants (type, part) AS (
+    SELECT type, concat_ws('|', part, owner, (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C")
+                                                FROM unnest(acl) g))
+      FROM listed WHERE owner IS NOT NULL
+    UNION ALL
+    SELECT i.type, concat_ws('|', identity, (SELECT string_agg(g::text, ',' ORDER BY g::text COLLATE "C")
+                                               FROM unnest(attacl) g))
+      FROM relation JOIN pg_attribute ON attrelid = oid AND attnum > 0,
+           pg_identify_object('pg_class'::regclass, oid, attnum) i
+     WHERE attacl <> '{}' AND NOT attisdropped
+), digests (of, type, count, sha256) AS (
+    SELECT of, type, count(*), encode(sha256(convert_to(string_agg(part, E'\n' ORDER BY part COLLATE "C"), 'UTF8')), 'hex')
+      FROM (SELECT 'objects', type, part FROM listed UNION ALL SELECT 'grants', type, part FROM grants)
+           AS parts (of, type, part)
+     GROUP BY of, type
 )
 SELECT json_build_object(
     'version', current_setting('server_version'),
@@ -94,11 +105,11 @@ SELECT json_build_object(
     'encoding', pg_encoding_to_char(encoding),
     'collate', datcollate,
     'ctype', datctype,
-    'provider', datlocprovider,
+    'provider', to_jsonb(d) ->> 'datlocprovider',
     'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
     'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
-    'schema_sha256', (SELECT encode(sha256(convert_to(coalesce(string_agg(part, E'\n' ORDER BY part COLLATE "C"), ''),
-                                                      'UTF8')), 'hex') FROM line),
-    'grants_sha256', (SELECT encode(sha256(convert_to(coalesce(string_agg(part, E'\n' ORDER BY part COLLATE "C"), ''),
-                                                      'UTF8')), 'hex') FROM grants))
+    'objects', (SELECT coalesce(json_object_agg(type, json_build_array(count, sha256) ORDER BY type), '{}')
+                  FROM digests WHERE of = 'objects'),
+    'grants', (SELECT coalesce(json_object_agg(type, json_build_array(count, sha256) ORDER BY type), '{}')
+                 FROM digests WHERE of = 'grants'))
   FROM pg_database d WHERE datname = current_database()

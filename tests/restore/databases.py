@@ -1,0 +1,84 @@
+"""Databases of one server, backed up, drilled and restored by the actions."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.postgres import SUPERUSER
+from tests.conftest import REPOSITORY, Postgres
+
+
+@dataclass(frozen=True)
+class Dumped:
+    """A database and the folder of its backups; all sessions are the superuser's."""
+
+    postgres: Postgres
+    folder: Path
+    name: str = "shop"
+    superuser: str = SUPERUSER
+
+    @property
+    def inventory(self) -> Path:
+        backups, passfile = self.folder / "backups", self.folder / "pgpass"
+        backups.mkdir(mode=0o700, exist_ok=True)
+        passfile.write_text(f"*:*:*:*:{self.postgres.password}\n")
+        passfile.chmod(0o600)
+        server = self.postgres.server
+        dsn = f"host=127.0.0.1 port={server.port} dbname={self.name} user={self.superuser} passfile={passfile}"
+        path = self.folder / "inventory.toml"
+        path.write_text(
+            f'[hosts.vps]\ntransport = "local://"\npath = ["{server._programs()}"]\n'
+            f'[hosts.vps.databases.shop]\ndsn = "{dsn}"\n'
+            f'[hosts.vps.backups.shop]\ndatabase = "shop"\nfolder = "{backups}"\n'
+            f'user = "{self.superuser}"\npassfile = "{passfile}"\n'
+        )
+        return path
+
+    def run(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """Runs an action with --apply."""
+        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", "--apply"]
+        words = [sys.executable, str(REPOSITORY / "actions" / f"{action}.py"), *where, *more]
+        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+
+    def require(self, action: str, *more: str) -> str:
+        """The output of an action that succeeds without any message of an error."""
+        done = self.run(action, *more)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "reports" / "journal.jsonl").read_text().splitlines()]
+
+    @property
+    def differences(self) -> list[str]:
+        """The differences in the journal."""
+        return [each["measured"]["differences"] for each in self.journal if "differences" in each["measured"]]
+
+    def sql(self, *statements: str, database: str = "") -> list[tuple[Any, ...]]:
+        """Runs statements, each in its own transaction; returns the rows of the last."""
+        rows: list[tuple[Any, ...]] = []
+        with self.postgres.server.connect(SUPERUSER, self.postgres.password, database or self.name) as connection:
+            for each in statements:
+                cursor = connection.execute(each.encode())
+                rows = cursor.fetchall() if cursor.description else []
+        return rows
+
+    def create(self, *statements: str) -> "Dumped":
+        """Creates the database with these statements."""
+        self.sql(f"CREATE DATABASE {self.name}", database="postgres")
+        self.sql(*statements)
+        return self
+
+    @property
+    def databases(self) -> list[str]:
+        """The databases beside this, without the name of this."""
+        rows = self.sql("SELECT datname FROM pg_database ORDER BY 1", database="postgres")
+        return [name.removeprefix(f"{self.name}_") for (name,) in rows if name.startswith(f"{self.name}_")]
+
+    def drop(self) -> None:
+        for name in [self.name, *(f"{self.name}_{each}" for each in self.databases)]:
+            self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
