@@ -25,6 +25,7 @@ class AddPartitions(Maintaining):
     """A step per missing month and table."""
 
     name = "add_partitions"
+    defines = True
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

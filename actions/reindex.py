@@ -34,6 +34,7 @@ class Reindex(Maintaining):
     """Drops leftovers, then rebuilds one index after another."""
 
     name = "reindex"
+    defines = True
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

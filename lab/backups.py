@@ -98,14 +98,14 @@ def write_manifest(lab: Lab, name: str, text: str) -> None:
     path.write_text(with_checksum(text))
 
 
-def record_drill(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0) -> None:
+def record_drill(lab: Lab, outcome: str = "done", age_s: float = 0.0, restore_s: float = 20.0, **measured: str) -> None:
     """Adds a drill to the lab's journal."""
-    append_drill(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s))
+    append_drill(lab.layout.journal, "lab", drill(newest(lab), outcome, age_s, restore_s, **measured))
 
 
-def drill(set_name: str, outcome: str, age_s: float, restore_s: float) -> Drill:
-    """A drill that began `age_s` ago and took `restore_s`."""
-    measured = {"backup": NAME, "set": set_name, "restore_s": restore_s}
+def drill(set_name: str, outcome: str, age_s: float, restore_s: float, **more: str) -> Drill:
+    """A drill that began `age_s` ago and took `restore_s`, with `more` measured."""
+    measured = {"backup": NAME, "set": set_name, "restore_s": restore_s, **more}
     return Drill(time.time() - age_s, outcome, outcome, measured)
 
 

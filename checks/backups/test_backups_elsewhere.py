@@ -23,11 +23,17 @@ def test_restore_drill_is_recent(last_drill, backup, allowed):
 def test_last_restore_drill_succeeded(last_drill, backup):
     """A restore that fails in a drill fails in an emergency."""
     drill = last_drill()
-    assert drill.outcome == "done", f"the last drill of {backup} is {drill.outcome}: {drill.message}"
+    assert drill.is_good, f"the last drill of {backup} is {drill.outcome}: {drill.message}"
     assert drill.is_complete
 
 
 @pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")
+def test_restored_definitions_match_backup(last_drill, backup):
+    """A restore stops at a difference until `restore.py --accept-differences`: find the reason beforehand."""
+    differences = last_drill().differences
+    assert not differences, f"{backup} is restored with differences: {differences}"
+
+
 def test_restore_time_is_within_limit(last_drill, backup, allowed):
     """An outage after a disk failure lasts at least as long as the restore."""
     assert last_drill().restore_s in allowed.restore_time

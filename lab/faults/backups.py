@@ -279,7 +279,12 @@ def _journal(lab: Lab) -> Iterator[None]:
 
 
 @fault(
-    failed=("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit"),
+    failed=(
+        "test_restore_drill_is_recent",
+        "test_last_restore_drill_succeeded",
+        "test_restored_definitions_match_backup",
+        "test_restore_time_is_within_limit",
+    ),
     touches=("journal",),
 )
 def no_restore_drill(lab: Lab) -> Iterator[None]:
@@ -298,11 +303,23 @@ def last_drill_old(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_last_restore_drill_succeeded",), touches=("journal", "backups"))
+@fault(
+    failed=("test_last_restore_drill_succeeded",),
+    unknown=("test_restored_definitions_match_backup",),
+    touches=("journal", "backups"),
+)
 def last_drill_failed(lab: Lab) -> Iterator[None]:
     """The restored data did not match the manifest."""
     with _journal(lab):
         backups.record_drill(lab, outcome="not repaired")
+        yield
+
+
+@fault(failed=("test_restored_definitions_match_backup",), touches=("journal", "backups"))
+def last_drill_found_differences(lab: Lab) -> Iterator[None]:
+    """A policy of the restored database differs from the backup."""
+    with _journal(lab):
+        backups.record_drill(lab, outcome="not repaired", differences="policy public.events own is missing")
         yield
 
 

@@ -66,6 +66,27 @@ def test_skipped_checks_are_unknown(journal):
         _ = last(journal, "vps", "metachat").is_complete
 
 
+@pytest.mark.parametrize(
+    ("outcome", "measured", "good"),
+    [
+        ("done", {}, True),
+        ("not repaired", {"differences": "policy own is missing"}, True),
+        ("not repaired", {"differences": "policy own is missing", "flaws": "t has 0 rows (expected 1)"}, False),
+        ("failed", {"differences": "policy own is missing"}, False),
+    ],
+)
+def test_drill_is_good_with_nothing_worse_than_differences(journal, outcome, measured, good):
+    drilled(journal, outcome, **measured)
+    found = last(journal, "vps", "metachat")
+    assert (found.is_good, found.differences) == (good, measured.get("differences", ""))
+
+
+def test_differences_of_a_drill_without_comparison_are_unknown(journal):
+    drilled(journal, "not repaired", flaws="checksum mismatch")
+    with pytest.raises(MeasurementError, match="the last drill compared no definitions: its outcome is not repaired"):
+        _ = last(journal, "vps", "metachat").differences
+
+
 def test_missing_drill_or_journal_is_absent(journal):
     with pytest.raises(Absent, match="no restore drill of metachat in the journal"):
         last(journal, "vps", "metachat")

@@ -75,7 +75,7 @@ def test_facts_run_no_code_of_other_roles(decoyed):
 
 
 def test_decoys_run_in_the_default_search_path(decoyed, monkeypatch):
-    monkeypatch.setattr("opsproof.postgres.connection.SEARCH_PATH", "-c jit=off")
+    monkeypatch.setattr("opsproof.postgres.dsn.SEARCH_PATH", "-c jit=off")
     monkeypatch.setattr("opsproof.postgres.connection._homes", lambda *_: dict.fromkeys(extensions.MEMBERS, "public"))
     results = ask(_target(decoyed), [_query(name) for name in QUERIES])
     assert len([each for each in results if PLANTED in each.error]) >= 3, [each.error for each in results]

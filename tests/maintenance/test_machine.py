@@ -10,7 +10,7 @@ from opsproof.maintenance.session import MaintenanceServer
 from opsproof.transport.shell import Answer
 
 MIB, GIB = 2**20, 2**30
-SERVER = MaintenanceServer(180000, True, True, False, "/data", 64 * MIB, 2, 0, [])
+SERVER = MaintenanceServer(180000, True, True, False, "/data", 64 * MIB, 2, 0, [], [])
 IVFFLAT = Index(
     1, "public", "vectors", "public", "rows", "ivfflat", 8, 9, 20000.0, True, True, False, False, 100, 1024, None,
     False, None, False, "owner", True,
@@ -53,6 +53,21 @@ def test_toasted_vectors_are_scanned_in_parallel():
 
 def test_inaccessible_machine_keeps_server_settings():
     assert MachineResources().settings(IVFFLAT, SERVER) == {}
+
+
+@pytest.mark.parametrize(
+    ("version_num", "superuser", "firing"),
+    [
+        (180000, True, []),
+        (160000, True, ["always", "replica"]),
+        (180000, False, ["always", "origin"]),
+        (160000, False, ["always", "origin"]),
+    ],
+)
+def test_event_triggers_fire_unless_role_may_turn_them_off(version_num, superuser, firing):
+    triggers = [["always", "A"], ["origin", "O"], ["replica", "R"]]
+    server = replace(SERVER, version_num=version_num, superuser=superuser, event_triggers=triggers)
+    assert server.firing == firing
 
 
 class FakeHost:

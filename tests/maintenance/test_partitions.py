@@ -381,6 +381,32 @@ def test_killed_run_leaves_no_partial_partition(place, months, note):
     )
 
 
+@pytest.fixture
+def noted(place):
+    """Counts the definitions seen by an event trigger."""
+    place.sql(
+        "CREATE TABLE public.noted (tag text); GRANT INSERT ON public.noted TO PUBLIC;"
+        "CREATE FUNCTION public.noting() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN INSERT INTO public.noted VALUES (tg_tag); END';"
+        "CREATE EVENT TRIGGER keeps_notes ON ddl_command_end EXECUTE FUNCTION public.noting()"
+    )
+    yield lambda: place.value("SELECT count(*) FROM public.noted")
+    place.sql("DROP EVENT TRIGGER keeps_notes; DROP FUNCTION public.noting; DROP TABLE public.noted")
+
+
+def test_event_triggers_do_not_fire_for_superuser(place, months, noted):
+    place.do("add_partitions", "--table", months, "--ahead", "1")
+    assert (len(made(place)), noted()) == (2, 0)
+
+
+def test_plan_names_event_triggers_that_fire(restricted, months, noted):
+    restricted.sql("GRANT keeper TO opsproof_maintain")
+    planned = restricted.run("add_partitions", "--table", months, "--ahead", "1")
+    assert "event triggers of the database that fire: keeps_notes\n" in planned.stdout
+    restricted.do("add_partitions", "--table", months, "--ahead", "1")
+    assert noted() > 0
+
+
 def test_role_without_ownership_is_refused(restricted, months):
     done = restricted.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
     assert done.returncode == 3

@@ -100,7 +100,7 @@ def test_locked_table_hits_lock_timeout(postgres):
         connection.execute("CREATE TABLE IF NOT EXISTS locked ()")
         with connection.transaction():
             connection.execute("LOCK TABLE locked")
-            (result,) = ask(postgres.target(), ["SELECT count(*) FROM locked"])
+            (result,) = ask(postgres.target(), ["SELECT count(*) FROM public.locked"])
     assert "canceling statement due to lock timeout" in result.error
 
 
@@ -115,7 +115,7 @@ def test_role_under_row_level_security_gets_an_error(postgres, monkeypatch):
     monkeypatch.setenv("READER", "reader")
     reader = postgres.target(password_env="READER")
     reader = replace(reader, dsn=reader.dsn.replace("user=metachat", "user=reader"))
-    (result,) = ask(reader, ["SELECT count(*) FROM secret"])
+    (result,) = ask(reader, ["SELECT count(*) FROM public.secret"])
     assert 'query would be affected by row-level security policy for table "secret"' in result.error
 
 

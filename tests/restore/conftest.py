@@ -206,13 +206,15 @@ class Copied:
         return self.folder / f"{self.name}.manifest.json"
 
     def replace_dump(self, place, *options):
-        """Replaces the dump with a new dump of the current database."""
+        """Replaces the dump with a new dump of the current database, without the row written after the backup."""
+        place.sql("DELETE FROM events WHERE type = 'after the backup'")
         where = f"host=127.0.0.1 port={place.lab.postgres_port} user=metachat dbname=metachat"
         words = [place.lab.layout.bin / "pg_dump", "-Fc", "-Z0", *options, "-d", where]
         environment = {**os.environ, "PGPASSFILE": str(place.lab.layout.secrets / "pgpass-metachat")}
         plain = subprocess.run(words, env=environment, capture_output=True, check=True).stdout
         self.dump.write_bytes(subprocess.run(["zstd", "-q", "-1"], input=plain, capture_output=True, check=True).stdout)
         self.seal()
+        place.write()
 
     def seal(self, **files):
         """Updates the manifest to match the damaged dump, checksums included."""

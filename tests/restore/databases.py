@@ -10,6 +10,12 @@ from typing import Any
 from lab.postgres import SUPERUSER
 from tests.conftest import REPOSITORY, Postgres
 
+UNHURRIED = " ".join(
+    f"-c {name}=0"
+    for name in ("transaction_timeout", "idle_session_timeout", "statement_timeout", "default_transaction_read_only")
+)
+"""Options for sessions of a database or a role with such settings."""
+
 
 @dataclass(frozen=True)
 class Dumped:
@@ -61,7 +67,8 @@ class Dumped:
     def sql(self, *statements: str, database: str = "") -> list[tuple[Any, ...]]:
         """Runs statements, each in its own transaction; returns the rows of the last."""
         rows: list[tuple[Any, ...]] = []
-        with self.postgres.server.connect(SUPERUSER, self.postgres.password, database or self.name) as connection:
+        where = (SUPERUSER, self.postgres.password, database or self.name)
+        with self.postgres.server.connect(*where, options=UNHURRIED) as connection:
             for each in statements:
                 cursor = connection.execute(each.encode())
                 rows = cursor.fetchall() if cursor.description else []

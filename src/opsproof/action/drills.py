@@ -1,7 +1,7 @@
 """Restore drills in the journal: the last drill of each declared backup.
 
 A drill is a journal entry of the action `restore_drill`. Its `measured` holds the name of the declared `backup`, the
-restored `set`, and `restore_s`, the duration of the restore in seconds.
+restored `set`, and `restore_s`, the duration of the restore in seconds; perhaps `differences` and `flaws`.
 """
 
 import time
@@ -28,6 +28,23 @@ class Drill:
     def age_s(self) -> float:
         """Seconds since the start."""
         return max(0.0, time.time() - self.began)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the backup can be restored, perhaps with differences in definitions."""
+        differs = self.outcome == "not repaired" and "differences" in self.measured and "flaws" not in self.measured
+        return self.outcome == "done" or differs
+
+    @property
+    def differences(self) -> str:
+        """The definitions that differ from the backup; empty without differences.
+
+        Raises:
+            MeasurementError: the drill ended before definitions were compared.
+        """
+        if "differences" not in self.measured and not self.is_good:
+            raise MeasurementError(f"the last drill compared no definitions: its outcome is {self.outcome}")
+        return str(self.measured.get("differences", ""))
 
     @property
     def is_complete(self) -> bool:

@@ -23,6 +23,8 @@ class Maintaining(Action):
     name = ""
     waits: ClassVar[bool] = True
     """Whether the action takes locks, and therefore needs --wait."""
+    defines: ClassVar[bool] = False
+    """Whether the action changes definitions, so that event triggers may fire."""
 
     def __init__(self, work: Work, options: Namespace) -> None:
         super().__init__(work, options)
@@ -121,6 +123,12 @@ class Maintaining(Action):
         if self.unknown and not steps:
             raise MeasurementError(f"not judged: {'; '.join(self.unknown)}")
         return steps
+
+    def show(self, plan: list[str]) -> None:
+        """Prints the titles of the steps, and the event triggers that fire for them."""
+        super().show(plan)
+        if plan and self.defines and self.server.firing:
+            self.work.say(f"event triggers of the database that fire: {', '.join(self.server.firing)}")
 
     def require_nothing_skipped(self) -> None:
         """Checks that nothing was skipped.

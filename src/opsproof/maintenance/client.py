@@ -10,7 +10,7 @@ from opsproof.core.reasons import reason
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
-from opsproof.postgres.dsn import as_role, is_local
+from opsproof.postgres.dsn import LATER_SETTINGS, as_role, is_local
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_maintenance"
@@ -18,14 +18,18 @@ APPLICATION = "opsproof_maintenance"
 LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _SETTINGS = {
-    "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "1min",
     # The server cancels the query of a lost client within this time.
     "client_connection_check_interval": "2s",
-    "row_security": "off",
-    "default_transaction_read_only": "off",
-    "TimeZone": "UTC",
 }
+SILENCING = r"""
+SELECT max(set_config(name, value, false)) AS ignored
+  FROM (SELECT CASE count(*) WHEN 0 THEN 'session_replication_role' ELSE 'event_triggers' END,
+               CASE count(*) WHEN 0 THEN 'replica' ELSE 'off' END
+          FROM pg_settings WHERE name = 'event_triggers') AS silent (name, value)
+ WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \gset
+"""
+"""Keeps event triggers from firing, where the role may."""
 _FEED = 'printf "%s\\n" "$0" | "$@"'
 _MESSAGE = re.compile(r"^(?:psql:\S+ )?\w+:  ([0-9A-Z]{5}): (.*)$", re.MULTILINE)
 _NO_ERROR = ("00", "01")
@@ -84,7 +88,7 @@ class MaintenanceClient:
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         options = ("-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", *variables)
         words = ("psql", "-XAtqw", "-F", "\t", *options, "-d", self.conninfo(_SETTINGS))
-        return argv("sh", "-c", _FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
+        return argv("sh", "-c", _FEED, LATER_SETTINGS + script, *self.program(*words).argv, timeout_s=timeout_s)
 
 
 def failure(answer: Answer) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from opsproof.maintenance.client import (
     APPLICATION,
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
+    SILENCING,
     MaintenanceClient,
     failure,
     notices,
@@ -47,6 +48,7 @@ class MaintenanceServer:
     """Properties of the server and of the maintenance role: see server.sql.
 
     `silent` is the number of sessions with track_activities off; `at_work` are running maintenance sessions.
+    `event_triggers` are the enabled ones, each with `evtenabled` of pg_event_trigger.
     """
 
     version_num: int
@@ -57,7 +59,14 @@ class MaintenanceServer:
     memory_bytes: int
     workers: int
     silent: int
+    event_triggers: list[list[str]]
     at_work: list[dict[str, Any]]
+
+    @property
+    def firing(self) -> list[str]:
+        """Event triggers that fire for definitions of the maintenance role, in spite of `SILENCING`."""
+        fires = ("" if self.version_num >= 170000 else "AR") if self.superuser else "AO"
+        return [name for name, enabled in self.event_triggers if enabled in fires]
 
     def require_pg_monitor(self, user: str) -> None:
         """Checks whether the role sees the sessions of all users.
@@ -162,7 +171,7 @@ class MaintenanceSession:
             StepFailed: the script failed; its session on the server is ended.
         """
         lines = "".join(f"SET {name} = '{value}';\n" for name, value in (settings or {}).items())
-        command = self.client.sql(lines + script, LONGEST_S, **values)
+        command = self.client.sql(SILENCING + lines + script, LONGEST_S, **values)
         deadline, reported = time.monotonic() + self.wait_s, ""
         while True:
             answer, waited_for = self._watched(task, command)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsproof.core.errors import DatabaseError
 from opsproof.postgres import extensions, passfile
-from opsproof.postgres.dsn import SEARCH_PATH, SOCKET_FOLDER, one_line, parsed
+from opsproof.postgres.dsn import SOCKET_FOLDER, one_line, parsed, session_options
 from opsproof.transport.tunnel import Tunnel, opened
 
 if TYPE_CHECKING:
@@ -159,12 +159,10 @@ def _session(target: DatabaseTarget, parameters: dict[str, Any], password: str |
         "default_transaction_read_only": "on",
         "statement_timeout": f"{target.timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT_S * 1000}",
-        "row_security": "off",
-        "TimeZone": "UTC",
         "client_encoding": "UTF8",  # a database with SQL_ASCII would otherwise return bytes
         "jit": "off",  # compiling a catalog query takes longer than running the query
     }
-    options = " ".join([*(f"-c {name}={value}" for name, value in settings.items()), SEARCH_PATH])
+    options = session_options(after=" ".join(f"-c {name}={value}" for name, value in settings.items()))
     fixed = {"connect_timeout": max(2, round(target.timeout)), "application_name": "opsproof", "options": options}
     return {**parameters, **fixed, **({"password": password} if password else {})}
 

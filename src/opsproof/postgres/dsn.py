@@ -15,13 +15,49 @@ SEARCH_PATH = "-c search_path=pg_catalog,pg_temp"
 Without pg_temp at the end, PostgreSQL would look for relations and types among temporary ones first:
 https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
 """
+SETTINGS = {
+    "role": "none",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": r"read\ committed",
+    "default_transaction_deferrable": "off",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO,MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "client_min_messages": "notice",
+}
+"""Settings of every session, whatever a database or role sets: identity, timeouts, transactions, text of values.
+
+Parameters that PostgreSQL 14 lacks are set by `LATER_SETTINGS`: a server refuses unknown parameters at the start.
+"""
+LATER_SETTINGS = r"""
+SELECT max(set_config(name, fixed, false)) AS ignored
+  FROM pg_settings JOIN (VALUES ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', ''))
+       AS later (parameter, fixed) ON name = parameter \gset
+"""
+"""The first statement of psql."""
 _LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 
 
 def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     """The `dsn` for another role and a client program on the host, or `inside` the container, over the socket.
 
-    The session has the search path of opsproof, after the options of the dsn and of `more`.
+    The session has the options of the dsn, then `SETTINGS`, then the options of `more`, then the search path.
 
     Raises:
         DatabaseError: libpq cannot parse the dsn.
@@ -31,20 +67,15 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
     parameters = parsed(dsn)
     kept = {"dbname"} if inside else parameters.keys() - {"passfile"}
     chosen = {**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
-    options = " ".join([each for each in (chosen.get("options"),) if each] + [SEARCH_PATH])
+    own = str(parameters.get("options", "")) if "options" in kept else ""
+    options = session_options(own, more.get("options", ""))
     return conninfo.make_conninfo(**{**chosen, "options": options})
 
 
-def of_person(dsn: str, user: str) -> str:
-    """The `dsn` for `user`, if any, without the files and options of opsproof: psql asks a person for the password.
-
-    Raises:
-        DatabaseError: libpq cannot parse the dsn.
-    """
-    from psycopg import conninfo
-
-    kept = {name: value for name, value in parsed(dsn).items() if name not in {"passfile", "options"}}
-    return conninfo.make_conninfo(**{**kept, **({"user": user} if user else {})})
+def session_options(before: str = "", after: str = "") -> str:
+    """The options of a session: `before`, `SETTINGS`, `after`, and the search path; later options take precedence."""
+    fixed = [f"-c {name}={value}" for name, value in SETTINGS.items()]
+    return " ".join([each for each in (before, *fixed, after) if each] + [SEARCH_PATH])
 
 
 def is_local(dsn: str) -> bool:

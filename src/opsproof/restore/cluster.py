@@ -20,7 +20,7 @@ from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.core import scripts
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.dsn import SEARCH_PATH
+from opsproof.postgres.dsn import LATER_SETTINGS, session_options
 from opsproof.restore.server import FEED, PSQL
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
@@ -215,7 +215,7 @@ class ClusterFiles:
     def sql(self, path: str, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0) -> Command:
         """The psql command that runs a script on the server of a restored directory."""
         psql = (f"{self.programs}/psql", *PSQL, *self._where(path), "-d", _conninfo(database))
-        return self.command("run", "sh", "-c", FEED, script, *psql, timeout_s=timeout_s)
+        return self.command("run", "sh", "-c", FEED, LATER_SETTINGS + script, *psql, timeout_s=timeout_s)
 
     def amcheck(self, path: str, *options: str) -> Command:
         """The pg_amcheck command for all databases of a restored directory."""
@@ -228,8 +228,8 @@ class ClusterFiles:
 
 def _conninfo(database: str) -> str:
     """A connection string: psql would take a bare name with = or :// for a connection string."""
-    escaped = database.replace("\\", r"\\").replace("'", r"\'")
-    return f"dbname='{escaped}' options='{SEARCH_PATH}'"
+    name, options = (each.replace("\\", r"\\").replace("'", r"\'") for each in (database, session_options()))
+    return f"dbname='{name}' options='{options}'"
 
 
 def log_end(found: Stanza, timeline: int | None) -> int:

@@ -46,9 +46,8 @@ class ContentFindings:
 
     def difference(self, backup: str) -> str:
         """A sentence with the number of differences from the backup, and the first; empty without differences."""
-        if not self.differences:
-            return ""
-        return f"{backup} is whole, but {len(self.differences)} definitions differ, such as {self.differences[0]}"
+        more = f", and {len(self.differences) - 1} more" if len(self.differences) > 1 else ""
+        return f"{backup} is whole, but differs: {self.differences[0]}{more}" if self.differences else ""
 
     def report(self, say: Callable[[str], None], measured: dict[str, Any]) -> None:
         """Prints differences and the checks that could not be made, and records both for the journal."""

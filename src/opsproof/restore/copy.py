@@ -243,7 +243,7 @@ class RestoredDatabase:
             MeasurementError: a query or ANALYZE failed.
         """
         timeout_s, properties, count = self.client.backup.timeout, *contents.queries(self.client, self.name)
-        findings = ContentFindings(differences=self._schema_differences())
+        findings = ContentFindings(differences=self.schema_differences())
         soundness = self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s)
         server, sound, counted = self.work.ask(properties, soundness, count)
         analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if keep else []
@@ -256,7 +256,7 @@ class RestoredDatabase:
         findings.add(self._compared(contents.parse_server(server), contents.parse_tables(counted)))
         return findings
 
-    def _schema_differences(self) -> list[str]:
+    def schema_differences(self) -> list[str]:
         """The definitions that differ from the archive, also after a reload of the archive's definitions."""
         restored = self.client.conninfo(self.name)
         (answer,) = self.work.ask(schema.command(self.client, self.archive, restored))
@@ -272,7 +272,11 @@ class RestoredDatabase:
 
     def _amcheck(self, *options: str) -> Command:
         words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)
-        return self.client.program(*words, self.client.conninfo(self.name), timeout_s=self.client.backup.timeout)
+        # CREATE EXTENSION would fire event triggers of the restored database.
+        quiet = "-c session_replication_role=replica" if self.machine.server.superuser else ""
+        return self.client.program(
+            *words, self.client.conninfo(self.name, options=quiet), timeout_s=self.client.backup.timeout
+        )
 
     def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
         if self.archive.manifest is None:

@@ -105,8 +105,9 @@ class DatabaseDrill:
             NotRepaired: the backup is not good, or a database or container remains.
             MeasurementError: leftovers cannot be listed.
         """
-        if left := self.place.left():
-            raise NotRepaired(f"leftovers of the drill remain: {', '.join(left)}")
-        name = self.database.archive.name
-        if failure := self.findings.failure(name) or self.findings.difference(name):
+        name, left = self.database.archive.name, self.place.left()
+        failure = f"leftovers of the drill remain: {', '.join(left)}" if left else self.findings.failure(name)
+        if failure:
+            self.action.measured["flaws"] = failure
+        if failure := failure or self.findings.difference(name):
             raise NotRepaired(failure)

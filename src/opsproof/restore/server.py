@@ -11,7 +11,7 @@ from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.dsn import as_role, name_of
+from opsproof.postgres.dsn import LATER_SETTINGS, as_role, name_of
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"
@@ -143,7 +143,7 @@ class RestoreClient:
         """The psql command that runs a script with `values` as psql variables, which the script quotes."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         words = ("psql", *PSQL, *variables, "-d", self.conninfo(database))
-        return argv("sh", "-c", FEED, script, *self.program(*words).argv, timeout_s=timeout_s)
+        return argv("sh", "-c", FEED, LATER_SETTINGS + script, *self.program(*words).argv, timeout_s=timeout_s)
 
     def inspection(self) -> tuple[Command, ...]:
         """The docker inspect command of the container; empty without a container."""

@@ -19,6 +19,7 @@ my $LONGEST = 2**22;        # COPY statement without rows: 1600 columns with nam
 my $F_SETPIPE_SZ = 1031;    # Linux only
 my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target");
 my $ROWS = qr/\A\d+; \d+ \d+ TABLE DATA /;
+my $FIRING = qr/\A\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) - EVENT TRIGGER|EVENT TRIGGER -) /;
 my $IDLE = qr/\A(?:--[^\n]*|\\(?:un)?restrict [^\n]*|)\n/;
 my $SETTING = qr/\A(?:SET [a-z_]+ = |SELECT pg_catalog\.set_config\()[^\n]*;\n/;
 my $COPY = qr/\ACOPY (?:[^"\n]*+"(?:[^"]++|"")*+")*+[^"\n]* FROM stdin;\n/;
@@ -27,13 +28,22 @@ my ($buffer, $turn, %running) = ('', 0);
 
 $SIG{PIPE} = 'IGNORE';
 my $archive = $token ? received() : $source;
+my @firing;
 if ($deal) {
     restore(undef, '--section=pre-data', $archive);
-    my @list = output_of(qw(pg_restore --list), $archive);
+    my @list = contained();
     deal_out(grep { $_ =~ $ROWS } @list);
     restore([grep { $_ !~ $ROWS } @list], qw(--section=data --section=post-data), "--jobs=$jobs", $archive);
 }
-else { restore(undef, "--jobs=$jobs", $archive) }
+else { restore([contained()], "--jobs=$jobs", $archive) }
+restore(\@firing, $archive) if @firing;
+
+# The archive's list. Event triggers are apart, for the end: they would fire for the definitions after them.
+sub contained {
+    my @all = output_of(qw(pg_restore --list), $archive);
+    @firing = grep { $_ =~ $FIRING } @all;
+    return grep { $_ !~ $FIRING } @all;
+}
 
 sub stop {
     print STDERR "$_[0]\n" if length $_[0];
