@@ -2,7 +2,8 @@
 
 The plan shows the backup, its age, and how many rows would be lost. With --apply, processes are stopped only for the
 swap; after any failure the old database stays or becomes live again. The old database is kept as DATABASE_before_TIME
-until --drop-old. After a kill at any moment, the next run completes or rolls back; the plan shows which.
+until --drop-old. A new database that differs from the backup is kept: --accept-differences goes on with it if only
+definitions differ. After a kill at any moment, the next run completes or rolls back; the plan shows which.
 --into NAME restores into a database called NAME, without a swap.
 
 With pgBackRest, a whole cluster is restored beside the live cluster, to the target time --to or to the end of archived

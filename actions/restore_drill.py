@@ -1,9 +1,9 @@
 """Restores a backup into a temporary database, and compares the database with the manifest.
 
-Compares row counts of every table and the schema; checks constraints, indexes, heap and B-trees by pg_amcheck, and
+Compares row counts of every table and all definitions; checks constraints, indexes, heap and B-trees by pg_amcheck, and
 vector indexes by queries. Restores the newest backup or --set; with --from an off-site copy in a folder, over ssh or in
 a bucket. The live database is not touched; a drill removes leftovers of killed drills first.
-Exits with 5 if the backup fails the verification.
+Exits with 5 if the backup fails the verification, or if definitions differ.
 With pgBackRest, a whole cluster is restored into a new directory, to the end of archived WAL or to --to, and read by a
 private server.
 """

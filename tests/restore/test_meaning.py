@@ -83,10 +83,11 @@ HURRIED = """
 CREATE TABLE t (id int PRIMARY KEY, filler text);
 INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i;
 CREATE INDEX ON t (filler);
-ALTER DATABASE shop SET transaction_timeout = '1ms';
+ALTER DATABASE shop SET transaction_timeout = '250ms';
 ALTER DATABASE shop SET default_transaction_read_only = on;
 ALTER DATABASE shop SET default_transaction_isolation = serializable;
-ALTER ROLE metachat SET idle_session_timeout = '1ms';
+ALTER DATABASE shop SET "app.zone" = 'a''b;c';
+ALTER ROLE metachat SET idle_session_timeout = '50ms';
 ALTER ROLE metachat IN DATABASE shop SET statement_timeout = '1ms';
 ALTER ROLE metachat IN DATABASE shop SET idle_in_transaction_session_timeout = '1ms'
 """

@@ -12,12 +12,13 @@ from opsproof.core.errors import CommandError, Refused
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.postgres.dsn import as_role
+from opsproof.postgres.psql import fed, later_options
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_backup"
 """The application_name of dump sessions; the next backup terminates leftover sessions by the name."""
 _ZSTD_INSIDE = re.compile(r"connection to server|could not connect|could not translate")
-_PSQL = ("psql", "-XAtqw", "-F", "\t", "-d")
+_PSQL = ("psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d")
 _MAJOR = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -73,7 +74,7 @@ def commands(host: Host, backup: Backup) -> tuple[Command, ...]:
         # pg_dump checks the compression method before it connects; the host does not exist.
         argv(*client, "pg_dump", "--format=custom", "--compress=zstd:1", "-d", "host=/nonexistent"),
         argv("zstd", "--version"),
-        argv(*client, *_PSQL, conninfo(host, backup), "-c", scripts.sql("backup/rights"), timeout_s=60),
+        argv(*fed(f"{scripts.sql('backup/rights')};"), *client, *_PSQL, conninfo(host, backup), timeout_s=60),
     )
 
 
@@ -106,7 +107,8 @@ def dump_command(host: Host, backup: Backup, set_name: str, source: Source) -> C
     """The command that makes the set `set_name`."""
     passwords = "with" if source.sees_passwords else "without"
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
-    words = (backup.folder, set_name, source.compression, conninfo(host, backup), lock_ms, passwords)
+    where = conninfo(host, backup, options=later_options(source.server * 10000))
+    words = (backup.folder, set_name, source.compression, where, lock_ms, passwords)
     queries = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
     program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *queries, *dump_folder.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
@@ -116,7 +118,7 @@ def progress_command(host: Host, backup: Backup, script: str) -> Command:
     """The command that asks the server for the progress of a dump; it waits for no lock longer than 1 s."""
     more = {"application_name": f"{APPLICATION}_watch", "options": "-c lock_timeout=1s -c statement_timeout=4s"}
     psql = (*dump_folder.client(host, backup), *_PSQL, conninfo(host, backup, **more))
-    return argv(*psql, "-c", scripts.sql(f"backup/{script}"), timeout_s=5)
+    return argv(*fed(f"{scripts.sql(f'backup/{script}')};"), *psql, timeout_s=5)
 
 
 def contents() -> tuple[str, str]:

@@ -10,7 +10,8 @@ from opsproof.core.reasons import reason
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
-from opsproof.postgres.dsn import LATER_SETTINGS, as_role, is_local
+from opsproof.postgres.dsn import as_role, is_local
+from opsproof.postgres.psql import fed
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_maintenance"
@@ -30,7 +31,6 @@ SELECT max(set_config(name, value, false)) AS ignored
  WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \gset
 """
 """Keeps event triggers from firing, where the role may."""
-_FEED = 'printf "%s\\n" "$0" | "$@"'
 _MESSAGE = re.compile(r"^(?:psql:\S+ )?\w+:  ([0-9A-Z]{5}): (.*)$", re.MULTILINE)
 _NO_ERROR = ("00", "01")
 
@@ -88,7 +88,7 @@ class MaintenanceClient:
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         options = ("-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose", *variables)
         words = ("psql", "-XAtqw", "-F", "\t", *options, "-d", self.conninfo(_SETTINGS))
-        return argv("sh", "-c", _FEED, LATER_SETTINGS + script, *self.program(*words).argv, timeout_s=timeout_s)
+        return argv(*fed(script), *self.program(*words).argv, timeout_s=timeout_s)
 
 
 def failure(answer: Answer) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opsproof.core.errors import DatabaseError
 from opsproof.postgres import extensions, passfile
 from opsproof.postgres.dsn import SOCKET_FOLDER, one_line, parsed, session_options
+from opsproof.postgres.psql import LATER, LATER_FROM
 from opsproof.transport.tunnel import Tunnel, opened
 
 if TYPE_CHECKING:
@@ -182,12 +183,13 @@ def _pipelined(connection: "psycopg.Connection[Any]", queries: Sequence[Query], 
     homes = _homes(connection, queries)
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
-    for query in queries:
+    first = [f"SET {name} = {value}" for name, value in LATER.items()] if pgconn.server_version >= LATER_FROM else []
+    for query in (*first, *queries):
         statement, *values = [query] if isinstance(query, str) else query
         pgconn.send_query_params(extensions.placed(statement, homes).encode(), [each.encode() for each in values])
         pgconn.pipeline_sync()
     connection.wait(generators.send(pgconn))
-    return [_next_result(connection, started) for _ in queries]
+    return [_next_result(connection, started) for _ in (*first, *queries)][len(first) :]
 
 
 def _homes(connection: "psycopg.Connection[Any]", queries: Sequence[Query]) -> dict[str, str]:

@@ -43,14 +43,8 @@ SETTINGS = {
 }
 """Settings of every session, whatever a database or role sets: identity, timeouts, transactions, text of values.
 
-Parameters that PostgreSQL 14 lacks are set by `LATER_SETTINGS`: a server refuses unknown parameters at the start.
+Each is known to PostgreSQL 14: a server refuses unknown parameters; see `psql.LATER`.
 """
-LATER_SETTINGS = r"""
-SELECT max(set_config(name, fixed, false)) AS ignored
-  FROM pg_settings JOIN (VALUES ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', ''))
-       AS later (parameter, fixed) ON name = parameter \gset
-"""
-"""The first statement of psql."""
 _LOCAL = re.compile(r"(?:localhost|127\.\d+\.\d+\.\d+|::1)$|[/@]")
 
 

@@ -20,8 +20,9 @@ from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.core import scripts
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.dsn import LATER_SETTINGS, session_options
-from opsproof.restore.server import FEED, PSQL
+from opsproof.postgres.dsn import session_options
+from opsproof.postgres.psql import fed
+from opsproof.restore.server import PSQL
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MAINTENANCE = "template1"
@@ -215,7 +216,7 @@ class ClusterFiles:
     def sql(self, path: str, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0) -> Command:
         """The psql command that runs a script on the server of a restored directory."""
         psql = (f"{self.programs}/psql", *PSQL, *self._where(path), "-d", _conninfo(database))
-        return self.command("run", "sh", "-c", FEED, LATER_SETTINGS + script, *psql, timeout_s=timeout_s)
+        return self.command("run", *fed(script), *psql, timeout_s=timeout_s)
 
     def amcheck(self, path: str, *options: str) -> Command:
         """The pg_amcheck command for all databases of a restored directory."""

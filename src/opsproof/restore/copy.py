@@ -13,6 +13,7 @@ from opsproof.action.room import MARGIN, require_room
 from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
 from opsproof.core.units import show
+from opsproof.postgres.psql import later_options
 from opsproof.postgres.quoting import identifier
 from opsproof.restore import contents, schema
 from opsproof.restore.archive import DumpArchive
@@ -223,8 +224,6 @@ class RestoredDatabase:
             "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
             # Parallel index builds need shared memory, and a container has 64 MB by default.
             "max_parallel_maintenance_workers": "0" if self.client.container else "2",
-            "statement_timeout": "0",
-            "lock_timeout": "0",
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         return self.client.conninfo(name, options=options)
@@ -274,9 +273,9 @@ class RestoredDatabase:
         words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)
         # CREATE EXTENSION would fire event triggers of the restored database.
         quiet = "-c session_replication_role=replica" if self.machine.server.superuser else ""
-        return self.client.program(
-            *words, self.client.conninfo(self.name, options=quiet), timeout_s=self.client.backup.timeout
-        )
+        settings = f"{later_options(self.machine.server.version_num)} {quiet}".strip()
+        where = self.client.conninfo(self.name, options=settings)
+        return self.client.program(*words, where, timeout_s=self.client.backup.timeout)
 
     def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
         if self.archive.manifest is None:

@@ -11,7 +11,8 @@ from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.dsn import LATER_SETTINGS, as_role, name_of
+from opsproof.postgres.dsn import as_role, name_of
+from opsproof.postgres.psql import fed
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"
@@ -21,8 +22,6 @@ SUFFIX_BYTES = len("_restoring_20261125T021500Z")
 NAME_BYTES = 63
 """Longest identifier of PostgreSQL: https://www.postgresql.org/docs/current/limits.html."""
 _NAME = re.compile(r"_(drill|restoring|comparing|before)_\d{8}T\d{6}Z$")
-FEED = 'printf "%s\\n" "$0" | "$@"'
-"""A sh script that pipes $0 to the command in its arguments."""
 PSQL = ("-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1")
 """psql options for machine-readable output: unaligned, tab-separated, stop at the first error."""
 
@@ -143,7 +142,7 @@ class RestoreClient:
         """The psql command that runs a script with `values` as psql variables, which the script quotes."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         words = ("psql", *PSQL, *variables, "-d", self.conninfo(database))
-        return argv("sh", "-c", FEED, LATER_SETTINGS + script, *self.program(*words).argv, timeout_s=timeout_s)
+        return argv(*fed(script), *self.program(*words).argv, timeout_s=timeout_s)
 
     def inspection(self) -> tuple[Command, ...]:
         """The docker inspect command of the container; empty without a container."""

@@ -143,11 +143,7 @@ sub open_session {
 sub snapshot {
     my ($to, $from) = @_;
     print {$to} <<"SQL";
-SET statement_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
 SET lock_timeout = $lock_ms;
-SET row_security = off;
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE application_name = current_setting('application_name') AND usename = current_user
    AND datname = current_database() AND pid <> pg_backend_pid();

@@ -17,17 +17,22 @@ SELECT format('SET ROLE %I', pg_get_userbyid(grantor)),
  WHERE datname = :'live' ORDER BY grantor <> datdba, NOT is_grantable
 \gexec
 
--- Copies settings with SET FROM CURRENT, which keeps the quoting of lists such as search_path.
+-- Copies settings. Lists of names keep their quoting by SET FROM CURRENT; no other setting takes effect in this session:
+-- a timeout would end it, a role change its rights.
 SELECT 'BEGIN',
-       format('SELECT set_config(%L, %L, true)', name, value),
-       format('%s SET %s FROM CURRENT', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')
+       CASE WHEN listed THEN format('SELECT set_config(%L, %L, true)', name, value) END,
+       format('%s SET %s %s', CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'fresh')
                                         ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), :'fresh') END,
               (SELECT string_agg(quote_ident(part), '.' ORDER BY n)
-                 FROM unnest(string_to_array(name, '.')) WITH ORDINALITY AS parts (part, n))),
+                 FROM unnest(string_to_array(name, '.')) WITH ORDINALITY AS parts (part, n)),
+              CASE WHEN listed THEN 'FROM CURRENT' ELSE format('TO %L', value) END),
        'COMMIT'
   FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase,
        unnest(setconfig) AS setting,
-       LATERAL (SELECT split_part(setting, '=', 1), substr(setting, position('=' IN setting) + 1)) AS s (name, value)
+       LATERAL (SELECT split_part(setting, '=', 1), substr(setting, position('=' IN setting) + 1)) AS s (name, value),
+       -- https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/dumputils.c: variable_is_guc_list_quote
+       LATERAL (SELECT name IN ('local_preload_libraries', 'search_path', 'session_preload_libraries',
+                                'temp_tablespaces')) AS l (listed)
  WHERE datname = :'live'
 \o /dev/null
 \gexec
