@@ -209,4 +209,4 @@ def test_not_valid_constraint_is_reported_as_unchecked(made, place):
 
 def test_copy_without_manifest_reports_that_nothing_was_compared(made):
     made.archive = replace(made.archive, manifest=None)
-    assert made.findings(keep=False).unchecked == ["rows and schema not compared: no manifest"]
+    assert made.findings(keep=False).unchecked == ["rows and owners not compared: no manifest"]

@@ -191,7 +191,7 @@ def test_archive_without_manifest_needs_untrusted_and_journal_has_not_checked(pl
     assert (done.returncode, "add --untrusted to go on" in done.stderr) == (3, True)
     done = drill(place, f"--archive={foreign_archive}", "--untrusted")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "rows and schema not compared" in place.journal[-1]["measured"]["not_checked"]
+    assert "rows and owners not compared" in place.journal[-1]["measured"]["not_checked"]
 
 
 def test_drill_is_refused_without_disk_space(place, script, tmp_path):

@@ -65,6 +65,7 @@ class RestoreAction(DeclaredBackups):
         options = self.options
         uses = self.host.backups[self.backup_name].engine == "pgbackrest"
         wrong = {"--from": options.target, "--archive": options.archive, "--untrusted": options.untrusted}
+        wrong["--accept-differences"] = getattr(options, "accept_differences", False)
         for name, given in wrong.items() if uses else [("--to", options.to)]:
             if given:
                 raise InventoryError(f"{name} is not valid for engine {self.host.backups[self.backup_name].engine}")

@@ -279,7 +279,7 @@ class RestoredDatabase:
 
     def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
         if self.archive.manifest is None:
-            return ContentFindings([], ["rows and schema not compared: no manifest"])
+            return ContentFindings([], ["rows and owners not compared: no manifest"])
         return contents.compare(self.archive.manifest, server, tables)
 
     def size_bytes(self) -> int:

@@ -74,7 +74,10 @@ class RestoreJob:
         return [Step(title, lambda: self.switch.finish(list(archives), archives)), *self._waiting(None)]
 
     def restoring(self) -> list[Step]:
-        """Steps that clean up after earlier restores, then restore; a verified copy of the same archive is reused."""
+        """Steps that clean up after earlier restores, then restore.
+
+        A verified copy of the same archive is reused; a copy that failed its comparison is compared again.
+        """
         archive = self.restore.archive()
         fresh = self._resumable(archive.name) if archive.manifest is not None else None
         self.copy = self.restore.new_database("restoring", self.machine, archive)
@@ -84,12 +87,11 @@ class RestoreJob:
         self.action.measured |= {"backup": self.action.backup_name, "set": archive.name}
         fetching = self.restore.fetching(archive)
         make, verify = Step(self._title(), self._make), Step("compare with the manifest", self._verify)
-        made = [] if fresh else [*fetching, make, verify]
+        made = [*fetching, verify] if fresh in self._kept(self.server) else [] if fresh else [*fetching, make, verify]
         return [*self._cleaning_up(fresh), *made, *(self._naming() if self.options.into else self._swapping())]
 
     def _resumable(self, wanted: str) -> ServerDatabase | None:
-        accepted = (DIFFERS,) if self.options.accept_differences else ()
-        ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING, *accepted)]
+        ready = [DatabaseMark(word, wanted) for word in (VERIFIED, SWAPPING, DIFFERS, FLAWED)]
         return next((each for each in reversed(self.server.beside("restoring")) if each.mark in ready), None)
 
     @staticmethod
@@ -229,17 +231,7 @@ class RestoreJob:
         if self.server.prepared:
             raise Refused(f"{self.server.live} has prepared transactions, which block the rename: end them first")
         if self.copy is not None and not self.resumed:
-            self._refuse_twice(self.copy.archive.name)
             self.restore.guard(self.copy)
-
-    def _refuse_twice(self, archive: str) -> None:
-        for each in self._kept(self.server):
-            if each.mark.archive == archive:
-                more = "add --accept-differences to go on with it, " if each.mark.word == DIFFERS else ""
-                raise Refused(
-                    f"{each.name} of {archive} is kept, because its comparison failed: {more}"
-                    "choose another --set, or drop it with --drop-old"
-                )
 
     def prove(self) -> None:
         """Shows that the live database accepts connections and that no swap is incomplete.
