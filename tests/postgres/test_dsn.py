@@ -29,3 +29,13 @@ def test_options_of_the_dsn_come_first_and_own_options_override_fixed_settings()
     options = conninfo.conninfo_to_dict(made)["options"]
     assert options.startswith("-c jit=off -c role=none -c row_security=off ")
     assert options.index("-c lock_timeout=0") < options.index("-c lock_timeout=1s")
+
+
+@pytest.mark.parametrize("key", SECRETS)
+@pytest.mark.parametrize("dsn", ["dbname=shop {}\t=\t'x'", "postgresql://db/shop?{}=x"])
+def test_secret_in_a_dsn_is_refused_by_the_parser_of_libpq(dsn, key):
+    encoded = f"%{ord(key[0]):x}{key[1:]}" if "://" in dsn else key
+    with pytest.raises(DatabaseError, match=rf"^the dsn contains {key}$|invalid (URI query|connection option)"):
+        parsed(dsn.format(encoded))
+    with pytest.raises(ValidationError, match="the dsn contains a password"):
+        Database(dsn=dsn.format(encoded))

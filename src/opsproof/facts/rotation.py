@@ -93,8 +93,8 @@ class RotatedFiles(ResourceFact[Log, RotatedLog]):
 
 
 def _file(entry: dict[str, Any], now: float) -> RotatedFile:
-    age_s = max(0.0, now - entry["modified"])
-    return RotatedFile(entry["ending"], entry["bytes"], age_s, entry["packed"])
+    modified = age(entry["modified"], now, entry["ending"])
+    return RotatedFile(entry["ending"], entry["bytes"], modified, entry["packed"])
 
 
 def _overdue_s(current: dict[str, Any] | None, newest_s: float | None, now: float) -> float:

@@ -72,6 +72,18 @@ def session_options(before: str = "", after: str = "") -> str:
     return " ".join([each for each in (before, *fixed, after) if each] + [SEARCH_PATH])
 
 
+def of_person(dsn: str, user: str) -> str:
+    """The `dsn` for `user`, if any, without the files and options of opsproof: psql asks a person for the password.
+
+    Raises:
+        DatabaseError: libpq cannot parse the dsn.
+    """
+    from psycopg import conninfo
+
+    kept = {name: value for name, value in parsed(dsn).items() if name not in {"passfile", "options"}}
+    return conninfo.make_conninfo(**{**kept, **({"user": user} if user else {})})
+
+
 def is_local(dsn: str) -> bool:
     """Whether a `dsn` that is valid on the host leads to a server on the same host.
 

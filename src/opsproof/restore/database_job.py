@@ -15,6 +15,7 @@ from opsproof.restore.database import DatabaseRestore
 from opsproof.restore.server import (
     DIFFERS,
     FLAWED,
+    NAME_BYTES,
     REPLACED,
     SWAPPED,
     SWAPPING,

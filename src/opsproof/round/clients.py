@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup, Broker, Cache, Database, Endpoint, Log, Resource
+from opsproof.inventory.logs import Log
+from opsproof.inventory.resources import Backup, Broker, Cache, Database, Endpoint, Resource
 from opsproof.postgres import dsn
 
 SOCKET_OWNER = "postgres"
