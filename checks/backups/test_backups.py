@@ -67,15 +67,6 @@ def test_backup_count_is_sufficient(backups, backup, allowed):
     assert backups[backup].kept in allowed.backup_count
 
 
-@pytest.mark.remedy("psql")
-def test_backup_role_can_dump_everything(backup_roles, dumped_backup, evidence, repair_with):
-    """The next backup would be refused: a role lost BYPASSRLS, or a new table or large object lacks a grant."""
-    role = backup_roles[dumped_backup]
-    evidence("obstacles", role.obstacles)
-    repair_with("-c", role.repairs)
-    assert not role.obstacles, role.obstacles[0]
-
-
 @pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "/")
 def test_disk_has_room_for_next_backup(backups, local_backup, allowed):
     """backup.py refuses to start without enough free space: find out what fills the disk."""
