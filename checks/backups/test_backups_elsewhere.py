@@ -34,6 +34,7 @@ def test_restored_definitions_match_backup(last_drill, backup):
     assert not differences, f"{backup} is restored with differences: {differences}"
 
 
+@pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")
 def test_restore_time_is_within_limit(last_drill, backup, allowed):
     """An outage after a disk failure lasts at least as long as the restore."""
     assert last_drill().restore_s in allowed.restore_time

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.postdeploy]
 READ = pytest.mark.remedy("tail", "--lines=200")
 
 
+@READ
 def test_log_errors_are_within_limit(log_reports, log, allowed, evidence, remembered):
     """Start with the commonest message below."""
     report = log_reports[log]
@@ -20,6 +21,7 @@ def test_log_errors_are_within_limit(log_reports, log, allowed, evidence, rememb
     assert report.bounded(report.errors, remembered(report.reading)) in allowed.log_errors
 
 
+@READ
 def test_client_errors_are_within_limit(log_reports, log, allowed, remembered):
     """A burst of 4xx is a broken client, a scanner or a removed route."""
     report = log_reports[log]
@@ -27,6 +29,7 @@ def test_client_errors_are_within_limit(log_reports, log, allowed, remembered):
     assert report.bounded(report.client_errors, remembered(report.reading)) in allowed.client_errors
 
 
+@READ
 def test_log_has_no_fatal_errors(log_reports, log, allowed, remembered):
     """A process logs a FATAL line just before it ends: read the lines before."""
     report = log_reports[log]
@@ -40,6 +43,7 @@ def test_log_is_active(log_reports, log, allowed):
     assert log_reports[log].silence_s in allowed.log_silence
 
 
+@pytest.mark.remedy("tail", "--lines=200")
 def test_log_growth_is_within_limit(log_reports, log, allowed, evidence):
     """A flood fills the disk, and rotates earlier lines away: look for repeated messages at the end of the log."""
     evidence("commonest messages", log_reports[log].evidence)
