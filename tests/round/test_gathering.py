@@ -35,7 +35,7 @@ def gathering(tmp_path):
 
 
 MOUNTS = {"/": {}, "/nowhere": {}}
-UNREACHABLE = "nonsense://vps"
+UNREACHABLE = "ssh://nobody@127.0.0.1:1"
 
 
 def test_planned_facts_take_one_round_trip(gathering):
@@ -116,7 +116,7 @@ def test_saved_facts_are_private(tmp_path):
 def test_unreachable_host_raises(gathering):
     found = gathering(host(transport=UNREACHABLE), ("memory", ""), ("load", ""))
     for fact in ("memory", "load"):
-        with pytest.raises(HostUnreachable, match=r"^vps: Unknown connection type 'nonsense'$"):
+        with pytest.raises(HostUnreachable, match=r"^vps: .*Connection refused$"):
             found.value(fact, "vps")
 
 

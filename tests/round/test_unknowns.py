@@ -195,7 +195,7 @@ def test_waiver_with_a_ceiling_tolerates_no_expired_unknown(judged):
     assert "not within the ceiling of the waiver of ana" in found.properties[ROOM]["sentence"]
 
 
-INDEXES = "test_indexes_are_valid[vps-db]"
+INDEXES = "test_indexes_are_used[vps-db]"
 
 
 @pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "two workers"])
