@@ -33,6 +33,7 @@ class Terminal:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Prints the findings, the worst first, the round trips and complaints of the history."""
         terminalreporter.reportchars = ""
+        terminalreporter.currentfspath = None  # its line has ended; write_line would end it again
         found = findings(self._run.verdicts)
         if found:
             terminalreporter.section("findings")
