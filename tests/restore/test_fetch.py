@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-import os
 import re
-from contextlib import suppress
+import shutil
 
 import pytest
 
@@ -249,46 +248,29 @@ def test_unreachable_target_exits_with_6(place, free_port):
     assert done.returncode == 6
 
 
+SLOW_COPY = "while (sysread STDIN, $_, 16384) { syswrite STDOUT, $_; select undef, undef, undef, 0.1 }"
+
+
 @pytest.fixture
-def halfway(elsewhere):
-    """A copy that stalls after half of the dump; yields a function to send this half, and one to restore the copy."""
-    path = elsewhere.folder / elsewhere.called(DUMP)
-    content = path.read_bytes()
-    path.unlink()
-    os.mkfifo(path)
-    opened = []
-
-    def send():
-        if opened:
-            return True
-        with suppress(OSError):  # nobody reads yet
-            opened.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-            os.set_blocking(opened[0], True)
-            os.write(opened[0], content[: len(content) // 2])
-        return bool(opened)
-
-    def end():
-        os.close(opened.pop())
-        path.unlink()
-        path.write_bytes(content)
-
-    yield send, end
-    if opened:
-        end()
+def slow_perl(script, tmp_path):
+    """A folder with a perl that reads dumps slowly."""
+    perl = shutil.which("perl")
+    slow = f"{perl} -e '{SLOW_COPY}' | {perl} \"$@\""
+    path = script(tmp_path / "bin" / "perl", f'case "$*" in *.dump*) {slow};; *) exec {perl} "$@";; esac')
+    return path.parent
 
 
 @of("ssh", "folder, encrypted")
-def test_next_backup_removes_partial_files_of_killed_fetch(place, elsewhere, identity, kill, halfway):
+def test_next_backup_removes_partial_files_of_killed_fetch(place, elsewhere, identity, kill, slow_perl):
     """Kills the local process only, or also all processes on the host."""
     encrypted = ".age" in str(elsewhere.names)
-    send, end = halfway
+    usual, place.path = place.path, slow_perl
     more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if encrypted else [])]
     process = place.begin("restore", *more)
-    wait_until(send, "the copy is read", process=process)
     wait_until(lambda: has_fetched(place, 100_000), "a part is fetched", process=process)
     kill(process.pid) if encrypted else process.kill()
     process.communicate()
-    end()
+    place.path = usual
     wait_until(lambda: not place.is_held(), "the commands of the action end")
     (left,) = fetched(place)
     assert re.fullmatch(rf"{elsewhere.name}\.dump(\.zst)?\.partial", left)

@@ -124,7 +124,7 @@ def made(postgres_server, tmp_path):
     host = load(dumped.inventory).hosts["vps"]
     client, work = RestoreClient(host, host.backups["shop"]), Work(host, lambda _: None)
     (name,) = (path.name.split(".")[0] for path in (tmp_path / "backups").glob("*.manifest.json"))
-    source = archive.of_set(work, f"{tmp_path}/backups", name)
+    source = archive.of_set(work, f"{tmp_path}/backups", name, whole=False)
     new = RestoredDatabase(work, client, source, copy.machine(work, client), "shop_drill_20261125T000000Z", quiet=True)
     new.make()
     yield new, dumped
