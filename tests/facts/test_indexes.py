@@ -208,7 +208,7 @@ def test_key_referencing_many_partitions_counts_once(cluster):
         cluster.run("CREATE TABLE h (id int CONSTRAINT half REFERENCES p) PARTITION BY RANGE (id)", *halves)
         names = [each.name.partition(":")[0] for each in cluster.value(UnindexedForeignKeys)]
         assert names == ["public.h0 half", "public.h1 half", "public.t whole"]
-        assert "REFERENCES p(id)" in cluster.value(UnindexedForeignKeys)[-1].name
+        assert "REFERENCES public.p(id)" in cluster.value(UnindexedForeignKeys)[-1].name
     finally:
         cluster.run("DROP TABLE IF EXISTS t, h, p")
 
