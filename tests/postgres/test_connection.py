@@ -149,14 +149,15 @@ def test_missing_database_is_a_refusal(postgres):
     assert ('database "none" does not exist' in result.refusal, result.error) == (True, "")
 
 
-def test_database_without_connect_privilege_is_no_refusal(postgres):
+def test_database_without_connect_privilege_is_no_refusal(postgres, monkeypatch):
+    monkeypatch.setenv("OUTSIDER_PASSWORD", "outsider")
     with postgres.server.connect("metachat", postgres.password, "postgres") as admin:
         admin.execute("CREATE DATABASE closed")
         admin.execute("REVOKE CONNECT ON DATABASE closed FROM PUBLIC")
         admin.execute("CREATE ROLE outsider LOGIN PASSWORD 'outsider'")
         try:
-            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=closed user=outsider password=outsider"
-            (result,) = ask(replace(postgres.target(password_env=""), dsn=dsn), ["SELECT 1"])
+            dsn = f"host=127.0.0.1 port={postgres.server.port} dbname=closed user=outsider"
+            (result,) = ask(replace(postgres.target(password_env="OUTSIDER_PASSWORD"), dsn=dsn), ["SELECT 1"])
         finally:
             admin.execute("DROP DATABASE closed")
             admin.execute("DROP ROLE outsider")
