@@ -100,7 +100,12 @@ LOG_REPORT = (
 )
 LISTED_IN_CONTAINER = ("test_backup_holds_every_table",)
 """Checks that run pg_restore in the database's container."""
-OF_DRILLS = ("test_restore_drill_is_recent", "test_last_restore_drill_succeeded", "test_restore_time_is_within_limit")
+OF_DRILLS = (
+    "test_last_restore_drill_succeeded",
+    "test_restore_drill_is_recent",
+    "test_restore_time_is_within_limit",
+    "test_restored_definitions_match_backup",
+)
 """Checks that read the journal, independent of the server."""
 CONTENT_OF_BACKUP = ("test_backup_checksums_match", "test_backup_holds_every_table")
 OF_NEWEST_BACKUP = (
