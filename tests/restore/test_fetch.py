@@ -248,7 +248,7 @@ def test_unreachable_target_exits_with_6(place, free_port):
     assert done.returncode == 6
 
 
-SLOW_COPY = "while (sysread STDIN, $_, 16384) { syswrite STDOUT, $_; select undef, undef, undef, 0.1 }"
+SLOW_COPY = "while (sysread STDIN, $_, 16384) { syswrite STDOUT, $_; select undef, undef, undef, 0.5 }"
 
 
 @pytest.fixture
