@@ -37,7 +37,7 @@ def test_log_has_no_fatal_errors(log_reports, log, allowed, remembered):
     assert report.bounded(report.fatals, remembered(report.reading)) in allowed.log_fatals
 
 
-@pytest.mark.remedy("pm2", "reloadLogs")
+@pytest.mark.remedy("reopened", "--lines=5")
 def test_log_is_active(log_reports, log, allowed):
     """A silent log hides errors: the process hangs, or writes to a file that was moved away."""
     assert log_reports[log].silence_s in allowed.log_silence

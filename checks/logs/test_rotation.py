@@ -28,9 +28,9 @@ def test_log_is_rotated(rotated_files, log, allowed, evidence):
     assert rotated_files[log].overdue_s in allowed.rotation_overdue
 
 
-@pytest.mark.remedy("pm2", "conf", "pm2-logrotate")
+@pytest.mark.remedy("kept")
 def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
-    """pm2-logrotate keeps a fixed number of files, and rotates busy logs by size: raise retain to cover more days."""
+    """Rotation keeps a fixed number of files, and may rotate busy logs by size: keep more files to cover more days."""
     evidence("rotated files", rotated_files[log].evidence)
     assert rotated_files[log].covers_s in allowed.rotated_history
 

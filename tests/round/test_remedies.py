@@ -41,6 +41,7 @@ dsn = "host=127.0.0.1 dbname=app"
 
 [hosts.contained]
 transport = "docker://contained"
+logs.web = { path = "/var/log/web.log", format = "python" }
 containers = { web = {}, rabbit = {}, redis = {} }
 broker = { netrc = "/n", container = "rabbit" }
 caches.cache.container = "redis"

@@ -12,7 +12,7 @@ from opsproof.postgres import dsn
 
 SOCKET_OWNER = "postgres"
 """The superuser that logs in as the operating-system user of the same name, over the socket (peer)."""
-_FOR_ROOT = {"du", "find", "journalctl", "mount", "pg_checksums", "ss", "sshd", "systemctl"}
+_FOR_ROOT = {"du", "find", "journalctl", "logrotate", "mount", "pg_checksums", "ss", "sshd", "systemctl"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,21 @@ def _server(target: Target, words: list[str]) -> str:
     return _plain(target, ["ss", "--listening", "--tcp", "--numeric", "--processes"])
 
 
+def _kept(target: Target, words: list[str]) -> str:
+    """The settings of rotation: of PM2's module, else of logrotate, which says what it would do."""
+    del words
+    if target.host.pm2 is not None:
+        return _pm2(target, ["pm2", "conf", "pm2-logrotate"])
+    return _plain(target, ["logrotate", "--debug", "/etc/logrotate.conf"])
+
+
+def _reopened(target: Target, words: list[str]) -> str:
+    """PM2's command that opens the files of logs again; without PM2, the last lines of the log."""
+    if target.host.pm2 is not None:
+        return _pm2(target, ["pm2", "reloadLogs"])
+    return _tail(target, ["tail", *words[1:]])
+
+
 def _tail(target: Target, words: list[str]) -> str:
     assert isinstance(target.about, Log)
     return _join([*_as(target.host, target.host.run_as), *words, target.about.path])
@@ -150,11 +165,13 @@ _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "chmod": _folder,
     "curl": _curl,
     "docker": _docker,
+    "kept": _kept,
     "pm2": _pm2,
     "psql": _psql,
     "rabbitmq-diagnostics": _rabbitmq,
     "rabbitmqctl": _rabbitmq,
     "redis-cli": _redis,
+    "reopened": _reopened,
     "server": _server,
     "tail": _tail,
 }
