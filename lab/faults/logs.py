@@ -11,6 +11,8 @@ from lab import Lab
 from lab.faults.fault import fault
 from lab.logs import line
 
+COUNTS = ("test_log_errors_are_within_limit", "test_client_errors_are_within_limit", "test_log_has_no_fatal_errors")
+"""The checks that count lines of a log."""
 API = "lab-api-out"
 API_ERROR = "lab-api-error"
 
@@ -143,14 +145,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_rotated_files_cover_retention[{API}]",),
-    unknown=tuple(
-        f"{check}[{API}]"
-        for check in (
-            "test_log_errors_are_within_limit",
-            "test_client_errors_are_within_limit",
-            "test_log_has_no_fatal_errors",
-        )
-    ),
+    unknown=tuple(f"{check}[{API}]" for check in COUNTS),
     touches=("logs", "switches"),
 )
 def log_of_another_format(lab: Lab) -> Iterator[None]:
@@ -170,14 +165,7 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=tuple(
-        f"{check}[lab-worker-error]"
-        for check in (
-            "test_log_errors_are_within_limit",
-            "test_client_errors_are_within_limit",
-            "test_log_has_no_fatal_errors",
-            "test_log_is_active",
-            "test_log_growth_is_within_limit",
-        )
+        f"{check}[lab-worker-error]" for check in (*COUNTS, "test_log_is_active", "test_log_growth_is_within_limit")
     ),
     touches=("logs",),
 )

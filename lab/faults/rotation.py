@@ -12,10 +12,10 @@ from pathlib import Path
 from lab import Lab
 from lab.fault import EVERYTHING
 from lab.faults.fault import fault
+from lab.faults.logs import API, COUNTS
 from lab.faults.processes import EVERY_PROCESS, settle
 from lab.logs import line
 
-API = "lab-api-out"
 MODULE = "lab-pm2-logrotate"
 MEGABYTE = 1_000_000
 LAST_DAYS_S = 50 * 3600
@@ -115,14 +115,7 @@ def rotated_files_cover_two_days_only(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=(f"test_rotated_files_cover_retention[{API}]",),
-    unknown=tuple(
-        f"{check}[{API}]"
-        for check in (
-            "test_log_errors_are_within_limit",
-            "test_client_errors_are_within_limit",
-            "test_log_has_no_fatal_errors",
-        )
-    ),
+    unknown=tuple(f"{check}[{API}]" for check in COUNTS),
     touches=("logs",),
 )
 def rotated_files_cover_an_hour_only(lab: Lab) -> Iterator[None]:
