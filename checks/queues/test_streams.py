@@ -1,4 +1,4 @@
-"""Consumers of RabbitMQ's streams keep up."""
+"""Consumers of RabbitMQ streams are fast enough."""
 
 import pytest
 
@@ -7,7 +7,7 @@ pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 @pytest.mark.remedy("rabbitmq-streams", "list_stream_consumers", "stream", "offset", "offset_lag")
 def test_stream_lag_is_within_limit(queues, stream_consumers, stream, allowed, evidence):
-    """A stream keeps its messages, so only the lag of its consumers shows that the worker is too slow."""
+    """Streams keep messages after delivery: only the lag of the consumers shows a slow worker."""
     lag = stream_consumers.lag(queues[stream].names)
     evidence("slowest consumers", lag.top)
     assert lag.largest in allowed.stream_lag
