@@ -5,7 +5,7 @@ READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
 .PHONY: demo test test-docker lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
-	lab-docker-down lab-docker-purge lock schema clean
+	lab-docker-down lab-docker-purge lock schema wheel clean
 
 demo: $(READY)  ## the daily round on a lab started for it
 	@$(LAB) demo
@@ -72,6 +72,10 @@ lock: $(READY)  ## resolve requirements/*.txt again
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+wheel: $(READY)  ## the package with checks and actions, in dist/
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation
 
 schema: $(READY)  ## write the JSON Schema of inventories and the table of metrics in docs/inventory.md
 	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json

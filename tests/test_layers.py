@@ -122,6 +122,8 @@ LAYERS = (
     {"restore", "maintenance", "logfiles"},
     {"round"},
     {"plugin"},
+    {"command"},
+    {"__main__"},
 )
 """The folders of the package from the lowest to the highest."""
 LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in folders}
@@ -167,7 +169,7 @@ def test_imports_are_acyclic(paths):
 @pytest.mark.parametrize(
     ("paths", "modules"),
     [
-        ([path for path in SOURCES if folder(path) not in {"round", "plugin"}], ["pytest"]),
+        ([path for path in SOURCES if folder(path) not in {"round", "plugin", "command"}], ["pytest"]),
         (within("facts"), ["opsproof.postgres.client"]),
         ([path for path in SOURCES if folder(path) != "plugin"], ["opsproof.round.report", "opsproof.round.terminal"]),
         (SOURCES, ["checks", "actions", "lab", "tests"]),

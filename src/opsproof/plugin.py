@@ -7,29 +7,25 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.core import words
 from opsproof.core.errors import InventoryError
+from opsproof.core.rounds import ROUNDS
 from opsproof.postgres.client import DatabaseClient
 
 if TYPE_CHECKING:
     from opsproof.round.run import Run
 
+T = TypeVar("T")
 _MARKERS = (
-    "daily: is the host healthy this morning",
-    "weekly: are logs rotated and backups restorable",
-    "monthly: is the database lean and fast",
-    "quarterly: is the host safe, with room to grow",
-    "predeploy: may a deployment start",
-    "postdeploy: did the deployment leave the host healthy",
+    *(f"{name}: {question}" for name, question in ROUNDS.items()),
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
 _OPTIONS = ("--inventory", "--reports", "--save-facts", "--facts")
-_ROUNDS = tuple(marker.partition(":")[0] for marker in _MARKERS if not marker.startswith("remedy"))
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -61,17 +57,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--facts", type=_path("--facts"), metavar="FILE", help="judge the saved answers in FILE; contact no host"
     )
+    group.addoption(
+        "--host", type=_text("--host"), action="append", metavar="NAME", help="check this host only; may be repeated"
+    )
     group.addoption("--strict-warnings", action="store_true", help="fail the run on warnings")
 
 
 def _path(option: str) -> Callable[[str], Path]:
-    def convert(text: str) -> Path:
+    return _converted(option, words.path)
+
+
+def _text(option: str) -> Callable[[str], str]:
+    return _converted(option, words.required)
+
+
+def _converted(option: str, convert: Callable[[str], T]) -> Callable[[str], T]:
+    def converted(text: str) -> T:
         try:
-            return words.path(text)
+            return convert(text)
         except ValueError as error:  # argparse would print its usage too
             raise pytest.UsageError(f"{option}: {error}") from error
 
-    return convert
+    return converted
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -159,7 +166,7 @@ def _refuse_separate_values(config: pytest.Config) -> None:
 
 def _refuse_other_folder(config: pytest.Config) -> None:
     names = {str(word).partition("=")[0] for word in config.invocation_params.args}
-    if names & {*_OPTIONS} or config.option.markexpr in _ROUNDS:
+    if names & {*_OPTIONS} or config.option.markexpr in ROUNDS:
         raise pytest.UsageError(f"no checks in {config.invocation_params.dir}: run pytest in the folder of opsproof")
 
 

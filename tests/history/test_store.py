@@ -64,6 +64,12 @@ def test_last_run_is_of_the_same_round(history):
     assert history.last_run("lab.toml", "monthly") == {}
 
 
+def test_last_run_is_the_last_of_each_host(history):
+    history.add(1, "lab.toml", "daily", [verdict("failed"), Verdict("test_other[two]", "two", "", "warned", "")])
+    history.add(2, "lab.toml", "daily", [Verdict("test_other[two]", "two", "", "failed", "")])
+    assert history.last_run("lab.toml", "daily") == {TEST: "failed", "test_other[two]": "failed"}
+
+
 @pytest.mark.parametrize(
     ("since", "taken"),
     [(0, [10, 20, 30]), (10, [10, 20, 30]), (15, [10, 20, 30]), (20, [10, 20, 30]), (25, [20, 30]), (99, [30])],

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.action.base import Action
-from opsproof.core import words
+from opsproof.core import installation, words
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def _typed(convert: Callable[[str], T]) -> Callable[[str], T]:
 def parser(action: type[Action]) -> ActionParser:
     """The parser for the command line of `action`."""
     made = ActionParser(
-        prog=f"actions/{action.name}.py",
+        prog=installation.action_title(action.name),
         description=sys.modules[action.__module__].__doc__ or "",
         epilog="exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding remains, 6 not measured",
         formatter_class=argparse.RawDescriptionHelpFormatter,

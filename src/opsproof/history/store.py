@@ -117,10 +117,12 @@ class History:
         return found
 
     def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
-        """The verdict of each test in the last run of the same round; empty without an earlier run."""
+        """The verdict of each test in the last run of the same round on its host; empty without an earlier run."""
         query = """
-            SELECT test, verdict FROM verdicts
-             WHERE run = (SELECT max(id) FROM runs WHERE inventory = ? AND cadence = ?)
+            SELECT test, verdict FROM verdicts JOIN (
+                SELECT host AS of, max(run) AS last FROM verdicts JOIN runs ON runs.id = run
+                 WHERE inventory = ? AND cadence = ? GROUP BY host
+            ) ON host = of AND run = last
         """
         return dict(self._read(query, (inventory, cadence)))
 

@@ -6,7 +6,8 @@ Every declared resource is checked. Undeclared resources are not.
 import json
 import sys
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,18 @@ class Inventory:
     path: Path
     hosts: dict[str, Host]
     waivers: tuple[Waiver, ...] = ()
+
+    def narrowed(self, names: Collection[str]) -> "Inventory":
+        """This inventory with the named hosts only; without names, all.
+
+        Raises:
+            InventoryError: a name is not declared.
+        """
+        for name in names:
+            if name not in self.hosts:
+                raise InventoryError(f"unknown host {name!r}; choose {' or '.join(self.hosts)}")
+        hosts = {name: host for name, host in self.hosts.items() if name in names}
+        return replace(self, hosts=hosts) if names else self
 
 
 @cache

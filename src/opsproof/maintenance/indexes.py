@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from opsproof.core.errors import InventoryError
+from opsproof.core.installation import action_title
 from opsproof.facts.indexes import InvalidIndexes
 from opsproof.facts.vector_indexes import FEW_ROWS, ideal_lists
 from opsproof.maintenance.session import MaintenanceSession
@@ -80,7 +81,7 @@ class Index:
     def doubt(self) -> str:
         """Why the ideal number of lists is unknown; else empty."""
         if not self.agreed:
-            return "is on a table with an outdated row count: run actions/analyze.py --table first"
+            return f"is on a table with an outdated row count: run {action_title('analyze')} --table first"
         return f"has {self.rows:.0f} rows: too few to determine the number of lists" if self.rows < FEW_ROWS else ""
 
 

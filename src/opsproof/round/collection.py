@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needless_waivers(config: pytest.Config, names: set[str]) -> list[str]:
-    """The waivers without a check among `names`; empty unless the checks of all folders are collected."""
+    """The waivers without a check among `names`; empty unless all checks of all hosts are collected."""
     run = config.stash[RUN]
-    if config.args_source is pytest.Config.ArgsSource.ARGS or run.is_worker:
+    if run.is_worker or config.option.host or not run.has_all_checks:
         return []
     waived = [f"{each.check}[{each.on}]" for each in run.inventory.waivers]
     return [each for each in waived if each not in names]

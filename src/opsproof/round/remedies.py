@@ -1,14 +1,13 @@
 """Remedies: commands that repair or examine a finding, for pasting into a shell."""
 
 import shlex
-import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
+from opsproof.core import installation
 from opsproof.inventory.hosts import Host, resource_in
 from opsproof.round import clients
 
@@ -40,13 +39,8 @@ def _command(item: pytest.Item, host: Host, params: dict[str, Any], words: list[
 
 def _action(config: pytest.Config, script: str) -> list[str]:
     """The command line of an action from the current folder, with the inventory and the reports of this run."""
-    words = [_from_here(Path(sys.executable)), f"actions/{script}"]
+    words = installation.action_command(script.removesuffix(".py"))
     for option, usual in (("inventory", DEFAULT_INVENTORY), ("reports", DEFAULT_REPORTS)):
-        path = _from_here(getattr(config.option, option))
+        path = installation.from_here(getattr(config.option, option))
         words += [] if path == usual else [f"--{option}={path}"]
     return words
-
-
-def _from_here(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -41,7 +41,7 @@ class Run:
         """The files that could not be written, each with the reason."""
         self.history = History(config.option.reports / "history.sqlite")
         self.round_trips = {"shell": 0, "sql": 0}
-        self.inventory = load_inventory(config.option.inventory)
+        self.inventory = load_inventory(config.option.inventory).narrowed(config.option.host or ())
         self._plan: dict[str, set[Key]] = {}
         self._recordings: dict[str, Recording] = {}
         self._asks = client is not None
@@ -54,8 +54,14 @@ class Run:
         """The value of -m, or "selected" if paths or -k narrow the selection."""
         if self.is_worker:
             return str(self.config.workerinput[_CADENCE])  # type: ignore[attr-defined]
-        narrowed = self.config.option.keyword or self.config.args_source is pytest.Config.ArgsSource.ARGS
-        return SELECTED if narrowed else str(self.config.option.markexpr)
+        is_narrowed = self.config.option.keyword or not self.config.option.markexpr or not self.has_all_checks
+        return SELECTED if is_narrowed else str(self.config.option.markexpr)
+
+    @property
+    def has_all_checks(self) -> bool:
+        """Whether the command line names no path, or the folder of all checks."""
+        here = self.config.invocation_params.dir
+        return {here / path for path in self.config.args} == {self.config.rootpath / "checks"}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -19,6 +19,10 @@ class Terminal:
         self._config = config
         self._run = run
 
+    def pytest_sessionstart(self) -> None:
+        """Shows checks by their paths from the root folder, as the report does, also from another current folder."""
+        self._config.pluginmanager.getplugin("terminalreporter").startpath = self._config.rootpath
+
     def pytest_report_header(self) -> str:
         """The path of the inventory."""
         return f"inventory: {self._config.option.inventory}"

@@ -1,0 +1,80 @@
+"""The command line of `opsproof`: the first word names a command.
+
+::
+
+    0  success
+    2  the command line or the inventory is invalid
+
+Rounds and actions end with their own exit statuses.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from opsproof.command import actions, rounds
+from opsproof.command.usage import UsageError, unknown
+from opsproof.core.errors import InventoryError
+from opsproof.core.rounds import ROUNDS
+
+_EXAMPLES = """\
+examples:
+  opsproof daily --inventory=inventory/metachat.toml
+  opsproof monthly --host=vps-00 --strict-warnings
+  opsproof do backup --help
+"""
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """A command: a line of help, and a function from the words that follow to the exit status."""
+
+    summary: str
+    run: Callable[[list[str]], int]
+
+
+COMMANDS = {
+    **{
+        name: Subcommand(f"round of checks: {question}", partial(rounds.run, name)) for name, question in ROUNDS.items()
+    },
+    "do": Subcommand("an action, such as a backup: prints a plan; --apply runs the plan", actions.run),
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Runs the command in `words`, by default of the command line, and returns the exit status."""
+    name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
+    try:
+        return _run(name, rest)
+    except (UsageError, InventoryError) as error:
+        sys.stderr.write(f"opsproof: {error}\n")
+        return getattr(error, "status", 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would flush into the closed pipe
+        return 1
+
+
+def _run(name: str, words: list[str]) -> int:
+    if name in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+    elif name == "--version":
+        sys.stdout.write(f"opsproof {_version()}\n")
+    elif name in COMMANDS:
+        return COMMANDS[name].run(words)
+    else:
+        raise UsageError(unknown("command", name, COMMANDS, "opsproof"))
+    return 0
+
+
+def _help() -> str:
+    rows = [f"  {name:12}{command.summary}" for name, command in COMMANDS.items()]
+    head = ["usage: opsproof COMMAND [OPTION ...]", "", "commands:"]
+    return "\n".join([*head, *rows, "", "opsproof COMMAND --help explains a command", "", _EXAMPLES])
+
+
+def _version() -> str:
+    from importlib.metadata import version  # slow, and needed here only
+
+    return version("opsproof")

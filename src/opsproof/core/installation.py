@@ -1,0 +1,42 @@
+"""The folder of the checks and actions, and how a person runs an action from the current folder.
+
+A clone of the repository has ``checks/`` and ``actions/`` at the top; the wheel has both inside the package.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from opsproof.core.scripts import PACKAGE
+
+FOLDER = PACKAGE if (PACKAGE / "actions").is_dir() else PACKAGE.parents[1]
+"""The folder with ``checks/`` and ``actions/``."""
+CHECKS = FOLDER / "checks"
+ACTIONS = FOLDER / "actions"
+
+
+def from_here(path: Path) -> str:
+    """The path as text, relative to the current folder if the file is inside."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def program() -> list[str]:
+    """The words of the command ``opsproof`` of this Python: its name, if the search path leads to it."""
+    own = Path(sys.executable).with_name("opsproof")
+    if not own.exists():
+        return [from_here(Path(sys.executable)), "-m", "opsproof"]
+    found = shutil.which("opsproof")
+    return ["opsproof" if found and own.samefile(found) else from_here(own)]
+
+
+def action_command(name: str) -> list[str]:
+    """The words that run an action: its script in a clone, ``opsproof do NAME`` from the wheel."""
+    if FOLDER == PACKAGE:
+        return [*program(), "do", name]
+    return [from_here(Path(sys.executable)), from_here(ACTIONS / f"{name}.py")]
+
+
+def action_title(name: str) -> str:
+    """The name of an action in its messages, as a person would type it."""
+    return f"opsproof do {name}" if FOLDER == PACKAGE else f"actions/{name}.py"

@@ -1,0 +1,84 @@
+"""The installed wheel works in an empty folder with no clone in reach."""
+
+import zipfile
+from xml.etree import ElementTree as ET
+
+import pytest
+
+
+@pytest.fixture
+def inventory(estate, production):
+    """An inventory of the tests, with the path of its limits in full: the wheel has no folder of inventories."""
+    return estate(full=831, calm=120)
+
+
+def shown(printed):
+    """The lines of findings and of files, without the percentage at the end."""
+    lines = [line for line in printed.splitlines() if line.startswith(("FAILED", "WARNED", "checks/"))]
+    return [line.partition("  ")[0] if line.startswith("checks/") else line for line in lines]
+
+
+def test_wheel_has_every_check_action_and_data_file(wheel, repository):
+    names = {each for each in zipfile.ZipFile(wheel).namelist() if not each.startswith("opsproof-")}
+    of_package = {
+        f"opsproof/{path.relative_to(repository / 'src' / 'opsproof')}"
+        for path in (repository / "src" / "opsproof").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    beside = {
+        f"opsproof/{path.relative_to(repository)}"
+        for folder in ("checks", "actions")
+        for path in (repository / folder).rglob("*.py")
+    }
+    assert names == of_package | beside
+
+
+@pytest.mark.parametrize("words", [["--help"], ["do", "--help"], ["daily", "--help"], ["do", "backup", "--help"]])
+def test_help_works(installed, words):
+    done = installed.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: opsproof")
+
+
+def test_round_gives_the_verdicts_of_the_clone(installed, inventory, prove, tmp_path):
+    words = ("-k", "disk or inodes or mount", f"--inventory={inventory}")
+    found = installed.run("daily", *words, f"--reports={tmp_path}/reports")
+    here = prove(inventory, "-m", "daily", "-k", "disk or inodes or mount")
+    assert found.returncode == here.status == 1, found.stdout + found.stderr
+    assert shown(found.stdout) == shown(here.text) != []
+    assert len(list((tmp_path / "reports").glob("*_selected.html"))) == 1
+
+
+def test_remedy_of_a_report_works_as_printed(installed, too_large):
+    found = installed.run("weekly", f"--inventory={too_large}")
+    (command,) = [line.partition("next: ")[2] for line in found.stdout.splitlines() if "next: " in line]
+    assert command.endswith(" --host h --apply")
+    assert command.startswith(f"opsproof do clean_logs --inventory={too_large} ")
+    done = installed.run(*command.removesuffix(" --apply").split()[1:])
+    assert (done.returncode, done.stderr) == (2, "clean_logs: h declares no logs\n")
+
+
+def test_host_and_inventory_are_taken_after_a_space_too(installed, inventory):
+    found = installed.run("daily", "disks", "--inventory", inventory, "--host", "full", "--reports", "one")
+    (report,) = (installed.folder / "one").glob("*.xml")
+    names = [case.get("name") for case in ET.parse(report).getroot().iter("testcase")]
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert names
+    assert [name for name in names if "[full-" not in name] == []
+
+
+def test_workers_run_too(installed, inventory, tmp_path):
+    found = installed.run("daily", "-n", "2", "disks", f"--inventory={inventory}", f"--reports={tmp_path}/reports")
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "/data: disk used 83.1 % (limit < 80 %)" in found.stdout
+
+
+def test_action_plans(installed, inventory):
+    done = installed.run("do", "clean_logs", f"--inventory={inventory}")
+    assert done.returncode == 2
+    assert done.stderr == "clean_logs: --host is required: full or calm\n"
+
+
+def test_action_is_named_as_typed(installed):
+    done = installed.run("do", "backup", "--bakcup=x")
+    assert (done.returncode, done.stderr) == (2, "opsproof do backup: unrecognized arguments: --bakcup=x\n")
