@@ -74,13 +74,13 @@ def test_json_line_counts_once_by_level(logs: Logs, answer: Any, line: str, expe
         ([entry(-30)], 1),
         ([entry(DAY + 1)] * 200 + [entry(DAY)] * 500, 500),
         ([entry(DAY + 5), "x\n", "y\n", entry(DAY - 5), "z\n"], 2),
-        (["x\n", entry(5)], 1),
-        ([entry(DAY + 5), "x\n"], 0),
-        (["2026-13-45 99:99:99 +00:00: x\n", entry(5)], 1),
+        (["x\n", entry(5)], 2),
+        ([entry(DAY + 5), "x\n"], 1),
+        (["2026-13-45 99:99:99 +00:00: x\n", entry(5)], 2),
     ],
 )
 def test_window_uses_time_of_lines(logs: Logs, answer: Any, lines: list[str], count: int) -> None:
-    """An undated line has the time of the line before; the JSON time overrides PM2's date."""
+    """Undated lines are as old as the line before, or behind a gap as the line behind; JSON's time overrides PM2's."""
     logs("".join(lines))
     assert answer()["lines"] == count
 
@@ -93,7 +93,7 @@ def test_answer_has_times_sizes_and_files(logs: Logs, answer: Any) -> None:
     expected = {"now": NOW, "oldest": NOW - 9 * DAY, "newest": NOW - 60, "modified": NOW - 50}
     result = answer()
     assert expected.items() <= result.items()
-    assert (result["size_bytes"], result["files_read"], result["lines"]) == (path.stat().st_size, 2, 3)
+    assert (result["size_bytes"], result["files_read"], result["lines"]) == (path.stat().st_size, 2, 4)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -103,11 +103,12 @@ def test_answer_has_times_sizes_and_files(logs: Logs, answer: Any) -> None:
         ((entry(DAY + 9) + entry(90, "ERROR"), entry()), {"lines": 2, "recognized": 2, "errors": 1}),
         ((entry(90, "ERROR"), ""), ONE | {"errors": 1}),
         ((entry(90), "trace\n" + entry()), {"lines": 3, "recognized": 2}),
-        ((entry(DAY + 9), "trace\n" + entry()), ONE),
+        ((entry(DAY + 9), "trace\n" + entry()), {"lines": 2, "recognized": 1}),
+        ((entry(DAY + 9), "  trace\n" + entry()), ONE),
         (("x\ny\n", entry()), {"lines": 3, "recognized": 1}),
         ((entry(90), entry(DAY + 9) + entry()), {"lines": 2, "recognized": 2}),
     ],
-    ids=["both in part", "emptied just now", "goes on", "goes on from before", "undated", "misnamed"],
+    ids=["both in part", "emptied just now", "goes on", "unread", "goes on from before", "undated", "misnamed"],
 )
 def test_rotated_files_are_scanned(
     logs: Logs, answer: Any, suffix: str, parts: tuple[str, str], expected: dict[str, int]

@@ -112,6 +112,15 @@ def test_count_of_partial_log_has_no_upper_bound(recorded):
         limit.judge(found)
 
 
+def test_errors_without_a_time_make_a_range(recorded):
+    report = parse(answer(recorded, errors=40, unplaced=38))
+    assert report.bounded(40, {READING: []}) == Estimate(2, 40, "38 in lines without a time")
+    assert report.bounded(0, {READING: []}) == 0
+    assert report.evidence[1] == "38 in lines without a time, in or before the time span"
+    lost = parse(answer(recorded, errors=40, unplaced=38, oldest=NOW - 7 * 60))
+    assert (lost.bounded(40, {READING: []}).low, lost.bounded(40, {READING: []}).high) == (2, inf)
+
+
 @pytest.mark.parametrize(("first_round_s", "whole"), [(2 * HOUR, True), (3 * HOUR, False)])
 def test_log_is_whole_since_its_first_round(recorded, first_round_s, whole):
     readings = [reading(age_s, age_s) for age_s in (first_round_s, HOUR)]

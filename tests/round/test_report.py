@@ -56,7 +56,7 @@ def answers():
     commonest = [{"level": "ERROR", "message": text, "count": 3} for text in HOSTILE.values()]
     log = {"lines": 9, "recognized": 9, "errors": 50, "client_errors": 0, "fatals": 0, "commonest": commonest}
     log |= {"now": 100, "oldest": 0, "newest": 90, "modified": 90, "since": 0, "rotations": []}
-    log |= {"ignored": 0, "leveled": 0, "unread": [], "growth": 0, "disordered": 0}
+    log |= {"ignored": 0, "leveled": 0, "unread": [], "growth": 0, "disordered": 0, "unplaced": 0}
     df = "Mounted on Used Avail Inodes IUsed\n/data 831 169 100 10\n"
     said = {"processes": json.dumps(pm2), "log_reports api": json.dumps(log), "disks /data": df}
     return {label: Answer(0, text, now=100.0) for label, text in said.items()}

@@ -14,14 +14,18 @@ DAY_S = 86400
 YEARS = (-3, 1)
 """Time zones are converted for these years from now; older times have the offset of the oldest."""
 _DATE = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?"
-_PYTHON_LEVELS = "DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL"
+_PYTHON_LEVELS = (
+    "TRACE|DEBUG|VERBOSE|INFO|SUCCESS|NOTICE|WARNING|WARN|ERROR|SEVERE|CRITICAL|FATAL|ALERT|EMERGENCY|PANIC"
+)
+_NAMES = rf"(?:(?!(?<![\w.])[A-Z]{{3,}}(?![\w.])(?![\]\s:|,-]+(?:{_PYTHON_LEVELS})\b))[^\n]){{0,120}}?"
+"""Names before a level; a word in capitals may be a level of the program's own, unless the level follows at once."""
 _SERVER_LEVELS = (
     "DEBUG[1-5]?|INFO|NOTICE|WARNING|LOG|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT|LOCATION|STATEMENT|BACKTRACE"
 )
 PATTERNS = {
-    "python": rf"^(?:\[?(?P<time>{_DATE}(?: ?(?:Z|[-+]\d\d:?\d\d))?)\]?[ ,|:-]+(?:[^\n]{{0,120}}?[ \[|:-])?)?"
+    "python": rf"^(?:\[?(?P<time>{_DATE}(?: ?(?:Z|[-+]\d\d:?\d\d))?)\]?[ ,|:-]+(?:{_NAMES}[ \[|:-])?)?"
     rf"(?P<level>{_PYTHON_LEVELS})(?=[\]\s:|,-])[\]\s:|,-]*(?P<message>.*)",
-    "nginx-combined": r'^\S+ \S+ [^\[]*\[(?P<time>[^\]]+)\] "(?P<message>[^"]*)" (?P<status>\d{3}) (?:\d+|-)(?:\s|$)',
+    "nginx-combined": r'^\S+ \S+ [^\[]*\[(?P<time>[^\]]+)\] "(?P<message>[^"]*)" (?P<status>\d{3}|-) (?:\d+|-)(?:\s|$)',
     "syslog": rf"^(?:<(?P<priority>\d{{1,3}})>(?:\d )?)?(?P<time>{_DATE}(?:Z|[-+]\d\d:\d\d)?|[A-Z][a-z][a-z] [ \d]\d "
     r"\d\d:\d\d:\d\d) \S+ (?P<message>.*)",
 }

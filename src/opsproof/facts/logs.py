@@ -32,10 +32,11 @@ class LogReport:
     """A log and its rotated files, over the time window; times in seconds since 1970, durations in seconds.
 
     `errors` excludes `client_errors` (4xx responses). `commonest` holds the five commonest messages with counts,
-    `unread` up to three unread lines; `misread` is the number of unread lines and the reason. Where `counts_all`
-    holds, every record counts as an error. `newest` is the time of the last line, 0 without lines, `silence_s` its
-    age. The lines are complete since `starts`; the log is declared to exist since `born`. `rotations` are the last
-    writes to rotated files, `growth_bytes` the bytes a minute in the busiest ten minutes.
+    `unread` up to three unread lines; `misread` is the number of unread lines and the reason. Where `counts_all` holds,
+    every record counts as an error. `unplaced` errors are in lines without a time, in or before the window. `newest` is
+    the time of the last line, 0 without lines, `silence_s` its age. The lines are complete since `starts`; the log is
+    declared to exist since `born`. `rotations` are the last writes to rotated files, `growth_bytes` the bytes a minute
+    in the busiest ten minutes.
     """
 
     errors: int
@@ -52,6 +53,7 @@ class LogReport:
     counts_all: bool
     ignored: int
     disordered: bool
+    unplaced: int
     growth_bytes: float
     commonest: tuple[tuple[str, int], ...]
     rotations: tuple[float, ...] = ()
@@ -62,10 +64,12 @@ class LogReport:
         """How far back the lines reach, and the commonest messages with counts."""
         all_lines = ["every record of a text log counts as an error"] if self.counts_all else []
         ignored = [f"{self.ignored} ignored by the inventory"] if self.ignored else []
+        unplaced = [f"{self.unplaced} in lines without a time, in or before the time span"] if self.unplaced else []
         disorder = ["lines are out of order: read from the first line on"] if self.disordered else []
         return [
             self._reach,
             *disorder,
+            *unplaced,
             *all_lines,
             *ignored,
             *(f"{count} x {message}" for message, count in self.commonest),
@@ -97,16 +101,17 @@ class LogReport:
         return {READING: Counter(self.newest, self.starts, self.now)}
 
     def bounded(self, count: int, earlier: Readings) -> int | Estimate:
-        """`count`, or a range without upper bound if earlier lines of the window may have been removed.
+        """`count`, or a range if lines have no time, without upper bound if lines of the window may have been removed.
 
         The lines must reach back to the begin of the window, or to the birth of the log: as declared, or the start of
         its lines at the first of the `earlier` readings.
         """
         first = next((each.born for each in earlier[READING]), -inf)
+        least = max(0, count - self.unplaced)
         needed = max(self.now - self.span_s, self.born, first)
         if self.starts <= needed or any(self._continues(each, needed) for each in earlier[READING]):
-            return count
-        return Estimate(count, inf, f"{self._reach} ({show(self.span_s, 'seconds')} needed)")
+            return Estimate(least, count, f"{self.unplaced} in lines without a time") if least < count else count
+        return Estimate(least, inf, f"{self._reach} ({show(self.span_s, 'seconds')} needed)")
 
     def _continues(self, reading: Counter, needed: float) -> bool:
         """Whether the log was quiet at a recent `reading`, and rotated at most once since: no line was removed."""
@@ -146,6 +151,7 @@ class LogReports(ResourceFact[Log, LogReport]):
             counts_all=any(each.name == "text" for each in resource.format),
             ignored=found["ignored"],
             disordered=found["disordered"] > 0,
+            unplaced=found["unplaced"],
             growth_bytes=found["growth"],
             commonest=tuple((each["message"], each["count"]) for each in found["commonest"]),
             rotations=tuple(found["rotations"]),

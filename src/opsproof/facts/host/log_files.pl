@@ -6,7 +6,7 @@
 use strict;
 use warnings;
 use Errno qw(EINVAL EISDIR);
-use List::Util qw(max min);
+use List::Util qw(max min sum0);
 
 my $BLOCK    = 1 << 20;    # bytes per read; of a longer line only HEAD bytes count
 my $HEAD     = 1 << 16;
@@ -14,8 +14,11 @@ my $PROBE    = 1 << 14;    # bytes per step of the bisection
 my $NO_LIMIT = 9**20;
 my $SLACK    = 3600;       # seconds; lines closer in time count as in order
 
-my %UNPACKER = (gz => 'gzip', bz2 => 'bzip2', xz => 'xz', zst => 'zstd');
-my $PACKED   = qr/\.(?:gz|bz2|xz|zst)/;
+my $MOST_KEPT = 1 << 26;    # bytes of undated lines in a compressed file
+my $TO_DATA  = 3;          # sysseek to the first byte behind a hole
+
+my %UNPACKER = (gz => 'gzip', Z => 'gzip', zip => 'gzip', bz2 => 'bzip2', xz => 'xz', zst => 'zstd', lz4 => 'lz4');
+my $PACKED   = qr/\.(?:gz|Z|zip|bz2|xz|zst|lz4)/;
 
 sub fail {
     my ($status, $subject, $reason) = @_;
@@ -33,8 +36,8 @@ sub visit_block {
     while ($$block =~ /\n(?=\S)/g) {
         my $at = $-[0];
         last if $at >= $end;
-        my ($line) = substr($$block, $at + 1, $HEAD) =~ /^([^\n]*)/;
-        my $time = time_of($line);
+        my ($line) = substr($$block, $at + 1, $HEAD) =~ /^\0*+([^\n]*)/;
+        my $time = time_of($line =~ s/\r\z//r);
         return 1 if defined $time && $visit->($at, $time);
     }
     return 0;
@@ -87,8 +90,8 @@ sub visit_file {
     my ($file, $from, $to, $visit) = @_;
     my $base = $from - 1;    # offset of the "\n" before a line; the first line has none
     while ($base < $to - 1) {
-        my $buffer = $base < 0 ? "\n" : '';
-        sysseek $file->{fh}, max($base, 0), 0;
+        my $buffer = $base < $file->{begin} ? "\n" : '';
+        sysseek $file->{fh}, max($base, $file->{begin}), 0;
         read_more($file, $PROBE, \$buffer) or last;
         my $end = rindex $buffer, "\n";
         $end = length $buffer if $end <= 0;
@@ -99,22 +102,23 @@ sub visit_file {
     return 0;
 }
 
-sub last_time {
-    my ($file) = @_;
-    my ($newest, $to, $step) = (undef, $file->{size}, $PROBE);
-    while ($to > 0 && !defined $newest) {
-        my $from = max(0, $to - $step);
-        visit_file($file, $from, $to, sub { $newest = $_[1]; 0 });
+sub last_dated {    # offset and time of the last dated line before an offset
+    my ($file, $end)  = @_;
+    my ($to,   $step) = ($end, $PROBE);
+    my @last;
+    while ($to > $file->{begin} && !@last) {
+        my $from = max($file->{begin}, $to - $step);
+        visit_file($file, $from, $to, sub { @last = @_; 0 });
         ($to, $step) = ($from, min($step * 4, $BLOCK));
     }
-    return $newest;
+    return @last;
 }
 
 sub window_start {    # offset of the first line not older than since
     my ($file, $since) = @_;
-    my ($low, $high, $start, @seen) = (0, $file->{size});
+    my ($low, $high, $start, @seen) = ($file->{begin}, $file->{size});
     my $note = sub { push @seen, [@_]; 1 };
-    visit_file($file, 0, $high, $note);
+    visit_file($file, $low, $high, $note);
     while ($high - $low > $PROBE) {
         my $middle = int(($low + $high) / 2);
         my $found  = visit_file($file, $middle, $high, $note) && $seen[-1];
@@ -155,7 +159,7 @@ sub start_by_reading {    # a line from the future does not begin the window, un
         elsif ($time >= $since)       { $start //= $at }
         return 0;
     };
-    visit_file($file, 0, $file->{size}, $note);
+    visit_file($file, $file->{begin}, $file->{size}, $note);
     return $start // $ahead // $file->{size};
 }
 
@@ -170,17 +174,31 @@ sub open_log {    # with its first bytes, to recognise copies
     my $file = { path => $path, fh => $fh, head => '', packed => $UNPACKER{ $path =~ /\.(\w+)\z/ ? $1 : '' } };
     @$file{qw(size modified)} = (stat $fh)[7, 9];
     $file->{identity} = identity($fh);
-    unpack_through($file) if $file->{packed};
-    1 while length $file->{head} < $HEAD && read_more($file, $HEAD - length $file->{head}, \$file->{head});
+    $file->{begin} = unpack_through($file) || sysseek($fh, 0, $TO_DATA) || 0;
+    read_head($file);
     return $file;
+}
+
+# From the first line on. A log truncated under a writer that does not append begins with a hole, and its copies with
+# NUL bytes; a byte order mark is no part of a line either.
+sub read_head {
+    my ($file) = @_;
+    my $got = 1;
+    while ($got && length $file->{head} < $HEAD) {
+        $got = read_more($file, $HEAD - length $file->{head}, \$file->{head});
+        $file->{begin} += length $1 if $file->{head} =~ s/\A(\0+)//;
+    }
+    $file->{begin} += 3 if $file->{head} =~ s/\A\xef\xbb\xbf//;
 }
 
 sub identity { return join ' ', (stat $_[0])[0, 1] }
 
-sub unpack_through {    # the handle reads the unpacker's output from here on
+sub unpack_through {    # the handle of a compressed file reads the unpacker's output from here on
     my ($file) = @_;
+    return if !$file->{packed};
     no warnings 'exec';
     open $file->{fh}, '-|:raw', $file->{packed}, '-dc', '--', $file->{path} or fail(3, $file->{packed}, $!);
+    return '0 but true';
 }
 
 # Names of rotated files, oldest first: a date or number before the log's ending (pm2-logrotate, cronolog) or at the
@@ -240,7 +258,7 @@ sub was_rotated {    # renamed, or truncated and perhaps written to, since opene
     my ($file) = @_;
     return 1 if identity($file->{path}) ne $file->{identity};
     my $head = '';
-    sysseek $file->{fh}, 0, 0;
+    sysseek $file->{fh}, $file->{begin}, 0;
     read_more($file, length $file->{head}, \$head) if $file->{size};
     return $head ne $file->{head};
 }
@@ -250,47 +268,98 @@ sub was_rotated {    # renamed, or truncated and perhaps written to, since opene
 
 sub scan_plain {
     my ($tally, $file, $since, $inside, $use) = @_;
-    my $newest = $file->{newest} = last_time($file);
+    my $newest = $file->{newest} = (last_dated($file, $file->{size}))[1];
     return $inside if !defined $newest && $file->{modified} < $since;
-    my $start = defined $newest ? window_start($file, $since) : 0;
-    $start = 0 if $inside && !visit_file($file, 0, $start, sub { 1 });    # undated lines continue the previous file
-    $use = sub { $tally->{lines} += count_lines($_[0]) } if !defined $newest && !$inside;
+    my $start = defined $newest ? window_start($file, $since) : $file->{size};
+    $start = $file->{begin} if $inside && !visit_file($file, $file->{begin}, $start, sub { 1 });
+    scan_gap($tally, $file, $since, $start, $use);
     sysseek $file->{fh}, $start, 0;
     each_block($file, $file->{size} - $start, $use);
     return defined $newest ? $start < $file->{size} : $inside;
 }
 
-# Whether all lines of a block are surely older than since: its ends are, in order, and within an hour.
+# Undated lines behind an older line are of an unknown time if the next line, or the end of the file, is much younger.
+sub scan_gap {
+    my ($tally, $file, $since, $start, $use) = @_;
+    my ($from, $time) = last_dated($file, $start);
+    my ($is_record, $behind) = (defined $from, $file->{modified});
+    visit_file($file, $start, $file->{size}, sub { $behind = $_[1]; 1 });
+    return if !is_gap($time // $tally->{newest}, $behind, $since);
+    $from //= $file->{begin};
+    sysseek $file->{fh}, $from, 0;
+    my $kind = defined($file->{newest} // $tally->{newest}) ? 'unplaced' : 'undated';
+    each_block($file, $start - $from, sub { use_gap($use, $kind, $_[0], \$is_record) });
+}
+
+sub is_gap {
+    my ($before, $behind, $since) = @_;
+    return $behind >= $since && $behind - ($before // 0) > $SLACK;
+}
+
+sub use_gap {    # the first line may be the older record
+    my ($use, $kind, $block, $is_record) = @_;
+    my $end = $$is_record ? index $$block, "\n", 1 : 0;
+    my ($record, $lines) = $end < 0 ? ($$block, '') : (substr($$block, 0, $end), substr $$block, $end);
+    $use->(\$record, 'older') if $$is_record;
+    $use->(\$lines,  $kind)   if length $lines;
+    $$is_record = 0;
+}
+
+# Offset and time of the last dated line of a block, if all are surely older than since: its ends are, in order, and
+# within an hour.
 sub is_older {
     my ($file, $block, $since) = @_;
     my ($length, $latest, $first, $last) = (length $$block, $file->{latest});
+    my $end = 0;
     visit_block($block, 0, $length, sub { $first = $_[1]; 1 });
-    visit_block($block, max(0, $length - $PROBE), $length, sub { $last = $_[1]; 0 });
-    return 0 if !defined $first;
-    $last //= $first;
-    return 0 if grep { $_ >= $since } $first, $last;
-    return 0 if abs($last - $first) > $SLACK || abs($first - ($latest // $first)) > $SLACK;
-    $file->{newest} = $last;
-    note_order($file, $_) for $first, $last;
-    return 1;
+    visit_block($block, max(0, $length - $PROBE), $length, sub { ($end, $last) = @_; 0 });
+    return if !defined $first || !defined $last;
+    return if grep { $_ >= $since } $first, $last;
+    return if abs($last - $first) > $SLACK || abs($first - ($latest // $first)) > $SLACK;
+    note_order($file, $first);
+    return ($end, $last);
 }
 
 sub scan_packed {
     my ($tally, $file, $since, $inside, $use) = @_;
-    my $undated = 0;
-    my $filter  = sub {
+    my $gap    = { text => '', time => $tally->{newest}, is_record => 0 };
+    my $filter = sub {
         my ($block) = @_;
-        my ($length, $start) = (length $$block, 0);
-        my $seek = sub { note_order($file, $_[1]); ($start, $file->{newest}) = @_; $_[1] >= $since };
-        if (!$inside) { $inside = !is_older($file, $block, $since) && visit_block($block, 0, $length, $seek) }
-        else          { visit_block($block, max(0, $length - $PROBE), $length, sub { $file->{newest} = $_[1]; 0 }) }
-        $undated += count_lines($block) if !$inside && !defined $file->{newest};
-        $use->($start ? \substr $$block, $start : $block) if $inside;
+        my $length = length $$block;
+        if ($inside) {
+            visit_block($block, max(0, $length - $PROBE), $length, sub { $file->{newest} = $_[1]; 0 });
+            return $use->($block);
+        }
+        my ($start, $behind) = first_inside($file, $block, $since, $gap);
+        $inside = defined $behind or return;
+        use_gap($use, 'unplaced', \@$gap{qw(text is_record)}) if is_gap($gap->{time}, $behind, $since);
+        my $rest = substr $$block, $start;    # a copy: matching a reference to substr copies it each time
+        $use->(\$rest);
     };
     each_block($file, $NO_LIMIT, $filter);
-    $tally->{lines} += $undated if !defined $file->{newest};
+    my $is_open = !$inside && is_gap($gap->{time}, $file->{modified}, $since);
+    use_gap($use, defined $gap->{time} ? 'unplaced' : 'undated', \@$gap{qw(text is_record)}) if $is_open;
     close $file->{fh} or !-e $file->{path} or fail(3, $file->{path}, "$file->{packed} failed");
     return $inside;
+}
+
+# Offset and time of the block's first line of the window. The gap keeps the last dated line before and what follows.
+sub first_inside {
+    my ($file,  $block,  $since, $gap) = @_;
+    my ($start, $behind, $from) = (length $$block);
+    my $seek = sub {
+        note_order($file, $file->{newest} = $_[1]);
+        if   ($_[1] >= $since) { ($start, $behind) = @_ }
+        else                   { ($from, $gap->{time}) = @_ }
+        return defined $behind;
+    };
+    my @last = is_older($file, $block, $since);
+    if   (@last) { $seek->(@last) }
+    else         { visit_block($block, 0, length $$block, $seek) }
+    @$gap{qw(text is_record)} = ('', 1) if defined $from;
+    $gap->{text} .= substr $$block, $from // 0, $start - ($from // 0);
+    fail(3, $file->{path}, 'too many lines without a date') if length $gap->{text} > $MOST_KEPT;
+    return ($start, $behind);
 }
 
 sub scan_files {    # false if a file vanished

@@ -10,12 +10,14 @@
 #   since: begin of the window; growth: bytes a minute in the busiest ten minutes of the window;
 #   disordered: files whose lines are out of order, and which were read from the beginning;
 #   rotations: when each rotated file was last written;
+#   unplaced: errors, client errors and fatals in undated lines of an unknown time, which may be in the window;
 #   modified, size_bytes: of the current file; files_read; bytes_read, unpacked.
 # Exit: 0 success, 2 a log cannot be read, 3 gzip is missing or fails, 64 usage.
 #
 # recognized: lines of a format, their continuations and exceptions; all lines of dated text logs.
 # leveled: lines of a text log with a level below ERROR, which suggests another format.
-# A line without a date has the time of the line before. Where lines are in order of time,
+# A line without a date has the time of the line before, unless the window begins in a gap of over an hour behind that
+# line. Where lines are in order of time,
 # bisection finds the start of the window. Counts of commonest are exact up to 20,000
 # different messages. Needs only perl-base, holds a few MiB.
 
@@ -85,6 +87,8 @@ my $CHAINED   = qr/^(?:During handling of the above exception|The above exceptio
 my $WARNING   = qr/^\(node:\d+\) (?!Unhandled)|^\(Use `node --trace-|^Node\.js v\d/;
 my $PLACE     = qr/^(?:node:\S+|.*\.[cm]?[jt]sx?):\d+$/;    # a crash prints the place before the source line
 my $LEVELED   = qr/^(?:[^\n]{0,120}?[\s\[("=|:])?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING)(?=[\s\])":|,])
+    |^(?:\e\[\d+m)*(?:\S+[ ]-[ ])?[A-Z]{3,7}[ ]\/\S*[ ](?:HTTP\/[\d.]+[ ])?(?:\e\[\d+m)*(?:\d{3}|-)(?=\e|[ ])
+    |^\S+[ ]\S+[ ][^\[\n]{0,80}\[[^\]\n]{10,40}\][ ]"[A-Z]{3,7}[ ][^"\n]*"[ ](?:\d{3}|-)[ ]
     |^[^\n]{0,200}?\blevel"?\s*[=:]\s*"?(?:trace|debug|info|notice|warn)|^[^\n]{0,80}?\[(?:debug|info|notice|warn)\]/x;
 
 sub count_error {    # unless the inventory says otherwise
@@ -103,7 +107,7 @@ sub keep_unread {    # three lines suffice as evidence
 
 sub read_line {    # true if the line was understood
     my ($tally, $line) = @_;
-    $line =~ s/\r\z//;
+    $line =~ s/\A\0+(?=[^\0])|\r\z//g;
     for my $format (@FORMATS) {
         my ($severity, $message) = $format->{record}->($format, $line);
         next if !defined $severity;
@@ -204,6 +208,36 @@ sub scan_block {
     $tally->{recognized} += $recognized;
 }
 
+sub new_tally {
+    return (burst => { prefix => '' }, record => {}, unread => [], points => [], scrubbed => {}, count => {});
+}
+
+sub total {
+    my ($tally) = @_;
+    return sum0(map { $tally->{$_} // 0 } qw(errors client_errors fatals));
+}
+
+# Counts a block of the window. Of unplaced lines only errors and unread lines count, and without any date before
+# nothing is read; of an older record only what its continuations need is kept.
+sub use_block {
+    my ($tally, $to_read, $block, $kind) = @_;
+    if (!defined $kind) {
+        note_growth($tally, $block);
+        return scan_block($tally, $block, $to_read);
+    }
+    my %before = (lines => 0, recognized => 0, %$tally);
+    my %older  = new_tally();
+    return $tally->{lines} += count_lines($block) if $kind eq 'undated';
+    scan_block($kind eq 'older' ? \%older : $tally, $block, $to_read);
+    @$tally{qw(burst record last)} = @older{qw(burst record last)} if $kind eq 'older';
+    return if $kind eq 'older';
+    my $errors = total($tally) - total(\%before);
+    my $unread = $tally->{lines} - $before{lines} - $tally->{recognized} + $before{recognized};
+    $tally->{unplaced}   += $errors;
+    $tally->{lines}      = $before{lines} + $errors + $unread;
+    $tally->{recognized} = $before{recognized} + $errors;
+}
+
 # ---- growth
 
 sub note_growth {    # the time and the number of bytes before each block
@@ -231,12 +265,12 @@ sub growth {    # bytes a minute, in the busiest ten minutes
 
 sub scan {    # empty if the log was rotated meanwhile
     my ($path, $since) = @_;
-    my %tally   = (burst => { prefix => '' }, record => {}, unread => [], points => [], scrubbed => {}, count => {});
+    my %tally   = new_tally();
     my $to_read = lines_to_read();
     my $current = open_log($path) or fail(2, $path, $!);
     my @paths   = rotated_paths($path);
     my @files   = files_of_window($current, $since, @paths) or return;
-    my $use = sub { note_growth(\%tally, @_); scan_block(\%tally, @_, $to_read) };
+    my $use = sub { use_block(\%tally, $to_read, @_) };
     scan_files(\%tally, $since, $use, @files) or return;
     return if was_rotated($current);
     @tally{qw(modified size_bytes files_read)} = (@$current{qw(modified size)}, scalar @files);
@@ -265,13 +299,13 @@ sub commonest {
 
 sub print_answer {
     my ($now, $since, $tally) = @_;
-    my @counts = qw(lines recognized errors client_errors fatals ignored leveled disordered bytes_read);
+    my @counts = qw(lines recognized errors client_errors fatals ignored leveled disordered unplaced bytes_read);
     my %answer = (map({ $_ => 0 } @counts), %$tally, now => $now, since => $since);
     my $number = sub { join ', ', map { qq("$_": ) . (defined $answer{$_} ? int $answer{$_} : 'null') } @_ };
     print '{', $number->(qw(now lines recognized errors client_errors fatals ignored leveled)), ', "commonest": [',
         commonest($tally->{count}), '], "unread": [', join(', ', map { quoted($_) } @{ $tally->{unread} }),
         '], "rotations": [', join(', ', @{ $tally->{rotations} }), '], ',
-        $number->(qw(since growth disordered oldest newest modified size_bytes files_read bytes_read)), "}\n";
+        $number->(qw(since growth disordered unplaced oldest newest modified size_bytes files_read bytes_read)), "}\n";
 }
 
 sub main {

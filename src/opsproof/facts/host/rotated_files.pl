@@ -7,14 +7,14 @@
 #   now; current: null without a current file, or {bytes, oldest: first dated line, or null};
 #   rotated: [{ending: of the name, bytes, modified, packed: by its first bytes}], oldest first;
 #   oldest: first dated line of the rotated files, or null.
-# Exit: 0 success, 2 a file cannot be read, 3 gzip, bzip2, xz or zstd is missing. Needs only perl-base.
+# Exit: 0 success, 2 a file cannot be read, 3 gzip, bzip2, xz, zstd or lz4 is missing. Needs only perl-base.
 
 sub is_packed {
     my ($path) = @_;
     open my $file, '<:raw', $path or return;
     my $head = '';
     sysread $file, $head, 6;
-    return $head =~ /^(?:\x1f\x8b|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd)/;
+    return $head =~ /^(?:\x1f[\x8b\x9d]|BZh|PK\x03\x04|\xfd7zXZ\0|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18)/;
 }
 
 sub rotated {    # skips files that vanish meanwhile
