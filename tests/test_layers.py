@@ -93,7 +93,7 @@ def test_checks_import_only_pytest_and_the_standard_library():
         ("boto3", ["backup_store/s3"]),
         ("botocore", ["backup_store/s3"]),
         ("pyrage", ["backup_store/encryption"]),
-        ("sqlite3", ["history/store", "history/migration"]),
+        ("sqlite3", ["history/store", "history/migration", "history/query"]),
         ("jinja2", ["round/report/page"]),
         ("markupsafe", ["round/report/page"]),
         ("pytest_html", []),

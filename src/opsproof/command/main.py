@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 
 from opsproof.command import actions, rounds
 from opsproof.command.usage import UsageError, unknown
@@ -23,6 +24,7 @@ _EXAMPLES = """\
 examples:
   opsproof daily --inventory=inventory/metachat.toml
   opsproof monthly --host=vps-00 --strict-warnings
+  opsproof checks test_disk_has_free_space
   opsproof do backup --help
 """
 
@@ -35,10 +37,22 @@ class Subcommand:
     run: Callable[[list[str]], int]
 
 
+def _later(name: str) -> Callable[[list[str]], int]:
+    """The command in the module `name`, imported when it runs: rounds and actions need none of it."""
+
+    def run(words: list[str]) -> int:
+        return int(import_module(f"opsproof.command.{name}").run(words))
+
+    return run
+
+
 COMMANDS = {
     **{
         name: Subcommand(f"round of checks: {question}", partial(rounds.run, name)) for name, question in ROUNDS.items()
     },
+    "checks": Subcommand("list the checks, or explain one", _later("checks")),
+    "history": Subcommand("verdicts and values of earlier runs, as text, csv or json", _later("history")),
+    "waivers": Subcommand("the waivers, the next to expire first", _later("waivers")),
     "do": Subcommand("an action, such as a backup: prints a plan; --apply runs the plan", actions.run),
 }
 

@@ -160,6 +160,14 @@ class Limit:
     def _show(self, value: float | str) -> str:
         return units.show(value, self.unit)
 
+    @property
+    def rules(self) -> str:
+        """Both rules and the time span: ``must < 80 %, should < 70 %``."""
+        rules = [
+            f"{name} {self._rule_text(rule)}" for name, rule in (("must", self.must), ("should", self.should)) if rule
+        ]
+        return ", ".join([*rules, *([f"over {units.show(self.over, 'seconds')}"] if self.over else [])])
+
     def __str__(self) -> str:
         return self._rule_text(self.must if self.must is not None else self.should)
 

@@ -144,6 +144,17 @@ class History:
         rows = self._read(_UNKNOWN_RUNS, (host, test, same, now, SELECTED))
         return next((UnknownRuns(*row) for row in rows if row[0] is not None), None)
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the file, to read only, after a migration if the file is of an older version.
+
+        Raises:
+            sqlite3.Error: the file is missing or cannot be read.
+            OSError: the same.
+        """
+        with self._up_to_date("ro") as connection:
+            yield connection
+
     def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         if self.complaints or not self.path.exists():
             return []

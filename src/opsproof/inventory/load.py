@@ -40,6 +40,13 @@ class Inventory:
         hosts = {name: host for name, host in self.hosts.items() if name in names}
         return replace(self, hosts=hosts) if names else self
 
+    def cases(self, resource: str) -> dict[str, tuple[str, str]]:
+        """Host and name of each declared resource of a kind, by its parameter in reports; of each host for ``""``."""
+        if not resource:
+            return {name: (name, "") for name in self.hosts}
+        pairs = [(host.name, name) for host in self.hosts.values() for name in host.resources(resource)]
+        return {"-".join(filter(None, pair)): pair for pair in pairs}
+
 
 @cache
 def load(path: Path) -> Inventory:

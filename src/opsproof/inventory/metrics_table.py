@@ -3,10 +3,10 @@
 ``python -m opsproof.inventory.metrics_table docs/inventory.md checks`` writes the table into the document.
 """
 
-import ast
 import sys
 from pathlib import Path
 
+from opsproof.core import catalogue
 from opsproof.core.metrics import METRICS
 
 HEADER = "| metric | unit | meaning | judged by |"
@@ -23,19 +23,12 @@ def table(checks: Path) -> list[str]:
 
 
 def _judging(checks: Path) -> dict[str, set[str]]:
-    """The names of checks by the metric they use: ``allowed.METRIC`` in the body of the check."""
+    """The names of the checks that use each metric."""
     found: dict[str, set[str]] = {name: set() for name in METRICS}
-    for path in sorted(checks.rglob("test_*.py")):
-        for check in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(check, ast.FunctionDef) and check.name.startswith("test_"):
-                for metric in _metrics(check):
-                    found[metric].add(check.name)
+    for check in catalogue.read([checks]).values():
+        for metric in check.metrics:
+            found[metric].add(check.name)
     return found
-
-
-def _metrics(check: ast.FunctionDef) -> list[str]:
-    uses = [node for node in ast.walk(check) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
-    return [node.attr for node in uses if isinstance(node.value, ast.Name) and node.value.id == "allowed"]
 
 
 def updated(document: str, checks: Path) -> str:

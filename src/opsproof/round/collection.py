@@ -19,9 +19,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if len(resources) > 1:
         raise pytest.UsageError(f"{metafunc.function.__name__} names two resources: {', '.join(resources)}")
     if resources:
-        cases = [(host, name) for host in run.inventory.hosts.values() for name in host.resources(resources[0])]
-        ids = ["-".join(filter(None, (host.name, name))) for host, name in cases]
-        metafunc.parametrize(("host", resources[0]), [(h.name, n) for h, n in cases], indirect=["host"], ids=ids)
+        cases = run.inventory.cases(resources[0])
+        metafunc.parametrize(("host", resources[0]), list(cases.values()), indirect=["host"], ids=list(cases))
     else:
         metafunc.parametrize("host", list(run.inventory.hosts), indirect=True)
 
