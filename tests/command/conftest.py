@@ -64,6 +64,18 @@ def installed(wheel, tmp_path_factory):
 
 
 @pytest.fixture
+def forked(tmp_path):
+    """Runs the command in a process of its own, in the folder of the test."""
+
+    def run(*words):
+        words = [sys.executable, "-m", "opsproof", *map(str, words)]
+        environment = {**os.environ, "OPSPROOF_REPORTS": str(tmp_path / "reports")}
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
 def too_large(tmp_path):
     """An inventory with a finding whose remedy is an action: a log folder over its limit."""
     inventory, logs = tmp_path / "too-large.toml", tmp_path / "logs"

@@ -1,6 +1,5 @@
 """Rounds started by `opsproof` in a clone."""
 
-import os
 import subprocess
 import sys
 
@@ -8,15 +7,9 @@ import pytest
 
 
 @pytest.fixture
-def daily(tmp_path):
+def daily(forked):
     """Runs the daily round in another folder than the clone."""
-
-    def run(*words, of_round="daily"):
-        words = [sys.executable, "-m", "opsproof", of_round, *map(str, words)]
-        environment = {**os.environ, "OPSPROOF_REPORTS": str(tmp_path / "reports")}
-        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    return run
+    return lambda *words, of_round="daily": forked(of_round, *words)
 
 
 def listed(printed):

@@ -11,6 +11,12 @@ from opsproof.action.base import Action
 from opsproof.core import installation, words
 
 T = TypeVar("T")
+_EPILOG = """\
+exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding remains, 6 not measured
+
+examples:
+  {title} --inventory=inventory/metachat.toml
+"""
 
 
 class ActionParser(argparse.ArgumentParser):
@@ -50,10 +56,11 @@ def _typed(convert: Callable[[str], T]) -> Callable[[str], T]:
 
 def parser(action: type[Action]) -> ActionParser:
     """The parser for the command line of `action`."""
+    title = installation.action_title(action.name)
     made = ActionParser(
-        prog=installation.action_title(action.name),
+        prog=title,
         description=sys.modules[action.__module__].__doc__ or "",
-        epilog="exit: 0 done, 2 usage, 3 refused, 4 a step failed, 5 the finding remains, 6 not measured",
+        epilog=_EPILOG.format(title=title) + (f"  {title} --host=vps-00 --apply" if action.applies else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_places(made)

@@ -1,9 +1,12 @@
 """`opsproof do NAME`: runs an action."""
 
 import ast
+import importlib.util
 import runpy
 import sys
 
+from opsproof.action import Action, options
+from opsproof.action.options import ActionParser
 from opsproof.command.usage import UsageError, unknown
 from opsproof.core.installation import ACTIONS
 
@@ -11,6 +14,19 @@ from opsproof.core.installation import ACTIONS
 def summaries() -> dict[str, str]:
     """The first line of the help of each action, by name."""
     return {path.stem: _summary(path.read_text(encoding="utf-8")) for path in sorted(ACTIONS.glob("*.py"))}
+
+
+def parser(name: str) -> ActionParser:
+    """The options of an action, from its script."""
+    path = ACTIONS / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"opsproof_action_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ACTIONS))  # scripts import the folder `installed` beside them
+    spec.loader.exec_module(module)
+    classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == spec.name]
+    return options.parser(next(each for each in classes if issubclass(each, Action)))
 
 
 def _summary(source: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
-from opsproof.command import actions, rounds
+from opsproof.command import rounds
 from opsproof.command.usage import UsageError, unknown
 from opsproof.core.errors import InventoryError
 from opsproof.core.rounds import ROUNDS
@@ -53,7 +53,10 @@ COMMANDS = {
     "checks": Subcommand("list the checks, or explain one", _later("checks")),
     "history": Subcommand("verdicts and values of earlier runs, as text, csv or json", _later("history")),
     "waivers": Subcommand("the waivers, the next to expire first", _later("waivers")),
-    "do": Subcommand("an action, such as a backup: prints a plan; --apply runs the plan", actions.run),
+    "completion": Subcommand(
+        "a script for bash, zsh or fish that completes commands and options", _later("completion")
+    ),
+    "do": Subcommand("an action, such as a backup: prints a plan; --apply runs the plan", _later("actions")),
 }
 
 
