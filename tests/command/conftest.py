@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from opsproof.command.main import main
+from opsproof.inventory.load import load
 
 PARTS = ("src", "checks", "actions", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md")
+
+
+@pytest.fixture(autouse=True)
+def fresh_inventories():
+    """Forgets loaded inventories: the paths of tests are relative to different folders."""
+    load.cache_clear()
 
 
 @dataclass(frozen=True)
