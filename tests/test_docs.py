@@ -15,7 +15,7 @@ from opsproof.core.limits import Measurement
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
-from opsproof.inventory import hosts, logs, resources
+from opsproof.inventory import hosts, logs, resources, services
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
@@ -59,9 +59,9 @@ def test_document_is_short(path, most):
         ("`partitioned`", resources.Partitioned),
         ("`vector_indexes`", resources.VectorIndex),
         ("`backups`", resources.Backup),
-        ("`broker`", resources.Broker),
-        ("`queues`", resources.Queue),
-        ("`caches`", resources.Cache),
+        ("`broker`", services.Broker),
+        ("`queues`", services.Queue),
+        ("`caches`", services.Cache),
         ("`sshd`", resources.Sshd),
     ],
 )

@@ -14,7 +14,7 @@ from opsproof.core.counters import Counter, increase_since
 from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.caches import CacheStates
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Cache
+from opsproof.inventory.services import Cache
 from opsproof.transport.shell import Answer, run
 
 SECRET = "hunter2"

@@ -8,7 +8,7 @@ from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, MeasurementError
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Cache
+from opsproof.inventory.services import Cache
 from opsproof.transport.shell import Answer, Command, argv
 
 _SAVES = {

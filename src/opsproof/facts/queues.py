@@ -16,7 +16,7 @@ from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.facts import curl
 from opsproof.facts.base import ShellFact
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Broker
+from opsproof.inventory.services import Broker
 from opsproof.transport.shell import Answer, Command
 
 RUNNING = ("running", "idle", "flow", "syncing")

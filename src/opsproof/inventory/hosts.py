@@ -12,8 +12,6 @@ from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
     Backup,
-    Broker,
-    Cache,
     Clock,
     Container,
     Database,
@@ -27,7 +25,6 @@ from opsproof.inventory.resources import (
     Partitioned,
     Pm2,
     Process,
-    Queue,
     Resource,
     Rotation,
     Sshd,
@@ -35,6 +32,7 @@ from opsproof.inventory.resources import (
     VectorIndex,
     userinfo,
 )
+from opsproof.inventory.services import Broker, Cache, Queue
 
 TRANSPORTS = (
     *("local", "ssh", "docker", "podman", "kubectl", "openshift", "lxc", "chroot", "ansible", "salt", "winrm"),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
-from opsproof.inventory.resources import Backup, Broker, Cache, Database, Endpoint, Resource
+from opsproof.inventory.resources import Backup, Database, Endpoint, Resource
+from opsproof.inventory.services import Broker, Cache
 from opsproof.postgres import dsn
 
 SOCKET_OWNER = "postgres"
