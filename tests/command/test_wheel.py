@@ -81,4 +81,7 @@ def test_action_plans(installed, inventory):
 
 def test_action_is_named_as_typed(installed):
     done = installed.run("do", "backup", "--bakcup=x")
-    assert (done.returncode, done.stderr) == (2, "opsproof do backup: unrecognized arguments: --bakcup=x\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "opsproof do backup: unrecognized arguments: --bakcup=x: see opsproof do backup --help\n",
+    )

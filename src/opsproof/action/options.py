@@ -31,7 +31,8 @@ class ActionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exits with status 2."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        is_general = message.startswith(("unrecognized arguments", "the following arguments are required"))
+        self.exit(2, f"{self.prog}: {message}{f': see {self.prog} --help' if is_general else ''}\n")
 
 
 class _StoreOnce(argparse.Action):

@@ -18,6 +18,7 @@ from importlib import import_module
 from opsproof.command import rounds
 from opsproof.command.usage import UsageError, unknown
 from opsproof.core.errors import InventoryError
+from opsproof.core.installation import ACTIONS
 from opsproof.core.rounds import ROUNDS
 
 _EXAMPLES = """\
@@ -81,7 +82,8 @@ def _run(name: str, words: list[str]) -> int:
     elif name in COMMANDS:
         return COMMANDS[name].run(words)
     else:
-        raise UsageError(unknown("command", name, COMMANDS, "opsproof"))
+        known = [*COMMANDS, *(f"do {path.stem}" for path in ACTIONS.glob("*.py"))]
+        raise UsageError(unknown("command", name, known, "opsproof"))
     return 0
 
 

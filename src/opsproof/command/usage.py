@@ -16,4 +16,5 @@ def unknown(kind: str, word: str, known: Iterable[str], command: str) -> str:
     """The message about an unknown word of a kind: a similar one of the `known`, and the help of `command`."""
     close = difflib.get_close_matches(word, list(known), n=1)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {kind} {word!r}: {meant}see {command} --help"
+    first = f"write the {kind} first, " if word.startswith("-") and kind != "option" else ""
+    return f"unknown {kind} {word!r}: {first or meant}see {command} --help"

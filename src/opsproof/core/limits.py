@@ -187,6 +187,8 @@ def parse_rule(text: str | list[str], unit: str) -> Rule:
     if not parts:
         raise ValueError("an empty limit allows no value")
     if unit == "word":
+        if compared := [part for part in parts if part.strip()[:1] in ("<", ">")]:
+            raise ValueError(f"{compared[0]!r} is a comparison: write the allowed words")
         return OneOf(tuple(parts))
     return tuple(_bound(part, unit) for part in parts)
 

@@ -100,14 +100,14 @@ class Host(Model):
         servers += [("broker", self.broker.container)] if self.broker else []
         for name, container in servers:
             if container and container not in self.containers:
-                raise ValueError(f"{name}: container {container!r} is not declared")
+                raise ValueError(f"{name}: container {container!r} is not declared: add it to containers")
         return self
 
     @model_validator(mode="after")
     def _backups_have_databases(self) -> "Host":
         for name, backup in self.backups.items():
             if backup.database not in self.databases:
-                raise ValueError(f"backups.{name}: database {backup.database!r} is not declared")
+                raise ValueError(f"backups.{name}: database {backup.database!r} is not declared: add it to databases")
             if backup.drill == "container" and not self.databases[backup.database].container:
                 raise ValueError(f'backups.{name}: drill = "container" needs a database in a container')
             if backup.engine == "pgbackrest":
@@ -118,10 +118,14 @@ class Host(Model):
     def _tables_and_indexes_have_databases(self) -> "Host":
         for name, table in self.partitioned.items():
             if table.database not in self.databases:
-                raise ValueError(f"partitioned.{name}: database {table.database!r} is not declared")
+                raise ValueError(
+                    f"partitioned.{name}: database {table.database!r} is not declared: add it to databases"
+                )
         for name, index in self.vector_indexes.items():
             if index.database not in self.databases:
-                raise ValueError(f"vector_indexes.{name}: database {index.database!r} is not declared")
+                raise ValueError(
+                    f"vector_indexes.{name}: database {index.database!r} is not declared: add it to databases"
+                )
             if index.budget >= self.databases[index.database].timeout:
                 raise ValueError(f"vector_indexes.{name}: budget must be less than the timeout of its database")
         return self

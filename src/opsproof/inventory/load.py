@@ -102,8 +102,8 @@ def _validated(path: Path) -> InventoryFile:
     try:
         return InventoryFile.model_validate(_document(path))
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise InventoryError("\n".join(f"{path}: {mistakes.line(detail)}" for detail in details)) from error
+        found = mistakes.lines(error.errors(include_url=False))
+        raise InventoryError("\n".join(f"{path}: {line}" for line in found)) from error
 
 
 def schema() -> str:

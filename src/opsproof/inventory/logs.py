@@ -30,7 +30,7 @@ def _zone(text: str) -> str:
         if text and not OFFSET.fullmatch(text):
             ZoneInfo(text)
     except (OSError, LookupError, ValueError) as error:
-        raise ValueError(f"unknown time zone {text!r}") from error
+        raise ValueError(f"unknown time zone {text!r}: write +01:00, UTC or Europe/Zagreb") from error
     return text
 
 

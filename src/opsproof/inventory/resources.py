@@ -63,7 +63,7 @@ class Rule(Model):
             raise ValueError("a limit needs must, should or both")
         must, should = (text if text is None else parse_rule(text, metric.unit) for text in (self.must, self.should))
         if must and should and not is_within(should, must):
-            raise ValueError(f"should ({self.should}) is looser than must ({self.must})")
+            raise ValueError(f"should ({self.should}) is looser than must ({self.must}): correct one")
         return Limit(metric.title, metric.unit, must, should, self.over, self.source, singular=metric.singular)
 
 
@@ -73,7 +73,7 @@ class _Limits(Model):
     def _readable(cls, rule: Rule | None, info: ValidationInfo) -> Rule | None:
         metric = METRICS[str(info.field_name)]
         if rule is not None and rule.limit(metric).over is not None and not metric.looks_back:
-            raise ValueError("`over` is not valid: the metric has no time span")
+            raise ValueError("`over` is not valid, the metric has no time span: remove it")
         return rule
 
 
@@ -141,9 +141,9 @@ class Endpoint(Resource):
     @model_validator(mode="after")
     def _has_no_secret(self) -> "Endpoint":
         if userinfo(self.url):
-            raise ValueError("the url contains credentials")
+            raise ValueError("the url contains credentials: remove them, and keep secrets on the host")
         if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
-            raise ValueError(f"header {secret.pop()} is a secret, visible in the process list of the host")
+            raise ValueError(f"header {secret.pop()} is a secret, visible in the process list of the host: remove it")
         return self
 
 
@@ -178,7 +178,7 @@ class Database(Resource):
         if _SECRET.search(unquote(self.dsn)) or ("://" in self.dsn and ":" in userinfo(self.dsn)):
             raise ValueError("the dsn contains a password: use password_env, password_file or a passfile in the dsn")
         if self.password_env and self.password_file:
-            raise ValueError("password_env and password_file exclude each other")
+            raise ValueError("password_env and password_file exclude each other: remove one")
         return self
 
 
@@ -259,9 +259,9 @@ class Backup(InDatabase):
     def _has_keys_of_its_engine(self) -> "Backup":
         invalid, required = _ENGINE_KEYS[self.engine]
         if given := sorted(self.model_fields_set & invalid):
-            raise ValueError(f"`{given[0]}` is not valid for engine {self.engine}")
+            raise ValueError(f"`{given[0]}` is not valid for engine {self.engine}: remove it")
         if missing := [key for key in required if not getattr(self, key)]:
-            raise ValueError(f"engine {self.engine} requires `{missing[0]}`")
+            raise ValueError(f"engine {self.engine} requires `{missing[0]}`: add it")
         return self
 
     @field_validator("off_site")
