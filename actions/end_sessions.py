@@ -1,7 +1,7 @@
 """Ends sessions of a database that are idle for 30 minutes, active for 10 minutes, or idle in transaction too long.
 
-The limit for idle in transaction is the inventory's transaction_idle. With any of --idle, --in-transaction and
---running, sessions in the states not named are left alone.
+The limit for idle in transaction is the inventory's transaction_idle; a transaction_time under 10 minutes is the limit
+for active. With any of --idle, --in-transaction and --running, sessions in the states not named are left alone.
 
 An active session is cancelled first, and terminated after --grace; an idle session is terminated. Backups, replication,
 vacuums and other maintenance, listeners, holders of replication slots and opsproof's own sessions are left alone, and
@@ -16,6 +16,7 @@ import installed  # noqa: F401
 
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, NotRepaired
+from opsproof.core.limits import Limit
 from opsproof.maintenance import sessions
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.sessions import AgeLimits, Connection
@@ -80,13 +81,13 @@ class EndSessions(Maintaining):
         return Step(f"end {connection}", end, (str(connection.pid),))
 
     def _default_limits(self) -> AgeLimits:
-        rule = self.limit("transaction_idle").must
-        bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
-        if not bounds:
+        idle_s = _bound(self.limit("transaction_idle"))
+        if idle_s is None:
             raise InventoryError(
                 "limits.transaction_idle has no `must` with < or <=: add one, or give --in-transaction"
             )
-        return AgeLimits(IDLE_S, min(bounds), RUNNING_S)
+        running_s = _bound(self.host.limit("transaction_time", self.session.client.database))
+        return AgeLimits(IDLE_S, idle_s, RUNNING_S if running_s is None else min(RUNNING_S, running_s))
 
     def guard(self, steps: list[Step]) -> None:
         """No guard: sessions on a standby can be ended too."""
@@ -103,6 +104,13 @@ class EndSessions(Maintaining):
             raise NotRepaired(f"sessions still open: {', '.join(map(str, left))}")
         self.measured |= {"ended": len(self.ending)}
         self.require_nothing_skipped()
+
+
+def _bound(limit: Limit | None) -> float | None:
+    """The upper bound of a limit, if any."""
+    rule = limit.must if limit else None
+    bounds = [each.value for each in rule if each.sign.startswith("<")] if isinstance(rule, tuple) else []
+    return min(bounds, default=None)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
-@pytest.mark.remedy("backup.py", "--backup", "{archived_backup}", "--apply")
+@pytest.mark.remedy("backup.py", "--backup", "{archived_backup}", "--apply", absent=("backups",))
 def test_wal_archive_has_no_gap(backups, archived_backup, allowed, evidence):
     """Restores stop at a missing WAL segment: back up at once, and find out who removed the segment."""
     stanza = backups[archived_backup].stanza
@@ -13,7 +13,7 @@ def test_wal_archive_has_no_gap(backups, archived_backup, allowed, evidence):
     assert stanza.missing_count in allowed.archive_gaps
 
 
-@pytest.mark.remedy("backup.py", "--backup", "{archived_backup}", "--apply")
+@pytest.mark.remedy("backup.py", "--backup", "{archived_backup}", "--apply", absent=("backups",))
 def test_recovery_window_reaches_back(backups, archived_backup, allowed):
     """Accidental deletions are often noticed days later."""
     assert backups[archived_backup].stanza.window_s in allowed.recovery_window

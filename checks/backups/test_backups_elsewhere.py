@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
-@pytest.mark.remedy("backup.py", "--backup", "{offsite_backup}", "--apply")
+@pytest.mark.remedy("backup.py", "--backup", "{offsite_backup}", "--apply", absent=("backups",))
 def test_off_site_copy_is_complete(backups, offsite_backup, copies_lacking, evidence):
     """Fire, theft and ransomware take the host and its backups together."""
     lacking = copies_lacking(backups[offsite_backup].newest)

@@ -5,7 +5,7 @@ import pytest
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
 
 
-@pytest.mark.remedy("redis-cli", "ping")
+@pytest.mark.remedy("redis ping")
 def test_cache_responds(cache_states, cache):
     """A hung Redis hangs the platform's own health answer too."""
     silence = cache_states[cache].silence

@@ -8,13 +8,13 @@ import pytest
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy]
 
 
-@pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--human-readable", "{mount}")
+@pytest.mark.remedy("du", "-ahx", "-d", "2", "{mount}")
 def test_disk_has_free_space(disks, mount, allowed):
     """Find out which folder grew; remove rotated logs and expired backups first."""
     assert disks[mount].used in allowed.disk_used
 
 
-@pytest.mark.remedy("du", "--one-file-system", "--max-depth=2", "--inodes", "{mount}")
+@pytest.mark.remedy("du", "-x", "-d", "2", "--inodes", "{mount}")
 def test_inodes_are_available(disks, mount, allowed):
     """Many small files use up inodes: look at session and cache folders first."""
     assert disks[mount].inodes_used in allowed.inodes_used

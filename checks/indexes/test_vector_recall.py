@@ -5,7 +5,11 @@ import pytest
 pytestmark = pytest.mark.monthly
 
 
-@pytest.mark.remedy("psql", "-c", "SELECT name, setting, source FROM pg_settings WHERE name ~ '^enable_|_cost$'")
+@pytest.mark.remedy(
+    "exists",
+    "-c",
+    "SELECT name, setting, source FROM pg_settings WHERE name ~ '^enable_|_cost' AND source <> 'default'",
+)
 def test_vector_index_is_used(vector_recalls, vector_index, host, evidence):
     """The planner cannot use the index for the application's query: check operator, filter and the settings."""
     recall, declared = vector_recalls[vector_index], host.vector_indexes[vector_index]

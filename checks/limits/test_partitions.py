@@ -7,7 +7,7 @@ DESCRIBE = r"\d+ {}"
 
 
 @pytest.mark.daily
-@pytest.mark.remedy("add_partitions.py", "--apply")
+@pytest.mark.remedy("add_partitions.py", "--apply", absent=("exists",))
 def test_future_partitions_exist(partitions, partitioned, host, evidence, repair_with):
     """Nothing creates partitions by itself: on the first of the month inserts fail, or fill the default partition."""
     declared = host.partitioned[partitioned]
@@ -18,19 +18,17 @@ def test_future_partitions_exist(partitions, partitioned, host, evidence, repair
     assert not missing, f"{declared.table} has no partition for {', '.join(missing)}"
 
 
-@pytest.mark.remedy("add_partitions.py", "--apply")
-def test_partitions_have_no_gap(partitions, partitioned, host, evidence, repair_with):
-    """The gap rejects new rows, and its old rows are missing: look for a detached partition."""
+@pytest.mark.remedy("partitions", absent=("exists",))
+def test_partitions_have_no_gap(partitions, partitioned, host, evidence):
+    """The gap rejects new rows, and its old rows are missing: attach the detached partition, or add_partitions.py."""
     declared = host.partitioned[partitioned]
     gaps = partitions[declared.database][declared.table].gaps()
     evidence("gaps", [*gaps, f"query: {DESCRIBE.format(declared.table)}"] if gaps else [])
-    repair_with("--database", [declared.database])
-    repair_with("--table", [declared.table])
     assert not gaps, f"{declared.table} has no partition for {', '.join(gaps)}"
 
 
 @pytest.mark.weekly
-@pytest.mark.remedy("psql")
+@pytest.mark.remedy("psql", absent=("exists",))
 def test_default_partition_is_empty(partitions, partitioned, host, evidence, repair_with_sql):
     """Rows in the default partition block the creation of their own partition: move the rows, and find the cause."""
     declared = host.partitioned[partitioned]

@@ -8,15 +8,18 @@ import pytest
 pytestmark = pytest.mark.weekly
 
 
-@pytest.mark.remedy("pm2", "install", "pm2-logrotate", effect="installs the newest release")
+INSTALL = ("pm2", "install", "pm2-logrotate")
+
+
+@pytest.mark.remedy(*INSTALL, effect="installs the newest release", unusable=("pm2", "resurrect"))
 def test_rotation_is_installed(processes, rotation):
     """Without pm2-logrotate logs grow until the disk is full."""
     assert processes["pm2-logrotate"].module, "pm2-logrotate runs as a process, not as a PM2 module"
 
 
-@pytest.mark.remedy("pm2", "conf", "pm2-logrotate")
+@pytest.mark.remedy("rotation", effect="restarts pm2-logrotate")
 def test_rotation_is_configured_as_declared(rotation_settings, rotation, evidence):
-    """Correct each difference: pm2 set pm2-logrotate:NAME VALUE."""
+    """A size or a number of files that is too large fills the disk; one too small loses the lines of a busy day."""
     evidence("differences", rotation_settings[rotation])
     assert not rotation_settings[rotation], "; ".join(rotation_settings[rotation])
 
@@ -28,7 +31,7 @@ def test_log_is_rotated(rotated_files, log, allowed, evidence):
     assert rotated_files[log].overdue_s in allowed.rotation_overdue
 
 
-@pytest.mark.remedy("kept")
+@pytest.mark.remedy("log sizes")
 def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
     """Rotation keeps a fixed number of files, and may rotate busy logs by size: keep more files to cover more days."""
     evidence("rotated files", rotated_files[log].evidence)

@@ -6,7 +6,8 @@ pytestmark = pytest.mark.monthly
 
 SHOWN = 10
 SLOWEST = (
-    "SELECT calls, mean_exec_time, stddev_exec_time, query"
+    "SELECT calls, round(mean_exec_time) AS mean_ms, round(stddev_exec_time) AS stddev_ms,"
+    " left(regexp_replace(query, '[[:space:]]+', ' ', 'g'), 100) AS query"
     " FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
 )
 LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)

@@ -6,7 +6,11 @@ pytestmark = pytest.mark.monthly
 
 
 @pytest.mark.remedy(
-    "psql", "-c", "SELECT name, setting FROM pg_settings WHERE name ~ 'vacuum_cost|autovacuum_(max_workers|work_mem)'"
+    "psql",
+    "-c",
+    "SELECT pid, relid::regclass, phase, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_vacuum",
+    "-c",
+    "SELECT name, setting FROM pg_settings WHERE name ~ 'vacuum_cost|autovacuum_(max_workers|work_mem)'",
 )
 def test_vacuum_time_is_within_limit(vacuum_costs, database, allowed, evidence, remembered):
     """The cost-based delay pauses VACUUM to spare the disk: raise vacuum_cost_limit, or lower vacuum_cost_delay."""

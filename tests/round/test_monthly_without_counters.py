@@ -161,7 +161,7 @@ FIGURES = [[1, [10**9, 7e8, 3e8, 1e6]], [2, [10**9, 2e8, 8e8, 5e5]], [3, [10**9,
 def test_measured_bloat_overrides_the_estimate(judged):
     found, outcome = judged("test_tables_are_not_bloated", bloat_estimates=ESTIMATES, bloat_measurements=FIGURES)
     assert found["verdict"] == "failed"
-    psql = "sudo docker exec -i meta-chat-postgres psql --dbname=metachat --username=metachat"
+    psql = "sudo docker exec -i meta-chat-postgres psql --dbname=metachat --username=metachat --pset=pager=off"
     effect = "  # locks each table while it is rewritten"
     assert found["remedy"] == f'on vps-00: {psql} -c \'VACUUM (FULL, ANALYZE) "public"."a"\'{effect}'
     for line in (

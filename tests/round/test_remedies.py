@@ -1,6 +1,7 @@
 """Remedies of all checks and resources."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -21,8 +22,10 @@ def pytest_collection_finish(session):
     hosts = session.config.stash[RUN].inventory.hosts
     for item in session.items:
         print("remedy of", item.name, "is", remedy(item, hosts, ()))
-        print("absent:", item.name, "is", remedy(item, hosts, (), absent=True))
+        for kind in ("absent", "unusable"):
+            print(f"{kind}:", item.name, "is", remedy(item, hosts, (), kind))
 """
+PING = "timeout --foreground --verbose 10"
 INVENTORY = """
 [hosts.vps]
 transport = "ssh://ops@vps"
@@ -30,12 +33,13 @@ run_as = "deploy"
 docker_as = "root"
 path = ["/opt/node 20/bin"]
 pm2.home = "/home/deploy/.pm2"
-processes.worker = {}
+processes = { worker = {}, pm2-logrotate = {} }
+rotation = { max_size = "10M", retain = 7, compress = true, interval = "0 0 * * *" }
 logs.api = { path = "/srv/api.log", format = "json" }
 endpoints.health = { url = "https://127.0.0.1/health?a=1&b=2", headers = { X-Proto = "https" }, timeout = "3s" }
 mounts."/data x" = {}
 broker.netrc = "/n"
-caches.cache.port = 6380
+caches.cache = { port = 6380, netrc = "/n" }
 [hosts.vps.databases.app]
 dsn = "host=127.0.0.1 dbname=app"
 
@@ -65,7 +69,8 @@ def remedies(tmp_path_factory, repository):
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        lines = [line.split(" is ", 1) for line in done.stdout.splitlines() if line.startswith(("remedy", "absent"))]
+        kinds = ("remedy", "absent", "unusable")
+        lines = [line.split(" is ", 1) for line in done.stdout.splitlines() if line.startswith(kinds)]
         return dict(lines)
 
     return remedies
@@ -84,13 +89,32 @@ def test_every_finding_has_a_command(remedies, repository, inventory):
     found = remedies(repository / "inventory" / f"{inventory}.toml")
     assert len(found) > 100
     assert [test for test, command in found.items() if not command] == []
+    absent = [test for test in found if re.search("^absent.*(vector|partition)", test)]
+    prompts = [test for test in absent if found[test].endswith(clients.NO_PAGER)]
+    assert prompts == []
 
 
 def test_pm2_runs_as_the_owner_of_its_daemon(found):
     pm2 = """sudo -u deploy env PATH='/opt/node 20/bin':"$PATH" PM2_HOME=/home/deploy/.pm2 pm2"""
     restart = f"on vps: {pm2} restart worker  # restarts the process"
     assert found["remedy of test_process_is_online[vps-worker]"] == restart
-    assert found["absent: test_process_is_online[vps-worker]"] == f"on vps: {pm2} resurrect"
+    for kind in ("absent", "unusable"):
+        assert found[f"{kind}: test_process_is_online[vps-worker]"] == f"on vps: {pm2} resurrect"
+
+
+def test_missing_module_is_installed_and_a_missing_daemon_is_started(found):
+    assert found["absent: test_process_is_online[vps-pm2-logrotate]"].endswith("pm2 install pm2-logrotate")
+    assert found["unusable: test_rotation_is_installed[vps]"].endswith("pm2 resurrect")
+
+
+def test_client_waits_only_seconds_for_a_server_that_does_not_answer():
+    host = Host(transport="ssh://ops@vps", docker_as="root").placed("vps", ())
+    for about, command in (
+        ({"dsn": "host=db dbname=app", "reach": "direct"}, "PGCONNECT_TIMEOUT=5 psql"),
+        ({"dsn": "host=/run/pg dbname=app"}, "on vps: sudo -u postgres PGCONNECT_TIMEOUT=5 psql"),
+        ({"dsn": "dbname=app", "container": "pg"}, "on vps: sudo docker exec -i --env=PGCONNECT_TIMEOUT=5 pg psql"),
+    ):
+        assert clients.line(clients.Target(host, "app", Database(**about)), ["server"]).startswith(command)
 
 
 def test_path_of_the_inventory_is_valid_in_a_shell(found):
@@ -132,7 +156,7 @@ def test_psql_reaches_the_declared_database(about, command):
     host = Host(transport="ssh://ops@vps", docker_as="root").placed("vps", ())
     assert (
         clients.line(clients.Target(host, "app", Database(**about)), ["psql", "-c", "SHOW x"])
-        == f"{command} -c 'SHOW x'"
+        == f"{command} --pset=pager=off -c 'SHOW x'"
     )
 
 
@@ -142,11 +166,11 @@ def test_statement_with_apostrophes_is_readable(found):
 
 
 def test_commands_carry_address_user_and_headers(found):
-    words = "--max-time=3 --header 'X-Proto: https' 'https://127.0.0.1/health?a=1&b=2'"
+    words = "--max-time 3 --header 'X-Proto: https' 'https://127.0.0.1/health?a=1&b=2'"
     for test, command in {
         "test_endpoint_responds[vps-health]": f"curl --include {words}",
-        "test_log_errors_are_within_limit[vps-api]": "sudo -u deploy tail --lines=200 /srv/api.log",
-        "test_cache_responds[vps-cache]": "redis-cli -h 127.0.0.1 -p 6380 ping",
+        "test_client_errors_are_within_limit[vps-api]": "sudo -u deploy tail --lines=200 /srv/api.log",
+        "test_cache_responds[vps-cache]": f"{PING} redis-cli -h 127.0.0.1 -p 6380 --askpass ping",
         "test_broker_responds[vps]": "sudo rabbitmq-diagnostics status",
         "test_mount_is_mounted[vps-/data x]": "sudo mount '/data x'",
         "test_no_reboot_is_pending[vps]": "sudo systemctl reboot  # restarts the host",
@@ -158,7 +182,7 @@ def test_root_needs_no_sudo_and_servers_in_containers_are_asked_there(found):
     for test, command in {
         "test_container_is_running[contained-web]": "docker logs --tail 50 web",
         "test_no_reboot_is_pending[contained]": "systemctl reboot  # restarts the host",
-        "test_cache_responds[contained-cache]": "docker exec -i redis redis-cli ping",
+        "test_cache_responds[contained-cache]": f"{PING} docker exec -i redis redis-cli ping",
         "test_broker_responds[contained]": "docker exec -i rabbit rabbitmq-diagnostics status",
     }.items():
         assert found[f"remedy of {test}"] == f"on contained: {command}"

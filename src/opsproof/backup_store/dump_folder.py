@@ -9,7 +9,7 @@ from time import gmtime, strftime, strptime
 from opsproof.backup_store import manifest
 from opsproof.backup_store.manifest import Manifest, ManifestError
 from opsproof.core import ages, scripts
-from opsproof.core.errors import Absent, CommandError
+from opsproof.core.errors import Absent, CommandError, Unusable
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
@@ -51,11 +51,11 @@ class DumpReading:
         """The parsed manifest.
 
         Raises:
-            Absent: the set has no manifest.
+            Unusable: the set has no manifest.
             ManifestError: the manifest is truncated, edited or of an unknown format.
         """
         if not self.text:
-            raise Absent(f"{self.name} has no manifest")
+            raise Unusable(f"{self.name} has no manifest")
         return manifest.read(self.text)
 
     def lacks(self, *tables: str) -> list[str]:
@@ -64,15 +64,15 @@ class DumpReading:
         Raises:
             ManifestError: the manifest is invalid, so pg_restore was not run on the archive either.
             CommandError: pg_restore could not be run.
-            Absent: pg_restore rejected the archive, or the archive does not match the manifest.
+            Unusable: pg_restore rejected the archive, or the archive does not match the manifest.
         """
         dump = self.manifest.dump
         if self.sums.get(dump.name, dump.sha256) != dump.sha256:
-            raise Absent(f"pg_restore --list was not run: {dump.name} does not match its manifest")
+            raise Unusable(f"pg_restore --list was not run: {dump.name} does not match its manifest")
         if self.unlisted is not None:
             # Messages of pg_restore concern the archive; messages of sudo, docker or the kernel do not.
             from_pg_restore = self.unlisted.startswith("pg_restore: ")
-            raise (Absent if from_pg_restore else CommandError)(f"pg_restore --list failed: {self.unlisted}")
+            raise (Unusable if from_pg_restore else CommandError)(f"pg_restore --list failed: {self.unlisted}")
         with_rows = self.manifest.tables
         declared = [tuple(each.split(".", 1)) for each in tables]
         entries = "\n".join(self.listed)
@@ -126,10 +126,10 @@ class DumpFolder:
         """Name of the newest set.
 
         Raises:
-            Absent: the folder has no backup.
+            Unusable: the folder has no backup.
         """
         if not self.sets:
-            raise Absent(f"{self.name} has no backup")
+            raise Unusable(f"{self.name} has no backup")
         return self.sets[-1]
 
     @property

@@ -12,7 +12,7 @@ from opsproof.backup_store import wal
 from opsproof.backup_store.wal import SegmentRun, WalArchive
 from opsproof.core import scripts
 from opsproof.core.ages import age
-from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError, Unusable
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
@@ -71,10 +71,10 @@ class Stanza:
         """The newest backup.
 
         Raises:
-            Absent: the stanza has no backup.
+            Unusable: the stanza has no backup.
         """
         if not self.backups:
-            raise Absent(f"stanza {self.name} has no backup")
+            raise Unusable(f"stanza {self.name} has no backup")
         return self.backups[-1]
 
     @property
@@ -114,7 +114,7 @@ class Stanza:
         """Seconds since the newest backup began.
 
         Raises:
-            Absent: the stanza has no backup.
+            Unusable: the stanza has no backup.
             OutputError: the backup is dated in the future.
         """
         return age(self.newest.began, self.now, self.newest.label)
@@ -131,11 +131,11 @@ class Stanza:
         """Seconds since the newest WAL segment was archived.
 
         Raises:
-            Absent: the archive is empty.
+            Unusable: the archive is empty.
             OutputError: the segment is dated in the future.
         """
         if self.log_came is None:
-            raise Absent(f"the WAL archive of stanza {self.name} is empty")
+            raise Unusable(f"the WAL archive of stanza {self.name} is empty")
         return age(self.log_came, self.now, "the newest WAL segment")
 
 

@@ -5,6 +5,7 @@
     OpsproofError
     ├── InventoryError       the inventory is invalid; no host was contacted
     ├── Absent               declared but missing: the check fails
+    │   └── Unusable         declared, but stopped or empty
     ├── MeasurementError     not measured: the verdict is unknown
     │   ├── HostUnreachable  the host did not answer
     │   ├── CommandError     a tool is missing, was denied, timed out or failed
@@ -27,6 +28,10 @@ class InventoryError(OpsproofError):
 
 class Absent(OpsproofError):
     """A declared resource is missing."""
+
+
+class Unusable(Absent):
+    """A declared resource exists, but is stopped or empty."""
 
 
 class MeasurementError(OpsproofError):

@@ -9,7 +9,7 @@ from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.backup_store.retention import expired
-from opsproof.core.errors import Absent
+from opsproof.core.errors import Absent, Unusable
 from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
@@ -89,12 +89,12 @@ class BackupState:
 
         Raises:
             MeasurementError: pg_restore cannot run.
-            Absent: the manifest cannot be read.
+            Unusable: the manifest cannot be read.
         """
         try:
             return self._reading.lacks(*self.declared.tables)
         except ManifestError as error:
-            raise Absent(str(error)) from error
+            raise Unusable(str(error)) from error
 
     @property
     def exposed(self) -> list[str]:

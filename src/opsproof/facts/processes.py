@@ -6,7 +6,7 @@ from typing import Any
 
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, MeasurementError
+from opsproof.core.errors import Absent, MeasurementError, Unusable
 from opsproof.facts.base import ShellFact
 from opsproof.inventory.hosts import Host
 from opsproof.transport.shell import Answer, Command, argv
@@ -47,15 +47,9 @@ class ProcessState:
         return max(0.0, self.started_s - every_s)
 
     @property
-    def uptime(self) -> float:
-        """Seconds since the last start.
-
-        Raises:
-            Absent: the process is not online.
-        """
-        if self.uptime_s is None:
-            raise Absent(f"{self.name} is {self.status}, so it has no uptime")
-        return self.uptime_s
+    def idle(self) -> str:
+        """Why the process has no uptime; empty if online."""
+        return f"{self.name} is {self.status}, so it has no uptime" if self.uptime_s is None else ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +65,12 @@ class ProcessList:
         """The process called `name`; for a cluster, the worst value of all instances in each field.
 
         Raises:
-            Absent: no daemon runs, or the daemon has no such process.
+            Unusable: no daemon runs.
+            Absent: the daemon has no such process.
         """
         found = [process for process in self.processes if process.name == name]
         if self.version is None:
-            raise Absent(f"{name} is declared, but no PM2 daemon runs")
+            raise Unusable(f"{name} is declared, but no PM2 daemon runs")
         if not found:
             raise Absent(f"{name} is declared, but not in PM2's process list")
         return found[0] if len(found) == 1 else _worst(found)
@@ -85,10 +80,10 @@ class ProcessList:
         """Version of the daemon.
 
         Raises:
-            Absent: no daemon runs.
+            Unusable: no daemon runs.
         """
         if self.version is None:
-            raise Absent("no PM2 daemon runs")
+            raise Unusable("no PM2 daemon runs")
         return self.version
 
     @property
@@ -96,7 +91,7 @@ class ProcessList:
         """Broken processes of the daemon, declared or not, a line each.
 
         Raises:
-            Absent: no daemon runs.
+            Unusable: no daemon runs.
         """
         _ = self.running_version
         return [f"{each.name} is {each.status}" for each in self.processes if each.status in BROKEN]

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
-from opsproof.inventory.resources import Backup, Database, Endpoint, Resource
+from opsproof.inventory.resources import Backup, Database, Endpoint, Resource, VectorIndex
 from opsproof.inventory.services import Broker, Cache
 from opsproof.postgres import dsn
+from opsproof.postgres.quoting import literal, qualified
 
 SOCKET_OWNER = "postgres"
 """The superuser that logs in as the operating-system user of the same name, over the socket (peer)."""
-_FOR_ROOT = {"du", "find", "journalctl", "logrotate", "mount", "pg_checksums", "ss", "sshd", "systemctl"}
+_FOR_ROOT = {"find", "journalctl", "mount", "sshd", "systemctl"}
+_OF_DATABASES = {"exists", "partitions", "psql", "server"}
+_SESSIONS = "SELECT datname, usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
+NO_PAGER = "--pset=pager=off"
+_WAIT_S = 5
+"""How long a client waits for a server that may hang."""
+_IN_TIME = ("timeout", "--foreground", "--verbose", "10")
+_ERRORS = 'error|fatal|crit|panic|exception|"level":[56]0|" 5[0-9][0-9] '
+"""Beginnings of errors in every format of a log, in any case."""
+_LARGEST = " | sort -rh | head -n 20"
 
 
 @dataclass(frozen=True)
@@ -32,10 +42,23 @@ class Target:
         assert self.about is not None, "a psql command needs a database"
         return self.host.databases[self.about.database]  # type: ignore[attr-defined]
 
+    @property
+    def backup(self) -> Backup:
+        """The backup."""
+        assert isinstance(self.about, Backup), "the command needs a backup"
+        return self.about
+
+    @property
+    def log(self) -> Log:
+        """The log."""
+        assert isinstance(self.about, Log), "the command needs a log"
+        return self.about
+
     def place(self, words: Sequence[str]) -> str:
         """The words in front of the command: none for a database that is reached from here."""
-        is_direct = words[0] == "psql" and self.database.reach == "direct" and not self.database.container
-        return "" if is_direct else f"on {self.host.name}: "
+        if words[0] in _OF_DATABASES and self.database.reach == "direct" and not self.database.container:
+            return ""
+        return f"on {self.host.name}: "
 
 
 def line(target: Target, words: Sequence[str]) -> str:
@@ -73,23 +96,61 @@ def _pm2(target: Target, words: list[str]) -> str:
     return _with_path(host, _as(host, host.run_as), [f"PM2_HOME={host.pm2.home}"], words)
 
 
+def _pm2_missing(target: Target, words: list[str]) -> str:
+    """Starts what is missing in PM2's list: a module, or the saved processes."""
+    del words
+    is_module = target.name == "pm2-logrotate" and target.host.rotation is not None
+    return _pm2(target, ["pm2", *(("install", target.name) if is_module else ("resurrect",))])
+
+
 def _with_path(host: Host, login: list[str], variables: list[str], words: list[str]) -> str:
     path = [f'PATH={shlex.quote(":".join(host.path))}:"$PATH"'] if host.path else []
     return " ".join([*login, "env", *path, _join([*variables, *words])])
 
 
-def _psql(target: Target, words: list[str]) -> str:
+def _psql(target: Target, words: list[str], wait_s: int = 0) -> str:
+    """No pager, which would wait for a key; with `wait_s`, no longer wait for a connection."""
     database = target.database
-    client, *arguments = words
-    if database.container:
-        options = [f"--dbname={dsn.name_of(database.dsn)}", *(f"--username={each}" for each in database.superusers[:1])]
-        terminal = "-it" if any(each.startswith("\\") for each in arguments) else "-i"
-        return _join([*_docker_exec(target.host, database.container, terminal), client, *options, *arguments])
+    arguments = [NO_PAGER, *words[1:]]
     user = next(iter(database.superusers), "")
+    wait = [f"PGCONNECT_TIMEOUT={wait_s}"] if wait_s else []
+    if database.container:
+        options = [f"--dbname={dsn.name_of(database.dsn)}", *([f"--username={user}"] if user else [])]
+        terminal = ["-it" if any(each.startswith("\\") for each in arguments) else "-i"]
+        terminal += [f"--env={each}" for each in wait]
+        return _join([*_docker_exec(target.host, database.container, *terminal), "psql", *options, *arguments])
     if user == SOCKET_OWNER and database.reach == "host" and dsn.is_local(database.dsn):
-        login = _as(target.host, SOCKET_OWNER)
-        return _join([*login, client, *_socket(database), *arguments])
-    return _join([client, f"--dbname={dsn.of_person(database.dsn, user)}", *arguments])
+        return _join([*_as(target.host, SOCKET_OWNER), *wait, "psql", *_socket(database), *arguments])
+    return _join([*wait, "psql", f"--dbname={dsn.of_person(database.dsn, user)}", *arguments])
+
+
+def _exists(target: Target, words: list[str]) -> str:
+    """Whether the declared index or table exists, and further statements."""
+    about = target.about
+    name = about.qualified(target.name) if isinstance(about, VectorIndex) else about.table  # type: ignore[union-attr]
+    name = literal(name if re.fullmatch(r"[a-z_][a-z0-9_.]*", name) else qualified(name))
+    query = f"SELECT {name} AS name, to_regclass({name}) IS NOT NULL AS is_there"
+    return _psql(target, ["psql", "-c", query, *words[1:]])
+
+
+def _partitions(target: Target, words: list[str]) -> str:
+    """The tables that are named like partitions of a table, and whether each is one."""
+    del words
+    table = target.about.table  # type: ignore[union-attr]
+    schema, name = map(literal, table.split(".", maxsplit=1))
+    query = "SELECT relname, relispartition, pg_get_expr(relpartbound, oid) AS bounds FROM pg_class"
+    where = f"relkind = 'r' AND relnamespace = {schema}::regnamespace AND starts_with(relname, {name})"
+    return _psql(target, ["psql", "-c", f"{query} WHERE {where} ORDER BY 1"])
+
+
+def _rotation(target: Target, words: list[str]) -> str:
+    """PM2's commands for every declared setting of its module."""
+    del words
+    host = target.host
+    assert host.pm2 is not None, "the host has no PM2"
+    assert host.rotation is not None, "the host has no rotation"
+    each = [_join(["pm2", "set", f"pm2-logrotate:{name}", value]) for name, value in host.rotation.settings.items()]
+    return _pm2(target, ["sh", "-c", " && ".join(each)])
 
 
 def _socket(database: Database) -> list[str]:
@@ -102,16 +163,29 @@ def _docker(target: Target, words: list[str]) -> str:
     return _join([*_as(target.host, target.host.docker_as), *words])
 
 
-def _docker_exec(host: Host, container: str, terminal: str = "-i") -> list[str]:
-    return [*_as(host, host.docker_as), "docker", "exec", terminal, container]
+def _docker_exec(host: Host, container: str, *options: str) -> list[str]:
+    return [*_as(host, host.docker_as), "docker", "exec", *(options or ("-i",)), container]
 
 
 def _redis(target: Target, words: list[str]) -> str:
+    """The client, which asks for the password if the server has one."""
     client, *arguments = words
-    assert isinstance(target.about, Cache)
-    if target.about.container:
-        return _join([*_docker_exec(target.host, target.about.container), *words])
-    return _join([client, "-h", target.about.address, "-p", str(target.about.port), *arguments])
+    cache = target.about
+    assert isinstance(cache, Cache)
+    asks = ["--askpass"] if cache.netrc else []
+    if cache.container:
+        return _join([*_docker_exec(target.host, cache.container, "-it" if asks else "-i"), client, *asks, *arguments])
+    return _join([client, "-h", cache.address, "-p", str(cache.port), *asks, *arguments])
+
+
+def _redis_ping(target: Target, words: list[str]) -> str:
+    """A ping that ends if the server does not answer."""
+    del words
+    host, cache = target.host, target.about
+    assert isinstance(cache, Cache)
+    login = _as(host, host.docker_as) if cache.container else []
+    command = _redis(target, ["redis-cli", "ping"]).removeprefix(_join(login)).lstrip()
+    return f"{_join([*login, *_IN_TIME])} {command}"
 
 
 def _rabbitmq(target: Target, words: list[str]) -> str:
@@ -126,28 +200,47 @@ def _curl(target: Target, words: list[str]) -> str:
     endpoint = target.about
     assert isinstance(endpoint, Endpoint)
     headers = [word for name, value in endpoint.headers.items() for word in ("--header", f"{name}: {value}")]
-    return _join([*words, f"--max-time={endpoint.timeout:g}", *headers, endpoint.url])
+    return _join([*words, "--max-time", f"{endpoint.timeout:g}", *headers, endpoint.url])
 
 
-def _folder(target: Target, words: list[str]) -> str:
-    assert isinstance(target.about, Backup)
-    return _join([*_as(target.host, "root"), *words, target.about.folder])
+def _private(target: Target, words: list[str]) -> str:
+    """Gives each file of a backup folder to the owner of the folder, and takes access from all others."""
+    del words
+    root, folder = _as(target.host, "root"), target.backup.folder
+    owner = _join([*root, "chown", "--recursive", f"--reference={folder}", folder])
+    return f"{owner} && {_join([*root, 'chmod', '--recursive', 'go=', folder])}"
+
+
+def _backups(target: Target, words: list[str]) -> str:
+    """The files of a backup folder with their sizes, or the backups of a stanza."""
+    del words
+    backup = target.backup
+    if backup.engine == "pg_dump":
+        return _join([*_as(target.host, "root"), "ls", "-l", "--time-style=long-iso", backup.folder])
+    config = [f"--config={backup.config}"] if backup.config else []
+    return _join([*_as(target.host, backup.run_as), "pgbackrest", *config, f"--stanza={backup.stanza}", "info"])
+
+
+def _room(target: Target, words: list[str]) -> str:
+    """The space on the file system of a backup folder."""
+    return _join([*_as(target.host, "root"), "df", *words[1:], target.backup.folder])
+
+
+def _du(target: Target, words: list[str]) -> str:
+    """The largest files and folders first."""
+    return _join([*_as(target.host, "root"), *words]) + _LARGEST
+
+
+def _pm2_logs(target: Target, words: list[str]) -> str:
+    """The largest of PM2's own logs."""
+    assert target.host.pm2 is not None, "the host has no PM2"
+    return _du(target, ["du", *words[1:], f"{target.host.pm2.home}/logs"])
 
 
 def _server(target: Target, words: list[str]) -> str:
-    """The last lines of the server's container, or the listening processes of the host."""
+    """The sessions of a server by psql, which repeats the server's message if it refuses or does not answer."""
     del words
-    if target.database.container:
-        return _docker(target, ["docker", "logs", "--tail", "50", target.database.container])
-    return _plain(target, ["ss", "--listening", "--tcp", "--numeric", "--processes"])
-
-
-def _kept(target: Target, words: list[str]) -> str:
-    """The settings of rotation: of PM2's module, else of logrotate, which says what it would do."""
-    del words
-    if target.host.pm2 is not None:
-        return _pm2(target, ["pm2", "conf", "pm2-logrotate"])
-    return _plain(target, ["logrotate", "--debug", "/etc/logrotate.conf"])
+    return _psql(target, ["psql", "-c", _SESSIONS], wait_s=_WAIT_S)
 
 
 def _reopened(target: Target, words: list[str]) -> str:
@@ -158,21 +251,45 @@ def _reopened(target: Target, words: list[str]) -> str:
 
 
 def _tail(target: Target, words: list[str]) -> str:
-    assert isinstance(target.about, Log)
-    return _join([*_as(target.host, target.host.run_as), *words, target.about.path])
+    return _join([*_as(target.host, target.host.run_as), *words, target.log.path])
+
+
+def _errors(target: Target, words: list[str]) -> str:
+    """The last errors of a log; every line of a text log is an error."""
+    if all(each.name == "text" for each in target.log.format):
+        return _tail(target, ["tail", *words[1:]])
+    return f"{_tail(target, ['grep', '--ignore-case', '--extended-regexp', _ERRORS])} | {_join(['tail', *words[1:]])}"
+
+
+def _log_sizes(target: Target, words: list[str]) -> str:
+    """The uncompressed size of a log and of each of its rotated files."""
+    del words
+    files = f"{shlex.quote(target.log.path.removesuffix('.log'))}*"
+    script = f'for log in {files}; do echo "$(zcat --force "$log" | wc --bytes) bytes in $log"; done'
+    return _join([*_as(target.host, target.host.run_as), "sh", "-c", script])
 
 
 _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
-    "chmod": _folder,
+    "backups": _backups,
     "curl": _curl,
     "docker": _docker,
-    "kept": _kept,
+    "du": _du,
+    "errors": _errors,
+    "exists": _exists,
+    "log sizes": _log_sizes,
+    "partitions": _partitions,
     "pm2": _pm2,
+    "pm2 logs": _pm2_logs,
+    "pm2 missing": _pm2_missing,
+    "private": _private,
     "psql": _psql,
     "rabbitmq-diagnostics": _rabbitmq,
     "rabbitmqctl": _rabbitmq,
     "redis-cli": _redis,
+    "redis ping": _redis_ping,
     "reopened": _reopened,
+    "room": _room,
+    "rotation": _rotation,
     "server": _server,
     "tail": _tail,
 }

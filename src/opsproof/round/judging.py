@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opsproof.core.errors import Absent, InventoryError, MeasurementError
+from opsproof.core.errors import Absent, InventoryError, MeasurementError, Unusable
 from opsproof.core.verdicts import Evidence, Verdict
 from opsproof.inventory.hosts import Waiver, resource_in
 from opsproof.inventory.load import Inventory
@@ -70,8 +70,9 @@ class Judge:
         item.user_properties.extend(_properties(verdict))
 
     def _remedy(self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
-        is_absent = excinfo is not None and isinstance(excinfo.value, Absent)
-        return remedy(item, self.inventory.hosts, verdict.repaired_with, absent=is_absent)
+        error = None if excinfo is None else excinfo.value
+        kind = "unusable" if isinstance(error, Unusable) else "absent" if isinstance(error, Absent) else ""
+        return remedy(item, self.inventory.hosts, verdict.repaired_with, kind)
 
 
 def _judge_returned(verdict: Verdict) -> None:

@@ -12,19 +12,19 @@ from opsproof.inventory.hosts import Host, resource_in
 from opsproof.round import clients
 
 
-def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), *, absent: bool = False) -> str:
+def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), kind: str = "") -> str:
     """The command in the `remedy` marker of `item`, with `more` words; empty without a marker.
 
-    The keyword `absent` of a marker has the command for a missing resource, `effect` a warning, which follows the
-    command as a comment.
+    The keyword `absent` of a marker has the command for a missing resource, `unusable` for a stopped or empty one, and
+    `kind` is the keyword that applies. `effect` is a warning, which follows the command as a comment.
     """
     marker = item.get_closest_marker("remedy")
     if marker is None:
         return ""
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
-    for_absent = marker.kwargs.get("absent", ()) if absent else ()
-    words = [word.format(**params) for word in for_absent or marker.args] + list(more)
-    effect = "" if for_absent else marker.kwargs.get("effect", "")
+    special = marker.kwargs.get(kind, ()) if kind else ()
+    words = [word.format(**params) for word in special or marker.args] + list(more)
+    effect = "" if special else marker.kwargs.get("effect", "")
     return _command(item, hosts[params["host"]], params, words) + (f"  # {effect}" if effect else "")
 
 
