@@ -88,5 +88,9 @@ def test_text_that_overwhelms_a_parser_is_rejected_with_the_reason(value, why):
     assert why in str(refused.value)
 
 
+def test_manifest_of_postgresql_14_has_no_locale_provider():
+    assert read(sealed(content(NAME, server={**SERVER, "provider": None}))).server["provider"] is None
+
+
 def test_unknown_keys_of_a_later_release_are_kept():
     assert read(sealed({**SAID, "more": 1, "server": {**SERVER, "more": 2}})).server == {**SERVER, "more": 2}

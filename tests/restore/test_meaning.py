@@ -101,19 +101,10 @@ def dumped(postgres_server, tmp_path):
     database.sql("ALTER ROLE metachat RESET ALL", "DROP ROLE IF EXISTS shop_reader", database="postgres")
 
 
-def restored(database):
-    """Backs up, drills and restores the database; the journal has no difference."""
-    for action in ("backup", "restore_drill", "restore"):
-        database.require(action)
-    assert database.differences == []
-    database.require("restore", "--drop-old")
-    assert database.databases == []
-
-
 @pytest.mark.parametrize(
     "statements",
     [PRINTED, GRANTED, DATED, LOGGED, ZERO, HURRIED],
     ids=["printed", "granted", "dated", "logged", "zero vectors", "hurried"],
 )
 def test_restored_database_has_no_difference(dumped, statements):
-    restored(dumped.create(*statements.split(";\n")))
+    dumped.create(*statements.split(";\n")).restored()

@@ -75,10 +75,16 @@ class DumpReading:
             raise (Unusable if from_pg_restore else CommandError)(f"pg_restore --list failed: {self.unlisted}")
         with_rows = self.manifest.tables
         declared = [tuple(each.split(".", 1)) for each in tables]
-        entries = "\n".join(self.listed)
+        # The list is in the encoding of the database; every other encoding has the same ASCII characters.
+        other = "(?!)" if self.manifest.server["encoding"] == "UTF8" else "[^\0-\x7f]+"
+        entries = re.sub(other, "?", "\n".join(self.listed))
         # A partitioned table holds no rows, so pg_restore lists the definition only.
         wanted = {each: "TABLE DATA" if each in with_rows else "TABLE" for each in [*with_rows, *declared]}
-        return [".".join(each) for each, kind in wanted.items() if f" {kind} {_listed(each)} " not in entries]
+        return [
+            ".".join(each)
+            for each, kind in wanted.items()
+            if f" {kind} {re.sub(other, '?', _listed(each))} " not in entries
+        ]
 
     def flaws(self) -> list[str]:
         """Missing files and checksum mismatches by the manifest; empty if the set is intact."""

@@ -9,12 +9,13 @@ A JSON object of format 1::
      "files": {"dump": {"name": "….dump", "bytes": 123, "sha256": "…"}, "globals": {…}},
      "server": {"version": "17.5", "version_num": 170005, "lsn": "0/1A2B3C", "database": "metachat",
                 "owner": "metachat", "bootstrap": "metachat", "bytes": 363000000, "encoding": "UTF8",
-                "collate": "C", "ctype": "C", "provider": "c", "locale": null, "large_objects": 0,
+                "collate": "C", "ctype": "C", "provider": "c", "locale": null, "rules": null, "large_objects": 0,
                 "objects": {"table": [56, "…"], …}, "grants": {"table": [56, "…"], …}},
      "tables": [["public", "chunks", 20000], …],
      "checksum": "…"}
 
-`server` and `tables` are read in the snapshot that pg_dump used. Tables are ordinary tables and leaf partitions,
+`server` and `tables` are read in the snapshot that pg_dump used. `provider` is null before PostgreSQL 15. Tables are
+ordinary tables and leaf partitions,
 without tables of extensions. `objects` and `grants` have, by type of object, the number and the SHA-256 of names, and
 of owners and privileges. `bootstrap` is the role created by initdb. `compression` is "zstd" if pg_dump
 compressed the archive, "wrapped" if the whole file is a zstd stream. The checksum is the SHA-256 of all text before
@@ -71,7 +72,7 @@ class _Server(_Part):
     encoding: str
     collate: str
     ctype: str
-    provider: str
+    provider: str | None
     locale: str | None
 
 

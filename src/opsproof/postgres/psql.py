@@ -1,4 +1,4 @@
-"""Scripts for psql, with the settings that a server refuses at the start of a session if it does not know them."""
+"""Scripts for psql, with UTF-8 and settings that a server refuses at the start of a session if unknown to it."""
 
 LATER = {"transaction_timeout": "0"}
 """Settings of PostgreSQL 17 and newer."""
@@ -7,7 +7,8 @@ LATER_FROM = 170000
 _FEED = 'printf "%s\\n" "$0" | "$@"'
 """A sh script that pipes $0 to the command in its arguments."""
 _SET = "\n".join(f"SET {name} = {value};" for name, value in LATER.items())
-_SETTINGS = f"SELECT :SERVER_VERSION_NUM >= {LATER_FROM} AS later \\gset\n\\if :later\n{_SET}\n\\endif\n"
+_LATER = f"SELECT :SERVER_VERSION_NUM >= {LATER_FROM} AS later \\gset\n\\if :later\n{_SET}\n\\endif\n"
+_SETTINGS = f"SET client_encoding = 'UTF8';\n{_LATER}"
 
 
 def fed(script: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,7 +18,15 @@ from opsproof.postgres.quoting import identifier
 from opsproof.restore import contents, schema
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.contents import ContentFindings
-from opsproof.restore.server import MAINTENANCE, NAME_BYTES, SUFFIX_BYTES, RestoreClient, RestoreServer, parse_server
+from opsproof.restore.server import (
+    MAINTENANCE,
+    NAME_BYTES,
+    SUFFIX_BYTES,
+    RestoreClient,
+    RestoreServer,
+    drop,
+    parse_server,
+)
 from opsproof.transport.shell import Answer, Command, argv
 
 MOST_JOBS = 8
@@ -112,6 +120,11 @@ class RestoredDatabase:
     restore_s: float = 0.0
 
     @property
+    def inside(self) -> RestoreClient:
+        """The client for sessions in the new database, whose event triggers would write rows."""
+        return replace(self.client, options=self.machine.server.quiet)
+
+    @property
     def scratch(self) -> str:
         """The name of the database for definitions of the archive."""
         return f"{self.client.live}_comparing_{self.name.rpartition('_')[2]}"
@@ -177,8 +190,8 @@ class RestoredDatabase:
         traits = manifest.server if manifest else serving.traits if serving else None
         if traits is None:
             raise StepFailed("encoding and locale are unknown: no manifest and no live database")
-        keys = ("owner", "encoding", "collate", "ctype", "provider", "locale")
-        values = {key: traits[key] or "" for key in keys}
+        keys = ("owner", "encoding", "collate", "ctype", "provider", "locale", "rules")
+        values = {key: traits.get(key) or "" for key in keys}
         self.do("create", fresh=name, live=self.client.live, **values)
 
     def _restore(self) -> None:
@@ -241,11 +254,11 @@ class RestoredDatabase:
         Raises:
             MeasurementError: a query or ANALYZE failed.
         """
-        timeout_s, properties, count = self.client.backup.timeout, *contents.queries(self.client, self.name)
+        timeout_s, properties, count = self.client.backup.timeout, *contents.queries(self.inside, self.name)
         findings = ContentFindings(differences=self.schema_differences())
-        soundness = self.client.sql(scripts.sql("restore/soundness"), self.name, timeout_s)
+        soundness = self.inside.sql(scripts.sql("restore/soundness"), self.name, timeout_s)
         server, sound, counted = self.work.ask(properties, soundness, count)
-        analyze = [stepwise(self.client.sql("ANALYZE;", self.name, timeout_s))] if keep else []
+        analyze = [stepwise(self.inside.sql(scripts.sql("restore/analyze"), self.name, timeout_s))] if keep else []
         # Later than the count: CREATE EXTENSION may fire event triggers of the restored database, which write rows.
         checked, *analyzed = self.work.ask(self._amcheck() if keep else self._amcheck("--install-missing"), *analyze)
         for each in analyzed:
@@ -257,7 +270,7 @@ class RestoredDatabase:
 
     def schema_differences(self) -> list[str]:
         """The definitions that differ from the archive, also after a reload of the archive's definitions."""
-        restored = self.client.conninfo(self.name)
+        restored = self.inside.conninfo(self.name)
         (answer,) = self.work.ask(schema.command(self.client, self.archive, restored))
         if not schema.parse(answer):
             return []
@@ -267,14 +280,11 @@ class RestoredDatabase:
             again = schema.command(self.client, self.archive, restored, self._target(scratch))
             return schema.parse(self.work.attempt(again))
         finally:
-            self.do("drop", name=scratch)
+            self._drop(scratch)
 
     def _amcheck(self, *options: str) -> Command:
         words = ("pg_amcheck", "--no-password", f"--jobs={self.machine.jobs}", *options)
-        # CREATE EXTENSION would fire event triggers of the restored database.
-        quiet = "-c session_replication_role=replica" if self.machine.server.superuser else ""
-        settings = f"{later_options(self.machine.server.version_num)} {quiet}".strip()
-        where = self.client.conninfo(self.name, options=settings)
+        where = self.inside.conninfo(self.name, options=later_options(self.machine.server.version_num))
         return self.client.program(*words, where, timeout_s=self.client.backup.timeout)
 
     def _compared(self, server: dict[str, Any], tables: contents.Tables) -> ContentFindings:
@@ -296,7 +306,10 @@ class RestoredDatabase:
         Raises:
             StepFailed: the database may still exist.
         """
-        self.do("drop", name=self.name)
+        self._drop(self.name)
+
+    def _drop(self, name: str) -> None:
+        drop_all(self.work, self.client, self.machine.server, [name])
 
     def do(self, script: str, **values: str) -> None:
         """Runs restore/sql/SCRIPT.sql, which changes the server.
@@ -311,11 +324,11 @@ def _in_one_line(command: Command) -> tuple[str, ...]:
     return ("sh", "-c", _ONE_LINE, *command.argv)
 
 
-def drop_all(work: Work, client: RestoreClient, names: list[str]) -> None:
-    """Drops databases left by earlier runs.
+def drop_all(work: Work, client: RestoreClient, server: RestoreServer, names: list[str]) -> None:
+    """Drops databases.
 
     Raises:
         StepFailed: a database may still exist.
     """
     for name in names:
-        work.do(client.sql(scripts.sql("restore/drop"), timeout_s=300, name=name), f"psql (drop {name})")
+        work.do(drop(client, server, name), f"psql (drop {name})")

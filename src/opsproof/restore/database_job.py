@@ -62,7 +62,7 @@ class RestoreJob:
         return [self._drop(each.name, f" ({show(each.size_bytes, 'bytes')})") for each in old]
 
     def _drop(self, name: str, more: str = "") -> Step:
-        return Step(f"drop {name}{more}", lambda: drop_all(self.work, self.client, [name]))
+        return Step(f"drop {name}{more}", lambda: drop_all(self.work, self.client, self.server, [name]))
 
     def finishing(self) -> list[Step]:
         """Steps that complete a swap interrupted after the rename, if any."""

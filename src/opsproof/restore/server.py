@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opsproof.backup_store import dump_folder
@@ -12,7 +12,7 @@ from opsproof.facts.containers import Containers, ContainerState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.postgres.dsn import as_role, name_of
-from opsproof.postgres.psql import fed
+from opsproof.postgres.psql import LATER_FROM, fed
 from opsproof.transport.shell import Answer, Command, argv
 
 APPLICATION = "opsproof_restore"
@@ -82,6 +82,13 @@ class RestoreServer:
     databases: dict[str, ServerDatabase]
 
     @property
+    def quiet(self) -> str:
+        """Options of sessions in a copy: no event trigger fires, not even on login; empty where the role may not."""
+        if not self.superuser:
+            return ""
+        return f"-c {'event_triggers=off' if self.version_num >= LATER_FROM else 'session_replication_role=replica'}"
+
+    @property
     def serving(self) -> ServerDatabase | None:
         """The live database, or None."""
         return self.databases.get(self.live)
@@ -102,10 +109,14 @@ class RestoreServer:
 
 @dataclass(frozen=True)
 class RestoreClient:
-    """PostgreSQL client programs for one backup, run on the host or in the database's container."""
+    """PostgreSQL client programs for one backup, run on the host or in the database's container.
+
+    `options` are options of every session.
+    """
 
     host: Host
     backup: Backup
+    options: str = ""
 
     @property
     def live(self) -> str:
@@ -136,7 +147,8 @@ class RestoreClient:
         passfile = {"passfile": own} if own and not self.container else {}
         dsn = self.host.databases[self.backup.database].dsn
         names = {"dbname": database, "application_name": APPLICATION}
-        return as_role(dsn, self.user, inside=bool(self.container), **passfile, **names, **more)
+        options = f"{self.options} {more.pop('options', '')}".strip()
+        return as_role(dsn, self.user, inside=bool(self.container), **passfile, **names, **more, options=options)
 
     def sql(self, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0, **values: str) -> Command:
         """The psql command that runs a script with `values` as psql variables, which the script quotes."""
@@ -160,6 +172,13 @@ class RestoreClient:
     def server(self) -> Command:
         """The command whose output `parse_server` reads."""
         return self.sql(scripts.sql("restore/databases"), live=self.live)
+
+
+def drop(client: RestoreClient, server: RestoreServer, name: str) -> Command:
+    """The command that drops a database."""
+    inside = replace(client, options=server.quiet).conninfo(name)
+    outside = client.conninfo(MAINTENANCE)
+    return client.sql(scripts.sql("restore/drop"), timeout_s=300, name=name, inside=inside, outside=outside)
 
 
 def parse_server(answer: Answer, live: str) -> RestoreServer:

@@ -129,7 +129,7 @@ class ServingServer:
         Raises:
             StepFailed: a database may still exist.
         """
-        drop_all(self.work, self.client, names)
+        drop_all(self.work, self.client, self.machine.server, names)
 
 
 @dataclass

@@ -38,7 +38,7 @@ dump_globals("$set.globals.sql");
 require_roles("$set.globals.sql");
 my $dump = $set . ($compression eq 'wrapped' ? '.dump.zst' : '.dump');
 my ($server, %tables) = dump_database($dump);
-require_all(from_archive($dump, @client, qw(pg_restore --list)), keys %tables);
+require_all($server, from_archive($dump, @client, qw(pg_restore --list)), keys %tables);
 require_end($dump) if @client && %tables;
 seal(manifest($server, values %tables));
 print "$set\n";
@@ -143,6 +143,7 @@ sub open_session {
 sub snapshot {
     my ($to, $from) = @_;
     print {$to} <<"SQL";
+SET client_encoding = 'UTF8';
 SET lock_timeout = $lock_ms;
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE application_name = current_setting('application_name') AND usename = current_user
@@ -182,8 +183,11 @@ sub from_archive {
 }
 
 sub require_all {
-    my ($list, @entries) = @_;
-    my @missing = grep { index($list, " $_ ") < 0 } @entries;
+    my ($server, $list, @entries) = @_;
+    # The list is in the encoding of the database; every other encoding has the same ASCII characters.
+    my $other = $server =~ /"encoding" : "UTF8"/ ? qr/(?!)/ : qr/[^\0-\x7f]+/;
+    $list =~ s/$other/?/g;
+    my @missing = grep { index($list, ' ' . s/$other/?/gr . ' ') < 0 } @entries;
     fail('the archive does not list ' . join ', ', map { s/^TABLE DATA //r } @missing) if @missing;
 }
 

@@ -2,7 +2,8 @@
 -- owners and privileges, by type of object?
 -- Digests hold names, owners and privileges only, so that a restored copy has the same: definitions are printed
 -- differently after a reload. Privileges equal to the default count as default, as in pg_dump. Excluded: objects of
--- extensions, invalid indexes, NOT NULL constraints, and what the server makes for other objects.
+-- extensions, invalid indexes, NOT NULL constraints, operators without a function (which pg_dump leaves out), and what
+-- the server makes for other objects.
 WITH own AS MATERIALIZED (
     SELECT oid, nspowner, nspacl FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ), relation AS MATERIALIZED (
@@ -27,6 +28,7 @@ WITH own AS MATERIALIZED (
     SELECT 'pg_foreign_server'::regclass, oid, srvowner, srvacl, 'S' FROM pg_foreign_server
     UNION ALL
     SELECT 'pg_operator'::regclass, o.oid, oprowner, NULL, NULL FROM pg_operator o JOIN own ON own.oid = oprnamespace
+     WHERE oprcode <> 0
     UNION ALL
     SELECT 'pg_opclass'::regclass, o.oid, opcowner, NULL, NULL FROM pg_opclass o JOIN own ON own.oid = opcnamespace
     UNION ALL
@@ -107,6 +109,7 @@ SELECT json_build_object(
     'ctype', datctype,
     'provider', to_jsonb(d) ->> 'datlocprovider',
     'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+    'rules', to_jsonb(d) ->> 'daticurules',
     'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
     'objects', (SELECT coalesce(json_object_agg(type, json_build_array(count, sha256) ORDER BY type), '{}')
                   FROM digests WHERE of = 'objects'),

@@ -19,6 +19,7 @@ SELECT json_build_object(
                    'collate', datcollate,
                    'ctype', datctype,
                    'provider', to_jsonb(d) ->> 'datlocprovider',
-                   'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')))
+                   'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+                   'rules', to_jsonb(d) ->> 'daticurules'))
           FROM pg_database d
          WHERE datname = :'live' OR left(datname, length(:'live') + 1) = :'live' || '_'), '[]'));
