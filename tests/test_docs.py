@@ -10,8 +10,10 @@ import pytest
 
 from lab.postgres import SUPERUSER
 from opsproof import plugin
+from opsproof.command.main import COMMANDS
 from opsproof.core.errors import InventoryError
 from opsproof.core.limits import Measurement
+from opsproof.core.rounds import ROUNDS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
@@ -162,9 +164,10 @@ for script in sys.argv[1:]:
 
 @pytest.fixture(scope="session")
 def known_options():
-    """Every option of pytest with opsproof, of the lab, and of actions."""
+    """Every option of pytest with opsproof, of the lab, of actions, and of commands that read."""
     pytest_told = subprocess.check_output([sys.executable, "-m", "pytest", "--help"], cwd=ROOT, text=True)
     scripts = ["lab.__main__", *(f"lab.__main__ {each}" for each in LAB), *(f"actions/{each.name}" for each in ACTIONS)]
+    scripts += [f"opsproof.__main__ {name}" for name in COMMANDS if name not in {*ROUNDS, "do"}]
     told = subprocess.check_output([sys.executable, "-c", HELP, *scripts], cwd=ROOT, text=True)
     assert told.count("usage: ") == len(scripts)
     return set(re.findall(r"--[a-z][a-z-]+", pytest_told + told))
