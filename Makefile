@@ -80,6 +80,7 @@ wheel: $(READY)  ## the package with checks and actions, in dist/
 schema: $(READY)  ## write the JSON Schema of inventories, docs/checks.md, and the table of metrics in docs/inventory.md
 	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json
 	$(BIN)/python -m opsproof.inventory.metrics_table docs/inventory.md checks
+	$(BIN)/python -m tests.harness.samples
 	$(BIN)/python -m lab.proven > src/opsproof/command/faults.json
 	$(BIN)/python -m opsproof.command.checks_page > docs/checks.md
 

@@ -121,6 +121,7 @@ LAYERS = (
     {"backup"},
     {"restore", "maintenance", "logfiles"},
     {"round"},
+    {"privileges"},
     {"plugin"},
     {"command"},
     {"__main__"},

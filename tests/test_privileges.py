@@ -16,6 +16,7 @@ import pytest
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.facts.containers import TEMPLATE, ContainerNames
+from opsproof.privileges import held
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.transport.shell import Command
@@ -267,6 +268,14 @@ def test_similar_commands_are_denied(ask, user, words):
     assert done.returncode != 0
     assert done.stdout == ""
     assert re.search("password is required|not allowed", done.stderr)
+
+
+@needs_sudo
+def test_listed_rights_equal_the_rules(ask, every_rule):
+    listed = ask("sudo", "-n", "-ll").stdout
+    granted = {(user, command.replace(TOOLS_SEEN, "/usr/bin")) for user, command in held.granted_in(listed)}
+    owner = next(user for user, _ in granted if user.startswith("opsproof-"))
+    assert {("deploy" if user == owner else user, command) for user, command in granted} == {*held.rules_of(every_rule)}
 
 
 @needs_sudo

@@ -1,10 +1,12 @@
 -- The role for maintenance: has the monitor's rights, ends sessions, and vacuums and analyzes all tables. Run as a
 -- superuser, after monitor.sql; then set a password with \password opsproof_maintain.
 SET search_path = pg_catalog, pg_temp;
-CREATE ROLE opsproof_maintain LOGIN IN ROLE opsproof_monitor;
-GRANT pg_signal_backend TO opsproof_maintain;
 DO $$
 BEGIN
+    IF to_regrole('opsproof_maintain') IS NULL THEN
+        CREATE ROLE opsproof_maintain LOGIN;
+    END IF;
+    GRANT opsproof_monitor, pg_signal_backend TO opsproof_maintain;
     IF current_setting('server_version_num')::int >= 170000 THEN
         GRANT pg_maintain TO opsproof_maintain;
     END IF;

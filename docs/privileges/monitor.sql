@@ -1,7 +1,14 @@
 -- The role for checks: sees statistics and no data. Run as a superuser, then set a password with
 -- \password opsproof_monitor, to keep the password out of logs and histories.
 SET search_path = pg_catalog, pg_temp;
-CREATE ROLE opsproof_monitor LOGIN IN ROLE pg_monitor;
+DO $$
+BEGIN
+    IF to_regrole('opsproof_monitor') IS NULL THEN
+        CREATE ROLE opsproof_monitor LOGIN;
+    END IF;
+END
+$$;
+GRANT pg_monitor TO opsproof_monitor;
 ALTER ROLE opsproof_monitor SET default_transaction_read_only = on;
 ALTER ROLE opsproof_monitor SET statement_timeout = '10s';
 ALTER ROLE opsproof_monitor SET lock_timeout = '1s';

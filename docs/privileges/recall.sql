@@ -188,7 +188,7 @@ BEGIN
 END
 $$;
 
--- For each declared vector index, in the schema of its table: the column, and the column of a declared filter.
-GRANT USAGE ON SCHEMA public TO opsproof_recall;
-GRANT SELECT (ctid, embedding, "tenantId") ON public.chunks TO opsproof_recall;
+-- For each declared vector index: the schema of its table, the column, and the column of a declared filter.
+GRANT USAGE ON SCHEMA "public" TO opsproof_recall;
+GRANT SELECT ("ctid", "embedding", "tenantId") ON "public"."chunks" TO opsproof_recall;
 RESET search_path;

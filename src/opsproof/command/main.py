@@ -51,6 +51,7 @@ COMMANDS = {
     **{
         name: Subcommand(f"round of checks: {question}", partial(rounds.run, name)) for name, question in ROUNDS.items()
     },
+    "privileges": Subcommand("the rights that rounds and actions need, as files; or compared", _later("privileges")),
     "checks": Subcommand("list the checks, or explain one", _later("checks")),
     "history": Subcommand("verdicts and values of earlier runs, as text, csv or json", _later("history")),
     "waivers": Subcommand("the waivers, the next to expire first", _later("waivers")),

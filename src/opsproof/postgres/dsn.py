@@ -105,6 +105,16 @@ def name_of(dsn: str) -> str:
     return str(parameters.get("dbname") or parameters.get("user", ""))
 
 
+def server(dsn: str) -> tuple[str, str]:
+    """The address, or the folder of the socket, and the port of the server in a `dsn`.
+
+    Raises:
+        DatabaseError: libpq cannot parse the dsn.
+    """
+    parameters = parsed(dsn)
+    return str(parameters.get("hostaddr") or parameters.get("host") or SOCKET_FOLDER), str(parameters.get("port", 5432))
+
+
 def parsed(dsn: str) -> dict[str, Any]:
     """The parameters of a dsn.
 

@@ -87,7 +87,7 @@ def _ask_databases(
         ordered = sorted(asked, key=lambda key: len("".join(asked[key])))
         if ordered:
             queries = [asked[key] for key in ordered]
-            waiting[tuple(_label(key) for key in ordered)] = _asked(host, database, queries, client)
+            waiting[tuple(_label(key) for key in ordered)] = submitted(host, database, queries, client)
     return waiting
 
 
@@ -102,7 +102,10 @@ def _query(host: Host, key: Key, database: str) -> Query | None:
     return None
 
 
-def _asked(host: Host, database: Database, queries: list[Query], client: DatabaseClient) -> Callable[[], list[Result]]:
+def submitted(
+    host: Host, database: Database, queries: list[Query], client: DatabaseClient
+) -> Callable[[], list[Result]]:
+    """Sends `queries` to a database of `host`, and returns a function that waits for their results."""
     try:
         words = ssh.route(host, database)
         target = DatabaseTarget(database.dsn, database.password_env, database.timeout, database.password_file)
