@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
-from opsproof.core import words
+from opsproof.core import extensions, words
 from opsproof.core.errors import InventoryError
 from opsproof.core.rounds import ROUNDS
 from opsproof.postgres.client import DatabaseClient
@@ -114,6 +114,8 @@ def _register_run(config: pytest.Config) -> None:
     _register_fixtures(config)
     run = config.stash[RUN] = _run(config, client)
     config.pluginmanager.register(run, "opsproof-run")
+    if run.has_all_checks:
+        config.args.extend(map(str, extensions.check_folders()))
     config.pluginmanager.register(collection, "opsproof-collection")
     if not run.is_worker and not config.option.collectonly:
         from opsproof.round import report, terminal

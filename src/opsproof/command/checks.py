@@ -11,7 +11,7 @@ from opsproof.command.usage import UsageError, unknown
 from opsproof.core import catalogue
 from opsproof.core.catalogue import DeclaredCheck
 from opsproof.core.errors import InventoryError
-from opsproof.core.installation import CHECKS, action_title
+from opsproof.core.installation import action_title, check_folders
 from opsproof.core.metrics import METRICS
 from opsproof.core.rounds import ROUNDS
 from opsproof.core.scripts import PACKAGE
@@ -38,7 +38,7 @@ def parser() -> ActionParser:
 @cache
 def known() -> dict[str, DeclaredCheck]:
     """All checks by name."""
-    return catalogue.read([CHECKS])
+    return catalogue.read(check_folders())
 
 
 def run(words: list[str]) -> int:

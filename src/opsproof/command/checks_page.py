@@ -2,8 +2,10 @@
 
 import sys
 
-from opsproof.command.checks import faults, known, resource_of
+from opsproof.command.checks import faults, resource_of
+from opsproof.core import catalogue
 from opsproof.core.catalogue import DeclaredCheck
+from opsproof.core.installation import CHECKS
 
 _HEAD = """\
 # Checks
@@ -17,7 +19,7 @@ fail in a lab.
 def page() -> str:
     """The text of the page: a table for each subject."""
     subjects: dict[str, list[DeclaredCheck]] = {}
-    for check in known().values():
+    for check in catalogue.read([CHECKS]).values():
         subjects.setdefault(check.subject, []).append(check)
     return _HEAD + "".join(_section(subject, checks) for subject, checks in subjects.items())
 

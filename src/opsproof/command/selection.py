@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsproof.command.usage import unknown
-from opsproof.core.installation import CHECKS, FOLDER
+from opsproof.core.installation import CHECKS, FOLDER, check_folders
 
 _OPTIONS = ("--inventory", "--host", "--reports", "--strict-warnings", "--save-facts", "--facts", "--collect-only")
 
@@ -30,10 +30,11 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Non
 
 
 def _path(word: str, of_round: str) -> Path:
-    for path in (CHECKS / word, FOLDER / word, Path(word)):
+    for path in (*(folder / word for folder in check_folders()), FOLDER / word, Path(word)):
         if Path(str(path).partition("::")[0]).exists():
             return path
-    raise pytest.UsageError(_unknown("subject", word, [path.name for path in CHECKS.iterdir()], of_round))
+    known = [path.name for folder in check_folders() for path in folder.iterdir()]
+    raise pytest.UsageError(_unknown("subject", word, known, of_round))
 
 
 def _unknown(kind: str, word: str, known: Iterable[str], of_round: str) -> str:

@@ -7,12 +7,18 @@ import shutil
 import sys
 from pathlib import Path
 
+from opsproof.core import extensions
 from opsproof.core.scripts import PACKAGE
 
 FOLDER = PACKAGE if (PACKAGE / "actions").is_dir() else PACKAGE.parents[1]
 """The folder with ``checks/`` and ``actions/``."""
 CHECKS = FOLDER / "checks"
 ACTIONS = FOLDER / "actions"
+
+
+def check_folders() -> tuple[Path, ...]:
+    """The folders of all checks: of opsproof, and of installed extensions."""
+    return (CHECKS, *extensions.check_folders())
 
 
 def from_here(path: Path) -> str:

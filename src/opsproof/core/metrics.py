@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from opsproof.core import extensions
+
 
 class Metric(NamedTuple):
     """A metric's title for readers, its unit (a key of `units.UNITS`, or ``word``) and its meaning.
@@ -336,3 +338,5 @@ METRICS: dict[str, Metric] = {
         singular="OOM kill",
     ),
 }
+
+extensions.extend(METRICS, "metrics")

@@ -30,7 +30,7 @@ from opsproof.facts import (
     vacuum_costs,
     vector_indexes,
 )
-from opsproof.facts.base import REGISTRY
+from opsproof.facts.base import REGISTRY, load_extensions
 
 __all__ = [
     "REGISTRY",
@@ -63,3 +63,5 @@ __all__ = [
     "vacuum_costs",
     "vector_indexes",
 ]
+
+load_extensions()

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Generic, TypeVar
 
+from opsproof.core import extensions
 from opsproof.core.errors import Absent, MeasurementError, OpsproofError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database, InDatabase, Resource
@@ -140,3 +141,13 @@ class Measured(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def load_extensions() -> None:
+    """Loads the facts of extensions. A fact with the name of an existing one is a failure."""
+    known = dict(REGISTRY)
+    for package, module in extensions.load("facts").items():
+        for name in [name for name, fact in REGISTRY.items() if fact is not known.get(name, fact)]:
+            extensions.fail(package, f"{module.__name__}: fact {name} exists already: rename its class")
+            REGISTRY[name] = known[name]
+        known |= REGISTRY

@@ -6,8 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from opsproof.core import extensions
 from opsproof.core.limits import Limit
 from opsproof.core.metrics import METRICS
+from opsproof.inventory import extended
+from opsproof.inventory.extended import ExtendedHost
 from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
@@ -41,7 +44,7 @@ TRANSPORTS = (
 """The host specifications of testinfra: https://testinfra.readthedocs.io/en/latest/backends.html."""
 
 
-class Host(Model):
+class Host(ExtendedHost):
     """A host: how to connect, and the resources declared on it."""
 
     _name: str = PrivateAttr("")
@@ -212,6 +215,12 @@ RESOURCES: dict[str, str] = {
 }
 """The inventory table of each kind of resource, by its argument in tests."""
 
+
+for _package, _argument, _table in extended.tables():
+    if _argument in RESOURCES or _table in Host.__annotations__:
+        extensions.fail(_package, f"resources: {_argument} or its table {_table} exists already: rename it")
+    else:
+        RESOURCES[_argument] = _table
 
 SELECTORS: dict[str, Callable[[Any], bool]] = {
     "health_endpoint": lambda endpoint: endpoint.answer == "health",

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from opsproof.core import files
+from opsproof.core import extensions, files
 from opsproof.core.errors import InventoryError
 from opsproof.inventory import mistakes
 from opsproof.inventory.hosts import Host, InventoryFile, Waiver
@@ -53,8 +53,10 @@ def load(path: Path) -> Inventory:
     """The inventory in the file `path`.
 
     Raises:
-        InventoryError: the file is missing or invalid; the message names file, table and key.
+        InventoryError: the file is missing or invalid, or an extension cannot be loaded.
     """
+    if extensions.FAILURES:
+        raise InventoryError("\n".join(extensions.FAILURES))
     file = _validated(path)
     all_files = (file, *_inherited(path, file, (path.resolve(),)))
     hosts = {name: host.placed(name, all_files) for name, host in file.hosts.items()}

@@ -35,6 +35,9 @@ class Run:
     def __init__(self, config: pytest.Config, client: DatabaseClient | None) -> None:
         self.config = config
         self.started = time.time()
+        here = config.invocation_params.dir
+        self.has_all_checks = {here / path for path in config.args} == {config.rootpath / "checks"}
+        """Whether the command line names no path, or the folder of all checks."""
         self.is_worker = hasattr(config, "workerinput")
         self.verdicts: list[Verdict] = []
         self.unwritten: list[str] = []
@@ -56,12 +59,6 @@ class Run:
             return str(self.config.workerinput[_CADENCE])  # type: ignore[attr-defined]
         is_narrowed = self.config.option.keyword or not self.config.option.markexpr or not self.has_all_checks
         return SELECTED if is_narrowed else str(self.config.option.markexpr)
-
-    @property
-    def has_all_checks(self) -> bool:
-        """Whether the command line names no path, or the folder of all checks."""
-        here = self.config.invocation_params.dir
-        return {here / path for path in self.config.args} == {self.config.rootpath / "checks"}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
