@@ -83,13 +83,15 @@ def forked(tmp_path):
 
 
 @pytest.fixture
-def too_large(tmp_path):
-    """An inventory with a finding whose remedy is an action: a log folder over its limit."""
-    inventory, logs = tmp_path / "too-large.toml", tmp_path / "logs"
-    logs.mkdir()
-    (logs / "out.log").write_text("line\n", encoding="utf-8")
-    host = f'[hosts.h]\ntransport = "local://"\nlog_folders."{logs}" = {{}}\n'
-    inventory.write_text(f'[limits]\nlog_folder_size = {{ must = "< 1B" }}\n{host}', encoding="utf-8")
+def too_old(tmp_path):
+    """An inventory with a finding whose remedy is an action: a rotated log file past its retention."""
+    inventory, old = tmp_path / "too-old.toml", tmp_path / "out__2020-01-01_00-00-00.log"
+    for path in (old, tmp_path / "out.log"):
+        path.write_text("line\n", encoding="utf-8")
+    os.utime(old, (1e9, 1e9))
+    host = f'[hosts.h]\ntransport = "local://"\npm2 = {{ home = "{tmp_path}" }}\n'
+    log = f'[hosts.h.logs.out]\npath = "{tmp_path}/out.log"\nformat = "text"\n'
+    inventory.write_text(f'[limits]\nrotated_age = {{ must = "< 8d" }}\n{host}{log}', encoding="utf-8")
     return inventory
 
 

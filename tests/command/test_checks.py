@@ -39,7 +39,7 @@ def test_explanation_has_why_limit_source_remedy_and_fault(opsproof, estate):
             "  judged    each mount",
             "  metric    disk_used: Share of a file system's bytes in use",
             "  limit     disk_used: must < 80 %, should < 70 % (source: runbook): full-/data",
-            "  remedy    du --one-file-system --max-depth=2 --human-readable {mount}",
+            "  remedy    du -ahx -d 2 {mount} (a report shows the whole command for its host)",
             "  proven by disk filling; disk full",
         ],
     )
@@ -66,10 +66,10 @@ def test_remedy_has_words(name):
 def test_shared_marks_and_starred_words_are_resolved(tmp_path):
     (tmp_path / "test_x.py").write_text(
         'import pytest\n\npytestmark = [pytest.mark.daily, pytest.mark.weekly]\nLIST = ("docker", "ps")\n'
-        "SEE = pytest.mark.remedy(*LIST, '--all')\n\n\n@SEE\ndef test_a(host, allowed):\n"
+        "FORM = '--format={}'\nSEE = pytest.mark.remedy(*LIST, FORM.format('json'))\n\n\n@SEE\ndef test_a(host, allowed):\n"
         '    """Reason\n    of two lines.\n\n    More.\n    """\n    assert 1 in allowed.x and 2 in allowed.x\n',
         encoding="utf-8",
     )
     found = read([tmp_path])["test_a"]
     assert (found.rounds, found.metrics, found.why) == (("daily", "weekly"), ("x",), "Reason of two lines.")
-    assert (found.remedy, found.arguments) == (("docker", "ps", "--all"), ("host", "allowed"))
+    assert (found.remedy, found.arguments) == (("docker", "ps", "--format=json"), ("host", "allowed"))

@@ -72,7 +72,7 @@ def _explained(given: Namespace) -> list[str]:
         ("judged", f"each {resource_of(check) or 'host'}"),
         *(("metric", f"{each}: {METRICS[each].meaning}") for each in check.metrics),
         *(("limit", each) for each in _limits(check, given)),
-        ("remedy", remedy_of(check)),
+        ("remedy", f"{remedy_of(check)} (a report shows the whole command for its host)"),
         ("proven by", "; ".join(faults().get(name, ())) or "no fault of the labs"),
     ]
     return [check.name, *(f"  {title:10}{options.plain(text)}" for title, text in rows)]
@@ -84,7 +84,7 @@ def resource_of(check: DeclaredCheck) -> str:
 
 
 def remedy_of(check: DeclaredCheck) -> str:
-    """The command as declared: {names} in braces are filled in for each finding."""
+    """The command as declared: a report fills in the {names} in braces, and further words that the host needs."""
     first, *others = check.remedy or ("",)
     title = action_title(first.removesuffix(".py")) if first.endswith(".py") else first
     return " ".join([title, *others])

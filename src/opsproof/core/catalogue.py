@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opsproof.core.rounds import ROUNDS
 
@@ -68,6 +69,14 @@ def _remedy(check: ast.FunctionDef, names: dict[str, ast.expr]) -> tuple[str, ..
 
 def _words(argument: ast.expr, names: dict[str, ast.expr]) -> tuple[str, ...]:
     """The words of an argument; a starred name is replaced by its value in the file."""
-    node = argument.value if isinstance(argument, ast.Starred) else argument
-    value = ast.literal_eval(names.get(node.id, node) if isinstance(node, ast.Name) else node)
+    value = _value(argument.value if isinstance(argument, ast.Starred) else argument, names)
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _value(node: ast.expr, names: dict[str, ast.expr]) -> Any:
+    """The value of a literal, of a name in the file, or of ``NAME.format(…)``."""
+    if isinstance(node, ast.Name):
+        return _value(names[node.id], names)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _value(node.func.value, names).format(*(_value(each, names) for each in node.args))
+    return ast.literal_eval(node)
