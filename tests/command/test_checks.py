@@ -66,7 +66,8 @@ def test_remedy_has_words(name):
 def test_shared_marks_and_starred_words_are_resolved(tmp_path):
     (tmp_path / "test_x.py").write_text(
         'import pytest\n\npytestmark = [pytest.mark.daily, pytest.mark.weekly]\nLIST = ("docker", "ps")\n'
-        "FORM = '--format={}'\nSEE = pytest.mark.remedy(*LIST, FORM.format('json'))\n\n\n@SEE\ndef test_a(host, allowed):\n"
+        "FORM = '--format={}'\nSEE = pytest.mark.remedy(*LIST, FORM.format('json'))\n"
+        "\n\n@SEE\ndef test_a(host, allowed):\n"
         '    """Reason\n    of two lines.\n\n    More.\n    """\n    assert 1 in allowed.x and 2 in allowed.x\n',
         encoding="utf-8",
     )
