@@ -34,6 +34,7 @@ class Verdict:
 
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
+    `owner` is the person or team to ask, `see` has links to read.
     `repaired_with` holds the last words of `remedy`. `unknown_since` is the time from which on a check was unknown, if
     the check failed for that reason.
     """
@@ -46,6 +47,8 @@ class Verdict:
     unknown_since: float | None = None
     advice: str = ""
     remedy: str = ""
+    owner: str = ""
+    see: list[str] = field(default_factory=list)
     repaired_with: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)

@@ -25,10 +25,12 @@ from opsproof.inventory.resources import (
     LogFolder,
     Model,
     Mount,
+    Owned,
     Partitioned,
     Pm2,
     Process,
     Resource,
+    Reviewed,
     Rotation,
     Sshd,
     Systemd,
@@ -44,7 +46,7 @@ TRANSPORTS = (
 """The host specifications of testinfra: https://testinfra.readthedocs.io/en/latest/backends.html."""
 
 
-class Host(ExtendedHost):
+class Host(Reviewed, ExtendedHost):
     """A host: how to connect, and the resources declared on it."""
 
     _name: str = PrivateAttr("")
@@ -174,6 +176,18 @@ class Host(ExtendedHost):
         declared = (each.unknown_for for each in self._nearest_first(resource))
         return next((each for each in declared if each is not None), None)
 
+    def owner_of(self, resource: Resource | None = None) -> str:
+        """The owner of `resource`, else of the host, else of its file; empty if undeclared."""
+        return next((each.owner for each in self._own(resource) if each.owner), "")
+
+    def links_of(self, resource: Resource | None = None) -> list[str]:
+        """The links of `resource`, of the host and of its file."""
+        return list(dict.fromkeys(link for each in self._own(resource) for link in each.see))
+
+    def _own(self, resource: Resource | None) -> "tuple[Owned, ...]":
+        """As `_nearest_first`, without the files that the host's file extends."""
+        return (*([resource] if resource else []), self, *self._inherited[:1])
+
     def _nearest_first(self, resource: Resource | None) -> "tuple[Resource | Host | InventoryFile, ...]":
         return (*([resource] if resource else []), self, *self._inherited)
 
@@ -263,7 +277,7 @@ class Waiver(Model):
     )
 
 
-class InventoryFile(Model):
+class InventoryFile(Reviewed):
     """An inventory file."""
 
     extends: str = Field("", description="path of another inventory, relative to this file, with the default limits")

@@ -3,6 +3,7 @@
 Every declared resource is checked. Undeclared resources are not.
 """
 
+import datetime
 import json
 import sys
 import tomllib
@@ -18,6 +19,8 @@ from opsproof.core import extensions, files
 from opsproof.core.errors import InventoryError
 from opsproof.inventory import mistakes
 from opsproof.inventory.hosts import Host, InventoryFile, Waiver
+from opsproof.inventory.resources import Reviewed
+from opsproof.inventory.reviews import Review
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Inventory:
     path: Path
     hosts: dict[str, Host]
     waivers: tuple[Waiver, ...] = ()
+    reviews: tuple[Review, ...] = ()
+
+    def overdue_reviews(self, today: datetime.date) -> list[str]:
+        """A line for each review that is overdue on `today`, or dated after it."""
+        return [f"{self.path}: {problem}" for each in self.reviews if (problem := each.problem(today))]
 
     def narrowed(self, names: Collection[str]) -> "Inventory":
         """This inventory with the named hosts only; without names, all.
@@ -60,7 +68,15 @@ def load(path: Path) -> Inventory:
     file = _validated(path)
     all_files = (file, *_inherited(path, file, (path.resolve(),)))
     hosts = {name: host.placed(name, all_files) for name, host in file.hosts.items()}
-    return Inventory(path, hosts, tuple(file.waivers))
+    return Inventory(path, hosts, tuple(file.waivers), _reviews(file))
+
+
+def _reviews(file: InventoryFile) -> tuple[Review, ...]:
+    tables: list[tuple[str, Reviewed]] = [
+        (mistakes.TOP, file),
+        *((f"hosts.{name}", host) for name, host in file.hosts.items()),
+    ]
+    return tuple(Review(where, each.reviewed, each.review_every) for where, each in tables if each.reviewed)
 
 
 def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list[InventoryFile]:

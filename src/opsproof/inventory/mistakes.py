@@ -90,7 +90,7 @@ def _complaint(detail: Any) -> str:
 def _similar(table: list[str], key: str) -> list[str]:
     """The key of the same table that was probably meant."""
     here = next((names for pattern, names in _tables() if _is_in(table, pattern)), [])
-    return difflib.get_close_matches(key, here, n=1)
+    return difflib.get_close_matches(key, here, n=1, cutoff=0.65)
 
 
 def _suggestion(table: list[str], key: str) -> str:

@@ -1,5 +1,6 @@
 """The resources that a host can declare, and their limits."""
 
+import datetime
 import re
 from typing import Annotated, Literal
 from urllib.parse import unquote
@@ -84,7 +85,23 @@ LimitTable = create_model(  # type: ignore[call-overload]  # one optional key fo
 )
 
 
-class Resource(Model):
+class Owned(Model):
+    """A table with an owner and links, which reports show with findings."""
+
+    owner: str = Field("", description="person or team to ask about findings")
+    see: list[Annotated[str, Field(pattern=r"^https?://")]] = Field(
+        default_factory=list, description="links shown with findings, such as a runbook"
+    )
+
+
+class Reviewed(Owned):
+    """A table with the date of its last review."""
+
+    reviewed: datetime.date | None = Field(None, description="day of the last comparison of the inventory with hosts")
+    review_every: Duration = Field(180 * 86400.0, description="longest time between two reviews; a later one warns")
+
+
+class Resource(Owned):
     """A declared resource of a host; its limits take precedence over the host's."""
 
     limits: LimitTable = Field(default_factory=LimitTable)

@@ -99,7 +99,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if run.is_worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     counts = run.tally()
-    failed = counts["failed"] or (session.config.option.strict_warnings and counts["warned"])
+    failed = counts["failed"] or (session.config.option.strict_warnings and (counts["warned"] or run.notices))
     if failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     elif counts["unknown"]:

@@ -67,7 +67,15 @@ class Judge:
         _waive(verdict, self.inventory.waivers, report)
         if verdict.verdict in ("failed", "warned") and verdict.unknown_since is None:
             verdict.remedy = self._remedy(item, verdict, call.excinfo)
+        if verdict.verdict != "passed":
+            self._add_contacts(verdict, item)
         item.user_properties.extend(_properties(verdict))
+
+    def _add_contacts(self, verdict: Verdict, item: pytest.Item) -> None:
+        host = self.inventory.hosts[verdict.host]
+        given, called = resource_in(item.callspec.params)  # type: ignore[attr-defined]
+        resource = host.resources(given)[called] if given else None
+        verdict.owner, verdict.see = host.owner_of(resource), host.links_of(resource)
 
     def _remedy(self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
         error = None if excinfo is None else excinfo.value
@@ -137,5 +145,6 @@ def _advice(item: pytest.Item) -> str:
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:
     texts = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
+    texts += [("owner", verdict.owner), *(("see", link) for link in verdict.see)]
     measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
     return [(name, value) for name, value in texts + measured if value]

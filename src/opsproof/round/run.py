@@ -1,5 +1,6 @@
 """A run of checks: inventory, plan, answers and verdicts."""
 
+import datetime
 import gc
 import json
 import time
@@ -45,6 +46,9 @@ class Run:
         self.history = History(config.option.reports / "history.sqlite")
         self.round_trips = {"shell": 0, "sql": 0}
         self.inventory = load_inventory(config.option.inventory).narrowed(config.option.host or ())
+        today = datetime.datetime.fromtimestamp(self.started, tz=datetime.UTC).date()
+        self.notices = self.inventory.overdue_reviews(today)
+        """Warnings about the inventory itself."""
         self._plan: dict[str, set[Key]] = {}
         self._recordings: dict[str, Recording] = {}
         self._asks = client is not None

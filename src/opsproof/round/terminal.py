@@ -46,6 +46,8 @@ class Terminal:
         trips = self._run.round_trips
         if any(trips.values()):
             terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
+        for notice in self._run.notices:
+            terminalreporter.write_line(_plain(notice), yellow=True)
         for each in self._run.unwritten:
             terminalreporter.write_line(each, red=True)
         for complaint in self._run.history.complaints:
@@ -63,6 +65,9 @@ def _write(terminal: Any, group: list[Verdict]) -> None:
             terminal.write_line(f"{'':10}{_plain(line)}", light=True)
         if verdict.remedy:
             terminal.write_line(f"{'':8}next: {_plain(verdict.remedy)}")
+    for title, text in (("owner", first.owner), ("see", " ".join(first.see))):
+        if text:
+            terminal.write_line(f"{'':8}{title}: {_plain(text)}")
 
 
 def _plain(text: str) -> str:

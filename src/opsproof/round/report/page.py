@@ -98,7 +98,12 @@ class ReportPage:
         streaks = {each.test: history.streak(each.host, each.test) for each in bad}
         prefix.append(
             self._render(
-                "summary", counts, changes, found, streaks, [*history.complaints, *_shortfall(run.verdicts, session)]
+                "summary",
+                counts,
+                changes,
+                found,
+                streaks,
+                [*run.notices, *history.complaints, *_shortfall(run.verdicts, session)],
             )
         )
 
