@@ -22,7 +22,7 @@ def samples(example: Host) -> dict[str, str]:
     """The samples by name: for production; drills and pgBackRest for `example`, the first of the documentation."""
     lab = files(load(REPOSITORY / "inventory" / "lab-docker.toml").hosts["vps"])
     production = files(load(REPOSITORY / "inventory" / "metachat.toml").hosts["vps-00"])
-    stanza = {name: each for name, each in files(example).items() if "pgbackrest" in name}
+    stanza = {name: each for name, each in files(example).items() if "pgbackrest" in name or "cluster" in name}
     chosen = {**stanza, **{name: lab[name] for name in ("opsproof-drill.sudoers", "maintain.sql")}, **production}
     return {name: each.content for name, each in chosen.items() if name != bundle.SCRIPT}
 

@@ -54,7 +54,7 @@ class Dumped:
     def require(self, action: str, *more: str) -> str:
         """The output of an action that succeeds without any message of an error."""
         done = self.run(action, *more)
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
         return done.stdout
 
     @property

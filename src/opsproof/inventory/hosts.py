@@ -115,6 +115,8 @@ class Host(Reviewed, ExtendedHost):
                 raise ValueError(f"backups.{name}: database {backup.database!r} is not declared: add it to databases")
             if backup.drill == "container" and not self.databases[backup.database].container:
                 raise ValueError(f'backups.{name}: drill = "container" needs a database in a container')
+            if backup.drill == "cluster" and self.databases[backup.database].container:
+                raise ValueError(f'backups.{name}: drill = "cluster" needs a database outside of containers')
             if backup.engine == "pgbackrest":
                 self._require_archived(name, backup.database)
         return self

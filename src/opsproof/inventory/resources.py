@@ -213,7 +213,7 @@ PATH = r"^(/[A-Za-z0-9._+-]+)*$"
 """A path in PostgreSQL settings and shell commands, without characters that need quoting."""
 _DUMPS = {
     *("user", "passfile", "restore_passfile", "lock_wait", "off_site", "off_site_keep", "age_recipient"),
-    *("keep", "keep_weekly", "keep_monthly", "keep_least", "drill"),
+    *("keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user"),
 }
 _STANZAS = {
     *("stanza", "config", "repo", "run_as", "full_every", "between"),
@@ -240,9 +240,10 @@ class Backup(InDatabase):
     passfile: str = Field("", description="pg_dump: libpq password file on the host")
     restore_user: str = Field("", description="superuser for restores, if the backup role is not a superuser")
     restore_passfile: str = Field("", description="pg_dump: libpq password file of restore_user")
-    drill: Literal["database", "container"] = Field(
-        "database", description="pg_dump: where drills restore: on the live server, or in a container"
+    drill: Literal["database", "container", "cluster"] = Field(
+        "database", description="pg_dump: where drills restore: on the live server, in a container, or in a cluster"
     )
+    drill_user: str = Field("", pattern=_WORD, description="pg_dump: user of the host who runs the cluster of drills")
     tables: list[str] = Field(default_factory=list, description="tables required in each backup, as schema.table")
     keep: Duration = Field(30 * 86400.0, description="pg_dump: retention of every backup")
     keep_weekly: int = Field(0, ge=0, description="pg_dump: number of weekly backups kept longer")
@@ -265,9 +266,9 @@ class Backup(InDatabase):
     full_every: Duration = Field(7 * 86400.0, description="pgbackrest: interval of full backups")
     between: Literal["diff", "incr"] = Field("diff", description="pgbackrest: type of the backups between full backups")
     data: str = Field("", pattern=PATH, description="pgbackrest: data directory of the cluster")
-    programs: str = Field("", pattern=PATH, description="pgbackrest: folder of the server programs; default: Debian's")
+    programs: str = Field("", pattern=PATH, description="folder of the server programs; default: Debian's")
     scratch: str = Field(
-        "", pattern=PATH, description="pgbackrest: folder for drills; default: next to the data directory"
+        "", pattern=PATH, description="folder for drills; default, for pgbackrest: next to the data directory"
     )
     stop: list[str] = Field(default_factory=list, description="pgbackrest: command that stops the cluster")
     start: list[str] = Field(default_factory=list, description="pgbackrest: command that starts the cluster")
@@ -275,10 +276,15 @@ class Backup(InDatabase):
     @model_validator(mode="after")
     def _has_keys_of_its_engine(self) -> "Backup":
         invalid, required = _ENGINE_KEYS[self.engine]
+        if self.drill == "cluster":
+            invalid, required = invalid - {"programs", "scratch"}, (*required, "drill_user", "scratch")
+        elif self.drill_user:
+            raise ValueError('`drill_user` is valid only for drill = "cluster": remove it')
         if given := sorted(self.model_fields_set & invalid):
             raise ValueError(f"`{given[0]}` is not valid for engine {self.engine}: remove it")
         if missing := [key for key in required if not getattr(self, key)]:
-            raise ValueError(f"engine {self.engine} requires `{missing[0]}`: add it")
+            what = 'drill = "cluster"' if missing[0] in {"drill_user", "scratch"} else f"engine {self.engine}"
+            raise ValueError(f"{what} requires `{missing[0]}`: add it")
         return self
 
     @field_validator("off_site")

@@ -39,6 +39,10 @@ _DRILL = (
     "container has no network, volumes, capabilities or root, so these lines give away only disk space and processors. "
     "Put no wildcard before the name: a free choice of docker run's options amounts to root."
 )
+_SANDBOX = (
+    "The lines grant everything the users of drills may do: they must own nothing but the folder for drills, and be in "
+    "no further group. opsproof makes namespaces without network for the cluster, and gives up all rights inside."
+)
 _EXACT = (
     "Each line is an exact command without wildcards: a further option, for example --cmd, would run any program as "
     "the server's owner. pgBackRest reads options from its environment too, so the environment is fixed."
@@ -98,7 +102,7 @@ def of_host(host: Host, who: SudoUser, images: Mapping[str, str]) -> list[Privil
     `images` are the images of containers, by the container's name, for drills in a container.
     """
     stanzas = [each for each in host.backups.values() if each.engine == "pgbackrest" and each.run_as]
-    found = [*_rounds(host, who), *_contained(host, who), *_drills(host, who, images)]
+    found = [*_rounds(host, who), *_contained(host, who), *_drills(host, who, images), *_clusters(host, who)]
     suffixes = [f"-{each.stanza}" if len(stanzas) > 1 else "" for each in stanzas]
     return [*found, *(file for each in zip(stanzas, suffixes, strict=True) for file in _stanza(who, *each))]
 
@@ -147,6 +151,14 @@ def _drills(host: Host, who: SudoUser, images: Mapping[str, str]) -> list[Privil
     listed = [rule for each in containers if each in images for rule in rules.of_drill(host, each, images[each])]
     heading = f"sudo rights of opsproof's login on {host.name} for drills in a throwaway container. {_DEBIAN}"
     return [_file("opsproof-drill", who.block("OPSPROOF_DRILL", listed), heading, _DRILL)] if listed else []
+
+
+def _clusters(host: Host, who: SudoUser) -> list[PrivilegeFile]:
+    """The file for drills in a throwaway cluster."""
+    users = dict.fromkeys(each.drill_user for each in host.backups.values() if each.drill_user)
+    content = "".join(who.line(user, SudoRule(user, "perl").placed(dict(who.folders))) for user in users)
+    heading = f"sudo rights of opsproof's login on {host.name} for drills in a throwaway cluster. {_DEBIAN}"
+    return [_file("opsproof-drill-cluster", content, heading, _SANDBOX)] if users else []
 
 
 def _stanza(who: SudoUser, backup: Backup, suffix: str) -> list[PrivilegeFile]:

@@ -14,13 +14,18 @@ from opsproof.transport.shell import Answer, Command
 
 Tables = dict[tuple[str, str], int]
 SHOWN = 5
+LONGEST = 400_000
+"""Longest sentence, in characters: 100 definitions of 3,000 characters fit."""
+SHOWN_CHARACTERS = 200
 _SAME = {
     "encoding": "encoding differs",
     "large_objects": "number of large objects differs",
 }
 SETTINGS = "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
-_FINE = ("answers", "is empty")
+_FINE = {"answers", "is empty"}
 _NOT_USED = "is not used"
+_INVALID = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""Errors of parsing: code of an archive may choose what a server for a drill prints."""
 
 
 @dataclass
@@ -42,21 +47,26 @@ class ContentFindings:
 
     def failure(self, backup: str) -> str:
         """A sentence with all flaws of the backup; empty without flaws."""
-        return f"{backup} failed verification: {'; '.join(self.flaws)}" if self.flaws else ""
+        return printable(f"{backup} failed verification: {'; '.join(self.flaws)}") if self.flaws else ""
 
     def difference(self, backup: str) -> str:
         """A sentence with the number of differences from the backup, and the first; empty without differences."""
         more = f", and {len(self.differences) - 1} more" if len(self.differences) > 1 else ""
-        return f"{backup} is whole, but differs: {self.differences[0]}{more}" if self.differences else ""
+        return printable(f"{backup} is whole, but differs: {self.differences[0]}{more}") if self.differences else ""
 
     def report(self, say: Callable[[str], None], measured: dict[str, Any]) -> None:
         """Prints differences and the checks that could not be made, and records both for the journal."""
         for each in (*self.differences, *self.unchecked):
-            say(f"     {each}")
+            say(f"     {printable(each)}")
         if self.unchecked:
-            measured["not_checked"] = "; ".join(self.unchecked)
+            measured["not_checked"] = printable("; ".join(self.unchecked))
         if self.differences:
-            measured["differences"] = "; ".join(self.differences)
+            measured["differences"] = printable("; ".join(self.differences))
+
+
+def printable(text: str) -> str:
+    """A sentence without control characters and of limited length: code of an archive may choose its words."""
+    return "".join(each if each.isprintable() else "?" for each in text[:LONGEST])
 
 
 def queries(client: RestoreClient, database: str) -> tuple[Command, Command]:
@@ -73,10 +83,15 @@ def parse_server(answer: Answer) -> dict[str, Any]:
     Raises:
         MeasurementError: psql failed, or the output is not valid.
     """
+    printed = answer.require("psql").stdout
     try:
-        return dict(json.loads(answer.require("psql").stdout))
-    except (ValueError, TypeError) as error:
-        raise OutputError(f"psql printed no database properties: {error}") from error
+        found = dict(json.loads(printed))
+        found["version_num"], found["version"] = int(found["version_num"]), str(found["version"])
+        for part in ("objects", "grants"):
+            found[part] = {str(kind): (int(count), str(digest)) for kind, (count, digest) in dict(found[part]).items()}
+    except _INVALID as error:
+        raise OutputError(f"psql printed no database properties: {_shown(error)}") from error
+    return found
 
 
 def parse_tables(answer: Answer) -> Tables:
@@ -88,8 +103,12 @@ def parse_tables(answer: Answer) -> Tables:
     try:
         counted = [json.loads(line.rpartition("\t")[2]) for line in answer.require("psql").stdout.splitlines()]
         return {(schema, table): int(rows) for schema, table, rows in counted}
-    except (ValueError, TypeError) as error:
-        raise OutputError(f"psql printed no row counts: {error}") from error
+    except _INVALID as error:
+        raise OutputError(f"psql printed no row counts: {_shown(error)}") from error
+
+
+def _shown(error: Exception) -> str:
+    return " ".join(str(error).split())[:SHOWN_CHARACTERS]
 
 
 def compare(manifest: Manifest, server: dict[str, Any], tables: Tables) -> ContentFindings:
@@ -142,16 +161,19 @@ def parse_soundness(answer: Answer) -> ContentFindings:
     *lines, end = answer.require("psql").stdout.splitlines() or [""]
     if end != '["end"]':
         raise OutputError("psql did not print all indexes")
-    for line in lines:
-        kind, name, *result = json.loads(line)
+    try:
+        answers = [(kind, name, [str(each) for each in result]) for kind, name, *result in map(json.loads, lines)]
+    except _INVALID as error:
+        raise OutputError(f"psql printed no indexes: {_shown(error)}") from error
+    for kind, name, result in answers:
         if kind == "constraint":
             findings.unchecked.append(f"constraint {name} is NOT VALID, as in the backed-up database")
         elif kind == "index":
             findings.flaws.append(f"index {name} is not valid")
         elif result == [_NOT_USED]:
             findings.unchecked.append(f"vector index {name} was not queried: the planner chose another plan")
-        elif result[0] not in _FINE:
-            findings.flaws.append(f"vector index {name}: {result[0]}")
+        elif not set(result) <= _FINE:
+            findings.flaws.append(f"vector index {name}: {'; '.join(result)}")
     return findings
 
 

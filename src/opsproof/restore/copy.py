@@ -1,5 +1,6 @@
 """The new database that a restore makes from an archive, and the checks of that database."""
 
+import re
 import secrets
 import shlex
 import time
@@ -11,7 +12,7 @@ from opsproof.action import Work, progress
 from opsproof.action.lock import stepwise
 from opsproof.action.room import MARGIN, require_room
 from opsproof.core import scripts
-from opsproof.core.errors import Refused, StepFailed
+from opsproof.core.errors import OutputError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.postgres.psql import later_options
 from opsproof.postgres.quoting import identifier
@@ -243,7 +244,10 @@ class RestoredDatabase:
 
     def _size(self) -> float:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
-        return float(answer.require("psql").stdout)
+        printed = answer.require("psql").stdout
+        if not re.fullmatch(r"\d{1,18}\n?", printed):
+            raise OutputError("psql printed no size of the database")
+        return float(printed)
 
     def findings(self, *, keep: bool) -> ContentFindings:
         """Flaws of the new database: comparison with the manifest, indexes, pg_amcheck.

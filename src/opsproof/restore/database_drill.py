@@ -83,6 +83,7 @@ class DatabaseDrill:
         with self.restore.fetched(to_the_end=False):
             self.place.restore_roles(self.database.archive)
             self.database.make()
+        self.place.settle(self.database.name)
         self.action.measured |= {
             "restore_s": round(self.database.restore_s, 2),
             "size_bytes": self.database.size_bytes(),

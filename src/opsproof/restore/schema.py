@@ -7,7 +7,6 @@ Definitions that differ are compared again with a reload of the archive's defini
 import json
 from dataclasses import dataclass
 
-from opsproof.backup_store import dump_folder
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError
 from opsproof.restore.archive import DumpArchive
@@ -59,7 +58,7 @@ def _differing(expected: list[str], found: list[str]) -> tuple[str, str]:
 
 def command(client: RestoreClient, archive: DumpArchive, restored: str, scratch: str = "") -> Command:
     """The command that compares the archive with a database; both databases are given by connection strings."""
-    words = (archive.path, archive.unpack, restored, scratch, *dump_folder.client(client.host, client.backup))
+    words = (archive.path, archive.unpack, restored, scratch, *client.entrance)
     program = ("perl", "-e", scripts.perl("restore/schema_diff"), "--", *words)
     return argv(*program, timeout_s=client.backup.timeout)
 

@@ -133,9 +133,14 @@ class RestoreClient:
         """The container in which programs run; empty for the host."""
         return self.host.databases[self.backup.database].container
 
+    @property
+    def entrance(self) -> tuple[str, ...]:
+        """The words in front of a client program that run it in the container; empty for the host."""
+        return dump_folder.client(self.host, self.backup)
+
     def program(self, *words: str, timeout_s: float = 60.0) -> Command:
         """A command on the host or in the container."""
-        return argv(*dump_folder.client(self.host, self.backup), *words, timeout_s=timeout_s)
+        return argv(*self.entrance, *words, timeout_s=timeout_s)
 
     def conninfo(self, database: str, **more: str) -> str:
         """The connection string of a database, without a password.

@@ -1,4 +1,4 @@
-"""The place of a drill: the live server, or a temporary container.
+"""The place of a drill: the live server, a temporary container, or a temporary cluster.
 
 The container `CONTAINER-drill` runs the image of the database's container, without network, volumes and capabilities.
 A drill makes a new, empty server there, as after the loss of the old server, and so restores the roles too. A container
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from opsproof.action import Work
-from opsproof.core import scripts
 from opsproof.core.errors import Refused, StepFailed
-from opsproof.restore.archive import DumpArchive, require_checksum
+from opsproof.restore import roles, throwaway_cluster
+from opsproof.restore.archive import DumpArchive
 from opsproof.restore.copy import HAS_PERL, RestoredDatabase, RestoreMachine, available_mb, drop_all
 from opsproof.restore.copy import machine as on_server
 from opsproof.restore.server import Kind, RestoreClient, RestoreServer
@@ -45,7 +45,6 @@ lc_messages = 'C'
 """
 """Settings without durability: a crash of the machine ends the container anyway."""
 _GONE = re.compile(r"no such container", re.IGNORECASE)
-_ERROR = re.compile(r"^psql:.*?: (?:ERROR|FATAL): +(.*)$", re.MULTILINE)
 
 
 def starting(name: str, image: str) -> tuple[str, ...]:
@@ -70,8 +69,11 @@ def starting(name: str, image: str) -> tuple[str, ...]:
 class DrillPlace(Protocol):
     """The place where a drill restores, with client programs and resources."""
 
-    client: RestoreClient
     machine: RestoreMachine
+
+    @property
+    def client(self) -> RestoreClient:
+        """The client programs of the place."""
 
     def where(self, copy: RestoredDatabase) -> str:
         """Where the drill restores to, as words for the plan."""
@@ -88,8 +90,11 @@ class DrillPlace(Protocol):
     def restore_roles(self, archive: DumpArchive) -> None:
         """Restores the roles of the archive."""
 
+    def settle(self, database: str) -> None:
+        """Makes the place ready for the comparison of a restored database."""
+
     def drop(self, names: list[str]) -> None:
-        """Drops databases or removes containers of drills."""
+        """Drops databases, or removes containers or clusters of drills."""
 
 
 @dataclass
@@ -122,6 +127,9 @@ class ServingServer:
 
     def restore_roles(self, archive: DumpArchive) -> None:
         """Does nothing: the server already has the roles."""
+
+    def settle(self, database: str) -> None:
+        """Does nothing."""
 
     def drop(self, names: list[str]) -> None:
         """Drops databases.
@@ -196,21 +204,15 @@ class Throwaway:
         self.work.do(argv(*command.words(), timeout_s=120), f"docker {words[0]}")
 
     def restore_roles(self, archive: DumpArchive) -> None:
-        """Restores roles, memberships and role settings; the bootstrap superuser already exists.
+        """Restores the roles of the archive, without passwords.
 
         Raises:
             StepFailed: checksum mismatch, or a statement failed.
         """
-        assert archive.manifest is not None
-        roles, path = archive.manifest.globals, archive.roles
-        require_checksum(self.work, path, roles.sha256, 120)
-        psql = self.client.program("psql", "-Xq", "-d", self.client.conninfo("postgres"), "-f", "-").argv
-        errors = self.work.do(
-            argv("perl", "-e", scripts.perl("restore/feed"), "--", path, "", "", "", *psql, timeout_s=120), "psql"
-        ).stderr
-        wrong = [each for each in _ERROR.findall(errors) if each != f'role "{self.client.user}" already exists']
-        if wrong:
-            raise StepFailed(f"{roles.name} cannot be restored: {wrong[0]}")
+        roles.restore(self.work, self.client, archive)
+
+    def settle(self, database: str) -> None:
+        """Does nothing."""
 
 
 def place(work: Work, client: RestoreClient, archive: DumpArchive) -> DrillPlace:
@@ -218,12 +220,14 @@ def place(work: Work, client: RestoreClient, archive: DumpArchive) -> DrillPlace
 
     Raises:
         MeasurementError: the server or Docker cannot be read.
-        Refused: a drill in a container needs roles, and the archive has no manifest.
+        Refused: an empty server needs roles, and the archive has no manifest; or the host lacks a part of a cluster.
     """
     if client.backup.drill == "database":
         return ServingServer(work, client, on_server(work, client))
     if archive.manifest is None:
         raise Refused(f'{archive.name} has no manifest, and so no roles for an empty server: set drill = "database"')
+    if client.backup.drill == "cluster":
+        return throwaway_cluster.place(work, client, archive)
     queries = (argv("nproc"), argv("cat", "/proc/meminfo"), client.program(*FREE), client.program(*HAS_PERL))
     inspected, *measured = work.ask(*client.inspection(), *queries)
     image = client.inspected(inspected).image

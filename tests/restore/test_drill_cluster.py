@@ -1,0 +1,148 @@
+"""Drills in a throwaway cluster: a good backup passes, damage is found, nothing remains."""
+
+import json
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from lab.waiting import wait_until
+from opsproof.action import drills
+from tests.restore.clustered import USER, Clustered, clustered, needs_users, scratch
+from tests.restore.conftest import Copied, ended
+
+__all__ = ["clustered", "scratch"]
+pytestmark = needs_users
+
+SHOP = """
+CREATE ROLE shop_owner PASSWORD 'long and secret';
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
+INSERT INTO customers SELECT i, 'customer ' || i FROM generate_series(1, 500) i;
+ALTER TABLE customers OWNER TO shop_owner;
+CREATE VIEW named AS SELECT name FROM customers WHERE id BETWEEN 1 AND 9;
+"""
+VECTORS = """
+CREATE EXTENSION vector;
+CREATE TABLE t (id int PRIMARY KEY, e vector(3));
+INSERT INTO t SELECT i, format('[%s,1,2]', i)::vector FROM generate_series(1, 50) i;
+CREATE INDEX ON t USING hnsw (e vector_l2_ops);
+"""
+
+
+def statements(text):
+    return [each for each in text.split(";\n") if each.strip()]
+
+
+@pytest.fixture
+def shop(clustered: Clustered):
+    clustered.create(*statements(SHOP))
+    clustered.require("backup")
+    yield clustered
+    clustered.sql("DROP OWNED BY shop_owner CASCADE", "DROP ROLE shop_owner")
+
+
+@pytest.fixture
+def copied(shop):
+    """The backup of the shop, for tests to damage."""
+    (manifest,) = (shop.folder / "backups").glob("*.manifest.json")
+    return Copied(manifest.parent, manifest.name.removesuffix(".manifest.json"))
+
+
+def drilled(shop, *more):
+    done = shop.run("restore_drill", *more)
+    assert (shop.databases, shop.remains) == ([], [])
+    return done
+
+
+def test_good_backup_passes_and_nothing_remains(clustered):
+    clustered.create(*statements(SHOP + VECTORS))
+    clustered.require("backup")
+    left = clustered.leave()
+    plan = clustered.plan()
+    assert (plan.returncode, plan.stderr) == (0, "")
+    assert f"drop leftovers of earlier drills: {left}\n" in plan.stdout
+    assert f"{clustered.scratch}/opsproof_drill_" in plan.stdout
+    assert "as games): about " in plan.stdout
+    assert clustered.remains == [left.name]
+    done = drilled(clustered)
+    assert (done.returncode, done.stderr) == (0, "")
+    entry = clustered.journal[-1]
+    assert (entry["outcome"], "not_checked" in entry["measured"]) == ("done", False)
+    assert entry["measured"]["size_bytes"] > 5_000_000
+    last = drills.last(clustered.folder / "reports" / "journal.jsonl", "vps", "shop")
+    assert (last.outcome, clustered.differences) == ("done", [])
+    clustered.sql("DROP OWNED BY shop_owner CASCADE", "DROP ROLE shop_owner")
+
+
+def flipped(copied):
+    content = bytearray(copied.dump.read_bytes())
+    content[len(content) // 2] ^= 1
+    copied.dump.write_bytes(content)
+
+
+def sealed(copied):
+    flipped(copied)
+    copied.seal()
+
+
+def with_a_row_more(copied):
+    """As after a backup that lost a row."""
+    text = copied.manifest.read_text().replace('"customers", 500]', '"customers", 501]')
+    copied.manifest.write_text(text)
+    copied.seal()
+
+
+def with_another_owner(copied):
+    head = json.loads(copied.manifest.read_text())["server"]["grants"]["table"][1]
+    copied.manifest.write_text(copied.manifest.read_text().replace(head, "0" * 64))
+    copied.seal()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (flipped, "checksum mismatch, the file changed since the backup was made"),
+        (with_a_row_more, "public.customers has 500 rows (expected 501)"),
+        (with_another_owner, "compared with the backed-up database, type table: owners or privileges differ"),
+    ],
+)
+def test_damaged_backup_fails_the_drill(shop, copied, damage, message):
+    damage(copied)
+    done = drilled(shop)
+    assert (done.returncode, message in done.stderr) == (5, True), done.stderr
+    assert shop.journal[-1]["outcome"] == "not repaired"
+
+
+def both(shop):
+    """The outcome of the plan and of the drill, which must be the same."""
+    plan, done = shop.plan(), shop.run("restore_drill")
+    assert (plan.returncode, plan.stderr) == (done.returncode, done.stderr)
+    return done
+
+
+def test_plan_refuses_what_the_drill_refuses(shop):
+    shop.keys["drill_user"] = "opsproof-missing"
+    done = both(shop)
+    assert (done.returncode, "drill_user opsproof-missing: sudo: unknown user" in done.stderr) == (3, True), done.stderr
+    shop.keys.clear()
+    with small_disk(shop.scratch):
+        done = both(shop)
+    assert (done.returncode, "MB needed)" in done.stderr) == (3, True), done.stderr
+    assert shop.remains == []
+
+
+@contextmanager
+def small_disk(folder):
+    """A file system that is too small for a cluster, only in the mount namespace of the tests."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=64m,uid={USER},mode=700", "drills", folder], check=True)
+    yield
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_killed_drill_leaves_nothing(shop):
+    process = shop.begin()
+    wait_until(lambda: list(shop.scratch.glob("*/cluster/data/PG_VERSION")), "the cluster is made")
+    ended(process.pid)
+    process.wait()
+    wait_until(lambda: not shop.remains, "the cluster ends", 60)
+    assert drilled(shop).returncode == 0
