@@ -43,7 +43,7 @@ def test_backup_holds_every_table(backups, dumped_backup, evidence):
     assert not missing, f"missing from {backups[dumped_backup].newest}: {', '.join(missing[:3])}"
 
 
-@pytest.mark.remedy("private", absent=FILES)
+@pytest.mark.remedy("private", effect="changes owners and modes", absent=FILES)
 def test_backup_is_private(backups, dumped_backup, evidence):
     """A backup holds every customer's messages: chmod 0600, and find out who changed the mode."""
     exposed = backups[dumped_backup].exposed

@@ -14,14 +14,14 @@ def test_every_container_is_declared(container_names, docker, evidence):
     assert not undeclared, f"undeclared containers: {', '.join(undeclared)}"
 
 
-@pytest.mark.remedy("docker", "logs", "--tail", "50", "{container}", absent=LIST)
+@pytest.mark.remedy("container", "{container}", absent=LIST)
 def test_container_is_running(containers, container, allowed, evidence):
     """The container's last log lines show why it stopped: fix the cause, then start the container."""
     evidence("last exit code", [str(containers[container].exit_code)])
     assert containers[container].status in allowed.container_status
 
 
-@pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State.Health.Log}}}}", "{container}", absent=LIST)
+@pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State}}}}", "{container}", absent=LIST)
 def test_container_is_healthy(containers, container, allowed):
     """A running server may no longer answer: only the health check of the container shows it."""
     health = containers[container].health

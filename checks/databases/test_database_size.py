@@ -16,7 +16,7 @@ def test_database_size_is_within_limit(database_sizes, database, allowed):
     assert database_sizes[database] in allowed.database_size
 
 
-@pytest.mark.remedy("restore.py", "--drop-old", "--apply")
+@pytest.mark.remedy("restore.py", "--drop-old", "--apply", effect="drops the databases")
 def test_no_old_database_remains(leftover_databases, database, allowed, evidence):
     """The database before a restore takes as much disk as the restored one: drop it once nothing is missing."""
     found = leftover_databases[database]

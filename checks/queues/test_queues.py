@@ -17,7 +17,7 @@ def test_broker_responds(broker_status, broker):
     assert not broker_status.complaint, broker_status.complaint
 
 
-@pytest.mark.remedy("rabbitmq-diagnostics", "memory_breakdown")
+@pytest.mark.remedy("rabbitmq-diagnostics", "alarms")
 def test_no_alarm_is_raised(broker_status, broker):
     """Short of memory or disk space, RabbitMQ blocks all publishers."""
     assert not broker_status.alarms, "; ".join(broker_status.alarms)

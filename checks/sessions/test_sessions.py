@@ -4,7 +4,7 @@ import pytest
 
 pytestmark = pytest.mark.monthly
 
-END = pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
+END = pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply", effect="ends sessions")
 SHOWN = 10
 QUERY = "query: SELECT pid, state, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY 3"
 

@@ -65,7 +65,7 @@ def test_multixacts_are_far_from_wraparound(transaction_ages, database, allowed,
     assert transaction_ages[database].multixacts in allowed.multixact_age
 
 
-@pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply")
+@pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply", effect="ends sessions")
 def test_vacuum_horizon_is_recent(vacuum_horizons, database, allowed, evidence):
     """VACUUM keeps all rows visible to an open transaction: end it, ROLLBACK PREPARED, or drop the slot."""
     evidence("holds on old rows", vacuum_horizons[database].found.lines)

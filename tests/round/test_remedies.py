@@ -180,7 +180,7 @@ def test_commands_carry_address_user_and_headers(found):
 
 def test_root_needs_no_sudo_and_servers_in_containers_are_asked_there(found):
     for test, command in {
-        "test_container_is_running[contained-web]": "docker logs --tail 50 web",
+        "test_container_is_running[contained-web]": "docker ps --all --filter name=web && docker logs --tail 50 web",
         "test_no_reboot_is_pending[contained]": "systemctl reboot  # restarts the host",
         "test_cache_responds[contained-cache]": f"{PING} docker exec -i redis redis-cli ping",
         "test_broker_responds[contained]": "docker exec -i rabbit rabbitmq-diagnostics status",

@@ -14,7 +14,7 @@ from opsproof.postgres.quoting import literal, qualified
 
 SOCKET_OWNER = "postgres"
 """The superuser that logs in as the operating-system user of the same name, over the socket (peer)."""
-_FOR_ROOT = {"find", "journalctl", "mount", "sshd", "systemctl"}
+_FOR_ROOT = {"find", "journalctl", "mount", "systemctl"}
 _OF_DATABASES = {"exists", "partitions", "psql", "server"}
 _SESSIONS = "SELECT datname, usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
 NO_PAGER = "--pset=pager=off"
@@ -139,7 +139,7 @@ def _partitions(target: Target, words: list[str]) -> str:
     table = target.about.table  # type: ignore[union-attr]
     schema, name = map(literal, table.split(".", maxsplit=1))
     query = "SELECT relname, relispartition, pg_get_expr(relpartbound, oid) AS bounds FROM pg_class"
-    where = f"relkind = 'r' AND relnamespace = {schema}::regnamespace AND starts_with(relname, {name})"
+    where = f"relkind = 'r' AND relnamespace = {schema}::regnamespace::oid AND starts_with(relname::text, {name})"
     return _psql(target, ["psql", "-c", f"{query} WHERE {where} ORDER BY 1"])
 
 
@@ -161,6 +161,13 @@ def _socket(database: Database) -> list[str]:
 
 def _docker(target: Target, words: list[str]) -> str:
     return _join([*_as(target.host, target.host.docker_as), *words])
+
+
+def _container(target: Target, words: list[str]) -> str:
+    """The state of a container, and its last log lines."""
+    name = words[1]
+    state = _docker(target, ["docker", "ps", "--all", "--filter", f"name={name}"])
+    return f"{state} && {_docker(target, ['docker', 'logs', '--tail', '50', name])}"
 
 
 def _docker_exec(host: Host, container: str, *options: str) -> list[str]:
@@ -271,6 +278,7 @@ def _log_sizes(target: Target, words: list[str]) -> str:
 
 _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "backups": _backups,
+    "container": _container,
     "curl": _curl,
     "docker": _docker,
     "du": _du,
