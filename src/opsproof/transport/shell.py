@@ -20,6 +20,7 @@ from opsproof.core.reasons import reason
 from opsproof.inventory.hosts import Host
 from opsproof.transport import ssh
 
+_SUDO_REFUSES = "sudo: a password is required"
 STREAM_CAP_BYTES = 4 * 2**20
 POOLED_LENGTH = 100
 """Longer words travel once, as plain text; shorter words as hexadecimal digits."""
@@ -77,6 +78,8 @@ class Answer:
 
     def _failure(self) -> str:
         why = reason(self.stderr) or "no message"
+        if why == _SUDO_REFUSES:
+            why += " (no line of `sudo -l` fits: compare arguments, and the path of the program in secure_path)"
         return f"not found: {why}" if self.status == 127 else f"ended with status {self.status}: {why}"
 
 
