@@ -146,6 +146,20 @@ def test_target_that_leads_to_the_backup_folder_is_refused(site, small_made, tmp
     subprocess.run(["umount", link], check=False, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize("spelling", ["folder", "ssh"])
+@pytest.mark.parametrize(("where", "how"), [("inner", "is inside"), ("..", "contains")])
+def test_target_inside_or_around_the_backup_folder_is_refused(site, where, how, spelling, request):
+    (site.folder / "inner").mkdir(parents=True, exist_ok=True)
+    target = f"{site.folder}/{where}"
+    if spelling == "ssh":
+        target = request.getfixturevalue("sshd").replace("?", f"{target}?", 1)
+    for more in ([], ["--apply"]):
+        done = site.run(*more, inventory=site.inventory(off_site=[target]))
+        message = f"backup: off_site {target} {how} the backup folder {site.folder}: nothing was changed\n"
+        assert (done.returncode, done.stderr) == (3, message)
+    assert site.sets == []
+
+
 def test_two_paths_to_one_target_are_refused(site, elsewhere, tmp_path):
     (tmp_path / "link").symlink_to(elsewhere)
     done = site.run(inventory=site.inventory(off_site=[str(elsewhere), str(tmp_path / "link")]))

@@ -280,7 +280,7 @@ def test_size_change_is_relative_to_median_of_seven_previous_backups():
     ]
     lines += [f"file 0 0600 root 0 db_202611{day:02}T000000Z.manifest.json" for day in range(1, 10)]
     state = Backups().parse(
-        Answer(0, "\n".join(["me root", "folder 1 0700 root", "place b 1 2", "free 300", *lines, "end", ""])),
+        Answer(0, "\n".join(["me root", "folder 1 0700 root", "free 300", *lines, "end", ""])),
         "db",
         declared("/b"),
     )
@@ -289,9 +289,7 @@ def test_size_change_is_relative_to_median_of_seven_previous_backups():
 
 
 def test_first_backup_has_no_size_change():
-    text = (
-        "me root\nfolder 1 0700 root\nplace b 1 2\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
-    )
+    text = "me root\nfolder 1 0700 root\nfree 1\nfile 5 0600 root 0 db_20261101T000000Z.manifest.json\nend\n"
     assert Backups().parse(Answer(0, text), "db", declared("/b")).size_change == 0
 
 

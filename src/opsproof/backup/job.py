@@ -13,8 +13,9 @@ from opsproof.backup.tables import DumpProgress
 from opsproof.backup.target import CopyTarget
 from opsproof.backup_store import dump_folder, manifest
 from opsproof.backup_store.dump_folder import DumpReading
-from opsproof.backup_store.folder import remove_commands, withdraw_command
+from opsproof.backup_store.folder import HostFolder, remove_commands, withdraw_command
 from opsproof.backup_store.manifest import ManifestError
+from opsproof.backup_store.off_site import overlap
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import (
     MeasurementError,
@@ -40,7 +41,8 @@ class BackupJob:
         self.source = source.parse(self.work.ask(*source.commands(self.host, self.backup)))
         self.set = self.folder.fresh_name
         self.made = DumpReading(self.set)
-        self.host_now, self.place = self.folder.now, self.folder.place
+        self.host_now = self.folder.now
+        self.places = HostFolder(self.host, self.backup.folder).places() if self.backup.off_site else []
         self.now = min(self.host_now, time.time())
         """The earlier of the two clocks, host and controller: a clock running ahead would expire backups too soon."""
         self.targets = [CopyTarget(self, each) for each in self.backup.off_site]
@@ -89,11 +91,13 @@ class BackupJob:
         self._require_distinct_targets()
 
     def _require_distinct_targets(self) -> None:
-        places = {self.folder.place: f"the backup folder {self.backup.folder}"}
-        for target in self.targets:
-            if (place := target.place) in places:
-                raise Refused(f"off_site {target.address} is {places[place]}")
-            places |= {place: f"the same as {target.address}"} if place else {}
+        known: dict[str, str] = {}
+        for target in (each for each in self.targets if each.places):
+            if how := overlap(target.places, self.places):
+                raise Refused(f"off_site {target.address} {how} the backup folder {self.backup.folder}")
+            if (place := target.places[0]) in known:
+                raise Refused(f"off_site {target.address} is the same as {known[place]}")
+            known[place] = target.address
 
     def sweep(self) -> None:
         """Removes the leftovers of interrupted backups."""

@@ -18,7 +18,8 @@ from opsproof.inventory.resources import Backup
 class Origin(Protocol):
     """The backup to copy.
 
-    `place` is the identity of its folder, `host_now` the host's clock, `now` the earlier of host and controller clock.
+    `places` are the identities of its folder and of the folders above, `host_now` is the host's clock, `now` the
+    earlier of host and controller clock.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Origin(Protocol):
     backup: Backup
     set: str
     made: DumpReading
-    place: str
+    places: list[str]
     now: float
     host_now: float
     quiet: bool
@@ -41,11 +42,11 @@ class CopyTarget:
         self.backup = origin.backup
         self.store = off_site.copy_store(origin.host, address, self.backup.timeout)
         self.copies: Copies | None = None
-        self.place = ""
-        """The identity of the store; empty if the store is unreachable."""
+        self.places: list[str] = []
+        """The identities of the store and of the folders above; empty if the store is unreachable."""
         self.problem = ""
         try:
-            self.place, self.copies = self.store.place(), self._fetch_copies()
+            self.places, self.copies = self.store.places(), self._fetch_copies()
         except MeasurementError as error:
             self.problem = str(error)
 
@@ -80,9 +81,9 @@ class CopyTarget:
         return [Step(f"prune expired copies in {self.address}: {', '.join(due)}", self._prune, self.part)]
 
     def _require_elsewhere(self) -> None:
-        """Fails if the store, unreachable when the run was planned, leads to the backup folder."""
-        if not self.place and self.store.place() == self.origin.place:
-            raise StepFailed(f"{self.address} is the backup folder {self.backup.folder}")
+        """Fails if the store, unreachable when the run was planned, overlaps the backup folder."""
+        if not self.places and (how := off_site.overlap(self.store.places(), self.origin.places)):
+            raise StepFailed(f"{self.address} {how} the backup folder {self.backup.folder}")
 
     def _copy(self) -> None:
         size = self.origin.made.manifest.size_bytes

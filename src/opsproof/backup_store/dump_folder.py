@@ -115,8 +115,6 @@ class DumpFolder:
     entries: dict[str, FolderEntry]
     folder: FolderEntry
     device: str
-    place: str
-    """The identity of the directory, as of a store of copies."""
     reading: DumpReading | None = None
     odd: tuple[str, ...] = ()
     """Messages on entries with the name of a backup file that are no files; no action touches them."""
@@ -266,8 +264,8 @@ def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
         raise Absent(f"backup folder {folder} does not exist")
     said = labelled(answer.require("listing the backup folder").stdout, "the listing of the backup folder")
     entries = [_entry(*line.split(" ", 4)) for line in said.get("file", [])]
-    (me,), (free,), (place,) = said["me"], said["free"], said["folder"]
-    device, mode, owner = place.split(" ", 2)
+    (me,), (free,), (folder_line,) = said["me"], said["free"], said["folder"]
+    device, mode, owner = folder_line.split(" ", 2)
     return DumpFolder(
         name,
         me,
@@ -276,7 +274,6 @@ def parse(answer: Answer, name: str, folder: str) -> DumpFolder:
         {each.name: each for each in entries if is_dated(set_of(each))},
         FolderEntry(folder, 0, mode, owner, 0.0),
         device,
-        said["place"][0],
         _reading(said),
         tuple("{1} is no file, but a {0}".format(*line.split(" ", 1)) for line in said.get("odd", [])),
     )

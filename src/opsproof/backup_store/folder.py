@@ -77,13 +77,13 @@ class HostFolder:
         """
         self._ask(self._command("name", name), name)
 
-    def place(self) -> str:
-        """The identity of the folder: equal for all paths, on all hosts of a machine, that lead to the folder.
+    def places(self) -> list[str]:
+        """The identities of the folder and of each folder above: equal for all paths, on all hosts of a machine.
 
         Raises:
             MeasurementError: the folder cannot be inspected.
         """
-        return self._ask(self._command("place")).stdout.strip()
+        return self._ask(self._command("places")).stdout.splitlines()
 
     def ages(self, prefix: str) -> dict[str, float]:
         """Seconds since the last write of each file whose name begins with `prefix`, by the host's clock.

@@ -42,8 +42,8 @@ class CopyStore(Protocol):
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """The content of a file as a stream."""
 
-    def place(self) -> str:
-        """The identity of the store, equal for all addresses that lead there."""
+    def places(self) -> list[str]:
+        """The identity of the store, equal for all addresses that lead there, and of each folder above."""
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
@@ -135,6 +135,15 @@ def require_same(found: str, expected: str, name: str) -> None:
         raise MeasurementError(f"{name}: checksum mismatch: {found[:12]}… (expected {expected[:12]}…)")
 
 
+def overlap(places: list[str], others: list[str]) -> str:
+    """How a store overlaps another, as a verb, by the results of `places`; empty if the stores are apart."""
+    if places[0] == others[0]:
+        return "is"
+    if others[0] in places:
+        return "is inside"
+    return "contains" if places[0] in others else ""
+
+
 def lacking(host: Host, backup: Backup, target: str, set_name: str) -> str:
     """The first problems of the copy of a set in a target; empty if the copy is complete and off the folder.
 
@@ -142,6 +151,6 @@ def lacking(host: Host, backup: Backup, target: str, set_name: str) -> str:
         MeasurementError: the target cannot be read.
     """
     store = copy_store(host, target)
-    if backup.folder and store.place() == HostFolder(host, backup.folder).place():
-        return "the target is the backup folder itself"
+    if backup.folder and (how := overlap(store.places(), HostFolder(host, backup.folder).places())):
+        return f"the target {how} the backup folder"
     return store.lacking(set_name, READ_BACK_TIMEOUT_S)

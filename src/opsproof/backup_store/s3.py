@@ -103,9 +103,9 @@ class Bucket:
         with _client_errors(self.bucket):
             yield client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"]
 
-    def place(self) -> str:
+    def places(self) -> list[str]:
         """The address of the bucket and prefix."""
-        return f"s3://{self.bucket}/{self.prefix.strip('/')}"
+        return [f"s3://{self.bucket}/{self.prefix.strip('/')}"]
 
     def size(self, name: str) -> int:
         """Size of an object in bytes.

@@ -33,9 +33,8 @@ opendir my $here, '.' or leave("$folder: $!", 1);
 my @named = sort grep { $_ =~ $FILE } readdir $here;
 my @files = grep { -f } @named;
 printf "me %s\n", user($>);
-my ($device, $inode, $mode, $owner) = (stat '.')[0, 1, 2, 4] or leave("$folder: $!", 1);
+my ($device, $mode, $owner) = (stat '.')[0, 2, 4] or leave("$folder: $!", 1);
 printf "folder %d %04o %s\n", $device, $mode & 07777, user($owner);
-printf "place %s %d %d\n", boot(), $device, $inode;
 printf "free %s\n", (split /\n/, output_of(qw(df --block-size=1 --output=avail .)))[1] =~ /(\d+)/;
 describe($_) for @files;
 printf "odd %s %s\n", kind($_), $_ for grep { !-f && (-l || -e) } @named;
@@ -50,11 +49,6 @@ sub leave {
 }
 
 sub user { return (getpwuid $_[0])[0] // $_[0] }
-
-# The boot tells machines apart, but not the containers of a machine.
-sub boot {
-    return (text_of('/proc/sys/kernel/random/boot_id') // (POSIX::uname())[1]) =~ s/\n\z//r;
-}
 
 sub newest {
     my $ahead = POSIX::strftime("${name}_%Y%m%dT%H%M%SZ", gmtime(time + 3600));

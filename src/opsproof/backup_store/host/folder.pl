@@ -7,7 +7,7 @@
 #   list PREFIX     prints "file AGE NAME" for each file with the prefix, then "end"; AGE: seconds since the last write
 #   unname NAME...  renames each NAME to NAME.partial: no longer a backup, but marked as one to remove
 #   remove NAME...  removes the files and syncs the folder before exit
-#   place           prints "BOOT DEVICE INODE", equal for all paths that lead to the folder
+#   places          prints "BOOT DEVICE INODE" of the folder, equal for all paths that lead there, and of each folder above
 # Needs perl-base and coreutils.
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ my ($folder, $verb, @names) = @ARGV;
 my ($name) = @names;
 umask 077;
 chdir $folder or stop("$folder: $!");
-my %verbs = (put => \&put, name => \&name_it, unname => \&unname, list => \&list, remove => \&remove, place => \&place);
+my %verbs = (put => \&put, name => \&name_it, unname => \&unname, list => \&list, remove => \&remove, places => \&places);
 $verbs{$verb}->();
 
 sub stop { print STDERR "$_[0]\n"; exit 1 }
@@ -64,11 +64,17 @@ sub unname {
 }
 
 # The boot tells machines apart, but not the containers of a machine.
-sub place {
-    my ($device, $inode) = stat '.' or stop("$folder: $!");
+sub places {
     my $id = (POSIX::uname())[1];    # without /proc, as in a chroot
     if (open my $boot, '<', '/proc/sys/kernel/random/boot_id') { chomp($id = <$boot>) }
-    print "$id $device $inode\n";
+    my ($here, $last) = ('.', '');
+    while (1) {
+        my ($device, $inode) = stat $here or stop("$folder: $!");
+        my $place = "$id $device $inode\n";
+        last if $place eq $last;    # .. of / is /
+        print $last = $place;
+        $here .= '/..';
+    }
 }
 
 sub list {
