@@ -1,18 +1,24 @@
 """Words of a command line."""
 
+import re
 from pathlib import Path
 
 from opsproof.core import units
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and bytes that are not UTF-8."""
 
 
 def required(text: str) -> str:
     """The `text` of an option. An empty text is often an unset shell variable.
 
     Raises:
-        ValueError: `text` is empty or blank.
+        ValueError: `text` is empty or blank, contains control characters, or is not UTF-8.
     """
     if not text.strip():
         raise ValueError("the value is empty (an unset shell variable?)")
+    if _UNPRINTABLE.search(text):
+        raise ValueError(f"{text!a} contains control characters, or is not UTF-8")
     return text
 
 
