@@ -64,6 +64,16 @@ class Clustered(Dumped):
             shutil.chown(each, USER, USER)
         return path
 
+    def dumped(self) -> bytes:
+        """The archive of the database as it is now."""
+        server = self.postgres.server
+        where = f"host=127.0.0.1 port={server.port} user={self.superuser} dbname={self.name}"
+        words = [server._programs() / "pg_dump", "-Fc", "-Z0", "-d", where]
+        plain = subprocess.run(
+            words, env={"PGPASSWORD": self.postgres.password}, capture_output=True, check=True
+        ).stdout
+        return subprocess.run(["zstd", "-q", "-1"], input=plain, capture_output=True, check=True).stdout
+
     @property
     def remains(self) -> list[str]:
         """What drills have left: folders, and processes of their user."""

@@ -77,10 +77,19 @@ def test_objects_of_other_versions_are_not_compared(expected, found, unchecked):
         (contents.parse_server, ""),
         (contents.parse_server, "{"),
         (contents.parse_server, "[1]"),
+        (contents.parse_server, "[" * 100_000),
+        (contents.parse_server, '{"version_num": "forged", "version": "18", "objects": {}, "grants": {}}'),
+        (contents.parse_server, '{"version_num": 1e999, "version": "18", "objects": {}, "grants": {}}'),
+        (contents.parse_server, '{"version_num": 180001, "version": "18", "objects": {}}'),
+        (contents.parse_server, '{"version_num": 180001, "version": "18", "objects": {}, "grants": {"table": 5}}'),
         (contents.parse_tables, 'TABLE DATA\t["public"]'),
+        (contents.parse_tables, '["public", "t", null]'),
+        (contents.parse_tables, "[" * 100_000),
+        (contents.parse_soundness, 'forged\n["end"]'),
+        (contents.parse_soundness, '["vector"]\n["end"]'),
     ],
 )
-def test_incomplete_psql_output_raises_output_error(read, printed):
+def test_incomplete_or_forged_psql_output_raises_output_error(read, printed):
     with pytest.raises(OutputError):
         read(Answer(0, printed))
 
@@ -99,6 +108,12 @@ def test_incomplete_psql_output_raises_output_error(read, printed):
 def test_failed_amcheck_run_is_not_clean(answer, flaws, unchecked):
     found = contents.parse_amcheck(answer)
     assert (len(found.flaws), len(found.unchecked)) == (flaws, unchecked)
+
+
+def test_sentences_of_findings_have_no_control_characters():
+    findings = contents.ContentFindings(["\x1b[31mred\r"], [], ["\x1b]0;title\x07"])
+    assert findings.failure("shop") == "shop failed verification: ?[31mred?"
+    assert findings.difference("shop") == "shop is whole, but differs: ?]0;title?"
 
 
 def test_row_changes_list_largest_tables_first():

@@ -19,7 +19,7 @@ from opsproof.restore.sandbox import Sandbox, SandboxHost
 from tests.restore.clustered import PROGRAMS, USER, needs_users, owner_of, scratch, user_number
 
 __all__ = ["scratch"]
-pytestmark = needs_users
+pytestmark = [needs_users, pytest.mark.lab]
 
 MEMORY_BYTES = 2**30
 NAME = "opsproof_drill_20260102T030405Z"
@@ -139,7 +139,7 @@ def test_killed_keeper_takes_everything_with_it(box):
         assert running.wait(10) != 0
     wait_until(lambda: not box.processes, "all processes end")
     assert box.look().left == (str(box.path),)
-    with pytest.raises(CommandError, match="it has ended"):
+    with pytest.raises(CommandError, match="it ended for lack of disk, memory or time"):
         box.work.ask(box.sandbox.settle())[0].require("settle")
 
 

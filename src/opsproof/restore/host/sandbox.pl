@@ -158,7 +158,10 @@ sub isolation_failure {
     pipe my $from, my $to or return "$!";
     my $pid = fork // return "$!";
     if (!$pid) {
-        eval { apart(); mounted('', '/', '', $REC | $PRIVATE, ''); 1 } or syswrite $to, $@;
+        eval { apart(); 1 } or do { syswrite $to, $@; POSIX::_exit(0) };
+        my $init = fork // POSIX::_exit(0);
+        POSIX::_exit(waitpid $init, 0) if $init;
+        eval { mounted('', '/', '', $REC | $PRIVATE, ''); mounted('proc', '/proc', 'proc', 0, ''); 1 } or syswrite $to, $@;
         POSIX::_exit(0);
     }
     close $to;
@@ -317,7 +320,7 @@ sub become {
 
 sub run {
     my ($dir, $programs, $memory, @words) = @_;
-    my $init = init_of($dir) // fail("no cluster runs in $dir: it has ended");
+    my $init = init_of($dir) // fail("no cluster runs in $dir: it ended for lack of disk, memory or time");
     my @spaces = map { open my $file, '<', "/proc/$init/ns/$_" or fail("/proc/$init/ns/$_: $!"); $file } @SPACES;
     eval { system_call('setns', fileno $_, 0) for @spaces; 1 } or fail($@);
     close $_ for @spaces;
@@ -342,7 +345,7 @@ sub ended {
 
 sub settle {
     my $dir = shift;
-    my $init = init_of($dir) // fail("no cluster runs in $dir: it has ended");
+    my $init = init_of($dir) // fail("no cluster runs in $dir: it ended for lack of disk, memory or time");
     my $space = readlink "/proc/$init/ns/pid";
     ended(sub { grep { $_ != $init && (readlink "/proc/$_/ns/pid" // '') eq $space } inside($dir) });
 }
