@@ -1,9 +1,9 @@
-"""Creates missing monthly partitions: gaps, and months to come.
+"""Creates missing partitions by day, week or month: gaps, and spans to come.
 
 A new partition copies name pattern, storage, privileges, row-level security, publications and replica identity of the
 newest partition; remaining differences, for example an extra index or trigger, are reported. The partition is created
 as a separate table and then attached: sessions wait a second at most. A table is refused if the default partition holds
-rows of a missing month, or if the newest partition cannot be copied; without --table, refused tables are skipped.
+rows of a missing span, or if the newest partition cannot be copied; without --table, refused tables are skipped.
 """
 
 import sys
@@ -17,12 +17,12 @@ from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.maintenance import partitions
 from opsproof.maintenance.base import Maintaining
-from opsproof.maintenance.partitions import Months
+from opsproof.maintenance.partitions import TimePartitions
 from opsproof.maintenance.tables import qualify
 
 
 class AddPartitions(Maintaining):
-    """A step per missing month and table."""
+    """A step per missing span and table."""
 
     name = "add_partitions"
     defines = True
@@ -38,33 +38,33 @@ class AddPartitions(Maintaining):
             "--ahead",
             type="count",
             metavar="N",
-            help="months to add after the current one (default: the declared `ahead`, or 1)",
+            help="days, weeks or months to add after the current one (default: the declared `ahead`, or 1)",
         )
 
     def plan(self) -> list[Step]:
-        """Oldest missing month first."""
+        """Oldest missing span first."""
         return self.require_candidates(self._steps())
 
     def _steps(self) -> list[Step]:
-        found = [each for each in partitions.find(self.session, self._ahead()) if each.missing]
+        found = [each for each in partitions.find(self.session, self._wanted()) if each.missing]
         self.found = found if self.options.table else [each for each in found if self._is_possible(each)]
         return [
             Step(
-                f"create {table.schema}.{table.name_of(month)} for {month:%Y-%m} of {table}",
-                partial(self._make, table, month),
+                f"create {table.schema}.{table.name_of(first)} for {table.calendar.title(first)} of {table}",
+                partial(self._make, table, first),
                 (str(table),),
             )
             for table in self.found
-            for month in table.missing
+            for first in table.missing
         ]
 
-    def _make(self, table: Months, month: date) -> None:
-        partitions.add(self.session, table, month)
-        if lacking := partitions.missing_properties(self.session, table, month):
+    def _make(self, table: TimePartitions, first: date) -> None:
+        partitions.add(self.session, table, first)
+        if lacking := partitions.missing_properties(self.session, table, first):
             self.work.say(f"     {lacking}")
-            self.measured[f"lacking_of_{table.schema}.{table.name_of(month)}"] = lacking
+            self.measured[f"lacking_of_{table.schema}.{table.name_of(first)}"] = lacking
 
-    def _is_possible(self, table: Months) -> bool:
+    def _is_possible(self, table: TimePartitions) -> bool:
         """Whether the table can get partitions; reports the reason if not."""
         try:
             self._require(table)
@@ -76,14 +76,16 @@ class AddPartitions(Maintaining):
             return True
         return False
 
-    def _ahead(self) -> dict[str, int]:
-        """Number of months after the current, by table."""
+    def _wanted(self) -> dict[str, tuple[str, int]]:
+        """The span of partitions and the number of spans after the current, by table; undeclared tables have months."""
         here = [each for each in self.host.partitioned.values() if each.database == self.session.client.name]
-        declared = {qualify(each.table): each.ahead for each in here}
+        declared = {qualify(each.table): (each.by, each.ahead) for each in here}
         wanted = list(map(qualify, self.options.table)) if self.options.table else list(declared)
         if not wanted:
             raise InventoryError(f"hosts.{self.host.name} declares no partitioned tables: use --table")
-        return {each: declared.get(each, 1) if self.options.ahead is None else self.options.ahead for each in wanted}
+        spans = {each: declared.get(each, ("month", 1)) for each in wanted}
+        given = self.options.ahead
+        return {each: (by, ahead if given is None else given) for each, (by, ahead) in spans.items()}
 
     def guard(self, steps: list[Step]) -> None:
         """Refuses tables without ownership, with an unsuitable newest partition, or with rows in the way."""
@@ -91,15 +93,15 @@ class AddPartitions(Maintaining):
         for table in self.found:
             self._require(table)
 
-    def _require(self, table: Months) -> None:
+    def _require(self, table: TimePartitions) -> None:
         if not table.owned:
             raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
         partitions.require_copyable(self.session, table)
-        table.require_months()
+        table.require_spans()
         partitions.require_empty_default(self.session, table)
 
     def prove(self, steps: list[Step]) -> None:
-        """No table misses a month.
+        """No table misses a span.
 
         Raises:
             NotRepaired: lists the missing partitions.

@@ -11,8 +11,11 @@ DESCRIBE = r"\d+ {}"
 def test_future_partitions_exist(partitions, partitioned, host, evidence, repair_with):
     """Nothing creates partitions by itself: on the first of the month inserts fail, or fill the default partition."""
     declared = host.partitioned[partitioned]
-    missing = partitions[declared.database][declared.table].missing(declared.ahead)
-    evidence("months without a partition", [*missing, f"query: {DESCRIBE.format(declared.table)}"] if missing else [])
+    missing = partitions[declared.database][declared.table].every(declared.by).missing(declared.ahead)
+    evidence(
+        f"{declared.by}s without a partition",
+        [*missing, f"query: {DESCRIBE.format(declared.table)}"] if missing else [],
+    )
     repair_with("--database", [declared.database])
     repair_with("--table", [declared.table])
     assert not missing, f"{declared.table} has no partition for {', '.join(missing)}"
@@ -22,7 +25,7 @@ def test_future_partitions_exist(partitions, partitioned, host, evidence, repair
 def test_partitions_have_no_gap(partitions, partitioned, host, evidence):
     """The gap rejects new rows, and its old rows are missing: attach the detached partition, or add_partitions.py."""
     declared = host.partitioned[partitioned]
-    gaps = partitions[declared.database][declared.table].gaps()
+    gaps = partitions[declared.database][declared.table].every(declared.by).gaps()
     evidence("gaps", [*gaps, f"query: {DESCRIBE.format(declared.table)}"] if gaps else [])
     assert not gaps, f"{declared.table} has no partition for {', '.join(gaps)}"
 

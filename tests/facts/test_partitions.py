@@ -50,6 +50,52 @@ def test_partitions_may_cover_other_spans_than_months(bounds, missing):
     assert table(*spans).missing(1) == missing
 
 
+def spans_of(*cuts, zone=""):
+    return [
+        Partition(f"t{start}", f"FOR VALUES FROM ('{start}{zone}') TO ('{end}{zone}')", False, 0)
+        for start, end in pairwise(cuts)
+    ]
+
+
+DAYS = [f"2026-11-{day}" for day in range(20, 28)]
+WEEKS = ["2026-11-05", "2026-11-12", "2026-11-19", "2026-11-26", "2026-12-03"]
+
+
+@pytest.mark.parametrize(
+    ("by", "cuts", "zone", "missing"),
+    [
+        ("day", DAYS, "", []),
+        ("day", DAYS[:-1], "", ["2026-11-26"]),
+        ("day", DAYS[:-3], "", ["2026-11-25", "2026-11-26"]),
+        ("day", [f"{each} 23:00:00" for each in DAYS], "+00", []),
+        ("day", [f"{each} 23:00:00" for each in DAYS[:-2]], "+00", ["2026-11-26"]),
+        ("day", [f"{each} 05:00:00" for each in DAYS], "+00", []),
+        ("day", [f"{each} 05:00:00" for each in DAYS[:-2]], "+00", ["2026-11-25", "2026-11-26"]),
+        ("week", WEEKS, "", []),
+        ("week", WEEKS[:-1], "", ["2026-11-26"]),
+        ("week", [f"{each} 23:00:00" for each in WEEKS], "+00", []),
+        ("week", [f"{each} 23:00:00" for each in WEEKS[:-1]], "+00", ["2026-11-27"]),
+    ],
+)
+def test_current_and_future_days_and_weeks_need_a_partition(by, cuts, zone, missing):
+    assert table(*spans_of(*cuts, zone=zone)).every(by).missing(1) == missing
+
+
+@pytest.mark.parametrize(("by", "first"), [("day", "2026-11-27"), ("week", "2026-12-03")])
+def test_days_and_weeks_to_add_follow_the_newest(by, first):
+    cuts = {"day": DAYS, "week": WEEKS}[by]
+    found = table(*spans_of(*cuts)).every(by)
+    assert found.uncovered(4)[0] == date.fromisoformat(first)
+    assert found.gaps() == []
+    assert table(*spans_of(*cuts[:2]), *spans_of(*cuts[2:])).every(by).gaps() == [f"{cuts[1]} to {cuts[2]}"]
+
+
+def test_thousand_days_are_compared_at_once():
+    first = date(2024, 1, 1)
+    cuts = [str(first + timedelta(days=each)) for each in range(1060)]
+    assert len(table(*spans_of(*cuts)).every("day").uncovered(400)) > 390
+
+
 @pytest.mark.parametrize(
     ("cuts", "missing"),
     [

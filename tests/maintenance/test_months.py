@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.core.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
-from opsproof.maintenance.partitions import Months
+from opsproof.maintenance.partitions import TimePartitions
 
 TODAY = date(2026, 11, 25)
 
@@ -24,7 +24,7 @@ PAST = Partition("past", "FOR VALUES FROM (MINVALUE) TO ('2026-12-01 00:00:00')"
 
 def of(*partitions, ahead=0):
     found = PartitionedTable("t.rows", "r", partitions, TODAY)
-    return Months("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.uncovered_months(ahead)))
+    return TimePartitions("t", "rows", "at", "metachat", True, "", {}, found, tuple(found.uncovered(ahead)))
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_gaps_and_future_months_are_missing(partitions, ahead, missing):
 
 def test_weekly_partitions_are_refused():
     with pytest.raises(Refused, match="not partitioned by UTC months: a partition covers part of 2026-11"):
-        of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_months()
-    of(NOVEMBER, ahead=1).require_months()
+        of(partition("2026-10-01", "2026-11-01"), partition("2026-11-16", "2026-11-23")).require_spans()
+    of(NOVEMBER, ahead=1).require_spans()
 
 
 def test_partition_without_partitions_is_refused():
     hollow = replace(NOVEMBER, takes_rows=False)
     with pytest.raises(Refused, match="is partitioned but has no partition for rows of 2026-11"):
-        of(partition("2026-10-01", "2026-11-01"), hollow).require_months()
+        of(partition("2026-10-01", "2026-11-01"), hollow).require_spans()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError, OutputError
+from opsproof.core.spans import MONDAY, SpanCalendar
 from opsproof.facts.base import Measured, SqlFact
 from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
@@ -17,6 +18,9 @@ _RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \({_BOUND}\)")
 _OFFSET = re.compile(r":\d\d[+-]\d\d(:\d\d)*'")
 ZONES = timedelta(hours=14)
 """Largest UTC offset in use."""
+SUMMER_TIME = timedelta(hours=2)
+"""Largest change of a UTC offset by summer time."""
+HALF_DAY = timedelta(hours=12)
 Span = tuple[datetime, datetime]
 EVER: Span = (datetime(1, 1, 1), datetime(9999, 12, 31))  # noqa: DTZ001  # like the bounds
 
@@ -47,12 +51,38 @@ class Partition:
 
 @dataclass(frozen=True)
 class PartitionedTable:
-    """A partitioned table with its partitions; `today` is the server's date in UTC."""
+    """A partitioned table with its partitions, each of a span `by`; `today` is the server's date in UTC."""
 
     name: str
     strategy: str
     partitions: tuple[Partition, ...]
     today: date
+    by: str = "month"
+
+    def every(self, by: str) -> "PartitionedTable":
+        """This table with partitions by day, week or month."""
+        return replace(self, by=by)
+
+    @property
+    def calendar(self) -> SpanCalendar:
+        """The spans of partitions; weeks begin like the newest partition.
+
+        Raises:
+            OutputError: the table is not partitioned by time range.
+        """
+        return SpanCalendar(self.by, self._newest.date())
+
+    @property
+    def _newest(self) -> datetime:
+        """The midnight nearest to the start of the newest partition: in UTC, a local midnight is up to 12 hours off."""
+        begun = [start for start, _ in self.spans() if start > EVER[0]]
+        return datetime.combine((begun[-1] + HALF_DAY).date() if begun else MONDAY, time())
+
+    @property
+    def _shift(self) -> timedelta:
+        """The distance of the newest partition's start from midnight UTC; zero for months, of different lengths."""
+        begun = [start for start, _ in self.spans() if start > EVER[0]]
+        return begun[-1] - self._newest if begun and self.by != "month" and self.zone_margin else timedelta()
 
     def spans(self) -> list[Span]:
         """Time ranges of all partitions that accept rows, the oldest first.
@@ -68,39 +98,54 @@ class PartitionedTable:
 
     @property
     def zone_margin(self) -> timedelta:
-        """Largest possible distance of a month boundary from midnight UTC."""
-        return ZONES if any(_OFFSET.search(each.bound) for each in self.partitions) else timedelta()
+        """Largest possible distance of a span's boundary from midnight UTC."""
+        margin = ZONES if self.by == "month" else SUMMER_TIME
+        return margin if any(_OFFSET.search(each.bound) for each in self.partitions) else timedelta()
 
-    def covers(self, month: date) -> bool:
-        """Whether partitions cover the whole month starting on `month`."""
-        ((start, end),) = _months(month, 1)
+    def covers(self, first: date) -> bool:
+        """Whether partitions cover the whole span starting on `first`."""
+        ((start, end),) = self.calendar.spans(first, 1)
         return _covered(self.spans(), start, end)
 
     def missing(self, ahead: int) -> list[str]:
-        """Months not fully covered by partitions, from the current month to `ahead` months later, as ``2026-12``.
+        """Spans not fully covered by partitions, from the current span to `ahead` spans later, as ``2026-12``.
 
-        A table created this month needs coverage from its first partition on. Bounds with a UTC offset allow months of
-        any time zone: first and last hours may belong to a neighbouring month.
+        A table created in this span needs coverage from its first partition on. Bounds with a UTC offset allow spans of
+        any time zone: first and last hours may belong to a neighbouring span.
         """
-        spans, today = self.spans(), datetime.combine(self.today, time())
+        calendar = self.calendar
+        spans, today, shift = self.spans(), datetime.combine(self.today, time()), self._shift
         begun, margin = min((start for start, _ in spans), default=today), self.zone_margin
         firsts = (
-            (start, max(start + margin, min(begun, today)), end - margin)
-            for start, end in _months(self.today, ahead + 1)
+            (start, max(start + shift + margin, min(begun, today)), end + shift - margin)
+            for start, end in calendar.spans(calendar.start(self.today), ahead + 1)
         )
-        return [f"{start:%Y-%m}" for start, first, last in firsts if not _covered(spans, first, last)]
+        return [calendar.title(start) for start, first, last in firsts if not _covered(spans, first, last)]
 
-    def uncovered_months(self, ahead: int) -> list[date]:
-        """First days of months not fully covered, from the first full month of the table on."""
-        spans, ((now, _), (coming, _)) = self.spans(), _months(self.today, 2)
-        begun = min((start for start, _ in spans if start > EVER[0]), default=coming)
-        first = now if begun >= coming else next(start for start, _ in _months(begun, 2) if start >= begun)
-        months = _months(first, (now.year - first.year) * 12 + now.month - first.month + ahead + 1)
-        return [start.date() for start, end in months if not _covered(spans, start, end)]
+    def uncovered(self, ahead: int) -> list[date]:
+        """First days of spans not fully covered, from the first full span of the table on."""
+        spans, calendar, now = self.spans(), self.calendar, self.calendar.start(self.today)
+        first, last = self._first(calendar), calendar.last(now, ahead)
+        found = []
+        while first <= last:
+            ((start, end),) = calendar.spans(first, 1)
+            found += [] if _covered(spans, start, end) else [first]
+            first = calendar.after(first)
+        return found
+
+    def _first(self, calendar: SpanCalendar) -> date:
+        """The first full span of the table, or the current one if the table has no partition yet."""
+        now = calendar.start(self.today)
+        coming = datetime.combine(calendar.after(now), time())
+        begun = min((start for start, _ in self.spans() if start > EVER[0]), default=coming)
+        start = calendar.start(begun.date())
+        if begun >= coming:
+            return now
+        return start if datetime.combine(start, time()) == begun else calendar.after(start)
 
     def gaps(self) -> list[str]:
-        """Gaps between two partitions, before the current month."""
-        spans, (now, _) = self.spans(), next(_months(self.today, 1))
+        """Gaps between two partitions, before the current span."""
+        spans, now = self.spans(), datetime.combine(self.calendar.start(self.today), time())
         pairs = zip(_latest_ends(spans), spans[1:], strict=False)
         return [f"{end:%Y-%m-%d} to {start:%Y-%m-%d}" for end, (start, _) in pairs if end < start and end < now]
 
@@ -115,12 +160,6 @@ class PartitionedTable:
         if default is not None and default.rows is None:
             raise MeasurementError(f"{default.name} is not empty, but has no row statistics: run VACUUM (ANALYZE)")
         return default.rows or 0 if default else 0
-
-
-def _months(first: date, count: int) -> Iterator[Span]:
-    for number in range(first.year * 12 + first.month - 1, first.year * 12 + first.month - 1 + count):
-        start, end = (datetime(each // 12, each % 12 + 1, 1) for each in (number, number + 1))  # noqa: DTZ001
-        yield start, end
 
 
 def _covered(spans: Iterable[Span], start: datetime, end: datetime) -> bool:

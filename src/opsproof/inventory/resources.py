@@ -200,12 +200,12 @@ class Database(Resource):
 
 
 class Partitioned(Resource):
-    """A table with monthly partitions, created in advance."""
+    """A table with partitions by time, created in advance."""
 
     database: str = Field(description="declared database")
     table: str = Field(pattern=r"^[^.]+\.[^.]+$", description="schema.table")
-    by: Literal["month"] = Field("month", description="time span of a partition")
-    ahead: int = Field(1, ge=1, description="months after the current month that need partitions")
+    by: Literal["day", "week", "month"] = Field("month", description="time span of a partition")
+    ahead: int = Field(1, ge=1, description="days, weeks or months after the current one that need partitions")
 
 
 _WORD = r"^[A-Za-z0-9._-]*$"
