@@ -122,6 +122,7 @@ LAYERS = (
     {"restore", "maintenance", "logfiles"},
     {"round"},
     {"privileges"},
+    {"doctor", "discovery"},
     {"plugin"},
     {"command"},
     {"__main__"},

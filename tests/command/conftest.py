@@ -13,7 +13,7 @@ import pytest
 from opsproof.command.main import main
 from opsproof.inventory.load import load
 
-PARTS = ("src", "checks", "actions", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md")
+PARTS = ("src", "checks", "actions", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "inventory")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from contextlib import suppress
+from importlib import import_module
 
 import pytest
 
@@ -13,7 +14,9 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.verdicts import Verdict
 from opsproof.history.store import History
 
-READING = [name for name in COMMANDS if name not in ROUNDS and name != "do"]
+ASKING = ("init", "doctor")
+"""The commands whose examples contact hosts."""
+READING = [name for name in COMMANDS if name not in {*ROUNDS, "do", *ASKING}]
 
 
 def examples(text):
@@ -48,6 +51,14 @@ def test_examples_of_commands_that_read_work(folder, capsys, name):
     for words in found:
         assert main(words) == 0, words
         assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_examples_of_commands_that_ask_hosts_are_valid(capsys, name):
+    found = examples(printed(capsys, name, "--help"))
+    assert found
+    for words in found:
+        import_module(f"opsproof.command.{name}").parser().parse_args(words[1:])
 
 
 def test_examples_of_the_help_are_of_known_commands(capsys):

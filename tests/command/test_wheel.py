@@ -1,5 +1,6 @@
 """The installed wheel works in an empty folder with no clone in reach."""
 
+import tomllib
 import zipfile
 from xml.etree import ElementTree as ET
 
@@ -30,7 +31,14 @@ def test_wheel_has_every_check_action_and_data_file(wheel, repository):
         for folder in ("checks", "actions")
         for path in (repository / folder).rglob("*.py")
     }
-    assert names == of_package | beside
+    assert names == of_package | beside | {"opsproof/inventory/metachat.toml"}
+
+
+def test_init_copies_the_limits(installed, repository):
+    done = installed.run("init", "local://")
+    assert (done.returncode, done.stderr) == (0, "")
+    shipped = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
+    assert tomllib.loads(done.stdout)["limits"] == shipped["limits"]
 
 
 @pytest.mark.parametrize("words", [["--help"], ["do", "--help"], ["daily", "--help"], ["do", "backup", "--help"]])

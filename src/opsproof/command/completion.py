@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 
 from opsproof.action.options import ActionParser
-from opsproof.command import actions, checks, history, options, privileges, rounds, waivers
+from opsproof.command import actions, checks, doctor, history, init, options, privileges, rounds, waivers
 from opsproof.core.installation import CHECKS
 from opsproof.core.rounds import ROUNDS
 
@@ -57,6 +57,8 @@ def _completed() -> dict[str, Completed]:
     found = {name: Completed(_options(rounds.parser(name)), subjects) for name in ROUNDS}
     found["checks"] = Completed(_options(checks.parser()), tuple(checks.known()))
     found |= {"history": Completed(_options(history.parser())), "waivers": Completed(_options(waivers.parser()))}
+    found["init"] = Completed(_options(init.parser()))
+    found["doctor"] = Completed(_options(doctor.parser()))
     found["privileges"] = Completed(_options(privileges.parser()))
     found["completion"] = Completed(_options(parser()), tuple(_SCRIPTS))
     found["do"] = Completed((), tuple(actions.summaries()))

@@ -1,4 +1,4 @@
-"""Commands about the hosts of an inventory: which hosts, and the exit status of errors."""
+"""Options for the hosts of an inventory, and the exit status of errors."""
 
 import argparse
 import sys
@@ -20,7 +20,7 @@ def add_hosts(made: ActionParser) -> None:
 
 
 def chosen(given: argparse.Namespace) -> list[Host]:
-    """The hosts that the options choose.
+    """The hosts chosen by the options.
 
     Raises:
         InventoryError: the inventory is invalid, or has no such host.

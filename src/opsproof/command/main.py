@@ -51,6 +51,8 @@ COMMANDS = {
     **{
         name: Subcommand(f"round of checks: {question}", partial(rounds.run, name)) for name, question in ROUNDS.items()
     },
+    "init": Subcommand("look at a host, and write a first inventory", _later("init")),
+    "doctor": Subcommand("what would leave checks unknown, and the command that mends it", _later("doctor")),
     "privileges": Subcommand("the rights that rounds and actions need, as files; or compared", _later("privileges")),
     "checks": Subcommand("list the checks, or explain one", _later("checks")),
     "history": Subcommand("verdicts and values of earlier runs, as text, csv or json", _later("history")),

@@ -1,0 +1,83 @@
+"""`opsproof init HOST`: looks at a host and writes a first inventory."""
+
+import sys
+from pathlib import Path
+
+from opsproof.action.options import ActionParser
+from opsproof.command import options
+from opsproof.command.hosts import ended
+from opsproof.core.errors import InventoryError, Refused
+from opsproof.core.installation import FOLDER
+from opsproof.discovery import contents, looking, toml, writing
+from opsproof.discovery.sight import Sight
+from opsproof.inventory.hosts import Host
+from opsproof.inventory.resources import Database
+
+_EXAMPLES = """\
+opsproof init local://
+opsproof init ssh://ops@vps-00 --into=inventory/vps-00.toml
+opsproof init ssh://ops@vps-00 --dsn="host=127.0.0.1 dbname=shop user=opsproof_monitor\""""
+_SUMMARY = """\
+Looks at a host with fixed commands that only read, and prints a commented inventory, or writes it to a new file: PM2,
+logs, mounts, containers, listening ports, and for each --dsn the partitioned tables and vector indexes. It lists what
+the login may not see. Exit status: 0 done, 2 usage, 3 the file exists, 6 the host does not answer."""
+
+
+def parser() -> ActionParser:
+    """The options of `opsproof init`."""
+    made = options.parser("init", _SUMMARY, _EXAMPLES)
+    made.add_argument("transport", metavar="HOST", help="ssh://user@host, or local://")
+    made.add_argument("--dsn", action="append", default=[], help="a database as seen from the host; may be repeated")
+    made.add_argument(
+        "--extends", type="path", metavar="FILE", help="inventory with limits (default: a copy of opsproof's)"
+    )
+    made.add_argument("--into", type="path", metavar="FILE", help="write a new file")
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Prints or writes the inventory."""
+    given = parser().parse_args(words)
+    return ended(lambda: _looked(given.transport, given.dsn, given.extends, given.into))
+
+
+def _looked(transport: str, dsns: list[str], extends: Path | None, into: Path | None) -> int:
+    if into and into.exists():
+        raise Refused(f"{into} exists: choose another file")
+    host = _host(transport)
+    answers = looking.look(host)
+    sight = looking.seen(answers)
+    for each in dsns:
+        sight.add(_database(host, each))
+    name = answers["host"].stdout.strip() or "host"
+    text = writing.inventory(name, transport, _limits(extends), sight)
+    if into is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        with into.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Refused(f"{into}: {(error.strerror or str(error)).lower()}") from error
+    sys.stdout.write(f"{into}: read it, then run opsproof doctor --inventory={into}\n")
+    return 0
+
+
+def _limits(extends: Path | None) -> str:
+    shipped = (FOLDER / "inventory" / "metachat.toml").read_text(encoding="utf-8")
+    return f"extends = {toml.text(str(extends))}" if extends else writing.limits_in(shipped)
+
+
+def _host(transport: str) -> Host:
+    try:
+        return Host(transport=transport).placed("host", ())
+    except ValueError as error:
+        raise InventoryError(f"{transport!r} is no host: write ssh://user@host or local://") from error
+
+
+def _database(host: Host, dsn: str) -> Sight:
+    try:
+        database = Database(dsn=dsn)
+    except ValueError as error:
+        raise InventoryError("the dsn contains a password: use a passfile in the dsn") from error
+    return contents.seen(contents.ask(host, database), dsn)

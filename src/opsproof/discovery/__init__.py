@@ -1,0 +1,1 @@
+"""Drafts the inventory of a host, from fixed, read-only commands."""

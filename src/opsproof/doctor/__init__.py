@@ -1,0 +1,1 @@
+"""Reasons of unknown checks, and commands to remove the reasons."""

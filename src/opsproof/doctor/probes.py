@@ -1,0 +1,88 @@
+"""Probes of the needs of a round on a host, one by one: good, or a fault with its mending command."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opsproof.core.errors import HostUnreachable
+from opsproof.doctor.mending import PACKAGES, Patient, mend
+from opsproof.facts import REGISTRY
+from opsproof.facts.base import ResourceFact
+from opsproof.inventory.hosts import Host
+from opsproof.privileges import rules
+from opsproof.privileges.rules import SudoRule
+from opsproof.transport import shell
+from opsproof.transport.shell import Answer, Command, argv
+
+CLOCK_TOLERANCE_S = 2.0
+_TOOL = re.compile(r"(?:^|/)([a-z][\w.+-]*)$")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A need, by its `name`; `wrong` is the fault, empty if the need is met, and `mend` the command."""
+
+    name: str
+    wrong: str = ""
+    mend: str = ""
+
+    def __str__(self) -> str:
+        """The probe as a line."""
+        return f"{self.name}: {self.wrong or 'good'}" + (f": {self.mend}" if self.wrong and self.mend else "")
+
+
+def probe(patient: Patient) -> list[Probe]:
+    """The probes of a host: the connection, then programs, sudo and clock, in a single round trip."""
+    host, wanted = patient.host, _wanted(patient.host)
+    try:
+        answers = shell.run(host, tuple(command for _, command in wanted))
+    except HostUnreachable as error:
+        return [Probe("connection", str(error), mend(patient, str(error)))]
+    found = [_judged(patient, name, answer) for (name, _), answer in zip(wanted, answers, strict=True)]
+    return [Probe("connection"), _clock(answers[0]), *found]
+
+
+def _wanted(host: Host) -> list[tuple[str, Command]]:
+    """The probes' commands by name: each program, and each command of another user."""
+    tools = {name for each in _commands(host) if (name := each.argv[0]) and not each.user}
+    programs = [(each, argv("sh", "-c", 'command -v "$0"', each)) for each in sorted({"perl", *tools})]
+    return [*programs, *((f"sudo {_said(each)}", _listed(each)) for each in rules.of_rounds(host))]
+
+
+def _commands(host: Host) -> Iterator[Command]:
+    for kind in REGISTRY.values():
+        fact = kind()
+        if isinstance(fact, ResourceFact):
+            for item in host.resources(fact.resource).items():
+                yield fact.command(host, *item)
+
+
+def _said(rule: SudoRule) -> str:
+    head, _, rest = rule.command.partition(" --format ")
+    return f"-u {rule.user} {head}" + (f" ... {rest.rpartition(' ')[2]}" if rest else "")
+
+
+def _listed(rule: SudoRule) -> Command:
+    """Sudo's answer whether it permits the command; runs nothing."""
+    words = re.sub(r"\\(.)", r"\1", rule.command).split(" ") if rule.command != "perl" else ["perl", "-e", "1"]
+    return argv("sudo", "-n", "-l", "-u", rule.user, "--", *words)
+
+
+def _judged(patient: Patient, name: str, answer: Answer) -> Probe:
+    if answer.status == 0:
+        return Probe(name)
+    if not name.startswith("sudo "):
+        package = PACKAGES.get(name, name)
+        return Probe(name, "not found", patient.here(f"sudo apt-get install {package}"))
+    said = answer.stderr.strip().splitlines()
+    wrong = said[-1] if said else "sudo does not permit the command"
+    return Probe(name, wrong, mend(patient, "sudo: a password is required"))
+
+
+def _clock(answer: Answer) -> Probe:
+    """The host's clock must lie between the moments before and after the round trip."""
+    early, late = answer.sent - answer.now, answer.now - answer.received
+    if max(early, late) <= CLOCK_TOLERANCE_S:
+        return Probe("clock")
+    side = "behind" if early > 0 else "ahead"
+    return Probe("clock", f"{max(early, late):.0f} s {side} this machine", "timedatectl set-ntp true, on both machines")

@@ -1,0 +1,64 @@
+"""On the lab, init finds what the hand-written inventory declares, or says that it cannot see it."""
+
+import re
+import tomllib
+
+import pytest
+
+from opsproof.command.main import main
+from opsproof.inventory.load import load
+
+OF_THE_OPERATOR = {"backups", "rotation", "clock", "limits"}
+"""Tables about intentions, which a host does not show."""
+
+
+@pytest.fixture
+def written(lab, tmp_path, capsys):
+    """The hand-written host, and the text and the host that init writes."""
+    inventory = lab.inventory(tmp_path / "lab.toml")
+    (declared,) = load(inventory).hosts.values()
+    path = tmp_path / "new.toml"
+    assert main(["init", "local://", f"--dsn={declared.databases['metachat'].dsn}", f"--into={path}"]) == 0
+    capsys.readouterr()
+    (found,) = load(path).hosts.values()
+    return declared, found, path.read_text(encoding="utf-8")
+
+
+def test_resources_of_the_lab_are_found(written):
+    declared, found, text = written
+    assert found.pm2.home == declared.pm2.home
+    assert found.processes.keys() >= declared.processes.keys()
+    formats = {each.path: [one.name for one in each.format] for each in found.logs.values()}
+    assert {each.path: [one.name for one in each.format] for each in declared.logs.values()}.items() <= formats.items()
+    assert found.log_folders.keys() >= declared.log_folders.keys()
+    assert {each.table for each in found.partitioned.values()} == {each.table for each in declared.partitioned.values()}
+    (database,) = found.databases.values()
+    assert database.superusers == declared.databases["metachat"].superusers
+    assert "/" in found.mounts
+    for name, index in declared.vector_indexes.items():
+        seen = found.vector_indexes[name]
+        assert (seen.table, seen.column, seen.method, seen.operator) == (
+            index.table, index.column, index.method, index.operator,
+        )  # fmt: skip
+        assert f"confirm: {name} the application may set probes itself, which is not visible" in text
+
+
+def test_endpoints_are_named_as_unseen(written):
+    declared, _, text = written
+    for endpoint in declared.endpoints.values():
+        port = re.search(r":(\d+)/", endpoint.url)[1]
+        assert f"the service on port {port}: endpoints with the health URL" in text
+
+
+def test_no_limit_comes_from_the_host(written, repository):
+    _, _, text = written
+    shipped = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
+    assert tomllib.loads(text)["limits"] == shipped["limits"]
+    assert "limits" not in str(tomllib.loads(text)["hosts"])
+
+
+def test_what_was_not_compared_is_of_the_operator(written):
+    declared, _, _ = written
+    compared = {"pm2", "processes", "logs", "log_folders", "endpoints", "mounts", "databases", "partitioned"}
+    compared |= {"vector_indexes", "transport", "path"}
+    assert declared.model_fields_set - compared <= OF_THE_OPERATOR

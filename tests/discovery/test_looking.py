@@ -1,0 +1,241 @@
+"""What is seen on a host, from output of its commands, with hostile names."""
+
+import json
+import tomllib
+
+import pytest
+
+from opsproof.command.main import main
+from opsproof.core.errors import CommandError, MeasurementError
+from opsproof.discovery import contents, looking, toml, writing
+from opsproof.discovery.sight import Entry, Sight
+from opsproof.inventory.load import load
+from opsproof.postgres.connection import Result
+from opsproof.transport.shell import Answer
+
+HOSTILE = 'a"b\'c\n[hosts.evil]\ntransport = "ssh://evil" # \x1b[2J \u2028 é \\u0041 \x7f'
+
+
+def digits(text):
+    return text.encode().hex()
+
+
+def described(*lines):
+    return {"hidden": ["0"], **looking.labelled("".join(f"{each}\n" for each in (*lines, "end")), "it")}
+
+
+def document(sight, name="vps"):
+    return tomllib.loads(writing.inventory(name, "ssh://ops@vps", 'extends = "metachat.toml"', sight))
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "plain", "", "with.dot", "]]"])
+def test_names_survive_toml(name):
+    sight = Sight([Entry("processes", name), Entry("pm2", "", {"home": name}), Entry("mounts", name, {}, name)])
+    sight.remarks.append(name)
+    (host,) = document(sight, name or "h")["hosts"].values()
+    assert host["processes"] == {name: {}}
+    assert host["pm2"] == {"home": name}
+    assert set(host) == {"transport", "processes", "pm2", "mounts"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (7, "7"), (["a", 'b"'], '["a", "b\\""]'), ("\x7f", '"\\u007f"')]
+)
+def test_values_are_toml(value, text):
+    assert toml.value(value) == text
+    assert tomllib.loads(f"x = {text}") == {"x": value}
+
+
+def test_daemon_of_pm2_gives_processes_and_states():
+    said = json.dumps({"daemon": {"processes": [{"name": HOSTILE, "status": "errored"}]}, "saved": None})
+    line = f"{digits('/home/deploy/.pm2')} {digits('/opt/node/bin')} {said}\n"
+    assert looking.processes(Answer(0, line)).entries == [
+        Entry("path", "/opt/node/bin"),
+        Entry("pm2", "", {"home": "/home/deploy/.pm2"}),
+        Entry("processes", HOSTILE, {}, "is errored now"),
+    ]
+
+
+def test_daemon_of_another_user_is_unseen_with_the_line_of_sudoers():
+    (unseen,) = looking.processes(Answer(0, f"{digits('/home/deploy/.pm2')}  \n")).unseen
+    assert unseen.what == "the processes of PM2 in /home/deploy/.pm2"
+    assert "NOPASSWD: /usr/bin/perl" in unseen.way
+
+
+def test_second_daemon_becomes_a_remark():
+    sight = Sight([Entry("pm2", "", {"home": "/a"})])
+    sight.add(Sight([Entry("pm2", "", {"home": "/b"})]))
+    assert len(sight.entries) == 1
+    assert sight.remarks == ["another pm2  {'home': '/b'}"]
+
+
+def test_logs_have_formats_and_distinct_names():
+    paths = ("/srv/a/out.log", "/srv/b/out.log", f"/srv/{HOSTILE.replace('//', '/')}.log")
+    kinds = ("json", "empty", "text")
+    found = described(*(f"log {kind} {digits(path)}" for kind, path in zip(kinds, paths, strict=True)))
+    entries = [each for each in looking.logs(found).entries if each.table == "logs"]
+    assert [each.fields for each in entries] == [
+        {"path": paths[0], "format": "json"},
+        {"path": paths[1], "format": "text"},
+        {"path": paths[2], "format": "text"},
+    ]
+    assert [each.name for each in entries][:2] == ["out", "b-out"]
+    assert entries[1].confirm == "the file is empty: the format is a guess"
+
+
+def test_hidden_logs_are_unseen():
+    (unseen,) = looking.logs({"hidden": ["12"]}).unseen
+    assert unseen.what == "open logs of 12 processes of other users"
+
+
+MOUNTS = """\
+/dev/vda1 / ext4 rw,relatime 0 0
+/dev/vda1 /var/lib/docker ext4 rw 0 0
+tmpfs /run tmpfs rw 0 0
+/dev/vdb1 /mnt/with\\040space xfs ro,relatime 0 0
+nas:/export /mnt/nas nfs4 rw 0 0
+overlay /merged overlay rw 0 0
+"""
+
+
+def test_disks_are_mounts_and_one_mounted_read_only_is_to_confirm():
+    entries = looking.mounts(Answer(0, MOUNTS)).entries
+    assert [(each.name, each.confirm) for each in entries] == [
+        ("/", ""),
+        ("/mnt/with space", "is mounted read-only now"),
+        ("/mnt/nas", ""),
+    ]
+
+
+UNITS = """\
+nginx.service loaded active running A high performance web server
+shop.service loaded failed failed Shop
+cron.service loaded active running Regular background program processing daemon
+"""
+
+
+def test_failed_units_are_to_confirm():
+    sight = looking.units(Answer(0, UNITS))
+    assert sight.entries == [Entry("systemd", "", {}, "failed now: shop.service")]
+    assert sight.remarks == ["running services: nginx, cron"]
+    assert looking.units(Answer(1, "", "System has not been booted with systemd")).unseen
+
+
+def test_containers_are_entries_or_unseen():
+    sight = looking.containers(Answer(0, '"db" "running"\n"cache" "exited"\n'))
+    assert sight.entries == [Entry("containers", "db"), Entry("containers", "cache", {}, "is exited now")]
+    (unseen,) = looking.containers(Answer(1, "", "permission denied while trying to connect to the docker API")).unseen
+    assert "ops ALL = (root) NOPASSWD: /usr/bin/docker ps --all --format {{json .Names}}" in unseen.way
+    assert looking.containers(Answer(127, "", "docker: No such file or directory")) == Sight()
+
+
+def test_ports_are_known_services_or_questions():
+    ports = (22, 6379, 5432, 15672, 8080)
+    sight = looking.listeners(described(*(f"port 0100007F {each}" for each in ports)))
+    assert [each.table for each in sight.entries] == ["sshd", "caches"]
+    assert [each.what for each in sight.unseen] == [
+        "databases of PostgreSQL on port 5432",
+        "the service on port 8080",
+        "RabbitMQ on port 15672",
+    ]
+
+
+def test_clock_that_is_not_set_is_to_confirm():
+    assert looking.clock(Answer(0, "yes\n")).entries == [Entry("clock", "", {"service": "timedatectl"})]
+    assert looking.clock(Answer(0, "no\n")).entries[0].confirm == "does not set the clock now"
+    assert looking.clock(Answer(127, "")).unseen
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(127, "", "perl: not found"), Answer(0, "pm2 00\n"), Answer(0, "log text zz\nend\n")]
+)
+def test_damaged_description_is_an_error(answer):
+    answers = dict.fromkeys(looking.commands(), Answer(0, ""))
+    with pytest.raises((CommandError, MeasurementError)):
+        looking.seen({**answers, "look": answer})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "span"),
+    [
+        (["FOR VALUES FROM ('2026-11-01') TO ('2026-12-01')"], "month"),
+        (["FOR VALUES FROM ('2026-11-02 00:00:00+00') TO ('2026-11-09 00:00:00+00')"], "week"),
+        (["FOR VALUES FROM ('2026-11-02') TO ('2026-11-03')"], "day"),
+        (["FOR VALUES FROM (1) TO (100)"], ""),
+        (["FOR VALUES FROM (MINVALUE) TO ('2026-11-02')"], ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_span_of_partitions_is_recognised(bounds, span):
+    assert contents.span_of(bounds) == span
+
+
+def _contents(**changed):
+    partitioned = [
+        {"table": "public.events", "strategy": "r", "bounds": ["FOR VALUES FROM ('2026-11-02') TO ('2026-11-03')"]}
+    ]
+    vectors = [
+        {"index": "i", "table": "public.t", "method": "hnsw", "column": "v", "class": "vector_l2_ops", "valid": False},
+        {"index": "e", "table": "public.t", "method": "hnsw", "column": None, "class": "vector_l2_ops", "valid": True},
+    ]
+    columns = {
+        "partitioned": partitioned,
+        "vectors": vectors,
+        "settings": ["hnsw.ef_search=80"],
+        "superusers": ["postgres"],
+    }
+    return Result([list({**columns, "standbys": [], "archived": True, "name": "shop", **changed}.values())])
+
+
+def test_database_gives_indexes_with_settings_and_operators():
+    sight = contents.seen(_contents(), "dbname=shop")
+    assert sight.entries[1].fields == {"database": "shop", "table": "public.events", "by": "day"}
+    assert sight.entries[0] == Entry(
+        "databases", "shop", {"dsn": "dbname=shop", "superusers": ["postgres"], "archived": True}
+    )
+    index = sight.entries[2]
+    assert index.fields["operator"] == "<->"
+    assert index.fields["ef_search"] == 80
+    assert index.confirm.startswith("is invalid now; the application may set ef_search itself, which is not visible")
+    assert sight.remarks == [
+        "e of shop has an expression or an unknown class: not checked",
+    ]
+
+
+def test_refused_database_is_unseen():
+    (unseen,) = contents.seen(Result(refusal="password authentication failed"), "dbname=shop").unseen
+    assert "password authentication failed" in unseen.what
+    assert "opsproof privileges" in unseen.way
+
+
+def test_written_inventory_loads(tmp_path, repository):
+    sight = contents.seen(_contents(), "dbname=shop user=m")
+    sight.add(looking.containers(Answer(0, '"db" "running"\n')))
+    shipped = (repository / "inventory" / "metachat.toml").read_text(encoding="utf-8")
+    path = tmp_path / "new.toml"
+    path.write_text(writing.inventory("vps", "ssh://ops@vps", writing.limits_in(shipped), sight), encoding="utf-8")
+    (host,) = load(path).hosts.values()
+    assert host.limit("disk_used") is not None
+    assert host.vector_indexes["i"].ef_search == 80
+
+
+def test_existing_file_is_not_overwritten(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text("mine", encoding="utf-8")
+    assert main(["init", "local://", f"--into={path}"]) == 3
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert "exists: choose another file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["vps"], "write ssh://user@host or local://"),
+        (["ssh://a:b@c"], "write ssh://"),
+        (["local://", "--dsn=password=x"], "passfile"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, capsys):
+    assert main(["init", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
