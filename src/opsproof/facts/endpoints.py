@@ -71,8 +71,7 @@ class Responses(ResourceFact[Endpoint, Response]):
 
     def command(self, host: Host, name: str, resource: Endpoint) -> Command:
         """One request without redirects; a hung endpoint costs its timeout once."""
-        headers = [word for key, value in resource.headers.items() for word in ("--header", f"{key}: {value}")]
-        return curl.get(resource.url, resource.timeout, *headers)
+        return curl.get(resource.url, resource.timeout, *resource.options)
 
     def parse(self, answer: Answer, name: str, resource: Endpoint) -> Response:
         """The response; a silent endpoint is absent."""

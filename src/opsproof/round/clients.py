@@ -206,8 +206,7 @@ def _rabbitmq(target: Target, words: list[str]) -> str:
 def _curl(target: Target, words: list[str]) -> str:
     endpoint = target.about
     assert isinstance(endpoint, Endpoint)
-    headers = [word for name, value in endpoint.headers.items() for word in ("--header", f"{name}: {value}")]
-    return _join([*words, "--max-time", f"{endpoint.timeout:g}", *headers, endpoint.url])
+    return _join([*words, "--max-time", f"{endpoint.timeout:g}", *endpoint.options, endpoint.url])
 
 
 def _private(target: Target, words: list[str]) -> str:
