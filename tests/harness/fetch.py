@@ -7,16 +7,17 @@ from lab import node
 from lab.layout import DEFAULT_HOME, Layout
 from lab.progress import say_aloud
 from tests.facts import clusters
-from tests.zoo import clients
+from tests.zoo import clients, regression
 
 
 def main() -> None:
-    """Fetches the packages of the lab's application, and the tested PostgreSQL releases with clients."""
+    """Fetches the packages of the lab's application, and the tested PostgreSQL releases with their tests."""
     layout = Layout(DEFAULT_HOME / "tests")
     layout.create()
     node.prepare(layout, say_aloud)
     clusters.fetch()
     clients.fetch()
+    regression.folder()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,13 @@
 """A database with every kind of definition, and databases of other encodings and locales, are restored as they were."""
 
-import json
-import re
 from pathlib import Path
 
 import pytest
 
 from tests.harness.extent import sample
+from tests.zoo.counts import RECORDED, fallen, objects, refused
 
 HERE = Path(__file__).parent
-RECORDED = json.loads((HERE / "recorded.json").read_text())
-"""By release: refused statements, and the number of objects by kind."""
 ROLES = ("zoo_keeper", '"zoo Über-""visitor"')
 TEXTS = {
     "LATIN1": "ü",
@@ -38,22 +35,6 @@ CREATE TYPE "e{0}" AS ENUM ('{0}');
 """
 
 
-def refused(done):
-    """The number of refused statements of a psql run."""
-    return len(re.findall(r"^psql:.* ERROR: ", done.stderr, re.MULTILINE))
-
-
-def objects(database):
-    """The number of objects by kind in the newest manifest."""
-    manifest = max((database.folder / "backups").glob("*.manifest.json"))
-    return {kind: count for kind, (count, _) in json.loads(manifest.read_text())["server"]["objects"].items()}
-
-
-def fallen(found, recorded):
-    """Kinds with fewer objects than recorded."""
-    return {kind: (found.get(kind, 0), count) for kind, count in recorded.items() if found.get(kind, 0) < count}
-
-
 @pytest.fixture
 def without_roles(zoo):
     yield
@@ -64,7 +45,7 @@ def without_roles(zoo):
 def test_database_with_every_kind_of_definition_is_restored_without_difference(zoo, without_roles, dumped):
     database, recorded = dumped("zoo").create(), RECORDED["small"][zoo.cluster.release]
     done = zoo.psql("zoo", "-f", str(HERE / "zoo.sql"))
-    assert refused(done) <= recorded["refused"], done.stderr
+    assert refused(done.stderr) <= recorded["refused"], done.stderr
     database.restored()
     assert fallen(objects(database), recorded["objects"]) == {}
 

@@ -14,7 +14,7 @@ from opsproof.action.room import MARGIN, require_room
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.postgres.psql import later_options
+from opsproof.postgres.psql import LATER, LATER_FROM, later_options
 from opsproof.postgres.quoting import identifier
 from opsproof.restore import contents, schema
 from opsproof.restore.archive import DumpArchive
@@ -158,7 +158,8 @@ class RestoredDatabase:
         """Refuses a restore that cannot complete.
 
         Raises:
-            Refused: the role is no superuser, space is short, or the name would be too long.
+            Refused: the role is no superuser, pg_restore is too new for the server, space is short, or the name would
+                be too long.
         """
         staged = self.archive.size_bytes if self.client.container else 0
         needed = MARGIN * self.expected_bytes + staged
@@ -166,12 +167,21 @@ class RestoredDatabase:
             raise Refused(
                 f"{self.client.user} is not a superuser, so owners and extensions cannot be restored: set restore_user"
             )
+        self._require_client()
         require_room("the server's disk", self.machine.free_bytes, needed)
         if self.machine.staging_bytes < staged:
             free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
             raise Refused(f"{STAGING} of {self.client.container} has {free} free ({size} needed for the archive)")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
             raise Refused(f"the name {self.client.live} is too long (limit {NAME_BYTES - SUFFIX_BYTES} bytes)")
+
+    def _require_client(self) -> None:
+        """Refuses a pg_restore whose settings an older server does not know."""
+        server, client = self.machine.server.version_num, self.machine.version
+        if server < LATER_FROM and re.search(r"\) (?:1[7-9]|[2-9]\d)", client):
+            raise Refused(
+                f"{client} sets {' and '.join(LATER)}, unknown to the server: install client {server // 10000}"
+            )
 
     def make(self) -> None:
         """Creates the database, compares the checksum of the archive, and restores the archive.
@@ -240,7 +250,13 @@ class RestoredDatabase:
             "max_parallel_maintenance_workers": "0" if self.client.container else "2",
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        return self.client.conninfo(name, options=options)
+        return self.client.conninfo(name, options=options, **self._encoding)
+
+    @property
+    def _encoding(self) -> dict[str, str]:
+        """The encoding of the archive, as a parameter of connections."""
+        manifest = self.archive.manifest
+        return {"client_encoding": manifest.server["encoding"]} if manifest else {}
 
     def _size(self) -> float:
         (answer,) = self.work.ask(self.client.sql("SELECT pg_database_size(:'name');", name=self.name))
@@ -274,7 +290,7 @@ class RestoredDatabase:
 
     def schema_differences(self) -> list[str]:
         """The definitions that differ from the archive, also after a reload of the archive's definitions."""
-        restored = self.inside.conninfo(self.name)
+        restored = self.inside.conninfo(self.name, **self._encoding)
         (answer,) = self.work.ask(schema.command(self.client, self.archive, restored))
         if not schema.parse(answer):
             return []

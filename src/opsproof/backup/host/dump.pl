@@ -149,16 +149,17 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
  WHERE application_name = current_setting('application_name') AND usename = current_user
    AND datname = current_database() AND pid <> pg_backend_pid();
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SELECT 'snapshot ' || pg_export_snapshot();
+SELECT 'snapshot ' || pg_export_snapshot() || ' ' || current_setting('server_encoding');
 SQL
-    while (<$from>) { return $1 if /^snapshot (\S+)$/ }
+    while (<$from>) { return ($1, $2) if /^snapshot (\S+) (\S+)$/ }
     fail('');
 }
 
 sub start_dump {
-    my ($name, $snapshot) = @_;
+    my ($name, $snapshot, $encoding) = @_;
+    # The encoding of the session may lack characters.
     my @words = (@client, qw(pg_dump --format=custom --no-password), "--lock-wait-timeout=$lock_ms",
-        "--snapshot=$snapshot", '-d', $conninfo);
+        "--snapshot=$snapshot", "--encoding=$encoding", '-d', $conninfo);
     return start(undef, create($name), @words, '--compress=zstd:1') if $compression eq 'zstd';
     pipe my $in, my $out or fail("pipe: $!");
     my $dump = start(undef, $out, @words, '--compress=0');
