@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from opsproof.doctor import probes
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import ResourceFact, ShellFact
 from opsproof.facts.containers import TEMPLATE, ContainerNames
-from opsproof.privileges import held
+from opsproof.privileges import held, rules
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.transport.shell import Command
@@ -274,8 +275,20 @@ def test_similar_commands_are_denied(ask, user, words):
 def test_listed_rights_equal_the_rules(ask, every_rule):
     listed = ask("sudo", "-n", "-ll").stdout
     granted = {(user, command.replace(TOOLS_SEEN, "/usr/bin")) for user, command in held.granted_in(listed)}
-    owner = next(user for user, _ in granted if user.startswith("opsproof-"))
+    owner = next(user for user, _ in granted if re.fullmatch(r"opsproof-[0-9a-f]{8}", user))
     assert {("deploy" if user == owner else user, command) for user, command in granted} == {*held.rules_of(every_rule)}
+
+
+@needs_sudo
+def test_doctor_asks_sudo_for_each_rule_without_running_it(ask, production):
+    (host,) = production.hosts.values()
+    listed = rules.of_rounds(host)
+    assert len(listed) > 3
+    for rule in listed:
+        done = ask(*probes._listed(rule).argv)
+        assert (done.returncode, done.stderr) == (0, ""), rule
+        assert " as " not in done.stdout
+    assert ask(*probes._listed(rules.SudoRule("root", "perl")).argv).returncode == 1
 
 
 @needs_sudo

@@ -77,7 +77,12 @@ def test_reason_without_a_known_database_is_left_to_a_person():
     ],
 )  # fmt: skip
 def test_probe_says_what_is_wrong(name, answer, line):
-    assert line in str(_judged(patient(), name, answer))
+    assert line in str(_judged(patient(), name, answer, {"docker": "/usr/bin/docker"}))
+
+
+def test_program_in_another_folder_is_given_to_privileges():
+    said = _judged(patient(), "sudo -u root docker ps", Answer(1, ""), {"docker": "/usr/local/bin/docker"})
+    assert said.mend.endswith("--into=rights --program=/usr/local/bin/docker")
 
 
 @pytest.mark.parametrize(

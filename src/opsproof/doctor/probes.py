@@ -1,7 +1,7 @@
 """Probes of the needs of a round on a host, one by one: good, or a fault with its mending command."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from opsproof.core.errors import HostUnreachable
@@ -38,13 +38,14 @@ def probe(patient: Patient) -> list[Probe]:
         answers = shell.run(host, tuple(command for _, command in wanted))
     except HostUnreachable as error:
         return [Probe("connection", str(error), mend(patient, str(error)))]
-    found = [_judged(patient, name, answer) for (name, _), answer in zip(wanted, answers, strict=True)]
+    paths = {name: answer.stdout.strip() for (name, _), answer in zip(wanted, answers, strict=True)}
+    found = [_judged(patient, name, answer, paths) for (name, _), answer in zip(wanted, answers, strict=True)]
     return [Probe("connection"), _clock(answers[0]), *found]
 
 
 def _wanted(host: Host) -> list[tuple[str, Command]]:
     """The probes' commands by name: each program, and each command of another user."""
-    tools = {name for each in _commands(host) if (name := each.argv[0]) and not each.user}
+    tools = {each.argv[0] for each in _commands(host)}
     programs = [(each, argv("sh", "-c", 'command -v "$0"', each)) for each in sorted({"perl", *tools})]
     return [*programs, *((f"sudo {_said(each)}", _listed(each)) for each in rules.of_rounds(host))]
 
@@ -68,7 +69,8 @@ def _listed(rule: SudoRule) -> Command:
     return argv("sudo", "-n", "-l", "-u", rule.user, "--", *words)
 
 
-def _judged(patient: Patient, name: str, answer: Answer) -> Probe:
+def _judged(patient: Patient, name: str, answer: Answer, paths: Mapping[str, str]) -> Probe:
+    """The probe called `name`; `paths` are those of programs in the search path, by name."""
     if answer.status == 0:
         return Probe(name)
     if not name.startswith("sudo "):
@@ -76,6 +78,10 @@ def _judged(patient: Patient, name: str, answer: Answer) -> Probe:
         return Probe(name, "not found", patient.here(f"sudo apt-get install {package}"))
     said = answer.stderr.strip().splitlines()
     wrong = said[-1] if said else "sudo does not permit the command"
+    program = name.split(" ")[3]
+    path = paths.get(program, "")
+    if path and path != f"{rules.FOLDER}/{program}":
+        return Probe(name, wrong, patient.opsproof("privileges", "--into=rights", f"--program={path}"))
     return Probe(name, wrong, mend(patient, "sudo: a password is required"))
 
 
