@@ -20,8 +20,6 @@ from tests.restore.databases import Dumped
 
 USER = "games"
 """A user of every Debian without processes and files."""
-PROGRAMS = Server(Layout(Path("/nonexistent")), 0)._programs()
-"""The lab's own server, of PostgreSQL 18."""
 COMPLAINTS = [each for each in ("sudo", "unshare", "ldd") if shutil.which(each) is None]
 needs_users = pytest.mark.skipif(bool(COMPLAINTS) or not isolation.possible(), reason="needs root, sudo and ldd")
 
@@ -79,6 +77,11 @@ class Clustered(Dumped):
         """What drills have left: folders, and processes of their user."""
         folders = [each.name for each in self.scratch.iterdir()]
         return folders + [processes.command(pid) for pid in processes.pids() if owner_of(pid) == user_number()]
+
+
+def own_programs() -> Path:
+    """The programs of the lab's own server, of PostgreSQL 18."""
+    return Server(Layout(Path("/nonexistent")), 0)._programs()
 
 
 def user_number() -> int:

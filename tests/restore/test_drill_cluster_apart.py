@@ -12,11 +12,12 @@ import pytest
 from lab import processes
 from lab.waiting import wait_until
 from opsproof.action import Work, lock
+from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused, StepFailed
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.restore.sandbox import Sandbox, SandboxHost
-from tests.restore.clustered import PROGRAMS, USER, needs_users, owner_of, scratch, user_number
+from tests.restore.clustered import USER, needs_users, own_programs, owner_of, scratch, user_number
 
 __all__ = ["scratch"]
 pytestmark = [needs_users, pytest.mark.lab]
@@ -48,7 +49,7 @@ class Box:
         self.host = Host(transport="local://")
         self.work = Work(self.host, print)
         keys = {"database": "d", "folder": "/b", "user": "u", "drill": "cluster", "drill_user": USER}
-        backup = Backup.model_validate({**keys, "scratch": str(folder), "programs": str(PROGRAMS)})
+        backup = Backup.model_validate({**keys, "scratch": str(folder), "programs": str(own_programs())})
         self.sandbox = Sandbox(backup, 18, f"{folder}/{NAME}", MEMORY_BYTES)
         self.path = folder / NAME
 
@@ -204,3 +205,23 @@ def test_missing_folder_and_missing_right_are_refused(box, tmp_path, script):
     host = box.host.model_copy(update={"path": [str(tmp_path / "bin")]})
     with pytest.raises(Refused, match="drill_user games: sudo: a password is required"):
         box.sandbox.host(Work(host, print))
+
+
+ROLES = """\
+CREATE ROLE "o'brien";
+ALTER ROLE "o'brien" WITH LOGIN PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5';
+ALTER ROLE old WITH LOGIN PASSWORD 'md50123456789abcdef0123456789abcdef' VALID UNTIL '2027-01-01 00:00:00+00';
+COMMENT ON ROLE old IS 'says PASSWORD ''SCRAM-SHA-256$...''';
+"""
+
+
+def test_roles_are_restored_without_passwords():
+    words = ["perl", "-e", scripts.perl("restore/roles"), "--", "sh", "-c", "cat; exit 3"]
+    done = subprocess.run(words, input=ROLES, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == [
+        'CREATE ROLE "o\'brien";',
+        'ALTER ROLE "o\'brien" WITH LOGIN;',
+        "ALTER ROLE old WITH LOGIN VALID UNTIL '2027-01-01 00:00:00+00';",
+        ROLES.splitlines()[3],
+    ]
