@@ -55,7 +55,7 @@ def test_undeclared_limit_is_said(opsproof, tmp_path):
     path = tmp_path / "inventory.toml"
     path.write_text('[hosts.h]\ntransport = "local://"\n', encoding="utf-8")
     _, printed, _ = opsproof("checks", "test_load_is_within_limit", f"--inventory={path}")
-    assert "load_per_core: none declared: the verdict is unknown: h" in printed
+    assert "load_per_core: undeclared: the verdict is unknown: h" in printed
 
 
 @pytest.mark.parametrize("name", list(checks.known()))

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from opsproof.command import actions, checks
+from opsproof.command.main import COMMANDS
 
 
 def completed(opsproof, tmp_path, *words):
@@ -29,6 +30,7 @@ def completed(opsproof, tmp_path, *words):
         (["opsproof", "daily", "--strict"], ["--strict-warnings"]),
         (["opsproof", "checks", "test_disk_has_f"], ["test_disk_has_free_space"]),
         (["opsproof", "history", "--form"], ["--format"]),
+        (["opsproof", "privileges", "--che"], ["--check"]),
         (["opsproof", "daily", "--inventory", "="], []),
         (["opsproof", "daily", "--inventory", "=", "che"], []),
         (["opsproof", "nothing", "x"], []),
@@ -42,7 +44,7 @@ def test_bash_completes(opsproof, tmp_path, words, expected):
 def test_script_is_valid_and_complete(opsproof, tmp_path, shell):
     status, script, err = opsproof("completion", shell)
     assert (status, err) == (0, "")
-    assert all(name in script for name in (*actions.summaries(), *checks.known(), "accept-differences"))
+    assert all(name in script for name in (*COMMANDS, *actions.summaries(), *checks.known(), "accept-differences"))
     if program := shutil.which(shell):
         (tmp_path / "script").write_text(script, encoding="utf-8")
         subprocess.run([program, "-n", tmp_path / "script"], check=True)

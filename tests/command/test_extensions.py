@@ -119,7 +119,7 @@ def broken(tmp_path, monkeypatch):
             ("resources.py", "from opsproof.inventory.resources import Mount\nRESOURCES = {'disk': ('mounts', Mount)}"),
             "resources: disk or its table mounts exists already: rename it",
         ),
-        ((None, ""), "there is no such package"),
+        ((None, ""), "the package is not installed"),
     ],
     ids=["import", "metric", "fact", "table", "package"],
 )

@@ -57,6 +57,13 @@ def test_round_gives_the_verdicts_of_the_clone(installed, inventory, prove, tmp_
     assert len(list((tmp_path / "reports").glob("*_selected.html"))) == 1
 
 
+def test_installed_limits_can_be_extended(installed):
+    path = installed.folder / "own.toml"
+    path.write_text('extends = "opsproof:metachat.toml"\n[hosts.own]\ntransport = "local://"\n', encoding="utf-8")
+    explained = installed.run("checks", "test_load_is_within_limit", f"--inventory={path}")
+    assert "load_per_core: must < 4, should < 1.5" in explained.stdout
+
+
 def test_remedy_of_a_report_works_as_printed(installed, too_old):
     found = installed.run("weekly", f"--inventory={too_old}")
     (command,) = [line.partition("next: ")[2] for line in found.stdout.splitlines() if "next: " in line]

@@ -259,6 +259,12 @@ def test_closest_limit_applies(write, text, text_of_limit):
     assert set(inventory.hosts) == {"vps"}
 
 
+def test_inventory_of_the_installation_is_extended_from_any_folder(write):
+    inventory = load(write('extends = "opsproof:metachat.toml"\n' + HOST))
+    assert str(inventory.hosts["vps"].limit("load_per_core")) == "< 4"
+    assert set(inventory.hosts) == {"vps"}
+
+
 def test_limits_are_inherited_through_several_files(write):
     write('[limits]\nswap_used = { must = "< 50%" }\ndisk_used = { must = "< 50%" }\n' + HOST, "first.toml")
     write('extends = "first.toml"\n[limits]\ndisk_used = { must = "< 60%" }\n' + HOST, "second.toml")

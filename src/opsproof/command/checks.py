@@ -1,4 +1,4 @@
-"""`opsproof checks`: lists the checks, or explains one."""
+"""`opsproof checks`: lists the checks, or explains a check."""
 
 import json
 import sys
@@ -28,7 +28,9 @@ opsproof checks test_disk_has_free_space --inventory=inventory/metachat.toml"""
 
 def parser() -> ActionParser:
     """The options of `opsproof checks`."""
-    made = options.parser("checks", "Lists the checks, or explains one: why, limit, source, remedy, fault.", _EXAMPLES)
+    made = options.parser(
+        "checks", "Lists the checks, or explains a check: why, limit, source, remedy, fault.", _EXAMPLES
+    )
     made.add_argument("check", nargs="?", metavar="CHECK", help="name of the check to explain")
     made.add_argument("--round", choices=list(ROUNDS), metavar="ROUND", help=f"list one round: {', '.join(ROUNDS)}")
     options.add_inventory(made)
@@ -79,7 +81,7 @@ def _explained(given: Namespace) -> list[str]:
 
 
 def resource_of(check: DeclaredCheck) -> str:
-    """The kind of resource that a check is run for; empty for a check of the host."""
+    """The kind of resource of a check; empty for a check of the host."""
     return next((each for each in RESOURCES if each in check.arguments), "")
 
 
@@ -91,7 +93,7 @@ def remedy_of(check: DeclaredCheck) -> str:
 
 
 def faults() -> dict[str, list[str]]:
-    """The faults that prove each check, by its name."""
+    """The faults that prove each check, by the name of the check."""
     found: dict[str, list[str]] = json.loads(FAULTS.read_text(encoding="utf-8"))
     return found
 
@@ -107,12 +109,12 @@ def _limits(check: DeclaredCheck, given: Namespace) -> list[str]:
 
 
 def _limits_of(metric: str, inventory: Inventory, resource: str) -> list[str]:
-    """A line for each different limit of a metric, with the cases that the limit holds for."""
+    """A line for each different limit of a metric, with its cases."""
     cases: dict[str, list[str]] = {}
     for case, (host_name, name) in inventory.cases(resource).items():
         host = inventory.hosts[host_name]
         limit = host.limit(metric, host.resources(resource)[name] if resource else None)
         source = f" (source: {limit.source})" if limit and limit.source else ""
-        text = f"{limit.rules}{source}" if limit else "none declared: the verdict is unknown"
+        text = f"{limit.rules}{source}" if limit else "undeclared: the verdict is unknown"
         cases.setdefault(text, []).append(case)
-    return [f"{metric}: {text}: {', '.join(names)}" for text, names in cases.items()] or ["none: nothing declared"]
+    return [f"{metric}: {text}: {', '.join(names)}" for text, names in cases.items()] or ["no resource is declared"]

@@ -4,9 +4,11 @@ import re
 import sys
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from importlib import import_module
 
 from opsproof.action.options import ActionParser
-from opsproof.command import actions, checks, doctor, history, init, options, privileges, rounds, waivers
+from opsproof.command import actions, checks, options, rounds
+from opsproof.command.main import COMMANDS
 from opsproof.core.installation import CHECKS
 from opsproof.core.rounds import ROUNDS
 
@@ -55,12 +57,10 @@ def _completed() -> dict[str, Completed]:
     """What to complete after the words of each command."""
     subjects = tuple(sorted(path.name for path in CHECKS.iterdir() if path.is_dir() and path.name[0] != "_"))
     found = {name: Completed(_options(rounds.parser(name)), subjects) for name in ROUNDS}
-    found["checks"] = Completed(_options(checks.parser()), tuple(checks.known()))
-    found |= {"history": Completed(_options(history.parser())), "waivers": Completed(_options(waivers.parser()))}
-    found["init"] = Completed(_options(init.parser()))
-    found["doctor"] = Completed(_options(doctor.parser()))
-    found["privileges"] = Completed(_options(privileges.parser()))
-    found["completion"] = Completed(_options(parser()), tuple(_SCRIPTS))
+    names = {"checks": tuple(checks.known()), "completion": tuple(_SCRIPTS)}
+    for name in [each for each in COMMANDS if each not in found and each != "do"]:
+        made = import_module(f"opsproof.command.{name}").parser()
+        found[name] = Completed(_options(made), names.get(name, ()))
     found["do"] = Completed((), tuple(actions.summaries()))
     found |= {f"do {name}": Completed(_options(actions.parser(name))) for name in actions.summaries()}
     return {"": Completed((), tuple(name for name in found if " " not in name)), **found}

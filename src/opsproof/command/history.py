@@ -29,12 +29,12 @@ def parser() -> ActionParser:
     """The options of `opsproof history`."""
     summary = "Prints verdicts or measured values of earlier runs, the newest first."
     made = options.parser("history", summary, _EXAMPLES)
-    made.add_argument("--host", metavar="NAME", help="rows of this host")
-    made.add_argument("--round", metavar="ROUND", help="rows of this round; selected: runs of selected checks")
-    made.add_argument("--check", metavar="CHECK", help="rows of this check, perhaps with its parameter in brackets")
+    made.add_argument("--host", metavar="NAME", help="rows of the host")
+    made.add_argument("--round", metavar="ROUND", help="rows of the round; selected: runs of selected checks")
+    made.add_argument("--check", metavar="CHECK", help="rows of the check, perhaps with a parameter in brackets")
     made.add_argument("--verdict", choices=ORDER, metavar="VERDICT", help=f"rows with this verdict: {', '.join(ORDER)}")
     made.add_argument("--values", action="store_true", help="print measured values instead of verdicts")
-    made.add_argument("--metric", choices=METRICS, metavar="METRIC", help="print the values of this metric")
+    made.add_argument("--metric", choices=METRICS, metavar="METRIC", help="print the values of the metric")
     made.add_argument("--since", type="duration", metavar="TIME", help="rows of the last TIME, such as 7d or 12h")
     made.add_argument("--limit", type="count", default=_ROWS, metavar="N", help=f"at most N rows, 0 for all ({_ROWS})")
     made.add_argument("--format", choices=list(_WRITERS), default="text", metavar="FORMAT", help="text, csv or json")

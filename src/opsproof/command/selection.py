@@ -1,6 +1,6 @@
 """A plugin of pytest for rounds started by `opsproof`: checks the command line, and fills in the folder of checks.
 
-xdist passes the words of the command line to its workers, which load this plugin too.
+xdist passes the words of the command line to the workers, and they load the plugin too.
 """
 
 from collections.abc import Iterable

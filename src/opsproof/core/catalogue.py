@@ -11,7 +11,7 @@ from opsproof.core.rounds import ROUNDS
 
 @dataclass(frozen=True)
 class DeclaredCheck:
-    """A check: its name, the folder of its subject, its rounds and arguments, and the metrics that it judges.
+    """A check: name, file, rounds, arguments, and the judged metrics.
 
     `why` is the first paragraph of the docstring. `remedy` has the words of the command that repairs or examines.
     """
@@ -54,7 +54,7 @@ def _is_named(node: ast.stmt) -> bool:
 
 
 def _metrics(check: ast.FunctionDef) -> tuple[str, ...]:
-    """The metrics that a check uses: ``allowed.METRIC`` in its body."""
+    """The metrics of a check: ``allowed.METRIC`` in the body."""
     uses = [node for node in ast.walk(check) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
     return tuple(dict.fromkeys(each.attr for each in uses if ast.unparse(each.value) == "allowed"))
 

@@ -24,7 +24,7 @@ def packages() -> tuple[str, ...]:
     named = sorted({each.value for each in metadata.entry_points(group=GROUP)})
     for package in named:
         if _spec(package) is None:
-            fail(package, "there is no such package")
+            fail(package, "the package is not installed")
     return tuple(package for package in named if _spec(package))
 
 
@@ -36,7 +36,7 @@ def _spec(package: str) -> ModuleSpec | None:
 
 
 def load(part: str) -> dict[str, ModuleType]:
-    """The module `part` of each extension that has it, by package. A module that cannot be imported is a failure."""
+    """The modules called `part` of the extensions, by package. A module that cannot be imported is a failure."""
     found: dict[str, ModuleType] = {}
     for package in packages():
         try:

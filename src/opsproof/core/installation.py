@@ -28,7 +28,7 @@ def from_here(path: Path) -> str:
 
 
 def program() -> list[str]:
-    """The words of the command ``opsproof`` of this Python: its name, if the search path leads to it."""
+    """The words of the command ``opsproof`` of the running Python; only the name, if the search path has it."""
     own = Path(sys.executable).with_name("opsproof")
     if not own.exists():
         return [from_here(Path(sys.executable)), "-m", "opsproof"]

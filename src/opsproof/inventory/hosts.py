@@ -282,7 +282,9 @@ class Waiver(Model):
 class InventoryFile(Reviewed):
     """An inventory file."""
 
-    extends: str = Field("", description="path of another inventory, relative to this file, with the default limits")
+    extends: str = Field(
+        "", description="another inventory with the default limits: relative to this file, or opsproof:metachat.toml"
+    )
     limits: LimitTable = Field(default_factory=LimitTable)
     unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]

@@ -15,12 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from opsproof.core import extensions, files
+from opsproof.core import extensions, files, installation
 from opsproof.core.errors import InventoryError
 from opsproof.inventory import mistakes
 from opsproof.inventory.hosts import Host, InventoryFile, Waiver
 from opsproof.inventory.resources import Reviewed
 from opsproof.inventory.reviews import Review
+
+INSTALLED = "opsproof:"
+"""The prefix of `extends` for an inventory that is installed with opsproof."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,17 @@ def _reviews(file: InventoryFile) -> tuple[Review, ...]:
 def _inherited(path: Path, file: InventoryFile, heirs: tuple[Path, ...]) -> list[InventoryFile]:
     if not file.extends:
         return []
-    base = (path.parent / file.extends).resolve()
+    base = _base(path, file.extends)
     if base in heirs:
         raise InventoryError(f"{path}: top level: extends: circular reference to {base}")
     found = _validated(base)
     return [found, *_inherited(base, found, (*heirs, base))]
+
+
+def _base(path: Path, name: str) -> Path:
+    """The file that `path` extends: of opsproof, or relative to `path`."""
+    own = name.removeprefix(INSTALLED)
+    return (installation.FOLDER / "inventory" / own if own != name else path.parent / name).resolve()
 
 
 def _document(path: Path) -> dict[str, Any]:
