@@ -21,7 +21,8 @@ class Fault(Generic[LabT]):
     `reported_once`: verdicts of the first round after healing, for events reported only once, like a container
     restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
     the round, for changes visible only to the command. `touches`: shared things that the fault disturbs,
-    like a log folder; two faults that touch the same thing are never broken together.
+    like a log folder; two faults that touch the same thing are never broken together. `shows`: by check, or `"*"`, a
+    pattern for the broken object in the output of a remedy that only looks.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Fault(Generic[LabT]):
     wrapper: tuple[str, ...]
     root: bool
     touches: frozenset[str]
+    shows: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,23 @@ class Registry(Generic[LabT]):
             expected, afterwards = _by_check(verdicts), _by_check(reported_once or {})
             made = _healing(breaking)
             surroundings = frozenset((*touches, *self.touches)) | ({"wrapper"} if wrapper else set())
+            seen = getattr(breaking, "shows", {})
             self.faults.append(
-                Fault(name, made, expected, afterwards, frozenset(may_change), wrapper, root, surroundings)
+                Fault(name, made, expected, afterwards, frozenset(may_change), wrapper, root, surroundings, seen)
             )
             return breaking
 
         return declare
+
+
+def shows(pattern: str = "", **by_check: str) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
+    """Declares the pattern of the broken object in the output of remedies that only look: of any check, or by check."""
+
+    def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
+        vars(breaking)["shows"] = {**({"*": pattern} if pattern else {}), **by_check}
+        return breaking
+
+    return declare
 
 
 def _by_check(verdicts: Mapping[str, Checks]) -> dict[str, str]:

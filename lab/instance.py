@@ -85,6 +85,11 @@ class Lab:
         """All secrets of the lab; reports and logs must never contain them."""
         return self._credentials().all
 
+    @property
+    def passwords(self) -> dict[str, str]:
+        """The passwords of the database's roles."""
+        return self._credentials().passwords
+
     def pm2(self, *arguments: str) -> str:
         """Runs the lab's own pm2 and returns the output; LabError on failure. Starts a daemon if none runs."""
         return self._pm2.run(*arguments)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import Lab, backups
 from lab.backups import DAY_S
-from lab.fault import EVERYTHING
+from lab.fault import EVERYTHING, shows
 from lab.faults.fault import fault
 
 B = "lab-metachat"
@@ -56,6 +56,7 @@ def _edited(path: Path, content: bytes) -> Iterator[None]:
 
 
 @fault(failed=EVERY, touches=("backups",))
+@shows("No such file or directory")
 def backup_folder_gone(lab: Lab) -> Iterator[None]:
     """The backup disk is not mounted, or the folder was deleted."""
     lab.layout.backups.rename(lab.home / "aside")
@@ -112,6 +113,7 @@ def manifest_edited(lab: Lab) -> Iterator[None]:
     ),
     touches=("backups",),
 )
+@shows(r"\.manifest\.json\n.*\.globals\.sql$")
 def archive_gone(lab: Lab) -> Iterator[None]:
     """The manifest exists, its archive does not."""
     path = backups.dump(lab, backups.newest(lab))
@@ -144,6 +146,7 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=("backups",))
+@shows(r" [\d]{1,6} \S+ \S+ metachat_\w+\.dump")
 def backup_too_small(lab: Lab) -> Iterator[None]:
     """A dump of the schema without rows, with a valid manifest."""
     name = backups.newest(lab)
@@ -235,6 +238,7 @@ def few_backups(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_disk_has_room_for_next_backup",), root=True, touches=("backups",))
+@shows("^opsproof +72M")
 def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     """The folder's file system has almost no space beyond the existing backups."""
     kept, folder = lab.home / "aside", lab.layout.backups
@@ -336,11 +340,14 @@ def database_before_a_restore_kept(lab: Lab) -> Iterator[None]:
     """The database that a restore replaced years ago was never dropped."""
     with lab.connect() as admin:
         admin.execute('CREATE DATABASE "metachat_before_20200101T000000Z" TEMPLATE template0')
+        mark = "opsproof: replaced metachat_20200101T000000Z"
+        admin.execute(f"COMMENT ON DATABASE \"metachat_before_20200101T000000Z\" IS '{mark}'".encode())
         yield
-        admin.execute('DROP DATABASE "metachat_before_20200101T000000Z"')
+        admin.execute('DROP DATABASE IF EXISTS "metachat_before_20200101T000000Z"')
 
 
 @fault(warned=(f"test_database_size_is_within_limit[{B}]", f"test_largest_table_can_be_maintained[{B}]"))
+@shows(r"\bpile\b")
 def database_grown(lab: Lab) -> Iterator[None]:
     """A table grows because old rows are never deleted."""
     with lab.connect() as admin:

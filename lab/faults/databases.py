@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from lab import Lab
-from lab.fault import EVERYTHING
+from lab.fault import EVERYTHING, shows
 from lab.faults import indexes, replication, sessions, statements, vectors
 from lab.faults.fault import fault
 from lab.waiting import wait_until
@@ -65,6 +65,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
 @fault(failed=(*REFUSED, *DEGRADED), unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
+@shows('Connection refused|Failed to connect|HTTP/1.1 503|"degraded"')
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()
@@ -73,6 +74,7 @@ def database_down(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(*REFUSED, *DEGRADED), unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
+@shows('does not exist|Failed to connect|HTTP/1.1 503|"degraded"')
 def database_missing(lab: Lab) -> Iterator[None]:
     """The database was renamed, so the declared database does not exist; the server runs on."""
     with lab.connect(database="postgres") as admin:
@@ -91,6 +93,7 @@ def database_missing(lab: Lab) -> Iterator[None]:
     may_change=(*LOGGED, "test_response_time_is_within_limit"),
     touches=(EVERYTHING,),
 )
+@shows('timeout expired|HTTP/1.1 503|"degraded"')
 def database_frozen(lab: Lab) -> Iterator[None]:
     """Every server process is halted: the kernel accepts connections, but the server does not answer."""
     pids = lab.database_pids()
@@ -109,6 +112,7 @@ def database_frozen(lab: Lab) -> Iterator[None]:
     may_change=(*LOGGED, *REFUSED, *DEGRADED),
     touches=(EVERYTHING,),
 )
+@shows(r"opsproof_monitor.* \d\d$")
 def connection_slots_used_up(lab: Lab) -> Iterator[None]:
     """A script holds every connection slot not reserved for superusers."""
     with ExitStack() as held:
@@ -119,6 +123,7 @@ def connection_slots_used_up(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=(f"test_connections_are_available[{DATABASE}]",), touches=("connections",))
+@shows(r"opsproof_monitor.* \d\d$")
 def connections_running_out(lab: Lab) -> Iterator[None]:
     """Five of six connections are in use."""
     with ExitStack() as held:
@@ -138,6 +143,7 @@ def connections_running_out(lab: Lab) -> Iterator[None]:
     may_change=("test_response_time_is_within_limit", *LOGGED, *REFUSED, *DEGRADED),
     touches=(EVERYTHING,),
 )
+@shows(r"\| starting")
 def database_slow_to_receive(lab: Lab) -> Iterator[None]:
     """A new session takes two seconds to start; open sessions are not affected."""
     with lab.connect() as admin:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab import Lab
+from lab.fault import shows
 from lab.faults.fault import fault
 
 
@@ -25,6 +26,7 @@ def unmount(lab: Lab) -> None:
 
 
 @fault(failed=("test_disk_has_free_space[DISK]",), root=True, touches=("disk",))
+@shows(r"^1.9M\s.*ballast$")
 def disk_full(lab: Lab) -> Iterator[None]:
     """Nine tenths of the bytes are in use."""
     ballast = disk(lab) / "ballast"
@@ -34,6 +36,7 @@ def disk_full(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_disk_has_free_space[DISK]",), root=True, touches=("disk",))
+@shows(r"^1.5M\s.*ballast$")
 def disk_filling(lab: Lab) -> Iterator[None]:
     """Three quarters of the bytes are in use."""
     ballast = disk(lab) / "ballast"
@@ -43,6 +46,7 @@ def disk_filling(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_inodes_are_available[DISK]",), root=True, touches=("disk",))
+@shows(r"^6\d\s.*disk$")
 def inodes_used_up(lab: Lab) -> Iterator[None]:
     """Empty files use up the inodes."""
     files = [disk(lab) / f"session-{number}" for number in range(60)]

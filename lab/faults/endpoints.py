@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lab import Lab
+from lab.fault import shows
 from lab.faults.fault import fault
 
 HEALTH = "lab-health"
@@ -19,6 +20,7 @@ def _on_health(*checks: str) -> tuple[str, ...]:
 
 
 @fault(failed=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
+@shows('"status": ?"degraded"')
 def health_degraded_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -27,6 +29,7 @@ def health_degraded_with_200(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=_on_health("test_platform_is_healthy", "test_services_are_up"), touches=("switches",))
+@shows('"status": ?"unhealthy"')
 def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")
@@ -35,6 +38,7 @@ def health_unhealthy_with_200(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=_on_health(*EVERY_ANSWER), touches=("switches",))
+@shows("timed out")
 def health_hangs(lab: Lab) -> Iterator[None]:
     """Redis hangs, so /health never answers."""
     lab.faults(health="hang")
@@ -47,6 +51,7 @@ def health_hangs(lab: Lab) -> Iterator[None]:
     unknown=_on_health("test_platform_is_healthy", "test_services_are_up"),
     touches=("switches",),
 )
+@shows("HTTP/1.1 403")
 def health_forbidden(lab: Lab) -> Iterator[None]:
     """The API refuses requests that bypass the proxy."""
     lab.faults(health="forbidden")
@@ -63,6 +68,7 @@ def health_is_a_web_page(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=_on_health(*EVERY_ANSWER), touches=("switches",))
+@shows("transfer closed|end of response")
 def health_cut_short(lab: Lab) -> Iterator[None]:
     """HTTP 200, and the connection closes before the last byte of the JSON."""
     lab.faults(health="cut")
@@ -74,6 +80,7 @@ def health_cut_short(lab: Lab) -> Iterator[None]:
     failed=("test_endpoint_responds[lab-api-health]", "test_platform_is_healthy[lab-api-health]"),
     touches=("switches",),
 )
+@shows("HTTP/1.1 503")
 def api_health_unhealthy(lab: Lab) -> Iterator[None]:
     """/api/health, the second JSON shape, answers 503."""
     lab.faults(api_health="unhealthy")
@@ -82,6 +89,7 @@ def api_health_unhealthy(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_endpoint_responds[lab-live]",), touches=("switches",))
+@shows("HTTP/1.1 503")
 def not_alive(lab: Lab) -> Iterator[None]:
     """The liveness probe says 503."""
     lab.faults(live=False)
@@ -90,6 +98,7 @@ def not_alive(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_endpoint_responds[lab-ready]",), touches=("switches",))
+@shows("HTTP/1.1 503")
 def not_ready(lab: Lab) -> Iterator[None]:
     """The readiness probe says 503."""
     lab.faults(ready=False)

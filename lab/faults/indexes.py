@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from lab import Lab
-from lab.fault import EVERYTHING, TIME
+from lab.fault import EVERYTHING, TIME, shows
 from lab.faults.fault import fault
 from lab.postgres import leave_invalid
 from lab.waiting import wait_until
@@ -85,6 +85,7 @@ def index_build_running(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_no_index_is_redundant",))
+@shows("DROP INDEX CONCURRENTLY public.events_again_idx")
 def duplicate_index(lab: Lab) -> Iterator[None]:
     """Two migrations created the same index under different names."""
     with lab.connect() as admin:
@@ -94,6 +95,7 @@ def duplicate_index(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_no_index_is_redundant",))
+@shows("DROP INDEX CONCURRENTLY public.events_tenant_idx")
 def index_is_prefix_of_another(lab: Lab) -> Iterator[None]:
     """An index on the first column of a longer index."""
     with lab.connect() as admin:
@@ -107,6 +109,7 @@ def index_is_prefix_of_another(lab: Lab) -> Iterator[None]:
     may_change=("test_log_errors_are_within_limit", "test_log_is_active"),
     touches=(EVERYTHING,),
 )
+@shows("DROP INDEX CONCURRENTLY public.events_type_idx")
 def index_never_used(lab: Lab) -> Iterator[None]:
     """No query used the index of events by type for a month: server statistics and our history are backdated.
 
@@ -161,6 +164,7 @@ def foreign_key_without_index(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_tables_have_a_primary_key",), touches=("extra",))
+@shows('Table "public.extra"')
 def table_without_primary_key(lab: Lab) -> Iterator[None]:
     """Identical rows cannot be told apart."""
     with _table(lab, "id integer, body text", "SELECT n, 'x' FROM generate_series(1, 100) n"):
@@ -168,6 +172,7 @@ def table_without_primary_key(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_large_tables_use_index_scans",), touches=("extra",))
+@shows("^ extra ")
 def large_table_scanned_sequentially(lab: Lab) -> Iterator[None]:
     """A frequent query filters by a column without an index."""
     with _table(lab, "id integer PRIMARY KEY, body text", "SELECT n, 'x' FROM generate_series(1, 12000) n"):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab import Lab
+from lab.fault import shows
 from lab.faults.fault import fault
 from lab.logs import line
 
@@ -39,6 +40,7 @@ def _failures(count: int, age: timedelta, status: int) -> list[str]:
 
 
 @fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
+@shows("proof: injected failure")
 def error_burst_in_the_last_hour(lab: Lab) -> Iterator[None]:
     """Twenty server errors."""
     with _appended(lab.layout.logs / "api-out.log", _failures(20, timedelta(minutes=5), 500)):
@@ -56,6 +58,7 @@ def error_burst_30_hours_ago(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_log_growth_is_within_limit[{API}]",), touches=("logs",))
+@shows(r"^(?:59|60)\d{6} bytes in .*api-out__")
 def log_flood(lab: Lab) -> Iterator[None]:
     """Sixty megabytes of the same line within a minute, rotated and compressed since."""
     moment = datetime.now(UTC) - timedelta(minutes=20)
@@ -74,6 +77,7 @@ def burst_of_client_errors(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=(f"test_client_errors_are_within_limit[{API}]",), touches=("logs",))
+@shows("proof: injected failure")
 def flood_of_client_errors(lab: Lab) -> Iterator[None]:
     """A scanner, or a removed route."""
     with _appended(lab.layout.logs / "api-out.log", _failures(1200, timedelta(minutes=5), 404)):
@@ -81,6 +85,7 @@ def flood_of_client_errors(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_log_has_no_fatal_errors[{API}]",), touches=("logs",))
+@shows("Unrecoverable error")
 def fatal_line(lab: Lab) -> Iterator[None]:
     """A process logged a fatal error."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -89,6 +94,7 @@ def fatal_line(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
+@shows("proof: injected failure")
 def clock_jump_hides_errors(lab: Lab) -> Iterator[None]:
     """Twenty errors, and behind them lines dated years back: bisection alone would skip the errors."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=30)
@@ -101,6 +107,7 @@ def clock_jump_hides_errors(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_log_errors_are_within_limit[{API}]",), touches=("logs",))
+@shows("TypeError: proof")
 def stacks_in_the_json_log(lab: Lab) -> Iterator[None]:
     """Twelve exceptions that the logger never saw: text between lines of JSON."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -111,6 +118,7 @@ def stacks_in_the_json_log(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=(f"test_client_errors_are_within_limit[{API_ERROR}]",), touches=("logs",))
+@shows("Insecure HTTP request blocked")
 def refused_requests_on_stderr(lab: Lab) -> Iterator[None]:
     """The application warns of each request without https on stderr: the inventory counts them as client errors."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -120,6 +128,7 @@ def refused_requests_on_stderr(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_log_errors_are_within_limit[lab-worker-error]",), touches=("logs",))
+@shows("proof: injected crash")
 def crashes_on_stderr(lab: Lab) -> Iterator[None]:
     """Twelve stack traces, each line with a date."""
     start = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=10)
@@ -131,13 +140,14 @@ def crashes_on_stderr(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_log_is_active[lab-worker-out]",), touches=("logs", "pm2", "switches"))
+@shows("Waiting for the broker")
 def silent_log(lab: Lab) -> Iterator[None]:
     """The worker runs, and has written nothing for two hours."""
     path = lab.layout.logs / "worker-out.log"
     lab.faults(silent=True, process="worker")
     before = path.read_bytes()
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=2)
-    path.write_text(line(moment, "INFO", ("Worker",), "", "Heartbeat"), encoding="utf-8")
+    path.write_text(line(moment, "INFO", ("Worker",), "", "Waiting for the broker"), encoding="utf-8")
     yield
     lab.faults()
     path.write_bytes(before)
@@ -148,6 +158,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
     unknown=tuple(f"{check}[{API}]" for check in COUNTS),
     touches=("logs", "switches"),
 )
+@shows(r"\A(?:.*\n){1,4}\Z")
 def log_of_another_format(lab: Lab) -> Iterator[None]:
     """A new logger writes lines without a level: errors cannot be counted, so the verdict is unknown."""
     folder = lab.layout.logs

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Lab, processes
-from lab.fault import EVERYTHING, TIME
+from lab.fault import EVERYTHING, TIME, shows
 from lab.faults.endpoints import EVERY_ANSWER
 from lab.faults.fault import fault
 from lab.instance import SETTLED_S
@@ -39,6 +39,7 @@ def settle(lab: Lab) -> None:
     may_change=("test_log_is_active",),
     touches=("pm2",),
 )
+@shows("meta-chat-worker.* stopped|status +│ stopped")
 def process_stopped(lab: Lab) -> Iterator[None]:
     """The worker was stopped by hand and not restarted."""
     lab.pm2("stop", "meta-chat-worker")
@@ -66,6 +67,7 @@ def process_deleted(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=(f"test_process_uptime_is_within_limit[{WORKER}]",), touches=("pm2", TIME))
+@shows(r"uptime +│ \ds")
 def process_killed(lab: Lab) -> Iterator[None]:
     """The worker was killed, and PM2 restarted the process a moment ago."""
     before = _pid(lab)
@@ -85,6 +87,7 @@ def process_killed(lab: Lab) -> Iterator[None]:
     ),
     touches=("pm2", TIME),
 )
+@shows(r"restarts +│ (?:[5-9]|\d\d)")
 def crash_loop(lab: Lab) -> Iterator[None]:
     """The worker crashes a second after each start; PM2 reports "online" most of the time."""
     for _ in range(6):
@@ -123,6 +126,7 @@ def memory_hog(lab: Lab) -> Iterator[None]:
     ),
     touches=("pm2",),
 )
+@shows("pm2-logrotate.* stopped|status +│ stopped")
 def logrotate_stopped(lab: Lab) -> Iterator[None]:
     """Logs are no longer rotated."""
     lab.pm2("stop", "pm2-logrotate")
@@ -175,6 +179,7 @@ def daemon_frozen(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_no_process_is_broken", "test_pm2_saved_list_matches_processes"), touches=("pm2",))
+@shows("experiment.* errored")
 def undeclared_process_errored(lab: Lab) -> Iterator[None]:
     """An undeclared experiment crashed until PM2 gave up."""
     script = lab.layout.app / "experiment.js"
@@ -187,6 +192,7 @@ def undeclared_process_errored(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_no_process_is_broken", "test_pm2_saved_list_matches_processes"), touches=("pm2",))
+@shows(r"\bjob .* stopped")
 def job_failed(lab: Lab) -> Iterator[None]:
     """A job of PM2's cron ended with exit code 3."""
     with _job(lab, 3):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab import Lab
-from lab.fault import EVERYTHING, TIME
+from lab.fault import EVERYTHING, TIME, shows
 from lab.faults.fault import fault
 from lab.postgres import SUPERUSER
 from lab.waiting import wait_until
@@ -19,6 +19,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
 @fault(failed=("test_replication_slots_are_active",))
+@shows("forgotten")
 def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
     """A standby was removed, but its replication slot was not."""
     with lab.connect() as admin:
@@ -28,6 +29,7 @@ def replication_slot_forgotten(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_standby_lag_is_within_limit",), touches=("webhooks", TIME))
+@shows("pg_receivewal")
 def standby_hangs(lab: Lab) -> Iterator[None]:
     """A WAL receiver is halted: the connection stays open, and the last status message was good."""
     folder = lab.home / "received"
@@ -48,6 +50,7 @@ def standby_hangs(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_wal_archiving_succeeds",), may_change=LOGGED, touches=(EVERYTHING,))
+@shows(r"\| on +\| false")
 def archiving_fails(lab: Lab) -> Iterator[None]:
     """WAL archiving is on, and archive_command has failed for hours."""
     with lab.connect() as admin:

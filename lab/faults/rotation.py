@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab import Lab
-from lab.fault import EVERYTHING
+from lab.fault import EVERYTHING, shows
 from lab.faults.fault import fault
 from lab.faults.logs import API, COUNTS
 from lab.faults.processes import EVERY_PROCESS, settle
@@ -107,6 +107,7 @@ def log_not_rotated_for_two_days(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_rotated_files_cover_retention[{API}]",), touches=("logs",))
+@shows(r"\A(?:.*\n){1,4}\Z")
 def rotated_files_cover_two_days_only(lab: Lab) -> Iterator[None]:
     """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
     with _moved_away(_files(lab)[:-2]):
@@ -118,6 +119,7 @@ def rotated_files_cover_two_days_only(lab: Lab) -> Iterator[None]:
     unknown=tuple(f"{check}[{API}]" for check in COUNTS),
     touches=("logs",),
 )
+@shows(r"\A(?:.*\n){1,4}\Z")
 def rotated_files_cover_an_hour_only(lab: Lab) -> Iterator[None]:
     """A flood was rotated by size: the day's errors are gone, so their number is unknown."""
     with _moved_away(_files(lab)):
@@ -146,6 +148,7 @@ def rotated_file_not_compressed(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_log_file_size_is_within_limit",))
+@shows(r"^(?:97|101)M\s.*ballast-0.log")
 def log_file_large(lab: Lab) -> Iterator[None]:
     """A file of 101 MB."""
     with _sparse(lab.layout.logs, 1, 101 * MEGABYTE):
@@ -153,6 +156,7 @@ def log_file_large(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_log_folder_size_is_within_limit",))
+@shows(r"^95M\s.*ballast-\d+.log")
 def log_folder_large(lab: Lab) -> Iterator[None]:
     """Many files of 99 MB."""
     with _sparse(lab.layout.logs, 55, 99 * MEGABYTE):
@@ -160,6 +164,7 @@ def log_folder_large(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_pm2_own_log_size_is_within_limit",))
+@shows(r"^97M\s.*ballast-0.log")
 def pm2_log_large(lab: Lab) -> Iterator[None]:
     """A module has written 101 MB into PM2's own log folder."""
     with _sparse(lab.layout.pm2 / "logs", 1, 101 * MEGABYTE):

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from lab import Lab
-from lab.fault import EVERYTHING
+from lab.fault import EVERYTHING, shows
 from lab.faults.fault import fault
 from lab.faults.vacuum import DATABASE, RESTARTED, setting, table
 from lab.layout import REPOSITORY
@@ -20,6 +20,7 @@ MESSAGES = "lab-messages"
 
 
 @fault(failed=(KEYS,), touches=("tickets",))
+@shows("tickets_id_seq.* 1825361100")
 def sequence_nearly_exhausted(lab: Lab) -> Iterator[None]:
     """An integer identity column has used 85 % of its values."""
     made = "CREATE TABLE tickets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
@@ -28,6 +29,7 @@ def sequence_nearly_exhausted(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=(KEYS,), touches=("tickets",))
+@shows("number .* 1503238553")
 def integer_key_nearly_exhausted(lab: Lab) -> Iterator[None]:
     """The sequence is bigint, but its column is integer and nearly exhausted."""
     made = (
@@ -72,6 +74,7 @@ def next_partition_missing(lab: Lab) -> Iterator[None]:
     may_change=(f"test_statistics_are_current[{DATABASE}]",),
     touches=("messages",),
 )
+@shows(r"messages_\d{4}_\d\d +\| f")
 def past_month_detached(lab: Lab) -> Iterator[None]:
     """A partition was detached, and never attached again."""
     start, end = _month(-1)
@@ -83,6 +86,7 @@ def past_month_detached(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_default_partition_is_empty[{MESSAGES}]",), touches=("messages",))
+@shows("messages_default")
 def row_in_default_partition(lab: Lab) -> Iterator[None]:
     """A row outside the range of every partition."""
     made = "CREATE TABLE messages_default PARTITION OF messages DEFAULT"
@@ -98,6 +102,7 @@ def row_in_default_partition(lab: Lab) -> Iterator[None]:
     may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
+@shows("^ off$")
 def checksums_off(lab: Lab) -> Iterator[None]:
     """The server was moved to a data directory without checksums."""
     lab.stop_database()
@@ -110,6 +115,7 @@ def checksums_off(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_no_checksum_failure_is_counted[{DATABASE}]",))
+@shows("damaged")
 def page_damaged(lab: Lab) -> Iterator[None]:
     """The disk flipped a byte of a page in another database of the server, and a query read the page."""
     with lab.connect() as admin:
@@ -144,6 +150,7 @@ def fsync_off(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_no_setting_is_pending_restart[{DATABASE}]",))
+@shows("max_connections")
 def restart_pending(lab: Lab) -> Iterator[None]:
     """max_connections was raised, which needs a restart."""
     with setting(lab, "max_connections", "60"):
@@ -205,6 +212,7 @@ def superuser_added(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_expiring_passwords_are_declared[{DATABASE}]",))
+@shows("project")
 def password_with_expiry_date(lab: Lab) -> Iterator[None]:
     """A project's role was created with a password expiry date that was forgotten."""
     yield from _expiring(lab, days=90)
@@ -216,6 +224,7 @@ def password_with_expiry_date(lab: Lab) -> Iterator[None]:
         f"test_passwords_do_not_expire_soon[{DATABASE}]",
     )
 )
+@shows("project")
 def password_expires_soon(lab: Lab) -> Iterator[None]:
     """The password expires in three days."""
     yield from _expiring(lab, days=3)

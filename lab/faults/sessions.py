@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lab import Lab
-from lab.fault import TIME
+from lab.fault import TIME, shows
 from lab.faults.fault import fault
 
 CHECKS = (
@@ -66,6 +66,7 @@ def sessions_blocked_in_a_chain(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_no_prepared_transaction_remains",), touches=("webhooks", "snapshots", TIME))
+@shows("forgotten")
 def transaction_prepared(lab: Lab) -> Iterator[None]:
     """A transaction manager died between the two phases."""
     with lab.connect() as session:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from lab import Lab
-from lab.fault import EVERYTHING
+from lab.fault import EVERYTHING, shows
 from lab.faults.fault import fault
 from lab.recording import record_round
 
@@ -38,6 +38,7 @@ def statements_not_recorded(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_pg_stat_statements_evicts_nothing",), may_change=LOGGED, touches=(EVERYTHING,))
+@shows("^ 100$")
 def statements_evicted(lab: Lab) -> Iterator[None]:
     """pg_stat_statements.max is 100, with three hundred distinct statements."""
     with lab.connect() as admin:
@@ -55,6 +56,7 @@ def statements_evicted(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_statement_time_is_within_limit",), touches=("statements",))
+@shows("pg_sleep")
 def statement_slow(lab: Lab) -> Iterator[None]:
     """A statement takes 150 ms and runs repeatedly."""
     with lab.connect() as admin:
@@ -65,6 +67,7 @@ def statement_slow(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_rare_statement_time_is_within_limit",), touches=("statements",))
+@shows("pg_sleep")
 def rare_statement_slow(lab: Lab) -> Iterator[None]:
     """A report took seven seconds, once."""
     with lab.connect() as admin:
@@ -80,6 +83,7 @@ def _reset_statistics(admin: psycopg.Connection[tuple[object, ...]], beginning: 
 
 
 @fault(failed=("test_no_statement_has_slowed_down",), may_change=LOGGED, touches=("statements",))
+@shows(r"\d\d \| SELECT id, type, status FROM channels")
 def statement_slowed_down(lab: Lab) -> Iterator[None]:
     """After a change of the row policy of channels, reading them takes a hundred times as long."""
     _read_channels(lab, 40)
@@ -108,6 +112,7 @@ def _read_channels(lab: Lab, times: int) -> None:
     may_change=("test_no_statement_has_slowed_down",),
     touches=("extra", "snapshots"),
 )
+@shows("FROM extra")
 def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
     """A table larger than shared_buffers is read two hundred times."""
     with lab.connect() as admin:
@@ -123,6 +128,7 @@ def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
 
 
 @fault(warned=("test_temporary_bytes_are_within_limit",))
+@shows("WITH kept AS")
 def temporary_files(lab: Lab) -> Iterator[None]:
     """A query needs more than a thousand times its work_mem."""
     with lab.connect() as admin:

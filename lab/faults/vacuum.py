@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from psycopg import sql
 
 from lab import Lab, vectors
-from lab.fault import EVERYTHING, TIME
+from lab.fault import EVERYTHING, TIME, shows
 from lab.faults.fault import fault
 from lab.waiting import wait_until
 from opsproof.core import scripts
@@ -139,6 +139,7 @@ def table_statistics_lost(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_vacuum_time_is_within_limit[{DATABASE}]",), touches=("chunks", TIME))
+@shows(r" chunks +\| ")
 def vacuum_throttled(lab: Lab) -> Iterator[None]:
     """The cost limit is so low that autovacuum never finishes."""
     with lab.connect() as session:
@@ -191,6 +192,7 @@ def snapshot_held_too_long(lab: Lab) -> Iterator[None]:
     may_change=RESTARTED,
     touches=(EVERYTHING,),
 )
+@shows("standby")
 def standby_gone(lab: Lab) -> Iterator[None]:
     """A standby with hot_standby_feedback left its slot behind twenty million transactions ago."""
     _standby(lab)

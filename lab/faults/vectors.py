@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lab import Lab, vectors
+from lab.fault import shows
 from lab.faults.fault import fault
 from lab.recording import record_round
 
@@ -25,6 +26,7 @@ GROWN = "test_new_rows_since_index_build_are_within_limit"
     may_change=("test_large_tables_use_index_scans",),
     touches=("chunks",),
 )
+@shows(r"chunks_embedding_ivfflat_idx +\| f$")
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
     """A migration dropped the index: every search scans all vectors, with full recall, slowly."""
     with lab.connect() as admin:
@@ -70,6 +72,7 @@ def vector_index_with_too_many_lists(lab: Lab) -> Iterator[None]:
     may_change=("test_large_tables_use_index_scans",),
     touches=("chunks",),
 )
+@shows(r"enable_indexscan +\| off")
 def vector_index_not_used(lab: Lab) -> Iterator[None]:
     """A setting keeps the planner from using the index, as a wrong cost would."""
     with lab.connect() as admin:
@@ -79,6 +82,7 @@ def vector_index_not_used(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_pgvector_release_has_no_known_fault", "test_extensions_are_up_to_date"))
+@shows(r"\b0\.8\.1\b")
 def vector_release_vulnerable(lab: Lab) -> Iterator[None]:
     """The control file names a pgvector release with a buffer overflow."""
     folder = lab.server.data / "other" / "extension"

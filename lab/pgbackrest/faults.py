@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import processes
 from lab.errors import LabError
-from lab.fault import EVERYTHING, Registry
+from lab.fault import EVERYTHING, Registry, shows
 from lab.pgbackrest import Site, history
 from lab.waiting import wait_until
 
@@ -46,6 +46,7 @@ def _newest(site: Site) -> str:
 
 
 @fault(failed=EVERY)
+@shows("missing stanza path")
 def stanza_gone(site: Site) -> Iterator[None]:
     """The repository's disk is not mounted: the folder exists and is empty."""
     site.run("mv", site.repo, site.home / "aside")
@@ -105,6 +106,7 @@ def one_backup_left(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"))
+@shows(r"database size: 2\d(?:\.\d)?MB")
 def database_gone(site: Site) -> Iterator[None]:
     """The backup succeeded, but the database in the cluster is empty."""
     site.sql("ALTER DATABASE metachat RENAME TO kept", "postgres")
@@ -239,6 +241,7 @@ def wal_gap_after_newest_backup(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_wal_archive_is_recent",))
+@shows(r"\| on +\| /bin/true")
 def archive_command_does_nothing(site: Site) -> Iterator[None]:
     """archive_command reports success without archiving."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/true'", "postgres")
@@ -250,6 +253,7 @@ def archive_command_does_nothing(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_finished_segments_are_archived",))
+@shows(r"\| on +\| /bin/false")
 def archive_command_fails(site: Site) -> Iterator[None]:
     """archive_command has failed for two hours."""
     site.sql("ALTER SYSTEM SET archive_command = '/bin/false'", "postgres")
@@ -265,6 +269,7 @@ def archive_command_fails(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_finished_segments_are_archived",))
+@shows(r"\| off +\|")
 def archiving_switched_off(site: Site) -> Iterator[None]:
     """archive_mode was switched off to save I/O."""
     site.sql("ALTER SYSTEM SET archive_mode = off", "postgres")
@@ -275,6 +280,7 @@ def archiving_switched_off(site: Site) -> Iterator[None]:
 
 
 @fault(failed=("test_archive_timeout_is_set",))
+@shows("^ 0$")
 def archive_timeout_not_set(site: Site) -> Iterator[None]:
     """archive_timeout has PostgreSQL's default, 0."""
     site.sql("ALTER SYSTEM SET archive_timeout = 0", "postgres")

@@ -4,9 +4,11 @@ import os
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 from tests.harness import forks, timing
 
@@ -46,6 +48,22 @@ class Rounds:
         assert verdicts.keys() >= self.tests, f"left out: {sorted(self.tests - verdicts.keys())}"
         self.tests = frozenset(verdicts)
         return verdicts
+
+    def only(self, checks: Iterable[str], wrapper: tuple[str, ...] = ()) -> dict[str, str]:
+        """Runs a round of some checks, `"*"` for all."""
+        words = " or ".join(sorted(set(checks) - {"*"}))
+        return replace(self).run(wrapper, ("-k", words) if words else ())
+
+    @property
+    def remedies(self) -> dict[str, str]:
+        """The remedy of each finding in the last round's report."""
+        newest = max(self.reports.glob("*.xml"), key=lambda path: path.stat().st_mtime_ns)
+        found = {}
+        for case in ElementTree.parse(newest).getroot().iter("testcase"):
+            said = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+            name = case.attrib["name"]
+            found[name[: name.rindex("]") + 1]] = said.get("remedy", "")
+        return {test: remedy for test, remedy in found.items() if remedy}
 
     def _pytest(self, wrapper: tuple[str, ...], options: tuple[str, ...]) -> tuple[int, str]:
         """Exit status and output of pytest, started by a fault's wrapper, or else forked, which is faster."""

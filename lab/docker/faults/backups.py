@@ -17,6 +17,7 @@ from lab.docker.faults.steps import (
     moved,
 )
 from lab.docker.layout import BACKUPS, ELSEWHERE
+from lab.fault import shows
 
 ASIDE = "/var/backups/aside"
 SUDOERS = "/etc/sudoers.d/opsproof-"
@@ -49,6 +50,7 @@ def _edited(lab: DockerLab, path: str, script: str) -> Iterator[None]:
 
 
 @fault(failed=EVERY_BACKUP, touches=BACKUPS_ALL)
+@shows("No such file or directory")
 def backup_folder_gone(lab: DockerLab) -> Iterator[None]:
     """The backup disk is not mounted, or the folder was deleted."""
     with moved(lab, BACKUPS):
@@ -104,6 +106,7 @@ def table_missing_in_backup(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=(*BACKUPS_ALL, "docker", "postgres")
 )
+@shows(r" \d{1,6} \S+ \S+ metachat_\w+\.dump")
 def backup_too_small(lab: DockerLab) -> Iterator[None]:
     """A dump of the schema without rows, with a valid manifest and off-site copy."""
     source, now = backups.newest(lab), time.time()
@@ -164,6 +167,7 @@ def too_few_backups(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_disk_has_room_for_next_backup",), touches=BACKUPS_ALL)
+@shows("^opsproof +72M")
 def no_room_for_the_next_backup(lab: DockerLab) -> Iterator[None]:
     """The folder's file system has almost no space beyond the existing backups."""
     mount = f"mount -t tmpfs -o size=72m,mode=0700 opsproof {BACKUPS}"
@@ -235,6 +239,7 @@ def last_drill_old_failed_and_slow(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(warned=("test_database_size_is_within_limit",), touches=("postgres",))
+@shows(r"\bpile\b")
 def database_grown(lab: DockerLab) -> Iterator[None]:
     """A table grows because old rows are never deleted."""
     with lab.connect() as admin:

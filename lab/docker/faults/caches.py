@@ -10,8 +10,10 @@ from lab.docker import DockerLab, engine, passwords
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     CACHE_REPORT,
+    DOWN,
     REDIS_STARTED,
     THROUGH_API,
+    UNHEALTHY,
     await_age,
     await_health,
     of,
@@ -21,6 +23,7 @@ from lab.docker.faults.steps import (
 from lab.docker.layout import REDIS, REDIS_PORT
 from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.status import HOST
+from lab.fault import shows
 from lab.waiting import wait_until
 
 AGE = Path(__file__).with_name("age.pl")
@@ -39,6 +42,10 @@ def redis(lab: DockerLab, *words: str) -> str:
     reported_once=REDIS_STARTED,
     touches=("redis",),
 )
+@shows(
+    'Exited|is not running|"degraded"|"unhealthy"|HTTP/1.1 503|timed out',
+    test_container_is_healthy=UNHEALTHY,
+)
 def redis_stopped(lab: DockerLab) -> Iterator[None]:
     """The platform waits five seconds for Redis before reporting degraded."""
     await_age(REDIS)
@@ -54,6 +61,7 @@ def redis_stopped(lab: DockerLab) -> Iterator[None]:
     may_change=of(REDIS, "test_container_is_healthy"),
     touches=("redis",),
 )
+@shows(f"sending signal|{DOWN}", test_container_is_healthy=UNHEALTHY)
 def redis_hung(lab: DockerLab) -> Iterator[None]:
     """The Redis process is halted; Docker reports healthy for a few more seconds."""
     _signal(lab, "STOP")
@@ -74,6 +82,10 @@ def _run_in_image(lab: DockerLab, options: tuple[str, ...], program: str, *words
 
 
 @fault(failed=(*of(REDIS, "test_last_save_succeeded", "test_container_is_healthy"), *THROUGH_API), touches=("redis",))
+@shows(
+    'rdb_last_bgsave_status:err|"degraded"|"unhealthy"|HTTP/1.1 503|timed out',
+    test_container_is_healthy=UNHEALTHY,
+)
 def save_failed(lab: DockerLab) -> Iterator[None]:
     """The data folder has the wrong owner, so Redis refuses writes, and even a ping."""
     lab.root("chown", "root:root", "/data", container=REDIS)
@@ -139,6 +151,10 @@ def clients_rejected(lab: DockerLab) -> Iterator[None]:
     unknown=of(REDIS, *CACHE_REPORT),
     reported_once={"failed": of(REDIS, "test_no_client_was_rejected")},
     touches=("redis",),
+)
+@shows(
+    'max number of clients|"degraded"|"unhealthy"|HTTP/1.1 503|timed out',
+    test_container_is_healthy=UNHEALTHY,
 )
 def connections_used_up(lab: DockerLab) -> Iterator[None]:
     """A client leaks connections until Redis rejects all new clients."""

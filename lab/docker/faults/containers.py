@@ -12,11 +12,13 @@ from lab.docker.faults.steps import (
     CONTAINER_STATE,
     DATABASE_CHECKS,
     DEGRADED,
+    DOWN,
     IN_DATABASE,
     LISTED_IN_CONTAINER,
     POSTGRES_STARTED,
     REDIS_STARTED,
     THROUGH_API,
+    UNHEALTHY,
     await_age,
     await_database,
     await_health,
@@ -24,6 +26,7 @@ from lab.docker.faults.steps import (
     of,
 )
 from lab.docker.layout import NETWORK, POSTGRES, REDIS
+from lab.fault import shows
 
 HEALTH_CHECK = "/usr/local/bin/healthy"
 DATABASE = "metachat"
@@ -43,6 +46,7 @@ API_HEALTH = of("api-health", "test_endpoint_responds", "test_platform_is_health
     reported_once=POSTGRES_STARTED,
     touches=OUTAGE,
 )
+@shows(f"Exited|is not running|{DOWN}")
 def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     """The platform reports degraded with HTTP 200."""
     await_age(POSTGRES)
@@ -63,6 +67,7 @@ def database_container_stopped(lab: DockerLab) -> Iterator[None]:
     may_change=("test_response_time_is_within_limit",),
     touches=OUTAGE,
 )
+@shows(rf"\(Paused\)|is paused|{DOWN}")
 def database_container_paused(lab: DockerLab) -> Iterator[None]:
     """PostgreSQL's processes are halted: the kernel accepts connections, but the server does not answer."""
     engine.run("pause", POSTGRES)
@@ -72,6 +77,7 @@ def database_container_paused(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of(REDIS, "test_container_is_healthy"), touches=("redis",))
+@shows(UNHEALTHY)
 def health_check_fails(lab: DockerLab) -> Iterator[None]:
     """Redis works, but its health check fails."""
     with moved(lab, HEALTH_CHECK, REDIS):
@@ -94,6 +100,7 @@ def container_restarted(lab: DockerLab) -> Iterator[None]:
     unknown=of(REDIS, *CACHE_REPORT),
     touches=("redis",),
 )
+@shows(f"aside-meta-chat-redis|No such container|{DOWN}")
 def container_removed(lab: DockerLab) -> Iterator[None]:
     """The container was renamed, so Docker does not know the declared name."""
     aside = lab.container(REDIS).aside
@@ -106,6 +113,7 @@ def container_removed(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_every_container_is_declared",))
+@shows("meta-chat-experiment")
 def container_not_declared(lab: DockerLab) -> Iterator[None]:
     """A container of an abandoned experiment was never removed; stopped, docker ps does not show it."""
     name = "meta-chat-experiment"

@@ -10,6 +10,7 @@ from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import CACHE_COUNTERS, POLL_S, REDIS_STARTED, await_age, await_health, of, state
 from lab.docker.layout import REDIS
 from lab.errors import LabError
+from lab.fault import shows
 from lab.waiting import wait_until
 
 FILL = """
@@ -40,6 +41,7 @@ def _filled(lab: DockerLab, share: float) -> Iterator[None]:
 
 
 @fault(warned=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
+@shows("proof:")
 def cache_filling(lab: DockerLab) -> Iterator[None]:
     """More than four fifths of maxmemory are in use."""
     with _filled(lab, 0.85):
@@ -47,6 +49,7 @@ def cache_filling(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
+@shows("proof:")
 def cache_full(lab: DockerLab) -> Iterator[None]:
     """More than nine tenths of maxmemory are in use."""
     with _filled(lab, 0.93):
@@ -62,6 +65,7 @@ def keys_evicted(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of(REDIS, "test_cache_memory_is_within_limit"), touches=("redis",))
+@shows("^maxmemory:0")
 def memory_unbounded(lab: DockerLab) -> Iterator[None]:
     """Without maxmemory, Redis grows until the kernel kills the process."""
     with configured(lab, "maxmemory", "0"):
@@ -77,6 +81,7 @@ def memory_unbounded(lab: DockerLab) -> Iterator[None]:
     reported_once=REDIS_STARTED,
     touches=("redis",),
 )
+@shows("48MiB")
 def killed_for_memory(lab: DockerLab) -> Iterator[None]:
     """Redis exceeded the container's memory limit, was killed by the kernel, and restarted by Docker."""
     await_age(REDIS)

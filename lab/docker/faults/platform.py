@@ -9,6 +9,7 @@ from lab.docker.faults.broker import await_consumers
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import DEGRADED, OF_PM2, of, recover, settle
 from lab.docker.work import QUEUES
+from lab.fault import shows
 from lab.logs import line
 from lab.waiting import wait_until
 
@@ -25,6 +26,7 @@ DAEMON = "/home/deploy/.pm2/pm2.pid"
     ),
     touches=("rabbitmq",),
 )
+@shows(r"stopped|inbound\.queue\s+running\s+0\b")
 def worker_stopped(lab: DockerLab) -> Iterator[None]:
     """The worker was stopped by hand and not restarted."""
     lab.pm2("stop", WORKER)
@@ -36,6 +38,7 @@ def worker_stopped(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=DEGRADED, touches=("switches",))
+@shows('"degraded"')
 def health_degraded(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says degraded."""
     lab.faults(health="degraded")
@@ -44,6 +47,7 @@ def health_degraded(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=DEGRADED, touches=("switches",))
+@shows('"unhealthy"')
 def health_unhealthy(lab: DockerLab) -> Iterator[None]:
     """HTTP 200, and the JSON says unhealthy, a word containing "healthy"."""
     lab.faults(health="unhealthy")
@@ -52,6 +56,7 @@ def health_unhealthy(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("api-out", "test_log_errors_are_within_limit"), touches=("logs",))
+@shows("proof: injected failure")
 def error_burst(lab: DockerLab) -> Iterator[None]:
     """Twenty server errors in the log."""
     moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=5)
@@ -81,6 +86,7 @@ def daemon_killed(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_no_unit_has_failed",))
+@shows("nightly-backup")
 def unit_failed(lab: DockerLab) -> Iterator[None]:
     """A timer's job failed without a notification."""
     lab.root("sh", "-c", "systemd-run --quiet --wait --unit=nightly-backup false || true")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from lab.docker import DockerLab
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import ANSWERS, of, written
+from lab.fault import shows
 
 CADDYFILE = "/etc/caddy/Caddyfile"
 RESTART = "systemctl reset-failed caddy; systemctl restart caddy"
@@ -28,6 +29,7 @@ SIGN = (
     ),
     touches=("proxy",),
 )
+@shows("Failed to connect")
 def proxy_stopped(lab: DockerLab) -> Iterator[None]:
     """The API works, but is unreachable from outside."""
     lab.root("systemctl", "stop", "caddy")
@@ -36,6 +38,7 @@ def proxy_stopped(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=PUBLIC, touches=("proxy",))
+@shows("certificate has expired")
 def certificate_expired(lab: DockerLab) -> Iterator[None]:
     """The certificate was not renewed."""
     with _certificate(lab, "lab-certificate -1"):
@@ -43,6 +46,7 @@ def certificate_expired(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=PUBLIC, touches=("proxy",))
+@shows("self-signed certificate")
 def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
     """No browser trusts the certificate."""
     with _certificate(lab, SIGN):
@@ -50,6 +54,7 @@ def certificate_self_signed(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("plain-http", "test_endpoint_responds", "test_http_redirects_to_https"), touches=("proxy",))
+@shows("HTTP/1.1 200")
 def http_not_redirected(lab: DockerLab) -> Iterator[None]:
     """Requests are answered over plain HTTP, even with passwords."""
     with _configured(lab, REDIRECT, 'respond "Welcome" 200'):
@@ -57,6 +62,7 @@ def http_not_redirected(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("plain-http", "test_http_redirects_to_https"), touches=("proxy",))
+@shows("https://elsewhere.test")
 def http_redirected_to_foreign_host(lab: DockerLab) -> Iterator[None]:
     """HTTP redirects to a foreign host."""
     with _configured(lab, REDIRECT, "redir https://elsewhere.test{uri} 301"):

@@ -17,6 +17,7 @@ from lab.docker.faults.broker import (
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import (
     DEGRADED,
+    DOWN,
     QUEUE_LIST,
     RABBITMQ_STARTED,
     await_age,
@@ -28,6 +29,7 @@ from lab.docker.faults.steps import (
 from lab.docker.layout import RABBITMQ
 from lab.docker.server import MONITOR_FOLDER, NETRC
 from lab.docker.work import QUEUES
+from lab.fault import shows
 from lab.waiting import wait_until
 
 TENANT = "tenant.ten9999{}.channel.webchat.inbound.queue"
@@ -49,6 +51,7 @@ UNCONSUMED = of("inbound", "test_queues_have_consumers")
     reported_once=RABBITMQ_STARTED,
     touches=("rabbitmq",),
 )
+@shows(f"Exited|is not running|{DOWN}")
 def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:
     """Customers' messages do not reach the worker."""
     await_age(RABBITMQ)
@@ -59,6 +62,7 @@ def rabbitmq_stopped(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=(*UNCONSUMED, *RABBITMQ_STARTED["failed"]), touches=("rabbitmq", "switches"))
+@shows(r"inbound\.queue\s+running\s+0\b")
 def worker_does_not_reconnect(lab: DockerLab) -> Iterator[None]:
     """RabbitMQ was restarted and the worker did not reconnect; PM2, /health and Docker report healthy."""
     await_age(RABBITMQ)
@@ -76,6 +80,7 @@ def worker_does_not_reconnect(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=UNCONSUMED, touches=("rabbitmq", "switches"))
+@shows(r"inbound\.queue\s+running\s+0\b")
 def consumers_dropped(lab: DockerLab) -> Iterator[None]:
     """The worker is connected without consuming; too few messages wait to exceed a limit."""
     lab.faults(consume=False)
@@ -91,6 +96,7 @@ def consumers_dropped(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
+@shows("ten9999")
 def queue_flooded(lab: DockerLab) -> Iterator[None]:
     """A consumer is stuck on a message, and 6,000 more wait."""
     with stuck_consumer(lab, OWN, 1, 6001):
@@ -98,6 +104,7 @@ def queue_flooded(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(warned=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
+@shows("ten9999")
 def queue_filling(lab: DockerLab) -> Iterator[None]:
     """1,500 messages wait."""
     with stuck_consumer(lab, OWN, 1, 1501):
@@ -105,6 +112,7 @@ def queue_filling(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("inbound", "test_ready_messages_are_within_limit"), touches=("rabbitmq",))
+@shows("ten9999")
 def many_queues_filling(lab: DockerLab) -> Iterator[None]:
     """Six tenants' consumers are stuck: 900 messages wait in each queue, and no queue exceeds a limit alone."""
     with ExitStack() as held:
@@ -114,6 +122,7 @@ def many_queues_filling(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("inbound", "test_messages_are_acknowledged"), touches=("rabbitmq",))
+@shows("ten9999")
 def messages_not_acknowledged(lab: DockerLab) -> Iterator[None]:
     """A consumer took 1,200 messages without acknowledging them."""
     with stuck_consumer(lab, OWN, 1200, 1200):
@@ -122,6 +131,7 @@ def messages_not_acknowledged(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(warned=of("dead-letters", "test_no_new_dead_letters_arrive"), touches=("rabbitmq", "switches", "logs"))
+@shows(r"dead-letter\s+[1-9]")
 def some_dead_letters(lab: DockerLab) -> Iterator[None]:
     """The worker rejected three messages since the last run."""
     yield from _rejected(lab, 3)
@@ -135,6 +145,7 @@ def some_dead_letters(lab: DockerLab) -> Iterator[None]:
     warned=of("dead-letters", "test_no_new_dead_letters_arrive"),
     touches=("rabbitmq", "switches", "logs"),
 )
+@shows(r"dead-letter\s+[1-9]|ERROR")
 def many_dead_letters(lab: DockerLab) -> Iterator[None]:
     """The worker rejected 162 messages, and logged an error for each."""
     yield from _rejected(lab, 3 * len(QUEUES))
@@ -158,6 +169,7 @@ def _dead_letter_count(lab: DockerLab) -> int:
 
 
 @fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
+@shows("(?i)disk")
 def disk_alarm(lab: DockerLab) -> Iterator[None]:
     """disk_free_limit exceeds the free space, so RabbitMQ blocks all publishers."""
     control(lab, 'rabbit_disk_monitor:set_disk_free_limit("900GB")')
@@ -170,6 +182,7 @@ def disk_alarm(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
+@shows("(?i)memory")
 def memory_alarm(lab: DockerLab) -> Iterator[None]:
     """RabbitMQ uses more memory than its high watermark."""
     control(lab, 'vm_memory_monitor:set_vm_memory_high_watermark({absolute, "1MB"})')
@@ -182,6 +195,7 @@ def memory_alarm(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_every_queue_is_declared",), touches=("rabbitmq",))
+@shows("orders")
 def queue_not_declared(lab: DockerLab) -> Iterator[None]:
     """A queue exists that is not declared in the inventory."""
     amqp(lab, "declare", "orders")
@@ -193,6 +207,7 @@ def queue_not_declared(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=tuple(check for check in QUEUE_LIST if check != "test_every_queue_is_declared"), touches=("rabbitmq",))
+@shows(r"\A(?![\s\S]*inbound\.queue)")
 def queues_deleted(lab: DockerLab) -> Iterator[None]:
     """No queue matches the declared patterns."""
     amqp(lab, "delete", *QUEUES, *DEAD)

@@ -8,6 +8,7 @@ from lab.docker import DockerLab
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import of, settle, written
 from lab.docker.layout import APP
+from lab.fault import shows
 
 LOGS = f"{APP}/logs"
 SETTINGS = "/home/deploy/.pm2/module_conf.json"
@@ -73,6 +74,7 @@ def log_not_rotated_for_two_days(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("api-out", "test_rotated_files_cover_retention"), touches=("logs",))
+@shows(r"\A(?:.*\n){1,4}\Z")
 def rotated_files_cover_two_days_only(lab: DockerLab) -> Iterator[None]:
     """A busy day was rotated by size into the seven kept files, so the week before was deleted."""
     with _moved_away(lab, "ls logs/api-out__* | head -n -2"):
@@ -96,6 +98,7 @@ def rotated_file_expired_and_uncompressed(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_log_file_size_is_within_limit",), touches=("logs",))
+@shows(r"^101M\s.*ballast-1.log")
 def log_file_large(lab: DockerLab) -> Iterator[None]:
     """A file of 106 MB."""
     with _sparse(lab, LOGS, 1):
@@ -103,6 +106,7 @@ def log_file_large(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_log_file_size_is_within_limit", "test_log_folder_size_is_within_limit"), touches=("logs",))
+@shows(r"^101M\s.*ballast-\d+.log")
 def log_folder_large(lab: DockerLab) -> Iterator[None]:
     """Fifty files of 106 MB."""
     with _sparse(lab, LOGS, 50):
@@ -110,6 +114,7 @@ def log_folder_large(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=("test_pm2_own_log_size_is_within_limit",))
+@shows(r"^101M\s.*ballast-1.log")
 def pm2_log_large(lab: DockerLab) -> Iterator[None]:
     """A module has written 106 MB into PM2's own log folder."""
     with _sparse(lab, "/home/deploy/.pm2/logs", 1):

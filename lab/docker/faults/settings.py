@@ -9,6 +9,7 @@ from lab.docker.containers import COMMON
 from lab.docker.faults.fault import fault
 from lab.docker.faults.steps import CACHE_COUNTERS, POSTGRES_STARTED, REDIS_STARTED, of, recreated
 from lab.docker.layout import POSTGRES, RABBITMQ, REDIS
+from lab.fault import shows
 
 REDIS_ANEW = (*of(REDIS, "test_container_was_not_restarted"), *CACHE_COUNTERS)
 """Checks that change whenever the container is recreated."""
@@ -26,6 +27,7 @@ def no_restart_policy(lab: DockerLab) -> Iterator[None]:
 @fault(
     failed=of(REDIS, "test_container_is_healthy"), warned=REDIS_ANEW, reported_once=REDIS_STARTED, touches=("redis",)
 )
+@shows(r'\A(?!.*"Health")')
 def no_health_check(lab: DockerLab) -> Iterator[None]:
     """The container has no health check."""
     with recreated(lab, REDIS, health=("--no-healthcheck",)):
@@ -38,6 +40,7 @@ def no_health_check(lab: DockerLab) -> Iterator[None]:
     reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
+@shows(r"0\.0\.0\.0:")
 def port_published_to_all_interfaces(lab: DockerLab) -> Iterator[None]:
     """Docker's firewall rules admit other machines despite ufw."""
     with recreated(lab, POSTGRES, f"--publish=0.0.0.0:{ports.free()}:5432"):
@@ -50,6 +53,7 @@ def port_published_to_all_interfaces(lab: DockerLab) -> Iterator[None]:
     reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
+@shows('"Config":{}')
 def logs_not_capped(lab: DockerLab) -> Iterator[None]:
     """Docker's own default: the log grows until the disk is full."""
     with recreated(lab, POSTGRES, common=tuple(each for each in COMMON if not each.startswith("--log-opt"))):
@@ -62,6 +66,7 @@ def logs_not_capped(lab: DockerLab) -> Iterator[None]:
     reported_once=REDIS_STARTED,
     touches=("redis",),
 )
+@shows(r"/ [\d.]+GiB")
 def memory_not_limited(lab: DockerLab) -> Iterator[None]:
     """The container can use all memory of the host."""
     with recreated(lab, REDIS, "--memory=0"):
@@ -74,6 +79,7 @@ def memory_not_limited(lab: DockerLab) -> Iterator[None]:
     reported_once=POSTGRES_STARTED,
     touches=("postgres",),
 )
+@shows(":latest")
 def image_not_pinned(lab: DockerLab) -> Iterator[None]:
     """The tag is latest, so the image can change any day."""
     image = lab.container(POSTGRES).image
@@ -87,6 +93,7 @@ def image_not_pinned(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=of("metachat", "test_shared_memory_fits_maintenance"), touches=("postgres",))
+@shows("300MB")
 def shared_memory_too_small(lab: DockerLab) -> Iterator[None]:
     """maintenance_work_mem exceeds the container's shared memory."""
     with lab.connect() as admin:

@@ -27,6 +27,10 @@ ANSWERS = (
     "test_platform_is_healthy",
     "test_services_are_up",
 )
+DOWN = '"degraded"|"unhealthy"|HTTP/1.1 503|timed out'
+"""A pattern for the platform's answer while a service is down."""
+UNHEALTHY = '"Status":"unhealthy"'
+"""A pattern for the state of a container whose health check fails."""
 CACHE_REPORT = (
     "test_cache_memory_is_within_limit",
     "test_last_save_succeeded",
