@@ -17,7 +17,7 @@ TOKENS = {
     "WHATSAPP_ACCESS_TOKEN": "EAAG",
     "ADMIN_API_KEY": "adm_",
 }
-ROLES = ("metachat", "metachat_app", "opsproof_monitor", "opsproof_backup")
+ROLES = ("metachat", "metachat_app", "opsproof_monitor", "opsproof_backup", "opsproof_load")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,12 @@ def load(layout: Layout) -> Credentials:
 
 def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_port: int) -> bool:
     """Writes the password files and the application's environment; True if the environment changed."""
-    roles = {"pgpass": "opsproof_monitor", "pgpass-metachat": "metachat", "pgpass-backup": "opsproof_backup"}
+    roles = {
+        "pgpass": "opsproof_monitor",
+        "pgpass-metachat": "metachat",
+        "pgpass-backup": "opsproof_backup",
+        "pgpass-load": "opsproof_load",
+    }
     for name, role in roles.items():
         write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
     path = layout.app / ".env"

@@ -162,6 +162,7 @@ ALTER ROLE opsproof_monitor SET statement_timeout = '10s';
 ALTER ROLE opsproof_monitor SET lock_timeout = '1s';
 
 -- Dumps all tenants' rows, bypassing the policies. Needs no password over the local socket.
+CREATE ROLE opsproof_load LOGIN;
 CREATE ROLE opsproof_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data;
 ALTER ROLE opsproof_backup SET default_transaction_read_only = on;
 

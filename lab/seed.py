@@ -37,7 +37,7 @@ def plant(server: Server, credentials: Credentials, say: Say) -> None:
     with step(say, "schema and data created"), server.connect(SUPERUSER, password) as connection:
         for script in SCRIPTS:
             connection.execute(script.read_bytes())
-        for role in ("metachat_app", "opsproof_monitor", "opsproof_backup"):
+        for role in ("metachat_app", "opsproof_monitor", "opsproof_backup", "opsproof_load"):
             connection.execute(_password(role, credentials.passwords[role]))
         connection.execute("VACUUM ANALYZE")
         connection.execute("SELECT pg_stat_statements_reset()")

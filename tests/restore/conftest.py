@@ -216,6 +216,14 @@ class Copied:
         self.seal()
         place.write()
 
+    def edit(self, old, new):
+        """Replaces text in the dump's table of contents with text of the same length."""
+        plain = subprocess.run(["zstd", "-dc"], input=self.dump.read_bytes(), capture_output=True, check=True).stdout
+        assert (plain.count(old), len(new)) == (1, len(old))
+        edited = subprocess.run(["zstd", "-q"], input=plain.replace(old, new), capture_output=True, check=True)
+        self.dump.write_bytes(edited.stdout)
+        self.seal()
+
     def seal(self, **files):
         """Updates the manifest to match the damaged dump, checksums included."""
         text = self.manifest.read_text()

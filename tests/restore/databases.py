@@ -19,7 +19,7 @@ UNHURRIED = " ".join(
 
 @dataclass(frozen=True)
 class Dumped:
-    """A database and the folder of its backups; all sessions are the superuser's."""
+    """A database and the folder of its backups; all sessions are the superuser's, but for loads by `load_user`."""
 
     postgres: Postgres
     folder: Path
@@ -27,6 +27,7 @@ class Dumped:
     superuser: str = SUPERUSER
     client: Path | None = None
     """The folder of the client programs, if not the server's."""
+    load_user: str = ""
 
     @property
     def inventory(self) -> Path:
@@ -42,12 +43,13 @@ class Dumped:
             f'[hosts.vps.databases.shop]\ndsn = "{dsn}"\n'
             f'[hosts.vps.backups.shop]\ndatabase = "shop"\nfolder = "{backups}"\n'
             f'user = "{self.superuser}"\npassfile = "{passfile}"\n'
+            f'load_user = "{self.load_user}"\nload_passfile = "{passfile}"\n'
         )
         return path
 
-    def run(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
-        """Runs an action with --apply."""
-        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", "--apply"]
+    def run(self, action: str, *more: str, apply: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs an action, with --apply unless told otherwise."""
+        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", *["--apply"][: int(apply)]]
         words = [sys.executable, str(REPOSITORY / "actions" / f"{action}.py"), *where, *more]
         return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL)
 

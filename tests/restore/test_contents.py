@@ -87,6 +87,8 @@ def test_objects_of_other_versions_are_not_compared(expected, found, unchecked):
         (contents.parse_tables, "[" * 100_000),
         (contents.parse_soundness, 'forged\n["end"]'),
         (contents.parse_soundness, '["vector"]\n["end"]'),
+        (contents.parse_counted, '["public", "t"]'),
+        (contents.parse_counted, "COPY 7"),
     ],
 )
 def test_incomplete_or_forged_psql_output_raises_output_error(read, printed):

@@ -166,6 +166,7 @@ def test_leftovers_of_earlier_drills_are_dropped_and_other_databases_kept(place)
     names = ("metachat_drill_20250101T000000Z", "metachat_drill_mine", "metachat_drills_20250101T000000Z")
     for name in names:
         place.sql(f'CREATE DATABASE "{name}"', "postgres")
+        place.sql(f"COMMENT ON DATABASE \"{name}\" IS 'opsproof: made metachat-x'", "postgres")
     done = place.run("restore_drill", "--apply")
     assert done.returncode == 0
     assert f"drop leftovers of earlier drills: {names[0]}\n" in done.stdout

@@ -111,7 +111,7 @@ def load(tmp_path):
         for path in saved.iterdir():
             path.unlink()
         source = ("archive", "") if received is None else (str(tmp_path / "folder"), TOKEN)
-        words = ["perl", "-e", scripts.perl("restore/load"), "--", *source, str(jobs), str(deal), "dbname=fresh"]
+        words = ["perl", "-e", scripts.perl("restore/load"), "--", *source, str(jobs), str(deal), "all", "dbname=fresh"]
         environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
         done = subprocess.run(
             words, input=received or b"", capture_output=True, check=False, env=environment, timeout=60
@@ -282,7 +282,7 @@ def test_loaded_database_equals_dumped_database(place, program, tmp_path):
     place.sql(ODD, names[0])
     archive = tmp_path / "odd.dump"
     archive.write_bytes(program("pg_dump", "--format=custom", "-d", here))
-    program("perl", "-e", scripts.perl("restore/load"), "--", str(archive), "", "3", "1", there)
+    program("perl", "-e", scripts.perl("restore/load"), "--", str(archive), "", "3", "1", "all", there)
     assert place.sql(SAME, names[1]) == place.sql(SAME, names[0])
     schemas = [program("pg_dump", "--schema-only", "--restrict-key=a", "-d", each) for each in (here, there)]
     assert schemas[0] == schemas[1]

@@ -237,7 +237,7 @@ def test_database_still_being_created_for_killed_run_is_dropped(place, tmp_path,
     def made_late():
         with place.lab.connect(database="postgres", application_name="opsproof_restore") as session:
             session.execute("SELECT pg_advisory_lock(1)")
-            session.execute('CREATE DATABASE "metachat_restoring_20260101T000000Z"')
+            session.execute('CREATE DATABASE "metachat_restoring_20260101T000000Z" ALLOW_CONNECTIONS false')
 
     psql = COUNTING_QUERIES.replace("{psql}", str(place.lab.layout.bin / "psql")).replace("{folder}", str(tmp_path))
     place.path, queries = script(tmp_path / "psql", psql).parent, tmp_path / "queries"

@@ -221,8 +221,8 @@ _WORD = r"^[A-Za-z0-9._-]*$"
 PATH = r"^(/[A-Za-z0-9._+-]+)*$"
 """A path in PostgreSQL settings and shell commands, without characters that need quoting."""
 _DUMPS = {
-    *("user", "passfile", "restore_passfile", "lock_wait", "off_site", "off_site_keep", "age_recipient"),
-    *("keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user"),
+    *("user", "passfile", "restore_passfile", "load_user", "load_passfile", "lock_wait", "off_site", "off_site_keep"),
+    *("age_recipient", "keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user"),
 }
 _STANZAS = {
     *("stanza", "config", "repo", "run_as", "full_every", "between"),
@@ -249,6 +249,10 @@ class Backup(InDatabase):
     passfile: str = Field("", description="pg_dump: libpq password file on the host")
     restore_user: str = Field("", description="superuser for restores, if the backup role is not a superuser")
     restore_passfile: str = Field("", description="pg_dump: libpq password file of restore_user")
+    load_user: str = Field(
+        "", description="pg_dump: role without rights that loads archives, so that their code runs without rights"
+    )
+    load_passfile: str = Field("", description="pg_dump: libpq password file of load_user")
     drill: Literal["database", "container", "cluster"] = Field(
         "database", description="pg_dump: where drills restore: on the live server, in a container, or in a cluster"
     )

@@ -13,7 +13,12 @@ _SETTINGS = f"SET client_encoding = 'UTF8';\n{_LATER}"
 
 def fed(script: str) -> tuple[str, ...]:
     """The words in front of a psql command that reads `script`, after the settings."""
-    return ("sh", "-c", _FEED, _SETTINGS + script)
+    return ("sh", "-c", _FEED, with_settings(script))
+
+
+def with_settings(script: str) -> str:
+    """The settings, then `script`."""
+    return _SETTINGS + script
 
 
 def later_options(version_num: int) -> str:

@@ -88,6 +88,6 @@ def _secrets(host: Host) -> Iterator[str]:
     for database in host.databases.values():
         yield from (each for each in (database.password_file, database.maintenance_passfile) if each)
     for backup in host.backups.values():
-        yield from (each for each in (backup.passfile, backup.restore_passfile) if each)
+        yield from (each for each in (backup.passfile, backup.restore_passfile, backup.load_passfile) if each)
     netrcs = [each.netrc for each in host.caches.values()]
     yield from (each for each in (host.broker.netrc if host.broker else "", *netrcs) if each)

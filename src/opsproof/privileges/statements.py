@@ -16,7 +16,7 @@ _ROLE = re.compile(r"[A-Za-z0-9_.@-]+")
 _COLUMNS = (
     "\n-- For each declared vector index: the schema of its table, the column, and the column of a declared filter.\n"
 )
-MONITOR, BACKUP, MAINTAIN = "opsproof_monitor", "opsproof_backup", "opsproof_maintain"
+MONITOR, BACKUP, MAINTAIN, LOAD = "opsproof_monitor", "opsproof_backup", "opsproof_maintain", "opsproof_load"
 """The names of the roles in the shipped files, replaced by the roles of the inventory."""
 
 
@@ -36,8 +36,9 @@ def _of_database(host: Host, name: str, database: Database) -> list[PrivilegeFil
     made = [_file(host, name, "monitor", roles, monitor)]
     indexes = [each for each in host.vector_indexes.values() if each.database == name]
     made += [_recall(host, name, roles, indexes)] if indexes else []
-    dumping = {each.user for each in host.backups.values() if each.database == name and each.engine == "pg_dump"}
-    made += [_file(host, name, "backup", {BACKUP: each}, each) for each in sorted(dumping)]
+    backups = [each for each in host.backups.values() if each.database == name and each.engine == "pg_dump"]
+    made += [_file(host, name, "backup", {BACKUP: each}, each) for each in sorted({each.user for each in backups})]
+    made += [_file(host, name, "load", {LOAD: each}, each) for each in sorted({each.load_user for each in backups})]
     made += [_file(host, name, "maintain", roles, database.maintenance_user)]
     return [each for each in made if each is not None]
 
@@ -85,7 +86,7 @@ def _renamed(text: str, roles: dict[str, str]) -> str:
 def _role(name: str) -> str:
     if not _ROLE.fullmatch(name):
         raise InventoryError(f"the role {name!r} cannot stand in the SQL files: choose letters, digits, . _ @ and -")
-    return name if name in (MONITOR, BACKUP, MAINTAIN) else identifier(name)
+    return name if name in (MONITOR, BACKUP, MAINTAIN, LOAD) else identifier(name)
 
 
 def _installed(host: Host, name: str, kind: str, content: str, role: str) -> PrivilegeFile:

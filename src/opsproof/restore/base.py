@@ -34,6 +34,7 @@ class RestoreAction(DeclaredBackups):
         parser.add_argument("--archive", metavar="FILE", help="any pg_dump archive on the host, instead of a set")
         parser.add_argument("--to", metavar="TIME", help="pgBackRest: target time with zone (default: end of WAL)")
         parser.add_argument("--untrusted", action="store_true", help="allow an archive without a manifest")
+        parser.add_argument("--trust-code", action="store_true", help="run the archive's code with rights of others")
 
     @cached_property
     def backup_name(self) -> str:
@@ -65,6 +66,7 @@ class RestoreAction(DeclaredBackups):
         options = self.options
         uses = self.host.backups[self.backup_name].engine == "pgbackrest"
         wrong = {"--from": options.target, "--archive": options.archive, "--untrusted": options.untrusted}
+        wrong["--trust-code"] = options.trust_code
         wrong["--accept-differences"] = getattr(options, "accept_differences", False)
         for name, given in wrong.items() if uses else [("--to", options.to)]:
             if given:

@@ -7,6 +7,7 @@ from typing import Any
 
 from opsproof.backup import source
 from opsproof.backup_store.manifest import Manifest
+from opsproof.core import scripts
 from opsproof.core.errors import OutputError
 from opsproof.core.reasons import reason
 from opsproof.restore.server import RestoreClient
@@ -23,7 +24,10 @@ _SAME = {
 }
 SETTINGS = "SET row_security = off; SET statement_timeout = 0; SET lock_timeout = '5s';"
 _FINE = {"answers", "is empty"}
-_NOT_USED = "is not used"
+_NOT_QUERIED = {
+    "is not used": "the planner chose another plan",
+    "runs code": "the query would run functions of the database",
+}
 _INVALID = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """Errors of parsing: code of an archive may choose what a server for a drill prints."""
 
@@ -69,16 +73,32 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text[:LONGEST])
 
 
-def queries(client: RestoreClient, database: str) -> tuple[Command, Command]:
-    """Two commands: the properties of a database with the digest of the schema, and the row counts of all tables."""
-    server, rows = source.contents()
-    scripts = (f"{SETTINGS}\n{server};", f"{SETTINGS}\n{rows}\n\\gexec")
-    digest, count = (client.sql(script, database, client.backup.timeout) for script in scripts)
-    return digest, count
+def properties(client: RestoreClient, database: str) -> Command:
+    """The command that reads the properties of a database, with the digest of the schema."""
+    return client.sql(f"{SETTINGS}\n{source.contents()[0]};", database, client.backup.timeout)
+
+
+def counting(client: RestoreClient, database: str) -> Command:
+    """The command that counts the rows of all tables, without running code of the database; needs a superuser."""
+    return client.sql(f"{SETTINGS}\n{scripts.sql('restore/rows')}", database, client.backup.timeout)
+
+
+def parse_counted(answer: Answer) -> Tables:
+    """The row counts printed by the command of `counting`, by schema and table.
+
+    Raises:
+        MeasurementError: psql failed, or the output is not valid.
+    """
+    try:
+        lines = [line for line in answer.require("psql").stdout.splitlines() if line.startswith(("[", "COPY "))]
+        named = zip(map(json.loads, lines[::2]), lines[1::2], strict=True)
+        return {(str(schema), str(table)): int(rows.removeprefix("COPY ")) for (schema, table), rows in named}
+    except _INVALID as error:
+        raise OutputError(f"psql printed no row counts: {_shown(error)}") from error
 
 
 def parse_server(answer: Answer) -> dict[str, Any]:
-    """The properties printed by the first command of `queries`, by the keys of `Manifest.server`.
+    """The properties printed by the command of `properties`, by the keys of `Manifest.server`.
 
     Raises:
         MeasurementError: psql failed, or the output is not valid.
@@ -95,7 +115,7 @@ def parse_server(answer: Answer) -> dict[str, Any]:
 
 
 def parse_tables(answer: Answer) -> Tables:
-    """The row counts printed by the second command of `queries`, by schema and table.
+    """The row counts printed by backup/sql/rows.sql, by schema and table.
 
     Raises:
         MeasurementError: psql failed, or the output is not valid.
@@ -170,8 +190,8 @@ def parse_soundness(answer: Answer) -> ContentFindings:
             findings.unchecked.append(f"constraint {name} is NOT VALID, as in the backed-up database")
         elif kind == "index":
             findings.flaws.append(f"index {name} is not valid")
-        elif result == [_NOT_USED]:
-            findings.unchecked.append(f"vector index {name} was not queried: the planner chose another plan")
+        elif set(result) <= _NOT_QUERIED.keys():
+            findings.unchecked += [f"vector index {name} was not queried: {_NOT_QUERIED[each]}" for each in result]
         elif not set(result) <= _FINE:
             findings.flaws.append(f"vector index {name}: {'; '.join(result)}")
     return findings

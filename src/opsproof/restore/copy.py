@@ -4,7 +4,9 @@ import re
 import secrets
 import shlex
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,7 +21,9 @@ from opsproof.postgres.quoting import identifier
 from opsproof.restore import contents, schema
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.contents import ContentFindings
+from opsproof.restore.loading import loading
 from opsproof.restore.server import (
+    MADE,
     MAINTENANCE,
     NAME_BYTES,
     SUFFIX_BYTES,
@@ -110,7 +114,10 @@ def available_mb(answer: Answer) -> int:
 
 @dataclass
 class RestoredDatabase:
-    """The new database `name`, made from an archive; `restore_s` is the duration of the restore, in seconds."""
+    """The new database `name`, made from an archive; `restore_s` is the duration of the restore, in seconds.
+
+    `by_loader` tells whether `load_user` loads the archive instead of the superuser.
+    """
 
     work: Work
     client: RestoreClient
@@ -118,6 +125,7 @@ class RestoredDatabase:
     machine: RestoreMachine
     name: str
     quiet: bool = False
+    by_loader: bool = False
     restore_s: float = 0.0
 
     @property
@@ -136,7 +144,9 @@ class RestoredDatabase:
         name, live = identifier(self.name), identifier(self.client.live)
         aside = identifier(self.name.replace("_restoring_", "_before_"))
         old = [f"ALTER DATABASE {live} RENAME TO {aside}"] if self.machine.server.serving else []
-        new = [f"ALTER DATABASE {name} RENAME TO {live}", f"GRANT CONNECT, TEMPORARY ON DATABASE {live} TO PUBLIC"]
+        owner = f"ALTER DATABASE {live} OWNER TO {identifier(self.traits['owner'])}"
+        granted = f"GRANT CONNECT, TEMPORARY ON DATABASE {live} TO PUBLIC"
+        new = [f"ALTER DATABASE {name} RENAME TO {live}", owner, granted]
         words = (word for each in (*old, *new) for word in ("-c", each))
         return shlex.join(self.client.program("psql", "-d", self.client.conninfo(MAINTENANCE), *words).argv)
 
@@ -172,6 +182,8 @@ class RestoredDatabase:
         if self.machine.staging_bytes < staged:
             free, size = show(self.machine.staging_bytes, "bytes"), show(staged, "bytes")
             raise Refused(f"{STAGING} of {self.client.container} has {free} free ({size} needed for the archive)")
+        if self.by_loader and self.client.container and not self.machine.perl:
+            raise Refused(f"{self.client.container} has no perl, which load_user needs")
         if len(self.client.live.encode()) + SUFFIX_BYTES > NAME_BYTES:
             raise Refused(f"the name {self.client.live} is too long (limit {NAME_BYTES - SUFFIX_BYTES} bytes)")
 
@@ -192,28 +204,41 @@ class RestoredDatabase:
         started = time.monotonic()
         self._create(self.name)
         with progress.reporting_bytes("restored", self.expected_bytes, self.work.say, quiet=self.quiet) as report:
-            progress.watch(self._restore, self._size, report)
+            progress.watch(partial(self._load, self.name), self._size, report)
         self.restore_s = time.monotonic() - started
 
-    def _create(self, name: str) -> None:
-        serving = self.machine.server.serving
-        manifest = self.archive.manifest
+    @property
+    def traits(self) -> dict[str, Any]:
+        """Owner, encoding and locale of the backed-up database; without a manifest, of the live database.
+
+        Raises:
+            StepFailed: there is neither a manifest nor a live database.
+        """
+        serving, manifest = self.machine.server.serving, self.archive.manifest
         traits = manifest.server if manifest else serving.traits if serving else None
         if traits is None:
             raise StepFailed("encoding and locale are unknown: no manifest and no live database")
-        keys = ("owner", "encoding", "collate", "ctype", "provider", "locale", "rules")
-        values = {key: traits.get(key) or "" for key in keys}
-        self.do("create", fresh=name, live=self.client.live, **values)
+        return traits
 
-    def _restore(self) -> None:
+    def _create(self, name: str) -> None:
+        keys = ("encoding", "collate", "ctype", "provider", "locale", "rules")
+        values = {key: self.traits.get(key) or "" for key in keys}
+        self.do("create", fresh=name, live=self.client.live, mark=f"{MADE} {self.archive.name}", **values)
+
+    def _load(self, name: str, *options: str) -> None:
+        as_loader = loading(self.work, self.client, self.archive, name) if self.by_loader else nullcontext()
+        with as_loader:
+            self._restore(name, *options)
+
+    def _restore(self, name: str, *options: str) -> None:
         """Restores from an uncompressed file, which parallel sessions need: in place, or from a staged copy."""
         token = secrets.token_hex(16)
         if not self.client.container and not self.archive.unpack:
             self._feed("")
-            self._do(self._loading(self.archive.path, ""))
+            self._do(self._loading(self.archive.path, "", name, *options))
         elif self.machine.perl:
             folder = _STAGED.parent if self.client.container else self.client.backup.folder
-            self._feed(token, *_in_one_line(self._loading(str(folder), token)))
+            self._feed(token, *_in_one_line(self._loading(str(folder), token, name, *options)))
         else:
             self._staged()
 
@@ -223,10 +248,11 @@ class RestoredDatabase:
         words = ("perl", "-e", scripts.perl("restore/feed"), "--", *about)
         self.work.do(argv(*words, *command, timeout_s=self.client.backup.timeout), "pg_restore")
 
-    def _loading(self, source: str, token: str) -> Command:
+    def _loading(self, source: str, token: str, name: str, *options: str) -> Command:
         """The load.pl command; rows are split over sessions only for archives with a manifest, known to use COPY."""
-        deal = self.archive.manifest is not None and self.machine.jobs > 1
-        words = (source, token, str(self.machine.jobs), str(int(deal)), self._target(self.name))
+        deal = self.archive.manifest is not None and self.machine.jobs > 1 and not options
+        part = "own" if self.by_loader else "all"
+        words = (source, token, str(self.machine.jobs), str(int(deal)), part, self._target(name), *options)
         return self.client.program("perl", "-e", scripts.perl("restore/load"), "--", *words)
 
     def _staged(self) -> None:
@@ -242,7 +268,7 @@ class RestoredDatabase:
         self.work.do(argv(*_in_one_line(command), timeout_s=self.client.backup.timeout), "pg_restore")
 
     def _target(self, name: str) -> str:
-        """The connection string of a new database, with session settings for a fast restore."""
+        """The connection string of a new database for the load, with session settings for a fast restore."""
         settings = {
             "synchronous_commit": "off",
             "maintenance_work_mem": f"{self.machine.session_memory_mb}MB",
@@ -250,7 +276,8 @@ class RestoredDatabase:
             "max_parallel_maintenance_workers": "0" if self.client.container else "2",
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        return self.client.conninfo(name, options=options, **self._encoding)
+        conninfo = self.client.load_conninfo if self.by_loader else self.client.conninfo
+        return conninfo(name, options=options, **self._encoding)
 
     @property
     def _encoding(self) -> dict[str, str]:
@@ -274,10 +301,10 @@ class RestoredDatabase:
         Raises:
             MeasurementError: a query or ANALYZE failed.
         """
-        timeout_s, properties, count = self.client.backup.timeout, *contents.queries(self.inside, self.name)
+        timeout_s, properties = self.client.backup.timeout, contents.properties(self.inside, self.name)
         findings = ContentFindings(differences=self.schema_differences())
         soundness = self.inside.sql(scripts.sql("restore/soundness"), self.name, timeout_s)
-        server, sound, counted = self.work.ask(properties, soundness, count)
+        server, sound, counted = self.work.ask(properties, soundness, contents.counting(self.inside, self.name))
         analyze = [stepwise(self.inside.sql(scripts.sql("restore/analyze"), self.name, timeout_s))] if keep else []
         # Later than the count: CREATE EXTENSION may fire event triggers of the restored database, which write rows.
         checked, *analyzed = self.work.ask(self._amcheck() if keep else self._amcheck("--install-missing"), *analyze)
@@ -285,7 +312,7 @@ class RestoredDatabase:
             each.require("ANALYZE")
         findings.add(contents.parse_soundness(sound))
         findings.add(contents.parse_amcheck(checked))
-        findings.add(self._compared(contents.parse_server(server), contents.parse_tables(counted)))
+        findings.add(self._compared(contents.parse_server(server), contents.parse_counted(counted)))
         return findings
 
     def schema_differences(self) -> list[str]:
@@ -297,7 +324,15 @@ class RestoredDatabase:
         scratch = self.scratch
         try:
             self._create(scratch)
-            again = schema.command(self.client, self.archive, restored, self._target(scratch))
+            if self.by_loader:
+                self._load(scratch, "--schema-only", "--no-subscriptions")
+            again = schema.command(
+                self.client,
+                self.archive,
+                restored,
+                self.client.conninfo(scratch, **self._encoding),
+                loaded=self.by_loader,
+            )
             return schema.parse(self.work.attempt(again))
         finally:
             self._drop(scratch)

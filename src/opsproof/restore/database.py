@@ -9,15 +9,16 @@ from opsproof.action.patience import patiently
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup_store import dump_folder, off_site
 from opsproof.backup_store.off_site import Copies
-from opsproof.core.errors import Absent, InventoryError, MeasurementError, Refused
+from opsproof.core.errors import Absent, CommandError, InventoryError, MeasurementError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory import resources
-from opsproof.restore import archive, copy
+from opsproof.restore import archive, copy, trust
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.base import STAMP, RestoreAction
 from opsproof.restore.copy import RestoredDatabase, RestoreMachine
 from opsproof.restore.fetch import Fetch
 from opsproof.restore.server import Kind
+from opsproof.restore.trust import Trust, require_loader
 from opsproof.transport.shell import argv
 
 CUT_OFF_S, PAUSE_S = 10.0, 0.2
@@ -32,6 +33,11 @@ class DatabaseRestore:
         self.options, self.backup, self.client = action.options, action.backup, action.client
         self.fetch: Fetch | None = None
         """Fetches an off-site copy to the host; set by `archive` if needed."""
+        self.trust: Trust | None = None
+        """Who loads the archive; set by `judge`, or after the fetch."""
+        self.database: RestoredDatabase | None = None
+        self.isolated = False
+        """Whether code of the archive can reach nothing of value, so that it need not be judged."""
 
     def machine(self) -> RestoreMachine:
         """The host and the server as they are now, after sessions of a killed run have ended.
@@ -94,6 +100,17 @@ class DatabaseRestore:
         started = time.monotonic()
         self.fetch.run(quiet=self.options.json)
         self.action.measured |= {"from": self.options.target, "fetch_s": round(time.monotonic() - started, 2)}
+        if not self.isolated:
+            self._require_trust_of_copy()
+
+    def _require_trust_of_copy(self) -> None:
+        assert self.fetch is not None
+        try:
+            self._judge()
+            self.require_trust()
+        except Refused as error:
+            self.fetch.remove()
+            raise StepFailed(str(error)) from error
 
     @contextmanager
     def fetched(self, *, to_the_end: bool) -> Iterator[None]:
@@ -111,6 +128,38 @@ class DatabaseRestore:
         name = f"{self.client.live}_{kind}_{time.strftime(STAMP, time.gmtime())}"
         return RestoredDatabase(self.work, self.client, of, machine, name, self.options.json)
 
+    def judge(self, of: RestoredDatabase) -> None:
+        """Decides who loads the archive, and prints the code that the load runs; a copy elsewhere is fetched first.
+
+        Raises:
+            Refused: the table of contents cannot be read, and --trust-code is missing.
+        """
+        self.database = of
+        if not self.isolated and self.fetch is None:
+            self._judge()
+
+    def _judge(self) -> None:
+        of = self.database
+        assert of is not None
+        try:
+            self.trust = Trust(self.client, of.machine.server, trust.read(self.work, of.archive))
+        except CommandError as error:
+            if not self.options.trust_code:
+                raise Refused(f"{of.archive.name} cannot be read: {error}") from error
+            return
+        of.by_loader = self.trust.by_loader
+        for each in self.trust.runs:
+            self.work.say(f"  {each}")
+
+    def require_trust(self) -> None:
+        """Requires that the code of the archive gains no rights, or --trust-code.
+
+        Raises:
+            Refused: the reasons, the code, and the command to go on.
+        """
+        if self.trust is not None:
+            self.trust.require(allowed=self.options.trust_code)
+
     def guard(self, of: RestoredDatabase) -> None:
         """Refuses an untrusted archive, and a restore that cannot complete.
 
@@ -119,6 +168,8 @@ class DatabaseRestore:
         """
         of.archive.require_trust(of.machine.version, allowed=self.options.untrusted)
         of.guard()
+        require_loader(self.client, of.machine.server)
+        self.require_trust()
         if of.archive.manifest is None and of.machine.server.serving is None:
             raise Refused(
                 f"encoding and locale are unknown: {of.archive.name} has no manifest, {self.client.live} is missing"

@@ -21,8 +21,9 @@ class DatabaseDrill:
         self.restore = DatabaseRestore(action)
         self.archive = self._archive()
         self.place = throwaway.place(self.work, action.client, self.archive)
-        self.restore.client = self.place.client
+        self.restore.client, self.restore.isolated = self.place.client, self.place.isolated
         self.database = self.restore.new_database("drill", self.place.machine, self.archive)
+        self._judge()
         self.findings = ContentFindings()
         self.left = self.place.left()
 
@@ -51,6 +52,17 @@ class DatabaseDrill:
         """
         try:
             return self.restore.archive(whole=True)
+        except Refused as error:
+            raise NotRepaired(str(error)) from error
+
+    def _judge(self) -> None:
+        """An archive without a readable table of contents means that the backup is not good.
+
+        Raises:
+            NotRepaired: the table of contents cannot be read.
+        """
+        try:
+            self.restore.judge(self.database)
         except Refused as error:
             raise NotRepaired(str(error)) from error
 

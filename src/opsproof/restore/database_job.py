@@ -56,9 +56,9 @@ class RestoreJob:
             raise InventoryError(f"--into: {name} already exists")
 
     def dropping(self) -> list[Step]:
-        """Steps that drop old databases of completed swaps, and copies that failed their comparison."""
+        """Steps that drop old databases of completed swaps, failed copies, and leftovers of drills and comparisons."""
         old = [each for each in self.server.beside("before") if each.mark.word == REPLACED]
-        old += self._kept(self.server)
+        old += [*self._kept(self.server), *self.server.beside("drill"), *self.server.beside("comparing")]
         return [self._drop(each.name, f" ({show(each.size_bytes, 'bytes')})") for each in old]
 
     def _drop(self, name: str, more: str = "") -> Step:
@@ -86,6 +86,7 @@ class RestoreJob:
         if fresh is not None:
             self.copy.name = fresh.name
         self.action.measured |= {"backup": self.action.backup_name, "set": archive.name}
+        self.restore.judge(self.copy)
         fetching = self.restore.fetching(archive)
         make, verify = Step(self._title(), self._make), Step("compare with the manifest", self._verify)
         made = [*fetching, verify] if fresh in self._kept(self.server) else [] if fresh else [*fetching, make, verify]
@@ -121,17 +122,22 @@ class RestoreJob:
 
     def _loss(self) -> str:
         """The rows that the swap would lose and restore, by table; rows updated since the backup are not counted."""
+        serving = self.server.serving
+        if serving is None or not serving.open:
+            return "data loss cannot be determined"
+        return f"{self._changes(serving.name)}; rows updated since the backup are lost too, but not counted"
+
+    def _changes(self, database: str) -> str:
+        """How row counts of the backup differ from those of `database`, which is or was live."""
         assert self.copy is not None
-        manifest, serving = self.copy.archive.manifest, self.server.serving
-        if manifest is None or serving is None or not serving.open:
+        manifest = self.copy.archive.manifest
+        if manifest is None:
             return "data loss cannot be determined"
         try:
-            _, count = contents.queries(self.client, serving.name)
-            now = contents.parse_tables(self.work.ask(count)[0])
+            now = contents.parse_counted(self.work.ask(contents.counting(self.client, database))[0])
         except MeasurementError as error:
             return f"data loss cannot be determined: {error}"
-        changes = contents.row_changes(manifest.tables, now) or "row counts are unchanged"
-        return f"{changes}; rows updated since the backup are lost too, but not counted"
+        return contents.row_changes(manifest.tables, now) or "row counts are unchanged"
 
     def _make(self) -> None:
         assert self.copy is not None
@@ -187,12 +193,15 @@ class RestoreJob:
         self._carry_over()
         serving = self.server.serving is not None
         self.switch.swap(self.copy.name, self.aside, self.copy.archive.name, serving=serving)
+        if serving:  # the plan's count is older than the last writes
+            self.action.measured["rows"] = lost = self._changes(self.aside)
+            self.work.say(f"     {lost}; {self.aside} has the rows from before the swap")
 
     def _carry_over(self) -> None:
         """Copies owner, privileges and settings from the live database; without one, grants the defaults."""
         assert self.copy is not None
         if self.server.serving is None:
-            self.copy.do("open", fresh=self.copy.name)
+            self.copy.do("open", fresh=self.copy.name, owner=self.copy.traits["owner"])
             return
         values = {"fresh": self.copy.name, "live": self.server.live}
         command = self.client.sql(scripts.sql("restore/carry_over"), timeout_s=60, **values)
@@ -233,6 +242,7 @@ class RestoreJob:
             raise Refused(f"{self.server.live} has prepared transactions, which block the rename: end them first")
         if self.copy is not None and not self.resumed:
             self.restore.guard(self.copy)
+        self.restore.require_trust()
 
     def prove(self) -> None:
         """Shows that the live database accepts connections and that no swap is incomplete.

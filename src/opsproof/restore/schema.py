@@ -56,9 +56,14 @@ def _differing(expected: list[str], found: list[str]) -> tuple[str, str]:
     return "\n".join(expected), "\n".join(found)
 
 
-def command(client: RestoreClient, archive: DumpArchive, restored: str, scratch: str = "") -> Command:
-    """The command that compares the archive with a database; both databases are given by connection strings."""
-    words = (archive.path, archive.unpack, restored, scratch, *client.entrance)
+def command(
+    client: RestoreClient, archive: DumpArchive, restored: str, scratch: str = "", *, loaded: bool = False
+) -> Command:
+    """The command that compares the archive with a database; both databases are given by connection strings.
+
+    `loaded` tells whether `scratch` has the definitions of the archive already.
+    """
+    words = (archive.path, archive.unpack, restored, scratch, str(int(loaded)), *client.entrance)
     program = ("perl", "-e", scripts.perl("restore/schema_diff"), "--", *words)
     return argv(*program, timeout_s=client.backup.timeout)
 

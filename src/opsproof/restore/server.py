@@ -38,6 +38,8 @@ class DatabaseMark:
     archive: str = ""
 
 
+MADE = "made"
+"""Created by a restore or a drill; not yet compared."""
 VERIFIED = "verified"
 """Restored and compared."""
 DIFFERS = "differs"
@@ -56,13 +58,22 @@ REPLACED = "replaced"
 
 @dataclass(frozen=True)
 class ServerDatabase:
-    """A database on the server; `traits` are owner, encoding and locale, as CREATE DATABASE needs them."""
+    """A database on the server; `traits` are owner, encoding and locale.
+
+    `trusted` tells whether the owner is a superuser or the owner of the live database: an owner can write any mark.
+    """
 
     name: str
     size_bytes: int
     open: bool
     mark: DatabaseMark
+    trusted: bool
     traits: dict[str, Any]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a restore or a drill made the database, by its mark; or began to, and nobody could connect since."""
+        return self.trusted and bool(self.mark.word or not self.open)
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class RestoreServer:
 
     `folder` is the data directory or tablespace of `live`; `prepared` counts prepared transactions in `live`; `at_work`
     counts sessions of other restores and drills: after a kill, sessions remain until the server notices.
+    `loader_rights` has the rights of `load_user` that it should not have; None if there is no such role.
     """
 
     live: str
@@ -80,6 +92,8 @@ class RestoreServer:
     prepared: int
     at_work: int
     databases: dict[str, ServerDatabase]
+    superusers: tuple[str, ...] = ()
+    loader_rights: str | None = None
 
     @property
     def quiet(self) -> str:
@@ -94,9 +108,9 @@ class RestoreServer:
         return self.databases.get(self.live)
 
     def beside(self, kind: Kind) -> list[ServerDatabase]:
-        """The databases of a kind that restores or drills have made, oldest first."""
-        found = [name for name in sorted(self.databases) if self._kind(name) == kind]
-        return [self.databases[name] for name in found]
+        """The databases of a kind that restores or drills have made, oldest first; a name alone proves nothing."""
+        found = [self.databases[name] for name in sorted(self.databases) if self._kind(name) == kind]
+        return [each for each in found if each.is_ours]
 
     def is_temporary(self, name: str) -> bool:
         """Whether restores or drills give their databases such a name."""
@@ -149,17 +163,31 @@ class RestoreClient:
             DatabaseError: the declared dsn is not valid.
         """
         own = self.backup.restore_passfile if self.backup.restore_user else self.backup.passfile
-        passfile = {"passfile": own} if own and not self.container else {}
+        return self._conninfo(self.user, own, database, **more)
+
+    def load_conninfo(self, database: str, **more: str) -> str:
+        """The connection string of a database for `load_user`, without a password.
+
+        Raises:
+            DatabaseError: the declared dsn is not valid.
+        """
+        return self._conninfo(self.backup.load_user, self.backup.load_passfile, database, **more)
+
+    def _conninfo(self, user: str, passfile: str, database: str, **more: str) -> str:
+        file = {"passfile": passfile} if passfile and not self.container else {}
         dsn = self.host.databases[self.backup.database].dsn
         names = {"dbname": database, "application_name": APPLICATION}
         options = f"{self.options} {more.pop('options', '')}".strip()
-        return as_role(dsn, self.user, inside=bool(self.container), **passfile, **names, **more, options=options)
+        return as_role(dsn, user, inside=bool(self.container), **file, **names, **more, options=options)
 
     def sql(self, script: str, database: str = MAINTENANCE, timeout_s: float = 60.0, **values: str) -> Command:
         """The psql command that runs a script with `values` as psql variables, which the script quotes."""
+        return argv(*fed(script), *self.psql(database, **values), timeout_s=timeout_s)
+
+    def psql(self, database: str, **values: str) -> tuple[str, ...]:
+        """The words of a psql command that reads a script from standard input."""
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
-        words = ("psql", *PSQL, *variables, "-d", self.conninfo(database))
-        return argv(*fed(script), *self.program(*words).argv, timeout_s=timeout_s)
+        return self.program("psql", *PSQL, *variables, "-d", self.conninfo(database)).argv
 
     def inspection(self) -> tuple[Command, ...]:
         """The docker inspect command of the container; empty without a container."""
@@ -176,7 +204,7 @@ class RestoreClient:
 
     def server(self) -> Command:
         """The command whose output `parse_server` reads."""
-        return self.sql(scripts.sql("restore/databases"), live=self.live)
+        return self.sql(scripts.sql("restore/databases"), live=self.live, loader=self.backup.load_user)
 
 
 def drop(client: RestoreClient, server: RestoreServer, name: str) -> Command:
@@ -194,13 +222,15 @@ def parse_server(answer: Answer, live: str) -> RestoreServer:
     """
     properties = json.loads(answer.require("psql").stdout)
     found = [_database(each) for each in properties.pop("databases")]
+    properties["superusers"] = tuple(properties["superusers"])
     return RestoreServer(live=live, databases={each.name: each for each in found}, **properties)
 
 
 def _database(row: dict[str, Any]) -> ServerDatabase:
     word, _, archive = (row.pop("mark") or "").partition(" ")
     mark = DatabaseMark(word, archive)
-    return ServerDatabase(row.pop("name"), int(row.pop("bytes")), bool(row.pop("open")), mark, row)
+    name, size_bytes = str(row.pop("name")), int(row.pop("bytes"))
+    return ServerDatabase(name, size_bytes, bool(row.pop("open")), mark, bool(row.pop("trusted")), row)
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:

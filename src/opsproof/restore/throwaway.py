@@ -70,6 +70,8 @@ class DrillPlace(Protocol):
     """The place where a drill restores, with client programs and resources."""
 
     machine: RestoreMachine
+    isolated: bool
+    """Whether code of the archive can reach nothing of value."""
 
     @property
     def client(self) -> RestoreClient:
@@ -104,6 +106,7 @@ class ServingServer:
     work: Work
     client: RestoreClient
     machine: RestoreMachine
+    isolated: bool = False
 
     def where(self, copy: RestoredDatabase) -> str:
         """The name of the new database, with expected size and free space."""
@@ -148,6 +151,7 @@ class Throwaway:
     client: RestoreClient
     machine: RestoreMachine
     image: str
+    isolated: bool = True
 
     @property
     def name(self) -> str:
@@ -254,4 +258,5 @@ def _inside(client: RestoreClient, superuser: str) -> RestoreClient:
     name = client.backup.database
     database = client.host.databases[name].model_copy(update={"container": f"{client.container}{SUFFIX}"})
     host = client.host.model_copy(update={"databases": {**client.host.databases, name: database}})
-    return RestoreClient(host, client.backup.model_copy(update={"user": superuser, "restore_user": superuser}))
+    roles = {"user": superuser, "restore_user": superuser, "load_user": ""}
+    return RestoreClient(host, client.backup.model_copy(update=roles))

@@ -61,6 +61,7 @@ class ThrowawayCluster:
     client: SandboxClient
     machine: RestoreMachine
     floor_bytes: int
+    isolated: bool = True
     _catalogs: str = field(default="", init=False)
 
     @property
@@ -172,7 +173,7 @@ def place(work: Work, client: RestoreClient, archive: DumpArchive) -> ThrowawayC
     host = sandbox.host(work)
     sandbox.require(host, int(login.require("id").stdout))
     superuser = archive.manifest.server.get("bootstrap") or client.user
-    backup = client.backup.model_copy(update={"user": superuser, "restore_user": superuser})
+    backup = client.backup.model_copy(update={"user": superuser, "restore_user": superuser, "load_user": ""})
     processors = int(nproc.require("nproc").stdout)
     machine = _machine(client.live, major, processors, memory_mb, host.free_bytes)
     least, needed = DISK_SHARE * host.total_bytes, _needed(archive)

@@ -1,11 +1,13 @@
 # Loads an archive into a new database, with the rows of each table split over several sessions.
 #
-# Arguments: SOURCE TOKEN JOBS DEAL TARGET
+# Arguments: SOURCE TOKEN JOBS DEAL PART TARGET [OPTION...]
 #   SOURCE  the archive; with TOKEN, a folder: the archive is read from standard input into an unlinked file there,
 #           which cannot outlive this program, and is used only after TOKEN has arrived at the end
 #   JOBS    number of parallel sessions
 #   DEAL    1: rows of each table are split over all sessions; 0: pg_restore alone, one session for each table
+#   PART    all; or own: without owners, and without what by_superuser.pl makes, for a role without rights
 #   TARGET  the connection string of the database
+#   OPTION  of pg_restore, in addition
 # pg_restore prints the rows of a table as a COPY statement: a row per line, then a line with \. at the end. Only rows
 # are split over sessions; pg_restore itself restores definitions, sequences and large objects. Other output is an
 # error. Exit status 0: every program succeeded. Needs perl-base.
@@ -13,13 +15,15 @@ use strict;
 use warnings;
 use Fcntl qw(O_CREAT O_EXCL O_RDWR SEEK_END);
 
-my ($source, $token, $jobs, $deal, $target) = @ARGV;
+my ($source, $token, $jobs, $deal, $part, $target, @options) = @ARGV;
 my $BLOCK = 2**18;
 my $LONGEST = 2**22;        # COPY statement without rows: 1600 columns with names of 63 bytes
 my $F_SETPIPE_SZ = 1031;    # Linux only
-my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target");
+my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target", @options);
+push @RESTORE, '--no-owner' if $part eq 'own';
 my $ROWS = qr/\A\d+; \d+ \d+ TABLE DATA /;
-my $FIRING = qr/\A\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) - EVENT TRIGGER|EVENT TRIGGER -) /;
+my $BY_SUPERUSER = qr/\A\d+; \d+ \d+ (?:ACL|DEFAULT ACL|SCHEMA|EXTENSION|COMMENT - (?:EXTENSION|SCHEMA)) /;
+my $LAST = qr/\A\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) \S+ (?:EVENT TRIGGER|POLICY)|EVENT TRIGGER -|ROW SECURITY|POLICY) /;
 my $IDLE = qr/\A(?:--[^\n]*|\\(?:un)?restrict [^\n]*|)\n/;
 my $SETTING = qr/\A(?:SET [a-z_]+ = |SELECT pg_catalog\.set_config\()[^\n]*;\n/;
 my $COPY = qr/\ACOPY (?:[^"\n]*+"(?:[^"]++|"")*+")*+[^"\n]* FROM stdin;\n/;
@@ -28,21 +32,23 @@ my ($buffer, $turn, %running) = ('', 0);
 
 $SIG{PIPE} = 'IGNORE';
 my $archive = $token ? received() : $source;
-my @firing;
+my @last;
 if ($deal) {
-    restore(undef, '--section=pre-data', $archive);
+    restore($part eq 'own' ? [contained()] : undef, '--section=pre-data', $archive);
     my @list = contained();
     deal_out(grep { $_ =~ $ROWS } @list);
     restore([grep { $_ !~ $ROWS } @list], qw(--section=data --section=post-data), "--jobs=$jobs", $archive);
 }
 else { restore([contained()], "--jobs=$jobs", $archive) }
-restore(\@firing, $archive) if @firing;
+restore(\@last, $archive) if @last;
 
-# The archive's list. Event triggers are apart, for the end: they would fire for the definitions after them.
+# The archive's list. Event triggers and row security are apart, for the end: triggers would fire for the definitions
+# after them, and policies would hide rows from a role without rights.
 sub contained {
     my @all = output_of(qw(pg_restore --list), $archive);
-    @firing = grep { $_ =~ $FIRING } @all;
-    return grep { $_ !~ $FIRING } @all;
+    @all = grep { $_ !~ $BY_SUPERUSER } @all if $part eq 'own';
+    @last = grep { $_ =~ $LAST } @all;
+    return grep { $_ !~ $LAST } @all;
 }
 
 sub stop {

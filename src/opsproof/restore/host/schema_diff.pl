@@ -1,17 +1,18 @@
 # Prints the definitions that differ between an archive and the database restored from the archive.
 #
-# Arguments: ARCHIVE UNPACK RESTORED SCRATCH [CLIENT...]
+# Arguments: ARCHIVE UNPACK RESTORED SCRATCH LOADED [CLIENT...]
 #   UNPACK    zstd or gzip; empty for an uncompressed archive
 #   RESTORED  connection string of the restored database
 #   SCRATCH   connection string of an empty database: the archive's definitions are loaded there and printed again, so
 #             that the server has parsed both sides; empty: the archive's definitions as pg_restore prints them
+#   LOADED    1: SCRATCH has the definitions already
 #   CLIENT    words in front of pg_dump and pg_restore that run them in a container
 # Prints a line of JSON for each difference: [TYPE, NAME, EXPECTED, FOUND], null for a missing definition; then
 # ["end", COUNT]. Only the first differences are printed, and long definitions are cut. Needs perl-base.
 use strict;
 use warnings;
 
-my ($archive, $unpack, $restored, $scratch, @client) = @ARGV;
+my ($archive, $unpack, $restored, $scratch, $loaded, @client) = @ARGV;
 my $MOST = 100;
 my $LONGEST = 3_000;    # together below the limit of output
 my $HEADER = qr/^--\n-- Name: ([^\n]*); Type: ([^;\n]*); Schema: ([^;\n]*); Owner: ([^\n]*)\n--\n/m;
@@ -36,7 +37,8 @@ sub stop { print STDERR "$_[0]\n"; exit 1 }
 # releases of pg_restore load those of subscriptions nevertheless.
 sub reloaded {
     my %printed = @_;
-    from_archive("--dbname=$scratch", qw(--exit-on-error --no-password --no-subscriptions --no-comments));
+    my @load = ("--dbname=$scratch", qw(--exit-on-error --no-password --no-subscriptions --no-comments));
+    from_archive(@load) if !$loaded;
     my @kept = grep { /\bSUBSCRIPTION\b|\ACOMMENT\0/ } keys %printed;
     return (definitions(output_of(undef, @client, @PRINT, $scratch)), map { $_ => $printed{$_} } @kept);
 }

@@ -8,12 +8,21 @@ SELECT json_build_object(
     'at_work', (SELECT count(*) FROM pg_stat_activity
                  WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
                    AND backend_type = 'client backend'),
+    'superusers', (SELECT json_agg(rolname ORDER BY rolname) FROM pg_roles WHERE rolsuper),
+    'loader_rights', (SELECT concat_ws(', ', CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
+                                       CASE WHEN rolcreatedb THEN 'CREATEDB' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+                                       CASE WHEN rolbypassrls THEN 'BYPASSRLS' END, CASE WHEN NOT rolcanlogin THEN 'NOLOGIN' END,
+                                       (SELECT string_agg(format('member of %s', pg_get_userbyid(roleid)), ', ' ORDER BY roleid)
+                                          FROM pg_auth_members WHERE member = r.oid))
+                        FROM pg_roles r WHERE rolname = :'loader'),
     'databases', coalesce((
         SELECT json_agg(json_build_object(
                    'name', datname,
                    'bytes', CASE WHEN datconnlimit <> -2 THEN pg_database_size(oid) ELSE 0 END,
                    'open', datallowconn,
                    'mark', substring(shobj_description(oid, 'pg_database') FROM '^opsproof: ([^\n]*)'),
+                   'trusted', (SELECT rolsuper FROM pg_roles WHERE oid = datdba)
+                              OR datdba = (SELECT l.datdba FROM pg_database l WHERE l. datname = :'live'),
                    'owner', pg_get_userbyid(datdba),
                    'encoding', pg_encoding_to_char(encoding),
                    'collate', datcollate,

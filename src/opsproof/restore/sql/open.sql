@@ -1,2 +1,3 @@
--- Grants PUBLIC the default privileges on the database `fresh`, which `create.sql` has revoked.
+-- Gives the database `fresh` to `owner`, and PUBLIC the default privileges, which `create.sql` has revoked.
 GRANT CONNECT, TEMPORARY ON DATABASE :"fresh" TO PUBLIC;
+ALTER DATABASE :"fresh" OWNER TO :"owner";

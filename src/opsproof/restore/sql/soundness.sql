@@ -1,11 +1,13 @@
 -- Which constraints are NOT VALID, which indexes are invalid, and which vector indexes fail to answer a query?
 -- Prints a line of JSON for each: ["constraint", NAME], ["index", NAME], ["vector", NAME, ANSWER] for every vector
--- index; then ["end"]. Creates nothing, so that no event trigger fires.
+-- index; then ["end"]. Creates nothing, so that no event trigger fires. Queries no table whose indexes or statistics use
+-- functions or types of the database: planning and running the query would run them.
 SET row_security = off;
 SET statement_timeout = 0;
 SET enable_seqscan = off;
 SET enable_sort = off;
 SET enable_bitmapscan = off;
+SET constraint_exclusion = off;
 
 DO $$
 DECLARE
@@ -22,10 +24,22 @@ BEGIN
                (SELECT format('OPERATOR(%I.%s)', nspname, oprname)
                   FROM pg_opclass o JOIN pg_amop ON amopfamily = opcfamily AND amoppurpose = 'o' AND amoplefttype = opcintype
                   JOIN pg_operator p ON p.oid = amopopr JOIN pg_namespace n ON n.oid = oprnamespace
-                 WHERE o.oid = indclass[0] LIMIT 1) AS distance
+                 WHERE o.oid = indclass[0] LIMIT 1) AS distance,
+               EXISTS (SELECT FROM pg_depend d
+                        WHERE refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
+                          AND ((classid = 'pg_class'::regclass
+                                AND objid IN (SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = pg_index.indrelid))
+                               OR (classid = 'pg_statistic_ext'::regclass
+                                   AND objid IN (SELECT s.oid FROM pg_statistic_ext s WHERE stxrelid = indrelid)))
+                          AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.refclassid AND e.objid = d.refobjid
+                                                                    AND e.deptype = 'e')) AS runs_code
           FROM pg_class c JOIN pg_index ON indexrelid = c.oid JOIN pg_am a ON a.oid = relam
          WHERE relkind = 'i' AND amname IN ('ivfflat', 'hnsw')
     LOOP
+        IF index.runs_code THEN
+            answers := answers || json_build_array('vector', index.oid::regclass, 'runs code');
+            CONTINUE;
+        END IF;
         BEGIN
             -- A vector without a distance to itself, such as zero by cosine, is in no index.
             source := format('FROM ONLY %1$s WHERE %2$s %3$s %2$s < ''NaN'' AND (%4$s)', index.relation, index.vector,
