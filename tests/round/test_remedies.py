@@ -25,6 +25,7 @@ def pytest_collection_finish(session):
         for kind in ("absent", "unusable"):
             print(f"{kind}:", item.name, "is", remedy(item, hosts, (), kind))
 """
+STREAMS = "rabbitmq-streams list_stream_consumers stream offset offset_lag"
 PING = "timeout --foreground --verbose 10"
 INVENTORY = """
 [hosts.vps]
@@ -48,6 +49,7 @@ transport = "docker://contained"
 logs.web = { path = "/var/log/web.log", format = "python" }
 containers = { web = {}, rabbit = {}, redis = {} }
 broker = { netrc = "/n", container = "rabbit" }
+queues.events = { pattern = "events.*", kind = "stream" }
 caches.cache.container = "redis"
 """
 
@@ -184,6 +186,7 @@ def test_root_needs_no_sudo_and_servers_in_containers_are_asked_there(found):
         "test_no_reboot_is_pending[contained]": "systemctl reboot  # restarts the host",
         "test_cache_responds[contained-cache]": f"{PING} docker exec -i redis redis-cli ping",
         "test_broker_responds[contained]": "docker exec -i rabbit rabbitmq-diagnostics status",
+        "test_stream_lag_is_within_limit[contained-events]": f"docker exec -i rabbit {STREAMS}",
     }.items():
         assert found[f"remedy of {test}"] == f"on contained: {command}"
     assert found["absent: test_container_is_running[contained-web]"] == "on contained: docker ps --all"

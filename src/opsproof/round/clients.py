@@ -291,6 +291,7 @@ _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "private": _private,
     "psql": _psql,
     "rabbitmq-diagnostics": _rabbitmq,
+    "rabbitmq-streams": _rabbitmq,
     "rabbitmqctl": _rabbitmq,
     "redis-cli": _redis,
     "redis ping": _redis_ping,
