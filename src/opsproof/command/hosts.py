@@ -10,7 +10,7 @@ from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError
 from opsproof.inventory.hosts import Host
 
 FINDINGS, USAGE, REFUSED, UNKNOWN = 1, 2, 3, 6
-"""Exit statuses: something must be mended; the command line or the inventory is invalid; refused; not measured."""
+"""Exit statuses: findings to mend; the command line or the inventory is invalid; refused; not measured."""
 
 
 def add_hosts(made: ActionParser) -> None:
@@ -32,7 +32,7 @@ def chosen(given: argparse.Namespace) -> list[Host]:
 
 
 def ended(run: Callable[[], int]) -> int:
-    """The exit status of `run`, or of its error, which is printed as one line."""
+    """The exit status of `run`, or of its error, printed in a line."""
     try:
         return run()
     except OpsproofError as error:

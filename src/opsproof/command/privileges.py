@@ -1,4 +1,4 @@
-"""`opsproof privileges`: the rights that rounds and actions need for an inventory, as files to install."""
+"""`opsproof privileges`: the rights of rounds and actions for an inventory, as files to install."""
 
 import argparse
 import sys
@@ -75,7 +75,7 @@ def _checked(host: Host, who: SudoUser, files: list[PrivilegeFile]) -> int:
     for each in differences:
         sys.stdout.write(options.plain(f"{host.name}: {each}") + "\n")
     if not differences:
-        sys.stdout.write(f"{host.name}: the rights are those of the inventory\n")
+        sys.stdout.write(f"{host.name}: the rights equal the inventory\n")
     kinds = {each.kind for each in differences}
     return FINDINGS if kinds & {"missing", "too much"} else 0
 

@@ -1,4 +1,4 @@
-"""The rights that a host has given: which are missing, and which no round and no action needs."""
+"""Compares the rights on a host with the files of an inventory: missing and superfluous rights."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ _SEPARATED = re.compile(r",(?: \\\n)? +")
 
 @dataclass(frozen=True)
 class Difference:
-    """A right that is `missing`, `too much`, or not `visible` to the login; `mend` is the command or the file."""
+    """A right `missing`, `too much`, or `not visible` to the login; `mend` is the command or the file."""
 
     kind: str
     right: str
@@ -80,7 +80,7 @@ def rules_of(content: str) -> list[tuple[str, str]]:
 
 
 def granted_in(listing: str) -> list[tuple[str, str]]:
-    """The user and the command of each entry that ``sudo -ll`` lists, whose lines it wraps at spaces."""
+    """The user and the command of each entry of ``sudo -ll``; sudo wraps long lines at spaces."""
     found, users, in_commands = [], "root", False
     for line in listing.splitlines():
         if line.startswith("\t"):
