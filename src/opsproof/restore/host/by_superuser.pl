@@ -44,8 +44,9 @@ sub parts {
     my $entry = shift;
     my ($kind, $said) = @$entry{qw(kind said)};
     if ($kind eq 'COMMENT') {
-        return () if $said !~ /\ACOMMENT ON (EXTENSION|SCHEMA) ($ID) IS '(.*)';\n*\z/s || !is_made_by_superuser($entry);
-        return [$1, unquoted($2), '', $3 =~ s/''/'/gr];
+        my ($type, $name, $literal) = $said =~ /\ACOMMENT ON (EXTENSION|SCHEMA) ($ID) IS '(.*)';\n*\z/s;
+        return () if !$type || !is_made_by_superuser($entry);
+        return [$type, unquoted($name), '', $literal =~ s/''/'/gr];
     }
     my @names = $kind eq 'BLOB METADATA' ? split /\n/, $said : $entry->{name};
     my $text = $said =~ / WITH SCHEMA ($ID);/ && $kind eq 'EXTENSION' ? unquoted($1) : '';

@@ -32,6 +32,13 @@ SELECT DISTINCT ON (classid, objid)
   FROM pg_temp.loaded JOIN pg_temp.entry USING (catalog, schema, name)
  ORDER BY classid, objid, number
 \gexec
+-- The server makes functions for a range type.
+SELECT format('ALTER ROUTINE %s OWNER TO %I', identity, pg_get_userbyid(r.typowner))
+  FROM pg_temp.loaded l JOIN pg_depend d ON d.classid = l.classid AND d.objid = l.objid AND d.deptype = 'i'
+  JOIN pg_range ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (rngtypid, rngmultitypid)
+  JOIN pg_type r ON r.oid = rngtypid
+ WHERE l.catalog = 'pg_proc'
+\gexec
 SELECT format('REVOKE ALL ON SCHEMA %I FROM %I', nspname, :'loader')
   FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 \gexec
