@@ -1,7 +1,8 @@
--- Copies owner, privileges, settings and connection limit from the database `live` to the database `fresh`.
+-- Copies owner, privileges, settings, connection limit and use as a template from the database `live` to the database `fresh`.
 -- Prints true if both databases then have the same.
 SELECT format('ALTER DATABASE %I OWNER TO %I', :'fresh', pg_get_userbyid(datdba)),
        format('ALTER DATABASE %I CONNECTION LIMIT %s', :'fresh', datconnlimit),
+       format('ALTER DATABASE %I IS_TEMPLATE %s', :'fresh', datistemplate::text),
        format('ALTER DATABASE %I RESET ALL', :'fresh'),
        format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'fresh', pg_get_userbyid(datdba))
   FROM pg_database WHERE datname = :'live'
@@ -38,8 +39,8 @@ SELECT 'BEGIN',
 \gexec
 \o
 
-SELECT to_json(count(DISTINCT (owner, datconnlimit, privileges, settings)) = 1)
-  FROM (SELECT pg_get_userbyid(datdba) AS owner, datconnlimit,
+SELECT to_json(count(DISTINCT (owner, datconnlimit, datistemplate, privileges, settings)) = 1)
+  FROM (SELECT pg_get_userbyid(datdba) AS owner, datconnlimit, datistemplate,
                (SELECT string_agg(a::text, ' ' ORDER BY a::text)
                   FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) a) AS privileges,
                (SELECT string_agg(format('%s %s', setrole, setting), E'\n' ORDER BY setrole, setting)

@@ -1,4 +1,4 @@
--- Drops the database `name`, and ends sessions in that database; `inside` and `outside` are connection strings.
+-- Drops the database `name`, also a template, and ends sessions in it; `inside` and `outside` are connection strings.
 -- A database with subscriptions cannot be dropped: those of a copy are dropped first, if they are disabled as restored.
 -- The publisher keeps the slot, which the live database uses.
 SELECT :'name' ~ '_(drill|restoring)_\d{8}T\d{6}Z$' AND EXISTS (
@@ -16,4 +16,7 @@ SELECT format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', subname), format('
 \gexec
 \connect -reuse-previous=off :"outside"
 \endif
+SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname)
+  FROM pg_database WHERE datname = :'name' AND datistemplate
+\gexec
 DROP DATABASE IF EXISTS :"name" WITH (FORCE);
