@@ -23,7 +23,7 @@ my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target",
 push @RESTORE, '--no-owner' if $part eq 'own';
 my $ROWS = qr/\A\d+; \d+ \d+ TABLE DATA /;
 my $BY_SUPERUSER = qr/\A\d+; \d+ \d+ (?:ACL|DEFAULT ACL|SCHEMA|EXTENSION|COMMENT - (?:EXTENSION|SCHEMA)) /;
-my $LAST = qr/\A\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) \S+ (?:EVENT TRIGGER|POLICY)|EVENT TRIGGER -|ROW SECURITY|POLICY) /;
+my $LAST = qr/\A\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) .*(?:TRIGGER|POLICY)|(?:EVENT )?TRIGGER|ROW SECURITY|POLICY) /;
 my $IDLE = qr/\A(?:--[^\n]*|\\(?:un)?restrict [^\n]*|)\n/;
 my $SETTING = qr/\A(?:SET [a-z_]+ = |SELECT pg_catalog\.set_config\()[^\n]*;\n/;
 my $COPY = qr/\ACOPY (?:[^"\n]*+"(?:[^"]++|"")*+")*+[^"\n]* FROM stdin;\n/;
@@ -42,8 +42,9 @@ if ($deal) {
 else { restore([contained()], "--jobs=$jobs", $archive) }
 restore(\@last, $archive) if @last;
 
-# The archive's list. Event triggers and row security are apart, for the end: triggers would fire for the definitions
-# after them, and policies would hide rows from a role without rights.
+# The archive's list. Triggers and row security are apart, for the end: event triggers would fire for the definitions
+# after them, policies would hide rows from a role without rights, and a parallel session may alter the trigger of a
+# partition before another has made it for the partitioned table.
 sub contained {
     my @all = output_of(qw(pg_restore --list), $archive);
     @all = grep { $_ !~ $BY_SUPERUSER } @all if $part eq 'own';
