@@ -96,6 +96,7 @@ class AddPartitions(Maintaining):
     def _require(self, table: TimePartitions) -> None:
         if not table.owned:
             raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
+        partitions.require_no_foreign_code(self.session, table)
         partitions.require_copyable(self.session, table)
         table.require_spans()
         partitions.require_empty_default(self.session, table)

@@ -44,6 +44,32 @@ BEGIN
 END
 $$;
 
+-- The function and the owner of code that queries of a table could run with the rights of this role, or null: the planner
+-- evaluates expressions of indexes, statistics and constraints. Functions of superusers are trusted.
+CREATE OR REPLACE FUNCTION opsproof.foreign_code(of regclass)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE reached (class, oid) AS (
+        SELECT 'pg_class'::regclass::oid, indexrelid FROM pg_index WHERE indrelid = of
+        UNION
+        SELECT 'pg_statistic_ext'::regclass, oid FROM pg_statistic_ext WHERE stxrelid = of
+        UNION
+        SELECT 'pg_constraint'::regclass, oid FROM pg_constraint WHERE conrelid = of AND contype = 'c'
+        UNION
+        SELECT next.class, next.oid
+          FROM reached, LATERAL (
+            SELECT refclassid, refobjid FROM pg_depend
+             WHERE classid = reached.class AND objid = reached.oid
+               AND refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass,
+                                  'pg_opclass'::regclass, 'pg_opfamily'::regclass)
+            UNION ALL
+            SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint c
+             WHERE reached.class = 'pg_type'::regclass AND contypid = reached.oid
+          ) AS next (class, oid))
+    SELECT format('%s of %s', p.oid::regprocedure, rolname)
+      FROM reached JOIN pg_proc p ON p.oid = reached.oid JOIN pg_roles r ON r.oid = proowner
+     WHERE reached.class = 'pg_proc'::regclass AND NOT rolsuper LIMIT 1
+$$;
+
 -- For each of `samples` random rows: the number of nearest neighbours found by the application's query with the chosen
 -- plan, and the number by comparison with every row; a row is not its own neighbour. A pass over the table compares
 -- many rows. No pass begins that would end after `budget_s` seconds, judged by the time of the previous pass. With a
@@ -122,6 +148,10 @@ BEGIN
     IF held IS NULL OR type IS NULL OR operator IS NULL THEN
         RAISE EXCEPTION '% is no table with a column % to order by %', searched, column_name, distance;
     END IF;
+    IF opsproof.foreign_code(searched) IS NOT NULL THEN
+        RAISE EXCEPTION '% calls %, which would run with the rights of %: a superuser must own the function', searched,
+              opsproof.foreign_code(searched), current_user;
+    END IF;
     IF filter_name <> '' AND group_type IS NULL THEN
         RAISE EXCEPTION '% has no column % of a base type to filter by', searched, filter_name;
     END IF;
@@ -177,8 +207,9 @@ END
 $$;
 
 ALTER FUNCTION opsproof.random_places OWNER TO opsproof_recall;
+ALTER FUNCTION opsproof.foreign_code OWNER TO opsproof_recall;
 ALTER FUNCTION opsproof.vector_recall OWNER TO opsproof_recall;
-REVOKE EXECUTE ON FUNCTION opsproof.random_places, opsproof.vector_recall FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION opsproof.random_places, opsproof.foreign_code, opsproof.vector_recall FROM PUBLIC;
 GRANT USAGE ON SCHEMA opsproof TO opsproof_recall, opsproof_monitor;
 GRANT EXECUTE ON FUNCTION opsproof.vector_recall TO opsproof_monitor;
 DO $$

@@ -185,6 +185,37 @@ def test_recall_is_unknown_if_all_values_are_null(measure, items, harm):
         items.execute("DROP TABLE shop.bare")
 
 
+KEPT_DOMAIN = "CREATE DOMAIN shop.kept_domain AS int CHECK (shop.kept(VALUE) > 0)"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE INDEX kept_index ON shop.items ((shop.kept(1) + 1))",
+        "CREATE INDEX kept_index ON shop.items (id) WHERE shop.kept(1) > 0",
+        "CREATE STATISTICS shop.kept_statistics ON (shop.kept(1) + id), id FROM shop.items",
+        "ALTER TABLE shop.items ADD CONSTRAINT kept_check CHECK (shop.kept(1) > 0)",
+        f"{KEPT_DOMAIN}; CREATE INDEX kept_index ON shop.items ((1::shop.kept_domain + id))",
+    ],
+    ids=["expression", "predicate", "statistics", "constraint", "domain"],
+)
+def test_table_with_code_of_another_role_is_refused(measure, items, made):
+    items.execute(
+        "CREATE ROLE keeper; CREATE FUNCTION shop.kept(int) RETURNS int LANGUAGE plpgsql IMMUTABLE"
+        " AS 'BEGIN RETURN 1; END'; ALTER FUNCTION shop.kept OWNER TO keeper"
+    )
+    items.execute(made.encode())
+    try:
+        with pytest.raises(MeasurementError, match=r"shop\.items calls shop\.kept\(integer\) of keeper"):
+            measure()
+        items.execute("ALTER FUNCTION shop.kept OWNER TO CURRENT_USER")
+        assert len(measure().shares) == 100
+    finally:
+        items.execute(
+            "DROP DOMAIN IF EXISTS shop.kept_domain CASCADE; DROP FUNCTION shop.kept CASCADE; DROP ROLE keeper"
+        )
+
+
 def test_too_small_budget_raises(measure):
     with pytest.raises(MeasurementError, match=r"only 8 rows were compared \(minimum 80\)"):
         _ = measure(budget="1ms").interval

@@ -65,7 +65,7 @@ def test_inaccessible_machine_keeps_server_settings():
     ],
 )
 def test_event_triggers_fire_unless_role_may_turn_them_off(version_num, superuser, firing):
-    triggers = [["always", "A"], ["origin", "O"], ["replica", "R"]]
+    triggers = [["always", "A", ""], ["origin", "O", ""], ["replica", "R", ""]]
     server = replace(SERVER, version_num=version_num, superuser=superuser, event_triggers=triggers)
     assert server.firing == firing
 

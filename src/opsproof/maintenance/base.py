@@ -148,3 +148,5 @@ class Maintaining(Action):
         """
         del steps
         self.server.require_ready()
+        if self.defines:
+            self.server.require_no_foreign_events(self.session.client.user)

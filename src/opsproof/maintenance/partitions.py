@@ -138,6 +138,22 @@ def require_copyable(session: MaintenanceSession, table: TimePartitions) -> None
         raise Refused("; ".join(found))
 
 
+def require_no_foreign_code(session: MaintenanceSession, table: TimePartitions) -> None:
+    """Checks that definitions of the table and its partitions call only functions of superusers.
+
+    Attaching a partition evaluates them in the session of the maintenance role.
+
+    Raises:
+        Refused: names a function and its owner.
+        MeasurementError: the query failed.
+    """
+    if found := session.ask("foreign_code", schema=table.schema, name=table.name):
+        raise Refused(
+            f"{table} calls {found[0]}, which would run with the rights of {session.client.user}: a superuser must own"
+            " the function"
+        )
+
+
 def add(session: MaintenanceSession, table: TimePartitions, first: date) -> None:
     """Creates the partition from `first` on; succeeds too if the leftover session of a killed run has just created it.
 

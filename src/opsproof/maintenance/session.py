@@ -48,7 +48,8 @@ class MaintenanceServer:
     """Properties of the server and of the maintenance role: see server.sql.
 
     `silent` is the number of sessions with track_activities off; `at_work` are running maintenance sessions.
-    `event_triggers` are the enabled ones, each with `evtenabled` of pg_event_trigger.
+    `event_triggers` are the enabled ones, each with `evtenabled` of pg_event_trigger, and the owner of the function if
+    no superuser.
     """
 
     version_num: int
@@ -65,8 +66,25 @@ class MaintenanceServer:
     @property
     def firing(self) -> list[str]:
         """Event triggers that fire for definitions of the maintenance role, in spite of `SILENCING`."""
-        fires = ("" if self.version_num >= 170000 else "AR") if self.superuser else "AO"
-        return [name for name, enabled in self.event_triggers if enabled in fires]
+        return [name for name, enabled, _ in self.event_triggers if enabled in self._fires]
+
+    @property
+    def _fires(self) -> str:
+        """Values of `evtenabled` of event triggers that fire."""
+        return ("" if self.version_num >= 170000 else "AR") if self.superuser else "AO"
+
+    def require_no_foreign_events(self, user: str) -> None:
+        """Refuses definitions that would fire a function of a role other than a superuser.
+
+        Raises:
+            Refused: names the event trigger and the owner of its function.
+        """
+        for name, enabled, owner in self.event_triggers:
+            if enabled in self._fires and owner:
+                raise Refused(
+                    f"event trigger {name} would run a function of {owner} with the rights of {user}: a superuser must"
+                    " own the function"
+                )
 
     def require_pg_monitor(self, user: str) -> None:
         """Checks whether the role sees the sessions of all users.

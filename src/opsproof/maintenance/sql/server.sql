@@ -11,8 +11,10 @@ SELECT json_build_object(
     'silent', (SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'client backend' AND state = 'disabled'),
     'event_triggers', coalesce((
-        SELECT json_agg(json_build_array(evtname, evtenabled) ORDER BY evtname)
-          FROM pg_event_trigger WHERE evtevent <> 'login' AND evtenabled <> 'D'), '[]'),
+        SELECT json_agg(json_build_array(evtname, evtenabled, CASE WHEN NOT rolsuper THEN rolname ELSE '' END)
+                        ORDER BY evtname)
+          FROM pg_event_trigger JOIN pg_proc p ON p.oid = evtfoid JOIN pg_roles r ON r.oid = proowner
+         WHERE evtevent <> 'login' AND evtenabled <> 'D'), '[]'),
     'at_work', coalesce((
         SELECT json_agg(json_build_object('pid', pid, 'command', (regexp_match(query, '\w+(?: \w+)?'))[1],
                                           'age_s', extract(EPOCH FROM clock_timestamp() - query_start)))
