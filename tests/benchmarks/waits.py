@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from bench import Bench
 from measure import Row, alternate, medians, row
 
-from opsproof.maintenance.partitions import after
+from opsproof.core.spans import SpanCalendar
 
 GOAL_S = 1.0
 OPEN_S = 4.0
@@ -37,6 +37,7 @@ Work = Callable[[], object]
 def waits(bench: Bench) -> list[Row]:
     """The longest statement of a writer, in seconds: medians over the runs."""
     this = datetime.now(UTC).date().replace(day=1)
+    after = SpanCalendar().after
     following = after(this)
     begun = f"{MAKE}; {MONTH.format(this, following)}"
     sides = {
