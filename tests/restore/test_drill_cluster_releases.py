@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Postgres
 from tests.facts.clusters import PACKAGED, Cluster, asked, name, running
 from tests.restore.clustered import Clustered, needs_users, scratch
-from tests.zoo.clients import PACKAGES, programs
+from tests.zoo.clients import programs
 
 __all__ = ["scratch"]
 pytestmark = [needs_users, pytest.mark.lab]
@@ -25,7 +25,7 @@ def installed(cluster: Cluster, folder: Path) -> Path:
     own, client = cluster.server._programs(), programs(cluster)
     if own == client:
         return own
-    if cluster.release in PACKAGES:
+    if client.parent.name == "pginstall":
         package = client.parents[1]
         for each in filter(Path.exists, (package, package.with_name(f"{package.name}.libs"))):
             shutil.copytree(each, folder / each.name)
