@@ -84,7 +84,7 @@ def test_each_printed_command_repairs_its_check(broken):
     before = found(broken)
     assert {name: before[name]["verdict"] for name in BROKEN} == dict.fromkeys(BROKEN, "failed")
     for name, action in BROKEN.items():
-        python, script, *words = shlex.split(before[name]["remedy"])
+        python, script, *words = shlex.split(before[name]["remedy"], comments=True)
         assert (Path(python).name[:6], script) == ("python", f"actions/{action}.py")
         assert f"--inventory={broken.inventory}" in words
         broken.do(action, *(each for each in words if not each.startswith(("--apply", "--inventory=", "--reports="))))
