@@ -116,4 +116,5 @@ def test_members_of_extensions_have_a_schema(path):
     code = re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", path.read_text(encoding="utf-8"))
     bare = [found[0] for found in MEMBER.finditer(code) if not code[: found.start()].endswith(".")]
     assert bare == []
-    assert not re.search(r"\bsearch_path\b", code), "the session sets the search path"
+    fixed = "SET search_path = pg_catalog, pg_temp" if path.parents[1].name == "privileges" else ""
+    assert not re.search(r"\bsearch_path\b", code.replace(fixed, "")), "the session sets the search path"

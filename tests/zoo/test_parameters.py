@@ -84,10 +84,10 @@ def shown(zoo, database, parameter):
 
 def found(new):
     """Everything that a comparison reads of a restored database, without what changes by itself."""
-    digest, rows = contents.queries(new.inside, new.name)
-    server, counted = new.work.ask(digest, rows)
+    where = (new.inside, new.name)
+    server, counted = new.work.ask(contents.properties(*where), contents.counting(*where))
     of_server = contents.parse_server(server)
-    return new.schema_differences(), of_server["objects"], of_server["grants"], contents.parse_tables(counted)
+    return new.schema_differences(), of_server["objects"], of_server["grants"], contents.parse_counted(counted)
 
 
 def test_no_parameter_alone_changes_the_comparison(zoo, shop, new):

@@ -32,6 +32,11 @@ SELECT DISTINCT ON (classid, objid)
   FROM pg_temp.loaded JOIN pg_temp.entry USING (catalog, schema, name)
  ORDER BY classid, objid, number
 \gexec
+-- Before PostgreSQL 17, the multirange type does not follow its range type.
+SELECT format('ALTER TYPE %s OWNER TO %I', identity, pg_get_userbyid(r.typowner))
+  FROM pg_temp.loaded l JOIN pg_range ON l.objid = rngmultitypid JOIN pg_type r ON r.oid = rngtypid
+ WHERE l.catalog = 'pg_type'
+\gexec
 -- The server makes functions for a range type.
 SELECT format('ALTER ROUTINE %s OWNER TO %I', identity, pg_get_userbyid(r.typowner))
   FROM pg_temp.loaded l JOIN pg_depend d ON d.classid = l.classid AND d.objid = l.objid AND d.deptype = 'i'
