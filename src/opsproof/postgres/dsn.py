@@ -60,7 +60,7 @@ def as_role(dsn: str, user: str, *, inside: bool, **more: str) -> str:
 
     parameters = parsed(dsn)
     kept = {"dbname"} if inside else parameters.keys() - {"passfile"}
-    chosen = {**{each: parameters[each] for each in kept & parameters.keys()}, "user": user, **more}
+    chosen = {**{each: value for each, value in parameters.items() if each in kept}, "user": user, **more}
     own = str(parameters.get("options", "")) if "options" in kept else ""
     options = session_options(own, more.get("options", ""))
     return conninfo.make_conninfo(**{**chosen, "options": options})
@@ -72,8 +72,8 @@ def session_options(before: str = "", after: str = "") -> str:
     return " ".join([each for each in (before, *fixed, after) if each] + [SEARCH_PATH])
 
 
-def of_person(dsn: str, user: str) -> str:
-    """The `dsn` for `user`, if any, without the files and options of opsproof: psql asks a person for the password.
+def of_person(dsn: str, user: str, database: str = "") -> str:
+    """The `dsn` for `user` and `database`, if any, without opsproof's files and options: psql asks for the password.
 
     Raises:
         DatabaseError: libpq cannot parse the dsn.
@@ -81,7 +81,8 @@ def of_person(dsn: str, user: str) -> str:
     from psycopg import conninfo
 
     kept = {name: value for name, value in parsed(dsn).items() if name not in {"passfile", "options"}}
-    return conninfo.make_conninfo(**{**kept, **({"user": user} if user else {})})
+    changed = {"user": user, "dbname": database}
+    return conninfo.make_conninfo(**{**kept, **{name: value for name, value in changed.items() if value}})
 
 
 def is_local(dsn: str) -> bool:

@@ -12,7 +12,7 @@ from opsproof.backup_store.off_site import Copies
 from opsproof.core.errors import Absent, CommandError, InventoryError, MeasurementError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.inventory import resources
-from opsproof.restore import archive, copy, trust
+from opsproof.restore import archive, copy, needed_roles, trust
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.base import STAMP, RestoreAction
 from opsproof.restore.copy import RestoredDatabase, RestoreMachine
@@ -105,8 +105,10 @@ class DatabaseRestore:
 
     def _require_trust_of_copy(self) -> None:
         assert self.fetch is not None
+        assert self.database is not None
         try:
             self._judge()
+            self._require_roles(self.database)
             self.require_trust()
         except Refused as error:
             self.fetch.remove()
@@ -168,6 +170,7 @@ class DatabaseRestore:
         """
         of.archive.require_trust(of.machine.version, allowed=self.options.untrusted)
         of.guard()
+        self._require_roles(of)
         require_loader(self.client, of.machine.server)
         self.require_trust()
         if of.archive.manifest is None and of.machine.server.serving is None:
@@ -176,6 +179,11 @@ class DatabaseRestore:
             )
         if self.fetch is not None:
             self._require_room(MARGIN * of.archive.size_bytes)
+
+    def _require_roles(self, of: RestoredDatabase) -> None:
+        """Refuses roles that the server lacks; of an archive to fetch, only the owner is known."""
+        if not self.isolated:
+            needed_roles.require(self.work, self.client, of.archive, self.trust.code.roles if self.trust else ())
 
     def _require_room(self, needed: float) -> None:
         (answer,) = self.work.ask(argv("df", "--block-size=1", "--output=avail", "--", self.backup.folder))

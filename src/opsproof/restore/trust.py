@@ -21,14 +21,16 @@ from opsproof.transport.shell import argv
 class ArchiveCode:
     """What the table of contents of an archive tells about code; roles and objects by name.
 
-    `code` has the functions that a load runs: function, owner, and a definition with the function. `superuser` has
-    objects that only a superuser can make, `unexpected` entries with other statements than pg_dump writes.
+    `roles` are the roles without which the load fails. `code` has the functions that a load runs: function, owner, and
+    a definition with the function. `superuser` has objects that only a superuser can make, `unexpected` entries with
+    other statements than pg_dump writes.
     """
 
     owners: tuple[str, ...]
     code: tuple[tuple[str, str, str], ...]
     superuser: tuple[str, ...]
     unexpected: tuple[str, ...]
+    roles: tuple[str, ...]
 
     @property
     def lines(self) -> list[str]:
@@ -47,7 +49,8 @@ def read(work: Work, archive: DumpArchive) -> ArchiveCode:
     try:
         found = json.loads(answer.require("the archive's table of contents").stdout)
         code = tuple((str(function), str(owner), str(where)) for function, owner, where in found["code"])
-        return ArchiveCode(tuple(found["owners"]), code, tuple(found["superuser"]), tuple(found["unexpected"]))
+        names = (tuple(found[each]) for each in ("superuser", "unexpected", "roles"))
+        return ArchiveCode(tuple(found["owners"]), code, *names)
     except (ValueError, TypeError, KeyError) as error:
         raise OutputError(f"invalid output of judge.pl: {error}") from error
 

@@ -2,6 +2,7 @@
 #
 # Second part of a program that begins with toc.pl. Arguments: ARCHIVE UNPACK
 #   owners      the owners of functions, types and relations
+#   roles       the roles without which the load fails: owners, and roles with privileges, policies or user mappings
 #   code        functions in definitions that a load evaluates: [NAME, OWNER, DEFINITION]
 #   superuser   entries that a role without rights cannot make
 #   unexpected  statements for a superuser that have another form than pg_dump writes
@@ -16,6 +17,8 @@ my $PRIVILEGED = qr/\A(?:ACCESS\ METHOD|EVENT\ TRIGGER|FOREIGN\ (?:DATA\ WRAPPER
 
 my $CALL = qr/(?<![\w"])((?:lo_|pg_(?:read|ls|stat_file|file|terminate|cancel|reload|rotate|promote|logical|create|drop
     |replication|switch|backup|log|execute)|dblink|set_config|setval|ts_stat|ts_rewrite)\w*|\w+_to_xml\w*)\(/x;
+my $OF_POLICY = qr/\ACREATE POLICY $ID ON $ID\.$ID(?: AS RESTRICTIVE)?(?: FOR [A-Z]+)? TO ($ID(?:, $ID)*)/;
+my $OF_PRIVILEGES = qr/(?:FOR ROLE|AUTHORIZATION|TO|FROM) ($ID)(?=;\n| WITH GRANT OPTION;\n| IN SCHEMA | GRANT | REVOKE )/;
 
 my @all = entries();
 my %tables = map { ("$_->{schema}\0$_->{name}" => 1) } grep { $_->{kind} eq 'TABLE' } @all;
@@ -24,6 +27,7 @@ my @unexpected = map { title($_) } grep { is_made_by_superuser($_) && !is_expect
 my @superuser = map { title($_) } grep { needs_superuser($_) } @all;
 printf "{%s}\n", join ',', map { "\"$_->[0]\":" . list(@$_[1 .. $#$_]) }
     ['owners', map { quoted($_) } sort keys %owners],
+    ['roles', map { quoted($_) } roles()],
     ['code', map { list(map { quoted($_) } @$_) } code()],
     ['superuser', map { quoted($_) } first(@superuser)],
     ['unexpected', map { quoted($_) } first(@unexpected)];
@@ -44,6 +48,22 @@ sub needs_superuser {
     return 1 if $kind eq 'CAST' && $said =~ / WITHOUT FUNCTION/;
     return 1 if $kind eq 'PUBLICATION' && $said =~ / FOR ALL /;
     return $kind eq 'TABLE DATA' && !$tables{"$entry->{schema}\0$entry->{name}"};
+}
+
+# Statements about the database itself are not restored. Names in another encoding than UTF-8 cannot be compared.
+sub roles {
+    my @restored = grep { "$_->{kind} $_->{name}" !~ /\A(?:[A-Z ]+ )?DATABASE / } @all;
+    my %roles = map { $_ => 1 } grep { length } map { ($_->{owner}, named($_)) } @restored;
+    return grep { utf8::decode(my $copy = $_) } sort keys %roles;
+}
+
+sub named {
+    my ($kind, $said) = @{ $_[0] }{qw(kind said)};
+    my @names;
+    if    ($kind =~ /ACL\z/)        { @names = $said =~ /$OF_PRIVILEGES/g }
+    elsif ($kind eq 'POLICY')       { @names = ($said =~ $OF_POLICY ? $1 : '') =~ /$ID/g }
+    elsif ($kind eq 'USER MAPPING') { @names = $said =~ /\ACREATE USER MAPPING FOR ($ID) SERVER / }
+    return map { unquoted($_) } @names;
 }
 
 # Functions of the archive, and functions of the server with effects, that occur in definitions; with the first of these.
