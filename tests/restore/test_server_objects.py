@@ -1,4 +1,4 @@
-"""Restores on servers that lack roles of the archive, and into databases whose names need quoting."""
+"""Restores on servers that lack roles of the archive; names and security labels of databases."""
 
 import hashlib
 import os
@@ -133,3 +133,16 @@ def test_into_a_name_that_needs_quoting(dumped, name):
     finally:
         quoted = name.replace('"', '""')
         dumped.sql(f'DROP DATABASE IF EXISTS "{quoted}"', database="postgres")
+
+
+@pytest.mark.parametrize("more", [(), ("--into=shopping",)], ids=["swap", "into"])
+def test_security_labels_are_named_as_not_carried_over(dumped, more):
+    dumped.create(
+        "SET allow_system_table_mods = on;"
+        "INSERT INTO pg_shseclabel SELECT oid, 'pg_database'::regclass, 'house', 'it''s secret' FROM pg_database"
+        " WHERE datname = 'shop'"
+    )
+    dumped.require("backup")
+    plan = dumped.run("restore", *more, apply=False)
+    named = "set them afterwards: SECURITY LABEL FOR house ON DATABASE shop IS 'it''s secret'\n"
+    assert (plan.returncode, named in plan.stdout) == (0, True), plan.stdout + plan.stderr

@@ -168,7 +168,7 @@ class RestoreJob:
         self.copy.do("mark", name=self.copy.name, mark=f"{word} {self.copy.archive.name}")
 
     def _naming(self) -> list[Step]:
-        return [Step(f"rename to {self.options.into}", self._name)]
+        return [Step(f"rename to {self.options.into}{self._labels}", self._name)]
 
     def _name(self) -> None:
         assert self.copy is not None
@@ -186,7 +186,14 @@ class RestoreJob:
             else " (which does not exist, so its settings are lost)"
         )
         swap = f"stop {self.switch.stops}, rename {self.copy.name} to {self.server.live}{old}, start again"
-        return [Step(f"{swap}: {self._loss()}", self._swap), *self._waiting(self.aside if serving else None)]
+        title = f"{swap}: {self._loss()}{self._labels}"
+        return [Step(title, self._swap), *self._waiting(self.aside if serving else None)]
+
+    @property
+    def _labels(self) -> str:
+        """The security labels of the live database: only a server with their providers accepts these statements."""
+        labels = self.server.serving.traits["labels"] if self.server.serving else ""
+        return f"; security labels are not carried over, set them afterwards: {labels}" if labels else ""
 
     def _swap(self) -> None:
         assert self.copy is not None

@@ -58,7 +58,7 @@ REPLACED = "replaced"
 
 @dataclass(frozen=True)
 class ServerDatabase:
-    """A database on the server; `traits` are owner, encoding and locale.
+    """A database on the server; `traits` are owner, encoding, locale, and security labels as statements.
 
     `trusted` tells whether the owner is a superuser or the owner of the live database: an owner can write any mark.
     """

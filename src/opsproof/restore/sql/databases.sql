@@ -29,6 +29,9 @@ SELECT json_build_object(
                    'ctype', datctype,
                    'provider', to_jsonb(d) ->> 'datlocprovider',
                    'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
-                   'rules', to_jsonb(d) ->> 'daticurules'))
+                   'rules', to_jsonb(d) ->> 'daticurules',
+                   'labels', (SELECT string_agg(format('SECURITY LABEL FOR %I ON DATABASE %I IS %L', provider, datname, label),
+                                                '; ' ORDER BY provider)
+                                FROM pg_shseclabel WHERE classoid = 'pg_database'::regclass AND objoid = d.oid)))
           FROM pg_database d
          WHERE datname = :'live' OR left(datname, length(:'live') + 1) = :'live' || '_'), '[]'));
