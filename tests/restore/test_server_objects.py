@@ -26,7 +26,14 @@ GRANT SELECT ON TABLE s.t TO shop_unused;
 CREATE POLICY p ON s.t FOR SELECT TO "shop Owner", shop_inspector;
 GRANT SELECT ON s.t TO shop_reader
 """
-ROLES = ('"shop Owner"', "shop_reader", "shop_inspector", "shop_visitor", "shop_unused", "shop_loader")
+MAPPED = (
+    "CREATE ROLE shop_mapped",
+    "CREATE FOREIGN DATA WRAPPER w",
+    "CREATE SERVER f FOREIGN DATA WRAPPER w",
+    "CREATE USER MAPPING FOR shop_mapped SERVER f",
+    "CREATE USER MAPPING FOR PUBLIC SERVER f",
+)
+ROLES = ('"shop Owner"', "shop_reader", "shop_inspector", "shop_mapped", "shop_visitor", "shop_unused", "shop_loader")
 
 
 @pytest.fixture
@@ -69,8 +76,8 @@ def owner_of_table(dumped):
 
 
 def test_restore_on_a_new_server_names_the_missing_roles_and_the_command(dumped):
-    moved(dumped)
-    command = refused_command(dumped, "shop Owner, shop_inspector, shop_reader")
+    moved(dumped, *MAPPED)
+    command = refused_command(dumped, "shop Owner, shop_inspector, shop_mapped, shop_reader")
     assert command.startswith("psql -X -d ")
     run_by_a_person(dumped, command)
     dumped.require("restore")
@@ -115,7 +122,7 @@ def test_missing_roles_of_a_copy_are_found_after_the_fetch(dumped, sshd, tmp_pat
 
 
 def test_role_that_the_archive_does_not_need_may_be_missing(dumped):
-    dumped.create(OWNERS)
+    dumped.create(*MAPPED, OWNERS)
     dumped.require("backup")
     dumped.sql("DROP ROLE shop_unused", "REVOKE CONNECT ON DATABASE shop FROM shop_visitor", "DROP ROLE shop_visitor")
     dumped.require("restore_drill")

@@ -50,10 +50,11 @@ sub needs_superuser {
     return $kind eq 'TABLE DATA' && !$tables{"$entry->{schema}\0$entry->{name}"};
 }
 
-# Statements about the database itself are not restored. Names in another encoding than UTF-8 cannot be compared.
+# Statements about the database itself are not restored. Names in another encoding than UTF-8 cannot be compared. User
+# mappings print PUBLIC like the name of a role.
 sub roles {
     my @restored = grep { "$_->{kind} $_->{name}" !~ /\A(?:[A-Z ]+ )?DATABASE / } @all;
-    my %roles = map { $_ => 1 } grep { length } map { ($_->{owner}, named($_)) } @restored;
+    my %roles = map { $_ => 1 } grep { !/\A(?:public)?\z/ } map { ($_->{owner}, named($_)) } @restored;
     return grep { utf8::decode(my $copy = $_) } sort keys %roles;
 }
 
