@@ -16,7 +16,7 @@ import installed  # noqa: F401
 from opsproof.action import Step, main
 from opsproof.backup.cluster_job import ClusterBackupJob
 from opsproof.backup.declared import DeclaredBackups
-from opsproof.backup.job import BackupJob, require_room
+from opsproof.backup.job import BackupJob, require_room, require_understood
 
 
 class BackUp(DeclaredBackups):
@@ -69,6 +69,8 @@ class BackUp(DeclaredBackups):
         del steps
         for job in self.jobs:
             job.prove()
+        if self.jobs:
+            require_understood(self.work.warnings)
         for each in self.stanzas:
             each.prove()
 

@@ -12,3 +12,12 @@ def test_backup_role_can_dump_everything(backup_roles, dumped_backup, evidence, 
     evidence("obstacles", role.obstacles)
     repair_with("-c", role.repairs)
     assert not role.obstacles, role.obstacles[0]
+
+
+@pytest.mark.remedy("psql")
+def test_backup_leaves_nothing_out(not_dumped, dumped_backup, evidence, repair_with):
+    """pg_dump leaves out what the role may not see, without an error: dump as a superuser, or declare `not_dumped`."""
+    found = not_dumped[dumped_backup]
+    evidence("not in backups", [str(each) for each in found.all])
+    repair_with("-c", found.statements)
+    assert not found.losses, f"not in backups: {found.losses[0]}"

@@ -131,6 +131,18 @@ def backup_role_lost_bypassrls(lab: Lab) -> Iterator[None]:
         admin.execute("ALTER ROLE opsproof_backup BYPASSRLS")
 
 
+@fault(failed=("test_backup_leaves_nothing_out",), touches=("backup role", "backups"))
+def subscription_not_dumped(lab: Lab) -> Iterator[None]:
+    """A subscription was made, and the backup role is no superuser: backups have none of it."""
+    with lab.connect() as admin:
+        admin.execute(
+            "CREATE SUBSCRIPTION orders CONNECTION 'host=127.0.0.1 port=9' PUBLICATION orders "
+            "WITH (connect = false, slot_name = NONE)"
+        )
+        yield
+        admin.execute("DROP SUBSCRIPTION orders")
+
+
 @fault(failed=("test_backup_holds_every_table",), touches=(EVERYTHING,))
 def table_missing_in_backup(lab: Lab) -> Iterator[None]:
     """A table did not exist when the backup was made."""

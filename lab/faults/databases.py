@@ -20,6 +20,7 @@ UNREACHED = (
     f"test_database_size_is_within_limit[{DATABASE}]",
     *(check for each in (indexes, replication, sessions, statements, vectors) for check in each.CHECKS),
     "test_autovacuum_is_enabled",
+    "test_backup_leaves_nothing_out",
     "test_backup_role_can_dump_everything",
     "test_future_partitions_exist",
     "test_dead_rows_are_within_limit",

@@ -161,6 +161,14 @@ def test_internal_error_is_in_the_journal_and_prints_a_traceback(run, journal):
     assert [(entry["outcome"], entry["message"][:17]) for entry in journal()] == [("broken", "ZeroDivisionError")]
 
 
+def test_first_warnings_are_printed_and_in_the_journal(run, journal):
+    warning = 'for i in $(seq 22); do echo "WARNING:  $i" >&2; done'
+    done = run("--apply", "--slow", warning)
+    expected = [*(f"WARNING:  {number}" for number in range(1, 21)), "2 more warnings"]
+    assert [line.strip() for line in done.stdout.splitlines()][3:-1] == expected
+    assert journal()[-1]["measured"]["warnings"] == "; ".join(expected)
+
+
 def test_foreign_lock_holder_cannot_write_control_characters(run):
     with socket.socket(socket.AF_UNIX) as squatter:
         squatter.bind("\0opsproof-hold")
@@ -203,7 +211,14 @@ def test_json_output_is_one_object(run, tmp_path):
     done = run("--apply", "--json")
     said = json.loads(done.stdout)
     assert said.pop("message").startswith("done and proven")
-    assert said == {"action": "make", "host": "vps", "plan": [f"make {tmp_path}/made"], "outcome": "done", "exit": 0}
+    assert said == {
+        "action": "make",
+        "host": "vps",
+        "plan": [f"make {tmp_path}/made"],
+        "warnings": [],
+        "outcome": "done",
+        "exit": 0,
+    }
 
 
 GATE = 'for n in $(seq 1200); do [ -e "$1.go" ] && break; sleep 0.05; done'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsproof.core.reasons import reason
+from opsproof.core.reasons import reason, warnings
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,21 @@ from opsproof.core.reasons import reason
 )
 def test_reason_is_neither_place_nor_statement_nor_advice(printed, expected):
     assert reason(printed) == expected
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("pg_dump: warning: a\npg_dump: detail: b\npg_dump: warning: a\n", ["pg_dump: warning: a"]),
+        ("WARNING:  a\nDETAIL:  b\n", ["WARNING:  a"]),
+        ("psql:<stdin>:3: WARNING:  01000: a\n", ["psql:<stdin>:3: WARNING:  01000: a"]),
+        ("pg_restore: WARNING:  a\n", ["pg_restore: WARNING:  a"]),
+        ("NOTICE:  a WARNING: b\nperl: warning: Setting locale failed.\npg_restore: creating TABLE x\n", []),
+        ("WARNING:  password=x host", ["WARNING:  password=*** host"]),
+        ("WARNING:  ALTER ROLE a PASSWORD 'it\\'s b'", ["WARNING:  ALTER ROLE a PASSWORD ***"]),
+        ("WARNING:  \x1b[31ma", ["WARNING:  ?[31ma"]),
+        ("WARNING:  postgres://a:b@host/", ["WARNING:  postgres://a:***@host/"]),
+    ],
+)
+def test_warnings_are_kept_without_passwords_and_control_characters(printed, expected):
+    assert warnings(printed) == expected

@@ -19,7 +19,11 @@ UNHURRIED = " ".join(
 
 @dataclass(frozen=True)
 class Dumped:
-    """A database and the folder of its backups; all sessions are the superuser's, but for loads by `load_user`."""
+    """A database and the folder of its backups.
+
+    Sessions are the superuser's, but for those of the role `dumper`, and for loads by `load_user`. `programs` is a
+    folder before those of the server in the path; `more` are further keys of the backup.
+    """
 
     postgres: Postgres
     folder: Path
@@ -28,6 +32,9 @@ class Dumped:
     client: Path | None = None
     """The folder of the client programs, if not the server's."""
     load_user: str = ""
+    dumper: str = ""
+    programs: str = ""
+    more: str = ""
 
     @property
     def inventory(self) -> Path:
@@ -38,18 +45,24 @@ class Dumped:
         server = self.postgres.server
         dsn = f"host=127.0.0.1 port={server.port} dbname={self.name} user={self.superuser} passfile={passfile}"
         path = self.folder / "inventory.toml"
+        others = f'restore_user = "{self.superuser}"\nrestore_passfile = "{passfile}"\n' if self.dumper else ""
+        programs = json.dumps([each for each in (self.programs, str(self.client or server._programs())) if each])
         path.write_text(
-            f'[hosts.vps]\ntransport = "local://"\npath = ["{self.client or server._programs()}"]\n'
+            f'[hosts.vps]\ntransport = "local://"\npath = {programs}\n'
             f'[hosts.vps.databases.shop]\ndsn = "{dsn}"\n'
             f'[hosts.vps.backups.shop]\ndatabase = "shop"\nfolder = "{backups}"\n'
-            f'user = "{self.superuser}"\npassfile = "{passfile}"\n'
-            f'load_user = "{self.load_user}"\nload_passfile = "{passfile}"\n'
+            f'user = "{self.dumper or self.superuser}"\npassfile = "{passfile}"\n{others}'
+            f'load_user = "{self.load_user}"\nload_passfile = "{passfile}"\n{self.more}'
         )
         return path
 
-    def run(self, action: str, *more: str, apply: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs an action, with --apply unless told otherwise."""
-        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", *["--apply"][: int(apply)]]
+    def run(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """Runs an action with --apply."""
+        return self.plan(action, "--apply", *more)
+
+    def plan(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """Runs an action without --apply."""
+        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}"]
         words = [sys.executable, str(REPOSITORY / "actions" / f"{action}.py"), *where, *more]
         return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL)
 

@@ -67,6 +67,7 @@ DATABASE_CHECKS = (
 )
 IN_DATABASE = (
     "test_vector_index_is_valid",
+    "test_backup_leaves_nothing_out",
     "test_backup_role_can_dump_everything",
     "test_indexes_are_valid",
     "test_no_interrupted_index_build_remains",

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from opsproof.action.lock import stepwise
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.core.reasons import warnings
 from opsproof.inventory.hosts import Host
 from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command
@@ -35,10 +36,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Work:
-    """The host of an action, and the function `say`, which prints a line."""
+    """The host of an action, and the function `say`, which prints a line.
+
+    `warnings` are those of the server and of PostgreSQL's programs in all answers, each once.
+    """
 
     host: Host
     say: Say
+    warnings: dict[str, None] = field(default_factory=dict)
 
     def ask(self, *commands: Command) -> list[Answer]:
         """The answers to `commands`, run in one round trip. The commands must not change the host.
@@ -46,7 +51,10 @@ class Work:
         Raises:
             HostUnreachable: the host did not answer.
         """
-        return shell.run(self.host, commands)
+        answers = shell.run(self.host, commands)
+        for each in answers:
+            self.warnings.update(dict.fromkeys(warnings(each.stderr)))
+        return answers
 
     def do(self, command: Command, tool: str) -> Answer:
         """The answer to a command that changes the host. The command keeps the host locked while it runs.
@@ -65,7 +73,7 @@ class Work:
         Raises:
             HostUnreachable: the result of the command is unknown.
         """
-        (answer,) = shell.run(self.host, (stepwise(command),))
+        (answer,) = self.ask(stepwise(command))
         return answer
 
 

@@ -38,6 +38,8 @@ EXITS: dict[type[OpsproofError], tuple[str, int]] = {
 }
 """The outcome and the exit status of each kind of error."""
 UNCHANGED = "nothing was changed"
+SHOWN = 20
+"""Most warnings that a run names: functions of a loaded database may print any number."""
 HINTS = {
     "refused": UNCHANGED,
     "failed": "the host may have changed: run the action without --apply to see the remaining steps",
@@ -58,6 +60,13 @@ class ActionRun:
     status: int = 0
     began: float = field(default_factory=time.time)
     measured: dict[str, float | str] = field(default_factory=dict)
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def named_warnings(self) -> list[str]:
+        """The first warnings, and the number of further warnings."""
+        more = len(self.warnings) - SHOWN
+        return [*list(self.warnings)[:SHOWN], *([f"{more} more warnings"] if more > 0 else [])]
 
     def end(self, outcome: str, message: str, status: int = 0) -> None:
         """Sets outcome, message and exit status."""
@@ -77,7 +86,7 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
         host = _host(load(options.inventory), options.host)
         run.host = host.name
         made = action(Work(host, console.print), options)
-        run.measured = made.measured
+        run.measured, run.warnings = made.measured, made.work.warnings
         _run(made, run)
     except OpsproofError as error:
         _fail(run, error)
@@ -170,14 +179,18 @@ def _fail(run: ActionRun, error: OpsproofError) -> None:
 
 
 def _conclude(run: ActionRun, options: argparse.Namespace, words: list[str] | None) -> None:
+    if run.warnings:
+        run.measured["warnings"] = "; ".join(run.named_warnings)
     if options.apply and run.outcome != "usage":
         _record(run, options, sys.argv[1:] if words is None else words)
     if options.json:
-        said = {"action": run.action.name, "host": run.host, "plan": run.plan}
+        said = {"action": run.action.name, "host": run.host, "plan": run.plan, "warnings": run.named_warnings}
         sys.stdout.write(
             json.dumps({**said, "outcome": run.outcome, "message": run.message, "exit": run.status}) + "\n"
         )
     else:
+        for each in run.named_warnings:
+            sys.stdout.write(f"  {each}\n")
         stream = sys.stdout if run.action.applies and not run.status else sys.stderr
         stream.write(f"{run.action.name}: {run.message}\n")
 

@@ -1,7 +1,8 @@
 """One declared dump: dump the database, read the set back, prune expired backups. `target` makes copies."""
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.folder import HostFolder, remove_commands, withdraw_command
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.off_site import overlap
+from opsproof.backup_store.omission import listed, losses
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import (
     MeasurementError,
@@ -28,6 +30,9 @@ from opsproof.core.errors import (
 from opsproof.core.units import show
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import argv
+
+_UNDERSTOOD = re.compile(r"subscriptions not dumped because|collation version mismatch|no actual collation version")
+"""Warnings about subscriptions, which the manifest names, and collations, which a dump does not depend on."""
 
 
 class BackupJob:
@@ -62,11 +67,13 @@ class BackupJob:
 
     @property
     def outlook(self) -> str:
-        """Database, client version, folder, expected size and free space, for the plan."""
+        """Database, client version, folder, expected size, free space and what is not dumped, for the plan."""
         size, database_size = show(self.expected_bytes, "bytes"), show(self.source.size_bytes, "bytes")
+        without = listed(self.source.not_dumped)
         return (
             f"of {self.backup.database} ({database_size}) with {self.source.version} in {self.backup.folder}: "
             f"about {size} ({show(self.folder.free_bytes, 'bytes')} free)"
+            f"{f', without {without}' if without else ''}"
         )
 
     @property
@@ -120,6 +127,8 @@ class BackupJob:
             progress.watch(lambda: self._do(command), done, report)
         self.made = self._require_sound(self.set)
         self.action.measured |= {"backup": self.name, "set": self.set}
+        if without := listed(self.made.manifest.not_dumped):
+            self.action.measured["not_dumped"] = without
 
     def _do(self, command: Any) -> None:
         self.work.do(command, "the dump")
@@ -177,12 +186,14 @@ class BackupJob:
         """Proves that the new backup exists, and that leftovers and expired backups are gone.
 
         Raises:
-            NotRepaired: the new backup is missing, or leftovers or expired backups or copies remain.
+            NotRepaired: the new backup is missing or incomplete, or leftovers or expired backups or copies remain.
         """
         now = self.action.read_dump_folder(self.name)
         remaining = [each.name for each in now.leftovers] + [each for each in self.expired if each in now.sets]
         if self.set not in now.sets:
             raise NotRepaired(f"backup {self.set} is missing")
+        if lost := losses(self.made.manifest.not_dumped, self.backup):
+            raise NotRepaired(f"{self.set} lacks {listed(lost)}, made since the plan")
         if remaining:
             raise NotRepaired(f"not removed: {', '.join(remaining)}")
         for target in self.targets:
@@ -199,3 +210,13 @@ def require_room(jobs: list[BackupJob]) -> None:
         sharing = [each for each in jobs if each.folder.device == device]
         needed = room.MARGIN * sum(each.expected_bytes for each in sharing)
         room.require_room(sharing[0].backup.folder, sharing[0].folder.free_bytes, needed)
+
+
+def require_understood(warnings: Iterable[str]) -> None:
+    """Checks that each warning of the programs is known not to concern the content of a dump.
+
+    Raises:
+        NotRepaired: the meaning of a warning is unknown.
+    """
+    if unknown := [each for each in warnings if not _UNDERSTOOD.search(each)]:
+        raise NotRepaired(f"the backup was made, but with a warning: {unknown[0]}")

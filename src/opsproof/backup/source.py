@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opsproof.backup_store import dump_folder
+from opsproof.backup_store.omission import Omission, listed, losses, omissions
 from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused
+from opsproof.facts.not_dumped import NotDumped
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.postgres.dsn import as_role
@@ -19,6 +21,7 @@ APPLICATION = "opsproof_backup"
 """The application_name of dump sessions; the next backup terminates leftover sessions by the name."""
 _ZSTD_INSIDE = re.compile(r"connection to server|could not connect|could not translate")
 _PSQL = ("psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d")
+_NOT_DUMPED = f"PREPARE not_dumped AS {NotDumped.sql};\nEXECUTE not_dumped(current_user);"
 _MAJOR = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -34,12 +37,13 @@ class Source:
     sees_all_rows: bool
     sees_passwords: bool
     unreadable: tuple[str, ...]
+    not_dumped: tuple[Omission, ...]
 
     def require_everything(self, backup: Backup) -> None:
         """Refuses a dump that would fail half-way.
 
         Raises:
-            Refused: the role may not read everything, or the client is older than the server.
+            Refused: the role may not dump everything, or the client is older than the server.
         """
         if self.client < self.server:
             raise Refused(
@@ -52,6 +56,20 @@ class Source:
             )
         if self.unreadable:
             raise Refused(f"{backup.user} may not read {', '.join(self.unreadable[:5])}: GRANT pg_read_all_data")
+        require_no_losses(self.not_dumped, backup)
+
+
+def require_no_losses(found: Iterable[Omission], backup: Backup) -> None:
+    """Refuses a dump without things that a restore would lose.
+
+    Raises:
+        Refused: `not_dumped` of the backup declares not all of them.
+    """
+    if lost := losses(found, backup):
+        raise Refused(
+            f"pg_dump as {backup.user} leaves out {listed(lost)}: dump as a superuser, or declare not_dumped = "
+            f'{{ "{lost[0]}" = "reason" }}'
+        )
 
 
 def conninfo(host: Host, backup: Backup, **parameters: str) -> str:
@@ -75,6 +93,7 @@ def commands(host: Host, backup: Backup) -> tuple[Command, ...]:
         argv(*client, "pg_dump", "--format=custom", "--compress=zstd:1", "-d", "host=/nonexistent"),
         argv("zstd", "--version"),
         argv(*fed(f"{scripts.sql('backup/rights')};"), *client, *_PSQL, conninfo(host, backup), timeout_s=60),
+        argv(*fed(_NOT_DUMPED), *client, *_PSQL, conninfo(host, backup), timeout_s=60),
     )
 
 
@@ -84,7 +103,7 @@ def parse(answers: Sequence[Answer]) -> Source:
     Raises:
         MeasurementError: a command failed, or no zstd is available.
     """
-    version, trial, zstd, rights = answers
+    version, trial, zstd, rights, not_dumped = answers
     said = version.require("pg_dump --version").stdout.strip()
     inside = _ZSTD_INSIDE.search(trial.stderr) is not None
     if not inside and zstd.status != 0:
@@ -100,6 +119,7 @@ def parse(answers: Sequence[Answer]) -> Source:
         sees_all_rows=bool(found["sees_all_rows"]),
         sees_passwords=bool(found["sees_passwords"]),
         unreadable=(*map(str, found["unreadable"]), *alien),
+        not_dumped=omissions(json.loads(not_dumped.require("psql").stdout)),
     )
 
 
@@ -109,7 +129,7 @@ def dump_command(host: Host, backup: Backup, set_name: str, source: Source) -> C
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
     where = conninfo(host, backup, options=later_options(source.server * 10000))
     words = (backup.folder, set_name, source.compression, where, lock_ms, passwords)
-    queries = (scripts.sql("backup/contents"), scripts.sql("backup/rows"))
+    queries = (scripts.sql("backup/contents"), _NOT_DUMPED, scripts.sql("backup/rows"))
     program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *queries, *dump_folder.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
 

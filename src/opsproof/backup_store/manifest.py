@@ -11,15 +11,15 @@ A JSON object of format 1::
                 "owner": "metachat", "bootstrap": "metachat", "bytes": 363000000, "encoding": "UTF8",
                 "collate": "C", "ctype": "C", "provider": "c", "locale": null, "rules": null, "large_objects": 0,
                 "objects": {"table": [56, "…"], …}, "grants": {"table": [56, "…"], …}},
+     "not_dumped": [["subscription", "orders"], …],
      "tables": [["public", "chunks", 20000], …],
      "checksum": "…"}
 
-`server` and `tables` are read in the snapshot that pg_dump used. `provider` is null before PostgreSQL 15. Tables are
-ordinary tables and leaf partitions,
-without tables of extensions. `objects` and `grants` have, by type of object, the number and the SHA-256 of names, and
-of owners and privileges. `bootstrap` is the role created by initdb. `compression` is "zstd" if pg_dump
-compressed the archive, "wrapped" if the whole file is a zstd stream. The checksum is the SHA-256 of all text before
-the key "checksum".
+`server`, `not_dumped` and `tables` are read in the snapshot that pg_dump used. `provider` is null before PostgreSQL 15.
+Tables are ordinary tables and leaf partitions, without tables of extensions. `objects` and `grants` have, by type of
+object, the number and the SHA-256 of names, and of owners and privileges. `not_dumped` has what pg_dump left out.
+`bootstrap` is the role created by initdb. `compression` is "zstd" if pg_dump compressed the archive, "wrapped" if the
+whole file is a zstd stream. The checksum is the SHA-256 of all text before the key "checksum".
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from opsproof.backup_store.omission import Omission, omissions
 from opsproof.core.errors import OpsproofError
 
 MOST_BYTES = 2**63 - 1
@@ -84,6 +85,7 @@ class _Document(_Part):
     tools: _Tools
     files: _Files
     server: _Server
+    not_dumped: list[tuple[str, str]] = Field(default_factory=list)
     tables: list[tuple[str, str, _Count]]
 
 
@@ -107,6 +109,7 @@ class Manifest:
     tables: dict[tuple[str, str], int]
     server: dict[str, Any]
     tools: dict[str, str]
+    not_dumped: tuple[Omission, ...] = ()
 
     @property
     def dump(self) -> ManifestFile:
@@ -162,4 +165,5 @@ def _manifest(said: _Document) -> Manifest:
         tables={(schema, table): rows for schema, table, rows in said.tables},
         server=said.server.model_dump(),
         tools=said.tools.model_dump(),
+        not_dumped=omissions(said.not_dumped),
     )

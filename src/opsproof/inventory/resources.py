@@ -222,7 +222,7 @@ PATH = r"^(/[A-Za-z0-9._+-]+)*$"
 """A path in PostgreSQL settings and shell commands, without characters that need quoting."""
 _DUMPS = {
     *("user", "passfile", "restore_passfile", "load_user", "load_passfile", "lock_wait", "off_site", "off_site_keep"),
-    *("age_recipient", "keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user"),
+    *("age_recipient", "keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user", "not_dumped"),
 }
 _STANZAS = {
     *("stanza", "config", "repo", "run_as", "full_every", "between"),
@@ -258,6 +258,9 @@ class Backup(InDatabase):
     )
     drill_user: str = Field("", pattern=_WORD, description="pg_dump: user of the host who runs the cluster of drills")
     tables: list[str] = Field(default_factory=list, description="tables required in each backup, as schema.table")
+    not_dumped: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict, description="pg_dump: what backups may leave out, with the reason"
+    )
     keep: Duration = Field(30 * 86400.0, description="pg_dump: retention of every backup")
     keep_weekly: int = Field(0, ge=0, description="pg_dump: number of weekly backups kept longer")
     keep_monthly: int = Field(0, ge=0, description="pg_dump: number of monthly backups kept longer")

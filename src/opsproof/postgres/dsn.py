@@ -73,7 +73,9 @@ def session_options(before: str = "", after: str = "") -> str:
 
 
 def of_person(dsn: str, user: str, database: str = "") -> str:
-    """The `dsn` for `user` and `database`, if any, without opsproof's files and options: psql asks for the password.
+    """The `dsn` for `user` and `database`, if given, without the files and options of opsproof.
+
+    psql asks a person for the password.
 
     Raises:
         DatabaseError: libpq cannot parse the dsn.
@@ -81,8 +83,8 @@ def of_person(dsn: str, user: str, database: str = "") -> str:
     from psycopg import conninfo
 
     kept = {name: value for name, value in parsed(dsn).items() if name not in {"passfile", "options"}}
-    changed = {"user": user, "dbname": database}
-    return conninfo.make_conninfo(**{**kept, **{name: value for name, value in changed.items() if value}})
+    given = {"user": user, "dbname": database}
+    return conninfo.make_conninfo(**{**kept, **{name: value for name, value in given.items() if value}})
 
 
 def is_local(dsn: str) -> bool:

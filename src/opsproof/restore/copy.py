@@ -41,12 +41,13 @@ LEAST_MEMORY_MB, MOST_MEMORY_MB = 64, 1024
 _STAGE = 'umask 077; rm -f -- "$0"; set -C; cat > "$0"'
 _ONE_LINE = """
 exec 3>&1
-errors=$("$0" "$@" 2>&1 >&3 3>&-) && exit
+errors=$("$0" "$@" 2>&1 >&3 3>&-)
 status=$?
-printf '%s\\n' "$errors" | grep -i -m 1 error: >&2 || printf '%s\\n' "$errors" | head -n 1 >&2
+if [ $status = 0 ]; then printf '%s\\n' "$errors" | grep -i 'warning: ' >&2; exit 0; fi
+printf '%s\\n' "$errors" | grep -i -m 1 error: >&2 || printf '%s\\n' "$errors" | tail -n 1 >&2
 exit $status
 """
-"""Prints only the first error line of a failed program: later lines may quote rows."""
+"""Prints only the first error line of a failed program, and warnings otherwise: further lines may quote rows."""
 STAGING = "/tmp"  # noqa: S108  # in a container
 _STAGED = PurePosixPath(f"{STAGING}/opsproof.restore")
 """Path of the staged archive; _STAGE removes an old file or link first, and creates the file with mode 0600."""
@@ -259,7 +260,7 @@ class RestoredDatabase:
         """Restores in a container without perl, from a staged copy."""
         try:
             self._feed("", *self.client.program("sh", "-c", _STAGE, str(_STAGED)).argv)
-            words = ("pg_restore", "--exit-on-error", "--no-password", f"--jobs={self.machine.jobs}")
+            words = ("pg_restore", "--exit-on-error", "--no-password", "--verbose", f"--jobs={self.machine.jobs}")
             self._do(self.client.program(*words, f"--dbname={self._target(self.name)}", "--", str(_STAGED)))
         finally:
             self.work.ask(self.client.program("rm", "-f", "--", str(_STAGED)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from opsproof.action import Step
+from opsproof.backup_store.omission import listed, losses
 from opsproof.core.errors import MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.restore import throwaway
@@ -109,7 +110,16 @@ class DatabaseDrill:
                 self.findings.add(self.database.findings(keep=False))
             except OpsproofError as error:
                 self.findings.flaws.append(f"comparison failed: {error}")
+        self._name_omissions()
         self.findings.report(self.work.say, self.action.measured)
+
+    def _name_omissions(self) -> None:
+        """Records what is not in the backup; omissions that `not_dumped` does not declare are flaws."""
+        omitted = self.archive.manifest.not_dumped if self.archive.manifest else ()
+        if omitted:
+            self.action.measured["not_dumped"] = listed(omitted)
+            self.work.say(f"     not in the backup: {listed(omitted)}")
+        self.findings.flaws += [f"{each} is not in the backup" for each in losses(omitted, self.restore.backup)]
 
     def prove(self) -> None:
         """Shows that the backup is good and that nothing of the drill remains.

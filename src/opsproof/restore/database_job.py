@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opsproof.action import Step
+from opsproof.backup_store.omission import listed
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.restore import contents, switch
+from opsproof.restore import contents, subscriptions, switch
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.contents import ContentFindings
 from opsproof.restore.copy import RestoredDatabase, drop_all
@@ -24,6 +25,7 @@ from opsproof.restore.server import (
     DatabaseMark,
     RestoreServer,
     ServerDatabase,
+    parse_server,
 )
 
 
@@ -57,9 +59,12 @@ class RestoreJob:
 
     def dropping(self) -> list[Step]:
         """Steps that drop old databases of completed swaps, failed copies, and leftovers of drills and comparisons."""
-        old = [each for each in self.server.beside("before") if each.mark.word == REPLACED]
-        old += [*self._kept(self.server), *self.server.beside("drill"), *self.server.beside("comparing")]
+        old = [*self._replaced(), *self._kept(self.server)]
+        old += [*self.server.beside("drill"), *self.server.beside("comparing")]
         return [self._drop(each.name, f" ({show(each.size_bytes, 'bytes')})") for each in old]
+
+    def _replaced(self) -> list[ServerDatabase]:
+        return [each for each in self.server.beside("before") if each.mark.word == REPLACED]
 
     def _drop(self, name: str, more: str = "") -> Step:
         return Step(f"drop {name}{more}", lambda: drop_all(self.work, self.client, self.server, [name]))
@@ -118,7 +123,9 @@ class RestoreJob:
         assert self.copy is not None
         archive = self.copy.archive
         age, size = show(archive.age_s, "seconds"), show(archive.size_bytes, "bytes")
-        return f"restore {archive.name} ({size}, {age} old) as {self.copy.name}: {self.copy.estimate}"
+        omitted = listed(archive.manifest.not_dumped) if archive.manifest else ""
+        without = f", without {omitted}" if omitted else ""
+        return f"restore {archive.name} ({size}, {age} old) as {self.copy.name}{without}: {self.copy.estimate}"
 
     def _loss(self) -> str:
         """The rows that the swap would lose and restore, by table; rows updated since the backup are not counted."""
@@ -203,6 +210,18 @@ class RestoreJob:
         if serving:  # the plan's count is older than the last writes
             self.action.measured["rows"] = lost = self._changes(self.aside)
             self.work.say(f"     {lost}; {self.aside} has the rows from before the swap")
+        self._name_subscriptions()
+
+    def _name_subscriptions(self) -> None:
+        try:
+            server = parse_server(self.work.ask(self.client.server())[0], self.server.live)
+            lines = subscriptions.after_swap(self.client, server, self.aside)
+        except MeasurementError as error:
+            lines = [f"the swap is done, but subscriptions cannot be listed: {error}"]
+        if lines:
+            self.action.measured["subscriptions"] = "; ".join(lines)
+        for each in lines:
+            self.work.say(f"     {each}")
 
     def _carry_over(self) -> None:
         """Copies owner, privileges and settings from the live database; without one, grants the defaults."""
@@ -245,6 +264,8 @@ class RestoreJob:
         serving = self.server.serving
         if self.options.drop_old and (serving is None or not serving.open):
             raise Refused(f"{self.server.live} accepts no connections: old databases may hold the only data, keep them")
+        for each in self._replaced() if self.options.drop_old else ():
+            subscriptions.require_droppable(self.client, self.server, each)
         if self.server.prepared:
             raise Refused(f"{self.server.live} has prepared transactions, which block the rename: end them first")
         if self.copy is not None and not self.resumed:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
-from opsproof.postgres.dsn import as_role, name_of
+from opsproof.postgres.dsn import as_role, name_of, of_person
 from opsproof.postgres.psql import LATER_FROM, fed
 from opsproof.transport.shell import Answer, Command, argv
 
@@ -61,6 +62,7 @@ class ServerDatabase:
     """A database on the server; `traits` are owner, encoding, locale, and security labels as statements.
 
     `trusted` tells whether the owner is a superuser or the owner of the live database: an owner can write any mark.
+    `slots` are the logical replication slots in use.
     """
 
     name: str
@@ -68,6 +70,8 @@ class ServerDatabase:
     open: bool
     mark: DatabaseMark
     trusted: bool
+    subscriptions: tuple[str, ...]
+    slots: tuple[str, ...]
     traits: dict[str, Any]
 
     @property
@@ -189,6 +193,12 @@ class RestoreClient:
         variables = [word for name, value in values.items() for word in ("-v", f"{name}={value}")]
         return self.program("psql", *PSQL, *variables, "-d", self.conninfo(database)).argv
 
+    def by_hand(self, database: str, *statements: str) -> str:
+        """The psql command for a person to run statements in a database."""
+        dsn = "" if self.container else self.host.databases[self.backup.database].dsn
+        words = (word for each in statements for word in ("-c", each))
+        return shlex.join(self.program("psql", "-d", of_person(dsn, self.user, database), *words).argv)
+
     def inspection(self) -> tuple[Command, ...]:
         """The docker inspect command of the container; empty without a container."""
         declared = self.host.containers
@@ -230,7 +240,9 @@ def _database(row: dict[str, Any]) -> ServerDatabase:
     word, _, archive = (row.pop("mark") or "").partition(" ")
     mark = DatabaseMark(word, archive)
     name, size_bytes = str(row.pop("name")), int(row.pop("bytes"))
-    return ServerDatabase(name, size_bytes, bool(row.pop("open")), mark, bool(row.pop("trusted")), row)
+    state = bool(row.pop("open")), mark, bool(row.pop("trusted"))
+    replication = tuple(row.pop("subscriptions")), tuple(row.pop("slots"))
+    return ServerDatabase(name, size_bytes, *state, *replication, row)
 
 
 def in_turn(commands: Sequence[tuple[Way, Command]], mark: str, timeout_s: float) -> Command:

@@ -1,12 +1,13 @@
 # Makes one backup set on the host with pg_dump: a complete set, or no backup at all.
 #
-# Arguments: FOLDER SET COMPRESSION CONNINFO LOCK_MS PASSWORDS CONTENTS ROWS [CLIENT...]
+# Arguments: FOLDER SET COMPRESSION CONNINFO LOCK_MS PASSWORDS CONTENTS NOT_DUMPED ROWS [CLIENT...]
 #   SET          name of the set, without suffixes
 #   COMPRESSION  zstd: compressed by pg_dump; wrapped: pg_dump's output piped through the program zstd
 #   CONNINFO     libpq connection string without a password
 #   LOCK_MS      lock timeout per table, in milliseconds
 #   PASSWORDS    "with" or "without" the password hashes of roles
-#   CONTENTS     SQL that returns one line of JSON; ROWS: SQL that generates the counting queries
+#   CONTENTS, NOT_DUMPED  SQL that returns one line of JSON
+#   ROWS         SQL that generates the counting queries
 #   CLIENT       words in front of psql, pg_dump, pg_dumpall and pg_restore that run them in a container
 #
 # One session exports a snapshot for pg_dump, then reads the contents of the same snapshot for the manifest. Every
@@ -20,7 +21,7 @@ use Fcntl;
 use IO::Handle;
 use POSIX ();
 
-my ($folder, $set, $compression, $conninfo, $lock_ms, $passwords, $contents, $rows, @client) = @ARGV;
+my ($folder, $set, $compression, $conninfo, $lock_ms, $passwords, $contents, $not_dumped, $rows, @client) = @ARGV;
 my %written;     # handles of the files that are not complete yet, by name
 my %running;     # names of the running programs, by PID
 my $complete;
@@ -37,10 +38,10 @@ fail("$folder/$set already exists") if -e "$set.manifest.json";
 dump_globals("$set.globals.sql");
 require_roles("$set.globals.sql");
 my $dump = $set . ($compression eq 'wrapped' ? '.dump.zst' : '.dump');
-my ($server, %tables) = dump_database($dump);
+my ($server, $left_out, %tables) = dump_database($dump);
 require_all($server, from_archive($dump, @client, qw(pg_restore --list)), keys %tables);
 require_end($dump) if @client && %tables;
-seal(manifest($server, values %tables));
+seal(manifest($server, $left_out, values %tables));
 print "$set\n";
 
 sub clock { return (POSIX::times())[0] / POSIX::sysconf(&POSIX::_SC_CLK_TCK) }
@@ -120,14 +121,14 @@ sub require_roles {
 sub dump_database {
     my ($to, $from, $session) = open_session();
     my @dumping = start_dump(shift, snapshot($to, $from));
-    print {$to} "$contents;\n$rows\n\\gexec\nSELECT 'end';\n";
+    print {$to} "$contents;\n$not_dumped\n$rows\n\\gexec\nSELECT 'end';\n";
     finish(@dumping);
     close $to;
-    my ($server, @counted) = <$from>;
+    my ($server, $left_out, @counted) = <$from>;
     finish($session);
-    chomp($server, @counted);
+    chomp($server, $left_out, @counted);
     fail('psql did not report the contents of the snapshot') unless @counted && pop(@counted) eq 'end';
-    return ($server, map { /\A(.*)\t(.*)\z/s } @counted);
+    return ($server, $left_out, map { /\A(.*)\t(.*)\z/s } @counted);
 }
 
 sub open_session {
@@ -200,13 +201,14 @@ sub require_end {
 }
 
 sub manifest {
-    my ($server, @tables) = @_;
+    my ($server, $left_out, @tables) = @_;
     my ($version) = output_of(undef, @client, qw(pg_dump --version)) =~ /(.*)/;
     my @files = ('"dump": ' . file_of($dump), '"globals": ' . file_of("$set.globals.sql"));
     my $text = join ",\n", '{"format": 1', '"name": ' . quoted($set),
         sprintf('"began": %d, "duration_s": %.2f', $began, clock() - $started),
         '"tools": {"pg_dump": ' . quoted($version) . ', "compression": ' . quoted($compression) . '}',
-        '"files": {' . join(', ', @files) . '}', "\"server\": $server", '"tables": [' . join(",\n", sort @tables) . ']';
+        '"files": {' . join(', ', @files) . '}', "\"server\": $server", "\"not_dumped\": $left_out",
+        '"tables": [' . join(",\n", sort @tables) . ']';
     return $text . ",\n\"checksum\": \"" . sha256_of($text) . "\"}\n";
 }
 

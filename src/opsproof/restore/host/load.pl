@@ -19,7 +19,8 @@ my ($source, $token, $jobs, $deal, $part, $target, @options) = @ARGV;
 my $BLOCK = 2**18;
 my $LONGEST = 2**22;        # COPY statement without rows: 1600 columns with names of 63 bytes
 my $F_SETPIPE_SZ = 1031;    # Linux only
-my @RESTORE = (qw(pg_restore --no-password --exit-on-error), "--dbname=$target", @options);
+# Without --verbose, pg_restore does not print the server's warnings.
+my @RESTORE = (qw(pg_restore --no-password --exit-on-error --verbose), "--dbname=$target", @options);
 push @RESTORE, '--no-owner' if $part eq 'own';
 my $ROWS = qr/\A\d+; \d+ \d+ TABLE DATA /;
 my $BY_SUPERUSER = qr/\A\d+; \d+ \d+ (?:ACL|DEFAULT ACL|SCHEMA|EXTENSION|COMMENT - (?:EXTENSION|SCHEMA)) /;

@@ -23,6 +23,10 @@ SELECT json_build_object(
                    'mark', substring(shobj_description(oid, 'pg_database') FROM '^opsproof: ([^\n]*)'),
                    'trusted', (SELECT rolsuper FROM pg_roles WHERE oid = datdba)
                               OR datdba = (SELECT l.datdba FROM pg_database l WHERE l. datname = :'live'),
+                   'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]')
+                                       FROM pg_subscription WHERE subdbid = d.oid),
+                   'slots', (SELECT coalesce(json_agg(slot_name ORDER BY slot_name), '[]')
+                               FROM pg_replication_slots WHERE database = datname AND active),
                    'owner', pg_get_userbyid(datdba),
                    'encoding', pg_encoding_to_char(encoding),
                    'collate', datcollate,
