@@ -132,6 +132,7 @@ def backup_role_lost_bypassrls(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_leaves_nothing_out",), touches=("backup role", "backups"))
+@shows("^ orders ")
 def subscription_not_dumped(lab: Lab) -> Iterator[None]:
     """A subscription was made, and the backup role is no superuser: backups have none of it."""
     with lab.connect() as admin:
