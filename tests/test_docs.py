@@ -17,7 +17,7 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
-from opsproof.inventory import hosts, logs, resources, services
+from opsproof.inventory import endpoints, hosts, logs, resources, services
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
@@ -55,7 +55,7 @@ def test_document_is_short(path, most):
         ("`clock`", resources.Clock),
         ("`logs`", logs.Log),
         ("`rotation`", resources.Rotation),
-        ("`endpoints`", resources.Endpoint),
+        ("`endpoints`", endpoints.Endpoint),
         ("`mounts`", resources.Mount),
         ("`databases`", resources.Database),
         ("`partitioned`", resources.Partitioned),
@@ -68,7 +68,7 @@ def test_document_is_short(path, most):
     ],
 )
 def test_inventory_table_is_described_key_by_key(heading, model):
-    keys = set(model.model_fields) - (
+    keys = {each.alias or name for name, each in model.model_fields.items()} - (
         set(resources.Resource.model_fields) if issubclass(model, resources.Resource) else set()
     )
     assert set(first_column(section(INVENTORY, heading))) - {"key"} == keys

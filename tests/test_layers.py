@@ -99,6 +99,7 @@ def test_checks_import_only_pytest_and_the_standard_library():
         ("pytest_html", []),
         ("xdist", ["round/workers"]),
         ("tomllib", ["inventory/load"]),
+        ("requests", ["transport/web"]),
     ],
 )
 def test_module_is_imported_only_where_allowed(module, homes):

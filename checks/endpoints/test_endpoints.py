@@ -28,9 +28,9 @@ def test_platform_is_healthy(responses, health_endpoint, allowed):
 
 
 @ASK
-def test_services_are_up(responses, health_endpoint, allowed, evidence):
+def test_services_are_up(responses, service_endpoint, allowed, evidence):
     """The platform needs each of its services."""
-    down = responses[health_endpoint].health.down
+    down = responses[service_endpoint].health.down
     evidence("services down", down)
     assert len(down) in allowed.services_down
 

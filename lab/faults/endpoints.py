@@ -1,10 +1,12 @@
 """Faults of the API's answers."""
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from lab import Lab
 from lab.fault import shows
-from lab.faults.fault import fault
+from lab.faults.fault import fault, seen
 
 HEALTH = "lab-health"
 EVERY_ANSWER = (
@@ -12,6 +14,11 @@ EVERY_ANSWER = (
     "test_response_time_is_within_limit",
     "test_platform_is_healthy",
     "test_services_are_up",
+)
+
+OUTSIDE = tuple(
+    f"{check}[lab-site]"
+    for check in ("test_endpoint_responds", "test_response_time_is_within_limit", "test_platform_is_healthy")
 )
 
 
@@ -88,7 +95,14 @@ def api_health_unhealthy(lab: Lab) -> Iterator[None]:
     lab.faults()
 
 
-@fault(failed=("test_endpoint_responds[lab-live]",), touches=("switches",))
+@fault(
+    failed=(
+        "test_endpoint_responds[lab-live]",
+        "test_endpoint_responds[lab-site]",
+        "test_platform_is_healthy[lab-site]",
+    ),
+    touches=("switches",),
+)
 @shows("HTTP/1.1 503")
 def not_alive(lab: Lab) -> Iterator[None]:
     """The liveness probe says 503."""
@@ -104,3 +118,33 @@ def not_ready(lab: Lab) -> Iterator[None]:
     lab.faults(ready=False)
     yield
     lab.faults()
+
+
+def _resolved(*addresses: str) -> tuple[str, ...]:
+    """A command prefix that gives `localhost` other addresses for the command."""
+    return seen("/etc/hosts", "".join(f"{each} localhost\\n" for each in addresses))
+
+
+@fault(failed=OUTSIDE, wrapper=_resolved("127.0.0.9"), root=True)
+@shows(r"^127\.0\.0\.9$")
+def name_leads_to_a_silent_address(lab: Lab) -> Iterator[None]:
+    """The API answers on the host, but the name resolves to an address where nothing listens."""
+    yield
+
+
+@fault(failed=OUTSIDE, wrapper=_resolved("127.0.0.1", "127.0.0.8"), root=True)
+@shows("HTTP/1.0 404")
+def second_address_answers_otherwise(lab: Lab) -> Iterator[None]:
+    """The name has a second address, of a server that does not have the page."""
+    with ThreadingHTTPServer(("127.0.0.8", lab.api_port), _Foreign) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield
+        server.shutdown()
+
+
+class _Foreign(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -7,21 +7,15 @@ harm the machine that runs the lab. The clock is a stub too.
 from collections.abc import Iterator
 
 from lab import Lab, stubs
-from lab.faults.fault import fault
+from lab.faults.fault import fault, seen
 
 _MEMINFO = "MemTotal: 8000000 kB\\nMemAvailable: {available} kB\\nSwapTotal: 1000000 kB\\nSwapFree: {swap} kB\\n"
 _REBOOT = 'mount -t tmpfs opsproof /run && touch /run/reboot-required && exec "$@"'
 
 
-def _seen(path: str, content: str) -> tuple[str, ...]:
-    """A command prefix that replaces the content of `path` for the command."""
-    script = f'f=$(mktemp) && printf "{content}" > "$f" && mount --bind "$f" {path} && rm "$f" && exec "$@"'
-    return ("unshare", "--mount", "sh", "-c", script, "sh")
-
-
 @fault(
     failed=("test_memory_is_available",),
-    wrapper=_seen("/proc/meminfo", _MEMINFO.format(available=80000, swap=1000000)),
+    wrapper=seen("/proc/meminfo", _MEMINFO.format(available=80000, swap=1000000)),
     root=True,
 )
 def memory_used_up(lab: Lab) -> Iterator[None]:
@@ -31,7 +25,7 @@ def memory_used_up(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=("test_swap_use_is_within_limit",),
-    wrapper=_seen("/proc/meminfo", _MEMINFO.format(available=4000000, swap=50000)),
+    wrapper=seen("/proc/meminfo", _MEMINFO.format(available=4000000, swap=50000)),
     root=True,
 )
 def swap_used_up(lab: Lab) -> Iterator[None]:
@@ -41,7 +35,7 @@ def swap_used_up(lab: Lab) -> Iterator[None]:
 
 @fault(
     failed=("test_load_is_within_limit",),
-    wrapper=_seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"),
+    wrapper=seen("/proc/loadavg", "900.00 900.00 900.00 1/200 4242\\n"),
     root=True,
 )
 def load_too_high(lab: Lab) -> Iterator[None]:

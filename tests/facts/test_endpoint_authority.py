@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from opsproof.core.errors import Absent, CommandError
 from opsproof.facts.endpoints import Responses
+from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Endpoint
 from opsproof.round.clients import Target, line
 from opsproof.transport.shell import run
+from opsproof.transport.web import visit
 
 pytestmark = pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="needs openssl and curl")
 HOST = Host(transport="local://").placed("vps", ())
@@ -53,6 +54,32 @@ def test_own_authority_is_trusted_where_declared(site):
     assert response(url, ca=str(authority)).status == 501
     with pytest.raises(Absent, match="certificate not trusted"):
         response(url)
+
+
+def outside(url, **declared):
+    endpoint = Endpoint(**{"url": url, "from": "controller", **declared})
+    return Responses().parse(visit(Responses().visit("site", endpoint)), "site", endpoint)
+
+
+def test_own_authority_is_trusted_from_outside_where_declared(site):
+    url, authority = site
+    assert outside(url, ca=str(authority)).status == 501
+    with pytest.raises(Absent, match=r"127\.0\.0\.1: certificate not trusted: unable to get local issuer certificate"):
+        outside(url)
+
+
+def test_certificate_must_be_of_the_name_from_outside(site):
+    url, authority = site
+    with pytest.raises(Absent, match="Hostname mismatch, certificate is not valid for 'localhost'"):
+        outside(url.replace("127.0.0.1", "localhost"), ca=str(authority), addresses="ipv4")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "empty"])
+def test_unusable_file_of_an_authority_is_unknown_from_outside(site, tmp_path, content):
+    if content:
+        (tmp_path / "own.pem").write_text(content)
+    with pytest.raises(CommandError, match=r"own\.pem has no certificates"):
+        outside(site[0], ca=str(tmp_path / "own.pem"))
 
 
 def test_missing_file_of_an_authority_is_unknown(site, tmp_path):

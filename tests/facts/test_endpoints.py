@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from opsproof.core.errors import Absent, CommandError, OutputError
-from opsproof.facts.endpoints import Health, Response, Responses
+from opsproof.facts.endpoints import Response, Responses
+from opsproof.facts.health import Health
+from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Endpoint
 from opsproof.transport.shell import Answer, run
 from tests.harness.pages import served
 

@@ -15,6 +15,7 @@ from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database, InDatabase, Resource
 from opsproof.postgres.connection import Query, Result
 from opsproof.transport.shell import Answer, Command
+from opsproof.transport.web import Visit
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Resource)
@@ -54,7 +55,12 @@ class ShellFact(Fact, Generic[T], abstract=True):
 
 
 class ResourceFact(Fact, Generic[N, T], abstract=True):
-    """A fact of each declared resource, measured by one command each."""
+    """A fact of each declared resource, measured by one command each, or by a request from outside."""
+
+    def visit(self, name: str, resource: N) -> Visit | None:
+        """The request from the machine that runs opsproof, in place of the command; None for the command."""
+        del name, resource
+        return None
 
     @abstractmethod
     def command(self, host: Host, name: str, resource: N) -> Command:

@@ -1,38 +1,34 @@
-"""HTTP endpoints, requested from the host itself like the reverse proxy does."""
+"""HTTP endpoints, requested from the host itself like the reverse proxy does, or from outside like users do."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from opsproof.core.errors import Absent, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts import curl
 from opsproof.facts.base import ResourceFact
+from opsproof.facts.health import Health, Reader, of_platform, reader
+from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Endpoint
 from opsproof.transport.shell import Answer, Command
-
-FIGURES = ("memory", "process")
-"""Entries among the services of a health answer that are not services."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """The platform's status, and services reported down."""
-
-    status: str
-    down: tuple[str, ...]
+from opsproof.transport.web import Visit
 
 
 @dataclass(frozen=True)
 class Response:
-    """Response of an endpoint: HTTP status, time in seconds, body, and redirect target, if any."""
+    """Response of an endpoint: HTTP status, time in seconds, body, and redirect target, if any.
+
+    `address` is the asked address, and `others` are the responses of further addresses, for requests from outside.
+    """
 
     url: str
     status: int
     elapsed_s: float
     body: str
     location: str = ""
+    read: Reader = field(default=of_platform, compare=False, repr=False)
+    address: str = ""
+    others: tuple["Response", ...] = ()
 
     @property
     def leads_to_https(self) -> bool:
@@ -45,23 +41,25 @@ class Response:
         """Health reported in the body; "contradictory" for status healthy with a service down.
 
         Raises:
-            OutputError: the body is not a health answer.
+            OutputError: a body is not a health answer.
+            Absent: the pattern is missing, or two addresses report different health.
         """
+        found = {each.address: each.own_health for each in (self, *self.others)}
+        if len(set(found.values())) > 1:
+            said = ", ".join(f"{health.status} at {address}" for address, health in found.items())
+            raise Absent(f"{self.url}: health differs: {said}")
+        return found[self.address]
+
+    @property
+    def own_health(self) -> Health:
+        """As `health`, of this address alone."""
         try:
-            answer = json.loads(self.body)
-            status, services = str(answer["status"]), dict(answer["services"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise OutputError(f"{self.url} answers {self.status} without health status: {self.body[:80]!r}") from error
-        states = {name: state for name, state in services.items() if name not in FIGURES}
-        if not states:
-            raise OutputError(f"{self.url} lists no services")
-        down = tuple(name for name, state in sorted(states.items()) if not _is_up(state))
-        return Health("contradictory" if status == "healthy" and down else status, down)
-
-
-def _is_up(state: Any) -> bool:
-    # Two formats exist: "up" and {"status": "up"}.
-    return bool((state.get("status") if isinstance(state, dict) else state) == "up")
+            return self.read(self.body)
+        except Absent as error:
+            raise Absent(f"{self.url}: {error}") from None
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            said = f"{self.url} answers {self.status} without health status: {self.body[:80]!r}"
+            raise OutputError(f"{said} ({error})" if isinstance(error, ValueError) else said) from error
 
 
 class Responses(ResourceFact[Endpoint, Response]):
@@ -69,13 +67,46 @@ class Responses(ResourceFact[Endpoint, Response]):
 
     resource = "endpoint"
 
+    def visit(self, name: str, resource: Endpoint) -> Visit | None:
+        """A request to each address of the name, for an endpoint asked from outside."""
+        if not resource.is_outside:
+            return None
+        headers = tuple(resource.headers.items())
+        return Visit(resource.url, resource.timeout, headers, resource.ca, resource.addresses)
+
     def command(self, host: Host, name: str, resource: Endpoint) -> Command:
         """One request without redirects; a hung endpoint costs its timeout once."""
         return curl.get(resource.url, resource.timeout, *resource.options)
 
     def parse(self, answer: Answer, name: str, resource: Endpoint) -> Response:
         """The response; a silent endpoint is absent."""
+        if resource.is_outside:
+            return _from_outside(answer, resource)
         if silence := curl.silence(answer, resource.timeout):
             raise Absent(f"{resource.url}: {silence}")
         page = curl.page(answer)
-        return Response(resource.url, page.status, page.elapsed_s, page.body, page.location)
+        return Response(resource.url, page.status, page.elapsed_s, page.body, page.location, reader(resource))
+
+
+def _from_outside(answer: Answer, endpoint: Endpoint) -> Response:
+    """The slowest of the responses of all addresses, with the others.
+
+    Raises:
+        Absent: an address is silent, or two answer with different statuses or targets.
+        CommandError: an address could not be asked.
+    """
+    if answer.status:
+        raise CommandError(f"{endpoint.url} could not be requested: {answer.stderr}")
+    pages = json.loads(answer.stdout)
+    for key, error in (("silence", Absent), ("unmeasured", CommandError)):
+        if found := [f"{page['address']}: {page[key]}" for page in pages if key in page]:
+            raise error(f"{endpoint.url}: {', '.join(found)}")
+    responses = sorted((_response(page, endpoint) for page in pages), key=lambda each: -each.elapsed_s)
+    if len({(each.status, each.location) for each in responses}) > 1:
+        said = ", ".join(f"{each.status} {each.location}".strip() + f" at {each.address}" for each in responses)
+        raise Absent(f"{endpoint.url}: answers differ: {said}")
+    return replace(responses[0], others=tuple(responses[1:]))
+
+
+def _response(page: dict[str, object], endpoint: Endpoint) -> Response:
+    return Response(url=endpoint.url, read=reader(endpoint), **page)  # type: ignore[arg-type]

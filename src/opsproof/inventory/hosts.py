@@ -10,6 +10,7 @@ from opsproof.core import extensions
 from opsproof.core.limits import Limit
 from opsproof.core.metrics import METRICS
 from opsproof.inventory import extended
+from opsproof.inventory.endpoints import HEALTH_ANSWERS, Endpoint
 from opsproof.inventory.extended import ExtendedHost
 from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import (
@@ -20,7 +21,6 @@ from opsproof.inventory.resources import (
     Database,
     Docker,
     Duration,
-    Endpoint,
     LimitTable,
     LogFolder,
     Model,
@@ -203,6 +203,7 @@ RESOURCES: dict[str, str] = {
     "rotation": "rotation",
     "endpoint": "endpoints",
     "health_endpoint": "endpoints",
+    "service_endpoint": "endpoints",
     "redirect": "endpoints",
     "mount": "mounts",
     "mountpoint": "mounts",
@@ -239,7 +240,8 @@ for _package, _argument, _table in extended.tables():
         RESOURCES[_argument] = _table
 
 SELECTORS: dict[str, Callable[[Any], bool]] = {
-    "health_endpoint": lambda endpoint: endpoint.answer == "health",
+    "health_endpoint": lambda endpoint: endpoint.answer in HEALTH_ANSWERS,
+    "service_endpoint": lambda endpoint: endpoint.answer == "health",
     "redirect": lambda endpoint: endpoint.answer == "redirect",
     "mountpoint": lambda mount: mount.mountpoint,
     "contained_database": lambda database: bool(database.container),

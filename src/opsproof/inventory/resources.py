@@ -144,35 +144,6 @@ class Rotation(Resource):
         }
 
 
-class Endpoint(Resource):
-    """A URL that gets one GET request from the host."""
-
-    url: str = Field(pattern=r"^https?://")
-    answer: Literal["health", "status", "redirect"] = Field(
-        "status",
-        description="health: JSON with status and services; status: HTTP status only; redirect: leads to https",
-    )
-    headers: dict[str, str] = Field(default_factory=dict)
-    timeout: Duration = Field(5.0, description="limit of the answer time; a slower endpoint counts as hung")
-    ca: str = Field("", pattern=r"^(/[^\n]*)?$", description="file on the host with the certificates to trust, in PEM")
-
-    @property
-    def options(self) -> list[str]:
-        """The options of curl for the request."""
-        headers = [word for name, value in self.headers.items() for word in ("--header", f"{name}: {value}")]
-        return [*headers, *(("--cacert", self.ca) if self.ca else ())]
-
-    @model_validator(mode="after")
-    def _has_no_secret(self) -> "Endpoint":
-        if self.ca and not self.url.startswith("https:"):
-            raise ValueError("`ca` is valid only for https: remove the key, or write https://")
-        if userinfo(self.url):
-            raise ValueError("the url contains credentials: remove them, and keep secrets on the host")
-        if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
-            raise ValueError(f"header {secret.pop()} is a secret, visible in the process list of the host: remove it")
-        return self
-
-
 class Mount(Resource):
     """A file system, by its mount point or a folder on it."""
 

@@ -13,7 +13,7 @@ from opsproof.core import scripts
 from opsproof.core.errors import Absent, OpsproofError
 from opsproof.facts.endpoints import Responses
 from opsproof.facts.processes import Processes
-from opsproof.inventory.resources import Endpoint
+from opsproof.inventory.endpoints import Endpoint
 from opsproof.restore.server import REPLACED, SWAPPED, SWAPPING, RestoreClient, Way, in_turn
 from opsproof.transport.shell import Answer, Command, argv
 
@@ -136,13 +136,13 @@ def _running(work: Work) -> tuple[str, ...]:
 
 
 def health(work: Work) -> dict[str, frozenset[str] | None]:
-    """The services reported down, by declared health endpoint; None for an endpoint without a health answer.
+    """The services reported down, by health endpoint asked from the host; None for an endpoint without a health answer.
 
     Raises:
         HostUnreachable: the host gave no answer.
     """
     declared = work.host.resources("health_endpoint")
-    endpoints = {name: each for name, each in declared.items() if isinstance(each, Endpoint)}
+    endpoints = {name: each for name, each in declared.items() if isinstance(each, Endpoint) and not each.is_outside}
     if not endpoints:
         return {}
     fact = Responses()

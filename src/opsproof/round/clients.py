@@ -4,10 +4,12 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
-from opsproof.inventory.resources import Backup, Database, Endpoint, Resource, VectorIndex
+from opsproof.inventory.resources import Backup, Database, Resource, VectorIndex
 from opsproof.inventory.services import Broker, Cache
 from opsproof.postgres import dsn
 from opsproof.postgres.quoting import literal, qualified
@@ -57,6 +59,8 @@ class Target:
     def place(self, words: Sequence[str]) -> str:
         """The words in front of the command: none for a database that is reached from here."""
         if words[0] in _OF_DATABASES and self.database.reach == "direct" and not self.database.container:
+            return ""
+        if isinstance(self.about, Endpoint) and self.about.is_outside:
             return ""
         return f"on {self.host.name}: "
 
@@ -206,7 +210,19 @@ def _rabbitmq(target: Target, words: list[str]) -> str:
 def _curl(target: Target, words: list[str]) -> str:
     endpoint = target.about
     assert isinstance(endpoint, Endpoint)
-    return _join([*words, "--max-time", f"{endpoint.timeout:g}", *endpoint.options, endpoint.url])
+    limit = ["--max-time", f"{endpoint.timeout:g}"]
+    if endpoint.is_outside:
+        return _curl_each(endpoint, [*words, "--noproxy", "*", *limit])
+    return _join([*words, *limit, *endpoint.options, endpoint.url])
+
+
+def _curl_each(endpoint: Endpoint, words: list[str]) -> str:
+    """A request to each address of the name, from the machine that runs opsproof."""
+    database = {"all": "ahosts", "ipv4": "ahostsv4", "ipv6": "ahostsv6"}[endpoint.addresses]
+    addresses = _join(["getent", database, urlsplit(endpoint.url).hostname or ""])
+    each = f'{addresses} | awk \'{{ print ($1 ~ /:/) ? "[" $1 "]" : $1 }}\' | sort -u'
+    request = f'{_join(words)} --connect-to "::$address:" {_join([*endpoint.options, endpoint.url])}'
+    return f'for address in $({each}); do echo "$address"; {request}; done'
 
 
 def _private(target: Target, words: list[str]) -> str:

@@ -20,8 +20,9 @@ from opsproof.inventory.load import Inventory
 from opsproof.inventory.resources import Database
 from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import DatabaseTarget, Query, Result
-from opsproof.transport import shell, ssh
+from opsproof.transport import shell, ssh, web
 from opsproof.transport.shell import Answer, Command
+from opsproof.transport.web import Visit
 
 A = TypeVar("A", Answer, Result)
 HOSTS_AT_ONCE = 32
@@ -44,11 +45,18 @@ def _label(key: Key) -> str:
 
 
 def gather(host: Host, keys: Iterable[Key], client: DatabaseClient | None) -> Recording:
-    """The answers of `host` for the facts `keys`: one round trip for all commands, and one per database."""
+    """The answers of `host` for the facts `keys`: one round trip for all commands, and one per database.
+
+    Requests from this machine run at the same time, and are answered also when the host is unreachable.
+    """
     recording = Recording()
     wanted = sorted(keys)
     waiting = _ask_databases(host, wanted, client) if client else {}
-    _run_commands(host, wanted, recording)
+    visits = {key: visit for key in wanted if (visit := _visit(host, key)) is not None}
+    with ThreadPoolExecutor(len(visits) or 1) as pool:
+        visited = pool.map(web.visit, visits.values())
+        _run_commands(host, [key for key in wanted if key not in visits], recording)
+        recording.answers |= dict(zip(map(_label, visits), visited, strict=True))
     for labels, wait in waiting.items():
         recording.round_trips["sql"] += 1
         recording.results |= dict(zip(labels, wait(), strict=True))
@@ -75,6 +83,12 @@ def _command(host: Host, key: Key) -> Command | None:
     if isinstance(fact, ResourceFact):
         return fact.command(host, key[1], host.resources(fact.resource)[key[1]])
     return None
+
+
+def _visit(host: Host, key: Key) -> Visit | None:
+    """The request of the fact `key` from this machine, if any."""
+    fact = REGISTRY[key[0]]()
+    return fact.visit(key[1], host.resources(fact.resource)[key[1]]) if isinstance(fact, ResourceFact) else None
 
 
 def _ask_databases(
@@ -213,7 +227,7 @@ def _parse(fact: Fact, host: Host, key: Key, recording: Recording) -> Any:
         return fact.parse(_recorded(recording.results, key), host.databases[key[1]])
     if isinstance(fact, SqlResourceFact):
         return fact.parse(_recorded(recording.results, key), host.resources(fact.resource)[key[1]])
-    if recording.unreachable:
+    if recording.unreachable and _label(key) not in recording.answers:
         raise HostUnreachable(recording.unreachable)
     answer = _recorded(recording.answers, key)
     if isinstance(fact, ShellFact):
