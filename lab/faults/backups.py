@@ -61,6 +61,7 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
     """The backup disk is not mounted, or the folder was deleted."""
     lab.layout.backups.rename(lab.home / "aside")
     yield
+    shutil.rmtree(lab.layout.backups, ignore_errors=True)
     (lab.home / "aside").rename(lab.layout.backups)
 
 
@@ -272,7 +273,7 @@ def off_site_copy_missing(lab: Lab) -> Iterator[None]:
     lab.layout.elsewhere.rename(kept)
     lab.layout.elsewhere.mkdir(mode=0o700)
     yield
-    lab.layout.elsewhere.rmdir()
+    shutil.rmtree(lab.layout.elsewhere)
     kept.rename(lab.layout.elsewhere)
 
 

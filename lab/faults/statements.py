@@ -127,7 +127,7 @@ def blocks_read_from_disk(lab: Lab) -> Iterator[None]:
     yield
 
 
-@fault(warned=("test_temporary_bytes_are_within_limit",))
+@fault(warned=("test_temporary_bytes_are_within_limit",), may_change=("test_rare_statement_time_is_within_limit",))
 @shows("WITH kept AS")
 def temporary_files(lab: Lab) -> Iterator[None]:
     """A query needs more than a thousand times its work_mem."""
