@@ -117,7 +117,8 @@ def available_mb(answer: Answer) -> int:
 class RestoredDatabase:
     """The new database `name`, made from an archive; `restore_s` is the duration of the restore, in seconds.
 
-    `by_loader` tells whether `load_user` loads the archive instead of the superuser.
+    `by_loader` tells whether `load_user` loads the archive instead of the superuser. `reached_bytes` is the largest
+    size so far: temporary tables of the load make the database larger for a moment.
     """
 
     work: Work
@@ -128,6 +129,7 @@ class RestoredDatabase:
     quiet: bool = False
     by_loader: bool = False
     restore_s: float = 0.0
+    reached_bytes: float = 0.0
 
     @property
     def inside(self) -> RestoreClient:
@@ -291,7 +293,8 @@ class RestoredDatabase:
         printed = answer.require("psql").stdout
         if not re.fullmatch(r"\d{1,18}\n?", printed):
             raise OutputError("psql printed no size of the database")
-        return float(printed)
+        self.reached_bytes = max(self.reached_bytes, float(printed))
+        return self.reached_bytes
 
     def findings(self, *, keep: bool) -> ContentFindings:
         """Flaws of the new database: comparison with the manifest, indexes, pg_amcheck.
