@@ -17,7 +17,7 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
-from opsproof.inventory import endpoints, hosts, logs, resources, services
+from opsproof.inventory import endpoints, hosts, logs, ports, resources, services
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
@@ -65,6 +65,8 @@ def test_document_is_short(path, most):
         ("`queues`", services.Queue),
         ("`caches`", services.Cache),
         ("`sshd`", resources.Sshd),
+        ("`listening`", ports.Listening),
+        ("`ports`", ports.Port),
     ],
 )
 def test_inventory_table_is_described_key_by_key(heading, model):

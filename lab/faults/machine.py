@@ -4,12 +4,20 @@ A round reads faked memory, swap, load and /run in a private mount namespace: re
 harm the machine that runs the lab. The clock is a stub too.
 """
 
+import subprocess
 from collections.abc import Iterator
 
 from lab import Lab, stubs
+from lab.fault import shows
 from lab.faults.fault import fault, seen
 
 _MEMINFO = "MemTotal: 8000000 kB\\nMemAvailable: {available} kB\\nSwapTotal: 1000000 kB\\nSwapFree: {swap} kB\\n"
+_FORGOTTEN = """
+$0 = 'forgotten';
+my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '0.0.0.0', Proto => 'tcp') or die "$!\\n";
+syswrite STDOUT, "listens\\n";
+sleep 3600;
+"""
 _REBOOT = 'mount -t tmpfs opsproof /run && touch /run/reboot-required && exec "$@"'
 
 
@@ -69,3 +77,15 @@ def _stub(lab: Lab, program: str, script: str) -> Iterator[None]:
 def reboot_pending(lab: Lab) -> Iterator[None]:
     """A kernel was installed and is not in use yet."""
     yield
+
+
+@fault(failed=("test_no_undeclared_port_is_open",), touches=("ports",))
+@shows("forgotten")
+def forgotten_service_listens(lab: Lab) -> Iterator[None]:
+    """A program listens at all addresses, and no port declares it."""
+    command = ["perl", "-MIO::Socket::INET", "-e", _FORGOTTEN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=lab.home) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        yield
+        program.kill()

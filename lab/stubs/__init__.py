@@ -1,10 +1,10 @@
-"""Stubs for programs unusable in the lab because they need systemd."""
+"""Stubs for programs that need systemd, or show more of the machine than the lab."""
 
 from pathlib import Path
 
 from lab.layout import Layout
 
-PROGRAMS = ("timedatectl",)
+PROGRAMS = ("timedatectl", "ss")
 
 
 def link(layout: Layout) -> None:

@@ -8,7 +8,7 @@ import pytest
 from opsproof.command.main import main
 from opsproof.inventory.load import load
 
-OF_THE_OPERATOR = {"backups", "rotation", "clock", "limits"}
+OF_THE_OPERATOR = {"backups", "rotation", "clock", "limits", "ports"}
 """Tables about intentions, which a host does not show."""
 
 
@@ -35,6 +35,7 @@ def test_resources_of_the_lab_are_found(written):
     (database,) = found.databases.values()
     assert database.superusers == declared.databases["metachat"].superusers
     assert "/" in found.mounts
+    assert found.listening == declared.listening
     for name, index in declared.vector_indexes.items():
         seen = found.vector_indexes[name]
         assert (seen.table, seen.column, seen.method, seen.operator) == (
@@ -60,5 +61,5 @@ def test_no_limit_comes_from_the_host(written, repository):
 def test_what_was_not_compared_is_of_the_operator(written):
     declared, _, _ = written
     compared = {"pm2", "processes", "logs", "log_folders", "endpoints", "mounts", "databases", "partitioned"}
-    compared |= {"vector_indexes", "transport", "path"}
+    compared |= {"listening", "vector_indexes", "transport", "path"}
     assert declared.model_fields_set - compared <= OF_THE_OPERATOR

@@ -140,6 +140,19 @@ def test_ports_are_known_services_or_questions():
     ]
 
 
+def test_reachable_ports_are_to_confirm(recorded):
+    sight = looking.reachable(recorded("ss_listening.txt"))
+    doubt = "other machines can reach the port"
+    assert sight.entries == [
+        Entry("listening", ""),
+        Entry("ports", "sshd-22", {"port": 22}, doubt),
+        Entry("ports", "port-80", {"port": 80}, doubt),
+        Entry("ports", "port-443", {"port": 443}, doubt),
+    ]
+    (unseen,) = looking.reachable(Answer(127, "", "ss: not found")).unseen
+    assert unseen.way == "sudo apt-get install iproute2"
+
+
 def test_clock_that_is_not_set_is_to_confirm():
     assert looking.clock(Answer(0, "yes\n")).entries == [Entry("clock", "", {"service": "timedatectl"})]
     assert looking.clock(Answer(0, "no\n")).entries[0].confirm == "does not set the clock now"

@@ -67,6 +67,12 @@ METRICS: dict[str, Metric] = {
     "services_down": Metric(
         "services down", "count", "Services that a health answer does not report as up", singular="service down"
     ),
+    "ports_undeclared": Metric(
+        "undeclared ports",
+        "count",
+        "Listening TCP sockets beyond loopback that no port declares",
+        singular="undeclared port",
+    ),
     "response_time": Metric("response time", "seconds", "Time from the request to the complete answer"),
     "disk_used": Metric("disk used", "percent", "Share of a file system's bytes in use"),
     "inodes_used": Metric("inodes used", "percent", "Share of a file system's inodes in use"),

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError
 from opsproof.discovery.sight import Entry, Sight, Unseen
+from opsproof.facts.listeners import SOCKETS, listening
 from opsproof.inventory.hosts import Host
 from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv, labelled
@@ -32,6 +33,7 @@ def commands() -> dict[str, Command]:
         "host": argv("uname", "-n"),
         "look": argv("perl", "-e", scripts.perl("discovery/look"), timeout_s=30),
         "pm2": argv("perl", "-e", scripts.perl("discovery/pm2_daemons"), pm2, timeout_s=30),
+        "ports": SOCKETS,
         "mounts": argv("cat", "/proc/self/mounts"),
         "units": argv("systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--full"),
         "docker": argv("docker", "ps", "--all", "--format", "{{json .Names}} {{json .State}}"),
@@ -51,6 +53,7 @@ def seen(answers: dict[str, Answer]) -> Sight:
         units(answers["units"]),
         containers(answers["docker"]),
         listeners(found),
+        reachable(answers["ports"]),
         clock(answers["clock"]),
         scheduled(answers["cron"], found),
     ):
@@ -165,6 +168,16 @@ def listeners(found: dict[str, list[str]]) -> Sight:
             way = "endpoints with the health URL, if it answers HTTP; --dsn, if it is PostgreSQL"
             sight.unseen.append(Unseen(f"the service on port {port}", way))
     return sight
+
+
+def reachable(answer: Answer) -> Sight:
+    """The ports that listen beyond loopback, each to confirm; unseen without ss."""
+    if answer.status != 0:
+        return Sight(unseen=[Unseen("ports that other machines can reach", "sudo apt-get install iproute2")])
+    ports = sorted({each.port for each in listening(answer).sockets if not each.is_local})
+    doubt = "other machines can reach the port"
+    named = [(f"{SERVICES.get(each, 'port').lower()}-{each}", each) for each in ports]
+    return Sight([Entry("listening", ""), *(Entry("ports", name, {"port": each}, doubt) for name, each in named)])
 
 
 def clock(answer: Answer) -> Sight:

@@ -9,7 +9,7 @@ _HEAD = """\
 # A first inventory of {host}, from what the login may see: read each line, confirm, complete, and remove.
 # No limit comes from the present state: the limits below are those of opsproof; change them to yours.
 """
-_SMALL = {"pm2", "systemd", "sshd", "clock"}
+_SMALL = {"pm2", "systemd", "sshd", "clock", "listening"}
 """The tables that a host has at most once."""
 
 

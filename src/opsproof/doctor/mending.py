@@ -23,6 +23,7 @@ PACKAGES = {
     "timedatectl": "systemd",
     "systemctl": "systemd",
     "sudo": "sudo",
+    "ss": "iproute2",
     "docker": "docker.io",
     "pgbackrest": "pgbackrest",
     "pg_restore": "postgresql-client",

@@ -1,13 +1,11 @@
 """Probes of the needs of a round on a host, one by one: good, or a fault with its mending command."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsproof.core.errors import HostUnreachable
 from opsproof.doctor.mending import PACKAGES, Patient, mend
-from opsproof.facts import REGISTRY
-from opsproof.facts.base import ResourceFact
 from opsproof.inventory.hosts import Host
 from opsproof.privileges import rules
 from opsproof.privileges.rules import SudoRule
@@ -45,17 +43,9 @@ def probe(patient: Patient) -> list[Probe]:
 
 def _wanted(host: Host) -> list[tuple[str, Command]]:
     """The probes' commands by name: each program, and each command of another user."""
-    tools = {each.argv[0] for each in _commands(host)}
+    tools = {each.argv[0] for each in rules.commands_of_rounds(host)}
     programs = [(each, argv("sh", "-c", 'command -v "$0"', each)) for each in sorted({"perl", *tools})]
     return [*programs, *((f"sudo {_said(each)}", _listed(each)) for each in rules.of_rounds(host))]
-
-
-def _commands(host: Host) -> Iterator[Command]:
-    for kind in REGISTRY.values():
-        fact = kind()
-        if isinstance(fact, ResourceFact):
-            for item in host.resources(fact.resource).items():
-                yield fact.command(host, *item)
 
 
 def _said(rule: SudoRule) -> str:

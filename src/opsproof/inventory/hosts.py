@@ -13,6 +13,7 @@ from opsproof.inventory import extended
 from opsproof.inventory.endpoints import HEALTH_ANSWERS, Endpoint
 from opsproof.inventory.extended import ExtendedHost
 from opsproof.inventory.logs import Log
+from opsproof.inventory.ports import Listening, Port
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
     Backup,
@@ -76,6 +77,8 @@ class Host(Reviewed, ExtendedHost):
     caches: dict[str, Cache] = Field(default_factory=dict)
     sshd: Sshd | None = None
     systemd: Systemd | None = None
+    listening: Listening | None = None
+    ports: dict[str, Port] = Field(default_factory=dict)
 
     @field_validator("transport")
     @classmethod
@@ -94,6 +97,8 @@ class Host(Reviewed, ExtendedHost):
             raise ValueError("processes are declared without pm2: add a pm2 table")
         if self.rotation and self.pm2 is None:
             raise ValueError("rotation is declared without pm2: add a pm2 table")
+        if self.ports and self.listening is None:
+            raise ValueError("ports are declared without listening: add a listening table")
         if self.queues and self.broker is None:
             raise ValueError("queues are declared without a broker: add a broker table")
         return self
@@ -229,6 +234,8 @@ RESOURCES: dict[str, str] = {
     "cache": "caches",
     "sshd": "sshd",
     "systemd": "systemd",
+    "listening": "listening",
+    "port": "ports",
 }
 """The inventory table of each kind of resource, by its argument in tests."""
 

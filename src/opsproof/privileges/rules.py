@@ -13,10 +13,11 @@ from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
+from opsproof.transport.shell import Command
 
 FOLDER = "/usr/bin"
 """Where sudoers expects programs, without another path."""
-NEEDS = {"container_names": "docker", "processes": "pm2", "pm2_log_sizes": "pm2"}
+NEEDS = {"container_names": "docker", "processes": "pm2", "pm2_log_sizes": "pm2", "listeners": "listening"}
 """The facts of a whole host that may run as another user, and the table of the inventory that calls for each."""
 _ESCAPED = re.compile(r"([\\,:=#])")
 _WILD = re.compile(r"([*?\[\]])")
@@ -47,8 +48,8 @@ def written(words: Iterable[str], *, wild: bool = False) -> str:
     return text if wild else _WILD.sub(r"\\\1", text)
 
 
-def of_rounds(host: Host) -> list[SudoRule]:
-    """The commands of all facts of `host` that run as another user; perl with any program."""
+def commands_of_rounds(host: Host) -> list[Command]:
+    """The commands of all facts of declared resources of `host`."""
     commands = []
     for name, kind in REGISTRY.items():
         fact = kind()
@@ -56,7 +57,12 @@ def of_rounds(host: Host) -> list[SudoRule]:
             commands.append(fact.command(host))
         elif isinstance(fact, ResourceFact):
             commands += [fact.command(host, *item) for item in host.resources(fact.resource).items()]
-    borrowed = [each for each in commands if each.user]
+    return commands
+
+
+def of_rounds(host: Host) -> list[SudoRule]:
+    """The commands of all facts of `host` that run as another user; perl with any program."""
+    borrowed = [each for each in commands_of_rounds(host) if each.user]
     rules = [SudoRule(each.user, "perl" if each.argv[0] == "perl" else written(each.argv)) for each in borrowed]
     return sorted(set(rules), key=rules.index)
 

@@ -16,7 +16,7 @@ from opsproof.postgres.quoting import literal, qualified
 
 SOCKET_OWNER = "postgres"
 """The superuser that logs in as the operating-system user of the same name, over the socket (peer)."""
-_FOR_ROOT = {"find", "journalctl", "mount", "systemctl"}
+_FOR_ROOT = {"find", "journalctl", "mount", "ss", "systemctl"}
 _OF_DATABASES = {"exists", "partitions", "psql", "server"}
 _SESSIONS = "SELECT datname, usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
 NO_PAGER = "--pset=pager=off"
