@@ -40,12 +40,6 @@ class Clustered(Dumped):
         path.write_text(path.read_text() + lines)
         return path
 
-    def plan(self, *more: str) -> subprocess.CompletedProcess[str]:
-        """The plan of a drill."""
-        where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}"]
-        words = [sys.executable, str(REPOSITORY / "actions" / "restore_drill.py"), *where, *more]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
-
     def begin(self) -> "subprocess.Popen[bytes]":
         """Starts a drill."""
         where = [f"--inventory={self.inventory}", f"--reports={self.folder / 'reports'}", "--apply"]

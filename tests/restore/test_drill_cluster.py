@@ -57,7 +57,7 @@ def test_good_backup_passes_and_nothing_remains(clustered):
     clustered.create(*statements(SHOP + VECTORS))
     clustered.require("backup")
     left = clustered.leave()
-    plan = clustered.plan()
+    plan = clustered.plan("restore_drill")
     assert (plan.returncode, plan.stderr) == (0, "")
     assert f"drop leftovers of earlier drills: {left}\n" in plan.stdout
     assert f"{clustered.scratch}/opsproof_drill_" in plan.stdout
@@ -117,7 +117,7 @@ def test_mutated_archive_differs(shop, copied):
 
 def both(shop):
     """The outcome of the plan and of the drill, which must be the same."""
-    plan, done = shop.plan(), shop.run("restore_drill")
+    plan, done = shop.plan("restore_drill"), shop.run("restore_drill")
     assert (plan.returncode, plan.stderr) == (done.returncode, done.stderr)
     return done
 
