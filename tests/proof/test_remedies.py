@@ -31,6 +31,7 @@ NOT_JUDGED = {
     "statement slowed down": "the server counts since its last reset",
     "(no|few) backups?: test_backup_count": "three backups take three runs",
     "daemon gone: test_process_restarts": "a new daemon counts from 0",
+    "getent ahosts": "getent shows no address where a machine has only loopback, as in private namespaces",
 }
 
 
