@@ -56,7 +56,7 @@ def moved(dumped, *more):
 
 def refused_command(dumped, roles):
     """The command in the refusal of a restore, in which the plan and --apply agree."""
-    planned, applied = dumped.run("restore", apply=False), dumped.run("restore")
+    planned, applied = dumped.plan("restore"), dumped.run("restore")
     assert (planned.returncode, planned.stderr) == (applied.returncode, applied.stderr)
     assert planned.returncode == 3, planned.stdout
     assert dumped.databases == []
@@ -112,8 +112,8 @@ def test_missing_roles_of_a_copy_are_found_after_the_fetch(dumped, sshd, tmp_pat
     name = copied(dumped, tmp_path / "vault")
     source = f"--from={sshd.replace('?', f'{tmp_path}/vault?', 1)}"
     advice = f"; load {name}.globals.sql of the copy first"
-    for apply in (False, True):
-        done = dumped.run("restore", source, apply=apply)
+    for attempt in (dumped.plan, dumped.run):
+        done = attempt("restore", source)
         assert (done.returncode, f"{name} needs missing roles: shop Owner{advice}" in done.stderr) == (3, True)
     dumped.sql('CREATE ROLE "shop Owner"', database="postgres")
     done = dumped.run("restore", source)
@@ -150,6 +150,6 @@ def test_security_labels_are_named_as_not_carried_over(dumped, more):
         " WHERE datname = 'shop'"
     )
     dumped.require("backup")
-    plan = dumped.run("restore", *more, apply=False)
+    plan = dumped.plan("restore", *more)
     named = "set them afterwards: SECURITY LABEL FOR house ON DATABASE shop IS 'it''s secret'\n"
     assert (plan.returncode, named in plan.stdout) == (0, True), plan.stdout + plan.stderr
