@@ -31,8 +31,12 @@ from opsproof.core.units import show
 from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import argv
 
-_UNDERSTOOD = re.compile(r"subscriptions not dumped because|collation version mismatch|no actual collation version")
-"""Warnings about subscriptions, which the manifest names, and collations, which a dump does not depend on."""
+_UNDERSTOOD = re.compile(
+    r"subscriptions not dumped because|collation version mismatch|no actual collation version"
+    r'|^WARNING: +(?:invalid value for|permission denied to set) parameter "'
+)
+"""Warnings about subscriptions, which the manifest names; about collations, which a dump does not depend on; and about
+settings of a role or database that a session starts without."""
 
 
 class BackupJob:
