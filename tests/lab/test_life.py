@@ -104,6 +104,7 @@ def test_a_halted_database_is_noticed_and_healed(again, ask):
 def test_a_killed_pm2_is_healed(again, said):
     for pid in again._pm2.daemons():
         os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not again._pm2.daemons(), "the daemon ends")
     again.up()
 
     assert any("healing: pm2" in line for line in said)

@@ -15,7 +15,7 @@ from opsproof.core.errors import OpsproofError
 from opsproof.core.rounds import ROUNDS
 from opsproof.doctor import probes
 from opsproof.doctor.mending import Patient, mend
-from opsproof.history.store import History
+from opsproof.history.query import last_unknowns
 from opsproof.inventory.hosts import Host
 
 _EXAMPLES = """\
@@ -25,9 +25,6 @@ _SUMMARY = """\
 Tries one by one what a round needs: connection, programs, each line of sudo, the clock; then asks the hosts for all
 facts, and lists each reason for which a check would be unknown, with the command that mends it. Changes nothing, and
 records no run. Exit status: 0 no check would be unknown, 1 some would, 2 usage, 6 the rounds did not run."""
-_UNKNOWN = """
-    SELECT host, test, sentence FROM verdicts WHERE verdict = 'unknown' AND run = (SELECT max(id) FROM runs)
-"""
 
 
 def parser() -> ActionParser:
@@ -85,9 +82,8 @@ def unknowns(hosts: Iterable[Host], inventory: Path, reports: Path) -> dict[tupl
             status = rounds.run(" or ".join(ROUNDS), words)
         if status not in (0, FINDINGS, UNKNOWN):
             raise OpsproofError(f"the rounds did not run: {printed.getvalue().strip()[-300:]}")
-        with History(Path(folder) / "history.sqlite").reading() as history:
-            rows = history.execute(_UNKNOWN).fetchall()
+        rows = last_unknowns(Path(folder) / "history.sqlite")
     found: dict[tuple[str, str], list[str]] = {}
-    for host, test, sentence in sorted(rows, key=lambda row: (row[0], row[2], row[1])):
+    for host, test, sentence in rows:
         found.setdefault((host, sentence), []).append(test)
     return found

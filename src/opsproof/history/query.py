@@ -28,6 +28,10 @@ SELECT {_MOMENT}, inventory, cadence, host, test, metric, value, unit FROM measu
    AND (:metric IS NULL OR metric = :metric)
  ORDER BY runs.id DESC LIMIT :limit
 """  # noqa: S608
+_UNKNOWNS = """
+SELECT host, test, sentence FROM verdicts WHERE verdict = 'unknown' AND run = (SELECT max(id) FROM runs)
+ ORDER BY host, sentence, test
+"""
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,13 @@ def rows(path: Path, query: HistoryQuery, *, values: bool = False) -> Iterator[t
             yield from connection.execute(_VALUES if values else _VERDICTS, asdict(query))
     except (sqlite3.Error, OSError) as error:
         raise MeasurementError(f"{path}: {error}: give the folder of the history, --reports=FOLDER") from error
+
+
+def last_unknowns(path: Path) -> list[tuple[str, str, str]]:
+    """Host, check and sentence of each unknown verdict of the last run in the history at `path`, by host and sentence.
+
+    Raises:
+        MeasurementError: the file cannot be read.
+    """
+    with History(path).reading() as connection:
+        return connection.execute(_UNKNOWNS).fetchall()
