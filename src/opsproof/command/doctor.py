@@ -16,6 +16,7 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.doctor import probes
 from opsproof.doctor.mending import Patient, mend
 from opsproof.history.query import last_unknowns
+from opsproof.history.store import FILE
 from opsproof.inventory.hosts import Host
 
 _EXAMPLES = """\
@@ -75,14 +76,14 @@ def unknowns(hosts: Iterable[Host], inventory: Path, reports: Path) -> dict[tupl
     """
     with tempfile.TemporaryDirectory(prefix="opsproof-doctor-") as folder:
         with suppress(OSError):
-            shutil.copy(reports / "history.sqlite", folder)
+            shutil.copy(reports / FILE, folder)
         words = [f"--inventory={inventory}", f"--reports={folder}", *(f"--host={each.name}" for each in hosts)]
         printed = io.StringIO()
         with redirect_stdout(printed), redirect_stderr(printed):
             status = rounds.run(" or ".join(ROUNDS), words)
         if status not in (0, FINDINGS, UNKNOWN):
             raise OpsproofError(f"the rounds did not run: {printed.getvalue().strip()[-300:]}")
-        rows = last_unknowns(Path(folder) / "history.sqlite")
+        rows = last_unknowns(Path(folder) / FILE)
     found: dict[tuple[str, str], list[str]] = {}
     for host, test, sentence in rows:
         found.setdefault((host, sentence), []).append(test)

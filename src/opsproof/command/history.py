@@ -16,6 +16,7 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.metrics import METRICS
 from opsproof.core.verdicts import ORDER
 from opsproof.history.query import VALUE_COLUMNS, VERDICT_COLUMNS, HistoryQuery, rows
+from opsproof.history.store import FILE
 
 Rows = Iterator[tuple[str | float, ...]]
 _ROWS = 1000
@@ -52,7 +53,7 @@ def run(words: list[str]) -> int:
     values = given.values or given.metric is not None
     if values and given.verdict:
         raise UsageError("--verdict is not valid with measured values: omit --values and --metric")
-    found = rows(given.reports / "history.sqlite", _query(given), values=values)
+    found = rows(given.reports / FILE, _query(given), values=values)
     try:
         _WRITERS[given.format](VALUE_COLUMNS if values else VERDICT_COLUMNS, _bounded(found, given.limit))
     except MeasurementError as error:

@@ -17,6 +17,8 @@ from opsproof.core.deployments import RoundSample
 from opsproof.core.verdicts import Verdict
 from opsproof.history import migration
 
+FILE = "history.sqlite"
+"""The name of the history in the folder of reports."""
 BUSY_TIMEOUT_S = 2.0
 SELECTED = "selected"
 """The round of a run whose selection paths or -k narrow."""
