@@ -1,10 +1,20 @@
 """The installed wheel works in an empty folder with no clone in reach."""
 
+import ast
+import re
+import shlex
 import tomllib
 import zipfile
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from opsproof.core.errors import DatabaseError
+from opsproof.core.installation import rights_command
+from opsproof.facts.findings import privileged_rows
+from opsproof.postgres.connection import Result
+
+NOT_IN_WHEEL = re.compile(r"(?<![\w/])(?:docs/|README|CONTRIBUTING|tests/|lab/)")
 
 
 @pytest.fixture
@@ -100,3 +110,39 @@ def test_action_is_named_as_typed(installed):
         2,
         "opsproof do backup: unrecognized arguments: --bakcup=x: see opsproof do backup --help\n",
     )
+
+
+def messages(source):
+    """The strings of a module, without its docstrings."""
+    tree = ast.parse(source)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [node.value for node in texts if id(node) not in docs]
+
+
+def test_no_message_leads_to_a_file_outside_the_wheel(wheel):
+    archive = zipfile.ZipFile(wheel)
+    sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+    found = [(name, text) for name, each in sources.items() for text in messages(each) if NOT_IN_WHEEL.search(text)]
+    found = [
+        each
+        for each in found
+        if each[0] not in ("opsproof/command/checks_page.py", "opsproof/inventory/metrics_table.py")
+    ]
+    assert found == []
+
+
+def test_missing_right_names_a_command_that_works(installed):
+    with pytest.raises(DatabaseError) as caught:
+        privileged_rows(Result(error="permission denied for table pg_statistic"))
+    command = rights_command("monitor.sql")
+    assert str(caught.value) == f"permission denied for table pg_statistic: run the SQL of {command}"
+    path = installed.folder / "shop.toml"
+    database = '[hosts.h.databases.shop]\ndsn = "dbname=shop user=opsproof_monitor"\n'
+    path.write_text(
+        f'extends = "opsproof:metachat.toml"\n[hosts.h]\ntransport = "local://"\n{database}', encoding="utf-8"
+    )
+    _, *words = shlex.split(command.replace("FILE", str(path)))
+    done = installed.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "GRANT pg_monitor TO opsproof_monitor" in done.stdout

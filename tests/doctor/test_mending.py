@@ -29,8 +29,8 @@ OPSPROOF = "--inventory=i.toml --host=vps"
         ("ops@vps: Permission denied (publickey).", "ssh-copy-id -p 2222 ops@vps"),
         ("ssh: connect to host vps port 2222: Connection refused", "ssh -v -p 2222 ops@vps true"),
         ("channel 2: open failed: administratively prohibited: open failed", "--show=opsproof.sshd.conf"),
-        ("permission denied for table pg_statistic: run docs/privileges/monitor.sql", "monitor.sql; on vps: sudo"),
-        ("function opsproof.vector_recall does not exist: run docs/privileges/recall.sql", "< recall.sql"),
+        ("permission denied for table a: run opsproof privileges --show=monitor.sql", "monitor.sql; on vps: sudo"),
+        ("function opsproof.vector_recall does not exist: opsproof privileges --show=recall.sql", "< recall.sql"),
         ('role "opsproof_monitor" does not exist', f"opsproof privileges {OPSPROOF} --show=monitor.sql"),
         ("extension pgstattuple is not installed", 'CREATE EXTENSION IF NOT EXISTS "pgstattuple"'),
         ("pg_stat_statements must be loaded via shared_preload_libraries", "ALTER SYSTEM SET shared_preload_libraries"),
@@ -48,7 +48,7 @@ def test_reason_has_its_command(sentence, command):
 
 
 def test_local_files_are_piped_into_psql():
-    said = mend(patient("local://"), "run docs/privileges/monitor.sql")
+    said = mend(patient("local://"), "run the SQL of opsproof privileges --show=monitor.sql")
     show, _, psql = said.partition(" | ")
     assert show.endswith(f"opsproof privileges {OPSPROOF} --show=monitor.sql")
     assert psql.startswith("sudo -u postgres psql --dbname=ledger ")
@@ -57,14 +57,17 @@ def test_local_files_are_piped_into_psql():
 
 def test_database_in_a_container_is_mended_there():
     declared = {"containers": {"db": {}}, "databases": {"ledger": CONTAINED, "other": {"dsn": DSN}}}
-    said = mend(patient(resource="ledger", docker_as="root", **declared), "run docs/privileges/monitor.sql")
+    said = mend(
+        patient(resource="ledger", docker_as="root", **declared),
+        "run the SQL of opsproof privileges --show=monitor.sql",
+    )
     assert "--show=monitor-ledger.sql" in said
     assert "sudo docker exec -i db psql --dbname=ledger --username=admin " in said
 
 
 def test_reason_without_a_known_database_is_left_to_a_person():
     declared = {"databases": {"a": {"dsn": DSN}, "b": {"dsn": DSN}}}
-    assert mend(patient(**declared), "run docs/privileges/monitor.sql") == BY_HAND
+    assert mend(patient(**declared), "run the SQL of opsproof privileges --show=monitor.sql") == BY_HAND
 
 
 @pytest.mark.parametrize(

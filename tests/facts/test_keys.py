@@ -99,7 +99,7 @@ def test_unreadable_sequence_is_unknown(cluster):
     finally:
         cluster.run("DROP SEQUENCE s")
     assert keys.used == 0
-    with pytest.raises(MeasurementError, match=r"for sequence public\.s: run docs/privileges/monitor\.sql"):
+    with pytest.raises(MeasurementError, match=r"for sequence public\.s: run the SQL of .*--show=monitor\.sql"):
         keys.require_readable()
 
 

@@ -264,7 +264,7 @@ def test_recall_is_unknown_without_the_function(postgres):
         postgres.target(dsn=postgres.target().dsn.replace("=postgres", "=template1")),
         [VectorRecalls().query(NAME, resource)],
     )
-    with pytest.raises(MeasurementError, match=r"run docs/privileges/recall\.sql in the database"):
+    with pytest.raises(MeasurementError, match=r"--show=recall\.sql in the database"):
         VectorRecalls().parse(result, resource)
 
 

@@ -19,7 +19,7 @@ def test_unused_index_without_a_filter_is_a_fault():
 
 def test_outdated_function_is_unknown():
     rows = {"rows": 20000, "found": [10], "there": [10], "indexes": [NAME], "compared_by": []}
-    with pytest.raises(MeasurementError, match=r"outdated: run docs/privileges/recall\.sql"):
+    with pytest.raises(MeasurementError, match=r"outdated: run the SQL of .*--show=recall\.sql"):
         VectorRecalls().parse(Result([[rows]]), declared())
 
 

@@ -10,6 +10,7 @@ from opsproof.backup_store import dump_folder
 from opsproof.backup_store.omission import Omission, listed, losses, omissions
 from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused
+from opsproof.core.installation import rights_command
 from opsproof.facts.not_dumped import NotDumped
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Backup
@@ -52,7 +53,7 @@ class Source:
         if not self.sees_all_rows:
             raise Refused(
                 f"{backup.user} does not bypass row-level security, so pg_dump would fail half-way: "
-                f"ALTER ROLE {backup.user} BYPASSRLS (docs/privileges.md)"
+                f"ALTER ROLE {backup.user} BYPASSRLS, as the SQL of {rights_command('backup.sql')} does"
             )
         if self.unreadable:
             raise Refused(f"{backup.user} may not read {', '.join(self.unreadable[:5])}: GRANT pg_read_all_data")

@@ -3,6 +3,7 @@
 A clone of the repository has ``checks/`` and ``actions/`` at the top; the wheel has both inside the package.
 """
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ def program() -> list[str]:
         return [from_here(Path(sys.executable)), "-m", "opsproof"]
     found = shutil.which("opsproof")
     return ["opsproof" if found and own.samefile(found) else from_here(own)]
+
+
+def rights_command(file: str) -> str:
+    """The command that prints a file of the rights of rounds and actions, such as monitor.sql."""
+    return shlex.join([*program(), "privileges", "--inventory=FILE", f"--show={file}"])
 
 
 def action_command(name: str) -> list[str]:

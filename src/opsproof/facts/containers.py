@@ -33,7 +33,7 @@ TEMPLATE = (
 )
 """Selects `FIELDS` on the host: environment, labels, commands and health check output hold secrets.
 
-The sudoers file of docs/privileges/ permits only this template. Sudo matches all arguments as one text, so the
+The sudoers file of `opsproof privileges` permits only this template. Sudo matches all arguments as one text, so the
 template avoids characters that need escaping there, and has as few spaces as a Go template allows.
 """
 DRILL_SUFFIX = "-drill"
@@ -104,7 +104,7 @@ class ContainerNames(ShellFact[ContainerList]):
     """All containers of the engine, running or not, except those of restore drills."""
 
     def command(self, host: Host) -> Command:
-        """The sudoers file of docs/privileges/ permits exactly these words."""
+        """The sudoers file of `opsproof privileges` permits exactly these words."""
         return argv("docker", "ps", "--all", "--format", "{{json .Names}}", user=host.docker_as)
 
     def parse(self, answer: Answer, host: Host) -> ContainerList:

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from opsproof.core.counters import Counter
 from opsproof.core.errors import DatabaseError, MeasurementError
+from opsproof.core.installation import rights_command
 from opsproof.postgres.connection import Result
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def privileged_rows(result: Result) -> list[list[Any]]:
         DatabaseError: the query failed; names the file with missing grants.
     """
     if "permission denied for" in result.error:
-        raise DatabaseError(f"{result.error}: run docs/privileges/monitor.sql")
+        raise DatabaseError(f"{result.error}: run the SQL of {rights_command('monitor.sql')}")
     return result.require()
 
 

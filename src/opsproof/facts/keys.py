@@ -7,6 +7,7 @@ from typing import Any
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
 from opsproof.core.errors import MeasurementError
+from opsproof.core.installation import rights_command
 from opsproof.facts.base import SqlFact
 from opsproof.facts.findings import SHOWN, Findings, reference
 from opsproof.inventory.resources import Database
@@ -80,7 +81,9 @@ class DatabaseKeys:
         """
         if hidden := [each.sequence for each in self.ranges if not each.is_readable]:
             names = ", ".join(hidden[:3])
-            raise MeasurementError(f"permission denied for sequence {names}: run docs/privileges/monitor.sql")
+            raise MeasurementError(
+                f"permission denied for sequence {names}: run the SQL of {rights_command('monitor.sql')}"
+            )
 
 
 def _day(seconds: float) -> str:

@@ -8,6 +8,7 @@ from statistics import fmean
 from opsproof.core import build_times, scripts
 from opsproof.core.counters import Counter
 from opsproof.core.errors import Absent, MeasurementError, OutputError
+from opsproof.core.installation import rights_command
 from opsproof.core.intervals import clustered
 from opsproof.core.limits import Estimate
 from opsproof.core.units import show
@@ -213,10 +214,14 @@ class Recall:
         return self.interval[0]
 
 
+def _install() -> str:
+    return f"run the SQL of {rights_command('recall.sql')} in the database"
+
+
 class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
     """Recall of each declared vector index: a sample of rows, compared with an exact search.
 
-    A database function compares (docs/privileges/recall.sql): the monitoring role reads no rows.
+    A database function compares (recall.sql of `opsproof privileges`): the monitoring role reads no rows.
     """
 
     resource = "vector_index"
@@ -230,16 +235,16 @@ class VectorRecalls(SqlResourceFact[VectorIndex, Recall]):
     def parse(self, result: Result, resource: VectorIndex) -> Recall:
         """Recall of each sampled row; without the function a MeasurementError."""
         if "opsproof" in result.error:
-            raise MeasurementError(f"{result.error}: run docs/privileges/recall.sql in the database")
+            raise MeasurementError(f"{result.error}: {_install()}")
         ((found,),) = result.require()
         if found is None:
-            raise MeasurementError("opsproof.vector_recall belongs to another role: run docs/privileges/recall.sql")
+            raise MeasurementError(f"opsproof.vector_recall belongs to another role: {_install()}")
         if found["rows"] < FEW_ROWS:
             raise MeasurementError(f"{resource.table} has about {found['rows']:.0f} rows: too few (minimum {FEW_ROWS})")
         if found["indexes"] is None:
             raise MeasurementError(f"{resource.column} is NULL in all sampled rows of {resource.table}")
         if "exact" not in found:
-            raise MeasurementError("opsproof.vector_recall is outdated: run docs/privileges/recall.sql in the database")
+            raise MeasurementError(f"opsproof.vector_recall is outdated: {_install()}")
         pairs = list(zip(found["found"], found["there"], strict=True))
         if any(there < hit or hit < 0 for hit, there in pairs):
             raise OutputError(f"the index found more neighbours than the exact search: {pairs[:5]}")

@@ -12,6 +12,7 @@ from opsproof.action.patience import patiently
 from opsproof.action.progress import watch
 from opsproof.core import scripts
 from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError, Refused, StepFailed
+from opsproof.core.installation import rights_command
 from opsproof.core.units import show
 from opsproof.facts.base import SqlFact, SqlResourceFact
 from opsproof.inventory.resources import InDatabase
@@ -94,7 +95,7 @@ class MaintenanceServer:
         """
         if not self.sees_all:
             raise MeasurementError(
-                f"{user} sees only its own sessions: GRANT pg_monitor TO {user} (docs/privileges.md)"
+                f"{user} sees only its own sessions: run the SQL of {rights_command('maintain.sql')}"
             )
 
     def require_ready(self) -> None:

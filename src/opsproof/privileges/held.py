@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError
+from opsproof.core.installation import rights_command
 from opsproof.inventory.hosts import Host
 from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import Result
@@ -137,7 +138,7 @@ def of_role(result: Result, name: str) -> list[Difference]:
     spare = [*attributes, *(f"membership in {each}" for each in roles), *(f"a grant on {each}" for each in tables)]
     return [
         *(
-            Difference("missing", f"{name}: {right}", "run monitor.sql")
+            Difference("missing", f"{name}: {right}", f"run the SQL of {rights_command('monitor.sql')}")
             for right, is_missing in lacking.items()
             if is_missing
         ),

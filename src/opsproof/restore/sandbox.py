@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError, Refused
+from opsproof.core.installation import rights_command
 from opsproof.inventory.resources import Backup
 from opsproof.restore.server import RestoreClient
 from opsproof.transport.shell import Answer, Command, argv, labelled
@@ -117,7 +118,8 @@ class Sandbox:
         (answer,) = work.ask(self.look())
         if answer.flag == "-" and answer.status:
             first = answer.stderr.strip().partition("\n")[0][:SHOWN]
-            raise Refused(f"drill_user {self.backup.drill_user}: {first} (docs/privileges.md)")
+            rights = rights_command("opsproof-drill-cluster.sudoers")
+            raise Refused(f"drill_user {self.backup.drill_user}: {first}: install the file of {rights}")
         return parse(answer.require("sandbox.pl"))
 
     def require(self, host: SandboxHost, login: int) -> None:
@@ -141,7 +143,7 @@ class Sandbox:
         if host.missing:
             raise Refused(f"{self.programs} lacks {host.missing}: install the client's package too")
         if host.isolation:
-            raise Refused(f"{user} cannot create namespaces: {host.isolation} (docs/privileges.md)")
+            raise Refused(f"{user} cannot create namespaces: {host.isolation}: permit user namespaces with sysctl")
 
 
 @dataclass(frozen=True, kw_only=True)

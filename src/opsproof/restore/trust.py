@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError, Refused
+from opsproof.core.installation import rights_command
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.server import RestoreClient, RestoreServer
 from opsproof.transport.shell import argv
@@ -121,6 +122,6 @@ def require_loader(client: RestoreClient, server: RestoreServer) -> None:
     """
     loader = client.backup.load_user
     if loader and server.loader_rights is None:
-        raise Refused(f"load_user {loader} does not exist: see docs/privileges.md")
+        raise Refused(f"load_user {loader} does not exist: run the SQL of {rights_command('load.sql')}")
     if loader and server.loader_rights:
-        raise Refused(f"load_user {loader} must have no rights, but has {server.loader_rights}: see docs/privileges.md")
+        raise Refused(f"load_user {loader} must have no rights, but has {server.loader_rights}: revoke them")
