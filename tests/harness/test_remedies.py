@@ -128,6 +128,14 @@ def test_look_shows_the_broken_object_and_answers_a_prompt(trial):
     trial(disk=asks).of(fault(DISK, shows="orders-17"))
 
 
+def test_program_measures_the_width_of_the_terminal(tmp_path):
+    asks = r"""stty raw -echo
+    printf '\033[6n'; read -rd R start
+    printf '\033[999C\033[6n'; read -rd R end
+    stty sane; echo "from ${start#*;} to ${end#*;}" """
+    assert "from 1 to 200" in terminal.run(["bash", "-c", asks], tmp_path, os.environ, {}, limit_s=5).output
+
+
 def test_finding_without_a_remedy_is_reported(trial):
     assert "without a remedy" in problem(trial(disk=""), fault(DISK))
 

@@ -19,6 +19,9 @@ ROWS, COLUMNS = 50, 200
 LIMIT_S = 60.0
 ENDING_S = 10.0
 """How long a command without a terminal may take to end."""
+_CURSOR, _TO_MARGIN = b"\x1b[6n", b"\x1b[999C"
+"""Asks a terminal for the column of its cursor, and moves the cursor to the right: so a program measures the width of
+a terminal without a known size, as a terminal of Docker is at first."""
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>]|\][^\x07]*\x07)|\r")
 
 
@@ -75,6 +78,9 @@ def _converse(terminal: int, answers: Mapping[str, str], until: float) -> tuple[
         if not some:
             return _ESCAPES.sub(b"", output), True
         output += some
+        if output.endswith(_CURSOR):
+            column = COLUMNS if output.endswith(_TO_MARGIN + _CURSOR) else 1
+            os.write(terminal, f"\x1b[1;{column}R".encode())
         asked = _ESCAPES.sub(b"", output[answered:]).decode("utf-8", "replace")
         for pattern, answer in answers.items():
             if re.search(rf"(?:{pattern})\s*\Z", asked):
