@@ -77,12 +77,13 @@ wheel: $(READY)  ## the package with checks and actions, in dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
-schema: $(READY)  ## write the JSON Schema of inventories, docs/checks.md, and the table of metrics in docs/inventory.md
+schema: $(READY)  ## write the JSON Schema of inventories, docs/checks.md, docs/runbook.md, and the table of metrics in docs/inventory.md
 	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json
 	$(BIN)/python -m opsproof.inventory.metrics_table docs/inventory.md checks
 	$(BIN)/python -m tests.harness.samples
 	$(BIN)/python -m lab.proven > src/opsproof/command/faults.json
 	$(BIN)/python -m opsproof.command.checks_page > docs/checks.md
+	$(BIN)/python -m tests.runbook.page > docs/runbook.md
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -55,6 +55,16 @@ def test_partitioned_table_is_vacuumed_by_leaves_and_analyzed_as_whole(place):
     assert last(place, "analyze", "messages") > before
 
 
+def test_all_tables_are_vacuumed_and_analyzed(place, table):
+    place.sql(FEW)
+    before = place.value("SELECT extract(epoch FROM clock_timestamp())")
+    place.do("vacuum", "--all")
+    leaves = place.sql("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'messages'::regclass")
+    assert len(leaves) > 3
+    assert [name for name in (table, "tenants", *sum(leaves, ())) if last(place, "vacuum", name) < before] == []
+    assert last(place, "analyze", "messages") > before
+
+
 def test_all_excludes_system_catalogs(place, table):
     said = place.run("vacuum", "--all").stdout
     count = place.value(
