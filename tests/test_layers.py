@@ -116,7 +116,7 @@ LAYERS = (
     {"inventory"},
     {"transport"},
     {"postgres", "history"},
-    {"backup_store"},
+    {"backup_store", "schedule"},
     {"facts"},
     {"action"},
     {"backup"},

@@ -2,13 +2,13 @@
 
 import getpass
 import json
-import os
 import socket
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsproof.core import files
 from opsproof.core.ages import is_ahead
 from opsproof.core.errors import MeasurementError
 
@@ -43,17 +43,7 @@ def append(path: Path, entry: JournalEntry) -> None:
     Raises:
         OSError: the journal cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = entry.line().encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        end = os.fstat(descriptor).st_size
-        if os.write(descriptor, line) != len(line):  # disk full: remove the partial line
-            os.ftruncate(descriptor, end)
-            raise OSError(28, "no space left on device", str(path))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.append(path, entry.line())
 
 
 def entries(path: Path, *actions: str) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from opsproof.action.options import ActionParser
 from opsproof.command import options
-from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError
+from opsproof.core.errors import InventoryError, MeasurementError, OpsproofError, StepFailed
 from opsproof.inventory.hosts import Host
 
-FINDINGS, USAGE, REFUSED, UNKNOWN = 1, 2, 3, 6
-"""Exit statuses: findings to mend; the command line or the inventory is invalid; refused; not measured."""
+FINDINGS, USAGE, REFUSED, FAILED, UNKNOWN = 1, 2, 3, 4, 6
+"""Exit statuses: findings to mend; invalid command line or inventory; refused; a step failed; not measured."""
 
 
 def add_hosts(made: ActionParser) -> None:
@@ -37,5 +37,5 @@ def ended(run: Callable[[], int]) -> int:
         return run()
     except OpsproofError as error:
         sys.stderr.write(f"opsproof: {options.plain(str(error))}\n")
-        statuses = {InventoryError: USAGE, MeasurementError: UNKNOWN}
+        statuses = {InventoryError: USAGE, MeasurementError: UNKNOWN, StepFailed: FAILED}
         return next((statuses[kind] for kind in statuses if isinstance(error, kind)), REFUSED)

@@ -57,6 +57,7 @@ COMMANDS = {
     "checks": Subcommand("list the checks, or explain one", _later("checks")),
     "history": Subcommand("verdicts and values of earlier runs, as text, csv or json", _later("history")),
     "waivers": Subcommand("the waivers, the next to expire first", _later("waivers")),
+    "schedule": Subcommand("when rounds and actions run, as entries of cron or systemd", _later("schedule")),
     "completion": Subcommand(
         "a script for bash, zsh or fish that completes commands and options", _later("completion")
     ),

@@ -1,6 +1,7 @@
-"""Files of a user, read with errors that name the reason."""
+"""Files of a user, read with errors that name the reason, and appended to line by line."""
 
 import errno
+import os
 from pathlib import Path
 
 
@@ -14,3 +15,22 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "is no file", str(path))
     return path.read_text(encoding="utf-8")
+
+
+def append(path: Path, line: str) -> None:
+    """Appends a line to a file atomically, safe with concurrent writers; makes its folder, and the file for the owner.
+
+    Raises:
+        OSError: the file cannot be written; it has no part of the line.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = line.encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        end = os.fstat(descriptor).st_size
+        if os.write(descriptor, content) != len(content):  # disk full: remove the partial line
+            os.ftruncate(descriptor, end)
+            raise OSError(errno.ENOSPC, "no space left on device", str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -42,6 +42,12 @@ def rights_command(file: str) -> str:
     return shlex.join([*program(), "privileges", "--inventory=FILE", f"--show={file}"])
 
 
+def absolute_program() -> list[str]:
+    """The words of the command ``opsproof`` of the running Python, from any folder."""
+    own = Path(sys.executable).with_name("opsproof")
+    return [str(own)] if own.exists() else [sys.executable, "-m", "opsproof"]
+
+
 def action_command(name: str) -> list[str]:
     """The words that run an action: its script in a clone, ``opsproof do NAME`` from the wheel."""
     if FOLDER == PACKAGE:

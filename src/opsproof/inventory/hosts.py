@@ -38,6 +38,7 @@ from opsproof.inventory.resources import (
     VectorIndex,
     userinfo,
 )
+from opsproof.inventory.schedule import Job, Schedule
 from opsproof.inventory.services import Broker, Cache, Queue
 
 TRANSPORTS = (
@@ -79,6 +80,8 @@ class Host(Reviewed, ExtendedHost):
     systemd: Systemd | None = None
     listening: Listening | None = None
     ports: dict[str, Port] = Field(default_factory=dict)
+    schedule: Schedule | None = None
+    jobs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")], Job] = Field(default_factory=dict)
 
     @field_validator("transport")
     @classmethod
@@ -99,8 +102,16 @@ class Host(Reviewed, ExtendedHost):
             raise ValueError("rotation is declared without pm2: add a pm2 table")
         if self.ports and self.listening is None:
             raise ValueError("ports are declared without listening: add a listening table")
+        if self.jobs and self.schedule is None:
+            raise ValueError("jobs are declared without a schedule: add a schedule table")
         if self.queues and self.broker is None:
             raise ValueError("queues are declared without a broker: add a broker table")
+        return self
+
+    @model_validator(mode="after")
+    def _jobs_are_known(self) -> "Host":
+        for name, job in self.jobs.items():
+            job.require_known(name)
         return self
 
     @model_validator(mode="after")
@@ -236,6 +247,8 @@ RESOURCES: dict[str, str] = {
     "systemd": "systemd",
     "listening": "listening",
     "port": "ports",
+    "schedule": "schedule",
+    "job": "jobs",
 }
 """The inventory table of each kind of resource, by its argument in tests."""
 
