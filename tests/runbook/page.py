@@ -63,6 +63,8 @@ def _target(target: str) -> str:
     if proven.is_page(target):
         name = target.removeprefix("docs/")
         return f"[{name.partition('#')[0]}]({name})"
+    if proven.is_job(target):
+        return f"[schedule](schedule.md): {target.removeprefix('schedule ').replace(':', ',', 1)}"
     check = proven.checks().get(target)
     return f"[`{target}`](checks.md#{check.subject})" if check else f"`{target}`"
 

@@ -35,10 +35,9 @@ def faults() -> dict[str, list[str]]:
 
 
 @cache
-def limits() -> dict[str, dict[str, Any]]:
-    """The limits of production, by metric."""
-    found: dict[str, Any] = tomllib.loads((ROOT / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
-    return found["limits"]  # type: ignore[no-any-return]
+def production() -> dict[str, Any]:
+    """The inventory of production: limits by metric, and jobs."""
+    return tomllib.loads((ROOT / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
 
 
 def problems(row: Row, declared: dict[str, Any]) -> Iterator[str]:
@@ -56,11 +55,18 @@ def is_page(target: str) -> bool:
     return target.startswith("docs/")
 
 
+def is_job(target: str) -> bool:
+    """Whether a target is a job of the schedule, with the time: ``schedule backup: 02:00``."""
+    return target.startswith("schedule ")
+
+
 def problem(target: str, proofs: dict[str, str]) -> str:
     """Why a target does not count: missing or unproven; empty for a proven target."""
     first, *words = target.split()
     if is_page(target):
         return "" if _has_heading(*target.partition("#")[::2]) else f"no such page: {target}"
+    if is_job(target):
+        return _job_problem(target, proofs)
     if first.startswith("test_"):
         return "" if first in checks() and first in faults() else f"no check, or proven by no fault: {target}"
     if first != "opsproof":
@@ -71,6 +77,17 @@ def problem(target: str, proofs: dict[str, str]) -> str:
         is_proven = any(words[0] in each.rounds and each.name in faults() for each in checks().values())
         return "" if is_proven else f"no proven check in this round: {target}"
     return _unproven(target, words[0], words[1:], proofs) if words[0] in COMMANDS else f"no such command: {target}"
+
+
+def _job_problem(target: str, proofs: dict[str, str]) -> str:
+    """A complaint, unless the job has the time, and the action is proven with every option."""
+    name, _, at = target.removeprefix("schedule ").partition(": ")
+    job = production()["hosts"]["vps-00"]["jobs"].get(name, {})
+    if job.get("at") != at:
+        return f"no such job: {target}"
+    words = [each.partition("=")[0] for each in job.get("options", [])]
+    action = "" if name in ROUNDS else problem(" ".join([f"{name}.py", *words]), proofs)
+    return action or problem("opsproof schedule install", proofs)
 
 
 @cache
@@ -105,6 +122,6 @@ def _has_limit(row: Row) -> bool:
     """Whether a check of the row judges the metric, and the limit has the rule."""
     metric, _, rule = row.limit.partition(" ")
     judged = {each for name in row.now if name in checks() for each in checks()[name].metrics}
-    bounds = [limits().get(metric, {}).get(bound, []) for bound in ("must", "should")]
+    bounds = [production()["limits"].get(metric, {}).get(bound, []) for bound in ("must", "should")]
     rules = [each for found in bounds for each in ([found] if isinstance(found, str) else found)]
     return metric in judged and rule in rules

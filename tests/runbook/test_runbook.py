@@ -127,6 +127,8 @@ def proof(path):
         (target("free_disk.py"), "no such action or option: free_disk.py"),
         (target("vacuum.py --full"), "no such action or option: vacuum.py --full"),
         (target("analyze.py --table"), "executed by no test: analyze.py --table"),
+        (target("schedule clean_logs: 00:10"), "no such job: schedule clean_logs: 00:10"),
+        (target("schedule backup: 03:00"), "no such job: schedule backup: 03:00"),
         (target("opsproof disks"), "no such command: opsproof disks"),
         (target("opsproof waivers"), "executed by no test: opsproof waivers"),
         (target("opsproof quarterly"), "no proven check in this round: opsproof quarterly"),
@@ -145,6 +147,11 @@ def proof(path):
 def test_mistake_in_the_targets_is_found(walked, declared, change, complaint):
     change(declared)
     assert complaint in complaints(walked, declared)
+
+
+def test_job_of_an_unproven_action_is_no_target(walked, declared):
+    del declared["proofs"]["analyze.py --all"]
+    assert "executed by no test: analyze.py --all" in complaints(walked, declared)
 
 
 def test_check_without_a_fault_is_no_target(walked, declared, monkeypatch):
