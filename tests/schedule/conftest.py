@@ -42,6 +42,6 @@ def host(scheduled):
 @pytest.fixture
 def stub(tmp_path):
     """The crontab of the lab's stub, among the programs of the host."""
-    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin").mkdir(exist_ok=True)
     shutil.copy(STUB, tmp_path / "bin" / "crontab")
     return tmp_path / "bin" / "crontab.table"
