@@ -10,6 +10,7 @@ from opsproof.action.lock import stepwise
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
 from opsproof.core.reasons import warnings
 from opsproof.inventory.hosts import Host
+from opsproof.inventory.schedule import HEAVY
 from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command
 
@@ -90,6 +91,11 @@ class Action(ABC):
         self.options = options
         self.measured: dict[str, float | str] = {}
         """Measured values for the journal, under names with units."""
+
+    @classmethod
+    def is_heavy(cls) -> bool:
+        """Whether the action may run only in the declared window of low traffic."""
+        return cls.name in HEAVY
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from opsproof.action import journal
+from opsproof.action import journal, window
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
 from opsproof.action.options import parser
@@ -120,6 +120,7 @@ def _run(action: Action, run: ActionRun) -> None:
             run.end("nothing to do", "nothing to do")
             return
         if action.applies:
+            window.require(action)
             action.guard(steps)
         if action.options.apply:
             _confirm(action)

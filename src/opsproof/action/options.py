@@ -71,6 +71,8 @@ def parser(action: type[Action]) -> ActionParser:
         made.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     else:
         made.set_defaults(apply=False, yes=False)
+    if action.is_heavy():
+        made.add_argument("--outside-window", metavar="REASON", help="run outside of the declared low-traffic window")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     action.add_arguments(made)
     return made

@@ -100,7 +100,11 @@ class Window:
     def contains(self, moment: float, zone: ZoneInfo) -> bool:
         """Whether a moment in seconds since 1970 is inside."""
         local = datetime.datetime.fromtimestamp(moment, zone)
-        minute = local.hour * 60 + local.minute
+        return self.has(Timing(local.hour, local.minute))
+
+    def has(self, timing: Timing) -> bool:
+        """Whether a time of day is inside."""
+        minute = timing.hour * 60 + timing.minute
         return (minute - self.start) % 1440 < (self.end - self.start) % 1440
 
     def __str__(self) -> str:

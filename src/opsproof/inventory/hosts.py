@@ -109,9 +109,9 @@ class Host(Reviewed, ExtendedHost):
         return self
 
     @model_validator(mode="after")
-    def _jobs_are_known(self) -> "Host":
+    def _jobs_are_valid(self) -> "Host":
         for name, job in self.jobs.items():
-            job.require_known(name)
+            job.require_valid(name, self.schedule.low_traffic if self.schedule else None)
         return self
 
     @model_validator(mode="after")

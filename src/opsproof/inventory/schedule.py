@@ -8,10 +8,13 @@ from pydantic.json_schema import WithJsonSchema
 from opsproof.core import timings
 from opsproof.core.installation import ACTIONS
 from opsproof.core.rounds import ROUNDS
-from opsproof.core.timings import Timing
+from opsproof.core.timings import Timing, Window
 from opsproof.inventory.resources import Duration, Resource
 
+HEAVY = ("backup", "verify_backup", "restore_drill", "vacuum", "reindex")
+"""The actions that load disks or processors for long."""
 _At = Annotated[Timing, BeforeValidator(timings.parse), WithJsonSchema({"type": "string"})]
+_LowTraffic = Annotated[Window, BeforeValidator(timings.parse_window), WithJsonSchema({"type": "string"})]
 
 
 class Schedule(Resource):
@@ -28,12 +31,15 @@ class Schedule(Resource):
     claim: str = Field(
         ".opsproof-controller", description="file on the host with the name of the machine that runs the schedule"
     )
+    low_traffic: _LowTraffic | None = Field(
+        None, description="local time of the host in which heavy actions run without --outside-window: 01:00-05:00"
+    )
     timeout: Duration = Field(6 * 3600.0, description="a job is ended after this time")
 
     @model_validator(mode="after")
     def _has_a_folder_on_the_host(self) -> "Schedule":
-        if self.on == "host" and not self.folder.startswith("/"):
-            raise ValueError('on = "host" needs `folder`: the absolute path of the folder of opsproof on the host')
+        if self.on == "host" and not self.folder:
+            raise ValueError('on = "host" needs `folder`: the folder of opsproof on the host')
         return self
 
 
@@ -48,8 +54,8 @@ class Job(Resource):
         """The round or action of the job called `name`."""
         return self.run or name
 
-    def require_known(self, name: str) -> None:
-        """Checks that the round or action exists.
+    def require_valid(self, name: str, window: Window | None) -> None:
+        """Checks that the round or action exists, and that a heavy action begins in the window.
 
         Raises:
             ValueError: it does not.
@@ -58,4 +64,10 @@ class Job(Resource):
         if runs not in ROUNDS and (not runs.isidentifier() or not (ACTIONS / f"{runs}.py").is_file()):
             raise ValueError(
                 f"jobs.{name}: {runs!r} is no round and no action: see opsproof --help, opsproof do --help"
+            )
+        is_excused = any(each.startswith("--outside-window") for each in self.options)
+        if window and runs in HEAVY and not window.has(self.at) and not is_excused:
+            raise ValueError(
+                f"jobs.{name}: {self.at} is outside of low_traffic, {window}: move the job, "
+                "or add --outside-window=REASON to its options"
             )

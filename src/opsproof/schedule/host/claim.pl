@@ -19,7 +19,9 @@ sub fail {
 
 sub holder {
     open my $input, '<', $file or $!{ENOENT} ? return : fail();
-    chomp(my $line = readline($input) // '');
+    my $line = readline $input;
+    defined $line or fail();    # a directory, or an empty file
+    chomp $line;
     return $line =~ s/[^\x20-\x7e]/?/gr;
 }
 
