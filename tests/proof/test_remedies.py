@@ -51,7 +51,7 @@ def trial(rounds, ground, lab, request):
     show(request.config, summary(trial))
 
 
-@pytest.mark.parametrize("fault", extent.sample("remedies", FOUND, len(FOUND) // 5), ids=identity)
+@pytest.mark.parametrize("fault", extent.sample("remedies", FOUND, len(FOUND) // 8), ids=identity)
 def test_remedy_repairs_or_shows_the_fault(trial, lab, fault):
     if fault.root and not IS_ROOT:
         pytest.skip("this fault needs root")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Clustered(Dumped):
 
     scratch: Path = field(default_factory=Path)
     keys: dict[str, str] = field(default_factory=dict)
+    transport: str = "local://"
 
     @property
     def inventory(self) -> Path:
@@ -37,7 +39,7 @@ class Clustered(Dumped):
         programs = self.postgres.server._programs()
         keys = {"drill": "cluster", "drill_user": USER, "scratch": str(self.scratch), "programs": str(programs)}
         lines = "".join(f'{name} = "{value}"\n' for name, value in {**keys, **self.keys}.items())
-        path.write_text(path.read_text() + lines)
+        path.write_text(path.read_text().replace("local://", self.transport) + lines)
         return path
 
     def begin(self) -> "subprocess.Popen[bytes]":
@@ -69,8 +71,17 @@ class Clustered(Dumped):
     @property
     def remains(self) -> list[str]:
         """What drills have left: folders, and processes of their user."""
-        folders = [each.name for each in self.scratch.iterdir()]
-        return folders + [processes.command(pid) for pid in processes.pids() if owner_of(pid) == user_number()]
+        return [each.name for each in self.scratch.iterdir()] + self.processes
+
+    @property
+    def processes(self) -> list[str]:
+        """The processes of the drills' user, and commands on the folder for drills."""
+        commands = {pid: processes.command(pid) for pid in processes.pids()}
+        return [said for pid, said in commands.items() if owner_of(pid) == user_number() or str(self.scratch) in said]
+
+    def path_of(self, pattern: str) -> Path | None:
+        """The first file of a running drill's cluster with such a path."""
+        return next(self.scratch.glob(f"*/cluster/data/{pattern}"), None)
 
 
 def own_programs() -> Path:
@@ -93,6 +104,13 @@ def owner_of(pid: int) -> int:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
+    """A folder for drills."""
+    with scratch_folder() as place:
+        yield place
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
     """A folder for drills, of their user: pytest's own folders are closed to others."""
     with tempfile.TemporaryDirectory(prefix="drills-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
@@ -100,6 +118,17 @@ def scratch() -> Iterator[Path]:
         place.mkdir(mode=0o700)
         shutil.chown(place, USER, USER)
         yield place
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A small file system of the drills' user at `folder`, only in the mount namespace of the tests."""
+    words = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,uid={USER},mode=700", "drills", folder]
+    subprocess.run(words, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 from opsproof.action import drills
+from tests.harness import extent
 from tests.restore.conftest import Place
 
 
@@ -133,25 +134,25 @@ def test_plan_of_drill_without_a_backup_changes_nothing(place, tmp_path):
     assert (done.returncode, done.stderr) == (5, message)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (truncated, " bytes (the manifest says "),
-        (flipped, "checksum mismatch, the file changed since the backup was made"),
-        (flipped_and_sealed, "Restored data doesn't match checksum"),
-        (edited, "the manifest was edited: checksum mismatch"),
-        (gone, ".dump.zst is missing"),
-        (without_a_table, "public.webhooks is missing"),
-        (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),
-        (with_a_row_less, "public.webhooks has 49 rows (expected 50)"),
-        (
-            without_a_policy,
-            " is whole, but differs: compared with the backed-up database, type policy: 0 (expected ",
-        ),
-        (without_privileges, " is whole, but differs: compared with the backed-up database, type "),
-        (plain_text, "zstd: "),
-    ],
-)
+DAMAGES = [
+    (truncated, " bytes (the manifest says "),
+    (flipped, "checksum mismatch, the file changed since the backup was made"),
+    (flipped_and_sealed, "Restored data doesn't match checksum"),
+    (edited, "the manifest was edited: checksum mismatch"),
+    (gone, ".dump.zst is missing"),
+    (without_a_table, "public.webhooks is missing"),
+    (without_rows_of_a_table, "public.webhooks has 0 rows (expected 50)"),
+    (with_a_row_less, "public.webhooks has 49 rows (expected 50)"),
+    (
+        without_a_policy,
+        " is whole, but differs: compared with the backed-up database, type policy: 0 (expected ",
+    ),
+    (without_privileges, " is whole, but differs: compared with the backed-up database, type "),
+    (plain_text, "zstd: "),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), extent.sample("damaged backups", DAMAGES, 6))
 def test_damaged_backup_fails_drill(place, copied, damage, message):
     damage(place, copied)
     done = drill(place, f"--from={copied.folder}")

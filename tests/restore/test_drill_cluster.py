@@ -1,14 +1,12 @@
 """Drills in a throwaway cluster: a good backup passes, damage is found, nothing remains."""
 
-import subprocess
-from contextlib import contextmanager
+import shutil
 
 import pytest
 
-from lab.waiting import wait_until
 from opsproof.action import drills
-from tests.restore.clustered import USER, Clustered, clustered, needs_users, scratch
-from tests.restore.conftest import Copied, ended
+from tests.restore.clustered import Clustered, clustered, needs_users, scratch, scratch_folder, small_disk
+from tests.restore.conftest import Copied
 
 __all__ = ["clustered", "scratch"]
 pytestmark = needs_users
@@ -32,18 +30,22 @@ def statements(text):
     return [each for each in text.split(";\n") if each.strip()]
 
 
-@pytest.fixture
-def shop(clustered: Clustered):
-    clustered.create(*statements(SHOP))
-    clustered.require("backup")
-    yield clustered
-    clustered.sql("DROP OWNED BY shop_owner CASCADE", "DROP ROLE shop_owner")
+@pytest.fixture(scope="module")
+def shop(postgres_server, tmp_path_factory):
+    with scratch_folder() as place:
+        shop = Clustered(postgres_server, tmp_path_factory.mktemp("shop"), "bakery", scratch=place)
+        shop.create(*statements(SHOP.replace("shop_owner", "baker")))
+        shop.require("backup")
+        yield shop
+        shop.drop()
+        shop.sql("DROP ROLE baker", database="postgres")
 
 
 @pytest.fixture
-def copied(shop):
-    """The backup of the shop, for tests to damage."""
-    (manifest,) = (shop.folder / "backups").glob("*.manifest.json")
+def copied(shop, tmp_path):
+    """A copy of the shop's backup, for tests to damage."""
+    shutil.copytree(shop.folder / "backups", tmp_path / "copy")
+    (manifest,) = (tmp_path / "copy").glob("*.manifest.json")
     return Copied(manifest.parent, manifest.name.removesuffix(".manifest.json"))
 
 
@@ -79,11 +81,6 @@ def flipped(copied):
     copied.dump.write_bytes(content)
 
 
-def sealed(copied):
-    flipped(copied)
-    copied.seal()
-
-
 def with_a_row_more(copied):
     """As after a backup that lost a row."""
     text = copied.manifest.read_text().replace('"customers", 500]', '"customers", 501]')
@@ -100,7 +97,7 @@ def with_a_row_more(copied):
 )
 def test_damaged_backup_fails_the_drill(shop, copied, damage, message):
     damage(copied)
-    done = drilled(shop)
+    done = drilled(shop, f"--from={copied.folder}")
     assert (done.returncode, message in done.stderr) == (5, True), done.stderr
     assert shop.journal[-1]["outcome"] == "not repaired"
 
@@ -109,7 +106,8 @@ def test_mutated_archive_differs(shop, copied):
     shop.sql("ALTER TABLE customers ALTER name DROP NOT NULL, OWNER TO metachat")
     copied.dump.write_bytes(shop.dumped())
     copied.seal()
-    done = drilled(shop)
+    shop.sql("ALTER TABLE customers ALTER name SET NOT NULL, OWNER TO baker")
+    done = drilled(shop, f"--from={copied.folder}")
     expected = "is whole, but differs: compared with the backed-up database, type index: owners or privileges differ"
     assert (done.returncode, expected in done.stderr) == (5, True), done.stderr
     assert shop.differences[-1].count("differ") == 2
@@ -127,24 +125,7 @@ def test_plan_refuses_what_the_drill_refuses(shop):
     done = both(shop)
     assert (done.returncode, "drill_user opsproof-missing: sudo: unknown user" in done.stderr) == (3, True), done.stderr
     shop.keys.clear()
-    with small_disk(shop.scratch):
+    with small_disk(shop.scratch, 64):
         done = both(shop)
     assert (done.returncode, "MB needed)" in done.stderr) == (3, True), done.stderr
     assert shop.remains == []
-
-
-@contextmanager
-def small_disk(folder):
-    """A file system that is too small for a cluster, only in the mount namespace of the tests."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=64m,uid={USER},mode=700", "drills", folder], check=True)
-    yield
-    subprocess.run(["umount", folder], check=True)
-
-
-def test_killed_drill_leaves_nothing(shop):
-    process = shop.begin()
-    wait_until(lambda: list(shop.scratch.glob("*/cluster/data/PG_VERSION")), "the cluster is made")
-    ended(process.pid)
-    process.wait()
-    wait_until(lambda: not shop.remains, "the cluster ends", 60)
-    assert drilled(shop).returncode == 0

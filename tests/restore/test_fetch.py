@@ -12,6 +12,7 @@ from opsproof.action.progress import reporting_bytes
 from opsproof.backup.copying import CopyJob
 from opsproof.backup_store import dump_folder, off_site
 from opsproof.inventory.load import load
+from tests.harness import extent
 
 pyrage = pytest.importorskip("pyrage")
 DUMP = r"\.dump(\.zst)?(\.age)?$"
@@ -90,6 +91,9 @@ def elsewhere(request, place, backed_up, vault, key):
     return Elsewhere(place, backed_up, vault, target, str(key.to_public()) if encrypted else "")
 
 
+KINDS = ["bucket", "ssh", "bucket, encrypted", "ssh, encrypted", "folder, encrypted"]
+
+
 def of(*kinds):
     return pytest.mark.parametrize("elsewhere", kinds, indirect=True)
 
@@ -104,7 +108,7 @@ def has_fetched(place, size_bytes):
     return any((place.backups / name).stat().st_size > size_bytes for name in fetched(place))
 
 
-@of("bucket", "ssh", "bucket, encrypted", "ssh, encrypted", "folder, encrypted")
+@of(*extent.sample("copies", KINDS, 2))
 def test_drill_of_copy_passes_and_leaves_nothing_on_host(place, elsewhere, identity, key):
     more = [f"--from={elsewhere.target}", *([f"--identity={identity}"] if ".age" in str(elsewhere.names) else [])]
     kept = {path.name: path.stat().st_mtime_ns for path in place.backups.iterdir()}

@@ -18,7 +18,7 @@ PACKAGE = "postgresql-15"
 FOLDER = "src/test/regress"
 FIRST = "test_setup"
 """The file that makes the tables of most others."""
-FILES = 20
+FILES = 10
 """Files of a draw."""
 SETTINGS = {
     "lc_messages": "C",

@@ -17,7 +17,7 @@ from tests.restore.databases import UNHURRIED
 from tests.zoo.parameters import REFUSED, UNSTARTABLE, bundles, pairs, parameters, setting
 
 BUNDLES = 6
-ALONE = 30
+ALONE = 15
 """Values in a draw."""
 ROLE = "zoo_admin"
 SETTINGS = """
