@@ -16,6 +16,7 @@ from lab.docker.faults.steps import (
     PROCESS_LIST,
     moved,
     of,
+    recover,
     written,
 )
 from lab.docker.layout import SSH_PORT
@@ -65,7 +66,7 @@ def key_refused(lab: DockerLab) -> Iterator[None]:
 @fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def network_lost(lab: DockerLab) -> Iterator[None]:
     """Packets of the open connection are silently dropped."""
-    with _black_hole():
+    with _black_hole(lab):
         yield
 
 
@@ -73,13 +74,16 @@ def network_lost(lab: DockerLab) -> Iterator[None]:
 def server_unreachable(lab: DockerLab) -> Iterator[None]:
     """Packets are silently dropped, and no connection is open."""
     _end_sessions(lab)
-    with _black_hole():
+    with _black_hole(lab):
         yield
 
 
 @contextmanager
-def _black_hole() -> Iterator[None]:
-    """Drops packets to the server's ssh port on the loopback interface, at most until the process ends."""
+def _black_hole(lab: DockerLab) -> Iterator[None]:
+    """Drops packets to the server's ssh port on the loopback interface, at most until the process ends.
+
+    Afterwards, waits until the platform reports healthy: requests that the cut delayed may leave a service degraded.
+    """
     cut = 'iptables --insert "$@" && echo cut && cat; iptables --delete "$@"'
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -89,6 +93,7 @@ def _black_hole() -> Iterator[None]:
         if process.stdout.readline() != b"cut\n":
             raise LabError("iptables cannot cut the network off: install iptables")
         yield
+    recover(lab)
 
 
 @fault(
