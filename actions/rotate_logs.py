@@ -1,4 +1,4 @@
-"""Rotates PM2 logs without losing a line, compresses rotated files, and removes expired ones.
+"""Rotates PM2 logs without losing a line, removes expired files, and compresses the rest.
 
 PM2's own reload of log files drops unwritten lines, and pm2-logrotate loses lines between copy and truncation. Here
 PM2's processes are paused until the daemon has written everything. The next run completes a killed one.
@@ -6,6 +6,7 @@ PM2's processes are paused until the daemon has written everything. The next run
 
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 
 import installed  # noqa: F401
 
@@ -19,7 +20,7 @@ from opsproof.logfiles.steps import compress, has_room, is_full, remove, rotate
 
 
 class RotateLogs(action.Action):
-    """Rotates current files, compresses rotated files, removes expired files."""
+    """Rotates current files, removes expired files, compresses the rotated files that stay."""
 
     name = "rotate_logs"
     now = 0.0
@@ -73,8 +74,10 @@ class RotateLogs(action.Action):
         declared = state.select(self.host, self.options.logs).values()
         planned: list[Step] = []
         for log, each in zip(found.logs, declared, strict=True):
-            planned += compress(self.work, log, each, rotated=rotated)
-            planned += remove(self.work, log, state.retention_s(self.host, each), self.now)
+            retention_s = state.retention_s(self.host, each)
+            planned += remove(self.work, log, retention_s, self.now)
+            staying = replace(log, files=tuple(set(log.files) - set(log.expired(retention_s, self.now))))
+            planned += compress(self.work, staying, each, rotated=rotated)
         return planned
 
     def _report_disk_full(self, found: Logs) -> None:

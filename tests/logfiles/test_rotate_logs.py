@@ -145,6 +145,16 @@ def test_only_expired_files_of_declared_logs_are_removed(aged):
     assert aged.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
 
 
+def test_expired_plain_file_is_removed_without_compression(idle_platform):
+    old = idle_platform.logs / "app-error__2026-01-01_00-00-00.log"
+    old.write_text("old\n")
+    os.utime(old, 2 * (time.time() - 1000 * 3600,))
+    done = idle_platform.run("rotate_logs", "app-error", "--apply")
+    assert done.returncode == 0, done.stderr
+    assert f"remove {old.name}" in done.stdout
+    assert not list(idle_platform.logs.glob(f"{old.name}*"))
+
+
 def test_files_expired_after_plan_are_left_for_next_run(platform):
     platform.finish()
     old = platform.logs / "app__2026-01-01_00-00-00.log.gz"

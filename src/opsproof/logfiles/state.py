@@ -70,6 +70,10 @@ class LogState:
         """The rotated files that are not compressed."""
         return [each for each in self.files if not each.packed]
 
+    def expired(self, retention_s: float, now: float) -> list[Rotated]:
+        """The rotated files that are older than the retention, by the host's clock `now`."""
+        return [each for each in self.files if now - each.modified > retention_s]
+
 
 @dataclass(frozen=True)
 class Logs:

@@ -72,7 +72,7 @@ def _compress(work: Work, file: Rotated) -> None:
 
 def remove(work: Work, log: LogState, retention_s: float, now: float) -> Iterator[Step]:
     """A step for the expired rotated files of a log, and for leftovers of a killed action."""
-    old = [each for each in log.files if now - each.modified > retention_s]
+    old = log.expired(retention_s, now)
     paths = [*(each.path for each in old), *log.left]
     if paths:
         names = ", ".join(path.rpartition("/")[2] for path in paths)
