@@ -57,7 +57,7 @@ def test_restored_database_matches_manifest(small_made):
         script = 'zstd -dc "$1" | "$2" --exit-on-error -d "$3"'
         words = ["sh", "-c", script, "sh", site.folder / said.dump.name, site.layout.bin / "pg_restore"]
         subprocess.run([*words, f"{where} dbname=restored"], check=True)
-        contents, _ = source.contents()
+        contents = source.contents()
         with site.server.connect("metachat", password, "restored") as restored:
             restored.execute("SET search_path = pg_catalog")
             ((found,),) = restored.execute(contents).fetchall()
@@ -74,7 +74,7 @@ def test_restored_database_matches_manifest(small_made):
 
 
 def test_digests_change_with_each_object_owner_and_privilege(site):
-    contents, _ = source.contents()
+    contents = source.contents()
 
     def of(change="SELECT"):
         with site.server.connect("metachat", site.secrets.passwords["metachat"]) as admin:

@@ -63,6 +63,18 @@ def test_dump_without_something_is_refused_by_plan_and_run(dumped, statements, l
     assert list((dumped.folder / "backups").iterdir()) == []
 
 
+def test_rows_of_tables_with_hostile_names_are_counted(dumped):
+    """A name is text for psql, not a command or a variable; a table may have no column to copy."""
+    name = '\\! exit 1\n\\q :of ""x"" $1 end'
+    dumped.sql(f'CREATE TABLE "{name}" ("{name}" int)', f'INSERT INTO "{name}" VALUES (1), (2)')
+    dumped.sql("CREATE TABLE bare ()", "INSERT INTO bare DEFAULT VALUES", "CREATE TABLE vacant (made int)")
+    dumped.sql("CREATE TABLE made (made int GENERATED ALWAYS AS (7) STORED)", "INSERT INTO made DEFAULT VALUES")
+    dumped.require("backup")
+    (path,) = (dumped.folder / "backups").glob("*.manifest.json")
+    rows = {table: count for _, table, count in json.loads(path.read_text())["tables"]}
+    assert rows == {name.replace('""', '"'): 2, "bare": 1, "made": 1, "t": 1, "vacant": 0}
+
+
 def test_declared_omissions_are_named_by_plan_manifest_drill_and_restore(dumped):
     dumped.sql(SUBSCRIBED, *MAPPED)
     dumped = replace(dumped, more=DECLARED)

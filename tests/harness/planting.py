@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsproof.postgres.dsn import SEARCH_PATH
-from tests.harness.decoys import DATABASE, planted
+from tests.harness.decoys import BASE, DATABASE, planted
+from tests.restore.databases import Dumped
 
 if TYPE_CHECKING:
     from tests.facts.clusters import Cluster
@@ -78,6 +79,11 @@ CREATE POLICY planted ON public.chunks USING (decoy.ran('policy of vectors', 1) 
 RECALL = Path(__file__).parents[2] / "docs" / "privileges" / "recall.sql"
 LEAVING = ("DROP OWNED BY opsproof_recall", "DROP ROLE opsproof_recall")
 EVENT = "CREATE EVENT TRIGGER planted ON ddl_command_start EXECUTE FUNCTION decoy.on_event()"
+LOADER = "loader"
+ROLES = f"""
+CREATE ROLE dumper LOGIN BYPASSRLS PASSWORD '{{password}}' IN ROLE pg_read_all_data;
+CREATE ROLE {LOADER} LOGIN PASSWORD '{{password}}';
+"""
 
 
 @contextmanager
@@ -98,8 +104,22 @@ def with_code(cluster: "Cluster", queries: str) -> Iterator[None]:
             )
 
 
-def _as_planter(cluster: "Cluster", statements: str) -> None:
-    with cluster.server.connect("planter", "planter", DATABASE, options=SEARCH_PATH) as planter:
+@contextmanager
+def loadable(cluster: "Cluster", folder: Path) -> Iterator[Dumped]:
+    """A database of the planter of `with_code`, with code in each place; a role without rights loads its archives."""
+    database = Dumped(cluster, folder, name="planted", dumper="dumper", load_user=LOADER)
+    database.sql(ROLES.format(password=cluster.password), database="postgres")
+    try:
+        database.sql("CREATE DATABASE planted OWNER planter", database="postgres")
+        _as_planter(cluster, BASE + CODE + PLACES, database.name)
+        yield database
+    finally:
+        database.drop()
+        database.sql(f"DROP ROLE dumper, {LOADER}", database="postgres")
+
+
+def _as_planter(cluster: "Cluster", statements: str, database: str = DATABASE) -> None:
+    with cluster.server.connect("planter", "planter", database, options=SEARCH_PATH) as planter:
         planter.execute(statements.encode())
 
 

@@ -1,4 +1,4 @@
-"""Rounds and maintenance run no code of an unprivileged role with the rights of opsproof."""
+"""Rounds, maintenance, backups and restores run no code of an unprivileged role with the rights of opsproof."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from opsproof.postgres.dsn import SEARCH_PATH
 from tests.facts.clusters import PACKAGED, any_cluster
 from tests.harness.decoys import DATABASE
 from tests.harness.extent import FULL, RELEASES
-from tests.harness.planting import calls, with_code
+from tests.harness.planting import LOADER, calls, loadable, with_code
 
 __all__ = ["any_cluster"]
 
@@ -67,6 +67,7 @@ AS_OWNER = {
     "statistics constant",
 }
 """Places whose code VACUUM, ANALYZE and REINDEX run as the table's owner, unable to change the role."""
+RESTORES = (("backup",), ("verify_backup",), ("restore_drill",), ("restore",), ("restore", "--drop-old"))
 pytestmark = pytest.mark.parametrize("any_cluster", RELEASES if FULL else [PACKAGED], indirect=True)
 
 
@@ -114,8 +115,9 @@ def site(any_cluster, tmp_path_factory):
 
 
 def require_no_calls(found):
-    """Accepts only the calls that PostgreSQL makes as the owner."""
-    assert {call for call in found if call[0] not in AS_OWNER or call[1] != "planter"} == set()
+    """Accepts only the calls that PostgreSQL makes as the owner, and those of a session without rights."""
+    ours = {call for call in found if call[1:] != (LOADER, LOADER)}
+    assert {call for call in ours if call[0] not in AS_OWNER or call[1] != "planter"} == set()
 
 
 def test_planted_code_runs_with_the_rights_of_a_query(site):
@@ -153,3 +155,22 @@ def test_functions_of_other_roles_for_definitions_are_refused(site):
         assert (done.returncode, found) == (3, set())
         assert "of planter" in done.stderr
         assert "a superuser must own the function" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("backup",), ("backup", "--apply"), ("verify_backup",)], ids=" ".join)
+def test_backups_run_no_planted_code(site, words):
+    name, *options = words
+    done, found = site.calls(f"actions/{name}.py", *options)
+    assert (done.returncode, found) == (0, set()), done.stderr
+
+
+def test_restores_run_planted_code_only_without_rights(site, tmp_path):
+    log = site.cluster.server.log
+    with loadable(site.cluster, tmp_path) as database:
+        for name, *options in RESTORES:
+            for run in (database.plan, database.run):
+                start = log.stat().st_size
+                done = run(name, *options)
+                assert done.returncode == 0, (name, done.stdout, done.stderr)
+                require_no_calls(calls(log, start))
+        assert ("generated column", LOADER, LOADER) in calls(log)

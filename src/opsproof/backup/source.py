@@ -130,7 +130,7 @@ def dump_command(host: Host, backup: Backup, set_name: str, source: Source) -> C
     lock_ms = f"{backup.lock_wait * 1000:.0f}"
     where = conninfo(host, backup, options=later_options(source.server * 10000))
     words = (backup.folder, set_name, source.compression, where, lock_ms, passwords)
-    queries = (scripts.sql("backup/contents"), _NOT_DUMPED, scripts.sql("backup/rows"))
+    queries = (contents(), _NOT_DUMPED, scripts.sql("backup/tables"), scripts.sql("backup/rows"))
     program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *queries, *dump_folder.client(host, backup))
     return argv(*program, timeout_s=backup.timeout)
 
@@ -142,6 +142,6 @@ def progress_command(host: Host, backup: Backup, script: str) -> Command:
     return argv(*fed(f"{scripts.sql(f'backup/{script}')};"), *psql, timeout_s=5)
 
 
-def contents() -> tuple[str, str]:
-    """The queries for a manifest: contents of the database, and the generator of the row-counting queries."""
-    return scripts.sql("backup/contents"), scripts.sql("backup/rows")
+def contents() -> str:
+    """The query for the properties of a database in a manifest, with digests of the schema."""
+    return scripts.sql("backup/contents")

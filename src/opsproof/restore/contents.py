@@ -75,16 +75,21 @@ def printable(text: str) -> str:
 
 def properties(client: RestoreClient, database: str) -> Command:
     """The command that reads the properties of a database, with the digest of the schema."""
-    return client.sql(f"{SETTINGS}\n{source.contents()[0]};", database, client.backup.timeout)
+    return client.sql(f"{SETTINGS}\n{source.contents()};", database, client.backup.timeout)
 
 
 def counting(client: RestoreClient, database: str) -> Command:
-    """The command that counts the rows of all tables, without running code of the database; needs a superuser."""
-    return client.sql(f"{SETTINGS}\n{scripts.sql('restore/rows')}", database, client.backup.timeout)
+    """The command that counts the rows of all tables."""
+    return client.sql(counting_script(), database, client.backup.timeout)
+
+
+def counting_script() -> str:
+    """The psql script of a superuser that counts the rows of all tables, without running code of the database."""
+    return f"{SETTINGS}\n{scripts.sql('restore/rows')}"
 
 
 def parse_counted(answer: Answer) -> Tables:
-    """The row counts printed by the command of `counting`, by schema and table.
+    """The row counts printed by `counting_script`, by schema and table.
 
     Raises:
         MeasurementError: psql failed, or the output is not valid.
@@ -112,19 +117,6 @@ def parse_server(answer: Answer) -> dict[str, Any]:
     except _INVALID as error:
         raise OutputError(f"psql printed no database properties: {_shown(error)}") from error
     return found
-
-
-def parse_tables(answer: Answer) -> Tables:
-    """The row counts printed by backup/sql/rows.sql, by schema and table.
-
-    Raises:
-        MeasurementError: psql failed, or the output is not valid.
-    """
-    try:
-        counted = [json.loads(line.rpartition("\t")[2]) for line in answer.require("psql").stdout.splitlines()]
-        return {(schema, table): int(rows) for schema, table, rows in counted}
-    except _INVALID as error:
-        raise OutputError(f"psql printed no row counts: {_shown(error)}") from error
 
 
 def _shown(error: Exception) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from opsproof.action import Step, progress
 from opsproof.action.room import MARGIN, require_room
-from opsproof.backup import source
 from opsproof.backup_store import wal
 from opsproof.backup_store.pgbackrest import ClusterBackup, Stanza
 from opsproof.core import scripts
@@ -225,13 +224,12 @@ class RestoredCluster:
         """
         findings, rows = ContentFindings([*self.shortfall(), *self.missing_tables()]), 0
         timeout_s = self.files.backup.timeout
-        counting = f"{contents.SETTINGS}\n{source.contents()[1]}\n\\gexec"
         for database in self.databases():
             counted, sound = self.files.work.ask(
-                self.files.sql(self.path, counting, database, timeout_s),
+                self.files.sql(self.path, contents.counting_script(), database, timeout_s),
                 self.files.sql(self.path, scripts.sql("restore/soundness"), database, timeout_s),
             )
-            rows += sum(contents.parse_tables(counted).values())
+            rows += sum(contents.parse_counted(counted).values())
             findings.add(contents.parse_soundness(sound))
         (checked,) = self.files.work.ask(self.files.amcheck(self.path, "--install-missing", "--jobs=2"))
         findings.add(contents.parse_amcheck(checked))

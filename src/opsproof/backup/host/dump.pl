@@ -1,13 +1,14 @@
 # Makes one backup set on the host with pg_dump: a complete set, or no backup at all.
 #
-# Arguments: FOLDER SET COMPRESSION CONNINFO LOCK_MS PASSWORDS CONTENTS NOT_DUMPED ROWS [CLIENT...]
+# Arguments: FOLDER SET COMPRESSION CONNINFO LOCK_MS PASSWORDS CONTENTS NOT_DUMPED TABLES ROWS [CLIENT...]
 #   SET          name of the set, without suffixes
 #   COMPRESSION  zstd: compressed by pg_dump; wrapped: pg_dump's output piped through the program zstd
 #   CONNINFO     libpq connection string without a password
 #   LOCK_MS      lock timeout per table, in milliseconds
 #   PASSWORDS    "with" or "without" the password hashes of roles
 #   CONTENTS, NOT_DUMPED  SQL that returns one line of JSON
-#   ROWS         SQL that generates the counting queries
+#   TABLES       SQL that lists the dumped tables
+#   ROWS         psql script that counts the rows of the table :of
 #   CLIENT       words in front of psql, pg_dump, pg_dumpall and pg_restore that run them in a container
 #
 # One session exports a snapshot for pg_dump, then reads the contents of the same snapshot for the manifest. Every
@@ -21,7 +22,7 @@ use Fcntl;
 use IO::Handle;
 use POSIX ();
 
-my ($folder, $set, $compression, $conninfo, $lock_ms, $passwords, $contents, $not_dumped, $rows, @client) = @ARGV;
+my ($folder, $set, $compression, $conninfo, $lock_ms, $passwords, $contents, $not_dumped, $tables, $rows, @client) = @ARGV;
 my %written;     # handles of the files that are not complete yet, by name
 my %running;     # names of the running programs, by PID
 my $complete;
@@ -119,16 +120,36 @@ sub require_roles {
 }
 
 sub dump_database {
-    my ($to, $from, $session) = open_session();
-    my @dumping = start_dump(shift, snapshot($to, $from));
-    print {$to} "$contents;\n$not_dumped\n$rows\n\\gexec\nSELECT 'end';\n";
+    my ($to, @from) = open_session();
+    my @dumping = start_dump(shift, snapshot($to, $from[0]));
+    print {$to} "$contents;\n$not_dumped\n$tables;\nSELECT 'end';\n";
+    my ($server, $left_out, @listed) = lines_until_end(@from);
+    my %rows = map { counted($_, $to, @from) } @listed;
     finish(@dumping);
     close $to;
-    my ($server, $left_out, @counted) = <$from>;
+    finish($from[1]);
+    return ($server, $left_out, %rows);
+}
+
+# Only the OID goes back to psql: in a script, a name could be a command of psql.
+sub counted {
+    my ($listed, $to, @from) = @_;
+    my ($oid, $entry, $name) = $listed =~ /\A(\d+)\t(.*)\t\[(.*)\]\z/s or fail('psql did not list the tables');
+    print {$to} "\\set of $oid\n$rows\n";
+    my ($count) = map { /\ACOPY (\d+)\z/ } lines_until_end(@from);
+    return ($entry => "[$name, " . ($count // fail("psql did not count the rows of [$name]")) . ']');
+}
+
+# A session that ends too early has told the reason on stderr.
+sub lines_until_end {
+    my ($from, $session, @lines) = @_;
+    while (<$from>) {
+        chomp;
+        return @lines if $_ eq 'end';
+        push @lines, $_;
+    }
     finish($session);
-    chomp($server, $left_out, @counted);
-    fail('psql did not report the contents of the snapshot') unless @counted && pop(@counted) eq 'end';
-    return ($server, $left_out, map { /\A(.*)\t(.*)\z/s } @counted);
+    fail('psql did not report the contents of the snapshot');
 }
 
 sub open_session {
