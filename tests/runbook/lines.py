@@ -53,7 +53,8 @@ def _of_block(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in [*_logical(lines), ""]:
         comment = _COMMENT.match(line)
         if comment:
-            step, pending = f"{step} {comment[1]}" if pending else comment[1], True
+            text = comment[1].removesuffix(":")
+            step, pending = f"{step}: {text}" if pending else text, True
         elif not line and pending:
             yield "", step
             pending = False

@@ -12,8 +12,8 @@ _HEAD = """\
 # From the old runbook
 
 `make schema` writes this page. The tables follow the chapters of the old runbook. [checks.md](checks.md) lists every
-check with the faults that prove it; `opsproof do NAME` runs an action, such as `backup.py`; the [README](../README.md)
-explains rounds. A limit is quoted where the runbook expects a value.
+check with the faults that prove it. `opsproof do NAME` shows the plan of an action such as `backup.py`, and executes
+the plan with `--apply`. A limit is quoted where the runbook expects a value.
 """
 _ROWS = "\n| old runbook | opsproof | mistake of the old step |\n|---|---|---|\n"
 
@@ -46,7 +46,8 @@ def _open(rows: list[Row], subjects: dict[str, Any]) -> str:
 def _cells(row: Row, declared: dict[str, Any]) -> tuple[str, ...]:
     now = [_target(each) for each in row.now]
     limit = [f"limit `{row.limit}`"] if row.limit else []
-    missing = [f"**open**: {declared['open'][each]['title']}" for each in row.open]
+    titles = [declared["open"][each]["title"] for each in row.open]
+    missing = [f"**open**: {'; '.join(titles)}"] if titles else []
     return _old(row), "; ".join([*now, *limit, *missing]), row.why
 
 

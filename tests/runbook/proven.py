@@ -46,8 +46,14 @@ def problems(row: Row, declared: dict[str, Any]) -> Iterator[str]:
         yield "neither a target nor open"
     yield from (f"no subject of [open]: {each}" for each in row.open if each not in declared["open"])
     yield from (found for each in row.now if (found := problem(each, declared["proofs"])))
+    rounds = {word for each in row.now for word in each.split()[1:2] if each.startswith("opsproof ")} & set(ROUNDS)
+    yield from (f"not in {', '.join(rounds)}: {each}" for each in row.now if rounds and _is_outside(each, rounds))
     if row.limit and not _has_limit(row):
         yield f"no such limit: {row.limit}"
+
+
+def _is_outside(target: str, rounds: set[str]) -> bool:
+    return target in checks() and not rounds & set(checks()[target].rounds)
 
 
 def is_page(target: str) -> bool:
@@ -70,9 +76,9 @@ def problem(target: str, proofs: dict[str, str]) -> str:
     if first.startswith("test_"):
         return "" if first in checks() and first in faults() else f"no check, or proven by no fault: {target}"
     if first != "opsproof":
-        missing = [each for each in words if each not in _usage(first.removesuffix(".py"))]
-        found = f"no such action or option: {target}" if missing or not _usage(first.removesuffix(".py")) else ""
-        return found or _unproven(target, first.removesuffix(".py"), words, proofs)
+        name, given = first.removesuffix(".py"), [each for each in words if each.startswith("--")]
+        is_known = name in actions.summaries() and set(given) <= set(_usage(name))
+        return _unproven(target, name, given, proofs) if is_known else f"no such action or option: {target}"
     if words[0] in ROUNDS:
         is_proven = any(words[0] in each.rounds and each.name in faults() for each in checks().values())
         return "" if is_proven else f"no proven check in this round: {target}"
@@ -85,16 +91,15 @@ def _job_problem(target: str, proofs: dict[str, str]) -> str:
     job = production()["hosts"]["vps-00"]["jobs"].get(name, {})
     if job.get("at") != at:
         return f"no such job: {target}"
-    words = [each.partition("=")[0] for each in job.get("options", [])]
+    words = [each.replace("=", " ", 1) for each in job.get("options", [])]
     action = "" if name in ROUNDS else problem(" ".join([f"{name}.py", *words]), proofs)
     return action or problem("opsproof schedule install", proofs)
 
 
 @cache
 def _usage(action: str) -> list[str]:
-    """The options of an action; empty for an unknown action."""
-    known = action in actions.summaries()
-    return re.findall(r"--[a-z-]+", actions.parser(action).format_usage()) if known else []
+    """The options of an action."""
+    return re.findall(r"--[a-z-]+", actions.parser(action).format_usage())
 
 
 def _unproven(target: str, name: str, words: list[str], proofs: dict[str, str]) -> str:

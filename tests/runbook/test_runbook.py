@@ -10,13 +10,18 @@ from tests.runbook import lines, page, proven, targets
 
 DISKS = "Disk usage: <80%"
 MORNING = "Morning Health Check (5 minutes)"
+CADENCES = ("daily", "weekly", "monthly", "quarterly")
 SHELL = re.compile(r" *(#!|echo |/|(if|else|exit|for|done|set|sleep|cd)\b|[A-Za-z_]+=(?!\$\((?!date)))")
 """Lines without a measurement or a change of their own."""
 
 
 def bare(text):
     """A line without marks, quotation marks and psql around SQL."""
-    return re.sub(r'^- (\[ \] |✅ )?|^# |^[├└]── |^docker exec \S+ psql .* -c |["*\\]', "", text.strip()).strip()
+    return (
+        re.sub(r'^- (\[ \] |✅ )?|^# |^[├└]── |^docker exec \S+ psql .* -c |["*\\]', "", text.strip())
+        .strip()
+        .removesuffix(":")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,27 @@ def test_number_of_open_lines_only_falls(walked, declared):
     waiting = page.waiting(targets.match(walked, declared).rows)
     recorded = {name: subject["lines"] for name, subject in declared["open"].items()}
     assert {name: waiting[name] for name in recorded} == recorded, "lower the numbers of [open], and never raise any"
+
+
+@pytest.mark.parametrize(
+    ("chapter", "cadence"),
+    [
+        (MORNING, "daily"),
+        ("Log Cleanup and Rotation Verification (10 minutes)", "weekly"),
+        ("Backup Verification (5 minutes)", "weekly"),
+        ("1. Vector Index Maintenance", "monthly"),
+        ("2. Database Statistics Review", "monthly"),
+        ("Performance Review (20 minutes)", "monthly"),
+        ("Pre-Deployment Checklist", "predeploy"),
+        ("Post-Deployment Checklist", "postdeploy"),
+    ],
+)
+def test_checks_run_as_often_as_the_chapter_asks(walked, declared, chapter, cadence):
+    often = CADENCES[: CADENCES.index(cadence) + 1] if cadence in CADENCES else (cadence,)
+    found = [each for row in targets.match(walked, declared).rows if row.line.chapter == chapter for each in row.now]
+    rounds = {each: set(proven.checks()[each].rounds) for each in found if each in proven.checks()}
+    assert rounds
+    assert {each for each in rounds if not rounds[each] & set(often)} == set()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +162,7 @@ def proof(path):
         (target(["test_disk_has_free_space", "docs/inventory.md#disks"]), "no such page: docs/inventory.md#disks"),
         (target({"now": ["test_disk_has_free_space"], "limit": "disk_used < 90%"}), "no such limit: disk_used < 90%"),
         (target({"now": ["test_load_is_within_limit"], "limit": "disk_used < 80%"}), "no such limit: disk_used < 80%"),
+        (target(["opsproof daily", "test_backup_is_recent"]), "not in daily: test_backup_is_recent"),
         (proof("tests/logfiles/test_gone.py::test_flush"), "executed by no test: clean_logs.py --flush"),
         (proof("tests/logfiles/test_rotate_logs.py::test_gone"), "executed by no test: clean_logs.py --flush"),
         (
