@@ -1,6 +1,5 @@
 """On the lab, init finds what the hand-written inventory declares, or says that it cannot see it."""
 
-import re
 import tomllib
 
 import pytest
@@ -44,11 +43,18 @@ def test_resources_of_the_lab_are_found(written):
         assert f"confirm: {name} the application may set probes itself, which is not visible" in text
 
 
-def test_endpoints_are_named_as_unseen(written):
-    declared, _, text = written
-    for endpoint in declared.endpoints.values():
-        port = re.search(r":(\d+)/", endpoint.url)[1]
-        assert f"the service on port {port}: endpoints with the health URL" in text
+def test_health_checks_of_the_lab_are_found_with_their_header(written):
+    declared, found, _ = written
+    seen = {each.url: each for each in found.endpoints.values()}
+    for endpoint in (each for each in declared.endpoints.values() if not each.is_outside):
+        assert seen[endpoint.url].answer == endpoint.answer
+        assert seen[endpoint.url].headers == endpoint.headers
+
+
+def test_backups_elsewhere_are_not_guessed(written):
+    declared, found, _ = written
+    assert all(not each.folder.startswith("/var/backups") for each in declared.backups.values())
+    assert found.backups == {}
 
 
 def test_no_limit_comes_from_the_host(written, repository):

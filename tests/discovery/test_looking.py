@@ -7,12 +7,14 @@ import pytest
 
 from opsproof.command.main import main
 from opsproof.core.errors import CommandError, MeasurementError
-from opsproof.discovery import contents, looking, toml, writing
+from opsproof.discovery import contents, exploring, looking, toml, writing
+from opsproof.discovery.rights import Rights
 from opsproof.discovery.sight import Entry, Sight
 from opsproof.inventory.load import load
 from opsproof.postgres.connection import Result
 from opsproof.transport.shell import Answer
 
+OPS = Rights("ops")
 HOSTILE = 'a"b\'c\n[hosts.evil]\ntransport = "ssh://evil" # \x1b[2J \u2028 é \\u0041 \x7f'
 
 
@@ -21,7 +23,7 @@ def digits(text):
 
 
 def described(*lines):
-    return {"hidden": ["0"], **looking.labelled("".join(f"{each}\n" for each in (*lines, "end")), "it")}
+    return looking.labelled("".join(f"{each}\n" for each in (*lines, "end")), "it")
 
 
 def document(sight, name="vps"):
@@ -48,18 +50,46 @@ def test_values_are_toml(value, text):
 
 def test_daemon_of_pm2_gives_processes_and_states():
     said = json.dumps({"daemon": {"processes": [{"name": HOSTILE, "status": "errored"}]}, "saved": None})
-    line = f"{digits('/home/deploy/.pm2')} {digits('/opt/node/bin')} {said}\n"
-    assert looking.processes(Answer(0, line)).entries == [
+    line = f"deploy {digits('/home/deploy/.pm2')} {digits('/opt/node/bin')} {said}\n"
+    assert looking.processes(Answer(0, line), None, OPS).entries == [
         Entry("path", "/opt/node/bin"),
         Entry("pm2", "", {"home": "/home/deploy/.pm2"}),
         Entry("processes", HOSTILE, {}, "is errored now"),
     ]
 
 
+HIDDEN = Answer(0, f"deploy {digits('/home/deploy/.pm2')}  \n")
+
+
 def test_daemon_of_another_user_is_unseen_with_the_line_of_sudoers():
-    (unseen,) = looking.processes(Answer(0, f"{digits('/home/deploy/.pm2')}  \n")).unseen
+    (unseen,) = looking.processes(HIDDEN, None, OPS).unseen
     assert unseen.what == "the processes of PM2 in /home/deploy/.pm2"
-    assert "NOPASSWD: /usr/bin/perl" in unseen.way
+    assert unseen.way == "a line of sudoers: ops ALL = (deploy) NOPASSWD: /usr/bin/perl"
+
+
+def test_daemon_of_another_user_is_seen_by_sudo():
+    said = json.dumps({"daemon": {"processes": [{"name": "api", "status": "online"}]}, "saved": None})
+    sight = looking.processes(HIDDEN, Answer(0, f"deploy {digits('/home/deploy/.pm2')}  {said}\n"), OPS)
+    assert sight.entries == [Entry("pm2", "", {"home": "/home/deploy/.pm2"}), Entry("processes", "api")]
+    assert looking.processes(HIDDEN, Answer(1, "", "sudo: a password is required"), OPS).unseen
+
+
+@pytest.mark.parametrize(
+    ("granted", "owner"),
+    [
+        ([], ""),
+        ([("deploy", "/usr/bin/perl")], "deploy"),
+        ([("shop", "/usr/bin/perl")], "shop"),
+        ([("shop, deploy", "/usr/bin/perl")], "deploy"),
+        ([("ALL", "ALL")], "deploy"),
+        ([("deploy", "/usr/bin/perl -e 1")], ""),
+        ([("deploy", "/usr/bin/python3")], ""),
+    ],
+)
+def test_owner_of_pm2_comes_before_other_permitted_users(granted, owner):
+    answers = {"pm2": HIDDEN, "look": Answer(0, "hidden 3 shop\nhidden 9 deploy\nend\n")}
+    assert looking.owner(answers, Rights("ops", tuple(granted))) == owner
+    assert looking.owner(answers, Rights("root", tuple(granted))) == ""
 
 
 def test_second_daemon_becomes_a_remark():
@@ -73,7 +103,7 @@ def test_logs_have_formats_and_distinct_names():
     paths = ("/srv/a/out.log", "/srv/b/out.log", f"/srv/{HOSTILE.replace('//', '/')}.log")
     kinds = ("json", "empty", "text")
     found = described(*(f"log {kind} {digits(path)}" for kind, path in zip(kinds, paths, strict=True)))
-    entries = [each for each in looking.logs(found).entries if each.table == "logs"]
+    entries = [each for each in looking.logs(found, {}, OPS).entries if each.table == "logs"]
     assert [each.fields for each in entries] == [
         {"path": paths[0], "format": "json"},
         {"path": paths[1], "format": "text"},
@@ -83,9 +113,20 @@ def test_logs_have_formats_and_distinct_names():
     assert entries[1].confirm == "the file is empty: the format is a guess"
 
 
-def test_hidden_logs_are_unseen():
-    (unseen,) = looking.logs({"hidden": ["12"]}).unseen
-    assert unseen.what == "open logs of 12 processes of other users"
+def test_hidden_logs_are_unseen_with_the_line_of_sudoers():
+    found = {"hidden": ["12 root", "3 shop", "1 #1001"]}
+    (unseen,) = looking.logs(found, {}, OPS).unseen
+    assert unseen.what == "open logs of 16 processes of #1001, root, shop"
+    line = "a line of sudoers: ops ALL = (#1001, shop) NOPASSWD: /usr/bin/perl"
+    assert unseen.way == f"{line}; or a table under logs"
+    (unseen,) = looking.logs(found, described("hidden 12 root", f"log json {digits('/srv/a.log')}"), OPS).unseen
+    assert (unseen.what, unseen.way) == ("open logs of 12 processes of root", "a table under logs")
+
+
+def test_logs_of_the_permitted_user_are_found():
+    path = digits("/srv/out.log")
+    sight = looking.logs(described(f"log unreadable {path}"), described(f"log json {path}"), OPS)
+    assert Entry("logs", "out", {"path": "/srv/out.log", "format": "json"}) in sight.entries
 
 
 MOUNTS = """\
@@ -95,6 +136,7 @@ tmpfs /run tmpfs rw 0 0
 /dev/vdb1 /mnt/with\\040space xfs ro,relatime 0 0
 nas:/export /mnt/nas nfs4 rw 0 0
 overlay /merged overlay rw 0 0
+/dev/vdc1 /etc/resolv.conf ext4 rw 0 0
 """
 
 
@@ -121,38 +163,6 @@ def test_failed_units_are_to_confirm():
     assert looking.units(Answer(1, "", "System has not been booted with systemd")).unseen
 
 
-def test_containers_are_entries_or_unseen():
-    sight = looking.containers(Answer(0, '"db" "running"\n"cache" "exited"\n'))
-    assert sight.entries == [Entry("containers", "db"), Entry("containers", "cache", {}, "is exited now")]
-    (unseen,) = looking.containers(Answer(1, "", "permission denied while trying to connect to the docker API")).unseen
-    assert "ops ALL = (root) NOPASSWD: /usr/bin/docker ps --all --format {{json .Names}}" in unseen.way
-    assert looking.containers(Answer(127, "", "docker: No such file or directory")) == Sight()
-
-
-def test_ports_are_known_services_or_questions():
-    ports = (22, 6379, 5432, 15672, 8080)
-    sight = looking.listeners(described(*(f"port 0100007F {each}" for each in ports)))
-    assert [each.table for each in sight.entries] == ["sshd", "caches"]
-    assert [each.what for each in sight.unseen] == [
-        "databases of PostgreSQL on port 5432",
-        "the service on port 8080",
-        "RabbitMQ on port 15672",
-    ]
-
-
-def test_reachable_ports_are_to_confirm(recorded):
-    sight = looking.reachable(recorded("ss_listening.txt"))
-    doubt = "other machines can reach the port"
-    assert sight.entries == [
-        Entry("listening", ""),
-        Entry("ports", "sshd-22", {"port": 22}, doubt),
-        Entry("ports", "port-80", {"port": 80}, doubt),
-        Entry("ports", "port-443", {"port": 443}, doubt),
-    ]
-    (unseen,) = looking.reachable(Answer(127, "", "ss: not found")).unseen
-    assert unseen.way == "sudo apt-get install iproute2"
-
-
 def test_clock_that_is_not_set_is_to_confirm():
     assert looking.clock(Answer(0, "yes\n")).entries == [Entry("clock", "", {"service": "timedatectl"})]
     assert looking.clock(Answer(0, "no\n")).entries[0].confirm == "does not set the clock now"
@@ -160,12 +170,21 @@ def test_clock_that_is_not_set_is_to_confirm():
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(127, "", "perl: not found"), Answer(0, "pm2 00\n"), Answer(0, "log text zz\nend\n")]
+    ("answer", "message"),
+    [
+        (Answer(127, "", "perl: not found"), "perl not found on the host: sudo apt-get install perl"),
+        (Answer(0, "pm2 00\n"), "cut short"),
+    ],
 )
-def test_damaged_description_is_an_error(answer):
-    answers = dict.fromkeys(looking.commands(), Answer(0, ""))
-    with pytest.raises((CommandError, MeasurementError)):
-        looking.seen({**answers, "look": answer})
+def test_damaged_description_is_an_error(answer, message):
+    answers = {**dict.fromkeys(looking.commands(), Answer(0, "")), "login": Answer(0, "ops\n"), "look": answer}
+    with pytest.raises((CommandError, MeasurementError), match=message):
+        exploring.begun(answers)
+
+
+def test_damaged_name_is_an_error():
+    with pytest.raises(MeasurementError, match="is damaged: 'zz'"):
+        looking.logs(described("log text zz"), {}, OPS)
 
 
 @pytest.mark.parametrize(
@@ -223,13 +242,14 @@ def test_refused_database_is_unseen():
 
 def test_written_inventory_loads(tmp_path, repository):
     sight = contents.seen(_contents(), "dbname=shop user=m")
-    sight.add(looking.containers(Answer(0, '"db" "running"\n')))
+    sight.add(Sight([Entry("containers", "db"), Entry("run_as", "deploy"), Entry("docker_as", "root")]))
     shipped = (repository / "inventory" / "metachat.toml").read_text(encoding="utf-8")
     path = tmp_path / "new.toml"
     path.write_text(writing.inventory("vps", "ssh://ops@vps", writing.limits_in(shipped), sight), encoding="utf-8")
     (host,) = load(path).hosts.values()
     assert host.limit("disk_used") is not None
     assert host.vector_indexes["i"].ef_search == 80
+    assert (host.run_as, host.docker_as) == ("deploy", "root")
 
 
 def test_existing_file_is_not_overwritten(tmp_path, capsys):

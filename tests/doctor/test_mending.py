@@ -37,6 +37,8 @@ OPSPROOF = "--inventory=i.toml --host=vps"
         ('password authentication failed for user "opsproof_monitor"', "\\password"),
         ("environment variable LEDGER is not set: it must hold the password", "read -rs LEDGER && export LEDGER"),
         ("docker inspect ended with status 1: sudo: a password is required", f"opsproof privileges {OPSPROOF} --into"),
+        ("host: sh: 1: perl: not found", "on vps: sudo apt-get install perl"),
+        ("host: bash: line 1: perl: command not found", "on vps: sudo apt-get install perl"),
         ("curl not found: No such file or directory", "on vps: sudo apt-get install curl"),
         ("limits.disk_used is not declared in the inventory", "disk_used = { must"),
         ("no earlier run is on record, so nothing can be compared", AGAIN),

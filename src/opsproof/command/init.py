@@ -6,10 +6,12 @@ from pathlib import Path
 from opsproof.action.options import ActionParser
 from opsproof.command import options
 from opsproof.command.hosts import ended
-from opsproof.core.errors import InventoryError, Refused
+from opsproof.core.errors import HostUnreachable, InventoryError, Refused
 from opsproof.core.installation import FOLDER
-from opsproof.discovery import contents, looking, toml, writing
+from opsproof.discovery import toml, writing
+from opsproof.discovery.exploring import explore
 from opsproof.discovery.sight import Sight
+from opsproof.doctor.mending import BY_HAND, Patient, mend
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
 
@@ -19,8 +21,9 @@ opsproof init ssh://ops@vps-00 --into=inventory/vps-00.toml
 opsproof init ssh://ops@vps-00 --dsn="host=127.0.0.1 dbname=shop user=opsproof_monitor\""""
 _SUMMARY = """\
 Looks at a host with fixed commands that only read, and prints a commented inventory, or writes it to a new file: PM2,
-logs, mounts, containers, listening ports, and for each --dsn the partitioned tables and vector indexes. It lists what
-the login may not see. Exit status: 0 done, 2 usage, 3 the file exists, 6 the host does not answer."""
+logs, mounts, containers, listening ports, health checks, Redis, RabbitMQ, backups, and for each --dsn the partitioned
+tables and vector indexes. Sends GET requests to the listening ports. It lists what the login may not see. Exit status:
+0 done, 2 usage, 3 the file exists, 6 the host does not answer."""
 
 
 def parser() -> ActionParser:
@@ -44,12 +47,7 @@ def run(words: list[str]) -> int:
 def _looked(transport: str, dsns: list[str], extends: Path | None, into: Path | None) -> int:
     if into and into.exists():
         raise Refused(f"{into} exists: choose another file")
-    host = _host(transport)
-    answers = looking.look(host)
-    sight = looking.seen(answers)
-    for each in dsns:
-        sight.add(_database(host, each))
-    name = answers["host"].stdout.strip() or "host"
+    name, sight = _explored(_host(transport), [_database(each) for each in dsns])
     text = writing.inventory(name, transport, _limits(extends), sight)
     if into is None:
         sys.stdout.write(text)
@@ -61,6 +59,14 @@ def _looked(transport: str, dsns: list[str], extends: Path | None, into: Path | 
         raise Refused(f"{into}: {(error.strerror or str(error)).lower()}") from error
     sys.stdout.write(f"{into}: read it, then run opsproof doctor --inventory={into}\n")
     return 0
+
+
+def _explored(host: Host, databases: list[Database]) -> tuple[str, Sight]:
+    try:
+        return explore(host, databases)
+    except HostUnreachable as error:
+        command = mend(Patient(host, ""), str(error))
+        raise HostUnreachable(str(error) if command == BY_HAND else f"{error}: {command}") from error
 
 
 def _limits(extends: Path | None) -> str:
@@ -75,9 +81,8 @@ def _host(transport: str) -> Host:
         raise InventoryError(f"{transport!r} is no host: write ssh://user@host or local://") from error
 
 
-def _database(host: Host, dsn: str) -> Sight:
+def _database(dsn: str) -> Database:
     try:
-        database = Database(dsn=dsn)
+        return Database(dsn=dsn)
     except ValueError as error:
         raise InventoryError("the dsn contains a password: use a passfile in the dsn") from error
-    return contents.seen(contents.ask(host, database), dsn)

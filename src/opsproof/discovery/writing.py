@@ -9,7 +9,8 @@ _HEAD = """\
 # A first inventory of {host}, from what the login may see: read each line, confirm, complete, and remove.
 # No limit comes from the present state: the limits below are those of opsproof; change them to yours.
 """
-_SMALL = {"pm2", "systemd", "sshd", "clock", "listening"}
+_USERS = ("run_as", "docker_as")
+_SMALL = {"pm2", "systemd", "sshd", "clock", "listening", "broker"}
 """The tables that a host has at most once."""
 
 
@@ -20,7 +21,8 @@ def inventory(host: str, transport: str, limits: str, sight: Sight) -> str:
     body = [f"[{place}]", f"transport = {toml.text(transport)}"]
     paths = list(dict.fromkeys(each.name for each in sight.entries if each.table == "path"))
     body += [f"path = {toml.value(paths)}"] if paths else []
-    tables = dict.fromkeys(each.table for each in sight.entries if each.table != "path")
+    body += [f"{each.table} = {toml.text(each.name)}" for each in sight.entries if each.table in _USERS]
+    tables = dict.fromkeys(each.table for each in sight.entries if each.table not in ("path", *_USERS))
     for table in tables:
         body += ["", *_table(f"{place}.{table}", [each for each in sight.entries if each.table == table])]
     return "\n".join([*head, *body, *_said("Remarks", sight.remarks), *_said("Not seen", _unseen(sight)), ""])

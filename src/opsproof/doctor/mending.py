@@ -161,7 +161,8 @@ def _key(patient: Patient, found: re.Match[str]) -> str:
 
 
 def _name(patient: Patient, found: re.Match[str]) -> str:
-    return f"correct `transport` of {patient.host.name} in {patient.inventory}, or add the name {found['name']} to DNS"
+    place = f"`transport` of {patient.host.name} in {patient.inventory}" if patient.inventory else "the name"
+    return f"correct {place}, or add the name {found['name']} to DNS"
 
 
 def _server(patient: Patient, found: re.Match[str]) -> str:
@@ -206,7 +207,7 @@ _MENDING: tuple[tuple[str, Callable[[Patient, re.Match[str]], str]], ...] = (
     (r"connection to server .* failed: Connection refused|connection refused", _stopped),
     (r"environment variable (?P<name>\w+) is not set", _variable),
     (r"sudo:|a password is required|not allowed to execute|may not run sudo", _rights),
-    (rf"\b(?P<tool>{_TOOLS})\b[^:]* not found", _package),
+    (rf"\b(?P<tool>{_TOOLS})\b(?:[^:]*|:(?: command)?) not found", _package),
     (r"limits\.(?P<metric>\w+) is not declared", _limit),
     (r"earlier run|no run recorded|recorded run|too short|since the last (?:run|reset)", _earlier),
 )

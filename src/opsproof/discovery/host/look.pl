@@ -2,12 +2,10 @@
 #
 # Run on the host as `perl -e`, without arguments. Prints lines of a label and values; texts are hexadecimal, because
 # names may contain any byte. The last line is "end".
-#   hidden COUNT             number of processes whose open files belong to other users
+#   hidden COUNT USER        number of processes of a user whose open files the login may not see
 #   log KIND PATH            a log open for writing, and the format of its last lines: pm2-json json python
 #                            postgresql nginx-combined syslog text empty unreadable
 #   port ADDRESS PORT        a listening TCP port, the address in the hexadecimal form of /proc/net/tcp
-#   certificate PATH         a folder of Let's Encrypt
-#   cron PATH                a file with cron jobs
 # Opens no other file than logs open for writing, and reads their last 16 KiB. Needs only perl-base.
 use strict;
 use warnings;
@@ -64,17 +62,17 @@ sub logs_of {    # false where the open files belong to another user
     return 1;
 }
 
-my ($hidden, %logs) = (0);
+my (%hidden, %logs);
 for my $pid (sort { $a <=> $b } map {m{(\d+)}} glob '/proc/[0-9]*') {
-    $hidden++ if read_file("/proc/$pid/cmdline") ne '' && !logs_of($pid, \%logs);
+    next if read_file("/proc/$pid/cmdline") eq '' || logs_of($pid, \%logs);
+    my $user = (stat "/proc/$pid")[4] // next;
+    $hidden{ getpwuid($user) // "#$user" }++;
 }
-print "hidden $hidden\n";
+print "hidden $hidden{$_} $_\n" for sort keys %hidden;
 print 'log ', kind($_), ' ', hex_of($_), "\n" for sort keys %logs;
 for my $table (qw(/proc/net/tcp /proc/net/tcp6)) {
     for (split /\n/, read_file($table)) {
         print "port $1 ", hex $2, "\n" if /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A /;
     }
 }
-print 'certificate ', hex_of($_), "\n" for grep {-d} glob '/etc/letsencrypt/live/*';
-print 'cron ',        hex_of($_), "\n" for grep {-f} glob '/etc/cron.d/* /etc/crontab';
 print "end\n";

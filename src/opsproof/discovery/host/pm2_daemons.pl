@@ -1,8 +1,8 @@
 # Which PM2 daemons run, and which processes do they have?
 #
-# Run on the host as `perl -e`, with the program pm2_list.pl as argument. Prints a line for each daemon: PM2_HOME and the
-# folder of the command pm2, both hexadecimal, and the answer of pm2_list.pl, which is empty if the daemon is another
-# user's. Of the daemon's environment, only PATH is read. Needs only perl-base.
+# Run on the host as `perl -e`, with the program pm2_list.pl as argument. Prints a line for each daemon: its user,
+# PM2_HOME and the folder of the command pm2, both hexadecimal, and the answer of pm2_list.pl, which is empty if the
+# daemon is another user's. Of the daemon's environment, only PATH is read. Needs only perl-base.
 use strict;
 use warnings;
 
@@ -40,5 +40,6 @@ for my $pid (sort { $a <=> $b } map {m{(\d+)}} glob '/proc/[0-9]*') {
     my ($home) = read_file("/proc/$pid/cmdline") =~ m{^PM2 v\S+: God Daemon \((/.*)\)\0*\z}s;
     next if !defined $home || $seen{$home}++;
     my $folder = folder_of_pm2($pid);
-    printf "%s %s %s\n", unpack('H*', $home), unpack('H*', $folder), answer($home, $folder);
+    my $user = (stat "/proc/$pid")[4] // next;
+    printf "%s %s %s %s\n", getpwuid($user) // "#$user", unpack('H*', $home), unpack('H*', $folder), answer($home, $folder);
 }
