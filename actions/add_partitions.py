@@ -3,7 +3,8 @@
 A new partition copies name pattern, storage, privileges, row-level security, publications and replica identity of the
 newest partition; remaining differences, for example an extra index or trigger, are reported. The partition is created
 as a separate table and then attached: sessions wait a second at most. A table is refused if the default partition holds
-rows of a missing span, or if the newest partition cannot be copied; without --table, refused tables are skipped.
+rows of a missing span, if the newest partition cannot be copied, or if another object has the name of a new partition;
+without --table, refused tables are skipped.
 """
 
 import sys
@@ -98,6 +99,7 @@ class AddPartitions(Maintaining):
             raise Refused(f"{table} belongs to {table.owner}: GRANT {table.owner} TO {self.session.client.user}")
         partitions.require_no_foreign_code(self.session, table)
         partitions.require_copyable(self.session, table)
+        partitions.require_makeable(self.session, table)
         table.require_spans()
         partitions.require_empty_default(self.session, table)
 

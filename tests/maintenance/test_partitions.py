@@ -209,16 +209,18 @@ def test_unnamed_refused_table_does_not_block_others(place, months):
         assert place.run("add_partitions", *more).returncode == 3
 
 
-def test_failed_partition_does_not_block_other_tables(place, months):
-    name = partition_of(place, "more", 1)
+def test_failed_partition_does_not_block_other_tables(place, months, monkeypatch):
     place.sql(
         "CREATE TABLE t.more (at date) PARTITION BY RANGE (at);"
-        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}');"
-        f"CREATE TABLE t.{name} ()"
+        f"CREATE TABLE t.past PARTITION OF t.more FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}')"
     )
+    sql, begin = scripts.sql, "BEGIN;\nSET LOCAL"
+    failing = f"SELECT 1 / (:'parent' <> 'more')::int;\n{begin}"
+    monkeypatch.setattr(scripts, "sql", lambda name: sql(name).replace(begin, failing))
     done = place.run("add_partitions", "--apply", "--table", "t.more", "--table", months)
     assert done.returncode == 4
-    assert f"t.{name}" in done.stderr
+    assert f"t.{partition_of(place, 'more', 1)}" in done.stderr
+    assert "division by zero" in done.stderr
     assert len(made(place)) == 2
 
 
@@ -240,14 +242,34 @@ def test_slow_default_partition_scan_is_reported(place, months, monkeypatch):
     place.do("add_partitions", *words[1:])
 
 
-def test_existing_table_of_that_name_is_not_touched(place, months):
-    name = f"t.{partition_of(place, 'rows', 1)}"
-    place.sql(f"CREATE TABLE {name} (id int); INSERT INTO {name} VALUES (1)")
-    done = place.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
-    assert done.returncode == 4
-    assert "already exists" in done.stderr
-    assert place.value(f"SELECT count(*) FROM {name}") == 1
+TAKING = {
+    "taken by a table, which is no partition of t.rows: rename the table": "CREATE TABLE {} (id int)",
+    "taken by a view": "CREATE VIEW {} AS SELECT 1 AS one",
+    "taken by a sequence": "CREATE SEQUENCE {}",
+    "taken by a composite type": "CREATE TYPE {} AS (one int)",
+    "taken by a type: rename the type": "CREATE DOMAIN {} AS int",
+}
+
+
+@pytest.mark.parametrize(("reason", "statement"), TAKING.items(), ids=[each.split()[1] for each in TAKING.values()])
+def test_taken_name_is_refused_by_plan_and_run(place, months, reason, statement):
+    place.sql(statement.format(f"t.{partition_of(place, 'rows', 1)}"))
+    for more in ((), ("--apply",)):
+        done = place.run("add_partitions", "--table", months, "--ahead", "1", *more)
+        assert (done.returncode, reason in done.stderr) == (3, True), done.stderr
     assert len(made(place)) == 1
+
+
+def test_too_long_name_is_refused_by_plan_and_run(place, months):
+    del months
+    long = "r" * 60
+    place.sql(
+        f"CREATE TABLE t.{long} (at date) PARTITION BY RANGE (at);"
+        f"CREATE TABLE t.past PARTITION OF t.{long} FOR VALUES FROM (MINVALUE) TO ('{month(place, 1)}')"
+    )
+    for more in ((), ("--apply",)):
+        done = place.run("add_partitions", "--table", f"t.{long}", "--ahead", "1", *more)
+        assert (done.returncode, "is longer than 63 bytes" in done.stderr) == (3, True), done.stderr
 
 
 def test_table_without_time_partitions_is_rejected(place, table):
@@ -344,7 +366,12 @@ def test_role_without_ownership_is_refused(restricted, months):
     done = restricted.run("add_partitions", "--apply", "--table", months, "--ahead", "1")
     assert done.returncode == 3
     assert "t.rows belongs to keeper: GRANT keeper TO opsproof_maintain" in done.stderr
-    restricted.sql("GRANT keeper TO opsproof_maintain")
+    restricted.sql("GRANT keeper TO opsproof_maintain; REVOKE CREATE ON SCHEMA t FROM keeper")
+    for more in ((), ("--apply",)):
+        done = restricted.run("add_partitions", "--table", months, "--ahead", "1", *more)
+        assert done.returncode == 3
+        assert "keeper may not create tables in schema t: GRANT CREATE ON SCHEMA t TO keeper" in done.stderr
+    restricted.sql("GRANT CREATE ON SCHEMA t TO keeper")
     restricted.do("add_partitions", "--table", months, "--ahead", "1")
     first, second = made(restricted)
     assert traits(restricted, first) == traits(restricted, second)

@@ -138,6 +138,19 @@ def require_copyable(session: MaintenanceSession, table: TimePartitions) -> None
         raise Refused("; ".join(found))
 
 
+def require_makeable(session: MaintenanceSession, table: TimePartitions) -> None:
+    """Checks whether the names of the missing partitions are free, and the owner may create tables there.
+
+    Raises:
+        Refused: lists the obstacles.
+        MeasurementError: the query failed.
+    """
+    names = json.dumps([table.name_of(first) for first in table.missing])
+    values = {"schema": table.schema, "parent": table.name, "owner": table.owner, "sibling": table.sibling}
+    if found := session.ask("unmakeable", names=names, **values):
+        raise Refused("; ".join(found))
+
+
 def require_no_foreign_code(session: MaintenanceSession, table: TimePartitions) -> None:
     """Checks that definitions of the table and its partitions call only functions of superusers.
 
