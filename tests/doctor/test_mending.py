@@ -3,7 +3,8 @@
 import pytest
 
 from opsproof.doctor.mending import AGAIN, BY_HAND, Patient, mend
-from opsproof.doctor.probes import Probe, _clock, _judged, _listed, _said
+from opsproof.doctor.probe import Probe
+from opsproof.doctor.probes import _clock, _judged, _listed, _said
 from opsproof.inventory.hosts import Host
 from opsproof.privileges.rules import SudoRule
 from opsproof.transport.shell import Answer

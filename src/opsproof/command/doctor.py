@@ -23,9 +23,10 @@ _EXAMPLES = """\
 opsproof doctor --inventory=inventory/metachat.toml
 opsproof doctor --inventory=inventory/metachat.toml --host=vps-00"""
 _SUMMARY = """\
-Tries one by one what a round needs: connection, programs, each line of sudo, the clock; then asks the hosts for all
-facts, and lists each reason for which a check would be unknown, with the command that mends it. Changes nothing, and
-records no run. Exit status: 0 no check would be unknown, 1 some would, 2 usage, 6 the rounds did not run."""
+Tries one by one what a round needs: connection, programs, each line of sudo, the clock, the formats of logs, tunnels,
+logins and extensions of databases; then asks the hosts for all facts, and lists each reason for which a check would be
+unknown, with the command that mends it. Changes nothing, and records no run. Exit status: 0 no check would be unknown,
+1 some would, 2 usage, 6 the rounds did not run."""
 
 
 def parser() -> ActionParser:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from opsproof.core.errors import OpsproofError
@@ -75,7 +75,7 @@ def mend(patient: Patient, sentence: str) -> str:
     return BY_HAND
 
 
-def _psql(patient: Patient, *words: str, script: str = "") -> str:
+def psql(patient: Patient, *words: str, script: str = "") -> str:
     """Psql as a superuser; with `script`, fed by the file of that name that `opsproof privileges` makes."""
     if patient.database is None:
         return ""
@@ -93,22 +93,28 @@ def _psql(patient: Patient, *words: str, script: str = "") -> str:
 
 def _script(patient: Patient, found: re.Match[str]) -> str:
     del found
-    return _psql(patient, "-v", "ON_ERROR_STOP=1", script="monitor.sql")
+    return psql(patient, "-v", "ON_ERROR_STOP=1", script="monitor.sql")
 
 
 def _recall(patient: Patient, found: re.Match[str]) -> str:
     del found
-    return _psql(patient, "-v", "ON_ERROR_STOP=1", script="recall.sql")
+    return psql(patient, "-v", "ON_ERROR_STOP=1", script="recall.sql")
 
 
 def _extension(patient: Patient, found: re.Match[str]) -> str:
-    return _psql(patient, "-c", f"CREATE EXTENSION IF NOT EXISTS {identifier(found['extension'])}")
+    return psql(patient, "-c", f"CREATE EXTENSION IF NOT EXISTS {identifier(found['extension'])}")
 
 
 def _preload(patient: Patient, found: re.Match[str]) -> str:
-    libraries = literal(found["extension"])
-    alter = _psql(patient, "-c", f"ALTER SYSTEM SET shared_preload_libraries = {libraries}")
-    return alter and f"{alter}  # add the libraries that SHOW shared_preload_libraries lists; then restart the server"
+    alter = preload(patient, [found["extension"]])
+    return alter and f"{alter}; add the libraries that SHOW shared_preload_libraries lists"
+
+
+def preload(patient: Patient, libraries: Sequence[str]) -> str:
+    """The statement that has the server load `libraries` at its next start."""
+    values = ", ".join(map(literal, libraries))
+    alter = psql(patient, "-c", f"ALTER SYSTEM SET shared_preload_libraries = {values}")
+    return alter and f"{alter}  # then restart the server"
 
 
 def _password(patient: Patient, found: re.Match[str]) -> str:
@@ -117,7 +123,7 @@ def _password(patient: Patient, found: re.Match[str]) -> str:
         return ""
     _, database = patient.database
     try:
-        prompt = _psql(patient, "-c", f"\\password {identifier(monitor_of(database))}")
+        prompt = psql(patient, "-c", f"\\password {identifier(monitor_of(database))}")
     except OpsproofError:
         return ""
     file = f"; then write the password to {database.password_file}" if database.password_file else ""

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from opsproof.core.errors import HostUnreachable
+from opsproof.doctor import databases, logs
 from opsproof.doctor.mending import PACKAGES, Patient, mend
+from opsproof.doctor.probe import Probe
 from opsproof.inventory.hosts import Host
 from opsproof.privileges import rules
 from opsproof.privileges.rules import SudoRule
@@ -16,29 +17,17 @@ CLOCK_TOLERANCE_S = 2.0
 _TOOL = re.compile(r"(?:^|/)([a-z][\w.+-]*)$")
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A need, by its `name`; `wrong` is the fault, empty if the need is met, and `mend` the command."""
-
-    name: str
-    wrong: str = ""
-    mend: str = ""
-
-    def __str__(self) -> str:
-        """The probe as a line."""
-        return f"{self.name}: {self.wrong or 'good'}" + (f": {self.mend}" if self.wrong and self.mend else "")
-
-
 def probe(patient: Patient) -> list[Probe]:
-    """The probes of a host: the connection, then programs, sudo and clock, in a single round trip."""
+    """The probes of a host: the connection, then programs, sudo and clock in a round trip; then logs and databases."""
     host, wanted = patient.host, _wanted(patient.host)
     try:
         answers = shell.run(host, tuple(command for _, command in wanted))
     except HostUnreachable as error:
         return [Probe("connection", str(error), mend(patient, str(error)))]
-    paths = {name: answer.stdout.strip() for (name, _), answer in zip(wanted, answers, strict=True)}
-    found = [_judged(patient, name, answer, paths) for (name, _), answer in zip(wanted, answers, strict=True)]
-    return [Probe("connection"), _clock(answers[0]), *found]
+    pairs = [(name, answer) for (name, _), answer in zip(wanted, answers, strict=True)]
+    paths = {name: answer.stdout.strip() for name, answer in pairs}
+    found = [_judged(patient, name, answer, paths) for name, answer in pairs]
+    return [Probe("connection"), _clock(answers[0]), *found, *logs.probed(patient), *databases.probed(patient)]
 
 
 def _wanted(host: Host) -> list[tuple[str, Command]]:
