@@ -21,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder of the lab (default: .lab)")
     common.add_argument("--api-port", type=int, help="default: the last used, then 43000")
     common.add_argument("--postgres-port", type=int, help="default: the last used, then 45432")
+    common.add_argument("--relay-port", type=int, help="default: the last used, then 43001")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", parents=[common], help="start or heal the lab")
     commands.add_parser("down", parents=[common], help="stop the lab").add_argument(
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
 def _command(options: argparse.Namespace) -> int:
     if options.command == "demo":
         return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
-    return cli.run(Lab(options.home, options.api_port, options.postgres_port), options)
+    return cli.run(Lab(options.home, options.api_port, options.postgres_port, options.relay_port), options)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,18 @@ import requests
 
 from lab import credentials, lock, logs, node, ports, seed, stubs, traffic
 from lab.errors import LabError
-from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT, REPOSITORY, Layout
+from lab.layout import (
+    DEFAULT_API_PORT,
+    DEFAULT_HOME,
+    DEFAULT_POSTGRES_PORT,
+    DEFAULT_RELAY_PORT,
+    REPOSITORY,
+    Layout,
+)
 from lab.pm2 import APPS, MODULE, Pm2
 from lab.postgres import SUPERUSER, Server
 from lab.progress import Say, say_aloud, step
+from lab.relay import Relay
 from lab.settling import Settling
 from lab.status import Working
 from lab.waiting import wait_until
@@ -37,6 +45,7 @@ class Status(Working):
     api: bool
     worker: bool
     logrotate: bool
+    relay: bool
 
 
 class Lab:
@@ -47,12 +56,15 @@ class Lab:
         home: Path | str = DEFAULT_HOME,
         api_port: int | None = None,
         postgres_port: int | None = None,
+        relay_port: int | None = None,
         say: Say = say_aloud,
     ) -> None:
         self.layout = Layout(Path(home).expanduser().resolve())
         last = self._last()
         self.api_port: int = api_port or last.get("api_port", DEFAULT_API_PORT)
         self.postgres_port: int = postgres_port or last.get("postgres_port", DEFAULT_POSTGRES_PORT)
+        usual = DEFAULT_RELAY_PORT if self.api_port == DEFAULT_API_PORT else ports.free()
+        self.relay = Relay(self.layout, relay_port or last.get("relay_port", usual))
         self.settling = Settling()
         self._say = say
         self._server = Server(self.layout, self.postgres_port)
@@ -127,7 +139,7 @@ class Lab:
     def inventory(self, path: Path) -> Path:
         """Writes a copy of inventory/lab.toml with the lab's ports and home."""
         text = (REPOSITORY / "inventory" / "lab.toml").read_text()
-        path.write_text(rewrite_inventory(text, self.home, self.api_port, self.postgres_port))
+        path.write_text(rewrite_inventory(text, self.home, self.api_port, self.postgres_port, self.relay.port))
         return path
 
     def status(self) -> Status:
@@ -140,6 +152,7 @@ class Lab:
             api=APPS[0] in working and self._answers(),
             worker=APPS[1] in working,
             logrotate=MODULE in working,
+            relay=self.relay.works(),
         )
 
     def up(self) -> None:
@@ -161,6 +174,7 @@ class Lab:
         with lock.held(self.layout.lock), step(self._say, "lab is down" + (", data deleted" if purge else "")):
             self._pm2.stop()
             self._server.stop()
+            self.relay.stop()
             if purge:
                 self._server.remove()
                 self.layout.remove()
@@ -182,6 +196,9 @@ class Lab:
             self._say(f"healing: {', '.join(self._wrong(before, broken))}")
         if not before.postgres:
             self._start_postgres(undo)
+        if not before.relay:
+            undo.callback(self.relay.stop)
+            self.relay.start()
         if stale:
             self._renew_logs()
         if not before.pm2:
@@ -283,6 +300,7 @@ class Lab:
         state = {
             "api_port": self.api_port,
             "postgres_port": self.postgres_port,
+            "relay_port": self.relay.port,
             "data": str(self._server.data),
             "pm2_home": str(self.layout.pm2),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -290,10 +308,10 @@ class Lab:
         credentials.write_private(self.layout.state, json.dumps(state, indent=2))
 
 
-def rewrite_inventory(text: str, home: Path, api_port: int, postgres_port: int) -> str:
+def rewrite_inventory(text: str, home: Path, api_port: int, postgres_port: int, relay_port: int) -> str:
     """The lab's inventory with ports and home replaced, and absolute paths."""
-    for standard, own in ((DEFAULT_API_PORT, api_port), (DEFAULT_POSTGRES_PORT, postgres_port)):
-        text = text.replace(str(standard), str(own))
+    own = {DEFAULT_API_PORT: api_port, DEFAULT_POSTGRES_PORT: postgres_port, DEFAULT_RELAY_PORT: relay_port}
+    text = re.sub(r"\b\d{5}\b", lambda found: str(own.get(int(found[0]), found[0])), text)
     limits = REPOSITORY / "inventory" / "metachat.toml"
     text = text.replace(f'extends = "{limits.name}"', f"extends = {json.dumps(str(limits))}")
     # The host is also named lab, so only replace the home at the start of a path.

@@ -10,6 +10,7 @@ REPOSITORY = SOURCE.parent
 DEFAULT_HOME = REPOSITORY / ".lab"
 DEFAULT_API_PORT = 43000
 DEFAULT_POSTGRES_PORT = 45432
+DEFAULT_RELAY_PORT = 43001
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Layout:
         return self.home / "lab.json"
 
     @cached_property
+    def relay(self) -> Path:
+        """The PID file of the relay."""
+        return self.home / "relay.pid"
+
+    @cached_property
     def lock(self) -> Path:
         """The lock held by up and down."""
         return self.home / "lab.lock"
@@ -95,7 +101,7 @@ class Layout:
         """Deletes all files of the lab, and the home folder if no foreign files remain there."""
         for folder in (self.bin, self.app, self.pm2, self.secrets, self.backups, self.elsewhere, self.reports):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.state, self.lock):
+        for file in (self.state, self.relay, self.lock):
             file.unlink(missing_ok=True)
         if not any(self.home.iterdir()):
             self.home.rmdir()

@@ -26,7 +26,7 @@ def written(lab, tmp_path, capsys):
 def test_resources_of_the_lab_are_found(written):
     declared, found, text = written
     assert found.pm2.home == declared.pm2.home
-    assert found.processes.keys() >= declared.processes.keys()
+    assert found.resources("process").keys() >= declared.resources("process").keys()
     formats = {each.path: [one.name for one in each.format] for each in found.logs.values()}
     assert {each.path: [one.name for one in each.format] for each in declared.logs.values()}.items() <= formats.items()
     assert found.log_folders.keys() >= declared.log_folders.keys()
@@ -55,6 +55,12 @@ def test_backups_elsewhere_are_not_guessed(written):
     declared, found, _ = written
     assert all(not each.folder.startswith("/var/backups") for each in declared.backups.values())
     assert found.backups == {}
+
+
+def test_plain_processes_are_named_as_unseen(written):
+    declared, _, text = written
+    for process in declared.resources("plain_process").values():
+        assert f"the service on port {process.listens[0]}: " in text
 
 
 def test_no_limit_comes_from_the_host(written, repository):

@@ -7,7 +7,7 @@ import pytest
 
 from opsproof.command.main import main
 from opsproof.core.errors import CommandError, MeasurementError
-from opsproof.discovery import contents, exploring, looking, toml, writing
+from opsproof.discovery import contents, exploring, looking, toml, units, writing
 from opsproof.discovery.rights import Rights
 from opsproof.discovery.sight import Entry, Sight
 from opsproof.inventory.load import load
@@ -149,18 +149,40 @@ def test_disks_are_mounts_and_one_mounted_read_only_is_to_confirm():
     ]
 
 
-UNITS = """\
-nginx.service loaded active running A high performance web server
-shop.service loaded failed failed Shop
-cron.service loaded active running Regular background program processing daemon
-"""
+def shown(*states):
+    """The answer of systemctl for units of a name, active state, substate, unit file state and path."""
+    keys = ("Id", "ActiveState", "SubState", "UnitFileState", "FragmentPath")
+    return Answer(0, "\n\n".join("\n".join(map("=".join, zip(keys, each, strict=True))) for each in states) + "\n")
 
 
-def test_failed_units_are_to_confirm():
-    sight = looking.units(Answer(0, UNITS))
-    assert sight.entries == [Entry("systemd", "", {}, "failed now: shop.service")]
-    assert sight.remarks == ["running services: nginx, cron"]
-    assert looking.units(Answer(1, "", "System has not been booted with systemd")).unseen
+def test_enabled_units_of_administrators_and_running_services_are_entries():
+    lib, etc = "/lib/systemd/system/x", "/etc/systemd/system/x"
+    sight = units.units(
+        shown(
+            ("nginx.service", "active", "running", "enabled", lib),
+            ("postgresql@15-main.service", "active", "running", "enabled-runtime", lib),
+            ("shop.service", "failed", "failed", "enabled", etc),
+            ("report.timer", "active", "waiting", "enabled", etc),
+            ("report.service", "inactive", "dead", "static", etc),
+            ("notes.service", "inactive", "dead", "disabled", etc),
+            ("fstrim.timer", "active", "waiting", "enabled", lib),
+            ("systemd-journald.service", "active", "running", "static", lib),
+            ("getty@tty1.service", "active", "running", "enabled", lib),
+        )
+    )
+    assert sight.entries == [
+        Entry("systemd", "", {}, "failed now: shop.service"),
+        Entry("units", "nginx.service"),
+        Entry("units", "postgresql@15-main.service"),
+        Entry("units", "report.timer", {}, "starts a job: add every, the interval between two starts"),
+        Entry("units", "shop.service", {}, "is failed now"),
+    ]
+
+
+@pytest.mark.parametrize("answer", [Answer(1, "", "System has not been booted with systemd"), Answer(0, "\n")])
+def test_silent_systemd_is_unseen(answer):
+    assert units.units(answer).unseen
+    assert not units.units(answer).entries
 
 
 def test_clock_that_is_not_set_is_to_confirm():

@@ -41,6 +41,7 @@ OPSPROOF = "--inventory=i.toml --host=vps"
         ("host: sh: 1: perl: not found", "on vps: sudo apt-get install perl"),
         ("host: bash: line 1: perl: command not found", "on vps: sudo apt-get install perl"),
         ("curl not found: No such file or directory", "on vps: sudo apt-get install curl"),
+        ("systemctl ended with status 1: Failed to connect to bus: No such file", "on vps: sudo apt-get install dbus"),
         ("limits.disk_used is not declared in the inventory", "disk_used = { must"),
         ("no earlier run is on record, so nothing can be compared", AGAIN),
         ("the moon is full", BY_HAND),
@@ -48,6 +49,15 @@ OPSPROOF = "--inventory=i.toml --host=vps"
 )  # fmt: skip
 def test_reason_has_its_command(sentence, command):
     assert command in mend(patient(), sentence)
+
+
+@pytest.mark.parametrize(
+    ("unit", "user"), [({"manager": "user"}, "ops"), ({"manager": "user", "run_as": "deploy"}, "deploy")]
+)
+def test_user_manager_is_started_without_a_login(unit, user):
+    of_user = patient(resource="x.service", systemd={}, units={"x.service": unit})
+    said = mend(of_user, "systemctl ended with status 1: Failed to connect to bus: No medium found")
+    assert said == f"on vps: sudo loginctl enable-linger {user}"
 
 
 def test_local_files_are_piped_into_psql():

@@ -99,7 +99,7 @@ def write(tmp_path):
         (DATABASE + 'dsn = "host=db sslpassword=hunter2"',
          "hosts.vps.databases: db: the dsn contains a password: " + PASSWORD_ELSEWHERE),
         (HOST + "processes.api = {}",
-         "hosts: vps: processes are declared without pm2: add a pm2 table"),
+         "hosts: vps: processes are declared without pm2: add a pm2 table, or `command` for a plain process"),
         (DATABASE + 'dsn = "host=db"\npassword_env = "X"\npassword_file = "/x"',
          "hosts.vps.databases: db: password_env and password_file exclude each other: remove one"),
         (DATABASE + 'dsn = "host=db"\ncontainer = "postgres"\n[hosts.vps.containers]\nredis = {}',
@@ -301,9 +301,11 @@ def test_committed_inventories_load(repository, name):
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_production_declares_every_resource_except_a_few(production, resource):
-    """Its server runs in a container, its queues are no streams, and no list of its open ports exists yet."""
+    """Its server runs in a container, its queues are no streams; no list of its open ports and units exists yet."""
     declared = any(host.resources(resource) for host in production.hosts.values())
-    assert declared != (resource in ("archived_backup", "archived_database", "stream", "listening", "port"))
+    unlisted = ("listening", "port", "plain_process", "listening_process")
+    is_exempt = resource in ("archived_backup", "archived_database", "stream", *unlisted) or resource.endswith("unit")
+    assert declared != is_exempt
 
 
 @pytest.mark.parametrize(

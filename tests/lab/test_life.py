@@ -120,6 +120,16 @@ def test_a_missing_process_is_healed(again, said, name):
     assert again.status().up
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "halted"])
+def test_a_broken_relay_is_healed(again, said, how):
+    os.kill(again.relay.pid, how)
+    assert not again.status().relay
+    again.up()
+
+    assert any("healing: relay" in line for line in said)
+    assert again.status().up
+
+
 def test_up_works_without_state_file(lab):
     lab.layout.state.unlink()
     lab.up()

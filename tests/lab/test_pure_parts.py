@@ -76,11 +76,11 @@ def test_history_has_old_plain_text_stack_traces_in_rotated_files(tmp_path: Path
 
 
 def test_an_inventory_is_rewritten_for_another_lab():
-    text = 'url = "http://127.0.0.1:43000"\nport = 45432\nhome = ".lab/pm2"\n'
+    text = 'url = "http://127.0.0.1:43000"\nport = 45432\nlistens = [43001]\nhome = ".lab/pm2"\n'
 
-    found = rewrite_inventory(text, Path("/srv/x"), 1111, 2222)
+    found = rewrite_inventory(text, Path("/srv/x"), 1111, 2222, 3333)
 
-    assert found == 'url = "http://127.0.0.1:1111"\nport = 2222\nhome = "/srv/x/pm2"\n'
+    assert found == 'url = "http://127.0.0.1:1111"\nport = 2222\nlistens = [3333]\nhome = "/srv/x/pm2"\n'
 
 
 def test_a_port_in_use_is_named_with_its_process():

@@ -43,6 +43,18 @@ def test_every_host_fact_of_another_user_has_a_table(everything):
     assert borrowed == rules.NEEDS.keys()
 
 
+def test_units_and_plain_processes_need_only_the_login():
+    units = {"shop.service": {}, "mine.service": {"manager": "user"}}
+    processes = {"courier": {"command": "courier *", "user": "courier"}}
+    assert list(made(systemd={}, units=units, processes=processes)) == ["opsproof.sshd.conf", "install.sh"]
+
+
+def test_unit_of_another_user_needs_perl_as_the_owner():
+    units = {"mine.service": {"manager": "user", "run_as": "app"}}
+    host = Host.model_validate({"transport": LOGIN, "systemd": {}, "units": units}).placed("vps", ())
+    assert rules.of_rounds(host) == [rules.SudoRule("app", "perl")]
+
+
 @pytest.mark.parametrize(
     ("declared", "name", "line"),
     [

@@ -10,6 +10,7 @@ import pytest
 from opsproof.core.errors import InventoryError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.load import load
+from opsproof.inventory.processes import Process, Unit
 from opsproof.inventory.resources import Database
 from opsproof.round import clients
 
@@ -107,6 +108,38 @@ def test_pm2_runs_as_the_owner_of_its_daemon(found):
 def test_missing_module_is_installed_and_a_missing_daemon_is_started(found):
     assert found["absent: test_process_is_online[vps-pm2-logrotate]"].endswith("pm2 install pm2-logrotate")
     assert found["unusable: test_rotation_is_installed[vps]"].endswith("pm2 resurrect")
+
+
+@pytest.mark.parametrize(
+    ("unit", "words", "command"),
+    [
+        ({}, ["unit", "restart"], "sudo systemctl restart -- x@1.service"),
+        ({}, ["unit", "daemon-reload"], "sudo systemctl daemon-reload"),
+        ({}, ["unit look"], ("sudo systemctl list-units --all --full --no-pager -- x@1.service"
+            " && sudo journalctl --no-pager --lines=50 --unit=x@1.service")),
+        ({}, ["unit files"], "sudo systemctl list-unit-files --full --no-pager"),
+        ({"manager": "user"}, ["unit", "enable"], "systemctl --user enable -- x@1.service"),
+        ({"manager": "user", "run_as": "app"}, ["unit", "restart"],
+            "sudo -u app env XDG_RUNTIME_DIR=/run/user/$(id -u app) systemctl --user restart -- x@1.service"),
+    ],
+)  # fmt: skip
+def test_unit_is_repaired_by_its_manager(unit, words, command):
+    host = Host(transport="ssh://ops@vps").placed("vps", ())
+    assert clients.line(clients.Target(host, "x@1.service", Unit(**unit)), words) == f"on vps: {command}"
+
+
+@pytest.mark.parametrize(
+    ("process", "pids"),
+    [
+        ({"command": "python3 /srv/a.py *", "user": "app"},
+            "$(pgrep --full --exact --delimiter , --euid app 'python3 /srv/a\\.py .*')"),
+        ({"command": "a.py *", "pidfile": "/run/a b.pid"}, "$(head --lines=1 '/run/a b.pid')"),
+    ],
+)  # fmt: skip
+def test_plain_process_is_shown_by_its_pid(process, pids):
+    host = Host(transport="ssh://ops@vps").placed("vps", ())
+    line = clients.line(clients.Target(host, "a", Process(**process)), ["plain process"])
+    assert line == f'on vps: ps -o pid,user,lstart,stat,rss,comm -p "{pids}" || echo "no process fits a"'
 
 
 def test_client_waits_only_seconds_for_a_server_that_does_not_answer():

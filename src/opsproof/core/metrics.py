@@ -21,17 +21,37 @@ class Metric(NamedTuple):
 
 METRICS: dict[str, Metric] = {
     "process_status": Metric("status", "word", "PM2 status of a declared process"),
-    "restarts": Metric("restarts", "count", "Restarts of a process within `over`", looks_back=True, singular="restart"),
+    "restarts": Metric(
+        "restarts", "count", "Restarts of a process or unit within `over`", looks_back=True, singular="restart"
+    ),
     "unplanned_restarts": Metric(
         "unplanned restarts",
         "count",
-        "Restarts of a process within `over`, outside deployments: from a predeploy round to its postdeploy round",
+        "Restarts of a process or unit within `over`, outside deployments: from a predeploy to its postdeploy round",
         looks_back=True,
         singular="unplanned restart",
     ),
     "process_memory": Metric("memory", "bytes", "Resident memory of a process"),
-    "process_uptime": Metric("uptime", "seconds", "Time since the last start of a process"),
-    "job_delay": Metric("job delay", "seconds", "Time by which the start of a job of PM2's cron is late"),
+    "process_uptime": Metric("uptime", "seconds", "Time since the last start of a process or a unit"),
+    "process_starts": Metric(
+        "restarts",
+        "count",
+        "Restarts of a plain process within `over`, as far as rounds saw them",
+        looks_back=True,
+        singular="restart",
+    ),
+    "service_status": Metric("status", "word", "State of a systemd unit or a plain process"),
+    "service_memory": Metric(
+        "memory used",
+        "percent",
+        "Memory of a unit or a plain process as a share of MemoryMax, else of the memory of the host",
+    ),
+    "service_frozen": Metric(
+        "frozen",
+        "seconds",
+        "Time for which clients waited while the CPU time of a unit or a plain process stood still",
+    ),
+    "job_delay": Metric("job delay", "seconds", "Time by which the start of a job of PM2's cron or of systemd is late"),
     "log_errors": Metric(
         "errors", "count", "ERROR lines within `over`, client errors excluded", looks_back=True, singular="error"
     ),

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError
+from opsproof.discovery import units
 from opsproof.discovery.rights import LISTED, Rights
 from opsproof.discovery.sight import Entry, Sight, Unseen
 from opsproof.facts.containers import ContainerNames
@@ -53,7 +54,7 @@ def commands() -> dict[str, Command]:
         **programs(),
         "ports": SOCKETS,
         "mounts": argv("cat", "/proc/self/mounts"),
-        "units": argv("systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--full"),
+        "units": units.SHOW,
         "docker": argv("docker", "ps", "--all", "--format", words),
         "clock": argv("timedatectl", "show", "--property=NTP", "--value"),
         "cron": argv("crontab", "-l"),
@@ -188,17 +189,6 @@ def mounts(answer: Answer) -> Sight:
         broken = "is mounted read-only now" if "ro" in options.split(",") else ""
         sight.entries.append(Entry("mounts", place, {}, broken))
     return sight
-
-
-def units(answer: Answer) -> Sight:
-    """Whether systemd runs, and its failed services."""
-    if answer.status != 0 or not answer.stdout.strip():
-        return Sight(unseen=[Unseen("systemd: it does not answer", "nothing, if the host has none")])
-    states = [line.split(maxsplit=4) for line in answer.stdout.splitlines()]
-    failed = [unit for unit, _, active, *_ in states if active == "failed"]
-    running = [unit.removesuffix(".service") for unit, _, _, sub, *_ in states if sub == "running"]
-    broken = f"failed now: {', '.join(failed)}" if failed else ""
-    return Sight([Entry("systemd", "", {}, broken)], remarks=[f"running services: {', '.join(running)}"])
 
 
 def clock(answer: Answer) -> Sight:

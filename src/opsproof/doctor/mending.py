@@ -140,6 +140,19 @@ def _package(patient: Patient, found: re.Match[str]) -> str:
     return patient.here(f"sudo apt-get install {PACKAGES[tool]}") if tool in PACKAGES else ""
 
 
+def _bus(patient: Patient, found: re.Match[str]) -> str:
+    """Who is not root reaches systemd only by D-Bus; a user manager runs only with a login, or lingering."""
+    del found
+    unit = patient.host.units.get(patient.resource)
+    if unit is not None and unit.manager == "user":
+        return patient.here(f"sudo loginctl enable-linger {unit.run_as or _user(patient) or '$USER'}")
+    return patient.here("sudo apt-get install dbus  # if systemd runs; else remove the tables systemd and units")
+
+
+def _user(patient: Patient) -> str:
+    return userinfo(patient.host.transport).partition(":")[0]
+
+
 def _rights(patient: Patient, found: re.Match[str]) -> str:
     del found
     write = patient.opsproof("privileges", "--into=rights")
@@ -212,6 +225,7 @@ _MENDING: tuple[tuple[str, Callable[[Patient, re.Match[str]], str]], ...] = (
     (r"password authentication failed|no password supplied|password file|\.pgpass", _password),
     (r"connection to server .* failed: Connection refused|connection refused", _stopped),
     (r"environment variable (?P<name>\w+) is not set", _variable),
+    (r"Failed to connect to (?:user scope )?bus|not been booted with systemd", _bus),
     (r"sudo:|a password is required|not allowed to execute|may not run sudo", _rights),
     (rf"\b(?P<tool>{_TOOLS})\b(?:[^:]*|:(?: command)?) not found", _package),
     (r"limits\.(?P<metric>\w+) is not declared", _limit),

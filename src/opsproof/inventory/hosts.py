@@ -14,6 +14,7 @@ from opsproof.inventory.endpoints import HEALTH_ANSWERS, Endpoint
 from opsproof.inventory.extended import ExtendedHost
 from opsproof.inventory.logs import Log
 from opsproof.inventory.ports import Listening, Port
+from opsproof.inventory.processes import Process, Unit, require_unit_name
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
     Backup,
@@ -29,7 +30,6 @@ from opsproof.inventory.resources import (
     Owned,
     Partitioned,
     Pm2,
-    Process,
     Resource,
     Reviewed,
     Rotation,
@@ -78,6 +78,7 @@ class Host(Reviewed, ExtendedHost):
     caches: dict[str, Cache] = Field(default_factory=dict)
     sshd: Sshd | None = None
     systemd: Systemd | None = None
+    units: dict[str, Unit] = Field(default_factory=dict)
     listening: Listening | None = None
     ports: dict[str, Port] = Field(default_factory=dict)
     schedule: Schedule | None = None
@@ -96,8 +97,8 @@ class Host(Reviewed, ExtendedHost):
 
     @model_validator(mode="after")
     def _has_required_tables(self) -> "Host":
-        if self.processes and self.pm2 is None:
-            raise ValueError("processes are declared without pm2: add a pm2 table")
+        if self.pm2 is None and not all(each.is_plain for each in self.processes.values()):
+            raise ValueError("processes are declared without pm2: add a pm2 table, or `command` for a plain process")
         if self.rotation and self.pm2 is None:
             raise ValueError("rotation is declared without pm2: add a pm2 table")
         if self.ports and self.listening is None:
@@ -106,6 +107,10 @@ class Host(Reviewed, ExtendedHost):
             raise ValueError("jobs are declared without a schedule: add a schedule table")
         if self.queues and self.broker is None:
             raise ValueError("queues are declared without a broker: add a broker table")
+        if self.units and self.systemd is None:
+            raise ValueError("units are declared without systemd: add a systemd table")
+        for name in self.units:
+            require_unit_name(name)
         return self
 
     @model_validator(mode="after")
@@ -214,6 +219,8 @@ RESOURCES: dict[str, str] = {
     "pm2": "pm2",
     "clock": "clock",
     "process": "processes",
+    "plain_process": "processes",
+    "listening_process": "processes",
     "log": "logs",
     "log_folder": "log_folders",
     "rotation": "rotation",
@@ -245,6 +252,11 @@ RESOURCES: dict[str, str] = {
     "cache": "caches",
     "sshd": "sshd",
     "systemd": "systemd",
+    "unit": "units",
+    "enabled_unit": "units",
+    "disabled_unit": "units",
+    "scheduled_unit": "units",
+    "listening_unit": "units",
     "listening": "listening",
     "port": "ports",
     "schedule": "schedule",
@@ -260,6 +272,9 @@ for _package, _argument, _table in extended.tables():
         RESOURCES[_argument] = _table
 
 SELECTORS: dict[str, Callable[[Any], bool]] = {
+    "process": lambda process: not process.is_plain,
+    "plain_process": lambda process: process.is_plain,
+    "listening_process": lambda process: process.is_plain and bool(process.listens),
     "health_endpoint": lambda endpoint: endpoint.answer in HEALTH_ANSWERS,
     "service_endpoint": lambda endpoint: endpoint.answer == "health",
     "redirect": lambda endpoint: endpoint.answer == "redirect",
@@ -275,6 +290,10 @@ SELECTORS: dict[str, Callable[[Any], bool]] = {
     "consumed_queue": lambda queue: queue.kind in ("work", "stream"),
     "stream": lambda queue: queue.kind == "stream",
     "dead_letter_queue": lambda queue: queue.kind == "dead-letter",
+    "enabled_unit": lambda unit: unit.enabled,
+    "disabled_unit": lambda unit: not unit.enabled,
+    "scheduled_unit": lambda unit: unit.every is not None,
+    "listening_unit": lambda unit: bool(unit.listens),
 }
 """A condition for each kind of resource that covers only some entries of its table."""
 

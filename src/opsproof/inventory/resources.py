@@ -114,12 +114,6 @@ class Pm2(Resource):
     home: str = Field(description="PM2_HOME, for example /home/deploy/.pm2")
 
 
-class Process(Resource):
-    """A PM2 process or module, by its name in PM2."""
-
-    every: Duration | None = Field(None, description="interval between two starts of a job of PM2's cron")
-
-
 class LogFolder(Resource):
     """A log folder, by its path."""
 

@@ -126,13 +126,13 @@ def switch(work: Work, client: RestoreClient) -> Switch:
 
 def _running(work: Work) -> tuple[str, ...]:
     host = work.host
-    if host.pm2 is None or not host.processes:
+    if host.pm2 is None or not (declared := host.resources("process")):
         return ()
     fact = Processes()
     (answer,) = work.ask(fact.command(host))
     found = fact.parse(answer, host)
     known = {each.name for each in found.processes if not each.module}
-    return tuple(name for name in host.processes if name in known)
+    return tuple(name for name in declared if name in known)
 
 
 def health(work: Work) -> dict[str, frozenset[str] | None]:

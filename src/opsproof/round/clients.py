@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
+from opsproof.inventory.processes import Process, Unit
 from opsproof.inventory.resources import Backup, Database, Resource, VectorIndex
 from opsproof.inventory.services import Broker, Cache
 from opsproof.postgres import dsn
@@ -265,6 +266,50 @@ def _server(target: Target, words: list[str]) -> str:
     return _psql(target, ["psql", "-c", _SESSIONS], wait_s=_WAIT_S)
 
 
+def _of_manager(target: Target, words: list[str]) -> str:
+    """A command of systemd's system manager, or of the user manager of the unit."""
+    unit = target.about
+    assert isinstance(unit, Unit)
+    if unit.manager == "system":
+        return _join([*_as(target.host, "root"), *words])
+    user = unit.run_as
+    login = f"{_join([*_as(target.host, user), 'env'])} XDG_RUNTIME_DIR=/run/user/$(id -u {shlex.quote(user)}) "
+    return (login if user else "") + _join([words[0], "--user", *words[1:]])
+
+
+def _unit(target: Target, words: list[str]) -> str:
+    """A command of systemctl on the unit; daemon-reload is of all units."""
+    return _of_manager(target, ["systemctl", *words[1:], *([] if "daemon-reload" in words else ["--", target.name])])
+
+
+def _unit_look(target: Target, words: list[str]) -> str:
+    """The state of a unit, and its last log lines."""
+    del words
+    state = ["systemctl", "list-units", "--all", "--full", "--no-pager", "--", target.name]
+    unit = "--unit" if target.about.manager == "system" else "--user-unit"  # type: ignore[union-attr]
+    log = ["journalctl", "--no-pager", "--lines=50", f"{unit}={target.name}"]
+    return f"{_of_manager(target, state)} && {_of_manager(target, log)}"
+
+
+def _unit_files(target: Target, words: list[str]) -> str:
+    """All unit files: the unit may have another name."""
+    del words
+    return _of_manager(target, ["systemctl", "list-unit-files", "--full", "--no-pager"])
+
+
+def _plain_process(target: Target, words: list[str]) -> str:
+    """The processes that fit a declaration; says so if none does."""
+    del words
+    process = target.about
+    assert isinstance(process, Process)
+    pids = f"$(head --lines=1 {shlex.quote(process.pidfile)})"
+    if not process.pidfile:
+        owner = ["--euid", process.user] if process.user else []
+        pattern = re.escape(process.command).replace(r"\*", ".*").replace(r"\?", ".").replace(r"\ ", " ")
+        pids = f"$({_join(['pgrep', '--full', '--exact', '--delimiter', ',', *owner, pattern])})"
+    return f'ps -o pid,user,lstart,stat,rss,comm -p "{pids}" || echo "no process fits {target.name}"'
+
+
 def _reopened(target: Target, words: list[str]) -> str:
     """PM2's command that opens the files of logs again; without PM2, the last lines of the log."""
     if target.host.pm2 is not None:
@@ -301,6 +346,7 @@ _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "exists": _exists,
     "log sizes": _log_sizes,
     "partitions": _partitions,
+    "plain process": _plain_process,
     "pm2": _pm2,
     "pm2 logs": _pm2_logs,
     "pm2 missing": _pm2_missing,
@@ -316,4 +362,7 @@ _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "rotation": _rotation,
     "server": _server,
     "tail": _tail,
+    "unit": _unit,
+    "unit files": _unit_files,
+    "unit look": _unit_look,
 }
