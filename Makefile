@@ -4,8 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test test-docker lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
-	lab-docker-down lab-docker-purge lock schema wheel clean
+.PHONY: demo test test-docker test-shop lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
+	lab-docker-down lab-docker-purge lab-shop-up lab-shop-down lab-shop-purge lock schema wheel clean
 
 demo: $(READY)  ## the daily round on a lab started for it
 	@$(LAB) demo
@@ -28,11 +28,23 @@ lab-docker-down: $(READY)  ## stop the docker lab, keep its data
 lab-docker-purge: $(READY)  ## stop the docker lab and remove its data, images and keys
 	@$(BIN)/python -m lab.docker down --purge
 
+lab-shop-up: $(READY)  ## start the shop, as root, and leave it running
+	@$(BIN)/python -m lab.shop up
+
+lab-shop-down: $(READY)  ## stop the shop, keep its files
+	@$(BIN)/python -m lab.shop down
+
+lab-shop-purge: $(READY)  ## stop the shop and remove its files and keys
+	@$(BIN)/python -m lab.shop down --purge
+
 test: $(READY)  ## the project's own tests, but for those that need Docker or pgBackRest
 	$(BIN)/python -m tests.harness.parts test
 
 test-docker: $(READY)  ## the tests that need a Docker engine; without one they fail
 	OPSPROOF_REQUIRE_DOCKER=1 $(BIN)/python -m tests.harness.parts docker
+
+test-shop: $(READY)  ## the tests that need the shop; without root they fail
+	OPSPROOF_REQUIRE_SHOP=1 $(BIN)/python -m tests.harness.parts shop
 
 lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
@@ -51,10 +63,10 @@ quick: $(READY)  ## style, types, and all tests without a lab
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint units
 
 units: $(READY)
-	$(BIN)/pytest tests -q -n 3 -m "not lab and not docker and not pgbackrest and not kills"
+	$(BIN)/pytest tests -q -n 3 -m "not lab and not docker and not pgbackrest and not shop and not kills"
 
 check: lint lint-scripts  ## everything that must hold before a change lands; what is not installed is skipped
-	$(BIN)/python -m tests.harness.parts docker pgbackrest test
+	$(BIN)/python -m tests.harness.parts docker pgbackrest shop test
 
 proof: $(READY)  ## break one fault and heal it: make proof FAULT="duplicate index"
 	$(BIN)/python -m tests.proving "$(FAULT)"

@@ -12,6 +12,8 @@ from lab.waiting import wait_until
 PROC = Path("/proc")
 DEAD = "ZX"
 HALTED = "TtZX"
+STARTED = 19
+"""Position of the start time among the fields after the name."""
 
 
 def pids() -> Iterator[int]:
@@ -36,6 +38,12 @@ def descendants(roots: Iterable[int]) -> set[int]:
 def state(pid: int) -> str:
     """The state of a process as a letter; X if the process does not exist."""
     return _stat(pid)[0]
+
+
+def started(pid: int) -> str:
+    """The start of a process in ticks since the machine's boot; with the id, identifies the process. Empty if gone."""
+    fields = _stat(pid)
+    return fields[STARTED] if len(fields) > STARTED else ""
 
 
 def is_alive(pid: int) -> bool:

@@ -8,8 +8,9 @@ from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.fault import Fault
 from lab.faults import FAULTS
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
+from lab.shop.faults import FAULTS as SHOP_FAULTS
 
-ALL: list[Fault[Any]] = [*FAULTS, *DOCKER_FAULTS, *PGBACKREST_FAULTS]
+ALL: list[Fault[Any]] = [*FAULTS, *DOCKER_FAULTS, *PGBACKREST_FAULTS, *SHOP_FAULTS]
 
 
 def proven() -> dict[str, list[str]]:

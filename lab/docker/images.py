@@ -8,10 +8,9 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 
-from lab import kept
+from lab import debian, kept
 from lab.docker import engine
 from lab.layout import REPOSITORY, SOURCE
 from lab.progress import Say, step
@@ -23,7 +22,6 @@ SUITES = ("bookworm", "trixie")
 CONTEXT_LABEL = "opsproof.lab.context"
 IMAGE_LABEL = "opsproof.lab.image"
 STAGE_LABEL = "opsproof.lab.stage"
-FORTNIGHT = 14
 CA_VARIABLES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")
 PRIVILEGES = (
     "opsproof.sshd.conf",
@@ -101,26 +99,15 @@ def remove() -> None:
 
 def prune() -> None:
     """Deletes images older than a fortnight. Keeps younger images of other checkouts, and stages for later builds."""
-    _prune(IMAGE_LABEL, f"until={FORTNIGHT * 24}h")
+    _prune(IMAGE_LABEL, f"until={debian.FORTNIGHT * 24}h")
 
 
 def fingerprint(image: Image) -> str:
     """A hash of an image's sources; changes every fortnight for images with seeded data or certificates."""
-    digest = hashlib.sha256((_today() if image.dated else "").encode())
+    digest = hashlib.sha256((debian.today() if image.dated else "").encode())
     for name, content in sorted(image.files().items()):
         digest.update(f"{name} {len(content)} ".encode() + content)
     return digest.hexdigest()
-
-
-def cached(suite: str) -> str:
-    """The cache entry of a base image; changes every fortnight."""
-    digest = hashlib.sha256(BASE.read_bytes() + _today().encode())
-    return f"debian-{suite}-{digest.hexdigest()[:16]}"
-
-
-def fortnight(today: date) -> str:
-    """The start of the current fortnight, as ISO date."""
-    return date.fromordinal(today.toordinal() // FORTNIGHT * FORTNIGHT).isoformat()
 
 
 def archive(files: Files) -> bytes:
@@ -150,20 +137,16 @@ def _is_present(image: Image) -> bool:
     return bool(found)
 
 
-def _today() -> str:
-    return fortnight(datetime.now(UTC).date())
-
-
 def _build_bases(logs: Path, say: Say) -> None:
     missing = [suite for suite in SUITES if not engine.exists("image", f"debian:{suite}-slim")]
     if missing:
         with step(say, f"base images made: {', '.join(missing)}"):
             folders = {suite: logs / f"base-{suite}" for suite in missing}
-            known = {suite for suite, folder in folders.items() if kept.take(cached(suite), folder)}
+            known = {suite for suite, folder in folders.items() if kept.take(debian.entry(suite), folder)}
             engine.run_all(_base(suite, folder) for suite, folder in folders.items())
             for suite, folder in folders.items():
-                if suite not in known and (folder / "base.tar").exists():
-                    kept.keep(cached(suite), folder)
+                if suite not in known and (folder / debian.ARCHIVE).exists():
+                    kept.keep(debian.entry(suite), folder)
                 shutil.rmtree(folder)
 
 
@@ -175,7 +158,7 @@ def _base(suite: str, folder: Path) -> engine.Job:
 def _job(image: Image, logs: Path) -> engine.Job:
     files = image.files() | (_machine() if image.downloads else {})
     labels = ("--label", f"{IMAGE_LABEL}=yes", "--label", f"{CONTEXT_LABEL}={fingerprint(image)}")
-    seeded = ("--build-arg", f"SEEDED={_today()}") if image.dated else ()
+    seeded = ("--build-arg", f"SEEDED={debian.today()}") if image.dated else ()
     dockerfile = f"images/{image.name}/Dockerfile"
     command = ("docker", "build", "--network", "host", *_proxies(), *labels, *seeded, "--tag", image.tag)
     return engine.Job(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab import credentials, logs
-from lab.docker import engine, ssh
+from lab import credentials, logs, ssh
+from lab.docker import engine
 from lab.docker.layout import APP, VPS, DockerLayout
 from lab.docker.passwords import MONITORS, Passwords
 
@@ -65,9 +65,9 @@ def _secrets(layout: DockerLayout, passwords: Passwords) -> list[File]:
     redis, rabbitmq = (passwords.monitors[name] for name in MONITORS)
     monitor = passwords.platform.passwords["opsproof_monitor"]
     texts = (
-        (f"/etc/ssh/{ssh.SERVER}", ssh.private(layout, ssh.SERVER), "root"),
+        (f"/etc/ssh/{ssh.SERVER}", ssh.private(layout.ssh, ssh.SERVER), "root"),
         *(
-            (f"/home/{user}/.ssh/authorized_keys", ssh.public(layout, ssh.CLIENT) + "\n", user)
+            (f"/home/{user}/.ssh/authorized_keys", ssh.public(layout.ssh, ssh.CLIENT) + "\n", user)
             for user in ("ops", "vault")
         ),
         (f"{MONITOR_FOLDER}/postgres", monitor + "\n", "ops"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from lab import credentials, lock, logs
-from lab.docker import backups, containers, engine, images, passwords, server, ssh, work
+from lab import credentials, lock, logs, ssh
+from lab.docker import backups, containers, engine, images, passwords, server, work
 from lab.docker import status as questions
 from lab.docker.containers import Container
 from lab.docker.layout import APP, HOME, HOME_LABEL, NAMES, NETWORK, OWNER_LABEL, SSH_PORT, VPS, DockerLayout
@@ -134,7 +134,7 @@ class DockerLab:
                 self._purge()
 
     def _up(self) -> None:
-        ssh.prepare(self.layout)
+        ssh.prepare(self.layout.ssh, f"[127.0.0.1]:{SSH_PORT}")
         images.build(self.layout.builds, self._say)
         before = self.status()
         self._switch_off_faults()

@@ -1,11 +1,15 @@
 """Fetches the tests' packages from registries, before some tests run without network.
 
-Packages stay in the caches of pip and npm, and beside the tests.
+Packages stay in the caches of pip and npm, and beside the tests. `python -m tests.harness.fetch shop` also fetches the
+Debian packages of the shop.
 """
+
+import sys
 
 from lab import node
 from lab.layout import DEFAULT_HOME, Layout
 from lab.progress import say_aloud
+from lab.shop import missing, system
 from tests.facts import clusters
 from tests.zoo import clients, regression
 
@@ -18,6 +22,8 @@ def main() -> None:
     clusters.fetch()
     clients.fetch()
     regression.folder()
+    if "shop" in sys.argv and not missing():
+        system.fetch(layout.home, say_aloud)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from tests.harness.parts import PARTS, ROOT, Ended, run
 STATE = ROOT / ".lab" / "proof-full.json"
 DOCUMENT = ROOT / "docs" / "proof.md"
 HEADING = "## The last one\n\n"
-ENVIRONMENT = {"OPSPROOF_PROOF": "full", "OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
+REQUIRED = {f"OPSPROOF_REQUIRE_{lab}": "1" for lab in ("DOCKER", "PGBACKREST", "SHOP")}
+ENVIRONMENT = {"OPSPROOF_PROOF": "full", **REQUIRED}
 NARROWING = "PYTEST_ADDOPTS"
 """An environment variable of pytest that could deselect tests of a part."""
 

@@ -48,11 +48,12 @@ class Part:
 
 FOLDERS = ("proof", "restore", "backup", "maintenance", "facts", "logfiles", "zoo", "lab")
 """The parts of make test, longest first."""
-APART = ("docker", "pgbackrest")
+APART = ("docker", "pgbackrest", "shop")
 REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
 PARTS = (
     Part("docker", ("tests/docker",), shares_network=True),
     Part("pgbackrest", ("tests/pgbackrest",)),
+    Part("shop", ("tests/shop",)),
     *(Part(each, (f"tests/{each}",)) for each in FOLDERS),
     Part("units", ("tests", *REST)),
 )
@@ -82,7 +83,8 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
     Writes the times of each part into a folder of the part's name in `times`.
     """
     if any(not part.shares_network for part in parts) and can_isolate():
-        subprocess.run([sys.executable, "-m", "tests.harness.fetch"], cwd=ROOT, check=True)
+        labs = [part.name for part in parts if part.name == "shop"]
+        subprocess.run([sys.executable, "-m", "tests.harness.fetch", *labs], cwd=ROOT, check=True)
 
     def work(part: Part) -> int:
         result = _run(part, times / part.name)

@@ -8,7 +8,7 @@ SERVERS = frozenset(
     {"any_cluster", "lab", "lab_tools", "planted", "postgres_server", "s3_server", "site", "small_lab", "zoo"}
 )
 """Fixtures that start a lab, PostgreSQL or an S3 server; dependent fixtures also count."""
-MARKED = ("docker", "pgbackrest")
+MARKED = ("docker", "pgbackrest", "shop")
 """Explicit markers of tests that need more than the embedded lab."""
 
 

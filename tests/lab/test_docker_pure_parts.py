@@ -10,8 +10,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from lab import LabError
-from lab.docker import containers, engine, images, passwords, server, ssh, work
+from lab import LabError, debian, ssh
+from lab.docker import containers, engine, images, passwords, server, work
 from lab.docker.layout import RABBITMQ, REDIS, VPS, DockerLayout
 from lab.docker.stack import DockerLab, rewrite_inventory
 from lab.docker.status import NOTHING, Status, is_healthy, words
@@ -38,7 +38,7 @@ def test_an_inventory_is_rewritten_for_another_home(tmp_path):
 
 
 def test_build_date_changes_every_two_weeks():
-    days = [images.fortnight(date(2026, 11, 23) + timedelta(days=n)) for n in range(42)]
+    days = [debian.fortnight(date(2026, 11, 23) + timedelta(days=n)) for n in range(42)]
 
     assert max(days.count(day) for day in set(days)) == 14
     assert all(date.fromisoformat(day) <= date(2026, 11, 23) + timedelta(days=n) for n, day in enumerate(days))
@@ -65,11 +65,11 @@ def test_cached_base_image_is_neither_pulled_nor_rebuilt(tmp_path, script):
 
 
 def test_cache_key_of_base_image_depends_on_suite_and_fortnight(monkeypatch):
-    first = images.cached("trixie")
+    first = debian.entry("trixie")
 
-    assert first == images.cached("trixie") != images.cached("bookworm")
-    monkeypatch.setattr(images, "_today", lambda: "2026-01-01")
-    assert first != images.cached("trixie")
+    assert first == debian.entry("trixie") != debian.entry("bookworm")
+    monkeypatch.setattr(debian, "today", lambda: "2026-01-01")
+    assert first != debian.entry("trixie")
 
 
 @pytest.mark.parametrize("image", images.IMAGES, ids=lambda image: image.name)
@@ -115,11 +115,11 @@ def test_server_file_has_an_owner_and_is_private():
 
 
 def test_ssh_client_trusts_only_the_labs_server(layout):
-    ssh.prepare(layout)
-    first = ssh.public(layout, ssh.SERVER)
-    ssh.prepare(layout)
+    ssh.prepare(layout.ssh, "[127.0.0.1]:42222")
+    first = ssh.public(layout.ssh, ssh.SERVER)
+    ssh.prepare(layout.ssh, "[127.0.0.1]:42222")
 
-    assert ssh.public(layout, ssh.SERVER) == first
+    assert ssh.public(layout.ssh, ssh.SERVER) == first
     assert (layout.ssh / "known_hosts").read_text() == f"[127.0.0.1]:42222 {' '.join(first.split()[:2])}\n"
     assert f'IdentityFile "{layout.ssh}/id_ed25519"' in (layout.ssh / "config").read_text()
     assert stat.S_IMODE((layout.ssh / "id_ed25519").stat().st_mode) == 0o600

@@ -8,11 +8,12 @@ import sys
 from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
+from lab.shop.faults import FAULTS as SHOP_FAULTS
 from tests.proving import IS_ROOT, ROOT, identity
 
 TEST = "test_fault_changes_exactly_the_checks_it_names"
-PROOFS = {"proof": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS}
-REQUIRED = {"OPSPROOF_REQUIRE_DOCKER": "1", "OPSPROOF_REQUIRE_PGBACKREST": "1"}
+PROOFS = {"proof": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS, "shop": SHOP_FAULTS}
+REQUIRED = {f"OPSPROOF_REQUIRE_{lab}": "1" for lab in ("DOCKER", "PGBACKREST", "SHOP")}
 """Missing programs fail the test: a skipped fault is not proven."""
 
 

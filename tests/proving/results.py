@@ -5,12 +5,13 @@ from pathlib import Path
 from lab.docker.faults import FAULTS as DOCKER_FAULTS
 from lab.faults import FAULTS
 from lab.pgbackrest.faults import FAULTS as PGBACKREST_FAULTS
+from lab.shop.faults import FAULTS as SHOP_FAULTS
 from tests.harness.notes import show
 from tests.proof_matrix import matrix, page
 from tests.proving.batches import text
 
 REPORTS = Path(__file__).parents[2] / "reports"
-PROOFS = {"embedded": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS}
+PROOFS = {"embedded": FAULTS, "docker": DOCKER_FAULTS, "pgbackrest": PGBACKREST_FAULTS, "shop": SHOP_FAULTS}
 
 
 def conclude(proof, config):

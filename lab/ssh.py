@@ -3,7 +3,6 @@
 import subprocess
 from pathlib import Path
 
-from lab.docker.layout import SSH_PORT, DockerLayout
 from lab.errors import LabError
 
 CLIENT = "id_ed25519"
@@ -18,23 +17,23 @@ Host *
 """
 
 
-def prepare(layout: DockerLayout) -> None:
-    """Creates missing keys, and the configuration."""
+def prepare(folder: Path, server: str) -> None:
+    """Creates missing keys, and the configuration for a `server`, spelled as in known_hosts."""
     for name in (CLIENT, SERVER):
-        _key(layout.ssh / name)
-    known = public(layout, SERVER).rpartition(" ")[0]
-    (layout.ssh / "known_hosts").write_text(f"[127.0.0.1]:{SSH_PORT} {known}\n")
-    (layout.ssh / "config").write_text(CONFIG.format(folder=layout.ssh, client=CLIENT))
+        _key(folder / name)
+    known = public(folder, SERVER).rpartition(" ")[0]
+    (folder / "known_hosts").write_text(f"{server} {known}\n")
+    (folder / "config").write_text(CONFIG.format(folder=folder, client=CLIENT))
 
 
-def private(layout: DockerLayout, name: str) -> str:
+def private(folder: Path, name: str) -> str:
     """A private key as text."""
-    return (layout.ssh / name).read_text()
+    return (folder / name).read_text()
 
 
-def public(layout: DockerLayout, name: str) -> str:
+def public(folder: Path, name: str) -> str:
     """A public key as a line of text."""
-    return (layout.ssh / f"{name}.pub").read_text().strip()
+    return (folder / f"{name}.pub").read_text().strip()
 
 
 def _key(path: Path) -> None:

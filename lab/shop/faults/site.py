@@ -1,0 +1,47 @@
+"""Faults of the site: nginx, its certificate, and the service behind it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.fault import shows
+from lab.shop import ShopLab
+from lab.shop.faults.fault import fault
+
+TLS = "/etc/nginx/tls"
+ANSWERS = ("test_endpoint_responds", "test_response_time_is_within_limit")
+HEALTH = "test_platform_is_healthy"
+
+
+def of(endpoint: str, *checks: str) -> tuple[str, ...]:
+    """The tests of checks of an endpoint."""
+    return tuple(f"{check}[shop-{endpoint}]" for check in checks)
+
+
+OVER_TLS = (*of("site", *ANSWERS, HEALTH), *of("outside", *ANSWERS))
+
+
+@contextmanager
+def _certificate(lab: ShopLab, command: str) -> Iterator[None]:
+    """Replaces the certificate by a shell command."""
+    lab.root("cp", "-a", TLS, f"{TLS}.aside")
+    try:
+        lab.root("sh", "-ec", f"{command}; systemctl reload nginx")
+        yield
+    finally:
+        lab.root("sh", "-ec", f"rm -r {TLS}; mv {TLS}.aside {TLS}; systemctl reload nginx")
+
+
+@fault(failed=OVER_TLS, touches=("nginx",))
+@shows("certificate has expired")
+def certificate_of_own_authority_expired(lab: ShopLab) -> Iterator[None]:
+    """The certificate by the shop's own authority was not renewed."""
+    with _certificate(lab, "shop-certificate -1"):
+        yield
+
+
+@fault(failed=OVER_TLS, touches=("nginx",))
+@shows("unable to get local issuer certificate")
+def certificate_of_another_authority(lab: ShopLab) -> Iterator[None]:
+    """A second authority was made, and clients still trust the first."""
+    with _certificate(lab, "mv /etc/shop-ca /etc/ca; shop-certificate; rm -r /etc/shop-ca; mv /etc/ca /etc/shop-ca"):
+        yield
