@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import requests
 
-from lab import credentials, lock, logs, node, ports, seed, stubs, traffic
+from lab import credentials, lock, logs, node, ports, schedule, seed, stubs, traffic
 from lab.errors import LabError
 from lab.layout import (
     DEFAULT_API_PORT,
@@ -216,6 +216,7 @@ class Lab:
         changed = node.prepare(self.layout, self._say)
         self._server.link(self.layout.bin)
         stubs.link(self.layout)
+        schedule.plant(self.layout, self.inventory(self.layout.inventory))
         ports_changed = credentials.publish(self.layout, self._credentials(), self.api_port, self.postgres_port)
         return changed or ports_changed
 

@@ -75,6 +75,11 @@ class Layout:
         return self.reports / "journal.jsonl"
 
     @cached_property
+    def schedule(self) -> Path:
+        """The record of the schedule, and the claim of the host."""
+        return self.home / "schedule"
+
+    @cached_property
     def state(self) -> Path:
         """State of the lab, as JSON."""
         return self.home / "lab.json"
@@ -83,6 +88,11 @@ class Layout:
     def relay(self) -> Path:
         """The PID file of the relay."""
         return self.home / "relay.pid"
+
+    @cached_property
+    def inventory(self) -> Path:
+        """The inventory of the lab's schedule."""
+        return self.home / "schedule.toml"
 
     @cached_property
     def lock(self) -> Path:
@@ -99,9 +109,18 @@ class Layout:
 
     def remove(self) -> None:
         """Deletes all files of the lab, and the home folder if no foreign files remain there."""
-        for folder in (self.bin, self.app, self.pm2, self.secrets, self.backups, self.elsewhere, self.reports):
+        for folder in (
+            self.bin,
+            self.app,
+            self.pm2,
+            self.secrets,
+            self.backups,
+            self.elsewhere,
+            self.reports,
+            self.schedule,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.state, self.relay, self.lock):
+        for file in (self.state, self.relay, self.lock, self.inventory):
             file.unlink(missing_ok=True)
         if not any(self.home.iterdir()):
             self.home.rmdir()

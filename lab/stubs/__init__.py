@@ -1,10 +1,10 @@
-"""Stubs for programs that need systemd, or show more of the machine than the lab."""
+"""Stubs for programs that need systemd, or show or change more of the machine than the lab."""
 
 from pathlib import Path
 
 from lab.layout import Layout
 
-PROGRAMS = ("timedatectl", "ss")
+PROGRAMS = ("timedatectl", "ss", "crontab")
 
 
 def link(layout: Layout) -> None:

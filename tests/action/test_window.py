@@ -55,9 +55,10 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("words", [(), ("--apply",)], ids=["plan", "apply"])
 def test_heavy_action_outside_of_the_window_is_refused(run, words):
-    status, error, made, entries = run(*words, low_traffic=window(2, 4))
+    closed = window(2, 4)
+    status, error, made, entries = run(*words, low_traffic=closed)
     assert (status, made) == (3, False)
-    assert f"is outside of the low-traffic window {window(2, 4)}: wait, or give a reason" in error
+    assert f"is outside of the low-traffic window {closed}: wait, or give a reason" in error
     assert [each["outcome"] for each in entries] == ["refused"] * len(words)
 
 

@@ -14,7 +14,7 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.verdicts import Verdict
 from opsproof.history.store import History
 
-ASKING = ("init", "doctor")
+ASKING = ("init", "doctor", "schedule")
 """The commands whose examples contact hosts."""
 READING = [name for name in COMMANDS if name not in {*ROUNDS, "do", *ASKING}]
 

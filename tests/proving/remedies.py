@@ -24,6 +24,7 @@ _PLACE = re.compile(r"on \S+: ")
 _CHANGES = re.compile(
     r"""actions/\w+\.py\b.*\ --apply
       | \bpsql\b.*(?:\b(?:ALTER|CREATE|VACUUM|DROP|GRANT|REVOKE)\ |\\password|pg_drop_|pg_terminate_)
+      | \bopsproof\ schedule\ (?:install|run)\b
       | \bpm2\ (?:restart|resurrect|save|set|update|install|delete|start|reloadLogs)\b
       | \bdocker\ (?:update|restart|start)\b
       | \bredis-cli\b.*\ bgsave

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,35 @@ def test_job_runs_although_it_cannot_be_recorded(run, expired, tmp_path):
     ran = run("clean_logs", "--again")
     assert (ran.returncode, old.exists()) == (0, False)
     assert "the record of the schedule cannot be written" in ran.stderr
+
+
+@pytest.mark.parametrize("content", ["{}\n", "no json\n", '{"job": "clean_logs", "event": "ended", "at": 0}\n'])
+def test_job_runs_although_its_record_cannot_be_read(run, expired, tmp_path, content):
+    state = tmp_path / "reports" / "schedule"
+    state.mkdir(parents=True)
+    (state / "vps-00.jsonl").write_text(content)
+    old = expired()
+    ran = run("clean_logs")
+    assert (ran.returncode, old.exists()) == (0, False)
+    assert "the record of the schedule does not count: the record of the schedule cannot be read" in ran.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_full_disk_stops_no_job(run, expired, tmp_path):
+    state = tmp_path / "reports"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "small", state], check=True)
+    try:
+        (state / "schedule").mkdir()
+        with suppress(OSError):
+            (state / "filler").write_bytes(b"x" * 20_000)
+        old = expired()
+        ran = run("clean_logs", "--reports=elsewhere")
+        assert (ran.returncode, old.exists()) == (0, False)
+        assert "the record of the schedule cannot be written" in ran.stderr
+        assert "the output cannot be kept" in ran.stderr
+    finally:
+        subprocess.run(["umount", state], check=True)
 
 
 def test_job_of_a_host_that_another_machine_has_taken_over_leaves(run, expired, tmp_path):

@@ -5,6 +5,7 @@ import datetime
 import os
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -65,7 +66,8 @@ def run(words: list[str]) -> int:
 def _one(host: Host, given: argparse.Namespace) -> int:
     made = _invocation(host, given)
     if given.verb == "run":
-        return run_job(host, given.job, made, given.again)
+        here = replace(made, inventory=_inventory(given), reports=str(given.reports))
+        return run_job(host, given.job, here, given.again)
     _VERBS[given.verb](host, made, given)
     if given.dry_run:
         zone = entries.zone(host)
@@ -96,10 +98,13 @@ def _narrowed(host: Host, given: argparse.Namespace) -> Host:
     return host.model_copy(update={"schedule": schedule.model_copy(update={"on": on, "scheduler": scheduler})})
 
 
+def _inventory(given: argparse.Namespace) -> str:
+    return str(given.inventory or os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY))
+
+
 def _invocation(host: Host, given: argparse.Namespace) -> Invocation:
-    inventory = given.inventory or os.environ.get("OPSPROOF_INVENTORY", DEFAULT_INVENTORY)
     reports = str(given.reports)
-    return of_host(host, str(inventory), "" if reports == DEFAULT_REPORTS else reports)
+    return of_host(host, _inventory(given), "" if reports == DEFAULT_REPORTS else reports)
 
 
 def _show(host: Host, made: Invocation, given: argparse.Namespace) -> None:
@@ -112,12 +117,13 @@ def _install(host: Host, made: Invocation, given: argparse.Namespace) -> None:
     holder = changes.holder(host)
     if not given.take_over:
         changes.guard(host, made, found, holder)
-    if found.files == wanted and holder == claim.claimant(host):
+    new = changes.undeclared(host, found)
+    if found.files == wanted and holder == claim.claimant(host) and not new:
         _say(host, "the schedule is installed: nothing to do")
     elif given.dry_run:
         _print(host, wanted)
     else:
-        changes.install(host, made, found, given.take_over)
+        changes.install(host, made, found, new, given.take_over)
         if changes.installed(host).files != wanted:
             raise NotRepaired(f"{host.name}: the schedule was written, but reads otherwise")
         _say(host, f"{len(host.jobs)} jobs installed for {declared(host).scheduler}")

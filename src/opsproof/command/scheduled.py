@@ -1,15 +1,14 @@
-"""`opsproof schedule run JOB`: a job, as the scheduler starts a job; a file takes the output."""
+"""`opsproof schedule run JOB`: a job, as the scheduler starts a job. The output goes to a file."""
 
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from opsproof.command import actions, rounds
 from opsproof.core import files
-from opsproof.core.errors import InventoryError
+from opsproof.core.errors import InventoryError, MeasurementError
 from opsproof.core.rounds import ROUNDS
 from opsproof.inventory.hosts import Host
 from opsproof.schedule import changes, entries, record
@@ -24,37 +23,39 @@ def run_job(host: Host, name: str, invocation: Invocation, again: bool) -> int:
     Raises:
         InventoryError: the host has no job of the name, or runs the jobs itself.
         Refused: another machine has the schedule.
-        MeasurementError: the record cannot be read, or the time zone is unknown.
     """
     if name not in host.jobs:
         raise InventoryError(f"unknown job {name!r} of {host.name}; choose {' or '.join(host.jobs)}")
     if declared(host).on == "host" and host.transport != "local://":
         raise InventoryError(f"the jobs of {host.name} run on the host: log in there, and run the job")
     changes.require_claim(host)
-    zone, began = entries.zone(host), time.time()
-    if not again and _known(host, began).of(name).has_run(host.jobs[name].at, zone, began):
-        sys.stdout.write(_already(host, name, zone, began))
+    began = time.time()
+    if not again and (run := _covering(host, name, began)):
+        sys.stdout.write(f"{host.name}: {name} ran {run}: nothing to do (--again runs it)\n")
         return 0
     _note(host, record.line(name, record.BEGUN, began))
-    log = Path(record.path(host)).with_name(f"{host.name}-{name}.log")
-    status = _into(log, lambda: _run(host, name, invocation))
+    status, output = _caught(lambda: _run(host, name, invocation))
     _note(host, record.line(name, record.ENDED, time.time(), began, status))
+    log = _kept(Path(record.path(host)).with_name(f"{host.name}-{name}.log"), output)
     if status:
-        sys.stdout.write(f"{host.name}: {name} ended with status {status} (output also in {log})\n")
-        sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
+        sys.stdout.write(
+            f"{host.name}: {name} ended with status {status}{log and f' (output also in {log})'}\n{output}"
+        )
     return status
 
 
-def _known(host: Host, now: float) -> record.ScheduleRecord:
+def _covering(host: Host, name: str, now: float) -> str:
+    """The complete run since the last firing, in words; empty without one, or if the record cannot be read."""
     path = Path(record.path(host))
-    return record.parse(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], now)
-
-
-def _already(host: Host, name: str, zone: ZoneInfo, now: float) -> str:
-    last = _known(host, now).of(name).last
-    assert last is not None
-    shown = entries.shown(last.began, zone)
-    return f"{host.name}: {name} ran at {shown} with status {last.status}: nothing to do (--again runs it)\n"
+    try:
+        zone = entries.zone(host)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        known = record.parse(lines, now).of(name)
+    except (MeasurementError, OSError, ValueError) as error:
+        sys.stderr.write(f"opsproof: the record of the schedule does not count: {error}\n")
+        return ""
+    run = known.last_since(host.jobs[name].at.last(now, zone))
+    return f"at {entries.shown(run.began, zone)} with status {run.status}" if run else ""
 
 
 def _note(host: Host, line: str) -> None:
@@ -72,20 +73,32 @@ def _run(host: Host, name: str, invocation: Invocation) -> int:
     return rounds.run(runs, ["-q", *words]) if runs in ROUNDS else actions.run([runs, *words, "--apply"])
 
 
-def _into(log: Path, run: Callable[[], int]) -> int:
-    """The status of `run`. A file takes the output; the output of the run before is kept in a second file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_suffix(".log.1"))
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _caught(run: Callable[[], int]) -> tuple[int, str]:
+    """The status and the output of `run`. Memory takes the output: a full disk ends no job."""
+    with os.fdopen(os.memfd_create("output"), "w+b") as memory:
+        kept = [os.dup(descriptor) for descriptor in (1, 2)]
+        try:
+            _redirect([memory.fileno()] * 2)
+            status = run()
+        finally:
+            _redirect(kept)
+            for each in kept:
+                os.close(each)
+        memory.seek(0)
+        return status, memory.read().decode(errors="replace")
+
+
+def _kept(log: Path, output: str) -> str:
+    """The file with the output, beside the output of the run before; empty if the file cannot be written."""
     try:
-        _redirect([target, target])
-        return run()
-    finally:
-        _redirect(kept)
-        for each in (target, *kept):
-            os.close(each)
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        log.touch(mode=0o600)
+        log.write_text(output, encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"opsproof: the output cannot be kept: {error}\n")
+        return ""
+    return str(log)
 
 
 def _redirect(targets: list[int]) -> None:

@@ -52,6 +52,9 @@ METRICS: dict[str, Metric] = {
         "Time for which clients waited while the CPU time of a unit or a plain process stood still",
     ),
     "job_delay": Metric("job delay", "seconds", "Time by which the start of a job of PM2's cron or of systemd is late"),
+    "schedule_delay": Metric(
+        "delay in the schedule", "seconds", "Time since a job of `jobs` was due, if no run has begun since"
+    ),
     "log_errors": Metric(
         "errors", "count", "ERROR lines within `over`, client errors excluded", looks_back=True, singular="error"
     ),

@@ -31,6 +31,11 @@ class Fact(ABC):
     name: ClassVar[str]
     resource: ClassVar[str] = ""
 
+    def is_of_controller(self, host: Host) -> bool:
+        """Whether the command runs on the machine that runs opsproof, in place of the host."""
+        del host
+        return False
+
     def __init_subclass__(cls, abstract: bool = False) -> None:
         super().__init_subclass__()
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()

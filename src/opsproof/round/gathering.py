@@ -47,33 +47,42 @@ def _label(key: Key) -> str:
 def gather(host: Host, keys: Iterable[Key], client: DatabaseClient | None) -> Recording:
     """The answers of `host` for the facts `keys`: one round trip for all commands, and one per database.
 
-    Requests from this machine run at the same time, and are answered also when the host is unreachable.
+    Requests and commands of this machine run at the same time, and are answered also when the host is unreachable.
     """
     recording = Recording()
     wanted = sorted(keys)
     waiting = _ask_databases(host, wanted, client) if client else {}
     visits = {key: visit for key in wanted if (visit := _visit(host, key)) is not None}
-    with ThreadPoolExecutor(len(visits) or 1) as pool:
+    own = [key for key in wanted if REGISTRY[key[0]]().is_of_controller(host)]
+    with ThreadPoolExecutor(len(visits) + 1) as pool:
+        asked = pool.submit(_answers, shell.CONTROLLER, _commands(host, own))
         visited = pool.map(web.visit, visits.values())
-        _run_commands(host, [key for key in wanted if key not in visits], recording)
-        recording.answers |= dict(zip(map(_label, visits), visited, strict=True))
+        _ask_host(host, [key for key in wanted if key not in visits and key not in own], recording)
+        recording.answers |= asked.result() | dict(zip(map(_label, visits), visited, strict=True))
     for labels, wait in waiting.items():
         recording.round_trips["sql"] += 1
         recording.results |= dict(zip(labels, wait(), strict=True))
     return recording
 
 
-def _run_commands(host: Host, keys: list[Key], recording: Recording) -> None:
-    commands = {key: command for key in keys if (command := _command(host, key)) is not None}
+def _ask_host(host: Host, keys: list[Key], recording: Recording) -> None:
+    commands = _commands(host, keys)
     if not commands:
         return
     recording.round_trips["shell"] += 1
     try:
-        answers = shell.run(host, tuple(commands.values()))
+        recording.answers = _answers(host, commands)
     except MeasurementError as error:
         recording.unreachable = str(error)
-        return
-    recording.answers = {_label(key): answer for key, answer in zip(commands, answers, strict=True)}
+
+
+def _answers(place: Host, commands: dict[Key, Command]) -> dict[str, Answer]:
+    answers = shell.run(place, tuple(commands.values())) if commands else []
+    return {_label(key): answer for key, answer in zip(commands, answers, strict=True)}
+
+
+def _commands(host: Host, keys: list[Key]) -> dict[Key, Command]:
+    return {key: command for key in keys if (command := _command(host, key)) is not None}
 
 
 def _command(host: Host, key: Key) -> Command | None:

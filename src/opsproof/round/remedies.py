@@ -31,15 +31,18 @@ def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (
 def _command(item: pytest.Item, host: Host, params: dict[str, Any], words: list[str]) -> str:
     first, *others = words
     if first.endswith(".py"):
-        return shlex.join([*_action(item.config, first), "--host", host.name, *others])
+        action = installation.action_command(first.removesuffix(".py"))
+        return shlex.join([*action, *_places(item.config), "--host", host.name, *others])
+    if first == "opsproof":
+        return shlex.join([*installation.program(), *others, *_places(item.config), "--host", host.name])
     resource, name = resource_in(params)
     about = host.resources(resource)[name] if resource else None
     return clients.line(clients.Target(host, name, about), words)
 
 
-def _action(config: pytest.Config, script: str) -> list[str]:
-    """The command line of an action from the current folder, with the inventory and the reports of this run."""
-    words = installation.action_command(script.removesuffix(".py"))
+def _places(config: pytest.Config) -> list[str]:
+    """The options with the inventory and the reports of this run, from the current folder."""
+    words = []
     for option, usual in (("inventory", DEFAULT_INVENTORY), ("reports", DEFAULT_REPORTS)):
         path = installation.from_here(getattr(config.option, option))
         words += [] if path == usual else [f"--{option}={path}"]

@@ -74,17 +74,29 @@ def holder(host: Host, mode: str = "show") -> str:
     return claim.parse(answer)
 
 
-def install(host: Host, invocation: Invocation, found: InstalledEntries, over: bool = False) -> None:
-    """Claims the host, records newly declared jobs, and writes the entries.
+def undeclared(host: Host, found: InstalledEntries) -> list[str]:
+    """The jobs without an entry of their timing, or without a record: a run is due from their declaration on.
+
+    Raises:
+        MeasurementError: the record cannot be read.
+    """
+    (answer,) = shell.run(entries.place(host), (record.reading(host),))
+    _, known = record.answered(answer)
+    shown, old = "\n".join(found.files.values()), found.invocation
+    return [
+        job for job in host.jobs if old is None or job not in known.jobs or entries.timed(host, job, old) not in shown
+    ]
+
+
+def install(host: Host, invocation: Invocation, found: InstalledEntries, new: list[str], over: bool = False) -> None:
+    """Claims the host, records `new` jobs as declared, and writes the entries.
 
     Raises:
         Refused: another machine took the claim meanwhile.
         StepFailed: the entries could not be written.
     """
     _require(host, holder(host, "over" if over else "take"))
-    moment, shown = time.time(), "\n".join(found.files.values())
-    old = found.invocation
-    new = [job for job in host.jobs if old is None or entries.timed(host, job, old) not in shown]
+    moment = time.time()
     lines = "".join(record.line(job, record.DECLARED, moment) for job in new)
     _do(host, argv("sh", "-c", _APPEND, "sh", record.path(host), lines))
     _write(host, entries.expected(host, invocation), found)

@@ -14,8 +14,6 @@ from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 CRONTAB = "crontab"
-CONTROLLER = Host(transport="local://").placed("controller", ())
-"""The machine that runs opsproof."""
 LOCAL_TIME = argv("readlink", "-f", "/etc/localtime")
 
 
@@ -65,7 +63,7 @@ def is_on_controller(host: Host) -> bool:
 
 def place(host: Host) -> Host:
     """The machine that starts the jobs, to run commands on."""
-    return CONTROLLER if is_on_controller(host) else host
+    return shell.CONTROLLER if is_on_controller(host) else host
 
 
 def reading(host: Host, scheduler: str) -> Command:

@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 
 from opsproof.core.ages import is_ahead
 from opsproof.core.errors import Absent, OutputError
-from opsproof.core.timings import Timing
+from opsproof.core.timings import Timing, zone_at
 from opsproof.inventory.hosts import Host
 from opsproof.schedule.invocation import declared
+from opsproof.transport.shell import Answer, Command, argv
 
 LINES = 20_000
 """Lines to read of a record: over a year of ten jobs."""
+_READ = 'readlink -f /etc/localtime; [ ! -e "$1" ] || exec tail -n "$2" -- "$1"'
 DECLARED, BEGUN, ENDED = "declared", "begun", "ended"
 
 
@@ -36,9 +38,9 @@ class JobRecord:
     begun: float | None = None
     last: ScheduledRun | None = None
 
-    def has_run(self, timing: Timing, zone: ZoneInfo, now: float) -> bool:
-        """Whether a complete run began at the last firing or later."""
-        return self.last is not None and self.last.began >= timing.last(now, zone)
+    def last_since(self, moment: float) -> ScheduledRun | None:
+        """The last complete run, if it began at a moment or later."""
+        return self.last if self.last and self.last.began >= moment else None
 
     def delay_s(self, timing: Timing, zone: ZoneInfo, now: float, limit_s: float) -> float:
         """Seconds since the first firing that no run followed; 0 without one, or while a run lasts, up to `limit_s`.
@@ -72,10 +74,26 @@ def path(host: Host) -> str:
     return str(PurePosixPath(schedule.folder, schedule.state, f"{host.name}.jsonl"))
 
 
+def reading(host: Host) -> Command:
+    """The command that prints the time zone's file, then the record, if any."""
+    return argv("sh", "-c", _READ, "sh", path(host), str(LINES))
+
+
 def line(job: str, event: str, at: float, began: float = 0.0, status: int = 0) -> str:
     """The line of an event, in seconds since 1970; an end has the begin and the exit status."""
     more = {"began": began, "status": status} if event == ENDED else {}
     return json.dumps({"job": job, "event": event, "at": at, **more}) + "\n"
+
+
+def answered(answer: Answer) -> tuple[ZoneInfo, ScheduleRecord]:
+    """The time zone and the record in the answer to `reading`.
+
+    Raises:
+        MeasurementError: either cannot be read.
+        ValueError: the time zone is unknown.
+    """
+    first, *lines = answer.require("tail").stdout.splitlines()
+    return zone_at(first), parse(lines, answer.now)
 
 
 def parse(lines: Iterable[str], now: float) -> ScheduleRecord:

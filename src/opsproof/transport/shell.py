@@ -29,6 +29,8 @@ STOP_EVERY_S = 0.01
 COMPLAINT_BYTES = 4096
 PART_BYTES = 2**18
 _RUNNING: set[int] = set()
+CONTROLLER = Host(transport="local://").placed("controller", ())
+"""The machine that runs opsproof."""
 
 
 @dataclass(frozen=True)
