@@ -189,3 +189,28 @@ def test_real_crontab_is_the_same_after_removal(scheduled, tmp_path, before):
     assert run("crontab", "-l").stdout == installed
     opsproof("remove")
     assert run("crontab", "-l").stdout == before
+
+
+def test_schedule_of_the_host_is_installed_there(table, opsproof, sshd, tmp_path):
+    """The host runs its own rounds: with its own folder, program and inventory, and a claim of its own."""
+    keys = f'on = "host"\nfolder = "{tmp_path}/here"\ninventory = "own.toml"\nclaim = "{tmp_path}/claim"'
+    (tmp_path / "here").mkdir()
+    assert opsproof("install", transport=sshd, keys=keys) == (0, "vps-00: 6 jobs installed for cron\n", "")
+    assert table.read_text().count(f"cd {tmp_path}/here && PATH=/usr/local/sbin:") == 6
+    assert "opsproof schedule run backup --host=vps-00 --inventory=own.toml\n" in table.read_text()
+    assert (tmp_path / "claim").read_text() == "the host itself\n"
+    assert (tmp_path / "here" / "reports" / "schedule" / "vps-00.jsonl").exists()
+    assert opsproof("install", transport=sshd, keys=keys)[1] == "vps-00: the schedule is installed: nothing to do\n"
+    status, _, error = opsproof("run", "backup", transport=sshd, keys=keys)
+    assert (status, "the jobs of vps-00 run on the host: log in there" in error) == (2, True)
+    assert opsproof("remove", transport=sshd, keys=keys)[0] == 0
+    assert (table.exists(), (tmp_path / "claim").exists()) == (False, False)
+
+
+@pytest.mark.usefixtures("table")
+def test_host_that_does_not_answer_is_not_scheduled(opsproof, tmp_path):
+    for words in ([], ["--dry-run"]):
+        status, _, error = opsproof(
+            "install", *words, transport="ssh://nobody@127.0.0.1:1", keys='on = "host"\nfolder = "/srv"'
+        )
+        assert (status, "vps-00: " in error) == (6, True)

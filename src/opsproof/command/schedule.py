@@ -55,7 +55,7 @@ def run(words: list[str]) -> int:
     Raises:
         UsageError: a job for another verb than `run`, or none.
     """
-    given = parser().parse_args(words)
+    given = parser().parse_intermixed_args(words)
     if (given.verb == "run") != (given.job is not None):
         raise UsageError(
             f"{given.verb} takes {'a JOB' if given.verb == 'run' else 'no JOB'}: see opsproof schedule --help"
