@@ -42,6 +42,19 @@ def earlier_samples(lab: Lab, resource: str, metric: str, values: Mapping[float,
                 history.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(run,) for run in runs])
 
 
+@contextmanager
+def backdated(lab: Lab, resource: str, days: float) -> Iterator[None]:
+    """Makes all recorded counters of a resource older."""
+    query = "UPDATE samples SET taken = taken + ? WHERE host = 'lab' AND resource = ? AND taken < ?"
+    with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as history:
+        began, by_s = time.time(), days * 86_400
+        with history:
+            history.execute(query, (-by_s, resource, began))
+        yield
+        with history:
+            history.execute(query, (by_s, resource, began - by_s))
+
+
 def _add_round(history: sqlite3.Connection, taken: float, resource: str, metric: str, value: float) -> int | None:
     run = history.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, 'earlier', 'daily')", (taken,))
     row = (run.lastrowid, "lab", resource, metric, value, 0.0, taken)

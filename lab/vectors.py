@@ -15,12 +15,16 @@ def rebuild(lab: Lab) -> None:
         admin.execute(f"REINDEX INDEX CONCURRENTLY {INDEX}".encode())
 
 
+def definition(lists: int = LISTS) -> str:
+    """The end of the statement that creates the index."""
+    return f"ON chunks USING ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
+
+
 def build(lab: Lab, lists: int = LISTS) -> None:
     """Drops and creates the index."""
     with lab.connect() as admin:
         admin.execute(f"DROP INDEX IF EXISTS {INDEX}".encode())
-        columns = f"ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
-        admin.execute(f"CREATE INDEX {INDEX} ON chunks USING {columns}".encode())
+        admin.execute(f"CREATE INDEX {INDEX} {definition(lists)}".encode())
         # A build scans the table many times; add index scans, as production has far more queries than scans.
         admin.execute("SET enable_seqscan = off")
         admin.execute(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from lab import Lab, vectors
 from lab.fault import shows
 from lab.faults.fault import fault
-from lab.recording import record_round
+from lab.postgres import leave_invalid
+from lab.recording import backdated, record_round
 
 OF_THE_INDEX = (
     "test_vector_index_is_valid",
@@ -26,13 +27,31 @@ GROWN = "test_new_rows_since_index_build_are_within_limit"
     may_change=("test_large_tables_use_index_scans",),
     touches=("chunks",),
 )
-@shows(r"chunks_embedding_ivfflat_idx +\| f$")
+@shows(r"chunks_embedding_ivfflat_idx +\| f +\|")
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
     """A migration dropped the index: every search scans all vectors, with full recall, slowly."""
     with lab.connect() as admin:
         admin.execute(f"DROP INDEX {vectors.INDEX}".encode())
         yield
         vectors.build(lab)
+
+
+@fault(
+    failed=("test_vector_index_is_valid", "test_indexes_are_valid", "test_vector_index_is_used"),
+    unknown=("test_vector_recall_is_within_limit",),
+    may_change=("test_large_tables_use_index_scans",),
+    touches=("chunks", "snapshots"),
+)
+@shows(test_vector_index_is_used=r"chunks_embedding_ivfflat_idx +\| t +\| f$")
+def vector_index_build_cancelled(lab: Lab) -> Iterator[None]:
+    """The index was to be built anew, and the build was cancelled while waiting: an invalid index is left."""
+    with lab.connect() as other, lab.connect() as builder:
+        builder.execute(f"DROP INDEX {vectors.INDEX}".encode())
+        with other.transaction():
+            other.execute("LOCK TABLE chunks IN ROW EXCLUSIVE MODE")
+            leave_invalid(builder, other, f"CREATE INDEX CONCURRENTLY {vectors.INDEX} {vectors.definition()}")
+    yield
+    vectors.build(lab)
 
 
 @fault(failed=("test_vector_recall_is_within_limit",), unknown=(GROWN,), touches=("chunks", "snapshots"))
@@ -52,6 +71,14 @@ def vector_index_outgrown(lab: Lab) -> Iterator[None]:
         record_round(lab, "checks/indexes/test_vector_indexes.py")
     yield
     vectors.build(lab)
+
+
+@fault(failed=("test_vector_index_is_recent",), touches=("chunks", "snapshots"))
+def vector_index_not_rebuilt(lab: Lab) -> Iterator[None]:
+    """Rounds have seen the same build for forty days: our history of the index is backdated."""
+    record_round(lab, "checks/indexes/test_vector_indexes.py")
+    with backdated(lab, vectors.INDEX, 40):
+        yield
 
 
 @fault(

@@ -130,11 +130,14 @@ def _psql(target: Target, words: list[str], wait_s: int = 0) -> str:
 
 
 def _exists(target: Target, words: list[str]) -> str:
-    """Whether the declared index or table exists, and further statements."""
+    """Whether the declared index or table exists, whether the index is valid, and further statements."""
     about = target.about
     name = about.qualified(target.name) if isinstance(about, VectorIndex) else about.table  # type: ignore[union-attr]
     name = literal(name if re.fullmatch(r"[a-z_][a-z0-9_.]*", name) else qualified(name))
     query = f"SELECT {name} AS name, to_regclass({name}) IS NOT NULL AS is_there"
+    if isinstance(about, VectorIndex):
+        valid = "SELECT indisvalid FROM pg_index"
+        query += f", ({valid} WHERE indexrelid = to_regclass({name})) AS is_valid"
     return _psql(target, ["psql", "-c", query, *words[1:]])
 
 
