@@ -102,6 +102,14 @@ def test_folders_of_backups_are_found(root, tmp_path):
     assert texts(found, "dumps")[0] == (str(tmp_path / "srv/backups"), "2")
 
 
+def test_empty_folder_for_backups_is_unseen(root, tmp_path):
+    (tmp_path / "var/backups/shop").mkdir(parents=True)
+    found = root(**{"var/backups/dpkg.status.0": "x"})
+    assert texts(found, "empty") == [(str(tmp_path / "var/backups/shop"),)]
+    (unseen,) = backups.of_empty(["/var/backups/shop"]).unseen
+    assert unseen.what == "the backups in /var/backups/shop, which is empty"
+
+
 def test_stanzas_have_their_data_and_no_secret(root):
     conf = "[global]\nrepo1-cipher-pass=secret\n[main]\npg1-path=/var/lib/postgresql/17/main\n[global:backup]\nx=1\n"
     found = root(**{"etc/pgbackrest/pgbackrest.conf": conf})

@@ -1,4 +1,4 @@
-"""On the lab, init finds what the hand-written inventory declares, or says that it cannot see it."""
+"""On the lab, init finds every table of the hand-written inventory, or lists the table as unseen."""
 
 import tomllib
 
@@ -8,7 +8,7 @@ from opsproof.command.main import main
 from opsproof.inventory.load import load
 
 OF_THE_OPERATOR = {"backups", "rotation", "clock", "limits", "ports"}
-"""Tables about intentions, which a host does not show."""
+"""Tables of intentions, invisible on a host."""
 
 
 @pytest.fixture

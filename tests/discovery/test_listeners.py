@@ -35,7 +35,7 @@ def test_program_names_a_service_at_an_unusual_port():
     assert sight.entries == [Entry("sshd", "", {"port": 2222})]
     assert sight.remarks == ["SMTP on port 25: not checked"]
     (unseen,) = sight.unseen
-    assert unseen.what == "databases of PostgreSQL on port 45432"
+    assert unseen.what == "databases of PostgreSQL on port 45432 without a --dsn"
     assert unseen.way == '--dsn="host=127.0.0.1 port=45432 dbname=NAME user=opsproof_monitor"'
 
 

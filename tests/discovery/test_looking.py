@@ -11,10 +11,12 @@ from opsproof.discovery import contents, exploring, looking, toml, units, writin
 from opsproof.discovery.rights import Rights
 from opsproof.discovery.sight import Entry, Sight
 from opsproof.inventory.load import load
+from opsproof.inventory.resources import Database
 from opsproof.postgres.connection import Result
 from opsproof.transport.shell import Answer
 
 OPS = Rights("ops")
+SHOP = Database(dsn="dbname=shop")
 HOSTILE = 'a"b\'c\n[hosts.evil]\ntransport = "ssh://evil" # \x1b[2J \u2028 é \\u0041 \x7f'
 
 
@@ -242,7 +244,7 @@ def _contents(**changed):
 
 
 def test_database_gives_indexes_with_settings_and_operators():
-    sight = contents.seen(_contents(), "dbname=shop")
+    sight = contents.seen(_contents(), SHOP)
     assert sight.entries[1].fields == {"database": "shop", "table": "public.events", "by": "day"}
     assert sight.entries[0] == Entry(
         "databases", "shop", {"dsn": "dbname=shop", "superusers": ["postgres"], "archived": True}
@@ -256,14 +258,22 @@ def test_database_gives_indexes_with_settings_and_operators():
     ]
 
 
+def test_database_has_its_password_file_and_the_only_container():
+    database = Database(dsn="dbname=shop", password_file="/home/ops/.opsproof/postgres")
+    entry = contents.seen(_contents(), database, "shop-postgres").entries[0]
+    assert entry.fields["password_file"] == "/home/ops/.opsproof/postgres"
+    assert entry.fields["container"] == "shop-postgres"
+    assert entry.confirm == "belongs to the container shop-postgres, by image and name"
+
+
 def test_refused_database_is_unseen():
-    (unseen,) = contents.seen(Result(refusal="password authentication failed"), "dbname=shop").unseen
+    (unseen,) = contents.seen(Result(refusal="password authentication failed"), SHOP).unseen
     assert "password authentication failed" in unseen.what
     assert "opsproof privileges" in unseen.way
 
 
 def test_written_inventory_loads(tmp_path, repository):
-    sight = contents.seen(_contents(), "dbname=shop user=m")
+    sight = contents.seen(_contents(), SHOP)
     sight.add(Sight([Entry("containers", "db"), Entry("run_as", "deploy"), Entry("docker_as", "root")]))
     shipped = (repository / "inventory" / "metachat.toml").read_text(encoding="utf-8")
     path = tmp_path / "new.toml"

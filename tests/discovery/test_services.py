@@ -72,7 +72,7 @@ def test_rights_are_those_of_sudo(status, text, granted):
 
 
 CACHE = FoundContainer("shop-redis", "running", "redis:8")
-BY_NAME = "shop-redis serves port 6379, by its image and name"
+BY_NAME = "belongs to the container shop-redis, by image and name"
 NETRC = {"netrc": "/home/ops/.opsproof/redis.netrc"}
 ASKS = "asks for a password: opsproof privileges makes the user and the file"
 
@@ -96,7 +96,7 @@ def test_broker_is_proposed_with_its_login():
     sight = services.seen({"RabbitMQ 15672": Answer(0, "\n401 0.001 ")}, found, "/home/ops")
     fields = {"container": "mq", "netrc": "/home/ops/.opsproof/rabbitmq.netrc"}
     doubt = (
-        "mq serves port 15672, by its image and name; needs a login: opsproof privileges makes the user and the file"
+        "belongs to the container mq, by image and name; needs a login: opsproof privileges makes the user and the file"
     )
     assert sight.entries == [Entry("broker", "", fields, doubt)]
     assert [each.what for each in sight.unseen] == ["the queues of RabbitMQ"]

@@ -1,5 +1,6 @@
 """`opsproof init HOST`: looks at a host and writes a first inventory."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def parser() -> ActionParser:
     made = options.parser("init", _SUMMARY, _EXAMPLES)
     made.add_argument("transport", metavar="HOST", help="ssh://user@host, or local://")
     made.add_argument("--dsn", action="append", default=[], help="a database as seen from the host; may be repeated")
+    made.add_argument("--password-file", metavar="FILE", help="file on the host with the password of each --dsn")
     made.add_argument(
         "--extends", type="path", metavar="FILE", help="inventory with limits (default: a copy of opsproof's)"
     )
@@ -41,14 +43,16 @@ def parser() -> ActionParser:
 def run(words: list[str]) -> int:
     """Prints or writes the inventory."""
     given = parser().parse_args(words)
-    return ended(lambda: _looked(given.transport, given.dsn, given.extends, given.into))
+    return ended(lambda: _looked(given))
 
 
-def _looked(transport: str, dsns: list[str], extends: Path | None, into: Path | None) -> int:
+def _looked(given: argparse.Namespace) -> int:
+    into: Path | None = given.into
     if into and into.exists():
         raise Refused(f"{into} exists: choose another file")
-    name, sight = _explored(_host(transport), [_database(each) for each in dsns])
-    text = writing.inventory(name, transport, _limits(extends), sight)
+    databases = [_database(each, given.password_file or "") for each in given.dsn]
+    name, sight = _explored(_host(given.transport), databases)
+    text = writing.inventory(name, given.transport, _limits(given.extends), sight)
     if into is None:
         sys.stdout.write(text)
         return 0
@@ -81,8 +85,8 @@ def _host(transport: str) -> Host:
         raise InventoryError(f"{transport!r} is no host: write ssh://user@host or local://") from error
 
 
-def _database(dsn: str) -> Database:
+def _database(dsn: str, password_file: str) -> Database:
     try:
-        return Database(dsn=dsn)
+        return Database(dsn=dsn, password_file=password_file)
     except ValueError as error:
         raise InventoryError("the dsn contains a password: use a passfile in the dsn") from error

@@ -85,6 +85,12 @@ def of_folders(found: Sequence[tuple[str, str, str]], databases: Sequence[str]) 
     return sight
 
 
+def of_empty(folders: Sequence[str]) -> Sight:
+    """Empty folders for backups, unseen until the first backup."""
+    way = "a table under backups with the folder; then opsproof do backup --apply"
+    return Sight(unseen=[Unseen(f"the backups in {each}, which is empty", way) for each in folders])
+
+
 def of_further(dumps: Sequence[tuple[str, str]], jobs: Sequence[tuple[str, str]], crontab: Answer) -> Sight:
     """Remarks about dumps and jobs of further programs."""
     remarks = [f"{count} dumps by another program in {folder}: not checked" for folder, count in dumps]

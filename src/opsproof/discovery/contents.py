@@ -29,16 +29,23 @@ def ask(host: Host, database: Database) -> Result:
         client.close()
 
 
-def seen(result: Result, dsn: str) -> Sight:
-    """The database with its partitioned tables and vector indexes; unseen if the query failed."""
+def seen(result: Result, database: Database, container: str = "") -> Sight:
+    """The database with its partitioned tables and vector indexes; unseen if the query failed.
+
+    `container` is the only container of PostgreSQL on the host, if any.
+    """
     try:
         ((partitioned, vectors, settings, superusers, standbys, archived, name),) = result.require()
     except MeasurementError as error:
-        return Sight(unseen=[Unseen(f"the database {dsn}: {error}", "opsproof privileges --show=monitor.sql")])
-    fields: dict[str, Value] = {"dsn": dsn, "superusers": superusers}
+        way = "create the role and its password with the SQL of opsproof privileges, after this inventory is written"
+        return Sight(unseen=[Unseen(f"the database {database.dsn}: {error}", way)])
+    fields: dict[str, Value] = {"dsn": database.dsn, "superusers": superusers}
+    fields |= {"password_file": database.password_file} if database.password_file else {}
+    fields |= {"container": container} if container else {}
     fields |= {"standbys": [each for each in standbys if each]} if any(standbys) else {}
     fields |= {"archived": True} if archived else {}
-    sight = Sight([Entry("databases", name, fields)])
+    doubt = f"belongs to the container {container}, by image and name" if container else ""
+    sight = Sight([Entry("databases", name, fields, doubt)])
     for each in partitioned:
         sight.add(_partitioned(name, each))
     return _with_indexes(sight, name, vectors, settings)

@@ -188,7 +188,7 @@ def others(answers: Mapping[str, Answer], named: Collection[str]) -> Sight:
     sight = Sight()
     for root, answer in answers.items():
         port = urlsplit(root).port
-        if port == 443 and named:
+        if port in (80, 443) and named:
             continue
         if _speaks_tls(answer):
             sight.unseen.append(Unseen(f"the HTTPS server on port {port}", "endpoints with the https URL of its name"))

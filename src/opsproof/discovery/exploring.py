@@ -60,8 +60,9 @@ def explore(host: Host, databases: Sequence[Database]) -> tuple[str, Sight]:
     explored = Exploration(first.answers, first.rights, first.listeners, first.found, first.configured, again)
     sight = _of_host(explored)
     sight.add(_answering(host, explored))
+    container = services.container_of("postgres", explored.containers)
     for each in databases:
-        sight.add(contents.seen(contents.ask(host, each), each.dsn))
+        sight.add(contents.seen(contents.ask(host, each), each, container))
     sight.add(_backups(explored, [each.name for each in sight.entries if each.table == "databases"]))
     return first.answers["host"].stdout.strip() or "host", sight
 
@@ -134,6 +135,7 @@ def _backups(explored: Exploration, databases: Sequence[str]) -> Sight:
     sight = backups.of_stanzas(stanzas, databases)
     folders = [(folder, name, database) for folder, name, database in explored.texts("backup")]
     sight.add(backups.of_folders(folders, databases))
+    sight.add(backups.of_empty([path for (path,) in explored.texts("empty")]))
     pairs = {label: [(one, two) for one, two in explored.texts(label)] for label in ("dumps", "job")}
     sight.add(backups.of_further(pairs["dumps"], pairs["job"], explored.answers["cron"]))
     sight.add(backups.closed([path for (path,) in explored.texts("closed")], explored.rights))

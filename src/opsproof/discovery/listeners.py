@@ -67,7 +67,7 @@ def services(listeners: Sequence[Listener]) -> Sight:
             sight.entries.append(Entry("sshd", "", {} if port == 22 else {"port": port}))
         elif known == "PostgreSQL":
             way = f'--dsn="host={place(port, listeners)} port={port} dbname=NAME user=opsproof_monitor"'
-            sight.unseen.append(Unseen(f"databases of PostgreSQL on port {port}", way))
+            sight.unseen.append(Unseen(f"databases of PostgreSQL on port {port} without a --dsn", way))
         elif known and known not in ("Redis", "RabbitMQ"):
             sight.remarks.append(f"{known} on port {port}: not checked")
     return sight

@@ -18,7 +18,7 @@ from opsproof.transport import shell
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 VIRTUAL = {"tmpfs", "devtmpfs", "overlay", "squashfs", "proc", "sysfs", "efivarfs", "ramfs", "nsfs", "fuse.lxcfs"}
-OF_CONTAINERS = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
+OF_CONTAINERS = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/docker.sock", "/var/run/docker.sock"}
 """Files that Docker mounts into a container."""
 ROOT = "root"
 

@@ -121,7 +121,7 @@ def _cache(port: int, answer: Answer, found: Sequence[FoundContainer], home: str
     fields |= {"container": name} if name else {}
     asks = answer.status != 0 and "password" in answer.stderr
     fields |= {"netrc": f"{home}/.opsproof/redis.netrc"} if asks else {}
-    doubts = [f"{name} serves port {port}, by its image and name"] if name else []
+    doubts = [f"belongs to the container {name}, by image and name"] if name else []
     doubts += ["asks for a password: opsproof privileges makes the user and the file"] if asks else []
     if answer.status != 0 and not asks:
         doubts.append(f"does not answer as Redis: {answer.stderr.strip() or 'no message'}")
@@ -135,7 +135,7 @@ def _broker(port: int, answer: Answer, found: Sequence[FoundContainer], home: st
     name = container_of("rabbitmq", found)
     fields: dict[str, Value] = {} if port == 15672 else {"url": f"http://127.0.0.1:{port}"}
     fields |= {"container": name} if name else {}
-    doubts = [f"{name} serves port {port}, by its image and name"] if name else []
+    doubts = [f"belongs to the container {name}, by image and name"] if name else []
     doubts += [f"does not answer now: {silence}"] if silence else []
     doubts += ["needs a login: opsproof privileges makes the user and the file"]
     entry = Entry("broker", "", {**fields, "netrc": f"{home}/.opsproof/rabbitmq.netrc"}, "; ".join(doubts))

@@ -7,6 +7,7 @@
 #   path PATH                    the path of a health check in the configuration of nginx
 #   backup FOLDER NAME DATABASE  a folder with backups by opsproof
 #   dumps FOLDER COUNT           a folder with dumps by other programs
+#   empty FOLDER                 an empty folder of the login, below a folder for backups
 #   stanza NAME DATA             a stanza of pgBackRest, and the data directory of its cluster
 #   certificate PATH             a folder of Let's Encrypt
 #   cron PATH                    a file with cron jobs
@@ -91,6 +92,7 @@ sub backups {
     }
     my $dumps = grep {/$DUMP/} @files;
     said('dumps', $folder, $dumps) if $dumps && !%newest;
+    said('empty', $folder) if !@files && -o $folder;
 }
 
 my ($home, %seen) = ((getpwuid $<)[7] // '');
