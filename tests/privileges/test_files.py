@@ -43,6 +43,12 @@ def test_every_host_fact_of_another_user_has_a_table(everything):
     assert borrowed == rules.NEEDS.keys()
 
 
+def test_host_without_containers_has_no_lines_about_docker():
+    file = made(listening={"run_as": "root"})["opsproof.sudoers"]
+    assert "ops ALL = (root) NOPASSWD: /usr/bin/ss --listening --tcp --numeric --processes\n" in file
+    assert "docker" not in file.lower()
+
+
 def test_units_and_plain_processes_need_only_the_login():
     units = {"shop.service": {}, "mine.service": {"manager": "user"}}
     processes = {"courier": {"command": "courier *", "user": "courier"}}

@@ -24,6 +24,7 @@ _OWNER = (
     "single program would look smaller and give away the same. If {login} must not act as {user}, log in as {user} and "
     "omit this line, or omit processes and logs from the inventory."
 )
+_READING = "Exact commands without wildcards, which only read."
 _CONTAINERS = (
     "State and settings of the declared containers.",
     (
@@ -115,7 +116,11 @@ def _rounds(host: Host, who: SudoUser) -> list[PrivilegeFile]:
         + who.line(user, SudoRule(user, "perl").placed(dict(who.folders)))
         for user in owners
     ]
-    if docker := [each for each in listed if each.command != "perl"]:
+    docker = [each for each in listed if each.command.startswith("docker ")]
+    if others := [each for each in listed if each.command != "perl" and each not in docker]:
+        lines = [who.line(each.user, each.placed(dict(who.folders))) for each in others]
+        blocks.append(_paragraphs(_READING) + "".join(lines))
+    if docker:
         block = who.block("OPSPROOF_CONTAINERS", docker).partition("Defaults!")[0]
         blocks.append(
             f"{_paragraphs(*_CONTAINERS)}{block}\n{_paragraphs(_ENVIRONMENT)}{_guarded('OPSPROOF_CONTAINERS')}"
