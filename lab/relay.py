@@ -11,6 +11,7 @@ from lab.layout import Layout
 from lab.waiting import wait_until
 
 PROGRAM = Path(__file__).parent / "stubs" / "relay.py"
+_APART = 'setsid "$@" < /dev/null > /dev/null 2>&1 & echo $! > "$0"'
 
 
 class Relay:
@@ -43,15 +44,11 @@ class Relay:
             return b""
 
     def start(self) -> None:
-        """Starts the program in a session of its own."""
+        """Starts the program in a session of its own, as a child of the machine's first process."""
         self.stop()
         ports.require_free(self.port, "the relay", "--relay-port")
         words = [sys.executable, "-I", "-S", str(PROGRAM), str(self.port), str(self.layout.home)]
-        null = subprocess.DEVNULL
-        started = subprocess.Popen(
-            words, stdin=null, stdout=null, stderr=null, env={"PATH": os.defpath}, start_new_session=True
-        )
-        self.layout.relay.write_text(f"{started.pid}\n")
+        subprocess.run(["sh", "-c", _APART, str(self.layout.relay), *words], env={"PATH": os.defpath}, check=True)
         wait_until(self.works, "the relay answers")
 
     def stop(self) -> None:

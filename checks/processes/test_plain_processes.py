@@ -34,7 +34,7 @@ def test_plain_process_uptime_is_within_limit(plain_processes, plain_process, al
     assert plain_processes[plain_process].uptime_s in allowed.process_uptime
 
 
-@LOOK
+@pytest.mark.remedy("waiting", absent=("plain process",))
 def test_plain_process_accepts_connections(plain_processes, listening_process, allowed):
     """The process hangs, and clients wait: restart the process."""
     state = plain_processes[listening_process]

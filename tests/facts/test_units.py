@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, CommandError, OutputError
+from opsproof.core.errors import Absent, CommandError, OutputError, Unusable
 from opsproof.facts.units import Units
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.processes import Unit
@@ -37,7 +37,6 @@ def shown(repository):
     ("case", "status", "is_daemon"),
     [
         ("web.service", "active", True),
-        ("web.service, halted", "stopped", True),
         ("crash.service", "restarting", True),
         ("broken.service", "failed", True),
         ("off.service", "inactive", True),
@@ -73,6 +72,13 @@ def test_status_is_the_active_state_or_a_closer_word(shown, case, status, is_dae
 )
 def test_status_of_rare_states(shown, case, changes, status):
     assert shown(case, **changes).status == status
+
+
+def test_halted_unit_is_unusable(shown):
+    halted = shown("web.service, halted")
+    assert halted.is_daemon
+    with pytest.raises(Unusable, match=r"^web\.service is active, but a signal halted all its processes$"):
+        _ = halted.status
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ _CHANGES = re.compile(
       | \bdocker\ (?:update|restart|start)\b
       | \bredis-cli\b.*\ bgsave
       | \brabbitmqctl\ (?:delete|purge)
-      | ^(?:sudo\ )?(?:chmod|chown|mount|systemctl\ (?:restart|start|reload|enable|disable|daemon-reload))\b""",
+      | ^(?:sudo\ )?(?:chmod|chown|mount|systemctl\ (?:restart|start|reload|enable|disable|daemon-reload|kill))\b""",
     re.VERBOSE,
 )
 _ASKS = re.compile(r"^(?:sudo )?(?:ls|curl) |PGCONNECT_TIMEOUT=|\bredis-cli\b.* ping$|rabbitmq-diagnostics status$")

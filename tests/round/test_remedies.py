@@ -139,7 +139,14 @@ def test_unit_is_repaired_by_its_manager(unit, words, command):
 def test_plain_process_is_shown_by_its_pid(process, pids):
     host = Host(transport="ssh://ops@vps").placed("vps", ())
     line = clients.line(clients.Target(host, "a", Process(**process)), ["plain process"])
-    assert line == f'on vps: ps -o pid,user,lstart,stat,rss,comm -p "{pids}" || echo "no process fits a"'
+    assert line == f'on vps: ps -o pid,user,etime,stat,rss,comm -p "{pids}" || echo "no process fits a"'
+
+
+def test_waiting_clients_are_shown_by_port():
+    host = Host(transport="ssh://root@vps").placed("vps", ())
+    process = Process(command="a", listens=[80, 81])
+    line = clients.line(clients.Target(host, "a", process), ["waiting"])
+    assert line == "on vps: ss --listening --tcp --numeric --processes 'sport = :80 or sport = :81'"
 
 
 def test_client_waits_only_seconds_for_a_server_that_does_not_answer():

@@ -81,7 +81,6 @@ EXPECTED = "(expected active or reloading or running or finished or waiting)"
         ("masked.service", "masked"),
         ("bogus.service", "bad-setting"),
         ("off.service", "inactive"),
-        ("web.service, halted", "stopped"),
     ],
 )
 def test_units_in_another_state_fail(verdicts, case, sentence):
@@ -111,6 +110,11 @@ def test_other_findings_name_the_unit(verdicts, case, declared, findings):
 def test_killed_unit_warns_for_its_short_uptime(verdicts):
     found = verdicts("web.service, killed")["test_unit_uptime_is_within_limit"]
     assert found == ("warned", "web.service: uptime 29 s (limit > 1 min)")
+
+
+def test_halted_unit_fails(verdicts):
+    found = bad(verdicts("web.service, halted"))
+    assert found == {"is_active": ("failed", "web.service is active, but a signal halted all its processes")}
 
 
 def test_missing_unit_fails_every_check(verdicts):

@@ -7,7 +7,7 @@ from math import inf
 
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError, Unusable
 from opsproof.facts.base import ResourceFact
 from opsproof.facts.footprints import Footprint, footprint
 from opsproof.inventory.hosts import Host
@@ -55,10 +55,13 @@ class UnitState:
     def status(self) -> str:
         """The active state, or a closer word.
 
-        masked, bad-setting, error: the unit cannot start. frozen, stopped: active, with halted processes.
+        masked, bad-setting, error: the unit cannot start. frozen: `systemctl freeze` halted the processes.
         restarting: ended, before the next start by systemd. running, finished: the job of a oneshot service.
         waiting: a static or oneshot service, to be started by another unit. elapsed: a timer without a next start.
         job failed: the last job of a timer failed.
+
+        Raises:
+            Unusable: the unit is active, but a signal halted its processes.
         """
         of = self.properties
         if of["LoadState"] != "loaded":
@@ -75,7 +78,7 @@ class UnitState:
         if self.properties.get("FreezerState", "running") != "running":
             return "frozen"
         if self.footprint.processes and self.footprint.halted == self.footprint.processes:
-            return "stopped"
+            raise Unusable(f"{self.name} is active, but a signal halted all its processes")
         if self.job.get("ActiveState") == "failed":
             return "job failed"
         return "elapsed" if self.kind == "timer" and self.properties["SubState"] == "elapsed" else "active"
@@ -92,7 +95,8 @@ class UnitState:
     @property
     def is_daemon(self) -> bool:
         """Whether the unit is a service that should run all the time."""
-        return self.kind == "service" and not self.is_oneshot and self.status != "waiting"
+        is_waiting = self.properties["ActiveState"] == "inactive" and self._inactive() == "waiting"
+        return self.kind == "service" and not self.is_oneshot and not is_waiting
 
     @property
     def idle(self) -> str:

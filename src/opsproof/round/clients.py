@@ -310,7 +310,16 @@ def _plain_process(target: Target, words: list[str]) -> str:
         owner = ["--euid", process.user] if process.user else []
         pattern = re.escape(process.command).replace(r"\*", ".*").replace(r"\?", ".").replace(r"\ ", " ")
         pids = f"$({_join(['pgrep', '--full', '--exact', '--delimiter', ',', *owner, pattern])})"
-    return f'ps -o pid,user,lstart,stat,rss,comm -p "{pids}" || echo "no process fits {target.name}"'
+    return f'ps -o pid,user,etime,stat,rss,comm -p "{pids}" || echo "no process fits {target.name}"'
+
+
+def _waiting(target: Target, words: list[str]) -> str:
+    """The listening sockets of a plain process, with the number of waiting clients (Recv-Q)."""
+    del words
+    process = target.about
+    assert isinstance(process, Process)
+    ports = " or ".join(f"sport = :{port}" for port in process.listens)
+    return _join([*_as(target.host, "root"), "ss", "--listening", "--tcp", "--numeric", "--processes", ports])
 
 
 def _reopened(target: Target, words: list[str]) -> str:
@@ -368,4 +377,5 @@ _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "unit": _unit,
     "unit files": _unit_files,
     "unit look": _unit_look,
+    "waiting": _waiting,
 }
