@@ -29,6 +29,7 @@ OPSPROOF = "--inventory=i.toml --host=vps"
         ("Host key verification failed.", "ssh -p 2222 ops@vps true"),
         ("ops@vps: Permission denied (publickey).", "ssh-copy-id -p 2222 ops@vps"),
         ("ssh: connect to host vps port 2222: Connection refused", "ssh -v -p 2222 ops@vps true"),
+        ("channel 2: open failed: connect failed: Connection refused", "PGCONNECT_TIMEOUT=5 psql"),
         ("channel 2: open failed: administratively prohibited: open failed", "--show=opsproof.sshd.conf"),
         ("permission denied for table a: run opsproof privileges --show=monitor.sql", "monitor.sql; on vps: sudo"),
         ("function opsproof.vector_recall does not exist: opsproof privileges --show=recall.sql", "< recall.sql"),

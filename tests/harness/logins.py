@@ -46,12 +46,17 @@ class Login:
 
 
 @contextmanager
-def running(sudoers: str = "", missing: str = "", setup: str = "") -> Iterator[Login]:
-    """The server from its start to its end; needs root. `setup` are lines of shell, run by root before its start."""
+def running(sudoers: str = "", missing: str = "", setup: str = "", settings: str = "") -> Iterator[Login]:
+    """The server from its start to its end; needs root.
+
+    `setup` are lines of shell, run by root before its start, and `settings` are lines of sshd_config.
+    """
     with tempfile.TemporaryDirectory(prefix="login-") as folder:
         Path(folder).chmod(0o755)
         login = Login(Path(folder), ports.free())
         sshd._configure(sshd.Sshd(login.folder, login.port, "ops"), "")
+        config = login.folder / "sshd_config"
+        config.write_text(settings + config.read_text(encoding="utf-8"), encoding="utf-8")  # the first value counts
         script = _START.format(users=" ".join(USERS), missing=missing, setup=setup, folder=folder, port=login.port)
         words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script]
         log = (login.folder / "log").open("wb")

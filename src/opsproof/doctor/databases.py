@@ -16,7 +16,10 @@ from opsproof.round.gathering import submitted
 from opsproof.transport import ssh
 
 STATEMENTS = "pg_stat_statements"
-_TUNNEL = re.compile(r"tunnel|open failed|administratively prohibited|Permission denied \(|Host key|Could not resolve")
+_TUNNEL = re.compile(
+    r"tunnel|open failed: (?!connect failed)|administratively prohibited"
+    r"|Permission denied \(|Host key|Could not resolve"
+)
 
 
 @dataclass(frozen=True)

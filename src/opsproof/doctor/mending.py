@@ -216,6 +216,7 @@ _MENDING: tuple[tuple[str, Callable[[Patient, re.Match[str]], str]], ...] = (
     (r"Host key verification failed|host key is known|REMOTE HOST IDENTIFICATION", _host_key),
     (r"Permission denied \((?:publickey|gssapi|keyboard|password)", _key),
     (r"ssh: connect to host|Connection (?:closed|reset|timed out)|no answer from ssh://", _server),
+    (r"open failed: connect failed", _stopped),
     (r"administratively prohibited|open failed|the tunnel cannot be opened", _forwarding),
     (r"recall\.sql", _recall),
     (r"(?P<extension>pg_stat_statements|pgstattuple) must be loaded", _preload),

@@ -92,7 +92,7 @@ sub backups {
     }
     my $dumps = grep {/$DUMP/} @files;
     said('dumps', $folder, $dumps) if $dumps && !%newest;
-    said('empty', $folder) if !@files && -o $folder;
+    said('empty', $folder) if !@files && -o $folder && $folder =~ m{backup[^/]*/[^/]+\z};
 }
 
 my ($home, %seen) = ((getpwuid $<)[7] // '');
