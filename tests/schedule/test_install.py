@@ -214,3 +214,13 @@ def test_host_that_does_not_answer_is_not_scheduled(opsproof, tmp_path):
             "install", *words, transport="ssh://nobody@127.0.0.1:1", keys='on = "host"\nfolder = "/srv"'
         )
         assert (status, "vps-00: " in error) == (6, True)
+
+
+def test_host_that_does_not_answer_keeps_no_other_host_from_its_schedule(table, opsproof, scheduled):
+    path = scheduled()
+    dead = '[hosts.dead]\ntransport = "ssh://nobody@127.0.0.1:1"\nschedule = { on = "host", folder = "/srv" }\n'
+    path.write_text(dead + path.read_text())
+    status, printed, error = opsproof("install", path=path)
+    assert (status, printed) == (6, "vps-00: 6 jobs installed for cron\n")
+    assert error.startswith("opsproof: dead: ")
+    assert table.exists()

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -60,10 +61,11 @@ def run(words: list[str]) -> int:
         raise UsageError(
             f"{given.verb} takes {'a JOB' if given.verb == 'run' else 'no JOB'}: see opsproof schedule --help"
         )
-    return ended(lambda: max(_one(_narrowed(host, given), given) for host in _scheduled(given)))
+    return ended(lambda: max(ended(partial(_one, host, given)) for host in _scheduled(given)))
 
 
-def _one(host: Host, given: argparse.Namespace) -> int:
+def _one(declared_host: Host, given: argparse.Namespace) -> int:
+    host = _narrowed(declared_host, given)
     made = _invocation(host, given)
     if given.verb == "run":
         here = replace(made, inventory=_inventory(given), reports=str(given.reports))
