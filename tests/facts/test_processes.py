@@ -105,6 +105,15 @@ def test_process_with_missing_field_raises(listed, key):
         listed(lambda found: api(found).pop(key))
 
 
+def test_process_that_was_resurrected_as_stopped_has_no_pid(listed):
+    def resurrect(found):
+        api(found).update(status="stopped")
+        del api(found)["pid"]
+
+    found = listed(resurrect)
+    assert (found["meta-chat-api"].pid, found.broken) == (0, ["meta-chat-api is stopped"])
+
+
 JOB = {"status": "stopped", "job": True, "exit_code": 0, "pid": 0}
 
 

@@ -19,10 +19,11 @@ BROKEN = ("errored", "stopped", "waiting restart")
 class ProcessState:
     """One process or module of PM2; sizes in bytes, times in seconds.
 
-    `uptime_s` is the time since the last start, None unless online: PM2 keeps the old start time of a
-    stopped process. `restarts` includes manual restarts, and restarts from 0 with the daemon. A job is started by PM2's
-    cron, and not restarted at its end: its status is "finished" after an end with exit code 0. PM2 counts each start of
-    a job as a restart. `started_s` is the time since the last start.
+    `pid` is 0 for a stopped process, which PM2 lists without a process ID after `pm2 resurrect`. `uptime_s` is the time
+    since the last start, None unless online: PM2 keeps the old start time of a stopped process. `restarts` includes
+    manual restarts, and restarts from 0 with the daemon. A job is started by PM2's cron, and not restarted at its end:
+    its status is "finished" after an end with exit code 0. PM2 counts each start of a job as a restart. `started_s` is
+    the time since the last start.
     """
 
     name: str
@@ -183,7 +184,7 @@ def _process(entry: dict[str, Any], daemon_ms: float, now: float) -> ProcessStat
     return ProcessState(
         name=entry["name"],
         status="finished" if is_finished else entry["status"],
-        pid=entry["pid"],
+        pid=entry["pid"] if entry["status"] != "stopped" else entry.get("pid", 0),
         memory_bytes=entry["memory_bytes"],
         uptime_s=max(0.0, now - entry["started_ms"] / 1000) if online else None,
         restarts=Counter(
