@@ -1,4 +1,4 @@
-"""The schedule of the lab, in the crontab of its stub, with a record in which every job has just run."""
+"""The schedule of the lab: a crontab for the stub, a claim, and a record of recent runs."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from opsproof.schedule.invocation import of_host
 
 
 def plant(layout: Layout, inventory: Path) -> None:
-    """Installs the schedule that an inventory declares."""
+    """Installs the schedule of an inventory."""
     host = load(inventory).hosts["lab"]
     layout.schedule.mkdir(exist_ok=True)
     table(layout).write_text(crontab.block(host, of_host(host, "", "")))

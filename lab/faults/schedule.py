@@ -1,4 +1,4 @@
-"""Faults of the schedule: its entries, its record, and its claim."""
+"""Faults of the schedule: entries, record, claim."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +58,6 @@ def crontab_edited(lab: Lab) -> Iterator[None]:
 
 @fault(failed=("test_schedule_has_one_controller",), touches=("schedule",))
 def second_controller(lab: Lab) -> Iterator[None]:
-    """Another machine has taken over the schedule; its entries are still here."""
+    """Another machine has taken over the host; the entries remain."""
     with _changed(schedule.claim_file(lab.layout), "deploy@ops-02\n"):
         yield

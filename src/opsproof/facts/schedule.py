@@ -1,4 +1,4 @@
-"""The schedule of a host: installed entries, recorded runs, and who has claimed the host."""
+"""The schedule of a host: installed entries, recorded runs, claim."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from opsproof.schedule.invocation import declared
 from opsproof.transport.shell import Answer, Command
 
 FINDINGS = (1, 6)
-"""Exit statuses of rounds that have judged: the round has reported the findings."""
+"""Exit statuses of complete rounds with findings: the rounds report them."""
 
 
 class InstalledSchedule(ShellFact[InstalledEntries]):
@@ -36,7 +36,7 @@ class InstalledSchedule(ShellFact[InstalledEntries]):
 
 @dataclass(frozen=True)
 class JobResult:
-    """Seconds by which a job is late, and what is wrong with its last complete run; empty if nothing is."""
+    """The delay of a job in seconds, and the problem of the last complete run; empty without a problem."""
 
     delay_s: float
     problem: str
@@ -54,7 +54,7 @@ class JobResults(ShellFact[Measured[JobResult]]):
         return record.reading(host)
 
     def parse(self, answer: Answer, host: Host) -> Measured[JobResult]:
-        """Judged by the clock and the time zone of the machine of the scheduler."""
+        """Judged by the clock and the time zone of the scheduler."""
         zone, found = record.answered(answer)
         limit_s = declared(host).timeout + 60
         results: dict[str, JobResult | OpsproofError] = {}
@@ -69,7 +69,7 @@ class JobResults(ShellFact[Measured[JobResult]]):
 
 
 def _problem(of: record.JobRecord, runs: str, since: float) -> str:
-    """Why the last complete run was no success; empty while a later run lasts that began `since` then."""
+    """Why the last complete run failed; empty while a newer run lasts, begun after `since`."""
     last = of.last
     is_running = last is not None and of.begun is not None and of.begun > max(last.began, since)
     if last is None or is_running or last.status == 0 or (runs in ROUNDS and last.status in FINDINGS):
@@ -79,7 +79,7 @@ def _problem(of: record.JobRecord, runs: str, since: float) -> str:
 
 @dataclass(frozen=True)
 class ScheduleHolder:
-    """Who has claimed the host, empty for nobody, and who this machine is in a claim."""
+    """The machine with the claim, empty without a claim, and the name of this machine in a claim."""
 
     holder: str
     claimant: str
@@ -90,10 +90,10 @@ class ScheduleHolder:
         return self.holder not in ("", self.claimant)
 
     def require_here(self, installed: InstalledEntries) -> None:
-        """Checks that the schedule of the host is run by this machine.
+        """Checks that this machine can judge the schedule.
 
         Raises:
-            MeasurementError: another machine runs the schedule, and this machine has no entries.
+            MeasurementError: another machine has the claim, and this machine has no entries.
         """
         if self.is_other and not installed.files:
             raise MeasurementError(f"{self.holder} runs the schedule: run this check there")
@@ -107,5 +107,5 @@ class ScheduleClaim(ShellFact[ScheduleHolder]):
         return claim.command(host, "show")
 
     def parse(self, answer: Answer, host: Host) -> ScheduleHolder:
-        """The claim, and the name of this machine in a claim."""
+        """Compares with the name of this machine."""
         return ScheduleHolder(claim.parse(answer), claim.claimant(host))
