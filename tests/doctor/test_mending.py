@@ -45,6 +45,9 @@ OPSPROOF = "--inventory=i.toml --host=vps"
         ("systemctl ended with status 1: Failed to connect to bus: No such file", "on vps: sudo apt-get install dbus"),
         ("limits.disk_used is not declared in the inventory", "disk_used = { must"),
         ("no earlier run is on record, so nothing can be compared", AGAIN),
+        ("out: 0 or more errors: lines reach back 25 min (1 d needed)", "is new, declare since under logs."),
+        ("out: unread lines 100 % (limit < 1 %): 10 of 10 lines are not json", "see the line 'format of log "),
+        ("vps, rotated_files out cannot be read: ValueError the log has no rotated file and no dated line", "another"),
         ("the moon is full", BY_HAND),
     ],
 )  # fmt: skip

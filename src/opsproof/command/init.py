@@ -7,14 +7,16 @@ from pathlib import Path
 from opsproof.action.options import ActionParser
 from opsproof.command import options
 from opsproof.command.hosts import ended
-from opsproof.core.errors import HostUnreachable, InventoryError, Refused
+from opsproof.core.errors import DatabaseError, HostUnreachable, InventoryError, Refused
 from opsproof.core.installation import FOLDER
 from opsproof.discovery import toml, writing
 from opsproof.discovery.exploring import explore
 from opsproof.discovery.sight import Sight
 from opsproof.doctor.mending import BY_HAND, Patient, mend
 from opsproof.inventory.hosts import Host
+from opsproof.inventory.load import INSTALLED
 from opsproof.inventory.resources import Database
+from opsproof.postgres.dsn import parsed
 
 _EXAMPLES = """\
 opsproof init local://
@@ -50,9 +52,12 @@ def _looked(given: argparse.Namespace) -> int:
     into: Path | None = given.into
     if into and into.exists():
         raise Refused(f"{into} exists: choose another file")
+    if given.password_file and not given.dsn:
+        raise InventoryError("--password-file needs a --dsn: add the option")
     databases = [_database(each, given.password_file or "") for each in given.dsn]
+    limits = _limits(given.extends, into)
     name, sight = _explored(_host(given.transport), databases)
-    text = writing.inventory(name, given.transport, _limits(given.extends), sight)
+    text = writing.inventory(name, given.transport, limits, sight)
     if into is None:
         sys.stdout.write(text)
         return 0
@@ -73,7 +78,10 @@ def _explored(host: Host, databases: list[Database]) -> tuple[str, Sight]:
         raise HostUnreachable(str(error) if command == BY_HAND else f"{error}: {command}") from error
 
 
-def _limits(extends: Path | None) -> str:
+def _limits(extends: Path | None, into: Path | None) -> str:
+    own = str(extends or "").startswith(INSTALLED)
+    if extends and not own and not (Path(into.parent if into else ".") / extends).is_file():
+        raise InventoryError(f"--extends: no file {extends} beside the new inventory: give a relative or a whole path")
     shipped = (FOLDER / "inventory" / "metachat.toml").read_text(encoding="utf-8")
     return f"extends = {toml.text(str(extends))}" if extends else writing.limits_in(shipped)
 
@@ -87,6 +95,10 @@ def _host(transport: str) -> Host:
 
 def _database(dsn: str, password_file: str) -> Database:
     try:
-        return Database(dsn=dsn, password_file=password_file)
+        database = Database(dsn=dsn, password_file=password_file)
+        parsed(dsn)
+    except DatabaseError as error:
+        raise InventoryError(f"--dsn: {error}: write host=... port=... dbname=... user=...") from error
     except ValueError as error:
         raise InventoryError("the dsn contains a password: use a passfile in the dsn") from error
+    return database

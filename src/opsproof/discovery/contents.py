@@ -37,7 +37,7 @@ def seen(result: Result, database: Database, container: str = "") -> Sight:
     try:
         ((partitioned, vectors, settings, superusers, standbys, archived, name),) = result.require()
     except MeasurementError as error:
-        way = "create the role and its password with the SQL of opsproof privileges, after this inventory is written"
+        way = "for a missing role or password, the SQL of opsproof privileges, after this inventory is written"
         return Sight(unseen=[Unseen(f"the database {database.dsn}: {error}", way)])
     fields: dict[str, Value] = {"dsn": database.dsn, "superusers": superusers}
     fields |= {"password_file": database.password_file} if database.password_file else {}

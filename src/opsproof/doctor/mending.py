@@ -204,6 +204,18 @@ def _limit(patient: Patient, found: re.Match[str]) -> str:
     return f'add {found["metric"]} = {{ must = "...", source = "..." }} under [limits] in {patient.inventory}'
 
 
+def _young(patient: Patient, found: re.Match[str]) -> str:
+    del found
+    place = f"logs.{patient.resource} of {patient.host.name} in {patient.inventory}"
+    return f"if the log is new, declare since under {place}, until the lines reach back far enough"
+
+
+def _format(patient: Patient, found: re.Match[str]) -> str:
+    del found
+    place = f"logs.{patient.resource} of {patient.host.name} in {patient.inventory}"
+    return f"declare another format under {place}: see the line 'format of log {patient.resource}'"
+
+
 def _earlier(patient: Patient, found: re.Match[str]) -> str:
     del patient, found
     return AGAIN
@@ -230,6 +242,8 @@ _MENDING: tuple[tuple[str, Callable[[Patient, re.Match[str]], str]], ...] = (
     (r"sudo:|a password is required|not allowed to execute|may not run sudo", _rights),
     (rf"\b(?P<tool>{_TOOLS})\b(?:[^:]*|:(?: command)?) not found", _package),
     (r"limits\.(?P<metric>\w+) is not declared", _limit),
+    (r"lines reach back .* needed", _young),
+    (r"unread lines|no dated line", _format),
     (r"earlier run|no run recorded|recorded run|too short|since the last (?:run|reset)", _earlier),
 )
 """For each reason, the first match decides."""

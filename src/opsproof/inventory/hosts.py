@@ -1,6 +1,7 @@
 """The tables of an inventory: hosts with their resources, limits and waivers."""
 
 import datetime
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -46,6 +47,7 @@ TRANSPORTS = (
     *("paramiko", "safe-ssh"),
 )
 """The host specifications of testinfra: https://testinfra.readthedocs.io/en/latest/backends.html."""
+_SSH = re.compile(r"ssh://(?:[^@/?]*@)?(?:\[[^\]]+\]|[^:/?@\[\]]+)(?::\d+)?(?:[/?].*)?", re.DOTALL)
 
 
 class Host(Reviewed, ExtendedHost):
@@ -91,6 +93,8 @@ class Host(Reviewed, ExtendedHost):
             raise ValueError(
                 f"{transport!r} is no host specification: write local://, ssh://user@host or docker://name"
             )
+        if transport.startswith("ssh://") and not _SSH.fullmatch(transport) and ":" not in userinfo(transport):
+            raise ValueError(f"{transport!r} names no host: write ssh://user@host or ssh://user@host:22")
         if ":" in userinfo(transport):
             raise ValueError("the transport contains a password: use a key, with an agent or an ssh_config")
         return transport
