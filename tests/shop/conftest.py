@@ -12,7 +12,10 @@ from lab import lock
 from lab.progress import say_aloud
 from lab.shop import ShopLab, missing, system
 from tests.harness import timing
+from tests.harness.wheel import installed, wheel
 from tests.proving import Rounds
+
+__all__ = ["installed", "wheel"]
 
 MARKER = "daily or weekly or monthly or quarterly or predeploy or postdeploy"
 

@@ -31,6 +31,8 @@ class Shop(BaseHTTPRequestHandler):
         """The health, or the number of orders."""
         if self.path == "/health":
             self.answer(lambda: {"state": "ok", "checks": [{"name": "database", "up": query("SELECT 1") == 1}]})
+        elif self.path != "/orders":
+            self.send_error(404)
         else:
             self.answer(lambda: {"visit": query(VISIT, "port=5433 dbname=archive"), "orders": query(COUNT)})
 
