@@ -8,13 +8,13 @@ LIST = pytest.mark.remedy("ss", "--listening", "--tcp", "--numeric", "--processe
 
 @LIST
 def test_port_is_open(listeners, port, host):
-    """Clients are refused: start the program, or correct its address."""
+    """Clients are refused: start the program, or correct the address."""
     listeners.require(host.ports[port])
 
 
 @LIST
 def test_no_undeclared_port_is_open(listeners, listening, host, allowed, evidence):
-    """A forgotten service is open to the network: stop it, bind it to 127.0.0.1, or declare the port."""
+    """A forgotten service is open to the network: stop the service, bind to 127.0.0.1, or declare the port."""
     found = listeners.undeclared(list(host.ports.values()))
     evidence("undeclared ports", found)
     assert len(found) in allowed.ports_undeclared

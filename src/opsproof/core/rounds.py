@@ -8,4 +8,4 @@ ROUNDS = {
     "predeploy": "may a deployment start",
     "postdeploy": "did the deployment leave the host healthy",
 }
-"""The question that each round answers, by the name of its marker."""
+"""The question of each round, by the name of the marker."""

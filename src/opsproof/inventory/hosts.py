@@ -173,7 +173,7 @@ class Host(Reviewed, ExtendedHost):
 
     @property
     def name(self) -> str:
-        """The key under which the inventory declares this host."""
+        """The key of this host in the inventory."""
         return self._name
 
     def placed(self, name: str, inherited: tuple["InventoryFile", ...]) -> "Host":
@@ -182,7 +182,7 @@ class Host(Reviewed, ExtendedHost):
         return self
 
     def resources(self, resource: str) -> dict[str, Resource]:
-        """The declared resources of a kind, by name. The name is ``""`` for kinds that a host declares at most once."""
+        """The declared resources of a kind, by name. The name is ``""`` for kinds declared at most once."""
         declared = getattr(self, RESOURCES[resource])
         if declared is None:
             return {}
@@ -191,7 +191,7 @@ class Host(Reviewed, ExtendedHost):
         return {name: each for name, each in declared.items() if SELECTORS.get(resource, _always)(each)}
 
     def limit(self, metric: str, resource: Resource | None = None) -> Limit | None:
-        """The limit of `metric` for `resource`, else for the host, else for all hosts of its inventory."""
+        """The limit of `metric` for `resource`, else for the host, else for all hosts of the inventory."""
         for each in self._nearest_first(resource):
             found = getattr(each.limits, metric, None)
             if found is not None:
@@ -204,15 +204,15 @@ class Host(Reviewed, ExtendedHost):
         return next((each for each in declared if each is not None), None)
 
     def owner_of(self, resource: Resource | None = None) -> str:
-        """The owner of `resource`, else of the host, else of its file; empty if undeclared."""
+        """The owner of `resource`, else of the host, else of the file; empty if undeclared."""
         return next((each.owner for each in self._own(resource) if each.owner), "")
 
     def links_of(self, resource: Resource | None = None) -> list[str]:
-        """The links of `resource`, of the host and of its file."""
+        """The links of `resource`, of the host and of the file."""
         return list(dict.fromkeys(link for each in self._own(resource) for link in each.see))
 
     def _own(self, resource: Resource | None) -> "tuple[Owned, ...]":
-        """As `_nearest_first`, without the files that the host's file extends."""
+        """As `_nearest_first`, without the extended files."""
         return (*([resource] if resource else []), self, *self._inherited[:1])
 
     def _nearest_first(self, resource: Resource | None) -> "tuple[Resource | Host | InventoryFile, ...]":
@@ -299,7 +299,7 @@ SELECTORS: dict[str, Callable[[Any], bool]] = {
     "scheduled_unit": lambda unit: unit.every is not None,
     "listening_unit": lambda unit: bool(unit.listens),
 }
-"""A condition for each kind of resource that covers only some entries of its table."""
+"""A condition for each kind of resource with only some entries of a table."""
 
 
 def _always(_: object) -> bool:

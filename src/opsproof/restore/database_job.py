@@ -44,7 +44,7 @@ class RestoreJob:
             self._require_free(self.options.into)
 
     def _require_free(self, name: str) -> None:
-        """Refuses a name that exists, or that PostgreSQL would cut, or that a later run would drop.
+        """Refuses an existing name, a name too long for PostgreSQL, and a name for temporary databases.
 
         Raises:
             InventoryError: the reason.
@@ -103,7 +103,7 @@ class RestoreJob:
 
     @staticmethod
     def _kept(server: RestoreServer) -> list[ServerDatabase]:
-        """Copies that failed their comparison: only --drop-old drops these."""
+        """Copies with a failed comparison, dropped by --drop-old only."""
         return [each for each in server.beside("restoring") if each.mark.word in (DIFFERS, FLAWED)]
 
     def _cleaning_up(self, fresh: ServerDatabase | None) -> list[Step]:
@@ -128,7 +128,7 @@ class RestoreJob:
         return f"restore {archive.name} ({size}, {age} old) as {self.copy.name}{without}: {self.copy.estimate}"
 
     def _loss(self) -> str:
-        """The rows that the swap would lose and restore, by table; rows updated since the backup are not counted."""
+        """The rows lost and restored by the swap, by table; rows updated since the backup are not counted."""
         serving = self.server.serving
         if serving is None or not serving.open:
             return "data loss cannot be determined"
@@ -153,7 +153,7 @@ class RestoreJob:
         self.action.measured["restore_s"] = round(self.copy.restore_s, 2)
 
     def _verify(self) -> None:
-        """Compares the copy, and keeps a copy that fails: it may hold the only data."""
+        """Compares the copy, and keeps a failed copy, perhaps with the only data."""
         assert self.copy is not None
         with self.restore.fetched(to_the_end=True):
             try:
