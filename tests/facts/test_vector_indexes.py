@@ -216,6 +216,23 @@ def test_table_with_code_of_another_role_is_refused(measure, items, made):
         )
 
 
+def test_code_of_an_inheriting_table_is_not_run(measure, items):
+    items.execute(
+        "CREATE ROLE keeper; CREATE FUNCTION shop.kept(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN IF current_user = ''opsproof_recall'' THEN RAISE ''runs as %'', current_user; END IF; RETURN 1; END'"
+    )
+    try:
+        items.execute(
+            "CREATE TABLE shop.kept_items () INHERITS (shop.items);"
+            " CREATE INDEX ON shop.kept_items ((shop.kept(1) + 1));"
+            " ALTER TABLE shop.kept_items OWNER TO keeper; ALTER FUNCTION shop.kept OWNER TO keeper;"
+            " INSERT INTO shop.kept_items SELECT * FROM shop.items"
+        )
+        assert set(measure().shares) == {1.0}
+    finally:
+        items.execute("DROP TABLE IF EXISTS shop.kept_items; DROP FUNCTION shop.kept; DROP ROLE keeper")
+
+
 def test_too_small_budget_raises(measure):
     with pytest.raises(MeasurementError, match=r"only 8 rows were compared \(minimum 80\)"):
         _ = measure(budget="1ms").interval

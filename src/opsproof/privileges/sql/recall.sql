@@ -26,7 +26,7 @@ DECLARE
     pages CONSTANT bigint := pg_relation_size(of) / current_setting('block_size')::integer;
     most CONSTANT integer := (SELECT CASE WHEN reltuples > 0 AND relpages > 0 THEN ceil(2 * reltuples / relpages) ELSE 100 END
                                 FROM pg_class WHERE oid = of);
-    in_page CONSTANT text := format('SELECT array_agg(ctid) FROM %s WHERE ctid >= $1 AND ctid < $2 AND %I IS NOT NULL',
+    in_page CONSTANT text := format('SELECT array_agg(ctid) FROM ONLY %s WHERE ctid >= $1 AND ctid < $2 AND %I IS NOT NULL',
                                     of, column_name);
     page bigint;
     held tid[];
@@ -45,7 +45,8 @@ END
 $$;
 
 -- The function and the owner of code that queries of a table could run with the rights of this role, or null: the planner
--- evaluates expressions of indexes, statistics and constraints. Functions of superusers are trusted.
+-- evaluates expressions of indexes, statistics and constraints. Functions of superusers are trusted. Tables that inherit
+-- from this one are neither inspected nor queried.
 CREATE OR REPLACE FUNCTION opsproof.foreign_code(of regclass)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE reached (class, oid) AS (
@@ -98,10 +99,10 @@ DECLARE
     group_type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
                                   WHERE attrelid = searched AND attname = filter_name
                                     AND typtype = 'b' AND typcategory <> 'A');
-    row_at CONSTANT text := format('SELECT t.%I::text, %s::text FROM %s t WHERE ctid = $1', column_name,
+    row_at CONSTANT text := format('SELECT t.%I::text, %s::text FROM ONLY %s t WHERE ctid = $1', column_name,
                                    coalesce('t.' || quote_ident(nullif(filter_name, '')), 'NULL'), searched);
     search CONSTANT text := format(
-        'SELECT t.%I %s $1::%s AS away FROM %s t WHERE ctid <> $2 AND %s ORDER BY 1 LIMIT %s', column_name, operator, type,
+        'SELECT t.%I %s $1::%s AS away FROM ONLY %s t WHERE ctid <> $2 AND %s ORDER BY 1 LIMIT %s', column_name, operator, type,
         searched, CASE filter_name WHEN '' THEN 'true' ELSE format('t.%I = $3::%s', filter_name, group_type) END, neighbours);
     comparison CONSTANT text := format($query$
         WITH asked AS MATERIALIZED (
@@ -110,7 +111,7 @@ DECLARE
                    AS a (vector, place, group_of, radius, number)),
         closer AS (
             SELECT number, plain.vector %2$s asked.vector AS away
-              FROM %3$s t CROSS JOIN LATERAL (SELECT %4$s.subvector(t.%5$I, 1, 16000) AS vector OFFSET 0) AS plain
+              FROM ONLY %3$s t CROSS JOIN LATERAL (SELECT %4$s.subvector(t.%5$I, 1, 16000) AS vector OFFSET 0) AS plain
               JOIN asked ON plain.vector %2$s asked.vector < radius AND t.ctid <> place AND %6$s)
         SELECT number::integer, count(away)::integer AS there, (array_agg(away ORDER BY away))[%7$s] AS farthest
           FROM asked LEFT JOIN closer USING (number) GROUP BY number ORDER BY number
