@@ -44,7 +44,7 @@ def test_unit_restarts_are_within_limit(units, enabled_unit, increase, unplanned
     assert unplanned_increase(state.restarts, of_a_day, of_a_month) in of_a_month
 
 
-@LOOK
+@pytest.mark.remedy("unit", "show", "--property=MemoryCurrent,MemoryMax,MainPID", **MISSING)
 def test_unit_memory_is_within_limit(units, enabled_unit, allowed):
     """At MemoryMax, or when the host has no memory left, the kernel kills a process of the unit."""
     if units[enabled_unit].footprint.processes:

@@ -32,6 +32,6 @@ END
 done
 
 shop-certificate
-systemctl enable --quiet ssh.service cron.service nginx.service shop.service shop-digest.timer \
+systemctl enable --quiet ssh.service cron.service nginx.service shop.service shop-digest.timer shop-pulse.timer \
     postgresql@15-main.service postgresql@15-archive.service
 systemctl set-default --quiet multi-user.target

@@ -142,6 +142,13 @@ def test_plain_process_is_shown_by_its_pid(process, pids):
     assert line == f'on vps: ps -o pid,user,etime,stat,rss,comm -p "{pids}" || echo "no process fits a"'
 
 
+def test_timer_is_shown_with_its_job():
+    host = Host(transport="ssh://root@vps").placed("vps", ())
+    line = clients.line(clients.Target(host, "report.timer", Unit()), ["unit look"])
+    state = "systemctl list-units --all --full --no-pager -- 'report.*'"
+    assert line == f"on vps: {state} && journalctl --no-pager --lines=50 '--unit=report.*'"
+
+
 def test_waiting_clients_are_shown_by_port():
     host = Host(transport="ssh://root@vps").placed("vps", ())
     process = Process(command="a", listens=[80, 81])

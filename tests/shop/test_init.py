@@ -7,7 +7,7 @@ from opsproof.inventory.load import load
 
 pytestmark = pytest.mark.shop
 OF_THE_OPERATOR = {"backups", "limits", "ports"}
-"""Tables about intentions, which a host does not show."""
+"""Tables about intentions, which a host does not show; so are static and disabled units."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,7 @@ def test_databases_and_their_partitions_are_found(written):
 def test_units_and_services_of_the_host_are_found(written):
     declared, found, _ = written
     assert found.systemd == declared.systemd
+    assert declared.units.keys() - found.units.keys() == {"shop-digest.service", "shop-notes.service"}
     assert found.sshd == declared.sshd
     assert found.listening is not None
     assert found.pm2 is None

@@ -30,7 +30,7 @@ class UnitState:
 
     `uptime_s` is the time since the unit became active, None unless active. `started_s` is the time since the last
     start of a timer's job or a oneshot service; without any since the boot, the time since the boot or the timer's own
-    start. `restarts` are those by systemd itself; a start by hand resets the count.
+    start. `restarts` are those by systemd itself; `systemctl reset-failed` resets the count.
     """
 
     name: str

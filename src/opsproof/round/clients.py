@@ -286,11 +286,12 @@ def _unit(target: Target, words: list[str]) -> str:
 
 
 def _unit_look(target: Target, words: list[str]) -> str:
-    """The state of a unit, and its last log lines."""
+    """The state of a unit, and its last log lines; of a timer, also those of its job."""
     del words
-    state = ["systemctl", "list-units", "--all", "--full", "--no-pager", "--", target.name]
+    name = f"{target.name.removesuffix('timer')}*" if target.name.endswith(".timer") else target.name
+    state = ["systemctl", "list-units", "--all", "--full", "--no-pager", "--", name]
     unit = "--unit" if target.about.manager == "system" else "--user-unit"  # type: ignore[union-attr]
-    log = ["journalctl", "--no-pager", "--lines=50", f"{unit}={target.name}"]
+    log = ["journalctl", "--no-pager", "--lines=50", f"{unit}={name}"]
     return f"{_of_manager(target, state)} && {_of_manager(target, log)}"
 
 
