@@ -130,6 +130,30 @@ def test_levels_of_another_logger_are_read(read: Callable[..., dict[str, Any]], 
     assert counts(read(INFO + other * 60, "pm2-json")) == found(260, errors=60)
 
 
+@pytest.mark.parametrize(
+    ("joined", "errors"),
+    [
+        (entry(9).rstrip() + entry(9, "ERROR"), 1),
+        (entry(9)[:-9] + entry(9, "ERROR"), 1),
+        (entry(9)[:-9] + entry(9, "ERROR", dated=False), 1),
+        (entry(9)[:-12] + entry(9, "ERROR", dated=False), 1),
+        (entry(9, "ERROR")[:-9] + entry(9, "ERROR"), 2),
+        (entry(9)[:-9] + entry(9)[:-9] + entry(9, "FATAL"), 1),
+        ('\t{"level":"ERROR","message":"x"}\n', 1),
+        ('{"level":"INFO","message":"x","meta":{"level":"ERROR"},"all":[{"level":"ERROR"}]}\n', 0),
+        ('{"level":"INFO","message":"sent {\\"level\\":\\"ERROR\\"}"}\n', 0),
+    ],
+)
+@pytest.mark.parametrize("declared", ["pm2-json", "json"])
+def test_record_behind_a_torn_record_is_read(
+    read: Callable[..., dict[str, Any]], declared: str, joined: str, errors: int
+) -> None:
+    """A full disk cuts a write short; the next record follows without a newline."""
+    result = read(INFO + joined + INFO, declared)
+    assert result["errors"] + result["fatals"] == errors
+    assert (result["lines"], result["recognized"]) == (401, 401)
+
+
 def test_lines_of_no_format_are_unread(read: Callable[..., dict[str, Any]]) -> None:
     """Three of them are evidence, without secrets."""
     result = read(INFO + f"{prefix(9)}cannot connect, password=s3cret\n" * 5, "pm2-json")

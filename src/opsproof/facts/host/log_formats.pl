@@ -16,7 +16,7 @@ $NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # nine level
 my $JUDGED = 4096;                                                  # bytes of a line or message that are examined
 my $DATE   = qr/^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?\s?(?:Z|[-+]\d\d:?\d\d)?: ?/;
 
-my (@FORMATS, @ZONE, %PATTERN, $IS_TEXT, $WANTED, $OTHER);
+my (@FORMATS, @ZONE, %PATTERN, $IS_TEXT, $IS_JSON, $WANTED, $OTHER);
 my %MONTH = map { (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[$_ - 1] => $_ } 1 .. 12;
 
 my %SEVERITY = (
@@ -35,6 +35,7 @@ sub configure {
         elsif ($key =~ /json$/)              { push @FORMATS, json_format($key, $value) }
         else                                 { push @FORMATS, pattern_format($key, split / /, $value, 2) }
     }
+    $IS_JSON = grep { $_->{level} } @FORMATS;
     my @wanted = map { @{ $_->{level} }, @{ $_->{message} } } grep { $_->{level} } @FORMATS;
     $WANTED = join '|', map { quotemeta } @wanted, qw(err error message status statusCode);
     $OTHER  = qr/(?!"(?:$WANTED)"$SPACE:)$STRING$SPACE:$SPACE$SCALAR$SPACE,$SPACE/;
@@ -148,7 +149,7 @@ sub string_of {    # bytes of a JSON string; empty for other values
 
 sub json_record {
     my ($format, $text) = @_;
-    my $own     = fields($text =~ s/^[-0-9:TZ.+ ]{1,40}+(?=\{)//r);
+    my $own     = fields($text =~ s/^[-0-9:TZ.+ \t]{1,40}+(?=\{)//r);
     my ($level) = grep { defined } @$own{ @{ $format->{level} } } or return;
     my $severity = severity($level =~ /^"/ ? string_of($level) : $level) // return;
     $severity = by_status($own->{status}, $severity) if $format->{kind} eq 'caddy-json';

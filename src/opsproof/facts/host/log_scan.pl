@@ -105,9 +105,25 @@ sub keep_unread {    # three lines suffice as evidence
     return 0;
 }
 
-sub read_line {    # true if the line was understood
+# A write that a full disk or a kill cut short has no newline: the next record follows in the same line, perhaps behind
+# PM2's date. It begins as the line does, behind a character after which no value of JSON begins, and not in a string,
+# where each quote has a backslash.
+sub records_of {
+    my ($line) = @_;
+    my ($begin) = $line =~ /^[-0-9:TZ.+ \t]{0,40}+(\{"[^"\\\n]*":)/ or return $line;
+    return $line if index($line, $begin) == rindex($line, $begin);
+    return split /(?:(?<=[^:,\[{\s])|(?<=[^:,\[{\s] ))(?=(?:\d{4}-\d\d-\d\d[ T][-0-9:TZ.+ ]{0,30})?\Q$begin\E)/, $line;
+}
+
+sub read_line {    # true if each record in the line was understood
     my ($tally, $line) = @_;
     $line =~ s/\A\0+(?=[^\0])|\r\z//g;
+    my $unread = grep { !read_record($tally, $_) } $IS_JSON ? records_of($line) : $line;
+    return !$unread;
+}
+
+sub read_record {
+    my ($tally, $line) = @_;
     for my $format (@FORMATS) {
         my ($severity, $message) = $format->{record}->($format, $line);
         next if !defined $severity;
@@ -175,12 +191,32 @@ sub count_text_line {
 my $CLIENT = qr/\G[-0-9:TZ.+ ]{0,40}+\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?
     (?<=[,{])"status(?:Code)?":4\d\d[,}]/x;
 
-sub lines_to_read {    # each from its newline on
-    my ($format) = grep { $_->{level} && $_->{kind} ne 'caddy-json' } @FORMATS or return qr/\n/;
-    my $level = join '|', map { quotemeta } @{ $format->{level} };
-    my $quiet = qr/"(?:$level)":$SPACE(?:"(?i:info|debug|warn|trace|warning)"|[1-4]\d)[,}]/;
-    $quiet = qr/"level":"(?>INFO|DEBUG|WARN|TRACE)"/ if $format->{kind} eq 'pm2-json';
-    return qr/\n(?![-0-9:TZ.+ ]{0,40}+\{$quiet)/;
+# Expressions for the beginnings of lines to read, each from its newline on: the usual one, and a slower one for blocks
+# where another level than that of the line's beginning may follow in a line.
+sub lines_to_read {
+    my ($format) = grep { $_->{level} && $_->{kind} ne 'caddy-json' } @FORMATS or return { usual => qr/\n/ };
+    my $key   = join '|', map { quotemeta } @{ $format->{level} };
+    my $quiet = qr/$SPACE(?:"(?i:info|debug|warn|trace|warning)"|[1-4]\d)[,}]/;
+    my @loud  = qr/\{"(?:$key)":(?!$quiet)/;
+    if ($format->{kind} eq 'pm2-json') {
+        $quiet = qr/"(?>INFO|DEBUG|WARN|TRACE)"/;
+        @loud  = map { qr/\{"level":"$_"/ } qw(ERROR FATAL);    # Perl finds a literal faster than an alternation
+    }
+    my $begin   = qr/[-0-9:TZ.+ ]{0,40}+\{"(?:$key)":$quiet/;
+    my $careful = join '|', @loud;
+    return { usual => qr/\n(?!$begin)/, loud => \@loud, careful => qr/\n(?!$begin(?![^\n]*(?:$careful)))/ };
+}
+
+sub is_joined {    # whether a level that is not quiet stands elsewhere than at the beginning of a line
+    my ($block, $expressions) = @_;
+    for my $loud (@$expressions) {
+        pos($$block) = 0;
+        while ($$block =~ /$loud/g) {
+            my $begin = rindex($$block, "\n", $-[0]) + 1;
+            return 1 if substr($$block, $begin, $-[0] - $begin) !~ /^[-0-9:TZ.+ ]{0,40}\z/;
+        }
+    }
+    return 0;
 }
 
 sub scan_block {
@@ -189,13 +225,15 @@ sub scan_block {
     my $listed = !$PATTERN{ignore} && grep { $_->{kind} ne 'caddy-json' && grep { $_ eq 'level' } @{ $_->{level} } }
         grep { $_->{level} } @FORMATS;
     my $last   = $tally->{last} // -1;
+    my $joined = $to_read->{loud} && is_joined($block, $to_read->{loud});
+    my $begin  = $to_read->{ $joined ? 'careful' : 'usual' };
     pos($$block) = 0;
-    while ($$block =~ /$to_read/g) {    # Perl shares a block string with its matches instead of copying
+    while ($$block =~ /$begin/g) {    # Perl shares a block string with its matches instead of copying
         my $from = pos $$block;
         my $end  = index $$block, "\n", $from;
         $end = length $$block if $end < 0;
         my $size = $end - $from > $BLOCK ? $HEAD : $end - $from;
-        if ($listed && $size <= $HEAD && $$block =~ /$CLIENT/g) { ++$tally->{client_errors} }
+        if ($listed && !$joined && $size <= $HEAD && $$block =~ /$CLIENT/g) { ++$tally->{client_errors} }
         else {
             $tally->{record} = {} if $from - 1 != $last;
             read_line($tally, substr $$block, $from, $size) or --$recognized;
