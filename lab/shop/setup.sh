@@ -13,6 +13,8 @@ done
 for log in access error; do
     install -o www-data -g adm -m 0640 /dev/null "/var/log/nginx/$log.log"
 done
+install -d -o shop -g shop -m 0755 /srv/parcels
+echo 'tmpfs /srv/parcels tmpfs size=2m,nr_inodes=64,mode=0755 0 0' > /etc/fstab
 echo shop > /etc/hostname
 printf '127.0.0.1 localhost\n127.0.0.1 shop.lab.test shop\n' > /etc/hosts
 sed -i 's/^#dateext/dateext/' /etc/logrotate.conf

@@ -40,7 +40,7 @@ def test_explanation_has_why_limit_source_remedy_and_fault(opsproof, estate):
             "  metric    disk_used: Share of a file system's bytes in use",
             "  limit     disk_used: must < 80 %, should < 70 % (source: runbook): full-/data",
             "  remedy    du -ahx -d 2 {mount} (a report shows the whole command for its host)",
-            "  proven by disk filling; disk full",
+            "  proven by disk filling; disk full; parcels fill their disk",
         ],
     )
 

@@ -8,6 +8,7 @@ from lab.shop import ShopLab
 from lab.shop.faults.fault import fault
 
 TLS = "/etc/nginx/tls"
+SITE = "/etc/nginx/sites-enabled/shop"
 ANSWERS = ("test_endpoint_responds", "test_response_time_is_within_limit")
 HEALTH = "test_platform_is_healthy"
 
@@ -40,8 +41,21 @@ def certificate_of_own_authority_expired(lab: ShopLab) -> Iterator[None]:
 
 
 @fault(failed=OVER_TLS, touches=("nginx",))
-@shows("unable to get local issuer certificate")
+@shows("unable to get local issuer certificate|certificate signature failure")
 def certificate_of_another_authority(lab: ShopLab) -> Iterator[None]:
     """A second authority was made, and clients still trust the first."""
     with _certificate(lab, "mv /etc/shop-ca /etc/ca; shop-certificate; rm -r /etc/shop-ca; mv /etc/ca /etc/shop-ca"):
         yield
+
+
+@fault(failed=of("plain-http", "test_endpoint_responds", "test_http_redirects_to_https"), touches=("nginx",))
+@shows("HTTP/1.1 200")
+def site_not_redirected(lab: ShopLab) -> Iterator[None]:
+    """Requests are answered over plain HTTP, even with passwords."""
+    path = lab.layout.root / SITE.lstrip("/")
+    text = path.read_text()
+    path.write_text(text.replace("return 301 https://$host$request_uri;", 'return 200 "Welcome";'))
+    lab.root("systemctl", "reload", "nginx")
+    yield
+    path.write_text(text)
+    lab.root("systemctl", "reload", "nginx")
