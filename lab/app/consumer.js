@@ -9,6 +9,7 @@
 const faults = require('./faults');
 const log = require('./log');
 const rabbitmq = require('./rabbitmq');
+const { STREAM } = require('./stream');
 
 const SCOPE = 'QueueConsumer';
 const LOOK_MS = 250;
@@ -54,6 +55,7 @@ async function open() {
   // A channel error closes the channel, for example if a queue is deleted and redeclared with different arguments.
   opened.on('error', () => connection.close().catch(() => {}));
   for (const queue of QUEUES) await declare(opened, queue);
+  await opened.assertQueue(STREAM, { durable: true, arguments: { 'x-queue-type': 'stream' } });
   channel = opened;
 }
 

@@ -1,5 +1,5 @@
 'use strict';
-/* Both processes with production's settings; their environment comes from .env in the same folder. */
+/* Both processes with production's settings, and a nightly job; their environment comes from .env in the same folder. */
 
 const fs = require('fs');
 const path = require('path');
@@ -27,4 +27,17 @@ function app(name) {
   };
 }
 
-module.exports = { apps: [app('api'), app('worker')] };
+function job(name, cron) {
+  return {
+    name: `meta-chat-${name}`,
+    script: `./${name}.js`,
+    cwd: __dirname,
+    autorestart: false,
+    cron_restart: cron,
+    out_file: '/dev/null',
+    error_file: '/dev/null',
+    env: environment(),
+  };
+}
+
+module.exports = { apps: [app('api'), app('worker'), job('report', '0 3 * * *')] };

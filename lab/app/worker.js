@@ -6,6 +6,7 @@ const database = require('./database');
 const faults = require('./faults');
 const log = require('./log');
 const services = require('./services');
+const stream = require('./stream');
 
 const SCOPE = 'Worker';
 const BEAT_MS = 5000;
@@ -45,6 +46,9 @@ function stop(signal) {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop);
 faults.watch('worker', SCOPE, log, fail);
 log.info([SCOPE], {}, 'Worker started');
-if (services.isReal('rabbitmq')) consumer.start();
+if (services.isReal('rabbitmq')) {
+  consumer.start();
+  stream.start();
+}
 setInterval(beat, BEAT_MS);
 beat();

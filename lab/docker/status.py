@@ -21,6 +21,7 @@ from lab.docker.layout import (
     VPS,
 )
 from lab.docker.passwords import Passwords
+from lab.docker.work import STREAM
 from lab.errors import LabError
 from lab.pm2 import APPS, MODULE
 from lab.status import Working
@@ -81,7 +82,7 @@ def ask(passwords: Passwords) -> Status:
         ssh=ssh.result(),
         proxy=proxy.result(),
         api=_online(works, APPS[0]) and api.result(),
-        worker=_online(works, APPS[1]) and works.get("consumed") == [str(CONSUMED)] and consumers.result() == CONSUMED,
+        worker=_online(works, APPS[1]) and _consumes(works, consumers.result()),
         logrotate=_online(works, MODULE),
     )
 
@@ -119,6 +120,11 @@ def _online(works: dict[str, list[str]], name: str) -> bool:
     return status == "online" and state in ("R", "S", "D")
 
 
+def _consumes(works: dict[str, list[str]], counted: int | None) -> bool:
+    """Whether the worker consumes all queues and the stream; `counted` is RabbitMQ's number of both."""
+    return works.get("consumed") == [str(CONSUMED)] and counted == CONSUMED + 1
+
+
 def _postgres(passwords: Passwords) -> bool:
     try:
         connect("metachat", passwords.platform.passwords["metachat"]).close()
@@ -140,7 +146,7 @@ def _redis(passwords: Passwords) -> bool:
 
 
 def _consumers(passwords: Passwords) -> int | None:
-    """The number of inbound queues with consumers; None if RabbitMQ does not respond."""
+    """The number of inbound queues and streams with consumers; None if RabbitMQ does not respond."""
     login = ("opsproof", passwords.rabbitmq["OPSPROOF_RABBITMQ_PASSWORD"])
     with requests.Session() as session:
         session.trust_env = False
@@ -150,8 +156,8 @@ def _consumers(passwords: Passwords) -> int | None:
             answer.raise_for_status()
         except requests.RequestException:
             return None
-    inbound = [queue for queue in answer.json() if queue["name"].endswith(".inbound.queue")]
-    return len([queue for queue in inbound if queue.get("consumers", 0) > 0])
+    wanted = [queue for queue in answer.json() if queue["name"].endswith((".inbound.queue", STREAM))]
+    return len([queue for queue in wanted if queue.get("consumers", 0) > 0])
 
 
 def _greets() -> bool:

@@ -15,6 +15,7 @@ from lab.errors import LabError
 
 CHANNELS = ("whatsapp", "messenger", "webchat")
 TENANTS = 18
+STREAM = "events"
 QUEUES = tuple(
     f"tenant.ten{tenant:05d}.channel.{channel}.inbound.queue"
     for tenant in range(1, TENANTS + 1)

@@ -11,7 +11,7 @@ from lab.docker import DockerLab, passwords
 from lab.docker.layout import MANAGEMENT_PORT, RABBITMQ
 from lab.docker.passwords import MONITORS
 from lab.docker.status import HOST
-from lab.docker.work import QUEUES
+from lab.docker.work import QUEUES, STREAM
 from lab.errors import LabError
 from lab.waiting import wait_until
 
@@ -61,6 +61,22 @@ def await_count(lab: DockerLab, queue: str, column: str, count: int) -> None:
 def await_consumers(lab: DockerLab, count: int) -> None:
     """Waits until `count` of the worker's queues have consumers, and all counts are complete."""
     wait_until(lambda: _consumed(lab) == count, f"{count} queues are consumed", 45, every_s=POLL_S)
+
+
+def await_worker(lab: DockerLab) -> None:
+    """Waits until the worker consumes all its queues, and has read the whole stream."""
+    await_consumers(lab, len(QUEUES))
+    await_lag(lab, 0, 0)
+
+
+def await_lag(lab: DockerLab, least: int, most: int) -> None:
+    """Waits until the worker's lag behind the stream is within the range, and its consumer is counted."""
+
+    def is_reached() -> bool:
+        lags = [each["offset_lag"] for each in _get(lab, "stream/consumers/%2F")]
+        return len(lags) == 1 and least <= lags[0] <= most and queues(lab).get(STREAM, {}).get("consumers") == 1
+
+    wait_until(is_reached, f"{least} to {most} messages of the stream are unread", 45, every_s=POLL_S)
 
 
 def _consumed(lab: DockerLab) -> int | None:

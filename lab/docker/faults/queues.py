@@ -10,6 +10,8 @@ from lab.docker.faults.broker import (
     await_alarm,
     await_consumers,
     await_count,
+    await_lag,
+    await_worker,
     control,
     queues,
     stuck_consumer,
@@ -28,7 +30,7 @@ from lab.docker.faults.steps import (
 )
 from lab.docker.layout import RABBITMQ
 from lab.docker.server import MONITOR_FOLDER, NETRC
-from lab.docker.work import QUEUES
+from lab.docker.work import QUEUES, STREAM
 from lab.fault import shows
 from lab.waiting import wait_until
 
@@ -71,6 +73,7 @@ def worker_does_not_reconnect(lab: DockerLab) -> Iterator[None]:
         engine.run("restart", AT_ONCE, RABBITMQ)
         await_health(RABBITMQ)
         await_consumers(lab, 0)
+        await_lag(lab, 0, 0)
         yield
     finally:
         lab.faults()
@@ -168,6 +171,20 @@ def _dead_letter_count(lab: DockerLab) -> int:
     return sum(queue.get("messages_ready", 0) for name, queue in queues(lab).items() if name in DEAD)
 
 
+@fault(failed=of(STREAM, "test_stream_lag_is_within_limit"), touches=("rabbitmq", "switches"))
+@shows(r"events\s.*\s[5-9]\d{3}\s+\S*\s*$")
+def stream_not_read(lab: DockerLab) -> Iterator[None]:
+    """The worker is connected, but has stopped to read the stream, and 9,000 messages follow."""
+    lab.faults(read=False)
+    try:
+        amqp(lab, "publish", STREAM, "9000")
+        await_lag(lab, 5001, 9000)
+        yield
+    finally:
+        lab.faults()
+        await_lag(lab, 0, 0)
+
+
 @fault(failed=("test_no_alarm_is_raised",), touches=("rabbitmq",))
 @shows("(?i)disk")
 def disk_alarm(lab: DockerLab) -> Iterator[None]:
@@ -207,13 +224,13 @@ def queue_not_declared(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(failed=tuple(check for check in QUEUE_LIST if check != "test_every_queue_is_declared"), touches=("rabbitmq",))
-@shows(r"\A(?![\s\S]*inbound\.queue)")
+@shows(r"\A(?![\s\S]*(inbound\.queue|events))")
 def queues_deleted(lab: DockerLab) -> Iterator[None]:
     """No queue matches the declared patterns."""
-    amqp(lab, "delete", *QUEUES, *DEAD)
+    amqp(lab, "delete", *QUEUES, *DEAD, STREAM)
     yield
     control(lab, CLOSE_ALL)  # the worker declares queues when connecting
-    await_consumers(lab, len(QUEUES))
+    await_worker(lab)
 
 
 @fault(unknown=("test_broker_responds", "test_no_alarm_is_raised", *QUEUE_LIST))
@@ -224,6 +241,6 @@ def rabbitmq_refuses_the_monitor(lab: DockerLab) -> Iterator[None]:
 
 
 def _await_broker(lab: DockerLab) -> None:
-    await_consumers(lab, len(QUEUES))
+    await_worker(lab)
     await_alarm(lab, "mem_alarm", raised=False)
     await_health(RABBITMQ)

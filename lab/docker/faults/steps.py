@@ -46,6 +46,7 @@ QUEUE_LIST = (
     "test_messages_are_acknowledged",
     "test_dead_letters_are_within_limit",
     "test_no_new_dead_letters_arrive",
+    "test_stream_lag_is_within_limit",
 )
 CONTAINER_STATE = ("test_container_is_running", "test_container_is_healthy")
 CONTAINER_CHECKS = (
