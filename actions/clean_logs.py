@@ -12,11 +12,11 @@ import installed  # noqa: F401
 
 from opsproof import action
 from opsproof.action import Step
-from opsproof.core.errors import NotRepaired
+from opsproof.core.errors import NotRepaired, Refused
 from opsproof.inventory.logs import Log
 from opsproof.logfiles import state
 from opsproof.logfiles.state import Logs
-from opsproof.logfiles.steps import empty, remove
+from opsproof.logfiles.steps import empty, name_left, remove
 
 
 class CleanLogs(action.Action):
@@ -36,7 +36,21 @@ class CleanLogs(action.Action):
         """Expired files first, then --flush."""
         found = self._read_logs()
         self.now = found.now
+        for log, each in zip(found.logs, self._declared(), strict=True):
+            name_left(self.work, log, state.retention_s(self.host, each), self.now)
         return [*self._remove_steps(found), *self._flush_steps()]
+
+    def guard(self, steps: list[Step]) -> None:
+        """Checks that no process writes to an expired file.
+
+        Raises:
+            Refused: a process does.
+        """
+        del steps
+        for log, each in zip(self._read_logs().logs, self._declared(), strict=True):
+            for file in log.expired(state.retention_s(self.host, each), self.now):
+                if file.writers:
+                    raise Refused(f"process {min(file.writers)} still writes to {file.name}: run rotate_logs.py first")
 
     def prove(self, steps: list[Step]) -> None:
         """No expired file is left. Current files are not compared: new lines may already have arrived.

@@ -16,7 +16,7 @@ from opsproof.core.errors import NotRepaired, Refused
 from opsproof.core.units import show
 from opsproof.logfiles import state
 from opsproof.logfiles.state import Logs
-from opsproof.logfiles.steps import compress, has_room, is_full, remove, rotate
+from opsproof.logfiles.steps import compress, has_room, is_full, name_left, remove, rotate
 
 
 class RotateLogs(action.Action):
@@ -36,6 +36,8 @@ class RotateLogs(action.Action):
         found = self._read_logs()
         self.now = found.now
         self._report_disk_full(found)
+        for log, each in zip(found.logs, state.select(self.host, self.options.logs).values(), strict=True):
+            name_left(self.work, log, state.retention_s(self.host, each), self.now)
         return [*rotate(self.work, found.logs), *self._cleanup_steps(found, rotated=True)]
 
     def guard(self, steps: list[Step]) -> None:
@@ -49,7 +51,8 @@ class RotateLogs(action.Action):
         if found.daemon is None and any(is_full(log) or log.held for log in found.logs):
             raise Refused("no PM2 daemon is running to reopen the files: start it with pm2 resurrect")
         for log in found.logs:
-            files = [(log.name, log.current.writers if log.current else ()), *((f.name, f.writers) for f in log.files)]
+            files = [(log.name, log.current.writers if log.current else ())]
+            files += [(each.name, each.writers) for each in log.files if each.ours]
             for name, writers in files:
                 if others := set(writers) - {found.daemon}:
                     raise Refused(f"process {min(others)} writes to {name}, but is not the PM2 daemon")

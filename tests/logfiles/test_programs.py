@@ -109,23 +109,55 @@ def test_entry_that_is_no_file_is_reported_and_not_read(tmp_path, make):
     make(tmp_path / "other.log")
     answer = program("state", tmp_path, "1", tmp_path / "app.log", tmp_path / "other.log")
     (app, other) = json.loads(answer.require("state.pl").stdout)["logs"]
-    assert (app["odd"], app["files"], app["current"]["lines"]) == ([NAME.removeprefix("app")], [], 1)
-    assert (other["odd"], other["current"]) == ([""], None)
+    assert (app["odd"], app["files"], app["current"]["lines"]) == ([NAME], [], 1)
+    assert (other["odd"], other["current"]) == (["other.log"], None)
     compressed = program("compress", tmp_path / NAME)
     assert (compressed.status, f"{NAME} is no file" in compressed.stderr) == (1, True)
 
 
+SURE = (
+    *("app.log.1", "app.log.2.gz", "app.log-20261125", "app.log-1795392000.gz", "app.log.2026-11-25"),
+    *(
+        "app-20261125.log",
+        "app-2026-11-25.log.gz",
+        "app.2026-11-25.log",
+        "app_20261125.log",
+        "app__2026-11-25.log",
+        NAME,
+    ),
+)
+"""Rotated files of logrotate, Python, cronolog, logback, pm2-logrotate."""
+DOUBTFUL = ("app.1.log", "app.8080.log", "app-123456.log", "app-12345678.log", "app.log.8080", "app__2.log")
+"""Maybe logs of another process, by port or process ID."""
+FOREIGN = ("app.log", "app-error.log", "app-old-20261125.log", "my-app-20261125.log", "app.log.bak", "app.logs")
+
+
+@pytest.mark.parametrize(("sure", "names"), [(True, SURE), (False, DOUBTFUL), (None, FOREIGN)])
+def test_rotated_files_of_every_program_are_attributed_or_left(tmp_path, sure, names):
+    for name in names:
+        (tmp_path / name).write_text("a line\n")
+        os.utime(tmp_path / name, (1000, 1000))
+    answer = program("state", tmp_path, "0", tmp_path / "app.log")
+    (log,) = json.loads(answer.require("state.pl").stdout)["logs"]
+    assert {each["name"]: each["sure"] for each in log["files"]} == ({} if sure is None else dict.fromkeys(names, sure))
+    for name in names:
+        assert (program("remove", 3600, tmp_path / "app.log", tmp_path / name).status == 0) == bool(sure)
+        assert (tmp_path / name).exists() != bool(sure)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("app.log", "is not a rotated file"), ("app__2026.log", "is not a rotated file"), (NAME, "has not expired")],
+    [("app.log", "is not a rotated file"), ("app__old.log", "is not a rotated file"), (NAME, "has not expired")],
 )
 def test_unexpired_or_unrotated_file_is_not_removed(tmp_path, name, said):
     (tmp_path / name).write_text("a line\n")
-    answer = program("remove", 3600, tmp_path / name)
+    answer = program("remove", 3600, tmp_path / "app.log", tmp_path / name)
     assert answer.status == 1
     assert said in answer.stderr
     assert (tmp_path / name).exists()
 
 
 def test_removing_missing_file_succeeds(tmp_path):
-    assert json.loads(program("remove", 3600, tmp_path / NAME).require("remove.pl").stdout) == {"removed": 0}
+    assert json.loads(program("remove", 3600, tmp_path / "app.log", tmp_path / NAME).require("remove.pl").stdout) == {
+        "removed": 0
+    }

@@ -124,10 +124,11 @@ def test_concurrent_run_is_refused_and_holder_named(platform):
 
 @pytest.fixture
 def aged(idle_platform):
-    """Rotated files of a declared log and of two undeclared ones; ages in hours."""
-    paths = []
-    for name, hours in (("app", 7 * 24 - 3), ("app", 7 * 24 - 5), ("my-app", 1000), ("app-old", 1000)):
-        path = idle_platform.logs / f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz"
+    """Rotated files of a declared log, by several programs, and of undeclared ones; ages in hours."""
+    paths, marks = [], (("app", 7 * 24 - 3), ("app", 7 * 24 - 5), ("my-app", 1000), ("app-old", 1000))
+    names = {f"{name}__2026-01-01_00-00-{hours % 60:02d}.log.gz": hours for name, hours in marks}
+    for name, hours in {**names, "app.log.2.gz": 1000, "app-20260101.log": 1000, "app.8080.log": 1000}.items():
+        path = idle_platform.logs / name
         path.write_bytes(b"\x1f\x8b")
         age = path.stat().st_mtime - hours * 3600
         os.utime(path, (age, age))
@@ -140,9 +141,26 @@ def aged(idle_platform):
 def test_only_expired_files_of_declared_logs_are_removed(aged):
     done = aged.run("clean_logs", "--apply")
     assert done.returncode == 0, done.stderr
-    left = sorted(path.name.split("__")[0] for path in aged.logs.glob("*__*"))
-    assert left == ["app", "app-old", "my-app"]
-    assert aged.run("clean_logs", "--apply").stdout == "clean_logs: nothing to do\n"
+    left = sorted(path.name.split("__")[0] for path in aged.logs.glob("*[0-9].*"))
+    assert left == ["app", "app-old", "app.8080.log", "my-app"]
+    doubt = "app.log: app.8080.log may belong to another log: declare that log, or remove the file\n"
+    assert aged.run("clean_logs", "--apply").stdout == doubt + "clean_logs: nothing to do\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [("app__2026-01-01_00-00-00.log", 3, "run rotate_logs.py first"), ("app.log.1", 0, "have it reopen its log")],
+)
+def test_expired_file_in_use_is_refused_or_left_by_plan_and_run(idle_platform, name, status, said):
+    old = idle_platform.logs / name
+    with old.open("wb"):
+        os.utime(old, (1000, 1000))
+        for more in ((), ("--apply",)):
+            done = idle_platform.run("clean_logs", *more)
+            assert (done.returncode, said in done.stdout + done.stderr) == (status, True), done.stderr
+            assert f"process {os.getpid()} still writes to {name}" in done.stdout + done.stderr
+    idle_platform.run("clean_logs", "--apply")
+    assert not old.exists()
 
 
 def test_expired_plain_file_is_removed_without_compression(idle_platform):

@@ -185,4 +185,4 @@ def _starts(found: dict[str, Any]) -> float:
 
 def scanner() -> str:
     """Perl program that scans a log on the host, joined from three files in order."""
-    return scripts.perl("facts/log_files", "facts/log_formats", "facts/log_scan")
+    return scripts.perl("facts/rotated_names", "facts/log_files", "facts/log_formats", "facts/log_scan")

@@ -191,5 +191,5 @@ class RotationSettings(ResourceFact[Rotation, list[str]]):
 
 
 def reader() -> str:
-    """Perl program that reads a log's rotated files, joined from three files in order."""
-    return scripts.perl("facts/log_files", "facts/log_formats", "facts/rotated_files")
+    """Perl program that reads a log's rotated files, joined from four files in order."""
+    return scripts.perl("facts/rotated_names", "facts/log_files", "facts/log_formats", "facts/rotated_files")

@@ -31,18 +31,29 @@ class Current:
 
 @dataclass(frozen=True)
 class Rotated:
-    """A rotated file; `packed`: gzip by content, not by name; `modified`: seconds since 1970."""
+    """A rotated file; `packed`: gzip by content, not by name; `modified`: seconds since 1970.
+
+    `ours`: named as rotate_logs.py and pm2-logrotate do; other programs find their files by names, which compression
+    would change. `sure`: not maybe of another log, as app.8080.log beside app.log.
+    """
 
     path: str
     size_bytes: int
     modified: float
     packed: bool
+    ours: bool
+    sure: bool
     writers: tuple[int, ...]
 
     @property
     def name(self) -> str:
         """The file name without the folder."""
         return PurePosixPath(self.path).name
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process writes to a file of another program, which no action of PM2 makes it close."""
+        return bool(self.writers) and not self.ours
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,12 @@ class LogState:
 
     @property
     def plain(self) -> list[Rotated]:
-        """The rotated files that are not compressed."""
-        return [each for each in self.files if not each.packed]
+        """The rotated files to compress."""
+        return [each for each in self.files if each.ours and not each.packed]
 
     def expired(self, retention_s: float, now: float) -> list[Rotated]:
-        """The rotated files that are older than the retention, by the host's clock `now`."""
-        return [each for each in self.files if now - each.modified > retention_s]
+        """The files to remove: surely this log's, and older than the retention by the host's clock `now`."""
+        return [each for each in self.files if each.sure and not each.in_use and now - each.modified > retention_s]
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def read_logs(work: Work, logs: Sequence[Log], *, count_lines: bool = False) -> 
     words = (pm2_home(host), str(int(count_lines)), *paths)
     said, *free = work.ask(command(host, "state", *words, timeout_s=LOOKING_TIMEOUT_S), *folders)
     try:
-        found = _logs(json.loads(said.require("state.pl").stdout), paths, free)
+        found = _logs(json.loads(said.require("state.pl").stdout), host, paths, free)
     except (ValueError, LookupError, TypeError) as error:
         raise OutputError(f"{host.name}: the state of its logs cannot be read: {error}") from error
     for path in (path for log in found.logs for path in log.odd):
@@ -145,9 +156,11 @@ def command(host: Host, program: str, *words: str, timeout_s: float) -> Command:
     return argv("perl", "-e", _script(program), "--", *words, timeout_s=timeout_s, user=host.run_as)
 
 
-def _logs(found: dict[str, Any], paths: list[str], free: list[Answer]) -> Logs:
+def _logs(found: dict[str, Any], host: Host, paths: list[str], free: list[Answer]) -> Logs:
+    """The logs; a rotated file whose path is declared is a log of its own."""
+    declared = {log.path for log in host.logs.values()}
     states = zip(found["logs"], paths, free, strict=True)
-    logs = tuple(_state(entry, path, _free(df)) for entry, path, df in states)
+    logs = tuple(_state(entry, path, declared, _free(df)) for entry, path, df in states)
     return Logs(float(found["now"]), found["daemon"], logs)
 
 
@@ -155,26 +168,28 @@ def _free(answer: Answer) -> int:
     return int(answer.require("df").stdout.splitlines()[1])
 
 
-def _state(entry: dict[str, Any], path: str, free_bytes: int) -> LogState:
-    stem = path.removesuffix(".log")
+def _state(entry: dict[str, Any], path: str, declared: set[str], free_bytes: int) -> LogState:
+    folder = PurePosixPath(path).parent
     current = entry["current"]
+    files = [_rotated(each, folder) for each in entry["files"]]
     return LogState(
         path=path,
         current=current and Current(current["bytes"], current["lines"], tuple(current["writers"])),
         held=entry["held"],
-        files=tuple(_rotated(each, stem) for each in entry["files"]),
-        left=tuple(stem + rest for rest in entry["left"]),
-        odd=tuple(stem + rest if rest else path for rest in entry["odd"]),
+        files=tuple(each for each in files if each.path not in declared),
+        left=tuple(str(folder / name) for name in entry["left"]),
+        odd=tuple(str(folder / name) for name in entry["odd"]),
         free_bytes=free_bytes,
     )
 
 
-def _rotated(entry: dict[str, Any], stem: str) -> Rotated:
-    path, writers = stem + entry["rest"], tuple(entry["writers"])
-    return Rotated(path, entry["bytes"], float(entry["modified"]), entry["packed"], writers)
+def _rotated(entry: dict[str, Any], folder: PurePosixPath) -> Rotated:
+    path, size_bytes, modified = str(folder / entry["name"]), entry["bytes"], float(entry["modified"])
+    packed, ours, sure = entry["packed"], entry["ours"], entry["sure"]
+    return Rotated(path, size_bytes, modified, packed, ours, sure, tuple(entry["writers"]))
 
 
 def _script(program: str) -> str:
     """A program joined from its parts; the order matters."""
     daemon = ["facts/pm2_daemon"] if program == "rotate" else []
-    return scripts.perl("facts/json_text", *daemon, "logfiles/writers", f"logfiles/{program}")
+    return scripts.perl("facts/json_text", *daemon, "facts/rotated_names", "logfiles/writers", f"logfiles/{program}")

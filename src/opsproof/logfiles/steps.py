@@ -78,7 +78,19 @@ def remove(work: Work, log: LogState, retention_s: float, now: float) -> Iterato
         names = ", ".join(path.rpartition("/")[2] for path in paths)
         why = f"older than {show(retention_s, 'seconds')}, {show(sum(each.size_bytes for each in old), 'bytes')}"
         title = f"remove {names} ({why if old else 'left by a killed action'})"
-        yield Step(title, partial(_do, work, "remove", str(int(retention_s)), *paths))
+        yield Step(title, partial(_do, work, "remove", str(int(retention_s)), log.path, *paths))
+
+
+def name_left(work: Work, log: LogState, retention_s: float, now: float) -> None:
+    """Names the files that end no finding here, with what to do."""
+    old = [each for each in log.files if now - each.modified > retention_s]
+    if doubtful := [each.name for each in old if not each.sure]:
+        work.say(f"{log.name}: {', '.join(doubtful)} may belong to another log: declare that log, or remove the file")
+    for each in old:
+        if each.sure and each.in_use:
+            work.say(f"{log.name}: process {min(each.writers)} still writes to {each.name}: have it reopen its log")
+    if plain := [each.name for each in log.files if not each.ours and not each.packed]:
+        work.say(f"{log.name}: {', '.join(plain)} not compressed: set compression in the program that rotates the log")
 
 
 def empty(work: Work, log: LogState) -> Iterator[Step]:

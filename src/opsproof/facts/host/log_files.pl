@@ -1,10 +1,8 @@
 # Which files belong to a log, and where in them does a time window begin?
 #
-# First part of several programs: log_formats.pl, then log_scan.pl or rotated_files.pl are appended, and run on the
-# host as `perl -e`. Pragmas and variables of this file apply to the other parts. Other processes may write, rotate
-# and truncate the log meanwhile.
-use strict;
-use warnings;
+# Second part of several programs: rotated_names.pl comes before; log_formats.pl, then log_scan.pl or rotated_files.pl
+# are appended, and run on the host as `perl -e`. Variables of this file apply to the other parts. Other processes may
+# write, rotate and truncate the log meanwhile.
 use Errno qw(EINVAL EISDIR);
 use List::Util qw(max min sum0);
 
@@ -16,9 +14,6 @@ my $SLACK    = 3600;       # seconds; lines closer in time count as in order
 
 my $MOST_KEPT = 1 << 26;    # bytes of undated lines in a compressed file
 my $TO_DATA  = 3;          # sysseek to the first byte behind a hole
-
-my %UNPACKER = (gz => 'gzip', Z => 'gzip', zip => 'gzip', bz2 => 'bzip2', xz => 'xz', zst => 'zstd', lz4 => 'lz4');
-my $PACKED   = qr/\.(?:gz|Z|zip|bz2|xz|zst|lz4)/;
 
 sub fail {
     my ($status, $subject, $reason) = @_;
@@ -201,24 +196,11 @@ sub unpack_through {    # the handle of a compressed file reads the unpacker's o
     return '0 but true';
 }
 
-# Names of rotated files, oldest first: a date or number before the log's ending (pm2-logrotate, cronolog) or at the
-# end of the name (logrotate, Python). A higher number is older.
 sub rotated_names {
     my ($path) = @_;
-    my ($folder, $name)   = $path =~ m{^(.*/)?([^/]*)$}s;
-    my ($stem,   $ending) = $name =~ /^(.+?)(\.[a-z]\w*)?\z/si;
-    $ending //= '';
-    my $mark = '[-_.](\d{4}-?\d\d(?:[-_T.:]?\d\d){0,5}(?:[-.]\d+)?)|(\.\d{1,4})';
-    my $rest = qr/(?|(?|__(\d[-\d_T:.]*)|$mark)\Q$ending\E|\Q$ending\E(?|$mark))(?:$PACKED)?/;
-    opendir my $list, $folder // '.' or fail(2, $path, $!);
-    my %key;
-    for (readdir $list) {
-        my ($found) = /^\Q$stem\E$rest\z/ or next;
-        next if stat(($folder // '') . $_) && !-f _;    # a folder or a pipe
-        $key{$_} = join ' ', map { sprintf '%010d', $_ } $found =~ /\d+/g;
-        $key{$_} = sprintf '~%05d', 99999 - $1 if $found =~ /^\.(\d+)\z/;
-    }
-    return map { [$_, substr $_, length $stem] } sort { $key{$a} cmp $key{$b} || $a cmp $b } keys %key;
+    my $folder = $path =~ m{^(.*/)}s ? $1 : './';
+    opendir my $list, $folder or fail(2, $path, $!);
+    return grep { !stat($folder . $_->[0]) || -f _ } rotated_among($path, readdir $list);    # no folder, no pipe
 }
 
 sub rotated_paths {    # oldest first; an uncompressed file replaces its compressed twin

@@ -1,6 +1,6 @@
 # When was a log line written, and how severe is its record?
 #
-# Second part of several programs: log_files.pl comes before, log_scan.pl or rotated_files.pl follows. The formats of a
+# Third part of several programs: log_files.pl comes before, log_scan.pl or rotated_files.pl follows. The formats of a
 # log are given as alternating keys and values:
 #   pm2-json, json, caddy-json "TIMES LEVELS MESSAGES": usual names of the fields, comma-separated, without a nesting;
 #   python, nginx-combined, syslog, postgresql, pattern "GROUP=NUMBER,... REGEX"; text ""; zone "START:SECONDS,...";

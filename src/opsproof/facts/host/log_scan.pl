@@ -1,6 +1,6 @@
 # How many errors, and which, did an application log record in the last WINDOW_SECONDS?
 #
-# Third part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
+# Last part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
 # arguments PATH WINDOW_SECONDS FORMATS of log_formats.pl.
 #
 # Prints one line of ASCII JSON, times in seconds since 1970:

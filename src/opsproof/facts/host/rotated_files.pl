@@ -1,6 +1,6 @@
 # Which rotated files does a log have, and how far back do they reach?
 #
-# Third part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
+# Last part of a program: appended to log_files.pl and log_formats.pl, and run on the host as `perl -e` with the
 # arguments PATH of the current file, FORMATS of log_formats.pl.
 #
 # Prints one line of JSON, times in seconds since 1970:

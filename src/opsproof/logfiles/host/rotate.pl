@@ -5,7 +5,7 @@
 #
 # PM2 drops unwritten lines when it reopens its files. So all processes of PM2 are stopped until the daemon has written
 # everything, and while it reopens: some milliseconds in all. If the daemon is still busy after PATIENCE, all processes
-# continue, and the attempt is repeated. A guard process sends SIGCONT if this process is killed meanwhile. After a kill
+# continue, and the attempt is repeated with more patience. A guard process sends SIGCONT if this process is killed meanwhile. After a kill
 # either nothing has changed, or the daemon still writes to a renamed file: the next run completes the rotation. No
 # rotated file is ever overwritten.
 #
@@ -14,7 +14,7 @@
 use Fcntl qw(O_CREAT O_EXCL O_WRONLY);
 use POSIX ();
 
-my $PATIENCE = 0.5;     # seconds for the daemon to become idle
+my $PATIENCE = 0.5;     # seconds for the daemon to become idle, three times as long in the last attempt
 my $OPENING  = 3;       # seconds for the idle daemon to open its files
 my $LONGEST  = 5;       # seconds after which stopped processes continue in any case
 my $TRIES    = 20;
@@ -119,18 +119,19 @@ sub is_idle {    # whether every thread of the daemon sleeps
 
 sub sizes { return join ' ', map { "$_ " . ((stat $_)[7] // '') } sort values %{ { written_by($_[0]) } } }
 
-sub is_drained {    # whether the daemon has passed its event loop without writing
-    my ($daemon) = @_;
+# Whether the daemon has passed its event loop without writing. Without a free processor, an answer arrives long before
+# the daemon sleeps again: another question at once would find it busy for ever.
+sub is_drained {
+    my ($daemon, $deadline) = @_;
     call('getVersion') // fail('the PM2 daemon ended');
-    my $before = sizes($daemon);
-    return 0 if !is_idle($daemon);
+    before($deadline, sub { is_idle($daemon) }) or return 0;
+    my $sizes = sizes($daemon);
     call('getVersion') // fail('the PM2 daemon ended');
-    return is_idle($daemon) && $before eq sizes($daemon);
+    return before($deadline, sub { is_idle($daemon) }) && $sizes eq sizes($daemon);
 }
 
-sub within {
-    my ($limit, $holds) = @_;
-    my $deadline = seconds() + $limit;
+sub before {
+    my ($deadline, $holds) = @_;
     until ($holds->()) {
         return 0 if seconds() > $deadline;
         nap($PAUSE);
@@ -152,14 +153,16 @@ sub is_reopened {
 }
 
 sub reopen {    # returns whether the daemon reopened; 0 if it did not become idle
-    my ($daemon) = @_;
+    my ($daemon, $patience) = @_;
     my %wanted = destinations($daemon);
     my @pids   = children_of($daemon);
     my $work   = sub {
-        within($PATIENCE, sub { !grep { (state_letter("/proc/$_"))[0] !~ /[TtZX]/ } @pids }) or return 0;
-        within($PATIENCE, sub { is_drained($daemon) })                                       or return 0;
+        my $deadline = seconds() + $patience;
+        before($deadline, sub { !grep { (state_letter("/proc/$_"))[0] !~ /[TtZX]/ } @pids }) or return 0;
+        before($deadline, sub { is_drained($daemon, $deadline) })                            or return 0;
+        return 0 if seconds() > $deadline;    # the processes may not continue before the files are open
         call('reloadLogs') // fail('the PM2 daemon ended');
-        return within($OPENING, sub { is_reopened($daemon, %wanted) });
+        return before(seconds() + $OPENING, sub { is_reopened($daemon, %wanted) });
     };
     return halted($work, @pids);
 }
@@ -190,8 +193,9 @@ sub main {
     restore($_) for @logs;
     rename_all(grep { -s } @logs);
     my $began = seconds();
-    for (1 .. $TRIES) {
-        return print object(took_ms => int 1000 * (seconds() - $began)), "\n" if reopen($daemon);
+    for my $try (1 .. $TRIES) {
+        my $patience = $PATIENCE * (1 + 2 * $try / $TRIES);
+        return print object(took_ms => int 1000 * (seconds() - $began)), "\n" if reopen($daemon, $patience);
         nap(0.2);
     }
     fail('PM2 did not open new log files; it still writes to the rotated files, and no line is lost');

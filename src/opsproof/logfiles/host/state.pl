@@ -6,8 +6,9 @@
 # Prints one line of JSON, times in seconds since 1970:
 #   now; daemon: its process ID, or null;
 #   logs [{current: null or {bytes, lines, writers}; held: whether the daemon still writes to the former current file;
-#     files [{rest: end of the name, after the log's, bytes, modified, packed, writers}]; left [rest];
-#     odd [rest], entries that are symbolic links or no files: reading a FIFO would wait for ever}]
+#     files [{name, bytes, modified, packed, ours: whether named as PM2's modules and rotate.pl do, sure: whether
+#       surely of this log, writers}]; left [name]; odd [name], entries that are symbolic links or no files: reading a
+#       FIFO would wait for ever}]
 # Exit: 0 answered, 1 failed. Needs only perl-base.
 
 my ($home, $count, @paths) = @ARGV;
@@ -48,11 +49,17 @@ sub current {
     return object(bytes => $bytes, lines => lines_of($path), writers => writing($path));
 }
 
+sub name_of {
+    my ($name) = $_[0] =~ m{([^/]*)\z}s;
+    return '"' . $name =~ s/(["\\\x00-\x1f])/sprintf '\\u%04x', ord $1/ger . '"';
+}
+
 sub rotated {
-    my ($path, $length) = @_;
+    my ($path, $is_sure) = @_;
     my ($bytes, $modified) = (stat $path)[7, 9];
     my @size = (bytes => $bytes, modified => $modified, packed => packed($path), writers => writing($path));
-    return object(rest => '"' . substr($path, $length) . '"', @size);
+    my ($ours, $sure) = map { $_ ? 'true' : 'false' } scalar($path =~ /$DATED(?:\.gz)?\z/), $is_sure;
+    return object(name => name_of($path), ours => $ours, sure => $sure, @size);
 }
 
 sub is_same_path {    # for missing files too: compares name, and identity of the folder
@@ -68,14 +75,14 @@ sub is_held {    # whether the daemon has a renamed or removed file open
 
 sub state_of {
     my ($path) = @_;
-    my $length  = length join '', split_path($path);
-    my @rotated = beside($path, qr/$DATED(?:\.gz)?/);
+    my @rotated = rotated_beside($path);
+    my @paths   = map { $_->[0] } @rotated;
     my @left    = beside($path, qr/(?:$DATED\.gz\.part|\.log\.new)/);
-    my %odd     = map { $_ => 1 } grep { -l || -e && !-f } $path, @rotated, @left;
-    my @names   = map { '"' . substr($_, $length) . '"' } grep { !$odd{$_} } @left;
-    my @files   = map { rotated($_, $length) } grep { !$odd{$_} } @rotated;
-    my @odd     = map { '"' . ($_ eq $path ? '' : substr $_, $length) . '"' } sort keys %odd;
-    my @now     = (current => $odd{$path} ? 'null' : current($path), held => is_held($path, @rotated));
+    my %odd     = map { $_ => 1 } grep { -l || -e && !-f } $path, @paths, @left;
+    my @names   = map { name_of($_) } grep { !$odd{$_} } @left;
+    my @files   = map { rotated(@$_) } grep { !$odd{ $_->[0] } } @rotated;
+    my @odd     = map { name_of($_) } sort keys %odd;
+    my @now     = (current => $odd{$path} ? 'null' : current($path), held => is_held($path, @paths));
     return object(@now, files => list(@files), left => list(@names), odd => list(@odd));
 }
 

@@ -1,10 +1,10 @@
 # Which process has which file open for writing, and which files belong to a log?
 #
-# Part of other programs: joined behind json_text.pl, whose pragmas apply here too. Reads /proc: sees the processes of
-# the current user, as root all. Needs only perl-base.
+# Part of other programs: joined behind json_text.pl and rotated_names.pl, whose pragmas apply here too. Reads /proc:
+# sees the processes of the current user, as root all. Needs only perl-base.
 use Errno;
 
-my $DATED = qr/__\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.log/;
+my $DATED = qr/__\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.log/;    # as PM2's modules and rotate.pl name files
 
 sub identity {    # device and inode of a file; empty if missing
     my @found = stat $_[0] or return;
@@ -49,6 +49,13 @@ sub beside {    # files in the log's folder whose name continues with $rest
     my ($folder, $name) = split_path($path);
     opendir my $list, $folder or fail("$folder: $!");
     return map { $folder . $_ } sort grep { /^\Q$name\E$rest\z/ } readdir $list;
+}
+
+sub rotated_beside {    # rotated files in the log's folder, and whether surely the log's
+    my ($path) = @_;
+    my ($folder) = split_path($path);
+    opendir my $list, $folder or fail("$folder: $!");
+    return map { [$folder . $_->[0], $_->[2]] } rotated_among($path, readdir $list);
 }
 
 sub writers_of {    # process IDs with the file open for writing
