@@ -93,6 +93,7 @@ class AddPartitions(Maintaining):
         super().guard(steps)
         for table in self.found:
             self._require(table)
+        partitions.require_different_names(self.found)
 
     def _require(self, table: TimePartitions) -> None:
         if not table.owned:

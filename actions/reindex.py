@@ -95,6 +95,8 @@ class Reindex(Maintaining):
             return ""
         if index.building:
             return f"has to wait: another session builds an index of {index.place[0]}; retry later"
+        if self.options.retune and (why := self.builder.unreplaceable(index)):
+            return why
         if replacement(index) in self.built:
             return ""
         return self.builder.shortage(index, self.room) or self._recall_unknown(index)

@@ -8,6 +8,7 @@ import pytest
 from opsproof.core.errors import Refused
 from opsproof.facts.partitions import Partition, PartitionedTable
 from opsproof.maintenance.partitions import TimePartitions
+from tests.maintenance.conftest import month, partition_of
 
 TODAY = date(2026, 11, 25)
 
@@ -70,3 +71,16 @@ def test_partition_without_partitions_is_refused():
 def test_partition_name_follows_newest(newest, name):
     older = partition("2026-10-01", "2026-11-01", "rows_2026_10")
     assert of(older, partition("2026-11-01", "2026-12-01", newest)).name_of(date(2027, 1, 1)) == name
+
+
+def test_two_tables_with_one_name_for_a_partition_are_refused_by_plan_and_run(place):
+    place.sql("DROP SCHEMA IF EXISTS t CASCADE; CREATE SCHEMA t")
+    for table, newest in (("rows", "odd"), ("others", partition_of(place, "rows", 0))):
+        place.sql(
+            f"CREATE TABLE t.{table} (at date) PARTITION BY RANGE (at); CREATE TABLE t.{newest} PARTITION OF t.{table}"
+            f" FOR VALUES FROM ('{month(place, 0)}') TO ('{month(place, 1)}')"
+        )
+    both, name = ("--table", "t.rows", "--table", "t.others", "--ahead", "1"), partition_of(place, "rows", 1)
+    for more in ((), ("--apply",)):
+        done = place.run("add_partitions", *both, *more)
+        assert (done.returncode, f"t.rows and t.others would both get t.{name}: " in done.stderr) == (3, True), done

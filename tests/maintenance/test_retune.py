@@ -136,3 +136,35 @@ def test_retune_with_few_rows_is_refused(place, table):
     assert done.returncode == 6
     assert "501 rows are too few to judge the number of lists" in done.stderr
     assert "lists='100'" in definition(place, "t.rows_vectors")
+
+
+@pytest.fixture
+def kept(restricted, vectors):
+    """The index in a tablespace; the owner of both may use neither the schema nor the tablespace for new indexes."""
+    restricted.sql("CREATE ROLE keeper; ALTER TABLE t.rows OWNER TO keeper; GRANT keeper TO opsproof_maintain")
+    restricted.sql("GRANT USAGE ON SCHEMA t TO keeper")
+    with restricted.connect() as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE small LOCATION ''")
+    restricted.sql(f"ALTER INDEX {vectors} SET TABLESPACE small")
+    yield vectors
+    restricted.sql("DROP SCHEMA t CASCADE; DROP OWNED BY keeper; DROP ROLE keeper")
+    restricted.sql("DROP TABLESPACE small")
+
+
+def test_retune_without_rights_or_free_name_is_refused_by_plan_and_run(restricted, kept):
+    words, taken = ("reindex", "--index", kept, "--retune"), f"opsproof_retune_{oid(restricted, kept)}"
+    restricted.sql(f"CREATE TABLE t.{taken} (id int)")
+    for done in (restricted.run(*words), restricted.run(*words, "--apply")):
+        assert done.returncode == 3
+        for subject in (
+            "indexes in schema t: GRANT CREATE ON SCHEMA t",
+            "indexes in tablespace small: GRANT CREATE ON",
+        ):
+            assert subject in done.stderr
+        assert f"the name of the replacement, t.{taken}, is taken by a table: rename it" in done.stderr
+    restricted.sql(f"DROP TABLE t.{taken}; GRANT CREATE ON SCHEMA t TO keeper")
+    assert restricted.run(*words).returncode == 3
+    restricted.sql(f"ALTER INDEX {kept} SET TABLESPACE pg_default")
+    restricted.do(*words)
+    assert definition(restricted, kept).endswith("WITH (lists='6')")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
@@ -149,6 +149,21 @@ def require_makeable(session: MaintenanceSession, table: TimePartitions) -> None
     values = {"schema": table.schema, "parent": table.name, "owner": table.owner, "sibling": table.sibling}
     if found := session.ask("unmakeable", names=names, **values):
         raise Refused("; ".join(found))
+
+
+def require_different_names(tables: Sequence[TimePartitions]) -> None:
+    """Checks that no two tables would give their new partitions the same name.
+
+    Raises:
+        Refused: names a partition and both tables.
+    """
+    known: dict[tuple[str, str], TimePartitions] = {}
+    for table in tables:
+        for name in map(table.name_of, table.missing):
+            if (other := known.setdefault((table.schema, name), table)) is not table:
+                raise Refused(
+                    f"{other} and {table} would both get {table.schema}.{name}: rename the newest partition of one"
+                )
 
 
 def require_no_foreign_code(session: MaintenanceSession, table: TimePartitions) -> None:

@@ -39,6 +39,15 @@ class Builder:
         memory = int(self.settings(index).get("maintenance_work_mem", "0kB").removesuffix("kB")) * 1024
         return room.shortage(index, index.expected_bytes if index.expected_bytes > memory else 0)
 
+    def unreplaceable(self, index: Index) -> str:
+        """Why the role cannot build a replacement of `index` and swap the names; empty if possible.
+
+        Raises:
+            MeasurementError: the query failed.
+        """
+        found = self.session.ask("unreplaceable", oid=str(index.oid), replacement=replacement(index))
+        return "cannot be replaced: " + "; ".join(found) if found else ""
+
     def rebuild(self, index: Index) -> None:
         """Rebuilds `index` concurrently.
 
