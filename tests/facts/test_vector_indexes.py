@@ -83,19 +83,43 @@ def test_extension_in_another_schema_is_found(measure, items, repository):
         items.execute("ALTER EXTENSION vector SET SCHEMA public; DROP SCHEMA vectors CASCADE")
 
 
+def share_found(items, table):
+    """The percentage of the ten nearest neighbours that the index finds, for every tenth row."""
+    found = {}
+    for scan in ("on", "off"):
+        items.execute(f"SET enable_indexscan = {scan}; SET enable_seqscan = {'off' if scan == 'on' else 'on'}".encode())
+        search = f"SELECT id FROM {table} o WHERE o.id <> i.id ORDER BY o.embedding <-> i.embedding LIMIT 10"
+        query = f"SELECT i.id, n.id FROM {table} i, LATERAL ({search}) n WHERE i.id % 10 = 0"
+        found[scan] = set(items.execute(query.encode()).fetchall())
+    items.execute("RESET enable_indexscan; RESET enable_seqscan")
+    return 100 * len(found["on"] & found["off"]) / len(found["off"])
+
+
 def test_recall_with_few_probes_matches_exact_comparison(measure, items):
     low, high = measure(probes=2, sample=400).interval
     items.execute("SET ivfflat.probes = 2")
-    found = {}
-    for scan in ("on", "off"):
-        items.execute(f"SET enable_indexscan = {scan}".encode())
-        search = "SELECT id FROM shop.items o WHERE o.id <> i.id ORDER BY o.embedding <-> i.embedding LIMIT 10"
-        query = f"SELECT i.id, n.id FROM shop.items i, LATERAL ({search}) n WHERE i.id % 10 = 0"
-        found[scan] = set(items.execute(query.encode()).fetchall())
-    items.execute("RESET enable_indexscan; RESET ivfflat.probes")
-    share = 100 * len(found["on"] & found["off"]) / len(found["off"])
+    share = share_found(items, "shop.items")
+    items.execute("RESET ivfflat.probes")
     assert 20 < share < 90
     assert low - 4 < share < high + 4  # the exact recall is sampled too
+
+
+@pytest.mark.parametrize(("kind", "value_bytes"), [("halfvec", 40), ("sparsevec", 0)])
+def test_recall_of_half_and_sparse_vectors_matches_exact_comparison(measure, state, items, kind, value_bytes):
+    table, fields = f"shop.{kind}s", {"table": f"shop.{kind}s", "method": "hnsw", "probes": 0}
+    items.execute(f"CREATE TABLE {table} AS SELECT id, embedding::{kind}(16) AS embedding FROM shop.items".encode())
+    hnsw = f"USING hnsw (embedding {kind}_l2_ops) WITH (m = 4, ef_construction = 8)"
+    try:
+        items.execute(f"CREATE INDEX small ON {table} {hnsw}; ANALYZE {table}".encode())
+        items.execute(f"GRANT SELECT (ctid, embedding) ON {table} TO opsproof_recall".encode())
+        assert measure("small", **fields, ef_search=1000).through("small", declared(**fields)) > 90
+        low, high = measure("small", **fields, ef_search=12, sample=400).interval
+        items.execute("SET hnsw.ef_search = 12")
+        assert low - 4 < share_found(items, table) < high + 4
+        assert 20 < high < 90
+        assert (state("small", **fields).dimensions, state("small", **fields).value_bytes) == (16, value_bytes)
+    finally:
+        items.execute(f"RESET hnsw.ef_search; DROP TABLE {table}".encode())
 
 
 def test_filter_applies_to_both_searches(measure):

@@ -39,7 +39,8 @@ class VectorIndexState:
     """State of one index; sizes in bytes, times in seconds since 1970.
 
     `build` is the relfilenode, new after each build; `inserted` counts rows inserted since the last statistics reset;
-    `library` is the pgvector version on the server's disk, `extension` the version in the catalogs.
+    `library` is the pgvector version on the server's disk, `extension` the version in the catalogs. `value_bytes` is
+    the size of a vector in memory; 0 for sparse vectors, whose sizes vary: no ivfflat index can have them.
     """
 
     name: str
@@ -142,13 +143,19 @@ class VectorIndexes(SqlResourceFact[VectorIndex, VectorIndexState]):
             lists=None if lists is None else int(lists),
             size_bytes=int(size),
             dimensions=int(dimensions),
-            value_bytes=8 + int(dimensions) * (2 if "halfvec" in kind else 4),
+            value_bytes=_value_bytes(str(kind), int(dimensions)),
             rows=int(count),
             inserted=Counter(int(inserted), float(since), float(now)),
             maintenance_bytes=int(memory),
             extension=str(extension),
             library=str(library),
         )
+
+
+def _value_bytes(kind: str, dimensions: int) -> int:
+    if kind.endswith("sparsevec"):
+        return 0
+    return 8 + dimensions * (2 if kind.endswith("halfvec") else 4)
 
 
 @dataclass(frozen=True)

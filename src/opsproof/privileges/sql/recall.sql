@@ -91,9 +91,12 @@ DECLARE
                              JOIN pg_depend ON classid = 'pg_type'::regclass AND objid = t.oid AND deptype = 'e'
                              JOIN pg_extension e ON refclassid = 'pg_extension'::regclass AND refobjid = e.oid
                             WHERE attrelid = searched AND attname = column_name AND extname = 'vector'
-                              AND typname IN ('vector', 'halfvec'));
+                              AND typname IN ('vector', 'halfvec', 'sparsevec'));
     home CONSTANT text := (SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace
                             WHERE extname = 'vector');
+    -- Unpacks a stored vector once per row, not once per comparison; pgvector has no such function for sparse vectors.
+    unpacked CONSTANT text := format(CASE WHEN type LIKE '%sparsevec' THEN 't.%2$I' ELSE '%1$s.subvector(t.%2$I, 1, 16000)' END,
+                                     home, column_name);
     operator CONSTANT text := CASE WHEN distance IN ('<->', '<#>', '<=>', '<+>')
                               THEN format('OPERATOR(%s.%s)', home, distance) END;
     group_type CONSTANT text := (SELECT format_type(atttypid, NULL) FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
@@ -111,11 +114,11 @@ DECLARE
                    AS a (vector, place, group_of, radius, number)),
         closer AS (
             SELECT number, plain.vector %2$s asked.vector AS away
-              FROM ONLY %3$s t CROSS JOIN LATERAL (SELECT %4$s.subvector(t.%5$I, 1, 16000) AS vector OFFSET 0) AS plain
-              JOIN asked ON plain.vector %2$s asked.vector < radius AND t.ctid <> place AND %6$s)
-        SELECT number::integer, count(away)::integer AS there, (array_agg(away ORDER BY away))[%7$s] AS farthest
+              FROM ONLY %3$s t CROSS JOIN LATERAL (SELECT %4$s AS vector OFFSET 0) AS plain
+              JOIN asked ON plain.vector %2$s asked.vector < radius AND t.ctid <> place AND %5$s)
+        SELECT number::integer, count(away)::integer AS there, (array_agg(away ORDER BY away))[%6$s] AS farthest
           FROM asked LEFT JOIN closer USING (number) GROUP BY number ORDER BY number
-        $query$, type, operator, searched, home, column_name,
+        $query$, type, operator, searched, unpacked,
         CASE filter_name WHEN '' THEN 'true' ELSE format('t.%I = group_of::%s', filter_name, group_type) END, neighbours);
     indexes CONSTANT jsonpath := 'strict $.**."Index Name"';
     held CONSTANT bigint := (SELECT greatest(reltuples, pg_stat_get_live_tuples(oid)) FROM pg_class
