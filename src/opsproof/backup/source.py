@@ -67,8 +67,10 @@ def require_no_losses(found: Iterable[Omission], backup: Backup) -> None:
         Refused: `not_dumped` of the backup declares not all of them.
     """
     if lost := losses(found, backup):
+        only_passwords = all(each.kind == "passwords" for each in lost)
+        way = f"GRANT pg_read_all_data TO {backup.user}" if only_passwords else "dump as a superuser"
         raise Refused(
-            f"pg_dump as {backup.user} leaves out {listed(lost)}: dump as a superuser, or declare not_dumped = "
+            f"pg_dump as {backup.user} leaves out {listed(lost)}: {way}, or declare not_dumped = "
             f'{{ "{lost[0]}" = "reason" }}'
         )
 
