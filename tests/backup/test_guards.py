@@ -36,6 +36,18 @@ def test_client_older_than_server_is_refused(site, tools, script, tmp_path, vers
     assert [line for line in called.read_text().splitlines() if "/nonexistent" not in line] == []
 
 
+def test_failed_dump_ends_the_counting_of_rows_at_once(site, tools, script, tmp_path):
+    failed = """case "$*" in *--snapshot=*) sleep 1; echo "pg_dump: error: broken early" >&2; exit 1; esac"""
+    script(tmp_path / "bin" / "pg_dump", f'{failed}\nexec {site.layout.bin}/pg_dump "$@"')
+    slow = f'exec {site.layout.bin}/psql "$@" < <(sed -u "s/^.set of .*/&\\nSELECT pg_sleep(60);/")'
+    script(tmp_path / "bin" / "psql", f"exec bash -c '{slow}' psql \"$@\"")
+    began = time.monotonic()
+    done = site.run("--apply", inventory=tools)
+    assert (done.returncode, "pg_dump: error: broken early" in done.stderr) == (4, True), done.stderr
+    assert time.monotonic() - began < 45
+    assert list(site.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
 @pytest.mark.parametrize("more", [(), ("--apply",)], ids=["plan", "run"])
 def test_folder_writable_by_others_is_refused(site, mode, more):

@@ -85,14 +85,30 @@ sub become {
     POSIX::_exit($!{ENOENT} ? 127 : 126);
 }
 
-# Waits for the programs, and fails if any failed: their messages are on stderr already.
+# Waits for the programs, and fails if any failed.
 sub finish {
     for my $pid (@_) {
-        my $name = delete $running{$pid};
+        my $name = delete $running{$pid} // next;    # noticed already
         waitpid $pid, 0;
-        fail('') if $? >> 8;
-        fail("$name was ended by signal " . ($? & 127)) if $?;
+        require_success($name);
     }
+}
+
+# Fails if any of these programs has failed so far.
+sub notice {
+    local $!;
+    my $status = $?;    # local would change the status of exit
+    for my $pid (@_) {
+        require_success(delete $running{$pid}) if waitpid($pid, POSIX::WNOHANG()) == $pid;
+    }
+    $? = $status;
+}
+
+# A failed program has told the reason on stderr.
+sub require_success {
+    my ($name) = @_;
+    fail('') if $? >> 8;
+    fail("$name was ended by signal " . ($? & 127)) if $?;
 }
 
 sub output_of {
@@ -122,13 +138,21 @@ sub require_roles {
 sub dump_database {
     my ($to, @from) = open_session();
     my @dumping = start_dump(shift, snapshot($to, $from[0]));
-    print {$to} "$contents;\n$not_dumped\n$tables;\nSELECT 'end';\n";
-    my ($server, $left_out, @listed) = lines_until_end(@from);
-    my %rows = map { counted($_, $to, @from) } @listed;
+    my @contents = contents_beside(\@dumping, $to, @from);
     finish(@dumping);
     close $to;
     finish($from[1]);
-    return ($server, $left_out, %rows);
+    return @contents;
+}
+
+# The rows of a large database take as long as its dump: a failed dump ends the counting.
+sub contents_beside {
+    my ($dumping, $to, @from) = @_;
+    local $SIG{CHLD} = sub { notice(@$dumping) };
+    notice(@$dumping);
+    print {$to} "$contents;\n$not_dumped\n$tables;\nSELECT 'end';\n";
+    my ($server, $left_out, @listed) = lines_until_end(@from);
+    return ($server, $left_out, map { counted($_, $to, @from) } @listed);
 }
 
 # Only the OID goes back to psql: in a script, a name could be a command of psql.
