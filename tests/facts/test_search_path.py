@@ -31,6 +31,7 @@ VALUES = {
     "relation": "t", "name": "t", "sibling": "0", "tellable": "^select", "idle": "0", "in_transaction": "0",
     "active": "0", "signal": "none", "pid": "1", "born": "2026-01-01", "changed": "2026-01-01", "state": "idle",
     "default": "public.parts_default", "column": "at", "start": "2026-01-01", "finish": "2026-02-01",
+    "parent": "parts", "owner": "planter", "oid": "'public.t_a'::regclass", "replacement": "opsproof_retune_1",
 }  # fmt: skip
 
 
