@@ -2,8 +2,9 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
@@ -155,6 +156,26 @@ def database_slow_to_receive(lab: Lab) -> Iterator[None]:
     with lab.connect() as admin:
         admin.execute("ALTER SYSTEM SET post_auth_delay = 2")
         admin.execute("SELECT pg_reload_conf()")
-        yield
+        with _new_sessions(lab):
+            yield
         admin.execute("ALTER SYSTEM RESET post_auth_delay")
         admin.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _new_sessions(lab: Lab) -> Iterator[None]:
+    """At any moment, one session starts."""
+    ended = threading.Event()
+
+    def connect() -> None:
+        while not ended.is_set():
+            with suppress(psycopg.OperationalError):
+                lab.connect().close()
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
