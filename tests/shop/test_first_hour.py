@@ -14,6 +14,7 @@ import pytest
 
 from opsproof.doctor.mending import AGAIN
 from tests.harness.notes import show
+from tests.shop.conftest import logs_without_traces
 
 pytestmark = pytest.mark.shop
 GOAL_S = 300
@@ -29,7 +30,8 @@ def newcomer(shop_lab, installed):
     passfile = installed.folder / "pgpass"
     passfile.touch(mode=0o600)
     passfile.write_text(f"127.0.0.1:*:*:{ROLE}:secret\n", encoding="utf-8")
-    yield passfile
+    with logs_without_traces(shop_lab):
+        yield passfile
     for database in ("shop", "archive"):
         shop_lab.sql(f"CREATE EXTENSION IF NOT EXISTS pgstattuple; DROP OWNED BY {ROLE}; DROP ROLE {ROLE}", database)
 

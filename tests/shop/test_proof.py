@@ -1,7 +1,5 @@
 """The proof on the shop: over ssh, on a host with systemd and without PM2, exactly the named checks change."""
 
-from contextlib import nullcontext
-
 import pytest
 
 from lab.shop.faults import FAULTS
@@ -9,13 +7,14 @@ from tests.harness import extent
 from tests.proving import Ground, Proof, agree, bad, identity
 from tests.proving.results import conclude
 from tests.proving.selection import planned
+from tests.shop.conftest import logs_without_traces
 
 pytestmark = pytest.mark.shop
 
 
 @pytest.fixture(scope="module")
 def proof(rounds, shop_lab, request):
-    ground = Ground("shop", shop_lab, lambda _: nullcontext(), shop_lab.up)
+    ground = Ground("shop", shop_lab, lambda _: logs_without_traces(shop_lab), shop_lab.up)
     proof = Proof(ground, rounds, planned(request.session.items, request.path))
     yield proof
     conclude(proof, request.config)
