@@ -18,8 +18,8 @@ from tests.proving.names import agree, bad, expected, named, names_of, surprisin
 from tests.proving.rounds import Rounds
 
 Faults = Sequence[Fault[Any]]
-RESETTING = {"pm2", EVERYTHING}
-"""Touched by faults whose healing may reset PM2's counters; only their healing clears the history of restarts."""
+RESETTING = {"pm2", "shop", EVERYTHING}
+"""Touched by faults whose healing may reset counters of PM2 or systemd: it clears the history of restarts."""
 AS_NAMED, SURPRISED = "as named", "surprised"
 
 
