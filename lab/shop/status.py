@@ -12,7 +12,12 @@ from lab.status import Working
 PATIENCE_S = 3
 UNITS = ("ssh", "cron", "nginx", "shop", "shop-digest.timer", "postgresql@15-main", "postgresql@15-archive")
 _STATES = f"systemctl is-system-running; systemctl is-active {' '.join(UNITS)} | sort -u"
-_ANSWER = "curl --silent --fail --max-time 3 --cacert /etc/shop-ca/ca.crt https://shop.lab.test/health"
+_LISTENING = "ss --listening --tcp --numeric --no-header 'sport = {}'"
+# nginx logs an error for each request before the service listens.
+_ANSWER = (
+    f"{_LISTENING.format(8000)} | grep -q . && "
+    "curl --silent --fail --max-time 3 --cacert /etc/shop-ca/ca.crt https://shop.lab.test/health"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def ask(machine: Machine) -> Status:
         units=units == ["active"],
         ssh=_greets(),
         site='"ok"' in _said(machine, _ANSWER),
-        courier="8025" in _said(machine, "ss --listening --tcp --numeric --no-header 'sport = 8025'"),
+        courier="8025" in _said(machine, _LISTENING.format(8025)),
     )
 
 
