@@ -2,7 +2,7 @@
 
 A timer fires at the declared local time and an hour later: systemd skips times in the hour that clocks skip, and may
 skip those in the repeated hour (https://github.com/systemd/systemd/issues/5595 and 8647). The second firing ends at
-once if the record has the run. There is no random delay: each reboot would restart it (issue 21166).
+once if the record has the run. There is no random delay: each reboot would restart it (systemd 21166).
 """
 
 import re
