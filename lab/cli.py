@@ -37,6 +37,19 @@ def add_traffic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="maximum duration (default: 2)")
 
 
+def parser(name: str, summary: str | None, lab: str, purged: str, traffic: str) -> argparse.ArgumentParser:
+    """The command line of a lab without options of its own: how it is called, what is purged, what traffic is."""
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=summary, epilog=EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help=f"start or heal {lab}")
+    commands.add_parser("down", help=f"stop {lab}").add_argument(
+        "--purge", action="store_true", help=f"also delete {purged}"
+    )
+    commands.add_parser("status", help="show which parts work")
+    add_traffic(commands.add_parser("traffic", help=traffic))
+    return parser
+
+
 def run(lab: AnyLab, options: argparse.Namespace) -> int:
     """Runs the command of the command line on a lab and returns the exit code."""
     if options.command == "up":
