@@ -14,6 +14,7 @@ my $NEST   = qr/(?!)/;
 $NEST = qr/[[{](?:[^][{}"\n]++|$STRING|$NEST)*+[]}]/ for 1 .. 9;    # nine levels suffice, without recursion
 
 my $JUDGED = 4096;                                                  # bytes of a line or message that are examined
+my $PREFIX = qr/[-0-9:TZ.+ ]{0,40}+/;                               # PM2's date, or nothing, before a JSON record
 my $DATE   = qr/^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?\s?(?:Z|[-+]\d\d:?\d\d)?: ?/;
 
 my (@FORMATS, @ZONE, %PATTERN, $IS_TEXT, $IS_JSON, $WANTED, $OTHER);
@@ -49,7 +50,7 @@ sub json_format {
         kind    => $kind,
         level   => $levels,
         message => $messages,
-        time    => qr/^[-0-9:TZ.+ ]{0,40}+\{[^\n]*?(?<=[{, ])"(?:$time)"$SPACE:$SPACE"?([^",}]+)/,
+        time    => qr/^$PREFIX\{[^\n]*?(?<=[{, ])"(?:$time)"$SPACE:$SPACE"?([^",}]+)/,
         record  => \&json_record,
     };
 }

@@ -188,7 +188,7 @@ sub count_text_line {
 
 # ---- blocks: a quiet line of JSON whose level comes first is merely counted; the others are read
 
-my $CLIENT = qr/\G[-0-9:TZ.+ ]{0,40}+\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?
+my $CLIENT = qr/\G$PREFIX\{"level":"ERROR"[^{}\n]*+(?<=,"err":)\{[^{}\n]*?
     (?<=[,{])"status(?:Code)?":4\d\d[,}]/x;
 
 # Expressions for the beginnings of lines to read, each from its newline on: the usual one, and a slower one for blocks
@@ -202,7 +202,7 @@ sub lines_to_read {
         $quiet = qr/"(?>INFO|DEBUG|WARN|TRACE)"/;
         @loud  = map { qr/\{"level":"$_"/ } qw(ERROR FATAL);    # Perl finds a literal faster than an alternation
     }
-    my $begin   = qr/[-0-9:TZ.+ ]{0,40}+\{"(?:$key)":$quiet/;
+    my $begin   = qr/$PREFIX\{"(?:$key)":$quiet/;
     my $careful = join '|', @loud;
     return { usual => qr/\n(?!$begin)/, loud => \@loud, careful => qr/\n(?!$begin(?![^\n]*(?:$careful)))/ };
 }
@@ -213,7 +213,7 @@ sub is_joined {    # whether a level that is not quiet stands elsewhere than at 
         pos($$block) = 0;
         while ($$block =~ /$loud/g) {
             my $begin = rindex($$block, "\n", $-[0]) + 1;
-            return 1 if substr($$block, $begin, $-[0] - $begin) !~ /^[-0-9:TZ.+ ]{0,40}\z/;
+            return 1 if substr($$block, $begin, $-[0] - $begin) !~ /^$PREFIX\z/;
         }
     }
     return 0;
