@@ -17,7 +17,7 @@ def test_schedule_matches_inventory(installed_schedule, schedule_claim, schedule
 
 @pytest.mark.remedy(*INSTALL, "--take-over", effect="or, to leave the host to the other machine: schedule remove")
 def test_schedule_has_one_controller(installed_schedule, schedule_claim, schedule):
-    """Two machines with the same jobs run each job twice: leave the host to one of them."""
+    """Two machines with the same jobs run each job twice: remove the schedule from one machine."""
     holder = schedule_claim.holder or "nobody"
     assert not installed_schedule.files or holder == schedule_claim.claimant, (
         f"{holder} has claimed the host, and {schedule_claim.claimant} has a schedule of it"
@@ -26,7 +26,7 @@ def test_schedule_has_one_controller(installed_schedule, schedule_claim, schedul
 
 @pytest.mark.remedy("opsproof", "schedule", "run", "{job}", absent=INSTALL)
 def test_job_runs_when_due(job_results, installed_schedule, schedule_claim, job, allowed):
-    """Without its run, a backup grows old, or nobody looks at the host: see the mails of cron, or the journal."""
+    """A backup grows old, or nobody looks at the host: read the mails of cron, or the journal."""
     schedule_claim.require_here(installed_schedule)
     assert job_results[job].delay_s in allowed.schedule_delay
 

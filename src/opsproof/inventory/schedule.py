@@ -22,7 +22,7 @@ class Schedule(Resource):
 
     scheduler: Literal["cron", "systemd"] = "cron"
     on: Literal["controller", "host"] = Field(
-        "controller", description="the machine whose scheduler starts the jobs: the one that runs opsproof, or the host"
+        "controller", description="the machine whose scheduler starts the jobs: the machine with opsproof, or the host"
     )
     folder: str = Field("", description='working folder of the jobs; required with on = "host"')
     program: str = Field("opsproof", description='the command opsproof on the host, with on = "host"')
@@ -58,7 +58,7 @@ class Job(Resource):
         """Checks that the round or action exists, and that a heavy action begins in the window.
 
         Raises:
-            ValueError: it does not.
+            ValueError: neither a round nor an action has the name, or the action begins outside of the window.
         """
         runs = self.runs(name)
         if runs not in ROUNDS and (not runs.isidentifier() or not (ACTIONS / f"{runs}.py").is_file()):

@@ -71,7 +71,7 @@ class Trust:
 
     @property
     def runs(self) -> list[str]:
-        """The code that the load runs and the role that runs the code, for the plan."""
+        """Lines of the plan: the code, and the role that runs the code during the load."""
         role = self.client.backup.load_user if self.by_loader else f"superuser {self.client.user}"
         return [f"the load runs, as {role}: {each}" for each in self.code.lines]
 
@@ -92,7 +92,7 @@ class Trust:
         return [*reasons, *self._gained()]
 
     def _gained(self) -> list[str]:
-        """The rights that code gains although `load_user` loads: those of other owners, or of a superuser."""
+        """The rights of other owners or of a superuser, which code gains although `load_user` loads."""
         if not self.code.code:
             return []
         if len(self.code.owners) > 1:
@@ -118,7 +118,7 @@ def require_loader(client: RestoreClient, server: RestoreServer) -> None:
     """Requires that the declared `load_user`, if any, exists and has no rights.
 
     Raises:
-        Refused: the role is missing, or what rights it has.
+        Refused: the role is missing, or has rights.
     """
     loader = client.backup.load_user
     if loader and server.loader_rights is None:

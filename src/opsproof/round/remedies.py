@@ -1,4 +1,4 @@
-"""Remedies: commands that repair or examine a finding, for pasting into a shell."""
+"""The command below a finding repairs or examines the object."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ from opsproof.round import clients
 def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), kind: str = "") -> str:
     """The command in the `remedy` marker of `item`, with `more` words; empty without a marker.
 
-    The keyword `absent` of a marker has the command for a missing resource, `unusable` for a stopped or empty one, and
-    `kind` is the keyword that applies. `effect` is a warning, which follows the command as a comment.
+    Keywords of the marker: `absent` is the command for a missing resource, `unusable` for a stopped or empty resource,
+    `effect` a warning, printed as a comment after the command. `kind` names the keyword to use.
     """
     marker = item.get_closest_marker("remedy")
     if marker is None:
