@@ -105,9 +105,12 @@ def with_code(cluster: "Cluster", queries: str) -> Iterator[None]:
 
 
 @contextmanager
-def loadable(cluster: "Cluster", folder: Path) -> Iterator[Dumped]:
-    """A database of the planter of `with_code`, with code in each place; a role without rights loads its archives."""
-    database = Dumped(cluster, folder, name="planted", dumper="dumper", load_user=LOADER)
+def loadable(cluster: "Cluster", client: Path, folder: Path) -> Iterator[Dumped]:
+    """A database of the planter of `with_code`, with code in each place; a role without rights loads its archives.
+
+    `client` is the folder of the client programs.
+    """
+    database = Dumped(cluster, folder, name="planted", dumper="dumper", load_user=LOADER, client=client)
     database.sql(ROLES.format(password=cluster.password), database="postgres")
     try:
         database.sql("CREATE DATABASE planted OWNER planter", database="postgres")

@@ -15,6 +15,7 @@ from tests.facts.clusters import PACKAGED, any_cluster
 from tests.harness.decoys import DATABASE
 from tests.harness.extent import FULL, RELEASES
 from tests.harness.planting import LOADER, calls, loadable, with_code
+from tests.zoo.clients import programs
 
 __all__ = ["any_cluster"]
 
@@ -88,7 +89,11 @@ class Site:
         passfile.chmod(0o600)
         path, server = self.folder / "inventory.toml", self.cluster.server
         values = {"limits": json.dumps(str(ROOT / "inventory" / "metachat.toml")), "port": server.port}
-        values |= {"programs": json.dumps(str(server._programs())), "passfile": str(passfile), "superuser": SUPERUSER}
+        values |= {
+            "programs": json.dumps(str(programs(self.cluster))),
+            "passfile": str(passfile),
+            "superuser": SUPERUSER,
+        }
         path.write_text(INVENTORY.format(folder=str(backups), **values))
         return [f"--inventory={path}", f"--reports={self.folder}"]
 
@@ -166,7 +171,7 @@ def test_backups_run_no_planted_code(site, words):
 
 def test_restores_run_planted_code_only_without_rights(site, tmp_path):
     log = site.cluster.server.log
-    with loadable(site.cluster, tmp_path) as database:
+    with loadable(site.cluster, programs(site.cluster), tmp_path) as database:
         for name, *options in RESTORES:
             for run in (database.plan, database.run):
                 start = log.stat().st_size
