@@ -1,9 +1,9 @@
 """The tests in parts: each part is a pytest process in private namespaces; three parts run in parallel.
 
-`python -m tests.harness.parts test` runs the parts that need neither Docker nor root, `python -m tests.harness.parts
-NAME ...` the named parts. Ports and the host lock of actions belong to a network namespace, and tests that kill look
-for processes: parts with their own network and process namespaces cannot disturb each other. Without namespaces the
-parts run one after the other.
+`python -m tests.harness.parts test` runs the parts that need neither Docker nor root, and those that a variable such as
+OPSPROOF_REQUIRE_DOCKER=1 requires; `python -m tests.harness.parts NAME ...` runs the named parts. Ports and the host
+lock of actions belong to a network namespace, and tests that kill look for processes: parts with their own network and
+process namespaces cannot disturb each other. Without namespaces the parts run one after the other.
 """
 
 import argparse
@@ -54,11 +54,17 @@ PARTS = (
     Part("docker", ("tests/docker",), shares_network=True),
     Part("pgbackrest", ("tests/pgbackrest",)),
     Part("shop", ("tests/shop",)),
-    *(Part(each, (f"tests/{each}",)) for each in FOLDERS),
     Part("units", ("tests", *REST)),
+    *(Part(each, (f"tests/{each}",)) for each in FOLDERS),
 )
 BY_NAME = {part.name: part for part in PARTS}
-TEST = (*FOLDERS, "units")
+TEST = ("units", *FOLDERS)
+
+
+def in_test() -> tuple[str, ...]:
+    """The parts of make test; long parts come first, so that no long part runs alone at the end."""
+    required = (name for name in APART if os.environ.get(f"OPSPROOF_REQUIRE_{name.upper()}") == "1")
+    return (*required, *TEST)
 
 
 @cache
@@ -133,7 +139,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the parts on the command line, and prints a summary unless the caller does."""
     parser = argparse.ArgumentParser(prog="python -m tests.harness.parts", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=["test", *BY_NAME], metavar="NAME", help="test, or a part")
-    names = [each for name in parser.parse_args(words).names for each in (TEST if name == "test" else (name,))]
+    names = [each for name in parser.parse_args(words).names for each in (in_test() if name == "test" else (name,))]
     chosen = [BY_NAME[name] for name in names]
     if "OPSPROOF_TIMES" in os.environ:
         return run(chosen, Path(os.environ["OPSPROOF_TIMES"]))

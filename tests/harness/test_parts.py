@@ -27,6 +27,13 @@ def test_make_test_names_all_parts_except_separate_parts():
     assert {*parts.TEST, *parts.APART} == set(parts.BY_NAME)
 
 
+def test_make_test_runs_required_parts_first(monkeypatch):
+    monkeypatch.setenv("OPSPROOF_REQUIRE_DOCKER", "1")
+    monkeypatch.setenv("OPSPROOF_REQUIRE_SHOP", "0")
+    monkeypatch.delenv("OPSPROOF_REQUIRE_PGBACKREST", raising=False)
+    assert parts.in_test() == ("docker", *parts.TEST)
+
+
 def part(name, code):
     return Part(name, ("-c", code))
 
