@@ -10,6 +10,7 @@ import pytest
 
 from lab import lock
 from lab.docker import DockerLab, backups, engine, images
+from lab.docker.faults.queues import remove_leftovers
 from lab.docker.faults.steps import settle
 from lab.docker.stack import REPORTS
 from lab.errors import LabError
@@ -64,6 +65,7 @@ def _require_engine() -> None:
 def _warm(lab: DockerLab) -> None:
     """Writes a week of logs without older errors; sends requests and messages."""
     settle(lab)
+    remove_leftovers(lab)
     lab.renew_logs()
     lab.pm2("reset", "all")
     lab.traffic()

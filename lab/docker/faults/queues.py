@@ -43,6 +43,12 @@ CLOSE_ALL = 'rabbit_networking:close_connections(rabbit_networking:connections()
 UNCONSUMED = of("inbound", "test_queues_have_consumers")
 
 
+def remove_leftovers(lab: DockerLab) -> None:
+    """Deletes the queues that a killed proof has left: the broker's data outlive the lab's containers."""
+    if others := queues(lab).keys() - {*QUEUES, *DEAD, STREAM}:
+        amqp(lab, "delete", *others)
+
+
 @fault(
     failed=(
         "test_broker_responds",
