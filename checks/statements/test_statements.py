@@ -8,7 +8,9 @@ SHOWN = 10
 SLOWEST = (
     "SELECT calls, round(mean_exec_time) AS mean_ms, round(stddev_exec_time) AS stddev_ms,"
     " left(regexp_replace(query, '[[:space:]]+', ' ', 'g'), 100) AS query"
-    " FROM pg_stat_statements ORDER BY mean_exec_time DESC LIMIT 10"
+    " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND query !~* '^(copy|vacuum|analyze|reindex|create|alter|drop|cluster|refresh) '"
+    " ORDER BY mean_exec_time DESC LIMIT 10"
 )
 LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
 QUERY = f"query: {SLOWEST}"

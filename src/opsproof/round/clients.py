@@ -152,13 +152,13 @@ def _partitions(target: Target, words: list[str]) -> str:
 
 
 def _rotation(target: Target, words: list[str]) -> str:
-    """PM2's commands for every declared setting of its module."""
+    """PM2's commands for every declared setting of its module; each restarts the module, which is no fault."""
     del words
     host = target.host
     assert host.pm2 is not None, "the host has no PM2"
     assert host.rotation is not None, "the host has no rotation"
     each = [_join(["pm2", "set", f"pm2-logrotate:{name}", value]) for name, value in host.rotation.settings.items()]
-    return _pm2(target, ["sh", "-c", " && ".join(each)])
+    return _pm2(target, ["sh", "-c", " && ".join([*each, "pm2 reset pm2-logrotate"])])
 
 
 def _socket(database: Database) -> list[str]:
