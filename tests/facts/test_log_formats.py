@@ -130,6 +130,9 @@ def test_levels_of_another_logger_are_read(read: Callable[..., dict[str, Any]], 
     assert counts(read(INFO + other * 60, "pm2-json")) == found(260, errors=60)
 
 
+CUT = entry(9).partition(',"message"')[0] + ',"message"'
+
+
 @pytest.mark.parametrize(
     ("joined", "errors"),
     [
@@ -139,6 +142,12 @@ def test_levels_of_another_logger_are_read(read: Callable[..., dict[str, Any]], 
         (entry(9)[:-12] + entry(9, "ERROR", dated=False), 1),
         (entry(9, "ERROR")[:-9] + entry(9, "ERROR"), 2),
         (entry(9)[:-9] + entry(9)[:-9] + entry(9, "FATAL"), 1),
+        (CUT + ":" + entry(9, "ERROR"), 1),
+        (CUT + ":" + entry(9, "ERROR", dated=False), 1),
+        (CUT + ': {"a":1},' + entry(9, "FATAL", dated=False), 1),
+        (CUT + ":[" + entry(9, "ERROR", all=[{"level": "ERROR"}]), 1),
+        (CUT + ':{"level":"ERROR","message":"x"},"all":[{"level":"ERROR"},{"level":"ERROR"}]}\n', 0),
+        (CUT + ': {"level":"ERROR","message":"x"} }\n', 0),
         ('\t{"level":"ERROR","message":"x"}\n', 1),
         ('{"level":"INFO","message":"x","meta":{"level":"ERROR"},"all":[{"level":"ERROR"}]}\n', 0),
         ('{"level":"INFO","message":"sent {\\"level\\":\\"ERROR\\"}"}\n', 0),

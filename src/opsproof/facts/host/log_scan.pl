@@ -106,13 +106,16 @@ sub keep_unread {    # three lines suffice as evidence
 }
 
 # A write that a full disk or a kill cut short has no newline: the next record follows in the same line, perhaps behind
-# PM2's date. It begins as the line does, behind a character after which no value of JSON begins, and not in a string,
-# where each quote has a backslash.
+# PM2's date. It begins as the line does, not in a string, where each quote has a backslash, and either behind a
+# character after which no value of JSON begins, or as a whole object up to the end of the line: behind a value of
+# another record the brackets of that record would follow.
 sub records_of {
     my ($line) = @_;
     my ($begin) = $line =~ /^[-0-9:TZ.+ \t]{0,40}+(\{"[^"\\\n]*":)/ or return $line;
     return $line if index($line, $begin) == rindex($line, $begin);
-    return split /(?:(?<=[^:,\[{\s])|(?<=[^:,\[{\s] ))(?=(?:\d{4}-\d\d-\d\d[ T][-0-9:TZ.+ ]{0,30})?\Q$begin\E)/, $line;
+    my $date  = qr/(?:\d{4}-\d\d-\d\d[ T][-0-9:TZ.+ ]{0,30})?/;
+    my $whole = qr/(?=\Q$begin\E)$NEST\s*\z/;
+    return split /(?:(?<=[^:,\[{\s])|(?<=[^:,\[{\s] ))(?=$date\Q$begin\E)|(?<![\dZ]:[ ])(?<=.)(?=$date$whole)/s, $line;
 }
 
 sub read_line {    # true if each record in the line was understood
