@@ -87,6 +87,24 @@ def test_differences_of_a_drill_without_comparison_are_unknown(journal):
         _ = last(journal, "vps", "metachat").differences
 
 
+@pytest.mark.parametrize("kept", [40, -1, 0], ids=["cut", "without newline", "NUL bytes"])
+def test_torn_line_is_unknown_until_the_next_drill(journal, kept):
+    """A power failure may tear the last line; later lines follow on lines of their own."""
+    drilled(journal, restore_s=20.0, age_s=500)
+    line = drill(400, "not repaired").line()
+    with journal.open("a") as file:
+        file.write(line[:kept] or "\0" * len(line))
+    drilled(journal, age_s=300, backup="other")
+    if kept == -1:
+        assert last(journal, "vps", "metachat").outcome == "not repaired"
+    else:
+        with pytest.raises(MeasurementError, match=r"the journal .* cannot be read: line 2 is torn"):
+            last(journal, "vps", "metachat")
+    assert round(last(journal, "vps", "other").age_s) == 300
+    drilled(journal, restore_s=20.0, age_s=100)
+    assert round(last(journal, "vps", "metachat").age_s) == 100
+
+
 def test_missing_drill_or_journal_is_absent(journal):
     with pytest.raises(Absent, match="no restore drill of metachat in the journal"):
         last(journal, "vps", "metachat")

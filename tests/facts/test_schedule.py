@@ -99,6 +99,13 @@ def test_record_that_cannot_be_read_is_no_good_record(text):
         JobResults().parse(Answer(0, f"/usr/share/zoneinfo/Etc/UTC\n{text}\n", now=NOW), HOST)
 
 
+@pytest.mark.parametrize("torn", [json.dumps(ended("daily", 9, 1))[:30], "\0" * 40], ids=["cut", "NUL bytes"])
+def test_torn_line_of_a_record_does_not_count(torn):
+    lines = (torn, json.dumps(ended("daily", 9, 3)), torn)
+    text = "".join(f"{line}\n" for line in ("/usr/share/zoneinfo/Etc/UTC", *lines))
+    assert JobResults().parse(Answer(0, text, now=NOW), HOST)["daily"].problem == "daily ended with status 3"
+
+
 @pytest.mark.parametrize(("status", "flag"), [(127, "-"), (1, "-"), (0, "timeout")])
 def test_record_that_was_not_read_is_unknown(status, flag):
     with pytest.raises(CommandError):

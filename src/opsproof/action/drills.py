@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opsproof.action.journal import entries, unreadable
+from opsproof.action.journal import newest, unreadable
 from opsproof.core.errors import Absent, MeasurementError
 
 ACTION = "restore_drill"
@@ -77,13 +77,13 @@ def last(journal: Path, host: str, backup: str) -> Drill:
         MeasurementError: the journal cannot be read.
     """
     try:
-        of = [each for each in entries(journal, ACTION) if _is_of(each, host, backup)]
-        fields = [(each["began"], each["outcome"], each["message"], each["measured"]) for each in of]
-    except (KeyError, TypeError, AttributeError) as error:
+        of = newest(journal, (ACTION,), lambda each: _is_of(each, host, backup))
+        found = Drill(of["began"], of["outcome"], of["message"], of["measured"]) if of else None
+    except KeyError as error:
         raise unreadable(journal, error) from error
-    if not fields:
+    if found is None:
         raise Absent(f"no restore drill of {backup} in the journal {journal} (dates in the future do not count)")
-    return Drill(*fields[-1])
+    return found
 
 
 def _is_of(entry: dict[str, Any], host: str, backup: str) -> bool:

@@ -4,6 +4,7 @@ import getpass
 import json
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,23 +48,52 @@ def append(path: Path, entry: JournalEntry) -> None:
 
 
 def entries(path: Path, *actions: str) -> list[dict[str, Any]]:
-    """The entries of `actions` in the journal at `path`, oldest first; empty without a journal.
+    """The entries of `actions` in the journal at `path`, in the order of the file; empty without a journal.
 
-    Entries dated in the future are left out: their date is wrong, and would count as recent for ever.
+    Entries dated in the future are left out: their date is wrong, and would count as recent for ever. Torn lines are
+    left out too.
 
     Raises:
         MeasurementError: the journal cannot be read.
     """
+    return [entry for _, entry in _numbered(path, _lines(path), actions)]
+
+
+def newest(path: Path, actions: tuple[str, ...], is_of: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+    """The entry of `actions` with the latest begin for which `is_of` is true; None without one.
+
+    Raises:
+        MeasurementError: the journal cannot be read, or a torn line behind the entry may be a newer one.
+    """
+    lines = _lines(path)
+    torn = max((number for number, line in enumerate(lines, 1) if files.is_torn(line)), default=0)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        found = [json.loads(line) for line in lines if any(f'"{action}"' in line for action in actions)]
-        now = time.time()
-        dated = [each for each in found if each["action"] in actions and not is_ahead(each["began"], now)]
-        return sorted(dated, key=lambda each: each["began"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        found = [each for each in _numbered(path, lines, actions) if is_of(each[1])]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise unreadable(path, error) from error
+    number, entry = max(found, key=lambda each: each[1]["began"], default=(0, None))
+    if torn > number:
+        raise unreadable(path, f"line {torn} is torn")
+    return entry
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> MeasurementError:
+def _numbered(path: Path, lines: list[str], actions: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+    naming = [each for each in enumerate(lines, 1) if any(f'"{action}"' in each[1] for action in actions)]
+    try:
+        found = [(number, json.loads(line)) for number, line in naming if not files.is_torn(line)]
+        now = time.time()
+        return [each for each in found if each[1]["action"] in actions and not is_ahead(each[1]["began"], now)]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception | str) -> MeasurementError:
     """The error for a journal that cannot be read."""
     return MeasurementError(f"the journal {path} cannot be read: {error}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opsproof.action.journal import entries, unreadable
+from opsproof.action.journal import newest, unreadable
 from opsproof.core.errors import Absent
 
 ACTIONS = ("backup", "verify_backup")
@@ -45,13 +45,13 @@ def last(journal: Path, host: str, backup: str) -> RepositoryReading:
         MeasurementError: the journal cannot be read.
     """
     try:
-        of = [each for each in entries(journal, *ACTIONS) if _is_of(each, host, backup)]
-        fields = [(each["began"], str(each["measured"].get(f"flaws_of_{backup}", ""))) for each in of]
-    except (KeyError, TypeError, AttributeError) as error:
+        of = newest(journal, ACTIONS, lambda each: _is_of(each, host, backup))
+        found = RepositoryReading(of["began"], str(of["measured"].get(f"flaws_of_{backup}", ""))) if of else None
+    except (KeyError, AttributeError) as error:
         raise unreadable(journal, error) from error
-    if not fields:
+    if found is None:
         raise Absent(f"no verification of {backup} in the journal {journal} (dates in the future do not count)")
-    return RepositoryReading(*fields[-1])
+    return found
 
 
 def _is_of(entry: dict[str, Any], host: str, backup: str) -> bool:

@@ -1,6 +1,7 @@
 """Files of a user, read with errors that name the reason, and appended to line by line."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -17,17 +18,27 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def is_torn(line: str) -> bool:
+    """Whether a power failure cut a line of JSON short, or left NUL bytes in its place."""
+    return not line.strip("\0") or (line.startswith("{") and not line.endswith("}"))
+
+
 def append(path: Path, line: str) -> None:
     """Appends a line to a file atomically, safe with concurrent writers; makes its folder, and the file for the owner.
+
+    A torn line before stays a line of its own.
 
     Raises:
         OSError: the file cannot be written; it has no part of the line.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = line.encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         end = os.fstat(descriptor).st_size
+        if end and os.pread(descriptor, 1, end - 1) != b"\n":
+            content = b"\n" + content
         if os.write(descriptor, content) != len(content):  # disk full: remove the partial line
             os.ftruncate(descriptor, end)
             raise OSError(errno.ENOSPC, "no space left on device", str(path))

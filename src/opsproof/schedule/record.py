@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
+from opsproof.core import files
 from opsproof.core.ages import is_ahead
 from opsproof.core.errors import Absent, OutputError
 from opsproof.core.timings import Timing, zone_at
@@ -97,14 +98,16 @@ def answered(answer: Answer) -> tuple[ZoneInfo, ScheduleRecord]:
 
 
 def parse(lines: Iterable[str], now: float) -> ScheduleRecord:
-    """The record in `lines`, oldest first. Events dated in the future do not count.
+    """The record in `lines`, oldest first. Events dated in the future do not count, nor do torn lines.
+
+    A run whose end is torn looks unfinished: the job counts as late, until its next run.
 
     Raises:
         OutputError: a line cannot be read.
     """
     jobs: dict[str, JobRecord] = {}
     try:
-        for each in map(json.loads, lines):
+        for each in (json.loads(line) for line in lines if not files.is_torn(line)):
             if not is_ahead(float(each["at"]), now):
                 _add(jobs.setdefault(str(each["job"]), JobRecord()), each["event"], each)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
