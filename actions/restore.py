@@ -16,6 +16,7 @@ from argparse import ArgumentParser
 import installed  # noqa: F401
 
 from opsproof.action import Step, main
+from opsproof.core.errors import InventoryError
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster_job import ClusterRestoreJob
 from opsproof.restore.database_job import RestoreJob
@@ -52,10 +53,19 @@ class Restore(RestoreAction):
 
     def plan(self) -> list[Step]:
         """Drops old databases, completes an interrupted swap, or restores, by options and state of the server."""
+        if self.options.drop_old:
+            self._require_no_source()
         self.job = ClusterRestoreJob(self) if self.uses_pgbackrest else RestoreJob(self)
         if self.options.drop_old:
             return self.job.dropping()
         return self.job.finishing() or self.job.restoring()
+
+    def _require_no_source(self) -> None:
+        said = self.options
+        into = None if self.uses_pgbackrest else said.into  # of a cluster, --into is the place of what is dropped
+        given = {"--set": said.set, "--from": said.target, "--archive": said.archive, "--to": said.to, "--into": into}
+        if wrong := [name for name, value in given.items() if value]:
+            raise InventoryError(f"--drop-old restores nothing: omit {' and '.join(wrong)}")
 
     def guard(self, steps: list[Step]) -> None:
         """Refuses a restore that cannot complete."""
