@@ -180,6 +180,17 @@ def test_foreign_lock_holder_cannot_write_control_characters(run):
     assert "held by ?[2Jnobody" in done.stderr
 
 
+@pytest.mark.parametrize("transport", ["local://", "ssh://root@127.0.0.1:1"])
+def test_missing_program_is_unknown_and_changes_nothing(run, monkeypatch, tmp_path, transport):
+    """perl on the host, ssh on this machine."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for more in ((), ("--apply",)):
+        done = run(*more, transport=transport)
+        program = "perl" if transport == "local://" else "ssh"
+        assert (done.returncode, len(done.stderr.splitlines())) == (6, 1), done.stderr
+        assert f"{program}: " in done.stderr
+
+
 def test_unreachable_host_is_not_changed(run, free_port):
     for more in ((), ("--apply",)):
         done = run(*more, transport=f"ssh://root@127.0.0.1:{free_port}")

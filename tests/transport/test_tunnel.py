@@ -74,6 +74,7 @@ def test_passfile_entry_under_the_server_address_of_the_dsn(target, postgres, tm
         ({"password_env": ""}, "no password supplied"),
         ({"password_env": "NOT_THERE"}, "environment variable NOT_THERE is not set"),
         ({"dsn": "hots=127.0.0.1"}, 'invalid connection option "hots"'),
+        ({"ssh": ("/no/ssh", "vps")}, "the tunnel cannot be opened: /no/ssh: No such file or directory"),
     ],
 )
 def test_client_mistake_is_an_error_and_no_refusal(target, fields, complaint):

@@ -106,14 +106,15 @@ def of_set(work: Work, folder: str, name: str, *, whole: bool) -> DumpArchive:
     """
     endings = ("dump", "dump.zst", "globals.sql")
     sizes = argv("stat", "-L", "-c", "%s %n", "--", *(f"{folder}/{name}.{each}" for each in endings))
-    answer, measured = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
+    answer, sizes_of = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
     try:
         found = manifest.read(answer.require("cat").stdout)
     except ManifestError as error:
         raise Refused(f"{name}: {error}") from error
     if found.name != name:
         raise Refused(f"{name}: the manifest belongs to {found.name}")
-    there = {path: int(size) for size, path in (line.split(" ", 1) for line in measured.stdout.splitlines())}
+    measured = sizes_of.require("stat", 0, 1).stdout
+    there = {path: int(size) for size, path in (line.split(" ", 1) for line in measured.splitlines())}
     for file in found.files.values() if whole else [found.dump]:
         require_size(file, there.get(f"{folder}/{file.name}"))
     age = answer.now - dump_folder.began(name)

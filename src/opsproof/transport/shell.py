@@ -240,12 +240,9 @@ def attended(host: Host, command: Command) -> Iterator[str]:
     """The first line of output of `command`, which runs until the context closes its standard input.
 
     Raises:
-        HostUnreachable: no line in time, or the transport is neither ssh nor local.
+        HostUnreachable: no line in time, no program, or the transport is neither ssh nor local.
     """
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        _attending(host, command), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-    ) as process:
+    with _begun(host, command, bufsize=-1) as process:
         try:
             yield _first_line(host, process, command.timeout_s + ssh.CONNECT_TIMEOUT_S)
         finally:
@@ -309,12 +306,12 @@ def piped(host: Host, command: Command) -> Iterator[Piped]:
     """The running `command`; killed at the end of the context or at its timeout.
 
     Raises:
-        HostUnreachable: the transport is neither ssh nor local.
+        HostUnreachable: no program, or the transport is neither ssh nor local.
     """
-    words, pipe, complaint = _attending(host, command), subprocess.PIPE, bytearray()
+    complaint = bytearray()
     # Unbuffered, so that closing flushes nothing into a broken pipe.
     with (
-        subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process,
+        _begun(host, command, bufsize=0) as process,
         io.BufferedReader(cast("io.FileIO", process.stdout), PART_BYTES) as stdout,
     ):
         listener = threading.Thread(target=_listen, args=(process.stderr, complaint), daemon=True)
@@ -328,6 +325,14 @@ def piped(host: Host, command: Command) -> Iterator[Piped]:
             clock.cancel()
             process.kill()
             listener.join(STOP_PATIENCE_S)
+
+
+def _begun(host: Host, command: Command, bufsize: int) -> "subprocess.Popen[bytes]":
+    words, pipe = _attending(host, command), subprocess.PIPE
+    try:
+        return subprocess.Popen(words, bufsize, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    except OSError as error:
+        raise HostUnreachable(f"{host.name}: {words[0]}: {error.strerror}") from error
 
 
 def _listen(stream: IO[bytes], complaint: bytearray) -> None:

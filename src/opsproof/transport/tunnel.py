@@ -96,7 +96,11 @@ def _remote(nonce: str, password_file: str) -> str:
 @contextmanager
 def _process(words: list[str], log: int) -> Iterator["subprocess.Popen[bytes]"]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True) as process:
+    try:
+        begun = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True)
+    except OSError as error:
+        raise DatabaseError(f"the tunnel cannot be opened: {words[0]}: {error.strerror}") from error
+    with begun as process:
         try:
             yield process
         finally:
