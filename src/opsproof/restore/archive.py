@@ -16,6 +16,8 @@ FIXED_MINORS = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
 Fixed in 18.7, 17.12, 16.16, 15.20 and 14.25: https://www.postgresql.org/support/security/CVE-2026-116314/. Older
 major versions are out of support and stay vulnerable; newer major versions were released with the fix.
 """
+_NEW_FORMATS = (17, 16)
+"""Major versions whose pg_dump writes archives that an older pg_restore cannot read: formats 1.16 and 1.15."""
 _UNPACKERS = {".zst": "zstd", ".gz": "gzip"}
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
@@ -66,6 +68,20 @@ class DumpArchive:
             )
         if not allowed:
             raise Refused(f"{self.name} has no manifest, so the contents are unknown: add --untrusted to go on")
+
+    def require_reader(self, client: str) -> None:
+        """Requires a client that can read the format of the archive; `client` is what pg_restore --version prints.
+
+        Raises:
+            Refused: the archive was made by a pg_dump with a newer format.
+        """
+        maker = str(self.manifest.tools.get("pg_dump", "")) if self.manifest else ""
+        made, reads = _VERSION.search(maker), _VERSION.search(client)
+        if not made or not reads:
+            return
+        needed = next((each for each in _NEW_FORMATS if int(reads[1]) < each <= int(made[1])), None)
+        if needed:
+            raise Refused(f"{client} cannot read archives of {maker}: install client {needed} or newer")
 
 
 def is_vulnerable(client: str) -> bool:

@@ -171,8 +171,8 @@ class RestoredDatabase:
         """Refuses a restore that cannot complete.
 
         Raises:
-            Refused: the role is no superuser, pg_restore is too new for the server, space is short, or the name would
-                be too long.
+            Refused: the role is no superuser, pg_restore is too new for the server or too old for the archive, space is
+                short, or the name would be too long.
         """
         staged = self.archive.size_bytes if self.client.container else 0
         needed = MARGIN * self.expected_bytes + staged
@@ -191,7 +191,8 @@ class RestoredDatabase:
             raise Refused(f"the name {self.client.live} is too long (limit {NAME_BYTES - SUFFIX_BYTES} bytes)")
 
     def _require_client(self) -> None:
-        """Refuses a pg_restore whose settings an older server does not know."""
+        """Refuses a pg_restore that cannot read the archive, or whose settings an older server does not know."""
+        self.archive.require_reader(self.machine.version)
         server, client = self.machine.server.version_num, self.machine.version
         if server < LATER_FROM and re.search(r"\) (?:1[7-9]|[2-9]\d)", client):
             raise Refused(
