@@ -43,6 +43,19 @@ def test_log_truncated_and_regrown_is_rescanned(logs: Logs, answer: Any, tmp_pat
     assert counts(answer(also=reading(move))) == {"lines": 29_000, "recognized": 29_000, "errors": 9_000}
 
 
+def test_log_copied_during_scan_before_its_truncation_is_rescanned(logs: Logs, answer: Any, tmp_path: Path) -> None:
+    """logrotate shifted the rotated files, and copies a large log: what was .2 is .3 now, a name not listed."""
+    log = logs(entry(50, "ERROR"))
+    for age in (1, 2):
+        (tmp_path / f"{log.name}.{age}").write_text(entry(100 * age, "ERROR") * 10 * age)
+    old, new = (f'"{tmp_path / log.name}.{age}"' for age in (2, 3))
+    first = f'"{tmp_path / log.name}.1"'
+    move = f'if (!$moved++) {{ rename {old}, {new}; rename {first}, {old}; system "cp", "{log}", {first} }}'
+    listed = f"our $moved; my @names = CORE::readdir($_[0]); {move} @names"
+    result = answer(also=BROKEN % ("readdir", "(*)", listed))
+    assert counts(result) == {"lines": 31, "recognized": 31, "errors": 31}
+
+
 def test_log_renamed_during_scan_is_rescanned(logs: Logs, answer: Any, tmp_path: Path) -> None:
     """logrotate renamed each file: what was .1 is .2 now."""
     log = logs(entry(50, "ERROR"))

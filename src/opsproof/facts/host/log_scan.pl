@@ -311,6 +311,7 @@ sub scan {    # empty if the log was rotated meanwhile
     my $current = open_log($path) or fail(2, $path, $!);
     my @paths   = rotated_paths($path);
     my @files   = files_of_window($current, $since, @paths) or return;
+    return if "@paths" ne join ' ', rotated_paths($path);    # a file may have got a name that was not listed
     my $use = sub { use_block(\%tally, $to_read, @_) };
     scan_files(\%tally, $since, $use, @files) or return;
     return if was_rotated($current);
