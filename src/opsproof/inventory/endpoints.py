@@ -1,6 +1,8 @@
 """The HTTP endpoints that a host can declare."""
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -9,6 +11,10 @@ from opsproof.inventory.resources import Duration, Resource, userinfo
 
 HEALTH_ANSWERS = ("health", "json", "text", "pattern")
 """The kinds of answers with a health status."""
+_SECRET = re.compile(
+    r"auth(?:orization|entication)?(?![a-z])|cookie|token|secret|passw|credential|signature|api[-_]?key", re.IGNORECASE
+)
+"""Names of headers and of parameters in a URL whose values are secrets."""
 _KEYS = {"json": "path", "pattern": "pattern"}
 """The required key of a kind of answer, invalid for the rest."""
 
@@ -72,6 +78,11 @@ class Endpoint(Resource):
             raise ValueError("`ca` is valid only for https: remove the key, or write https://")
         if userinfo(self.url):
             raise ValueError("the url contains credentials: remove them, and keep secrets on the host")
-        if secret := {"authorization", "cookie"} & {name.lower() for name in self.headers}:
-            raise ValueError(f"header {secret.pop()} is a secret, visible in the process list of the host: remove it")
+        named = {
+            "header": self.headers,
+            "parameter": dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True)),
+        }
+        for kind, names in named.items():
+            if secret := next(filter(_SECRET.search, names), None):
+                raise ValueError(f"{kind} {secret} is a secret, visible in the process list of the host: remove it")
         return self
