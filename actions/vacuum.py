@@ -13,7 +13,7 @@ from functools import partial
 import installed  # noqa: F401
 
 from opsproof.action import Step, main
-from opsproof.core.errors import NotRepaired, Refused
+from opsproof.core.errors import InventoryError, NotRepaired, Refused
 from opsproof.core.units import show
 from opsproof.facts.indexes import StatisticsEpoch
 from opsproof.facts.vacuum import Hold, TableUpkeep, TransactionAges, VacuumHorizons
@@ -21,6 +21,9 @@ from opsproof.maintenance import tables
 from opsproof.maintenance.machine import machine
 from opsproof.maintenance.tables import Table
 from opsproof.maintenance.upkeep import TablesAction
+
+MOST_WORKERS = 1024
+"""PostgreSQL's limit of PARALLEL."""
 
 
 class Vacuum(TablesAction):
@@ -54,6 +57,8 @@ class Vacuum(TablesAction):
 
     def plan(self) -> list[Step]:
         """Smallest table first."""
+        if (self.options.parallel or 0) > MOST_WORKERS:
+            raise InventoryError(f"--parallel: {self.options.parallel} workers (limit {MOST_WORKERS})")
         self.found = self.choose()
         vacuums = [
             Step(f"vacuum {each}: {_state(each)}", partial(self._vacuum, each), (str(each),))

@@ -40,6 +40,7 @@ def test_mistake_on_the_command_line_is_one_line(opsproof, capsys, mistake):
         ("restore", ["--into="], "argument --into: the value is empty (an unset shell variable?)"),
         ("restore", ["--wait=soon"], "argument --wait: 'soon' is not a plain number like 5"),
         ("vacuum", ["--database=a", "--database=b"], "argument --database: given twice"),
+        ("analyze", ["--table=public.t", "--all"], "argument --all: not allowed with argument --table"),
     ],
 )
 def test_mistake_on_the_command_line_of_an_action_is_one_line(capsys, name, words, complaint):

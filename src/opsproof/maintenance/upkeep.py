@@ -29,8 +29,9 @@ class TablesAction(Maintaining):
     def add_arguments(cls, parser: ArgumentParser) -> None:
         """Adds --table and --all."""
         super().add_arguments(parser)
-        parser.add_argument("--table", action="append", metavar="NAME", help="schema.table; may be given several times")
-        parser.add_argument("--all", action="store_true", help="all tables except system catalogs")
+        chosen = parser.add_mutually_exclusive_group()
+        chosen.add_argument("--table", action="append", metavar="NAME", help="schema.table; may be given several times")
+        chosen.add_argument("--all", action="store_true", help="all tables except system catalogs")
 
     @abstractmethod
     def flagged(self) -> list[str]:
