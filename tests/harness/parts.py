@@ -46,7 +46,7 @@ class Part:
         return pytest if self.shares_network or not can_isolate() else [*NAMESPACES, *ISOLATED, *pytest]
 
 
-FOLDERS = ("proof", "restore", "backup", "maintenance", "facts", "logfiles", "zoo", "lab")
+FOLDERS = ("proof", "restore", "zoo", "maintenance", "backup", "facts", "logfiles", "lab")
 """The parts of make test, longest first."""
 APART = ("docker", "pgbackrest", "shop")
 REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
