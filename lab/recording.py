@@ -38,25 +38,39 @@ def earlier_samples(lab: Lab, resource: str, metric: str, values: Mapping[float,
             runs = [_add_round(history, now - days * 86_400, resource, metric, value) for days, value in values.items()]
         yield
         with history:
-            for table, column in (("samples", "run"), ("runs", "id")):
+            for table, column in (("readings", "run"), ("runs", "id")):
                 history.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(run,) for run in runs])
 
 
 @contextmanager
 def backdated(lab: Lab, resource: str, days: float) -> Iterator[None]:
     """Makes all recorded counters of a resource older."""
-    query = "UPDATE samples SET taken = taken + ? WHERE host = 'lab' AND resource = ? AND taken < ?"
+    query = """
+        UPDATE readings SET taken = taken + ?
+         WHERE taken < ? AND counter_id IN (SELECT id FROM counters WHERE host = 'lab' AND resource = ?)
+    """
     with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as history:
         began, by_s = time.time(), days * 86_400
         with history:
-            history.execute(query, (-by_s, resource, began))
+            history.execute(query, (-by_s, began, resource))
         yield
         with history:
-            history.execute(query, (by_s, resource, began - by_s))
+            history.execute(query, (by_s, began - by_s, resource))
 
 
 def _add_round(history: sqlite3.Connection, taken: float, resource: str, metric: str, value: float) -> int | None:
     run = history.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, 'earlier', 'daily')", (taken,))
-    row = (run.lastrowid, "lab", resource, metric, value, 0.0, taken)
-    history.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    add_reading(history, int(run.lastrowid or 0), (resource, metric), (value, 0.0, taken))
     return run.lastrowid
+
+
+def add_reading(
+    history: sqlite3.Connection, run: int, counter: tuple[str, str], reading: tuple[float, float, float]
+) -> None:
+    """Adds a sample to the history of the proof: resource and metric; value, begin of counting, and time."""
+    history.execute("INSERT OR IGNORE INTO counters (host, resource, metric) VALUES ('lab', ?, ?)", counter)
+    value, born, taken = reading
+    query = (
+        "INSERT INTO readings SELECT id, ?, ?, ?, ? FROM counters WHERE host = 'lab' AND resource = ? AND metric = ?"
+    )
+    history.execute(query, (taken, run, value, born, *counter))

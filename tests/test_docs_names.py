@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opsproof.core import metrics
-from opsproof.history import migration
+from opsproof.history import renames
 from tests.harness.documents import (
     ACTIONS,
     CHANGELOG,
@@ -87,7 +87,7 @@ def test_old_names_stand_only_in_the_changelog(path):
 def test_changelog_lists_every_renamed_check_and_metrics_of_today():
     checks = {old: new for old, new in RENAMED.items() if old.startswith("test_")}
     new_metrics = set(RENAMED.values()) - set(checks.values())
-    assert checks == migration.CHECKS
+    assert checks == renames.CHECKS
     assert len(new_metrics) == 16
     assert new_metrics <= set(metrics.METRICS)
 

@@ -10,6 +10,7 @@ from lab import Lab
 from lab.fault import EVERYTHING, TIME, shows
 from lab.faults.fault import fault
 from lab.postgres import leave_invalid
+from lab.recording import add_reading
 from lab.waiting import wait_until
 
 CHECKS = (
@@ -121,12 +122,14 @@ def index_never_used(lab: Lab) -> Iterator[None]:
             0,
         )
     moment = time.time() - MONTH_S
-    row = ("lab", "metachat", "transactions", transaction, 0.0, moment)
-    _record(lab, "INSERT INTO samples SELECT max(id), ?, ?, ?, ?, ?, ? FROM runs", row)
+    with _history(lab) as history:
+        ((run,),) = history.execute("SELECT max(id) FROM runs").fetchall()
+        add_reading(history, run, ("metachat", "transactions"), (transaction, 0.0, moment))
     _date_statistics(lab, -MONTH_S)
     yield
     _date_statistics(lab, MONTH_S)
-    _record(lab, "DELETE FROM samples WHERE metric = 'transactions' AND taken = ?", (moment,))
+    with _history(lab) as history:
+        history.execute("DELETE FROM readings WHERE taken = ?", (moment,))
     with lab.connect() as admin:
         admin.execute("DROP INDEX events_type_idx")
 
@@ -145,13 +148,15 @@ def _date_statistics(lab: Lab, seconds: int) -> None:
         content = content.replace(struct.pack("<q", before), struct.pack("<q", before + seconds * 1_000_000))
     file.write_bytes(content)
     lab.up()
-    for each in moments_us:
-        _record(lab, "UPDATE samples SET born = born + ? WHERE abs(born - ?) < 0.00001", (seconds, each / 1e6))
+    with _history(lab) as history:
+        query = "UPDATE readings SET born = born + ? WHERE abs(born - ?) < 0.00001"
+        history.executemany(query, [(seconds, each / 1e6) for each in moments_us])
 
 
-def _record(lab: Lab, statement: str, values: tuple[object, ...]) -> None:
-    with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as record, record:
-        record.execute(statement, values)
+@contextmanager
+def _history(lab: Lab) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(lab.layout.reports / "history.sqlite")) as history, history:
+        yield history
 
 
 @fault(warned=("test_foreign_keys_are_indexed",), touches=("extra",))

@@ -12,6 +12,8 @@ from opsproof.core.counters import Counter
 from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Sample, Verdict
 from opsproof.history import store as module
+from opsproof.history.layout import MARK
+from opsproof.history.recording import template
 from opsproof.history.store import History, Streak, UnknownRuns
 
 TEST = "test_disk_has_free_space[vps-/]"
@@ -131,6 +133,69 @@ def test_measured_values_keep_their_type(history):
         ]  # fmt: skip
 
 
+def measured(value, word="passed", unit="percent", test=TEST):
+    shown = f"{value} %" if unit == "percent" else value
+    return Verdict(
+        test, "vps", "/", word, f"/: used {shown}, ok", measurements=[Measurement("used", value, unit, "", word, "")]
+    )
+
+
+def stored(path, table):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT * FROM {table} ORDER BY run, test").fetchall()
+
+
+def test_unchanged_verdicts_and_values_are_not_repeated(history):
+    for number, value in enumerate([3, 3, 3, 4.5, 4.5, "full", 3]):
+        history.add(number, "lab.toml", "daily", [measured(value, unit="word" if value == "full" else "percent")])
+    assert (count(history.path, "judged"), count(history.path, "measured")) == (1, 4)
+    assert [row[4:5] for row in stored(history.path, "measurements")] == [
+        (3,),
+        (3,),
+        (3,),
+        (4.5,),
+        (4.5,),
+        ("full",),
+        (3,),
+    ]
+    assert [row[4] for row in stored(history.path, "verdicts")][2:6] == [
+        "/: used 3 %, ok", "/: used 4.5 %, ok", "/: used 4.5 %, ok", "/: used full, ok",
+    ]  # fmt: skip
+
+
+def test_gap_is_no_unchanged_value(history):
+    """The second daily run does not judge the check, a weekly run does not either, and the last judges another host."""
+    history.add(1, "lab.toml", "daily", [measured(3)])
+    history.add(2, "lab.toml", "daily", [measured(3, test="test_other[vps]")])
+    history.add(3, "lab.toml", "daily", [measured(3)])
+    history.add(4, "lab.toml", "weekly", [measured(3, test="test_other[vps]")])
+    history.add(5, "lab.toml", "daily", [Verdict("test_other[two]", "two", "")])
+    history.add(6, "lab.toml", "daily", [measured(3)])
+    assert [row[0] for row in stored(history.path, "verdicts") if row[2] == TEST] == [1, 3, 6]
+    assert [row[0] for row in stored(history.path, "measurements") if row[2] == TEST] == [1, 3, 6]
+    assert count(history.path, "measured") == 4
+
+
+@pytest.mark.parametrize(
+    ("sentence", "values", "text"),
+    [
+        ("/: disk used 83.1 % (limit < 80 %)", [("disk used", 83.1, "percent")], "/: disk used # (limit < 80 %)"),
+        ("api-0: 0 restarts, within 0", [("restarts", 0, "count")], "api-0: # restarts, within 0"),
+        ("status online, as expected", [("status", "online", "word")], "status #, as expected"),
+        ("at least 3.5 d", [("a", 1, "count"), ("age", 302400, "seconds")], "at least #"),
+        ("13 d (limit 3 d)", [("a", 3, "count")], "13 d (limit # d)"),
+        ("80.04 % is shown exactly", [("used", 80.04, "percent")], None),
+        ("nothing", [("word", "", "word")], None),
+        ("", [], None),
+    ],
+)
+def test_value_in_a_sentence_is_replaced_by_a_mark(sentence, values, text):
+    found, number, shown = template(sentence, [(*each, "") for each in values])
+    assert found == (sentence if text is None else text.replace("#", MARK))
+    assert found.replace(MARK, shown) == sentence
+    assert (number == -1) == (text is None)
+
+
 def test_missing_history_is_no_complaint(history):
     assert (history.streak("vps", TEST), history.samples("vps", "/", "restarts", 0)) == (None, [])
     assert history.complaints == []
@@ -139,7 +204,7 @@ def test_missing_history_is_no_complaint(history):
 
 def test_run_is_recorded_in_one_transaction(history):
     history.add(1, "lab.toml", "daily", [verdict()])
-    history.add(2, "lab.toml", "daily", [verdict("failed"), Verdict("test", "vps", "/", "passed", object())])
+    history.add(2, "lab.toml", "daily", [verdict("failed"), Verdict("test", "vps", "/", "passed", "", object())])
     assert (count(history.path, "runs"), count(history.path, "verdicts")) == (1, 1)
     (complaint,) = history.complaints
     assert complaint.endswith("this run is not recorded")

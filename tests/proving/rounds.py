@@ -79,12 +79,14 @@ class Rounds:
     def forget(self, metric: str) -> None:
         """Deletes the samples of a counter from the history: a fault has reset the counter."""
         with closing(sqlite3.connect(self.history)) as history, history:
-            history.execute("DELETE FROM samples WHERE metric = ?", (metric,))
+            history.execute(
+                "DELETE FROM readings WHERE counter_id IN (SELECT id FROM counters WHERE metric = ?)", (metric,)
+            )
 
     def forget_last(self) -> None:
         """Deletes all samples of the last round from the history: the same faults will be broken again."""
         with closing(sqlite3.connect(self.history)) as history, history:
-            history.execute("DELETE FROM samples WHERE run = (SELECT max(id) FROM runs)")
+            history.execute("DELETE FROM readings WHERE run = (SELECT max(id) FROM runs)")
 
     @property
     def sentences(self) -> dict[str, str]:

@@ -66,7 +66,7 @@ def _query(given: Namespace) -> HistoryQuery:
     since = 0.0 if given.since is None else time.time() - given.since
     metric = METRICS[given.metric].title if given.metric else None
     return HistoryQuery(
-        given.host, given.round, given.check, given.verdict, metric, since, given.limit + 1 if given.limit else -1
+        given.host, given.round, given.check, given.verdict, metric, since, given.limit + 1 if given.limit else None
     )
 
 

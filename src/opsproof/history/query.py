@@ -1,8 +1,10 @@
 """Rows of the history for export: streamed from the file, the newest run first."""
 
+import datetime
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from opsproof.core.errors import MeasurementError
@@ -10,24 +12,19 @@ from opsproof.history.store import History
 
 VERDICT_COLUMNS = ("started", "inventory", "round", "host", "check", "verdict", "sentence")
 VALUE_COLUMNS = ("started", "inventory", "round", "host", "check", "metric", "value", "unit")
-_WHERE = """
-  JOIN runs ON runs.id = run
- WHERE (:host IS NULL OR host = :host)
-   AND (:round IS NULL OR cadence = :round)
-   AND (:check IS NULL OR test = :check OR substr(test, 1, length(:check) + 1) = :check || '[')
-   AND started >= :since
+_RUNS = """
+SELECT id, started, inventory, cadence FROM runs
+ WHERE (:round IS NULL OR cadence = :round) AND started >= :since
+   AND (:host IS NULL OR id IN (SELECT run FROM lines JOIN visits ON line = lines.id WHERE host = :host))
+ ORDER BY id DESC
 """
-_MOMENT = "strftime('%Y-%m-%dT%H:%M:%SZ', started, 'unixepoch')"
-_VERDICTS = f"""
-SELECT {_MOMENT}, inventory, cadence, host, test, verdict, sentence FROM verdicts {_WHERE}
-   AND (:verdict IS NULL OR verdict = :verdict)
- ORDER BY runs.id DESC LIMIT :limit
-"""  # noqa: S608  # made of constants
-_VALUES = f"""
-SELECT {_MOMENT}, inventory, cadence, host, test, metric, value, unit FROM measurements {_WHERE}
-   AND (:metric IS NULL OR metric = :metric)
- ORDER BY runs.id DESC LIMIT :limit
-"""  # noqa: S608
+_WHERE = """
+ WHERE run = :run
+   AND (:host IS NULL OR host = :host)
+   AND (:check IS NULL OR test = :check OR substr(test, 1, length(:check) + 1) = :check || '[')
+"""
+_VERDICTS = f"SELECT host, test, verdict, sentence FROM verdicts {_WHERE} AND (:verdict IS NULL OR verdict = :verdict)"  # noqa: S608  # made of constants
+_VALUES = f"SELECT host, test, metric, value, unit FROM measurements {_WHERE} AND (:metric IS NULL OR metric = :metric)"  # noqa: S608
 _UNKNOWNS = """
 SELECT host, test, sentence FROM verdicts WHERE verdict = 'unknown' AND run = (SELECT max(id) FROM runs)
  ORDER BY host, sentence, test
@@ -36,7 +33,7 @@ SELECT host, test, sentence FROM verdicts WHERE verdict = 'unknown' AND run = (S
 
 @dataclass(frozen=True)
 class HistoryQuery:
-    """What to select: equal texts, runs since a time in seconds since 1970, and at most `limit` rows; -1 for all.
+    """What to select: equal texts, runs since a time in seconds since 1970, and at most `limit` rows; None for all.
 
     `check` is the name of a check, with its parameter or without. `metric` is the title of a metric.
     """
@@ -47,7 +44,7 @@ class HistoryQuery:
     verdict: str | None = None
     metric: str | None = None
     since: float = 0.0
-    limit: int = -1
+    limit: int | None = None
 
 
 def rows(path: Path, query: HistoryQuery, *, values: bool = False) -> Iterator[tuple[str | float, ...]]:
@@ -58,9 +55,18 @@ def rows(path: Path, query: HistoryQuery, *, values: bool = False) -> Iterator[t
     """
     try:
         with History(path).reading() as connection:
-            yield from connection.execute(_VALUES if values else _VERDICTS, asdict(query))
+            yield from islice(_rows(connection, query, _VALUES if values else _VERDICTS), query.limit)
     except (sqlite3.Error, OSError) as error:
         raise MeasurementError(f"{path}: {error}: give the folder of the history, --reports=FOLDER") from error
+
+
+def _rows(connection: sqlite3.Connection, query: HistoryQuery, statement: str) -> Iterator[tuple[str | float, ...]]:
+    """The rows of each run in turn: a query over all runs would sort them first."""
+    given = asdict(query)
+    for run, started, inventory, cadence in connection.execute(_RUNS, given):
+        moment = datetime.datetime.fromtimestamp(started, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for row in connection.execute(statement, {**given, "run": run}):
+            yield moment, inventory, cadence, *row
 
 
 def last_unknowns(path: Path) -> list[tuple[str, str, str]]:

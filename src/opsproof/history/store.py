@@ -3,45 +3,28 @@
 Errors of the history are kept in `complaints`; a run continues without history.
 """
 
-import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from opsproof.core.counters import Counter
 from opsproof.core.deployments import RoundSample
 from opsproof.core.verdicts import Verdict
 from opsproof.history import migration
+from opsproof.history.aging import sum_up
+from opsproof.history.recording import Row, add_results, add_run, results
 
 FILE = "history.sqlite"
 """The name of the history in the folder of reports."""
 BUSY_TIMEOUT_S = 2.0
 SELECTED = "selected"
 """The round of a run whose selection paths or -k narrow."""
-_SCHEMA = f"""
-    CREATE TABLE IF NOT EXISTS runs (
-        id INTEGER PRIMARY KEY, started REAL NOT NULL, inventory TEXT NOT NULL, cadence TEXT NOT NULL
-    );
-    CREATE TABLE IF NOT EXISTS verdicts (
-        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
-        verdict TEXT NOT NULL, sentence TEXT NOT NULL, unknown_since REAL
-    );
-    CREATE TABLE IF NOT EXISTS measurements (
-        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, test TEXT NOT NULL,
-        metric TEXT NOT NULL, value NUMERIC NOT NULL, unit TEXT NOT NULL
-    );
-    CREATE TABLE IF NOT EXISTS samples (
-        run INTEGER NOT NULL REFERENCES runs, host TEXT NOT NULL, resource TEXT NOT NULL, metric TEXT NOT NULL,
-        value REAL NOT NULL, born REAL NOT NULL, taken REAL NOT NULL
-    );
-    PRAGMA user_version = {migration.VERSION};
-    CREATE INDEX IF NOT EXISTS verdicts_by_test ON verdicts (host, test, run);
-    CREATE INDEX IF NOT EXISTS samples_by_metric ON samples (host, resource, metric, taken);
-"""
+_AT_ONCE = 500
+"""Names in a query: SQLite may allow no more than 999."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +47,47 @@ class UnknownRuns:
     last_round: float | None
 
 
-_UNKNOWN_RUNS = """
-    WITH judged AS (
-        SELECT run, started, CASE WHEN cadence <> ?5 THEN started END AS round,
-               verdict = 'unknown' OR unknown_since IS NOT NULL AS is_unknown
-          FROM verdicts JOIN runs ON runs.id = run
-         WHERE host = ?1 AND test = ?2 AND inventory IN (SELECT value FROM json_each(?3))
-    ), measured AS (SELECT run, started FROM judged WHERE NOT is_unknown)
-    SELECT min(started), min(round), max(round) FROM judged
-     WHERE run > coalesce((SELECT max(run) FROM measured), 0) AND started <= ?4
-       AND started >= coalesce((SELECT started FROM measured WHERE started <= ?4 ORDER BY run DESC LIMIT 1), 0)
+_STREAK = """
+    WITH spans AS (
+        SELECT line, first_run, last_run, verdict IN ('failed', 'unknown') AS is_bad FROM lines
+          JOIN checks ON checks.line = lines.id JOIN judged ON check_id = checks.id WHERE host = ? AND test = ?
+    ), good AS (SELECT coalesce(max(last_run), 0) AS run FROM spans WHERE NOT is_bad)
+    SELECT count(*), min(visits.run) FROM good JOIN spans ON is_bad AND last_run > good.run
+      JOIN visits ON visits.line = spans.line AND visits.run BETWEEN first_run AND last_run AND visits.run > good.run
 """
-"""Runs count in the order of the file. A start outside the time since the last other verdict is of a wrong clock."""
+_LAST_RUN = """
+    WITH last AS (
+        SELECT lines.id AS line, (SELECT max(run) FROM visits WHERE line = lines.id) AS run FROM lines
+         WHERE inventory = ? AND cadence = ?
+    )
+    SELECT test, verdict FROM last JOIN checks ON checks.line = last.line
+      JOIN judged ON check_id = checks.id AND last_run = run
+"""
+_ROUND_SAMPLES = """
+    SELECT value, born, taken, cadence FROM readings JOIN runs ON runs.id = run
+     WHERE counter_id = ? AND taken >= coalesce((SELECT max(taken) FROM readings WHERE counter_id = ? AND taken < ?), ?)
+     ORDER BY taken, run
+"""
+_UNKNOWN_SPANS = """
+    SELECT line, cadence, first_run, last_run, verdict = 'unknown' OR unknown_since IS NOT NULL AS is_unknown FROM lines
+      JOIN checks ON checks.line = lines.id JOIN judged ON check_id = checks.id
+     WHERE host = ? AND test = ? AND inventory IN ({})
+"""
+
+
+class SqliteDatabase:
+    """A connection to a history file, in a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, statement: str, values: Row = ()) -> list[Any]:
+        """The rows of a statement."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def write(self, statement: str, rows: Sequence[Row]) -> None:
+        """Executes a statement for each of `rows`."""
+        self._connection.executemany(statement, rows)
 
 
 @dataclass
@@ -84,6 +96,8 @@ class History:
 
     path: Path
     complaints: list[str] = field(default_factory=list)
+    unrecorded: bool = False
+    """Whether a run could not be recorded."""
 
     def samples(self, host: str, resource: str, metric: str, since: float) -> list[Counter]:
         """The samples of a counter taken since `since`, and the newest sample before."""
@@ -91,60 +105,82 @@ class History:
 
     def round_samples(self, host: str, resource: str, metric: str, since: float) -> list[RoundSample]:
         """The samples of a counter taken since `since`, and the newest sample before, with their rounds."""
-        query = """
-            SELECT value, born, taken, cadence FROM samples JOIN runs ON runs.id = run
-             WHERE host = ? AND resource = ? AND metric = ? AND taken >= coalesce(
-                   (SELECT max(taken) FROM samples
-                     WHERE host = ?1 AND resource = ?2 AND metric = ?3 AND taken < ?4), ?4)
-        """
-        found = self._read(query, (host, resource, metric, since))
+        found = []
+        for (key,) in self._counters(host, resource, metric):
+            found = self.read(_ROUND_SAMPLES, (key, key, since, since))
         return [RoundSample(Counter(*row), cadence) for *row, cadence in found]
 
     def last_sample(self, host: str, resource: str, metric: str) -> Counter | None:
         """The newest sample of a counter; None without any sample."""
-        query = (
-            "SELECT value, born, taken FROM samples WHERE host = ? AND resource = ? AND metric = ? ORDER BY taken DESC"
-        )
-        return next((Counter(*row) for row in self._read(f"{query} LIMIT 1", (host, resource, metric))), None)
+        query = "SELECT value, born, taken FROM readings WHERE counter_id = ? ORDER BY taken DESC, run DESC LIMIT 1"
+        keys = self._counters(host, resource, metric)
+        return next((Counter(*row) for (key,) in keys for row in self.read(query, (key,))), None)
+
+    def _counters(self, *name: str) -> list[tuple[int]]:
+        return self.read("SELECT id FROM counters WHERE host = ? AND resource = ? AND metric = ?", name)
 
     def readings(self, host: str, resource: str, names: Collection[str]) -> dict[str, list[Counter]]:
         """All samples of each of `names`, the oldest first."""
-        query = """
-            SELECT metric, value, born, taken FROM samples
-             WHERE host = ? AND resource = ? AND metric IN (SELECT value FROM json_each(?)) ORDER BY taken
-        """
         found: dict[str, list[Counter]] = {name: [] for name in names}
-        for name, *reading in self._read(query, (host, resource, json.dumps(list(names)))):
-            found[name].append(Counter(*reading))
+        ordered = list(names)
+        for start in range(0, len(ordered), _AT_ONCE):
+            some = ordered[start : start + _AT_ONCE]
+            query = (
+                "SELECT metric, value, born, taken FROM counters JOIN readings ON counter_id = counters.id "  # noqa: S608
+                f"WHERE host = ? AND resource = ? AND metric IN ({_places(some)}) ORDER BY counter_id, taken, run"
+            )
+            for name, *reading in self.read(query, (host, resource, *some)):
+                found[name].append(Counter(*reading))
         return found
 
     def last_run(self, inventory: str, cadence: str) -> dict[str, str]:
         """The verdict of each test in the last run of the same round on its host; empty without an earlier run."""
-        query = """
-            SELECT test, verdict FROM verdicts JOIN (
-                SELECT host AS of, max(run) AS last FROM verdicts JOIN runs ON runs.id = run
-                 WHERE inventory = ? AND cadence = ? GROUP BY host
-            ) ON host = of AND run = last
-        """
-        return dict(self._read(query, (inventory, cadence)))
+        return dict(self.read(_LAST_RUN, (inventory, cadence)))
 
     def streak(self, host: str, test: str) -> Streak | None:
         """The streak of a test that was failed or unknown in the last run; None if the test was neither."""
-        query = """
-            SELECT verdict, started FROM verdicts JOIN runs ON runs.id = run
-             WHERE host = ? AND test = ? ORDER BY runs.id DESC LIMIT 1000
-        """
-        rows = self._read(query, (host, test))
-        bad = list(takewhile(lambda row: row[0] in ("failed", "unknown"), rows))
-        return Streak(len(bad), bad[-1][1]) if bad else None
+        for runs, first in self.read(_STREAK, (host, test)):
+            if runs:
+                ((since,),) = self.read("SELECT started FROM runs WHERE id = ?", (first,))
+                return Streak(runs, since)
+        return None
 
     def unknown_runs(self, host: str, test: str, inventory: Path, now: float) -> UnknownRuns | None:
-        """The earlier runs of an inventory in which a test that is unknown now was unknown; None without any."""
+        """The earlier runs of an inventory in which a test that is unknown now was unknown; None without any.
+
+        Runs count in the order of the file. A start outside the time since the last other verdict is of a wrong clock.
+        """
         file = inventory.resolve()
-        names = [name for (name,) in self._read("SELECT DISTINCT inventory FROM runs", ())]
-        same = json.dumps([name for name in names if Path(name).resolve() == file])
-        rows = self._read(_UNKNOWN_RUNS, (host, test, same, now, SELECTED))
-        return next((UnknownRuns(*row) for row in rows if row[0] is not None), None)
+        names = [name for (name,) in self.read("SELECT DISTINCT inventory FROM lines", ())]
+        same = [name for name in names if Path(name).resolve() == file]
+        spans = self.read(_UNKNOWN_SPANS.format(_places(same)), (host, test, *same))
+        measured = [each for each in spans if not each[-1]]
+        last = max((end for *_, end, _ in measured), default=0)
+        found = self._starts([each for each in spans if each[-1] and each[-2] > last], last + 1)
+        if not found:
+            return None
+        earliest = self._last_start(measured, now)
+        within = [(started, cadence) for started, cadence in found if earliest <= started <= now]
+        rounds = [started for started, cadence in within if cadence != SELECTED]
+        return UnknownRuns(min(within)[0], min(rounds, default=None), max(rounds, default=None)) if within else None
+
+    def _starts(self, spans: Iterable[Row], since: int) -> list[tuple[float, str]]:
+        """Start and round of each run of `spans`, from the run `since` on."""
+        query = "SELECT started FROM visits JOIN runs ON runs.id = run WHERE line = ? AND run BETWEEN ? AND ?"
+        return [
+            (started, cadence)
+            for line, cadence, first, last, *_ in spans
+            for (started,) in self.read(query, (line, max(first, since), last))
+        ]
+
+    def _last_start(self, spans: Iterable[Row], now: float) -> float:
+        """The start of the last run of `spans` that is not after `now`; 0 without any."""
+        query = """
+            SELECT run, started FROM visits JOIN runs ON runs.id = run
+             WHERE line = ? AND run BETWEEN ? AND ? AND started <= ? ORDER BY run DESC LIMIT 1
+        """
+        found = [row for line, _, *ends, _ in spans for row in self.read(query, (line, *ends, now))]
+        return float(max(found, default=(0, 0.0))[1])
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -154,41 +190,64 @@ class History:
             sqlite3.Error: the file is missing or cannot be read.
             OSError: the same.
         """
-        with self._up_to_date("ro") as connection:
-            yield connection
-
-    def _read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
-        if self.complaints or not self.path.exists():
-            return []
-        with self._complaining("cannot be read"), self._up_to_date("ro") as connection:
-            return connection.execute(query, values).fetchall()
-        return []
-
-    def add(self, started: float, inventory: str, cadence: str, verdicts: Iterable[Verdict]) -> None:
-        """Records a run in one transaction."""
-        with self._complaining("this run is not recorded"), self._up_to_date("rwc") as connection, connection:
-            connection.executescript(_SCHEMA)
-            row = (started, inventory, cadence)
-            run = connection.execute("INSERT INTO runs (started, inventory, cadence) VALUES (?, ?, ?)", row).lastrowid
-            for verdict in verdicts:
-                _insert(connection, run, verdict)
-
-    @contextmanager
-    def _up_to_date(self, mode: str) -> Iterator[sqlite3.Connection]:
-        with self._open(mode) as connection:
+        with self._open("ro") as connection:
             is_current = migration.is_current(connection)
             if is_current:
                 yield connection
         if not is_current:
-            with self._open("rw") as connection:
-                migration.migrate(connection)
-            with self._open(mode) as connection:
+            with self._writing("rw"):
+                pass
+            with self._open("ro") as connection:
                 yield connection
+
+    def read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
+        """The rows of a query; none without a readable history."""
+        if self.complaints or not self.path.exists() or not self.path.stat().st_size:
+            return []
+        with self._complaining("cannot be read"), self.reading() as connection:
+            return connection.execute(query, values).fetchall()
+        return []
+
+    def add(
+        self,
+        started: float,
+        inventory: str,
+        cadence: str,
+        verdicts: Iterable[Verdict],
+        due: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Records a run in one transaction. `due` has the time by which the next is expected, by host."""
+        self.unrecorded = True
+        with self._complaining("this run is not recorded"):
+            with self._writing("rwc") as connection:
+                database = SqliteDatabase(connection)
+                run = add_run(database, started, inventory, cadence)
+                found = results(verdicts)
+                add_results(database, run, inventory, cadence, found)
+                lines = [(due.get(host), inventory, cadence, host) for host in found]
+                database.write("UPDATE lines SET due = ? WHERE inventory = ? AND cadence = ? AND host = ?", lines)
+                sum_up(database, run)
+            self.unrecorded = False
+
+    @contextmanager
+    def _writing(self, mode: str) -> Iterator[sqlite3.Connection]:
+        """A transaction on the file, which is created or migrated first."""
+        with self._open(mode) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                migration.bring_up_to_date(connection, SqliteDatabase(connection))
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has rolled back already
+                    connection.execute("ROLLBACK")
+                raise
 
     @contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
         uri = f"{self.path.resolve().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        with closing(connection):
             yield connection
 
     @contextmanager
@@ -201,18 +260,5 @@ class History:
                 self.complaints.append(complaint)
 
 
-def _insert(connection: sqlite3.Connection, run: int | None, verdict: Verdict) -> None:
-    test = (run, verdict.host, verdict.test)
-    row = (*test, verdict.verdict, verdict.sentence, verdict.unknown_since)
-    connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", row)
-    connection.executemany(
-        "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?)",
-        [(*test, each.metric, each.value, each.unit) for each in verdict.measurements],
-    )
-    connection.executemany(
-        "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (run, verdict.host, verdict.resource, each.metric, each.value, each.born, each.taken)
-            for each in verdict.samples
-        ],
-    )
+def _places(names: Collection[str]) -> str:
+    return ", ".join("?" * len(names))
