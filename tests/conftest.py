@@ -197,7 +197,7 @@ class Outcome:
 
     @property
     def html(self) -> str:
-        (path,) = self.reports.glob("*.html")
+        (path,) = self.reports.glob("20*.html")
         return path.read_text(encoding="utf-8")
 
 

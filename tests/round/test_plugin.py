@@ -4,10 +4,11 @@ import datetime
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 import xml.etree.ElementTree as ET
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -359,7 +360,7 @@ def test_repeated_runs_extend_the_streak(estate, prove, tmp_path):
     path = estate(full=831)
     for _ in range(2):
         found = prove(path, DISKS, reports=tmp_path / "reports")
-        newest = max((tmp_path / "reports").glob("*.html"), key=lambda each: each.stat().st_mtime_ns)
+        newest = max((tmp_path / "reports").glob("20*.html"), key=lambda each: each.stat().st_mtime_ns)
     assert found.status == 1
     assert "not good for 2 runs, since 20" in newest.read_text()
 
@@ -373,6 +374,39 @@ def test_broken_history_is_reported_and_the_run_continues(estate, prove, tmp_pat
     assert "history.sqlite" in found.text
     assert "this run is not recorded" in found.text
     assert "cannot be read" in found.html
+
+
+def spoil_newer(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+SPOILED = {
+    "corrupt": lambda path: path.write_bytes(b"no database " * 100),
+    "newer": spoil_newer,
+    "a folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (kind, disks, status)
+        for kind in SPOILED
+        for disks, status in (({"calm": 120}, 3), ({"full": 831}, 1), ({"mute": BROKEN}, 6))
+    ],
+    ids=str,
+)
+def test_history_that_cannot_be_written_hides_no_finding(estate, prove, tmp_path, case):
+    kind, disks, status = case
+    (tmp_path / "reports").mkdir()
+    SPOILED[kind](tmp_path / "reports" / "history.sqlite")
+    found = prove(estate(**disks), DISKS, reports=tmp_path / "reports")
+    assert (found.status, "Traceback" in found.text) == (status, False), found.text
+    pattern = r"^history \S+history.sqlite: [^\n]+: this run is not recorded$"
+    assert len(re.findall(pattern, found.text, re.MULTILINE)) == 1, found.text
+    if "full" in disks:
+        assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text
 
 
 def test_own_tests_contact_no_host(prove, tmp_path):

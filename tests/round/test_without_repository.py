@@ -37,7 +37,7 @@ def test_verdicts_are_those_of_the_repository(elsewhere, estate, prove, tmp_path
     here = prove(inventory, "-m", "daily", *SUBJECTS)
     assert (found.returncode, verdicts(found.stdout)) == (here.status, verdicts(here.text)), found.stdout + found.stderr
     assert verdicts(found.stdout)
-    assert len(list((tmp_path / "reports").glob("*.html"))) == 1
+    assert len(list((tmp_path / "reports").glob("20*.html"))) == 1
 
 
 def test_every_check_is_collected_and_every_marker_known(elsewhere, repository, tmp_path):

@@ -2,9 +2,11 @@
 
 import getpass
 import json
+import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ from typing import Any
 from opsproof.core import files
 from opsproof.core.ages import is_ahead
 from opsproof.core.errors import MeasurementError
+
+TAIL_BYTES = 256 * 1024
+"""Read by `tail`, whatever the size of the journal: a few hundred entries."""
+_SHOWN = {"action", "host", "outcome", "message", "began", "duration_s"}
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,30 @@ def _numbered(path: Path, lines: list[str], actions: tuple[str, ...]) -> list[tu
         return [each for each in found if each[1]["action"] in actions and not is_ahead(each[1]["began"], now)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(path, error) from error
+
+
+def tail(path: Path) -> list[dict[str, Any]]:
+    """The entries in the last `TAIL_BYTES` of the journal, the newest first, without lines that cannot be read.
+
+    Raises:
+        OSError: the journal cannot be read.
+    """
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    found = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):  # the first line may be cut
+            found.append(json.loads(line))
+    return [each for each in found[::-1] if isinstance(each, dict) and _is_whole(each)]
+
+
+def _is_whole(entry: dict[str, Any]) -> bool:
+    numbers = (entry.get("began"), entry.get("duration_s"))
+    return entry.keys() >= _SHOWN and all(isinstance(each, (int, float)) for each in numbers)
 
 
 def unreadable(path: Path, error: Exception | str) -> MeasurementError:

@@ -324,6 +324,15 @@ class Waiver(Model):
     )
 
 
+class Reports(Model):
+    """The folder of reports."""
+
+    keep: Duration = Field(
+        description="after a complete run, pages, XML files and recordings older than this are removed, except of the "
+        "last run of each round"
+    )
+
+
 class InventoryFile(Reviewed):
     """An inventory file."""
 
@@ -334,3 +343,4 @@ class InventoryFile(Reviewed):
     unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]
     waivers: list[Waiver] = Field(default_factory=list)
+    reports: Reports | None = None

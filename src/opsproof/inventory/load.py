@@ -34,6 +34,8 @@ class Inventory:
     hosts: dict[str, Host]
     waivers: tuple[Waiver, ...] = ()
     reviews: tuple[Review, ...] = ()
+    keep_reports_s: float | None = None
+    """The age in seconds at which reports are removed; None to keep all."""
 
     def overdue_reviews(self, today: datetime.date) -> list[str]:
         """A line for each review that is overdue on `today`, or dated after it."""
@@ -71,7 +73,7 @@ def load(path: Path) -> Inventory:
     file = _validated(path)
     all_files = (file, *_inherited(path, file, (path.resolve(),)))
     hosts = {name: host.placed(name, all_files) for name, host in file.hosts.items()}
-    return Inventory(path, hosts, tuple(file.waivers), _reviews(file))
+    return Inventory(path, hosts, tuple(file.waivers), _reviews(file), file.reports.keep if file.reports else None)
 
 
 def _reviews(file: InventoryFile) -> tuple[Review, ...]:

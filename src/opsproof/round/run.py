@@ -14,6 +14,7 @@ from opsproof.history.store import FILE, SELECTED, History
 from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
 from opsproof.postgres.client import DatabaseClient
+from opsproof.round.due import due_times
 from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, Judge, is_judged
 from opsproof.round.unknowns import UnknownLimits
@@ -45,7 +46,10 @@ class Run:
         """The files that could not be written, each with the reason."""
         self.history = History(config.option.reports / FILE)
         self.round_trips = {"shell": 0, "sql": 0}
-        self.inventory = load_inventory(config.option.inventory).narrowed(config.option.host or ())
+        whole = load_inventory(config.option.inventory)
+        self.declared_hosts = set(whole.hosts)
+        """The names of all hosts of the inventory, also of hosts that --host leaves out."""
+        self.inventory = whole.narrowed(config.option.host or ())
         today = datetime.datetime.fromtimestamp(self.started, tz=datetime.UTC).date()
         self.notices = self.inventory.overdue_reviews(today)
         """Warnings about the inventory itself."""
@@ -148,15 +152,25 @@ class Run:
         if self._recordings:
             write(self.config.option.save_facts, self._recordings)
 
+    def durations(self) -> list[tuple[float, str, str]]:
+        """The duration of each command and query in seconds, with its host and the name of its fact."""
+        found = []
+        for host, each in self._recordings.items():
+            found += [(answer.elapsed_s, host, name) for name, answer in each.answers.items()]
+            found += [(result.elapsed_s, host, name) for name, result in each.results.items()]
+        return found
+
     def _store(self, recordings: dict[str, Recording]) -> None:
         self._recordings |= recordings
         for recording in recordings.values():
             for kind, count in recording.round_trips.items():
                 self.round_trips[kind] += count
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_terminal_summary(self, exitstatus: int) -> None:
-        """Records a complete run after the report has compared it with the last."""
+    def record(self, exitstatus: int) -> bool:
+        """Records a complete run in the history, after the report has compared it with the last; whether it did."""
         interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
-        if self.verdicts and not self.config.option.facts and not interrupted:
-            self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts)
+        if not self.verdicts or self.config.option.facts or interrupted:
+            return False
+        due = due_times(self.inventory, self.cadence, self.started)
+        self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts, due)
+        return not self.history.unrecorded

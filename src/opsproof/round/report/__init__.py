@@ -1,11 +1,11 @@
 """The reports of a run: a self-contained HTML file and a JUnit XML file."""
 
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opsproof.round.report.names import stem
 from opsproof.round.report.page import ReportPage
 from opsproof.round.report.writing import ReportWriter, XmlReport
 
@@ -17,11 +17,10 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     """Directs the report writers of pytest to the reports folder, and extends the HTML page."""
     folder = config.option.reports
     folder.mkdir(parents=True, exist_ok=True)
-    moment = datetime.datetime.fromtimestamp(run.started).astimezone().strftime("%Y-%m-%d_%H-%M-%S.%f")[:-3]
-    stem = folder / f"{moment}_{''.join(c if c.isalnum() else '-' for c in run.cadence)}"
+    path = folder / stem(run.started, run.cadence)
     options: Any = config.option
-    options.htmlpath = options.htmlpath or f"{stem}.html"
-    xml = XmlReport(config, options.xmlpath or f"{stem}.xml", run)
+    options.htmlpath = options.htmlpath or f"{path}.html"
+    xml = XmlReport(config, options.xmlpath or f"{path}.xml", run)
     options.xmlpath = None  # pytest would write a report of its own
     options.self_contained_html = True
     options.css.append(str(Path(__file__).with_name("report.css")))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from _pytest.junitxml import LogXML, xml_key
 
+from opsproof.round.report import index, pruning
 from opsproof.round.run import Run
 
 UNWRITTEN_EXIT = pytest.ExitCode.INTERNAL_ERROR
-"""The exit status if no check failed or was unknown, but a report cannot be written."""
+"""The exit status if no check failed or was unknown, but a report or the history cannot be written."""
 
 
 class XmlReport(LogXML):
@@ -33,11 +34,15 @@ class XmlReport(LogXML):
 
 
 class ReportWriter:
-    """Writes the files of a run whose writing may fail, and sets the exit status."""
+    """Writes the files and the history of a run, which may fail, and sets the exit status."""
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config = config
         self._run = run
+
+    def pytest_runtestloop(self) -> None:
+        """Compiles the template of the index while hosts are queried."""
+        index.template()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -52,9 +57,23 @@ class ReportWriter:
             result = None
         if self._config.option.save_facts:
             attempt(self._run, self._config.option.save_facts, self._run.save_facts)
-        if self._run.unwritten and session.exitstatus == pytest.ExitCode.OK:
+        if self._run.record(int(session.exitstatus)):
+            self._conclude(self._config.option.reports)
+        if (self._run.unwritten or self._run.history.unrecorded) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = UNWRITTEN_EXIT
         return result
+
+    def _conclude(self, folder: Path) -> None:
+        """Rewrites the index, and removes expired reports if every file of this run is written."""
+        attempt(self._run, folder / index.FILE, lambda: index.write(self._run, folder))
+        keep_s = self._run.inventory.keep_reports_s
+        if keep_s is None or self._run.unwritten:
+            return
+        for path in pruning.expired(folder, self._run.history, keep_s):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self._run.notices.append(f"{path} cannot be removed: {error.strerror}")
 
 
 def attempt(run: Run, path: Path, write: Callable[[], None]) -> None:

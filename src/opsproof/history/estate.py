@@ -1,0 +1,144 @@
+"""The state of all hosts for the index of reports: last runs, days, open findings, growth.
+
+Every query reads the last runs or a fixed number of days by a key, so its cost does not grow with the history.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from opsproof.core.verdicts import ORDER
+from opsproof.history.store import SELECTED, History
+
+_LINES = f"""
+    SELECT lines.id, lines.inventory, lines.cadence, host, due, run, started, {", ".join(ORDER)}
+      FROM lines
+      JOIN visits ON line = lines.id AND run = (SELECT max(run) FROM visits WHERE line = lines.id)
+      JOIN runs ON runs.id = run
+     WHERE lines.cadence <> ? ORDER BY host, lines.cadence, lines.inventory
+"""  # noqa: S608  # made of constants
+_DAYS = f"""
+    SELECT host, started, {", ".join(ORDER)} FROM runs
+      JOIN visits ON run = runs.id JOIN lines ON lines.id = line WHERE started >= ? ORDER BY run
+"""  # noqa: S608
+_OPEN = "SELECT test, verdict, sentence FROM verdicts WHERE run = ? AND host = ? AND verdict IN ('failed', 'unknown')"
+_SINCE = """
+    WITH spans AS (
+        SELECT first_run, last_run, verdict IN ('failed', 'unknown') AS is_bad FROM checks
+          JOIN judged ON check_id = checks.id WHERE line = ? AND test = ?
+    )
+    SELECT started FROM runs WHERE id = (
+        SELECT min(first_run) FROM spans
+         WHERE is_bad AND first_run > coalesce((SELECT max(last_run) FROM spans WHERE NOT is_bad), 0))
+"""
+_VALUES = """
+    SELECT test, metric, unit, rule, first_run, last_run, number FROM checks
+      JOIN series ON series.check_id = checks.id JOIN measured ON series_id = series.id
+     WHERE line = ? AND last_run >= ? AND number IS NOT NULL AND rule <> '' AND metric IN ({})
+     ORDER BY series.id, last_run
+"""
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The last run of a round on a host; times in seconds since 1970. `due` is None if no schedule is declared."""
+
+    line: int
+    inventory: str
+    cadence: str
+    host: str
+    due: float | None
+    run: int
+    started: float
+    counts: dict[str, int]
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict."""
+        return worst(self.counts)
+
+
+@dataclass(frozen=True)
+class OpenFinding:
+    """A check that failed or was unknown in the last run, since the start of a run in seconds since 1970."""
+
+    host: str
+    test: str
+    verdict: str
+    sentence: str
+    since: float
+
+
+@dataclass
+class Series:
+    """The values of a metric by start of the run, the oldest first, and the limit that judged it last."""
+
+    host: str
+    test: str
+    metric: str
+    unit: str
+    rule: str
+    points: list[tuple[float, float]] = field(default_factory=list)
+
+
+def worst(counts: dict[str, int]) -> str:
+    """The worst verdict that occurs; passed without any."""
+    return next((each for each in ORDER if counts[each]), "passed")
+
+
+def last_runs(history: History) -> list[LastRun]:
+    """The last run of each round on each host, by host. Runs of selected checks are left out."""
+    return [
+        LastRun(line, inventory, cadence, host, due, run, started, dict(zip(ORDER, counts, strict=True)))
+        for line, inventory, cadence, host, due, run, started, *counts in history.read(_LINES, (SELECTED,))
+    ]
+
+
+def days(history: History, since: float, length_s: float) -> dict[str, dict[int, str]]:
+    """The worst verdict of each host by the number of the day since `since`; days without a run are missing."""
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for host, started, *counts in history.read(_DAYS, (since,)):
+        day = int((started - since) // length_s)
+        verdicts = {worst(dict(zip(ORDER, counts, strict=True))), found[host].get(day, "passed")}
+        found[host][day] = min(verdicts, key=ORDER.index)
+    return dict(found)
+
+
+def open_findings(history: History, runs: Iterable[LastRun]) -> list[OpenFinding]:
+    """The findings of the last runs, the oldest first. A check in several rounds has a finding for its newest run."""
+    found: dict[tuple[str, str], OpenFinding] = {}
+    for each in sorted(runs, key=lambda one: one.run):
+        for key in [key for key in found if key[0] == each.host and _is_judged(history, each, key[1])]:
+            del found[key]
+        if each.counts["failed"] or each.counts["unknown"]:
+            for test, verdict, sentence in history.read(_OPEN, (each.run, each.host)):
+                since = next((started for (started,) in history.read(_SINCE, (each.line, test))), each.started)
+                found[each.host, test] = OpenFinding(each.host, test, verdict, sentence, since)
+    return sorted(found.values(), key=lambda one: one.since)
+
+
+def _is_judged(history: History, run: LastRun, test: str) -> bool:
+    query = "SELECT 1 FROM checks JOIN judged ON check_id = checks.id WHERE line = ? AND test = ? AND last_run = ?"
+    return bool(history.read(query, (run.line, test, run.run)))
+
+
+def growth(history: History, runs: Iterable[LastRun], metrics: Collection[str], since: float) -> list[Series]:
+    """The values of `metrics`, by title, since `since`."""
+    found: dict[tuple[str, str, str], Series] = {}
+    first = _first_run(history, since)
+    for each in runs:
+        query = (
+            "SELECT run, started FROM visits JOIN runs ON runs.id = run WHERE line = ? AND started >= ? AND run >= ?"
+        )
+        visits = history.read(f"{query} ORDER BY run", (each.line, since, first))
+        rows = history.read(_VALUES.format(", ".join("?" * len(metrics))), (each.line, first, *metrics))
+        for test, metric, unit, rule, begin, end, number in rows:
+            series = found.setdefault((each.host, test, metric), Series(each.host, test, metric, unit, rule))
+            series.points += [(started, number) for run, started in visits if begin <= run <= end]
+    for one in found.values():
+        one.points.sort()
+    return list(found.values())
+
+
+def _first_run(history: History, since: float) -> int:
+    return int(history.read("SELECT coalesce(min(id), 0) FROM runs WHERE started >= ?", (since,))[0][0])

@@ -1,0 +1,194 @@
+"""The index of all reports: a page over the whole history, rewritten after each run."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsproof.action import journal
+from opsproof.core.limits import Bound, parse_rule
+from opsproof.core.metrics import METRICS
+from opsproof.core.rounds import ROUNDS
+from opsproof.core.units import show, show_moment
+from opsproof.core.verdicts import ORDER
+from opsproof.history import estate
+from opsproof.history.estate import LastRun, Series
+from opsproof.round.report.names import stem
+
+if TYPE_CHECKING:
+    from opsproof.round.run import Run
+
+FILE = "index.html"
+_HERE = Path(__file__).parent
+DAY_S = 86_400.0
+DAYS = 90
+GROWING = ("disk_used", "database_size", "table_size", "log_folder_size", "log_file_size", "backup_folder_size")
+"""Metrics that grow until somebody acts, if the inventory has them."""
+CHARTS, ROWS, FACTS = 24, 20, 10
+WIDTH, HEIGHT = 360.0, 60.0
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A curve of a series with its limit, in the coordinates of a drawing of `WIDTH` and `HEIGHT`."""
+
+    series: Series
+    share: float
+    curve: str
+    limit_y: float | None
+
+    @property
+    def weekly(self) -> list[tuple[float, float]]:
+        """The last point of each week."""
+        return list({int(when // (7 * DAY_S)): (when, value) for when, value in self.series.points}.values())
+
+
+def write(run: "Run", folder: Path) -> None:
+    """Writes the index into the folder of reports; a reader sees the old page or the new one.
+
+    Raises:
+        OSError: the page cannot be written.
+    """
+    path = folder / FILE
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.write_text(render(run, folder), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def render(run: "Run", folder: Path) -> str:
+    """The page."""
+    style = (_HERE / "index.css").read_text(encoding="utf-8")
+    return str(template().render(style=style, **content(run, folder)))
+
+
+@cache
+def template() -> Any:
+    """The compiled template of the page."""
+    import jinja2  # loaded by pytest-html too, but only to write the page
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=jinja2.FileSystemLoader(_HERE)
+    )
+    environment.filters |= {"moment": show_moment, "shown": show, "plain": plain, "span": lambda s: show(s, "seconds")}
+    environment.get_template("charts.html.jinja")
+    return environment.get_template("index.html.jinja")
+
+
+def content(run: "Run", folder: Path) -> dict[str, Any]:
+    """What the page shows."""
+    now = run.started
+    begin = now - DAYS * DAY_S + 1  # this run is in the last column
+    last = [each for each in estate.last_runs(run.history) if not _is_gone(each, run)]
+    titles = [METRICS[each].title for each in GROWING if each in METRICS]
+    entries = _entries(folder)
+    return {
+        "now": now,
+        "written": time.time(),
+        "order": ORDER,
+        "runs": [(each, _page(folder, each)) for each in last],
+        "missing": _without_run(run, last),
+        "days": _strips(estate.days(run.history, begin, DAY_S)),
+        "day_count": DAYS,
+        "begin": begin,
+        "findings": estate.open_findings(run.history, last),
+        "charts": charts(estate.growth(run.history, last, titles, begin)),
+        "width": WIDTH,
+        "height": HEIGHT,
+        "saved": [
+            each for each in entries if each["action"] in ("backup", "verify_backup", "restore_drill", "restore")
+        ][:ROWS],
+        "actions": entries[:ROWS],
+        "waivers": sorted(run.inventory.waivers, key=lambda each: each.expires),
+        "facts": _slowest(run),
+        "complaints": run.history.complaints,
+    }
+
+
+def _is_gone(last: LastRun, run: "Run") -> bool:
+    """Whether the inventory of this run no longer declares the host."""
+    return last.inventory == str(run.config.option.inventory) and last.host not in run.declared_hosts
+
+
+def _without_run(run: "Run", last: list[LastRun]) -> list[tuple[str, str]]:
+    """Host and round of each scheduled round that never ran."""
+    scheduled = {
+        (name, job.runs(key))
+        for name, host in run.inventory.hosts.items()
+        for key, job in host.jobs.items()
+        if job.runs(key) in ROUNDS
+    }
+    return sorted(scheduled - {(each.host, each.cadence) for each in last})
+
+
+def _page(folder: Path, last: LastRun) -> str:
+    name = f"{stem(last.started, last.cadence)}.html"
+    return name if (folder / name).exists() else ""
+
+
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    with suppress(OSError):
+        return journal.tail(folder / "journal.jsonl")
+    return []
+
+
+def _strips(days: dict[str, dict[int, str]]) -> list[tuple[str, list[tuple[int, int, str]], dict[str, int]]]:
+    """For each host, the stretches of days with the same verdict, and the number of days by verdict."""
+    found = []
+    for host, verdicts in sorted(days.items()):
+        stretches: list[tuple[int, int, str]] = []
+        for day, verdict in sorted(verdicts.items()):
+            if stretches and stretches[-1][0] + stretches[-1][1] == day and stretches[-1][2] == verdict:
+                begin, length, _ = stretches.pop()
+                stretches.append((begin, length + 1, verdict))
+            else:
+                stretches.append((day, 1, verdict))
+        counts = {each: list(verdicts.values()).count(each) for each in ORDER}
+        found.append((host, stretches, {**counts, "no run": DAYS - len(verdicts)}))
+    return found
+
+
+def charts(found: Iterable[Series]) -> list[Chart]:
+    """The charts of the series nearest to their limits."""
+    drawn = [chart(each) for each in found if len(each.points) > 1]
+    return sorted(drawn, key=lambda each: -each.share)[:CHARTS]
+
+
+def chart(series: Series) -> Chart:
+    """The curve of a series: a point for the last value of each day."""
+    daily = list({int(when // DAY_S): (when, value) for when, value in series.points}.values())
+    limit = _upper_limit(series)
+    top = max([value for _, value in daily] + ([limit] if limit else [])) or 1.0
+    begin, end = daily[0][0], daily[-1][0]
+    places = [
+        f"{(when - begin) / ((end - begin) or 1) * WIDTH:.1f},{HEIGHT - value / top * HEIGHT:.1f}"
+        for when, value in daily
+    ]
+    share = daily[-1][1] / limit if limit else 0.0
+    return Chart(series, share, " ".join(places), None if limit is None else HEIGHT - limit / top * HEIGHT)
+
+
+def _upper_limit(series: Series) -> float | None:
+    with suppress(ValueError, KeyError):
+        rule = parse_rule(series.rule, series.unit)
+        if isinstance(rule, tuple) and isinstance(rule[0], Bound) and rule[0].sign.startswith("<"):
+            return rule[0].value
+    return None
+
+
+def _slowest(run: "Run") -> list[tuple[float, str, str]]:
+    """Duration, host and fact of the slowest commands and queries of this run."""
+    return sorted(run.durations(), reverse=True)[:FACTS]
+
+
+def plain(text: str) -> str:
+    """`text` with a visible sign for each character that is invisible or reorders others."""
+    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

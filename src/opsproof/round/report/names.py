@@ -1,0 +1,9 @@
+"""The names of the files of a run."""
+
+import datetime
+
+
+def stem(started: float, cadence: str) -> str:
+    """The name of the page and the XML file of a run without a suffix, from its start and its round."""
+    moment = datetime.datetime.fromtimestamp(started).astimezone().strftime("%Y-%m-%d_%H-%M-%S.%f")[:-3]
+    return f"{moment}_{''.join(c if c.isalnum() else '-' for c in cadence)}"
