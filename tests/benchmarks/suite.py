@@ -21,6 +21,7 @@ from round_trips import round_trips
 from ssh import ssh
 from startup import startup
 from waits import waits
+from years import years
 
 from lab import LabError
 
@@ -39,6 +40,7 @@ BENCHMARKS = {
         restore,
         maintenance,
         waits,
+        years,
     )
 }
 RESULTS = REPOSITORY / "reports" / "bench.json"

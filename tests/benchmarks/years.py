@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+
+from bench import Bench
+from measure import Row, row
 
 from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Sample, Verdict
@@ -89,3 +93,14 @@ def query_of_the_readme(path: Path, clock: Callable[[], float] = time.perf_count
 def size_bytes(path: Path) -> int:
     """The size of the file."""
     return path.stat().st_size
+
+
+def years(bench: Bench) -> list[Row]:
+    """Size and query time of a history of two years."""
+    path = bench.folder / "history.sqlite"
+    history = record(path, Fleet(50, 200, 730))
+    size_mb, page_s = size_bytes(path) / 1e6, median(read_page(history) for _ in range(bench.runs))
+    return [
+        row("history of 2 years, 50 hosts, 200 values a day: size", (size_mb, 0), "MB", goal=200, goal_for="ours"),
+        row("history of 2 years, 50 hosts: queries of a page", (page_s, 0), "s", goal=0.05, goal_for="ours"),
+    ]
