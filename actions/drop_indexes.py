@@ -15,7 +15,7 @@ import installed  # noqa: F401
 from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError
 from opsproof.facts.indexes import FoundIndex, RedundantIndexes, StatisticsEpoch, UnusedIndexes
-from opsproof.history.store import History
+from opsproof.history.store import History, place_of
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.tables import qualify
 
@@ -46,7 +46,7 @@ class DropIndexes(Maintaining):
 
     def _unused(self) -> dict[str, str]:
         epoch, unused = self.session.measure(StatisticsEpoch()), self.session.measure(UnusedIndexes())
-        history = History(self.options.reports / "history.sqlite")
+        history = History(place_of(self.options.reports))
         earlier = history.readings(self.host.name, self.session.client.name, ["transactions"])["transactions"]
         spans = {each.index: each.idle_s(epoch, earlier)[0] for each in unused.indexes}
         return {

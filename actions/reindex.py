@@ -16,7 +16,7 @@ from opsproof.action import Step, main
 from opsproof.core.errors import InventoryError, MeasurementError, NotRepaired, Refused
 from opsproof.core.limits import Measurement
 from opsproof.core.units import show
-from opsproof.history.store import History
+from opsproof.history.store import History, place_of
 from opsproof.maintenance import flagged, indexes
 from opsproof.maintenance.base import Maintaining
 from opsproof.maintenance.flagged import Reasons
@@ -128,7 +128,7 @@ class Reindex(Maintaining):
             return dict.fromkeys(map(qualify, self.options.index), "")
         if self.options.retune:
             return flagged.unsuited(self)
-        history = History(self.options.reports / "history.sqlite")
+        history = History(place_of(self.options.reports))
         return flagged.bloated(self) | flagged.vectors(self, history) | flagged.broken(self)
 
     def _needs_other_lists(self, index: Index) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.core import extensions, words
-from opsproof.core.errors import InventoryError
+from opsproof.core.errors import DatabaseError, InventoryError
 from opsproof.core.rounds import ROUNDS
 from opsproof.postgres.client import DatabaseClient
 
@@ -25,7 +25,7 @@ _MARKERS = (
     *(f"{name}: {question}" for name, question in ROUNDS.items()),
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
 )
-_OPTIONS = ("--inventory", "--reports", "--save-facts", "--facts")
+_OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts")
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -52,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folder of reports and history (default: $OPSPROOF_REPORTS, then %(default)s)",
     )
     group.addoption(
+        "--history",
+        type=_converted("--history", history_url),
+        metavar="URL",
+        help="history of several machines: postgresql://role@server/database (default: $OPSPROOF_HISTORY, then a file)",
+    )
+    group.addoption(
         "--save-facts", type=_path("--save-facts"), metavar="FILE", help="save the raw answers of the hosts to FILE"
     )
     group.addoption(
@@ -69,6 +75,23 @@ def _path(option: str) -> Callable[[str], Path]:
 
 def _text(option: str) -> Callable[[str], str]:
     return _converted(option, words.required)
+
+
+def history_url(text: str) -> str:
+    """`text`, if it is a URL of PostgreSQL without a secret.
+
+    Raises:
+        ValueError: the URL is not valid, or has a password, which other users of this machine could see.
+    """
+    from opsproof.history.server import parameters_of
+
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("write postgresql://role@server/database")
+    try:
+        parameters_of(text)
+    except DatabaseError as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _converted(option: str, convert: Callable[[str], T]) -> Callable[[str], T]:

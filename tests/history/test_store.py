@@ -11,7 +11,7 @@ import pytest
 from opsproof.core.counters import Counter
 from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Sample, Verdict
-from opsproof.history import store as module
+from opsproof.history import file as module
 from opsproof.history.layout import MARK
 from opsproof.history.recording import template
 from opsproof.history.store import History, Streak, UnknownRuns

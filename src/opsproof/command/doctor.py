@@ -1,11 +1,12 @@
 """`opsproof doctor`: the reasons of unknown checks, and the command to mend each."""
 
 import io
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 from opsproof.action.options import ActionParser
@@ -69,6 +70,17 @@ def _resource(test: str, host: str) -> str:
     return test.partition("[")[2].removesuffix("]").removeprefix(host).removeprefix("-")
 
 
+@contextmanager
+def _without_shared_history() -> Iterator[None]:
+    """Keeps the rounds of this command out of a history in PostgreSQL."""
+    kept = os.environ.pop("OPSPROOF_HISTORY", None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ["OPSPROOF_HISTORY"] = kept
+
+
 def unknowns(hosts: Iterable[Host], inventory: Path, reports: Path) -> dict[tuple[str, str], list[str]]:
     """The checks of all rounds that would be unknown, by host and sentence; earlier runs in `reports` count.
 
@@ -80,7 +92,7 @@ def unknowns(hosts: Iterable[Host], inventory: Path, reports: Path) -> dict[tupl
             shutil.copy(reports / FILE, folder)
         words = [f"--inventory={inventory}", f"--reports={folder}", *(f"--host={each.name}" for each in hosts)]
         printed = io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed):
+        with redirect_stdout(printed), redirect_stderr(printed), _without_shared_history():
             status = rounds.run(" or ".join(ROUNDS), words)
         if status not in (0, FINDINGS, UNKNOWN):
             raise OpsproofError(f"the rounds did not run: {printed.getvalue().strip()[-300:]}")

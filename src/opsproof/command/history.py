@@ -16,7 +16,7 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.metrics import METRICS
 from opsproof.core.verdicts import ORDER
 from opsproof.history.query import VALUE_COLUMNS, VERDICT_COLUMNS, HistoryQuery, rows
-from opsproof.history.store import FILE
+from opsproof.history.store import place_of
 
 Rows = Iterator[tuple[str | float, ...]]
 _ROWS = 1000
@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
     values = given.values or given.metric is not None
     if values and given.verdict:
         raise UsageError("--verdict is not valid with measured values: omit --values and --metric")
-    found = rows(given.reports / FILE, _query(given), values=values)
+    found = rows(place_of(given.reports), _query(given), values=values)
     try:
         _WRITERS[given.format](VALUE_COLUMNS if values else VERDICT_COLUMNS, _bounded(found, given.limit))
     except MeasurementError as error:

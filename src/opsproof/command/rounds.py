@@ -36,6 +36,9 @@ def parser(name: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--reports", metavar="FOLDER", help="reports and history (default: $OPSPROOF_REPORTS, then reports)"
     )
+    made.add_argument(
+        "--history", metavar="URL", help="history of several machines, in PostgreSQL (default: $OPSPROOF_HISTORY)"
+    )
     made.add_argument("--strict-warnings", action="store_true", help="fail the run on warnings")
     made.add_argument("--save-facts", metavar="FILE", help="save the raw answers of the hosts to FILE")
     made.add_argument("--facts", metavar="FILE", help="judge the saved answers in FILE; contact no host")

@@ -22,16 +22,25 @@ FORGOTTEN = "…"
 
 @dataclass(frozen=True)
 class Dialect:
-    """The words in which two databases differ: an automatic key, types, a clustered table, a value of either type."""
+    """The words in which two databases differ: an automatic key, types, a clustered table, values of either type."""
 
     key: str
     real: str
     number: str
     clustered: str
     value: str
+    mean: str
 
 
-SQLITE = Dialect("INTEGER PRIMARY KEY", "REAL", "NUMERIC", " WITHOUT ROWID", "coalesce(number, word)")
+SQLITE = Dialect("INTEGER PRIMARY KEY", "REAL", "NUMERIC", " WITHOUT ROWID", "coalesce(number, word)", "weeks.mean")
+POSTGRESQL = Dialect(
+    "INTEGER PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
+    "DOUBLE PRECISION",
+    "DOUBLE PRECISION",
+    "",
+    "coalesce(to_jsonb(number), to_jsonb(word))",
+    "to_jsonb(weeks.mean)",
+)
 
 
 def statements(dialect: Dialect) -> list[str]:
@@ -42,6 +51,7 @@ def statements(dialect: Dialect) -> list[str]:
         "number": dialect.number,
         "clustered": dialect.clustered,
         "value": dialect.value,
+        "mean": dialect.mean,
         "mark": MARK,
         "forgotten": FORGOTTEN,
     }
@@ -130,7 +140,7 @@ SELECT visits.run, lines.host, checks.test, series.metric, {value} AS value, ser
   JOIN measured ON measured.series_id = series.id
    AND measured.last_run >= visits.run AND measured.first_run <= visits.run
 UNION ALL
-SELECT weeks.last_run AS run, lines.host, checks.test, series.metric, weeks.mean AS value, series.unit
+SELECT weeks.last_run AS run, lines.host, checks.test, series.metric, {mean} AS value, series.unit
   FROM lines
   JOIN checks ON checks.line = lines.id
   JOIN series ON series.check_id = checks.id

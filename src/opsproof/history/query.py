@@ -1,30 +1,37 @@
 """Rows of the history for export: streamed from the file, the newest run first."""
 
 import datetime
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from opsproof.core.errors import MeasurementError
-from opsproof.history.store import History
+from opsproof.history.store import ERRORS, History, shown
 
 VERDICT_COLUMNS = ("started", "inventory", "round", "host", "check", "verdict", "sentence")
 VALUE_COLUMNS = ("started", "inventory", "round", "host", "check", "metric", "value", "unit")
 _RUNS = """
 SELECT id, started, inventory, cadence FROM runs
- WHERE (:round IS NULL OR cadence = :round) AND started >= :since
-   AND (:host IS NULL OR id IN (SELECT run FROM lines JOIN visits ON line = lines.id WHERE host = :host))
+ WHERE (CAST(:round AS TEXT) IS NULL OR cadence = :round) AND started >= :since
+   AND (CAST(:host AS TEXT) IS NULL OR id IN (SELECT run FROM lines JOIN visits ON line = lines.id WHERE host = :host))
  ORDER BY id DESC
 """
 _WHERE = """
  WHERE run = :run
-   AND (:host IS NULL OR host = :host)
-   AND (:check IS NULL OR test = :check OR substr(test, 1, length(:check) + 1) = :check || '[')
+   AND (CAST(:host AS TEXT) IS NULL OR host = :host)
+   AND (CAST(:check AS TEXT) IS NULL OR test = :check
+        OR substr(test, 1, length(CAST(:check AS TEXT)) + 1) = CAST(:check AS TEXT) || '[')
 """
-_VERDICTS = f"SELECT host, test, verdict, sentence FROM verdicts {_WHERE} AND (:verdict IS NULL OR verdict = :verdict)"  # noqa: S608  # made of constants
-_VALUES = f"SELECT host, test, metric, value, unit FROM measurements {_WHERE} AND (:metric IS NULL OR metric = :metric)"  # noqa: S608
+_VERDICTS = f"""
+SELECT host, test, verdict, sentence FROM verdicts {_WHERE}
+   AND (CAST(:verdict AS TEXT) IS NULL OR verdict = :verdict)
+"""  # noqa: S608  # made of constants
+_VALUES = f"""
+SELECT host, test, metric, value, unit FROM measurements {_WHERE}
+   AND (CAST(:metric AS TEXT) IS NULL OR metric = :metric)
+"""  # noqa: S608
 _UNKNOWNS = """
 SELECT host, test, sentence FROM verdicts WHERE verdict = 'unknown' AND run = (SELECT max(id) FROM runs)
  ORDER BY host, sentence, test
@@ -47,20 +54,20 @@ class HistoryQuery:
     limit: int | None = None
 
 
-def rows(path: Path, query: HistoryQuery, *, values: bool = False) -> Iterator[tuple[str | float, ...]]:
-    """The verdicts in the history at `path`, or the measured values, one row at a time.
+def rows(place: Path | str, query: HistoryQuery, *, values: bool = False) -> Iterator[tuple[str | float, ...]]:
+    """The verdicts in the history at `place`, or the measured values, one row at a time.
 
     Raises:
-        MeasurementError: the file is missing or cannot be read.
+        MeasurementError: the history is missing or cannot be read.
     """
     try:
-        with History(path).reading() as connection:
+        with History(place).reading() as connection:
             yield from islice(_rows(connection, query, _VALUES if values else _VERDICTS), query.limit)
-    except (sqlite3.Error, OSError) as error:
-        raise MeasurementError(f"{path}: {error}: give the folder of the history, --reports=FOLDER") from error
+    except ERRORS as error:
+        raise MeasurementError(f"{shown(place)}: {error}: give the folder of the history, --reports=FOLDER") from error
 
 
-def _rows(connection: sqlite3.Connection, query: HistoryQuery, statement: str) -> Iterator[tuple[str | float, ...]]:
+def _rows(connection: Any, query: HistoryQuery, statement: str) -> Iterator[tuple[str | float, ...]]:
     """The rows of each run in turn: a query over all runs would sort them first."""
     given = asdict(query)
     for run, started, inventory, cadence in connection.execute(_RUNS, given):
@@ -69,11 +76,12 @@ def _rows(connection: sqlite3.Connection, query: HistoryQuery, statement: str) -
             yield moment, inventory, cadence, *row
 
 
-def last_unknowns(path: Path) -> list[tuple[str, str, str]]:
-    """Host, check and sentence of each unknown verdict of the last run in the history at `path`, by host and sentence.
+def last_unknowns(place: Path | str) -> list[tuple[str, str, str]]:
+    """Host, check and sentence of each unknown verdict of the last run in the history at `place`, by host and sentence.
 
     Raises:
         MeasurementError: the file cannot be read.
     """
-    with History(path).reading() as connection:
-        return connection.execute(_UNKNOWNS).fetchall()
+    with History(place).reading() as connection:
+        found: list[tuple[str, str, str]] = connection.execute(_UNKNOWNS).fetchall()
+        return found

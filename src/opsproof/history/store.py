@@ -1,11 +1,13 @@
-"""The history: verdicts, measured values and counter samples of every run, in a SQLite file.
+"""The history: verdicts, measured values and counter samples of every run, in a SQLite file or in PostgreSQL.
 
 Errors of the history are kept in `complaints`; a run continues without history.
 """
 
+import os
+import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,18 +15,31 @@ from typing import Any
 
 from opsproof.core.counters import Counter
 from opsproof.core.deployments import RoundSample
+from opsproof.core.errors import DatabaseError
 from opsproof.core.verdicts import Verdict
-from opsproof.history import migration
 from opsproof.history.aging import sum_up
+from opsproof.history.file import HistoryFile
 from opsproof.history.recording import Row, add_results, add_run, results
+from opsproof.history.server import PostgresHistory
 
 FILE = "history.sqlite"
 """The name of the history in the folder of reports."""
-BUSY_TIMEOUT_S = 2.0
+ERRORS = (sqlite3.Error, OSError, DatabaseError)
+"""The errors of reading and writing a history."""
 SELECTED = "selected"
 """The round of a run whose selection paths or -k narrow."""
 _AT_ONCE = 500
 """Names in a query: SQLite may allow no more than 999."""
+
+
+def place_of(reports: Path, given: str | None = None) -> Path | str:
+    """The history of a folder of reports: `given`, else $OPSPROOF_HISTORY, else a file in the folder."""
+    return given or os.environ.get("OPSPROOF_HISTORY", "") or reports / FILE
+
+
+def shown(place: Path | str) -> str:
+    """A history for people: a URL without password and parameters."""
+    return re.sub(r"//([^:@/]*):.*@", r"//\1@", place).partition("?")[0] if isinstance(place, str) else str(place)
 
 
 @dataclass(frozen=True)
@@ -75,29 +90,17 @@ _UNKNOWN_SPANS = """
 """
 
 
-class SqliteDatabase:
-    """A connection to a history file, in a transaction."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def query(self, statement: str, values: Row = ()) -> list[Any]:
-        """The rows of a statement."""
-        return self._connection.execute(statement, values).fetchall()
-
-    def write(self, statement: str, rows: Sequence[Row]) -> None:
-        """Executes a statement for each of `rows`."""
-        self._connection.executemany(statement, rows)
-
-
 @dataclass
 class History:
-    """The history file at `path`; `complaints` holds the errors of reading and writing the file."""
+    """The history in the file at `path`, or in the database at a URL; `complaints` holds its errors."""
 
-    path: Path
+    path: Path | str
     complaints: list[str] = field(default_factory=list)
     unrecorded: bool = False
     """Whether a run could not be recorded."""
+
+    def __post_init__(self) -> None:
+        self._place = PostgresHistory(self.path) if isinstance(self.path, str) else HistoryFile(self.path)
 
     def samples(self, host: str, resource: str, metric: str, since: float) -> list[Counter]:
         """The samples of a counter taken since `since`, and the newest sample before."""
@@ -153,7 +156,7 @@ class History:
         file = inventory.resolve()
         names = [name for (name,) in self.read("SELECT DISTINCT inventory FROM lines", ())]
         same = [name for name in names if Path(name).resolve() == file]
-        spans = self.read(_UNKNOWN_SPANS.format(_places(same)), (host, test, *same))
+        spans = self.read(_UNKNOWN_SPANS.format(_places(same)), (host, test, *same)) if same else []
         measured = [each for each in spans if not each[-1]]
         last = max((end for *_, end, _ in measured), default=0)
         found = self._starts([each for each in spans if each[-1] and each[-2] > last], last + 1)
@@ -182,30 +185,23 @@ class History:
         found = [row for line, _, *ends, _ in spans for row in self.read(query, (line, *ends, now))]
         return float(max(found, default=(0, 0.0))[1])
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the file, to read only, after a migration if the file is of an older version.
+    def reading(self) -> AbstractContextManager[Any]:
+        """A connection to read only, with the current layout. Its `execute` takes a statement and values.
 
         Raises:
             sqlite3.Error: the file is missing or cannot be read.
             OSError: the same.
+            DatabaseError: the server is out of reach or cannot be read.
         """
-        with self._open("ro") as connection:
-            is_current = migration.is_current(connection)
-            if is_current:
-                yield connection
-        if not is_current:
-            with self._writing("rw"):
-                pass
-            with self._open("ro") as connection:
-                yield connection
+        return self._place.reading()
 
     def read(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         """The rows of a query; none without a readable history."""
-        if self.complaints or not self.path.exists() or not self.path.stat().st_size:
+        if self.complaints or self._place.is_empty:
             return []
         with self._complaining("cannot be read"), self.reading() as connection:
-            return connection.execute(query, values).fetchall()
+            found: list[Any] = connection.execute(query, values).fetchall()
+            return found
         return []
 
     def add(
@@ -219,8 +215,7 @@ class History:
         """Records a run in one transaction. `due` has the time by which the next is expected, by host."""
         self.unrecorded = True
         with self._complaining("this run is not recorded"):
-            with self._writing("rwc") as connection:
-                database = SqliteDatabase(connection)
+            with self._place.writing() as database:
                 run = add_run(database, started, inventory, cadence)
                 found = results(verdicts)
                 add_results(database, run, inventory, cadence, found)
@@ -230,32 +225,11 @@ class History:
             self.unrecorded = False
 
     @contextmanager
-    def _writing(self, mode: str) -> Iterator[sqlite3.Connection]:
-        """A transaction on the file, which is created or migrated first."""
-        with self._open(mode) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                migration.bring_up_to_date(connection, SqliteDatabase(connection))
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled back already
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
-        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        with closing(connection):
-            yield connection
-
-    @contextmanager
     def _complaining(self, consequence: str) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            complaint = f"history {self.path}: {error}: {consequence}"
+        except ERRORS as error:
+            complaint = f"history {shown(self.path)}: {error}: {consequence}"
             if complaint not in self.complaints:
                 self.complaints.append(complaint)
 

@@ -14,9 +14,9 @@ _OTHER_ZONE_S = 24 * 3600.0
 
 
 def due_times(inventory: Inventory, cadence: str, started: float) -> dict[str, float]:
-    """The time by which the next run of a round is due, by host, after a run that started at `started`.
+    """By host, the time by which the round is due again after a run at `started`; in seconds since 1970.
 
-    Hosts without a job of the round are left out. Times are in seconds since 1970.
+    Hosts without a job of the round are left out.
     """
     zone = _zone()
     return {name: due for name, host in inventory.hosts.items() if (due := _due(host, cadence, started, zone))}

@@ -10,7 +10,7 @@ import pytest
 
 from opsproof.core.verdicts import Verdict, from_plain, tally
 from opsproof.facts import REGISTRY
-from opsproof.history.store import FILE, SELECTED, History
+from opsproof.history.store import SELECTED, History, place_of
 from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
 from opsproof.postgres.client import DatabaseClient
@@ -44,7 +44,7 @@ class Run:
         self.verdicts: list[Verdict] = []
         self.unwritten: list[str] = []
         """The files that could not be written, each with the reason."""
-        self.history = History(config.option.reports / FILE)
+        self.history = History(place_of(config.option.reports, config.option.history))
         self.round_trips = {"shell": 0, "sql": 0}
         whole = load_inventory(config.option.inventory)
         self.declared_hosts = set(whole.hosts)
