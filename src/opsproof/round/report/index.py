@@ -27,8 +27,11 @@ FILE = "index.html"
 _HERE = Path(__file__).parent
 DAY_S = 86_400.0
 DAYS = 90
-GROWING = ("disk_used", "database_size", "table_size", "log_folder_size", "log_file_size", "backup_folder_size")
-"""Metrics that grow until somebody acts, if the inventory has them."""
+GROWING = (
+    *("disk_used", "inodes_used", "database_size", "table_size"),
+    *("log_folder_size", "log_file_size", "keys_used"),
+)
+"""Metrics that grow until somebody acts."""
 CHARTS, ROWS, FACTS = 24, 20, 10
 WIDTH, HEIGHT = 360.0, 60.0
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -88,7 +91,7 @@ def content(run: "Run", folder: Path) -> dict[str, Any]:
     now = run.started
     begin = now - DAYS * DAY_S + 1  # this run is in the last column
     last = [each for each in estate.last_runs(run.history) if not _is_gone(each, run)]
-    titles = [METRICS[each].title for each in GROWING if each in METRICS]
+    titles = [METRICS[each].title for each in GROWING]
     entries = _entries(folder)
     return {
         "now": now,
