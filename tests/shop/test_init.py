@@ -1,7 +1,10 @@
 """On the shop, init finds what the hand-written inventory declares, or says that it cannot see it."""
 
+import subprocess
+
 import pytest
 
+from lab.waiting import wait_until
 from opsproof.command.main import main
 from opsproof.inventory.load import load
 
@@ -11,7 +14,17 @@ OF_THE_OPERATOR = {"backups", "limits", "ports"}
 
 
 @pytest.fixture(scope="module")
-def written(shop_lab, tmp_path_factory):
+def left_running(shop_lab):
+    """A server that a login started by hand and left running, with a secret in its command line."""
+    command = "python3 -m http.server 8050 --bind 127.0.0.1 --directory /var/empty-secret"
+    subprocess.run([*shop_lab.ssh, f"nohup {command} > /dev/null 2>&1 &"], check=True, timeout=60)
+    wait_until(lambda: ":8050 " in shop_lab.root("ss", "-ltn"), "the server listens")
+    yield
+    shop_lab.root("pkill", "--full", command)
+
+
+@pytest.fixture(scope="module")
+def written(shop_lab, left_running, tmp_path_factory):
     """The hand-written host, and the host and the text that init writes with the role of the rounds."""
     folder = tmp_path_factory.mktemp("init")
     (declared,) = load(shop_lab.inventory(folder / "shop.toml")).hosts.values()
@@ -40,6 +53,17 @@ def test_units_and_services_of_the_host_are_found(written):
     assert found.listening is not None
     assert found.pm2 is None
     assert not found.containers
+
+
+def test_processes_without_a_unit_are_found(written):
+    declared, found, text = written
+    courier, server = found.processes["courier"], found.processes["http.server"]
+    ours = declared.processes["courier"]
+    assert (courier.command, courier.pidfile, courier.user) == (ours.command, ours.pidfile, ours.user)
+    assert (server.command, server.user, server.listens) == ("python3 -m http.server *", "ops", [8050])
+    assert len(found.processes) == 2
+    assert "# confirm: courier has no unit of its own, cron.service started it" in text
+    assert "secret" not in text
 
 
 def test_open_ports_are_found(written):

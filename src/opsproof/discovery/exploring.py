@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsproof.core.errors import CommandError
-from opsproof.discovery import backups, contents, endpoints, listeners, looking, services, units
+from opsproof.discovery import backups, contents, endpoints, listeners, looking, plain_processes, services, units
 from opsproof.discovery.endpoints import Site
 from opsproof.discovery.looking import asked, described, text
 from opsproof.discovery.rights import Rights, rights
@@ -97,6 +97,7 @@ def _of_host(explored: Exploration) -> Sight:
         looking.processes(answers["pm2"], again.get("pm2"), explored.rights),
         looking.logs(explored.found, described(again["look"]) if owner else {}, explored.rights),
         looking.mounts(answers["mounts"]),
+        plain_processes.processes(answers["plain"]),
         units.units(answers["units"]),
         listeners.services(explored.listeners),
         listeners.reachable(answers["ports"]),

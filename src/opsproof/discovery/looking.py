@@ -52,6 +52,7 @@ def commands() -> dict[str, Command]:
         "sudo": LISTED,
         "configured": argv("perl", "-e", scripts.perl("discovery/configured"), timeout_s=30),
         **programs(),
+        "plain": argv("perl", "-e", scripts.perl("facts/process_tree", "discovery/plain_processes"), timeout_s=30),
         "ports": SOCKETS,
         "mounts": argv("cat", "/proc/self/mounts"),
         "units": units.SHOW,

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-Value = str | int | bool | list[str] | dict[str, "Value"]
+Value = str | int | bool | list[str] | list[int] | dict[str, "Value"]
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -20,13 +20,13 @@ def key(name: str) -> str:
 
 
 def value(given: Value) -> str:
-    """A string, number, boolean, list of strings or inline table."""
+    """A string, number, boolean, list or inline table."""
     if isinstance(given, bool):
         return str(given).lower()
     if isinstance(given, dict):
         return inline(given)
     if isinstance(given, list):
-        return f"[{', '.join(map(text, given))}]"
+        return f"[{', '.join(map(value, given))}]"
     return text(given) if isinstance(given, str) else str(given)
 
 

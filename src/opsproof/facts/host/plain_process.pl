@@ -23,11 +23,6 @@ sub fits {
     return $line ne '' && $line =~ expression($pattern) && !is_elsewhere($pid);
 }
 
-sub is_elsewhere {    # whether a container has the process, which then has another PID there
-    my ($pid) = @_;
-    return text_of("/proc/$pid/status") =~ /^NSpid:\t\d+\t/m;
-}
-
 sub is_alive { return grep { $_->{state} !~ /[ZX]/ } map { stat_of($_) } @_ }
 
 sub of_file {    # the process, or nothing and the reason
@@ -38,25 +33,6 @@ sub of_file {    # the process, or nothing and the reason
     return (why => "no process has the PID of $path") if !is_alive($pid);
     return (why => "another process has the PID of $path") if !fits($pid, $pattern, $owner);
     return (pid => $pid);
-}
-
-sub ancestors {
-    my ($pid) = @_;
-    my @found;
-    while ($pid > 1 and my ($stat) = stat_of($pid)) {
-        push @found, $pid = $stat->{parent};
-    }
-    return @found;
-}
-
-sub with_children {
-    my %parent = map { my $pid = $_; map { ($pid => $_->{parent}) } stat_of($pid) } pids();
-    my %found  = map { $_ => 1 } @_;
-    for (;;) {
-        my @more = grep { !$found{$_} && $found{ $parent{$_} } } keys %parent or last;
-        @found{@more} = (1) x @more;
-    }
-    return sort { $a <=> $b } keys %found;
 }
 
 sub main {

@@ -22,10 +22,12 @@ sub pids {
     return grep { $_ != $$ } map {m{(\d+)}} glob '/proc/[0-9]*';
 }
 
-sub stat_of {    # state, parent, CPU time and start, in ticks; empty if the process has ended
+sub stat_of {    # state, parent, terminal, CPU time and start in ticks; empty if the process has ended
     my ($pid) = @_;
     my @field = split ' ', text_of("/proc/$pid/stat") =~ s/\A.*\) //sr;
-    return @field > 19 ? { state => $field[0], parent => $field[1], ticks => $field[11] + $field[12], start => $field[19] } : ();
+    return if @field <= 19;
+    my %stat = (state => $field[0], parent => $field[1], terminal => $field[4], ticks => $field[11] + $field[12], start => $field[19]);
+    return \%stat;
 }
 
 sub ticks {    # undefined if a process has ended
@@ -34,6 +36,30 @@ sub ticks {    # undefined if a process has ended
     my $sum = 0;
     $sum += $_->{ticks} for @stats;
     return $sum;
+}
+
+sub is_elsewhere {    # whether a container has the process, which then has another PID there
+    my ($pid) = @_;
+    return text_of("/proc/$pid/status") =~ /^NSpid:\t\d+\t/m;
+}
+
+sub ancestors {
+    my ($pid) = @_;
+    my @found;
+    while ($pid > 1 and my ($stat) = stat_of($pid)) {
+        push @found, $pid = $stat->{parent};
+    }
+    return @found;
+}
+
+sub with_children {
+    my %parent = map { my $pid = $_; map { ($pid => $_->{parent}) } stat_of($pid) } pids();
+    my %found  = map { $_ => 1 } @_;
+    for (;;) {
+        my @more = grep { !$found{$_} && $found{ $parent{$_} } } keys %parent or last;
+        @found{@more} = (1) x @more;
+    }
+    return sort { $a <=> $b } keys %found;
 }
 
 # Private memory adds up; shared memory, such as PostgreSQL's buffers, counts once.
