@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.weekly
 
-
+FILES = {"without_pm2": ("rotated files",)}
 INSTALL = ("pm2", "install", "pm2-logrotate")
 
 
@@ -24,7 +24,7 @@ def test_rotation_is_configured_as_declared(rotation_settings, rotation, evidenc
     assert not rotation_settings[rotation], "; ".join(rotation_settings[rotation])
 
 
-@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}")
+@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}", **FILES)
 def test_log_is_rotated(rotated_files, log, allowed, evidence):
     """An unrotated log grows until the disk is full."""
     evidence("rotated files", rotated_files[log].evidence)
@@ -38,14 +38,14 @@ def test_rotated_files_cover_retention(rotated_files, log, allowed, evidence):
     assert rotated_files[log].covers_s in allowed.rotated_history
 
 
-@pytest.mark.remedy("clean_logs.py", "--apply", "{log}")
+@pytest.mark.remedy("clean_logs.py", "--apply", "{log}", **FILES)
 def test_old_rotated_files_are_removed(rotated_files, log, allowed, evidence):
     """Logs contain personal data: keep them no longer than needed."""
     evidence("rotated files", rotated_files[log].evidence)
     assert rotated_files[log].oldest_s in allowed.rotated_age
 
 
-@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}")
+@pytest.mark.remedy("rotate_logs.py", "--apply", "{log}", **FILES)
 def test_rotated_files_are_compressed(rotated_files, log, allowed, evidence):
     """Compression saves nine tenths of the space. Files of other rotators are compressed by their own settings."""
     evidence("rotated files", rotated_files[log].evidence)

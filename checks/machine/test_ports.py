@@ -3,16 +3,16 @@
 import pytest
 
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
-LIST = pytest.mark.remedy("ss", "--listening", "--tcp", "--numeric", "--processes")
+SOCKETS = ("ss", "--listening", "--tcp", "--numeric", "--processes")
 
 
-@LIST
+@pytest.mark.remedy("port", *SOCKETS)
 def test_port_is_open(listeners, port, host):
     """Clients are refused: start the program, or correct the address."""
     listeners.require(host.ports[port])
 
 
-@LIST
+@pytest.mark.remedy(*SOCKETS)
 def test_no_undeclared_port_is_open(listeners, listening, host, allowed, evidence):
     """A forgotten service is open to the network: stop the service, bind to 127.0.0.1, or declare the port."""
     found = listeners.undeclared(list(host.ports.values()))

@@ -72,7 +72,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
     may_change=LOGGED,
     touches=(EVERYTHING,),
 )
-@shows('Connection refused|Failed to connect|HTTP/1.1 503|"degraded"')
+@shows('Connection refused|Failed to connect|HTTP/1.1 503|"degraded"', test_port_is_open="nothing listens")
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()

@@ -6,25 +6,18 @@ set -euo pipefail
 root=$1
 group=$2
 
-# The machine's cgroup hierarchies: systemd's own, and of cgroup v1 those for memory and the number of processes.
-hierarchies() {
-    awk '{ for (i = 7; $i != "-"; i++); type = $(i + 1); options = $NF }
-         type == "cgroup2" || (type == "cgroup" && options ~ /name=systemd|(^|,)(memory|pids)(,|$)/) { print $5 }' \
-        /proc/self/mountinfo
-}
-
 if [ "${3:-}" != inside ]; then
     # Held as long as the system runs.
     exec 9> "$root.lock"
     flock --nonblock 9 || { echo "boot.sh: another process has booted $root" >&2; exit 1; }
-    for hierarchy in $(hierarchies); do
-        mkdir -p "$hierarchy/$group" && echo $$ > "$hierarchy/$group/cgroup.procs"
-    done
+    # The machine's hierarchy of cgroup v2, alone or beside those of v1: systemd takes it for the only one, as Debian does.
+    hierarchy=$(awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == "cgroup2") { print $5; exit } }' /proc/self/mountinfo)
+    mkdir -p "$hierarchy/$group"
+    echo $$ > "$hierarchy/$group/cgroup.procs"
     exec unshare --mount --pid --net --uts --ipc --cgroup --fork --kill-child -- "$0" "$root" "$group" inside
 fi
 
 exec 9>&-
-legacy=$(awk '{ for (i = 7; $i != "-"; i++) } $(i + 1) == "cgroup" { print "yes"; exit }' /proc/self/mountinfo)
 mount --make-rprivate /
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
@@ -35,17 +28,7 @@ for path in "$root/proc/sys" "$root/proc/sysrq-trigger"; do
     fi
 done
 mount -t sysfs -o ro sysfs "$root/sys"
-if [ -n "$legacy" ]; then
-    # systemd mounts every controller that the kernel lists, also those of the machine's own groups.
-    awk '/^#|^(memory|pids)\t/' /proc/cgroups > "$root/tmp/.cgroups"
-    mount --bind "$root/tmp/.cgroups" "$root/proc/cgroups"
-    mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
-    mkdir "$root/sys/fs/cgroup/systemd" "$root/sys/fs/cgroup/unified"
-    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup/unified"
-else
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-fi
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero full random urandom tty; do
     touch "$root/dev/$device"

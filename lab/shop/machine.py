@@ -45,6 +45,11 @@ class Machine:
         """The name of the system's control groups, another one for each home."""
         return f"opsproof-shop-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}"
 
+    @property
+    def inside(self) -> list[str]:
+        """The words in front of a command that root runs in the booted system, with `ENVIRONMENT`."""
+        return ["nsenter", f"--target={self.pid}", "--all", "--root", "--wd", "--"]
+
     def boot(self) -> None:
         """Boots the system and connects its network; LabError on failure, with nothing left running."""
         with self.log.open("ab") as log:
@@ -74,7 +79,7 @@ class Machine:
     def run(self, *words: str, user: str = "root", text: str = "", patience_s: float = 60) -> str:
         """Runs a command in the booted system, with `text` as input, and returns the output; LabError on failure."""
         as_user = () if user == "root" else ("runuser", "-u", user, "--")
-        command = ["nsenter", f"--target={self.pid}", "--all", "--root", "--wd=/", "--", *as_user, *words]
+        command = [*self.inside, *as_user, *words]
         try:
             done = subprocess.run(
                 command, input=text, capture_output=True, text=True, check=False, timeout=patience_s, env=ENVIRONMENT

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, CommandError, OutputError, Unusable
+from opsproof.core.errors import Absent, CommandError, OutputError
 from opsproof.facts.units import Units
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.processes import Unit
@@ -61,6 +61,7 @@ def test_status_is_the_active_state_or_a_closer_word(shown, case, status, is_dae
     ("case", "changes", "status"),
     [
         ("web.service", {"FreezerState": "frozen"}, "frozen"),
+        ("web.service, halted", {}, "halted"),
         ("web.service", {"ActiveState": "reloading"}, "reloading"),
         ("web.service", {"ActiveState": "deactivating"}, "deactivating"),
         ("crash.service", {"SubState": "auto-restart-queued"}, "restarting"),
@@ -74,11 +75,16 @@ def test_status_of_rare_states(shown, case, changes, status):
     assert shown(case, **changes).status == status
 
 
-def test_halted_unit_is_unusable(shown):
-    halted = shown("web.service, halted")
-    assert halted.is_daemon
-    with pytest.raises(Unusable, match=r"^web\.service is active, but a signal halted all its processes$"):
-        _ = halted.status
+@pytest.mark.parametrize(
+    ("case", "changes", "repair"),
+    [
+        ("web.service", {}, ()),
+        ("web.service", {"FreezerState": "frozen"}, ("thaw",)),
+        ("web.service, halted", {}, ("kill", "--signal=CONT")),
+    ],
+)
+def test_frozen_or_halted_unit_can_go_on(shown, case, changes, repair):
+    assert shown(case, **changes).repair == repair
 
 
 @pytest.mark.parametrize(

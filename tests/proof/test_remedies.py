@@ -24,7 +24,6 @@ NOT_RUN = {
 NOT_JUDGED = {
     "memory hog": "the fault makes the restarted worker grow again",
     "out of support|security release|release list": "the stand-in is the list of releases",
-    "down: test_port_is_open": "ss shows a closed port by the lack of a line",
     "ps axo": "the stand-in for memory and load has no process to show",
     "pg_stat_database ORDER": "the server counts since its last reset",
     "restarts of weeks": "the stand-in is the history of earlier rounds",

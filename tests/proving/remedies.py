@@ -29,10 +29,13 @@ _CHANGES = re.compile(
       | \bdocker\ (?:update|restart|start)\b
       | \bredis-cli\b.*\ bgsave
       | \brabbitmqctl\ (?:delete|purge)
-      | ^(?:sudo\ )?(?:chmod|chown|mount|systemctl\ (?:restart|start|reload|enable|disable|daemon-reload|kill))\b""",
+      | \bsystemctl\ (?:--user\ )?(?:restart|start|reload|enable|disable|daemon-reload|kill|thaw)\b
+      | ^(?:sudo\ )?(?:chmod|chown|mount)\b""",
     re.VERBOSE,
 )
-_ASKS = re.compile(r"^(?:sudo )?(?:ls|curl) |PGCONNECT_TIMEOUT=|\bredis-cli\b.* ping$|rabbitmq-diagnostics status$")
+_ASKS = re.compile(
+    r"^(?:sudo )?(?:ls|curl) |; do echo .*; curl |PGCONNECT_TIMEOUT=|\bredis-cli\b.* ping$|rabbitmq-diagnostics status$"
+)
 """Commands that ask the broken thing itself: its error message is the answer, so the exit status may be another one."""
 Run = Callable[["Remedy", Sequence[str]], Ran]
 """Runs a remedy where it is to be run, behind the words of a fault's wrapper."""

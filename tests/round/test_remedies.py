@@ -10,6 +10,8 @@ import pytest
 from opsproof.core.errors import InventoryError
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.load import load
+from opsproof.inventory.logs import Log
+from opsproof.inventory.ports import Port
 from opsproof.inventory.processes import Process, Unit
 from opsproof.inventory.resources import Database
 from opsproof.round import clients
@@ -118,6 +120,12 @@ def test_missing_module_is_installed_and_a_missing_daemon_is_started(found):
         ({}, ["unit look"], ("sudo systemctl list-units --all --full --no-pager -- x@1.service"
             " && sudo journalctl --no-pager --lines=50 --unit=x@1.service")),
         ({}, ["unit files"], "sudo systemctl list-unit-files --full --no-pager"),
+        ({}, ["unit look", "thaw"], "sudo systemctl thaw -- x@1.service"),
+        ({}, ["unit restarts"], (
+            "sudo systemctl show --property=NRestarts,Result,ExecMainStatus,ActiveEnterTimestamp -- x@1.service"
+            " && sudo journalctl --no-pager --lines=50 --unit=x@1.service")),
+        ({"manager": "user"}, ["unit look"], ("systemctl --user list-units --all --full --no-pager -- x@1.service"
+            " && sudo journalctl --no-pager --lines=50 USER_UNIT=x@1.service + _SYSTEMD_USER_UNIT=x@1.service")),
         ({"manager": "user"}, ["unit", "enable"], "systemctl --user enable -- x@1.service"),
         ({"manager": "user", "run_as": "app"}, ["unit", "restart"],
             "sudo -u app env XDG_RUNTIME_DIR=/run/user/$(id -u app) systemctl --user restart -- x@1.service"),
@@ -147,6 +155,20 @@ def test_timer_is_shown_with_its_job():
     line = clients.line(clients.Target(host, "report.timer", Unit()), ["unit look"])
     state = "systemctl list-units --all --full --no-pager -- 'report.*'"
     assert line == f"on vps: {state} && journalctl --no-pager --lines=50 '--unit=report.*'"
+    of_user = clients.line(clients.Target(host, "report.timer", Unit(manager="user")), ["unit look"])
+    fields = ("USER_UNIT=report.timer", "_SYSTEMD_USER_UNIT=report.timer")
+    fields += ("USER_UNIT=report.service", "_SYSTEMD_USER_UNIT=report.service")
+    assert of_user.endswith(f" && journalctl --no-pager --lines=50 {' + '.join(fields)}")
+
+
+def test_closed_port_and_rotated_files_are_shown():
+    host = Host(transport="ssh://root@vps").placed("vps", ())
+    line = clients.line(clients.Target(host, "web", Port(port=80)), ["port", "ss", "--listening"])
+    assert line == "on vps: ss --listening 'sport = :80' | grep LISTEN || echo \"nothing listens at port 80\""
+    log = Log.model_validate({"path": "/var/log/web.log", "format": "python"})
+    line = clients.line(clients.Target(host, "web", log), ["rotated files"])
+    files = "/var/log/web.log* /var/log/web[-_.][-_.0-9]*"
+    assert line == f"on vps: sh -c 'ls -l --time-style=long-iso {files} 2>/dev/null; true'"
 
 
 def test_waiting_clients_are_shown_by_port():

@@ -124,6 +124,7 @@ def rotated_by_date_and_not_removed(lab: ShopLab) -> Iterator[None]:
 @fault(
     failed=("test_log_is_rotated[shop-shop]", "test_rotated_files_cover_retention[shop-shop]"), touches=("shop log",)
 )
+@shows(r"\A[^\n]+/shop\.log\s*\Z")
 def logrotate_stopped_days_ago(lab: ShopLab) -> Iterator[None]:
     """The timer of logrotate is off: the current log reaches back three days, and no file was rotated since."""
     lab.root("mkdir", "/root/aside")

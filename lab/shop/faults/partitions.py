@@ -25,7 +25,7 @@ def partition_of_second_next_week_missing(lab: ShopLab) -> Iterator[None]:
 
 
 @fault(failed=("test_partitions_have_no_gap[shop-orders]",))
-@shows(r"orders_\d{8}")
+@shows(r"orders_\d{8} +\| f")
 def day_of_the_past_detached(lab: ShopLab) -> Iterator[None]:
     """An operator detached a day between others, and its orders are missing."""
     lab.sql(_each("ALTER TABLE orders DETACH PARTITION orders_%s"))

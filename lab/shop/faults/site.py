@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from lab.fault import shows
 from lab.shop import ShopLab
 from lab.shop.faults.fault import fault
+from lab.waiting import wait_until
 
 TLS = "/etc/nginx/tls"
 SITE = "/etc/nginx/sites-enabled/shop"
@@ -26,10 +27,23 @@ def _certificate(lab: ShopLab, command: str) -> Iterator[None]:
     """Replaces the certificate by a shell command."""
     lab.root("cp", "-a", TLS, f"{TLS}.aside")
     try:
-        lab.root("sh", "-ec", f"{command}; systemctl reload nginx")
+        lab.root("sh", "-ec", command)
+        _reload(lab)
         yield
     finally:
-        lab.root("sh", "-ec", f"rm -r {TLS}; mv {TLS}.aside {TLS}; systemctl reload nginx")
+        lab.root("sh", "-ec", f"rm -r {TLS}; mv {TLS}.aside {TLS}")
+        _reload(lab)
+
+
+def _reload(lab: ShopLab) -> None:
+    """Has nginx read its settings; its old workers answer with the old ones until they end."""
+    before = _workers(lab)
+    lab.root("systemctl", "reload", "nginx")
+    wait_until(lambda: _workers(lab) and not _workers(lab) & before, "nginx has new workers")
+
+
+def _workers(lab: ShopLab) -> set[str]:
+    return set(lab.root("sh", "-c", "pgrep --parent $(cat /run/nginx.pid) || true").split())
 
 
 @fault(failed=OVER_TLS, touches=("nginx",))
@@ -55,7 +69,7 @@ def site_not_redirected(lab: ShopLab) -> Iterator[None]:
     path = lab.layout.root / SITE.lstrip("/")
     text = path.read_text()
     path.write_text(text.replace("return 301 https://$host$request_uri;", 'return 200 "Welcome";'))
-    lab.root("systemctl", "reload", "nginx")
+    _reload(lab)
     yield
     path.write_text(text)
-    lab.root("systemctl", "reload", "nginx")
+    _reload(lab)

@@ -35,8 +35,8 @@ class Verdict:
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
     `owner` is the person or team to ask, `see` has links to read.
-    `repaired_with` holds the last words of `remedy`. `unknown_since` is the time from which on a check was unknown, if
-    the check failed for that reason.
+    `repaired_with` holds the last words of `remedy`, `repaired_by` other words for all of it.
+    `unknown_since` is the time from which on a check was unknown, if the check failed for that reason.
     """
 
     test: str
@@ -50,6 +50,7 @@ class Verdict:
     owner: str = ""
     see: list[str] = field(default_factory=list)
     repaired_with: list[str] = field(default_factory=list)
+    repaired_by: tuple[str, ...] = ()
     measurements: list[Measurement] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)

@@ -11,7 +11,8 @@ from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database, userinfo
 from opsproof.postgres.quoting import identifier, literal
 from opsproof.privileges.statements import monitor_of
-from opsproof.round.clients import Target, line
+from opsproof.round.clients import line
+from opsproof.round.target import Target
 
 PACKAGES = {
     "perl": "perl",

@@ -7,7 +7,7 @@ from math import inf
 
 from opsproof.core import scripts
 from opsproof.core.counters import Counter
-from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError, Unusable
+from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.base import ResourceFact
 from opsproof.facts.footprints import Footprint, footprint
 from opsproof.inventory.hosts import Host
@@ -55,13 +55,11 @@ class UnitState:
     def status(self) -> str:
         """The active state, or a closer word.
 
-        masked, bad-setting, error: the unit cannot start. frozen: `systemctl freeze` halted the processes.
+        masked, bad-setting, error: the unit cannot start. frozen: `systemctl freeze` halted the processes. halted: a
+        signal halted them.
         restarting: ended, before the next start by systemd. running, finished: the job of a oneshot service.
         waiting: a static or oneshot service, to be started by another unit. elapsed: a timer without a next start.
         job failed: the last job of a timer failed.
-
-        Raises:
-            Unusable: the unit is active, but a signal halted its processes.
         """
         of = self.properties
         if of["LoadState"] != "loaded":
@@ -78,7 +76,7 @@ class UnitState:
         if self.properties.get("FreezerState", "running") != "running":
             return "frozen"
         if self.footprint.processes and self.footprint.halted == self.footprint.processes:
-            raise Unusable(f"{self.name} is active, but a signal halted all its processes")
+            return "halted"
         if self.job.get("ActiveState") == "failed":
             return "job failed"
         return "elapsed" if self.kind == "timer" and self.properties["SubState"] == "elapsed" else "active"
@@ -91,6 +89,11 @@ class UnitState:
             return "finished"
         is_started_by_others = bool(of.get("TriggeredBy")) and (self.is_oneshot or of["UnitFileState"] == "static")
         return "waiting" if is_started_by_others else "inactive"
+
+    @property
+    def repair(self) -> tuple[str, ...]:
+        """The words of systemctl that let a frozen or halted unit go on; none for other states."""
+        return {"frozen": ("thaw",), "halted": ("kill", "--signal=CONT")}.get(self.status, ())
 
     @property
     def is_daemon(self) -> bool:

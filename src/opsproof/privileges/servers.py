@@ -7,7 +7,8 @@ from shlex import quote
 from opsproof.inventory.hosts import Host
 from opsproof.postgres import dsn
 from opsproof.privileges.files import PrivilegeFile
-from opsproof.round.clients import Target, line
+from opsproof.round.clients import line
+from opsproof.round.target import Target
 
 USER = "opsproof"
 """The user of RabbitMQ and Redis; the netrc files name the same user."""

@@ -10,7 +10,8 @@ from opsproof.inventory.resources import Database, VectorIndex
 from opsproof.postgres import dsn
 from opsproof.postgres.quoting import identifier, qualified
 from opsproof.privileges.files import PrivilegeFile
-from opsproof.round.clients import Target, line
+from opsproof.round.clients import line
+from opsproof.round.target import Target
 
 _ROLE = re.compile(r"[A-Za-z0-9_.@-]+")
 _COLUMNS = (

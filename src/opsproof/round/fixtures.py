@@ -120,6 +120,16 @@ class FactFixtures:
         return add
 
     @pytest.fixture
+    def repair_by(self, request: pytest.FixtureRequest) -> Callable[..., None]:
+        """Replaces the remedy of this check by other words."""
+        verdict = record(request.node)
+
+        def replace(*words: str) -> None:
+            verdict.repaired_by = words
+
+        return replace
+
+    @pytest.fixture
     def repair_with_sql(self, repair_with: Callable[..., None]) -> Callable[[str, Iterable[str]], None]:
         """Adds a statement to the remedy of this check, once for each name.
 

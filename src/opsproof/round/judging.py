@@ -80,7 +80,7 @@ class Judge:
     def _remedy(self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
         error = None if excinfo is None else excinfo.value
         kind = "unusable" if isinstance(error, Unusable) else "absent" if isinstance(error, Absent) else ""
-        return remedy(item, self.inventory.hosts, verdict.repaired_with, kind)
+        return remedy(item, self.inventory.hosts, verdict.repaired_with, kind, verdict.repaired_by)
 
 
 def _judge_returned(verdict: Verdict) -> None:

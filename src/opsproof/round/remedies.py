@@ -1,7 +1,7 @@
 """The command below a finding repairs or examines the object."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,22 +10,28 @@ from opsproof import DEFAULT_INVENTORY, DEFAULT_REPORTS
 from opsproof.core import installation
 from opsproof.inventory.hosts import Host, resource_in
 from opsproof.round import clients
+from opsproof.round.target import Target
 
 
-def remedy(item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), kind: str = "") -> str:
-    """The command in the `remedy` marker of `item`, with `more` words; empty without a marker.
+def remedy(
+    item: pytest.Item, hosts: Mapping[str, Host], more: Iterable[str] = (), kind: str = "", other: Sequence[str] = ()
+) -> str:
+    """The command in the `remedy` marker of `item`, with `more` words, or the `other` words; empty without a marker.
 
     Keywords of the marker: `absent` is the command for a missing resource, `unusable` for a stopped or empty resource,
-    `effect` a warning, printed as a comment after the command. `kind` names the keyword to use.
+    `without_pm2` on a host without PM2, `effect` a warning, printed as a comment after the command. `kind` names the
+    keyword to use.
     """
     marker = item.get_closest_marker("remedy")
     if marker is None:
         return ""
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    host = hosts[params["host"]]
     special = marker.kwargs.get(kind, ()) if kind else ()
-    words = [word.format(**params) for word in special or marker.args] + list(more)
-    effect = "" if special else marker.kwargs.get("effect", "")
-    return _command(item, hosts[params["host"]], params, words) + (f"  # {effect}" if effect else "")
+    special = special or (() if host.pm2 else marker.kwargs.get("without_pm2", ()))
+    words = [*other] or [word.format(**params) for word in special or marker.args] + list(more)
+    effect = "" if special or other else marker.kwargs.get("effect", "")
+    return _command(item, host, params, words) + (f"  # {effect}" if effect else "")
 
 
 def _command(item: pytest.Item, host: Host, params: dict[str, Any], words: list[str]) -> str:
@@ -37,7 +43,7 @@ def _command(item: pytest.Item, host: Host, params: dict[str, Any], words: list[
         return shlex.join([*installation.program(), *others, *_places(item.config), "--host", host.name])
     resource, name = resource_in(params)
     about = host.resources(resource)[name] if resource else None
-    return clients.line(clients.Target(host, name, about), words)
+    return clients.line(Target(host, name, about), words)
 
 
 def _places(config: pytest.Config) -> list[str]:
