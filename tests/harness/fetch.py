@@ -1,7 +1,7 @@
 """Fetches the tests' packages from registries, before some tests run without network.
 
-Packages stay in the caches of pip and npm, and beside the tests. `python -m tests.harness.fetch shop` also fetches the
-Debian packages of the shop.
+Packages stay in the caches of pip and npm, and beside the tests. `python -m tests.harness.fetch shop` fetches only
+the Debian packages of the shop.
 """
 
 import sys
@@ -18,12 +18,14 @@ def main() -> None:
     """Fetches the packages of the lab's application, and the tested PostgreSQL releases with their tests."""
     layout = Layout(DEFAULT_HOME / "tests")
     layout.create()
+    if "shop" in sys.argv:
+        if not missing():
+            system.fetch(layout.home, say_aloud)
+        return
     node.prepare(layout, say_aloud)
     clusters.fetch()
     clients.fetch()
     regression.folder()
-    if "shop" in sys.argv and not missing():
-        system.fetch(layout.home, say_aloud)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,15 @@ NAMESPACES = (*WITH_US, "unshare", *AS_USER, "--net", "--pid", "--fork", "--kill
 
 @dataclass(frozen=True)
 class Part:
-    """Part of the tests; parts that need the network, like image builds, share the host's."""
+    """Part of the tests; parts that need the network, like image builds, share the host's.
+
+    A part that `fetches` has packages of its own, fetched right before its tests, while other parts run.
+    """
 
     name: str
     words: tuple[str, ...]
     shares_network: bool = False
+    fetches: bool = False
 
     def command(self) -> list[str]:
         """The command line of the part, in private namespaces if possible."""
@@ -53,7 +57,7 @@ REST = tuple(f"--ignore=tests/{each}" for each in (*FOLDERS, *APART))
 PARTS = (
     Part("docker", ("tests/docker",), shares_network=True),
     Part("pgbackrest", ("tests/pgbackrest",)),
-    Part("shop", ("tests/shop",)),
+    Part("shop", ("tests/shop",), fetches=True),
     Part("units", ("tests", *REST)),
     *(Part(each, (f"tests/{each}",)) for each in FOLDERS),
 )
@@ -89,10 +93,11 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
     Writes the times of each part into a folder of the part's name in `times`.
     """
     if any(not part.shares_network for part in parts) and can_isolate():
-        labs = [part.name for part in parts if part.name == "shop"]
-        subprocess.run([sys.executable, "-m", "tests.harness.fetch", *labs], cwd=ROOT, check=True)
+        _fetch()
 
     def work(part: Part) -> int:
+        if part.fetches and can_isolate():
+            _fetch(part.name)
         result = _run(part, times / part.name)
         ended(result)
         return result.status
@@ -104,6 +109,10 @@ def run(parts: Sequence[Part], times: Path, ended: Callable[[Ended], None] = lam
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _fetch(*names: str) -> None:
+    subprocess.run([sys.executable, "-m", "tests.harness.fetch", *names], cwd=ROOT, check=True)
 
 
 def worst(statuses: Iterable[int]) -> int:

@@ -58,6 +58,15 @@ def test_parts_print_behind_their_names_and_the_worst_status_counts(python, tmp_
     assert (tmp_path / "good").is_dir()
 
 
+def test_packages_of_a_part_are_fetched_right_before_its_tests(python, tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(parts, "can_isolate", lambda: True)
+    monkeypatch.setattr(parts, "_fetch", lambda *names: fetched.append(names))
+    chosen = [part("other", ""), Part("shop", ("-c", ""), fetches=True)]
+    assert parts.run(chosen, tmp_path) == 0
+    assert fetched == [(), ("shop",)]
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
