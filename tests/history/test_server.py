@@ -1,5 +1,6 @@
 """The history in a real PostgreSQL: the same answers as a file, several writers, no secret."""
 
+import os
 import random
 import re
 import subprocess
@@ -185,6 +186,23 @@ def test_round_without_its_server_shows_the_findings(estate, prove, free_port, u
     assert (found.status, "Traceback" in found.text) == (status, False)
     assert len(re.findall(r"^history postgresql://u@\S+: .*this run is not recorded$", found.text, re.MULTILINE)) == 1
     assert ("FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text) == (status == 1)
+
+
+def test_commands_follow_the_environment_and_doctor_records_nothing(url, estate, tmp_path):
+    def opsproof(*words):
+        command = [sys.executable, "-m", "opsproof", *words, f"--reports={tmp_path}"]
+        done = subprocess.run(
+            command, env={**os.environ, "OPSPROOF_HISTORY": url}, capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    History(url).add(1, "lab.toml", "daily", [Verdict("test_x[vps]", "vps", "", "failed", "in the server")])
+    opsproof("doctor", f"--inventory={estate(calm=120)}")
+    assert History(url).read("SELECT count(*) FROM runs", ()) == [(1,)]
+    assert opsproof("history").splitlines() == [
+        "1970-01-01T00:00:01Z  lab.toml  daily  vps  test_x[vps]  failed  in the server"
+    ]
 
 
 def test_newer_history_is_left_alone(url):
