@@ -103,6 +103,14 @@ def test_due_time_is_of_the_next_firing(indexed):
     assert '<td>monthly</td><td colspan="3">scheduled, no run yet</td>' in page
 
 
+def test_clock_set_back_is_no_error(indexed):
+    """The last run is dated in the future: the next is recorded, and is the last one."""
+    record(indexed.reports, time.time() + 30 * DAY, "passed", 60.0)
+    page = indexed("-m", "daily", full=831)
+    assert "disk used 83.1 %" in section(page, "findings")
+    assert "complaint" not in page.partition("<main>")[0].partition("</style>")[2]
+
+
 def test_host_that_is_no_longer_declared_is_left_out(indexed):
     record(indexed.reports, time.time() - DAY, "passed", host="gone")
     assert "gone" not in section(indexed("-m", "daily", full=120), "rounds")

@@ -409,6 +409,18 @@ def test_history_that_cannot_be_written_hides_no_finding(estate, prove, tmp_path
         assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text
 
 
+@pytest.mark.parametrize(("used", "status"), [(120, 3), (831, 1)])
+def test_locked_history_hides_no_finding(estate, prove, tmp_path, used, status):
+    (tmp_path / "reports").mkdir()
+    with closing(sqlite3.connect(tmp_path / "reports" / "history.sqlite")) as other:
+        other.execute("CREATE TABLE held (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        found = prove(estate(full=used), DISKS, reports=tmp_path / "reports")
+    assert found.status == status
+    assert "history.sqlite: database is locked: this run is not recorded" in found.text
+    assert ("FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text) == (status == 1)
+
+
 def test_own_tests_contact_no_host(prove, tmp_path):
     found = prove(tmp_path / "missing.toml", "tests/core/test_units.py", "-q")
     assert found.status == 0
