@@ -3,6 +3,8 @@
 With engine pgbackrest: makes a full, differential or incremental backup of the cluster, verifies the whole
 repository, and expires backups by pgBackRest's retention last.
 
+With --download, makes no backup: copies the newest one of each dump, or --set, to a folder of this machine, and checks
+the copy there.
 Without --apply, prints the plan, the expected size and the free space.
 A run interrupted at any moment leaves no partial backup and removes no older backup; the next run removes leftover
 files.
@@ -16,7 +18,9 @@ import installed  # noqa: F401
 from opsproof.action import Step, main
 from opsproof.backup.cluster_job import ClusterBackupJob
 from opsproof.backup.declared import DeclaredBackups
+from opsproof.backup.download import Download
 from opsproof.backup.job import BackupJob, require_room, require_understood
+from opsproof.core.errors import InventoryError
 
 
 class BackUp(DeclaredBackups):
@@ -26,11 +30,20 @@ class BackUp(DeclaredBackups):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Adds --backup."""
+        """Adds --backup, --download and --set."""
         parser.add_argument("--backup", metavar="NAME", help="name of a declared backup (default: all)")
+        parser.add_argument(
+            "--download", type="path", metavar="FOLDER", help="copy existing backups to this folder of this machine"
+        )
+        parser.add_argument("--set", metavar="SET", help="set for --download, without suffixes (default: newest)")
 
     def plan(self) -> list[Step]:
         """For each backup: remove leftovers, dump, copy, then prune; a failed backup does not stop the others."""
+        self.jobs: list[BackupJob] = []
+        self.stanzas: list[ClusterBackupJob] = []
+        self.downloads = self._downloads()
+        if self.options.download:
+            return [step for each in self.downloads for step in each.steps()]
         engines = {name: self.host.backups[name].engine for name in self.chosen}
         self.stanzas = [ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
         self.jobs = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
@@ -42,6 +55,11 @@ class BackUp(DeclaredBackups):
             *(step for target in targets for step in target.pruning()),
             *(step for job in self.jobs for step in self._pruning(job)),
         ]
+
+    def _downloads(self) -> list[Download]:
+        if self.options.set and not (self.options.download and len(self.chosen) == 1):
+            raise InventoryError("--set needs --download, and --backup if several backups are declared")
+        return [Download(self, name) for name in self.chosen] if self.options.download else []
 
     def _dumping(self, job: BackupJob) -> list[Step]:
         steps = [Step(f"make {job.set} {job.outlook}", job.dump, (job.name,))]
@@ -58,6 +76,8 @@ class BackUp(DeclaredBackups):
     def guard(self, steps: list[Step]) -> None:
         """Refuses the run before anything changes if a backup would fail."""
         del steps
+        for download in self.downloads:
+            download.guard()
         for job in self.jobs:
             job.guard()
         for each in self.stanzas:
@@ -67,6 +87,8 @@ class BackUp(DeclaredBackups):
     def prove(self, steps: list[Step]) -> None:
         """Each new backup and copy exists, and expired backups are gone."""
         del steps
+        for download in self.downloads:
+            download.prove()
         for job in self.jobs:
             job.prove()
         if self.jobs:
