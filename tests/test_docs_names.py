@@ -63,7 +63,7 @@ IDENTIFIER = re.compile(r"\b(?:[a-z0-9]+_\w+|[A-Z][a-z]+[A-Z]\w+|test_\w+)\b")
 """snake_case and CamelCase words: names in the code, not words of English."""
 FOREIGN = {"pg_stat_all_tables", "pg_tblspc", "add_user", "set_permissions", "set_user_tags", "KexAlgorithms"}
 FOREIGN |= {"PutObject", "GetObject", "ListBucket", "ListBucketMultipartUploads", "AbortMultipartUpload"}
-FOREIGN |= {"DeleteObject", "secure_path", "log_date_format"}
+FOREIGN |= {"DeleteObject", "GetObjectRetention", "secure_path", "log_date_format"}
 FOREIGN |= {"opsproof_retune_N", "opsproof_retired_N", "out__DATE"}
 """Names of further products, and placeholders."""
 

@@ -13,6 +13,14 @@ def test_off_site_copy_is_complete(backups, offsite_backup, copies_lacking, evid
     assert not lacking, lacking[0]
 
 
+@pytest.mark.remedy("copies")
+def test_copies_cannot_be_deleted(offsite_backup, copy_deleters, allowed, evidence):
+    """Ransomware with the login of the copies deletes these too: let another user own them, or lock the bucket."""
+    found = copy_deleters()
+    evidence("can delete or overwrite copies", found)
+    assert len(found) in allowed.copy_deleters
+
+
 @pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")
 def test_restore_drill_is_recent(last_drill, backup, allowed):
     """An untested backup may be useless: run a restore drill."""

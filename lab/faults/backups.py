@@ -287,6 +287,15 @@ def off_site_copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
         yield
 
 
+@fault(failed=("test_copies_cannot_be_deleted",), touches=("backups",))
+@shows(r"^drwxrwxrwx .* \.$")
+def off_site_copies_deletable_by_others(lab: Lab) -> Iterator[None]:
+    """The off-site folder was made by hand, writable by all: each login of the machine can delete the copies."""
+    lab.layout.elsewhere.chmod(0o777)
+    yield
+    lab.layout.elsewhere.chmod(0o700)
+
+
 @contextmanager
 def _journal(lab: Lab) -> Iterator[None]:
     path = lab.layout.journal

@@ -193,7 +193,7 @@ def off_site_copy_missing(lab: DockerLab) -> Iterator[None]:
 
 
 @fault(
-    unknown=("test_off_site_copy_is_complete",),
+    unknown=("test_off_site_copy_is_complete", "test_copies_cannot_be_deleted"),
     reported_once={"passed": ("test_sshd_accepts_connections",)},  # the next round opens a new connection
     touches=(COPIES, "sshd"),
 )

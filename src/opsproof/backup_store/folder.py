@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from opsproof.backup_store import deleters
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError, OutputError
 from opsproof.inventory.hosts import Host
 from opsproof.transport import shell
-from opsproof.transport.shell import Answer, Command, argv
+from opsproof.transport.shell import Answer, Command, argv, labelled
 
 TRANSFER_TIMEOUT_S = 6 * 3600.0
 MARK = ".copying"
@@ -121,6 +122,16 @@ class HostFolder:
         if f"{set_name}.sha256: No such file" in answer.stderr or "cannot change directory" in answer.stderr:
             return f"no complete copy of {set_name}"
         return "; ".join([*answer.stdout.splitlines()[:2], answer.stderr.strip().splitlines()[-1]])
+
+    def deleters(self, names: Sequence[str]) -> list[str]:
+        """The users who can delete or overwrite the files `names`; empty if only root can.
+
+        Raises:
+            MeasurementError: a file or the folder cannot be inspected.
+        """
+        program = scripts.perl("backup_store/deleters")
+        answer = self._ask(argv("perl", "-e", program, "--", self.path, *names))
+        return deleters.parse(labelled(answer.stdout, f"the listing of {self.path}"))
 
     def _command(self, *words: str) -> Command:
         return _command(self.path, *words, timeout_s=self.timeout_s)

@@ -9,6 +9,7 @@ is `SET.sha256`, in the format of sha256sum; a copy counts as complete once `SET
 import hashlib
 import io
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -56,6 +57,9 @@ class CopyStore(Protocol):
 
     def lacking(self, set_name: str, timeout_s: float) -> str:
         """The first problems of the copy of a set; empty if the copy is complete."""
+
+    def deleters(self, names: Sequence[str]) -> list[str]:
+        """The users who can delete or overwrite the files `names`."""
 
 
 def copy_store(host: Host, target: str, timeout_s: float = TRANSFER_TIMEOUT_S) -> CopyStore:
@@ -142,6 +146,17 @@ def overlap(places: list[str], others: list[str]) -> str:
     if others[0] in places:
         return "is inside"
     return "contains" if places[0] in others else ""
+
+
+def deleters(host: Host, name: str, target: str) -> list[str]:
+    """The users who can delete or overwrite the newest copy of the declared backup `name` in a target.
+
+    Raises:
+        MeasurementError: the target cannot be read, or has no complete copy to judge by.
+    """
+    store = copy_store(host, target)
+    copies = fetch_copies(store, name, time.time())
+    return store.deleters(copies.files(copies.sets[-1:]))
 
 
 def lacking(host: Host, backup: Backup, target: str, set_name: str) -> str:

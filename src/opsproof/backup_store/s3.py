@@ -177,6 +177,34 @@ class Bucket:
         missing = [name for name in names if not found.get(self._key(name))]
         return f"missing: {', '.join(missing)}" if missing else ""
 
+    def deleters(self, names: Sequence[str]) -> list[str]:
+        """The login, if an object is not locked and the bucket keeps no versions; empty if all objects are locked.
+
+        Object Lock in compliance mode refuses everybody:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+
+        Raises:
+            MeasurementError: the bucket cannot be inspected, or keeps versions, which the login may be able to delete.
+        """
+        if names and all(self._is_locked(each) for each in names):
+            return []
+        client = self._client
+        with _client_errors(self.bucket):
+            status = client.get_bucket_versioning(Bucket=self.bucket).get("Status")
+        if status == "Enabled":
+            raise MeasurementError(
+                f"s3://{self.bucket} keeps versions, and nothing shows whether the login deletes them"
+            )
+        return ["the login: overwrites objects, of which the bucket keeps no versions"]
+
+    def _is_locked(self, name: str) -> bool:
+        """Whether an object is locked for everybody, until later than now."""
+        client = self._client
+        with _client_errors(self.bucket):
+            said = client.head_object(Bucket=self.bucket, Key=self._key(name))
+        until = said.get("ObjectLockRetainUntilDate")
+        return said.get("ObjectLockMode") == "COMPLIANCE" and until is not None and until.timestamp() > time.time()
+
 
 def part_bytes(size_bytes: int) -> int:
     """Part size in bytes for an upload of about `size_bytes`; one part is in memory at a time."""

@@ -288,6 +288,11 @@ METRICS: dict[str, Metric] = {
     "verification_age": Metric(
         "time since repository verification", "seconds", "Time since a whole repository was last read back"
     ),
+    "copy_deleters": Metric(
+        "users who can delete copies",
+        "count",
+        "Logins, groups and others who can delete or overwrite the newest off-site copy, in all targets",
+    ),
     "drill_age": Metric("time since restore drill", "seconds", "Time since the last restore drill of a backup"),
     "restore_time": Metric("restore time", "seconds", "Duration of the restore in the last drill"),
     "container_status": Metric("container status", "word", "Docker status of a declared container"),

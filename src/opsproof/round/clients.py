@@ -12,7 +12,7 @@ from opsproof.inventory.resources import Database, VectorIndex
 from opsproof.inventory.services import Broker, Cache
 from opsproof.postgres import dsn
 from opsproof.postgres.quoting import literal, qualified
-from opsproof.round import supervised
+from opsproof.round import copies, supervised
 from opsproof.round.target import Target, as_user, join
 
 SOCKET_OWNER = "postgres"
@@ -191,6 +191,14 @@ def _backups(target: Target, words: list[str]) -> str:
     return join([*as_user(target.host, backup.run_as), "pgbackrest", *config, f"--stanza={backup.stanza}", "info"])
 
 
+def _copies(target: Target, words: list[str]) -> str:
+    """Owners and modes of the copies: in the targets apart from the host, or in the folders of the host."""
+    del words
+    apart = [join(copies.listing(each)) for each in copies.apart(target.backup)]
+    look = [*as_user(target.host, "root"), "ls", "-la"]
+    return " && ".join(apart or [join([*look, each]) for each in target.backup.off_site])
+
+
 def _room(target: Target, words: list[str]) -> str:
     """The space on the file system of a backup folder."""
     return join([*as_user(target.host, "root"), "df", *words[1:], target.backup.folder])
@@ -259,6 +267,7 @@ def _rotated_files(target: Target, words: list[str]) -> str:
 _CLIENTS: dict[str, Callable[[Target, list[str]], str]] = {
     "backups": _backups,
     "container": _container,
+    "copies": _copies,
     "curl": _curl,
     "docker": _docker,
     "du": _du,

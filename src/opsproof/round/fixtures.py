@@ -179,6 +179,21 @@ class FactFixtures:
 
         return lacking
 
+    @pytest.fixture
+    def copy_deleters(self, request: pytest.FixtureRequest, host: Host) -> Callable[[], list[str]]:
+        """The users who can delete off-site copies, a line for each; the targets are queried on each call."""
+        from opsproof.backup_store import off_site  # not needed without backups
+
+        name, saved = record(request.node).resource, request.config.option.facts
+
+        def deleters() -> list[str]:
+            if saved:
+                raise MeasurementError("off-site copies are not in the saved facts")
+            targets = host.backups[name].off_site
+            return [f"{each}: {user}" for each in targets for user in off_site.deleters(host, name, each)]
+
+        return deleters
+
 
 for _name in REGISTRY:
     setattr(FactFixtures, _name, _fact_fixture(_name))

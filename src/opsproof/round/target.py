@@ -9,6 +9,7 @@ from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
 from opsproof.inventory.resources import Backup, Database, Resource
+from opsproof.round import copies
 
 _OF_DATABASES = {"exists", "partitions", "psql", "server"}
 
@@ -46,6 +47,8 @@ class Target:
         if words[0] in _OF_DATABASES and self.database.reach == "direct" and not self.database.container:
             return ""
         if isinstance(self.about, Endpoint) and self.about.is_outside:
+            return ""
+        if words[0] == "copies" and copies.apart(self.backup):
             return ""
         return f"on {self.host.name}: "
 
