@@ -11,6 +11,7 @@ INVENTORY = ROOT / "docs" / "inventory.md"
 PRIVILEGES = ROOT / "docs" / "privileges.md"
 DESIGN = ROOT / "docs" / "design.md"
 RUNBOOK = ROOT / "docs" / "runbook.md"
+DISASTER = ROOT / "docs" / "disaster.md"
 ACTIONS = sorted((ROOT / "actions").glob("*.py"))
 DOCUMENTS = [README, CONTRIBUTING, CHANGELOG, *sorted((ROOT / "docs").glob("*.md"))]
 OF_TODAY = [each for each in DOCUMENTS if each != CHANGELOG]
