@@ -37,7 +37,7 @@ LINES: dict[str, Line] = {
 
 
 def write(logs: Path) -> None:
-    """Replaces the rotated files in the folder of logs, and puts lines up to now before those of the current files."""
+    """Replaces the rotated files in the folder of logs, and the lines of the current files by an hour up to now."""
     now = datetime.now(UTC).replace(microsecond=0)
     rotated = now - ROTATED_AGO
     for name, line in LINES.items():
@@ -48,9 +48,8 @@ def write(logs: Path) -> None:
             end = rotated - age * DAY
             _pack(logs / f"{name}.log-{end:%Y%m%d}.gz", _span(line, end - DAY, end), end, current)
         with current.open("r+") as file:  # the kernel refuses to create another user's file in a shared folder
-            known = file.read()
-            file.seek(0)
-            file.write(_span(line, rotated, now) + known)
+            file.truncate()
+            file.write(_span(line, rotated, now))
 
 
 def _span(line: Line, start: datetime, end: datetime) -> str:

@@ -18,7 +18,7 @@ inside apt-get update -qq
 inside apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold $(cat "$packages") >/dev/null
 inside apt-get clean
 inside systemctl mask --quiet \
-    console-getty.service getty.target systemd-logind.service systemd-udevd.service systemd-udev-trigger.service \
+    console-getty.service getty.target systemd-udevd.service systemd-udev-trigger.service \
     systemd-modules-load.service systemd-sysctl.service systemd-remount-fs.service systemd-timesyncd.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service sys-kernel-config.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount \

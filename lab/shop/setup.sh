@@ -4,9 +4,16 @@ set -eu
 
 useradd --create-home --shell /bin/bash --password '*' --groups adm ops
 useradd --create-home --shell /bin/bash --password '*' shop
+useradd --create-home --shell /bin/bash --password '*' labels
 install -d -o ops -g ops -m 0700 /home/ops/.ssh /home/ops/.opsproof
 install -d -o shop -g adm -m 0750 /var/log/shop
 install -d -o shop -g shop -m 0755 /var/lib/shop
+own=/home/labels/.config/systemd/user
+install -d -o labels -g labels /home/labels/.config /home/labels/.config/systemd "$own" "$own/default.target.wants"
+mv /usr/local/lib/shop/shop-labels.service "$own"
+ln -s ../shop-labels.service "$own/default.target.wants"
+install -d /var/lib/systemd/linger
+touch /var/lib/systemd/linger/labels
 for log in shop courier digest; do
     install -o shop -g adm -m 0640 /dev/null "/var/log/shop/$log.log"
 done

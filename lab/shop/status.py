@@ -29,6 +29,7 @@ class Status(Working):
     ssh: bool
     site: bool
     courier: bool
+    labels: bool
 
 
 NOTHING = Status(*[False] * len(fields(Status)))
@@ -45,6 +46,7 @@ def ask(machine: Machine) -> Status:
         ssh=_greets(),
         site='"ok"' in _said(machine, _ANSWER),
         courier="8025" in _said(machine, _LISTENING.format(8025)),
+        labels="8040" in _said(machine, _LISTENING.format(8040)),
     )
 
 

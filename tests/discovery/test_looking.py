@@ -206,6 +206,12 @@ def test_damaged_description_is_an_error(answer, message):
         exploring.begun(answers)
 
 
+def test_units_of_users_are_unseen():
+    (unseen,) = units.of_users(Answer(0, "app\ndeploy\n")).unseen
+    assert unseen.what == "units of the user managers of app, deploy"
+    assert not units.of_users(Answer(2, "", "ls: cannot access")).unseen
+
+
 def test_damaged_name_is_an_error():
     with pytest.raises(MeasurementError, match="is damaged: 'zz'"):
         looking.logs(described("log text zz"), {}, OPS)

@@ -10,7 +10,7 @@ from opsproof.inventory.load import load
 
 pytestmark = pytest.mark.shop
 OF_THE_OPERATOR = {"backups", "limits", "ports"}
-"""Tables about intentions, which a host does not show; so are static and disabled units."""
+"""Tables about intentions, which a host does not show; so are static and disabled units, and those of users."""
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,11 @@ def test_databases_and_their_partitions_are_found(written):
 
 
 def test_units_and_services_of_the_host_are_found(written):
-    declared, found, _ = written
+    declared, found, text = written
     assert found.systemd == declared.systemd
-    assert declared.units.keys() - found.units.keys() == {"shop-digest.service", "shop-notes.service"}
+    unseen = {"shop-digest.service", "shop-labels.service", "shop-notes.service"}
+    assert declared.units.keys() - found.units.keys() == unseen
+    assert "# - units of the user managers of labels: " in text
     assert found.sshd == declared.sshd
     assert found.listening is not None
     assert found.pm2 is None

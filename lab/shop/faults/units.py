@@ -142,6 +142,24 @@ def disabled_unit_runs(lab: ShopLab) -> Iterator[None]:
 
 
 @fault(
+    failed=of(
+        "shop-labels.service",
+        "test_unit_is_active",
+        "test_unit_uptime_is_within_limit",
+        "test_unit_accepts_connections",
+    )
+)
+@shows(r"shop-labels\.service +loaded +inactive")
+def unit_of_a_user_stopped(lab: ShopLab) -> Iterator[None]:
+    """A unit of a user's own systemd was stopped: the system's own units are all well."""
+    own = 'runuser -u labels -- env XDG_RUNTIME_DIR=/run/user/$(id -u labels) systemctl --user "$0" shop-labels.service'
+    lab.root("sh", "-ec", own, "stop")
+    yield
+    lab.root("sh", "-ec", own, "start")
+    settle(lab)
+
+
+@fault(
     failed=(
         *of("shop-digest.timer", "test_unit_is_active"),
         *of("shop-digest.service", "test_unit_is_active"),

@@ -99,6 +99,7 @@ def _of_host(explored: Exploration) -> Sight:
         looking.mounts(answers["mounts"]),
         plain_processes.processes(answers["plain"]),
         units.units(answers["units"]),
+        units.of_users(answers["lingering"]),
         listeners.services(explored.listeners),
         listeners.reachable(answers["ports"]),
         looking.clock(answers["clock"]),

@@ -56,6 +56,7 @@ def commands() -> dict[str, Command]:
         "ports": SOCKETS,
         "mounts": argv("cat", "/proc/self/mounts"),
         "units": units.SHOW,
+        "lingering": argv("ls", "/var/lib/systemd/linger"),
         "docker": argv("docker", "ps", "--all", "--format", words),
         "clock": argv("timedatectl", "show", "--property=NTP", "--value"),
         "cron": argv("crontab", "-l"),

@@ -28,6 +28,13 @@ def units(answer: Answer) -> Sight:
     return Sight([Entry("systemd", "", {}, broken), *named])
 
 
+def of_users(answer: Answer) -> Sight:
+    """The users whose own systemd runs without a login, by the files of `loginctl enable-linger`: units are unseen."""
+    users = answer.stdout.split()
+    way = 'a table under units with manager = "user" and run_as, by systemctl --user list-units'
+    return Sight(unseen=[Unseen(f"units of the user managers of {', '.join(users)}", way)] if users else [])
+
+
 def _is_ours(name: str, state: dict[str, str]) -> bool:
     if OF_THE_SYSTEM.match(name) or not state["UnitFileState"].startswith("enabled"):
         return False
