@@ -52,7 +52,9 @@ def queries():
     """The text of each query by its place: SQL files, statements in Python, and Perl with statements."""
     for path in sorted(PACKAGE.rglob("*.sql")):
         yield str(path.relative_to(PACKAGE)), path.read_text(encoding="utf-8")
-    for path in sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("history/*.py"))):  # the history is in SQLite
+    for path in sorted(
+        set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("history/*.py"))
+    ):  # sessions of the history find its schema alone
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value):
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node.value

@@ -142,3 +142,9 @@ def growth(history: History, runs: Iterable[LastRun], metrics: Collection[str], 
 
 def _first_run(history: History, since: float) -> int:
     return int(history.read("SELECT coalesce(min(id), 0) FROM runs WHERE started >= ?", (since,))[0][0])
+
+
+def earliest_start(history: History, runs: int) -> float | None:
+    """The earliest start of the last `runs` runs, in seconds since 1970; None without a readable history."""
+    query = "SELECT min(started) FROM (SELECT started FROM runs ORDER BY id DESC LIMIT ?) AS newest"
+    return next((float(start) for (start,) in history.read(query, (runs,)) if start is not None), None)

@@ -5,14 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from opsproof.history.estate import last_runs
+from opsproof.history.estate import earliest_start, last_runs
 from opsproof.history.store import History
 from opsproof.round.report.names import stem
 
 _STEM = re.compile(r"(?P<moment>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d{3})_(?P<round>\w[\w-]*)\.(?:html|xml|json)")
 _CAREFUL = 10
 """A run with a wrong clock must not make every page old: the earliest of so many runs counts as now."""
-_NOW = "SELECT min(started) FROM (SELECT started FROM runs ORDER BY id DESC LIMIT ?) AS newest"
 
 
 def expired(folder: Path, history: History, keep_s: float) -> Iterator[Path]:
@@ -20,7 +19,8 @@ def expired(folder: Path, history: History, keep_s: float) -> Iterator[Path]:
 
     Files with other names are left alone. Without a readable history no file is expired.
     """
-    for (now,) in history.read(_NOW, (_CAREFUL,)):
+    now = earliest_start(history, _CAREFUL)
+    if now is not None:
         kept = {stem(each.started, each.cadence) for each in last_runs(history)} | _last_stems(folder)
         for path in sorted(folder.iterdir()):
             match = _STEM.fullmatch(path.name)
