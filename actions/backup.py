@@ -1,5 +1,8 @@
 """Backs up the declared databases: dumps, reads the dumps back, copies them off the host, prunes expired backups.
 
+With engine files: archives the declared paths with a checksum of every file, and names files that are missing from the
+archive.
+
 With engine pgbackrest: makes a full, differential or incremental backup of the cluster, verifies the whole
 repository, and expires backups by pgBackRest's retention last.
 
@@ -19,12 +22,14 @@ from opsproof.action import Step, main
 from opsproof.backup.cluster_job import ClusterBackupJob
 from opsproof.backup.declared import DeclaredBackups
 from opsproof.backup.download import Download
-from opsproof.backup.job import BackupJob, require_room, require_understood
+from opsproof.backup.files_job import FilesJob
+from opsproof.backup.job import BackupJob, require_understood
+from opsproof.backup.set_job import SetJob, require_room
 from opsproof.core.errors import InventoryError
 
 
 class BackUp(DeclaredBackups):
-    """One new backup of each declared database, its copies, and the pruning of expired backups."""
+    """One new backup of each declared database or file set, its copies, and the pruning of expired backups."""
 
     name = "backup"
 
@@ -38,18 +43,19 @@ class BackUp(DeclaredBackups):
         parser.add_argument("--set", metavar="SET", help="set for --download, without suffixes (default: newest)")
 
     def plan(self) -> list[Step]:
-        """For each backup: remove leftovers, dump, copy, then prune; a failed backup does not stop the others."""
-        self.jobs: list[BackupJob] = []
+        """For each backup: remove leftovers, make, copy, then prune; a failed backup does not stop the others."""
+        self.jobs: list[SetJob] = []
         self.stanzas: list[ClusterBackupJob] = []
         self.downloads = self._downloads()
         if self.options.download:
             return [step for each in self.downloads for step in each.steps()]
         engines = {name: self.host.backups[name].engine for name in self.chosen}
         self.stanzas = [ClusterBackupJob(self, name) for name, engine in engines.items() if engine == "pgbackrest"]
-        self.jobs = [BackupJob(self, name) for name, engine in engines.items() if engine == "pg_dump"]
+        kinds: dict[str, type[SetJob]] = {"pg_dump": BackupJob, "files": FilesJob}
+        self.jobs = [kinds[engine](self, name) for name, engine in engines.items() if engine in kinds]
         targets = [target for job in self.jobs for target in job.targets]
         return [
-            *(step for job in self.jobs for step in self._dumping(job)),
+            *(step for job in self.jobs for step in self._making(job)),
             *(step for job in self.stanzas for step in job.steps()),
             *(step for target in targets for step in target.copying()),
             *(step for target in targets for step in target.pruning()),
@@ -61,14 +67,14 @@ class BackUp(DeclaredBackups):
             raise InventoryError("--set needs --download, and --backup if several backups are declared")
         return [Download(self, name) for name in self.chosen] if self.options.download else []
 
-    def _dumping(self, job: BackupJob) -> list[Step]:
-        steps = [Step(f"make {job.set} {job.outlook}", job.dump, (job.name,))]
+    def _making(self, job: SetJob) -> list[Step]:
+        steps = [Step(f"make {job.set} {job.outlook}", job.make, (job.name,))]
         if job.leftovers:
             title = f"remove leftovers of interrupted backups: {job.leftovers}"
             steps.insert(0, Step(title, job.sweep, (job.name,)))
         return steps
 
-    def _pruning(self, job: BackupJob) -> list[Step]:
+    def _pruning(self, job: SetJob) -> list[Step]:
         if not job.expired:
             return []
         return [Step(f"prune expired backups: {', '.join(job.expired)}", job.prune, (job.name,))]
@@ -91,7 +97,7 @@ class BackUp(DeclaredBackups):
             download.prove()
         for job in self.jobs:
             job.prove()
-        if self.jobs:
+        if any(isinstance(job, BackupJob) for job in self.jobs):
             require_understood(self.work.warnings)
         for each in self.stanzas:
             each.prove()

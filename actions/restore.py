@@ -8,6 +8,9 @@ definitions differ. After a kill at any moment, the next run completes or rolls 
 
 With pgBackRest, a whole cluster is restored beside the live cluster, to the target time --to or to the end of archived
 WAL. The declared commands stop and start the server for the swap of the data directories; --into names a directory.
+
+With engine files, the declared paths are unpacked beside the live files, compared with the backup, and swapped one by
+one, each at once; the old files are kept as PATH_before_TIME until --drop-old. --into names a new directory.
 """
 
 import sys
@@ -20,6 +23,9 @@ from opsproof.core.errors import InventoryError
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster_job import ClusterRestoreJob
 from opsproof.restore.database_job import RestoreJob
+from opsproof.restore.files_job import FilesRestoreJob
+
+Job = ClusterRestoreJob | FilesRestoreJob | RestoreJob
 
 
 class Restore(RestoreAction):
@@ -55,14 +61,19 @@ class Restore(RestoreAction):
         """Drops old databases, completes an interrupted swap, or restores, by options and state of the server."""
         if self.options.drop_old:
             self._require_no_source()
-        self.job = ClusterRestoreJob(self) if self.uses_pgbackrest else RestoreJob(self)
+        jobs: dict[str, type[Job]] = {
+            "pg_dump": RestoreJob,
+            "pgbackrest": ClusterRestoreJob,
+            "files": FilesRestoreJob,
+        }
+        self.job = jobs[self.engine](self)
         if self.options.drop_old:
             return self.job.dropping()
         return self.job.finishing() or self.job.restoring()
 
     def _require_no_source(self) -> None:
         said = self.options
-        into = None if self.uses_pgbackrest else said.into  # of a cluster, --into is the place of what is dropped
+        into = None if self.engine == "pgbackrest" else said.into  # of a cluster: the place
         given = {"--set": said.set, "--from": said.target, "--archive": said.archive, "--to": said.to, "--into": into}
         if wrong := [name for name, value in given.items() if value]:
             raise InventoryError(f"--drop-old restores nothing: omit {' and '.join(wrong)}")

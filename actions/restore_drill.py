@@ -6,6 +6,7 @@ a bucket. The live database is not touched; a drill removes leftovers of killed 
 Exits with 5 if the backup fails the verification, or if definitions differ.
 With pgBackRest, a whole cluster is restored into a new directory, to the end of archived WAL or to --to, and read by a
 private server.
+With engine files, the archive is unpacked into a private folder, and every file is compared with its checksum.
 """
 
 import sys
@@ -16,6 +17,9 @@ from opsproof.action import Step, main
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster_drill import ClusterDrill
 from opsproof.restore.database_drill import DatabaseDrill
+from opsproof.restore.files_drill import FilesDrill
+
+Drill = ClusterDrill | DatabaseDrill | FilesDrill
 
 
 class RestoreDrill(RestoreAction):
@@ -27,7 +31,8 @@ class RestoreDrill(RestoreAction):
         """Drop leftovers, restore, compare, drop."""
         if not self.options.archive:  # a drill of an arbitrary file does not test the declared backup
             self.measured |= {"backup": self.backup_name}
-        self.drill = ClusterDrill(self) if self.uses_pgbackrest else DatabaseDrill(self)
+        drills: dict[str, type[Drill]] = {"pg_dump": DatabaseDrill, "pgbackrest": ClusterDrill, "files": FilesDrill}
+        self.drill = drills[self.engine](self)
         return self.drill.steps()
 
     def guard(self, steps: list[Step]) -> None:

@@ -1,4 +1,4 @@
-"""Verifies a backup: checksums, list of tables, age, owner and mode. Changes nothing.
+"""Verifies a backup: checksums, tables or files, age, owner and mode. Changes nothing.
 
 Without --apply, prints what would be read; with --apply, reads the backup and exits with 5 if a problem is found.
 Covers the weekly backup checks for any existing backup, without their timeouts.
@@ -16,10 +16,12 @@ import installed  # noqa: F401
 from opsproof.action import Step, main
 from opsproof.backup import cluster_job, stanza
 from opsproof.backup.declared import DeclaredBackups
+from opsproof.backup_store import files_manifest
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.core.errors import Absent, InventoryError, MeasurementError, NotRepaired
 from opsproof.core.units import show
+from opsproof.inventory.backups import Backup
 
 
 class VerifyBackup(DeclaredBackups):
@@ -49,9 +51,7 @@ class VerifyBackup(DeclaredBackups):
         if wanted not in folder.sets:
             raise InventoryError(f"unknown set {wanted!r}; choose {' or '.join(folder.sets)}")
         size = show(folder.size(wanted), "bytes")
-        return Step(
-            f"read {wanted} back: {size}, owner, mode, age, list of tables", partial(self._verify, name, wanted)
-        )
+        return Step(f"read {wanted} back: {size}, owner, mode, age, contents", partial(self._verify, name, wanted))
 
     def _of_stanza(self, name: str) -> Step:
         if self.options.set:
@@ -79,7 +79,7 @@ class VerifyBackup(DeclaredBackups):
         reading = folder.reading or DumpReading(set_name)
         found = [*folder.exposed(set_name), *reading.flaws()]
         try:
-            found += [f"table {each} is missing from the archive" for each in reading.lacks(*backup.tables)]
+            found += _missing(reading, backup)
         except (Absent, ManifestError) as error:
             found += [str(error)] if str(error) not in found else []
         limit = self.host.limit("backup_age", backup)
@@ -93,6 +93,13 @@ class VerifyBackup(DeclaredBackups):
         del steps
         if self.flaws:
             raise NotRepaired("; ".join(self.flaws))
+
+
+def _missing(reading: DumpReading, backup: Backup) -> list[str]:
+    """What the archive lacks: tables of a dump, or files; raises as `DumpReading.lacks` does."""
+    if backup.engine == "files":
+        return files_manifest.read(reading.text).lacks(backup.paths)
+    return [f"table {each} is missing from the archive" for each in reading.lacks(*backup.tables)]
 
 
 if __name__ == "__main__":

@@ -35,6 +35,16 @@ class Layout:
         return self.app / "logs"
 
     @cached_property
+    def storage(self) -> Path:
+        """Files of the application that no database holds."""
+        return self.app / "storage"
+
+    @cached_property
+    def env(self) -> Path:
+        """The settings of the application, for the owner only."""
+        return self.app / ".env"
+
+    @cached_property
     def faults(self) -> Path:
         """The fault switches, read by both processes; absent means healthy."""
         return self.app / "faults.json"
@@ -100,12 +110,16 @@ class Layout:
         return self.home / "lab.lock"
 
     def create(self) -> None:
-        """Creates the folders; PostgreSQL's user can reach the data folder."""
-        for folder in (self.home, self.bin, self.app, self.logs, self.pm2):
+        """Creates the folders, and files of the application; PostgreSQL's user can reach the data folder."""
+        for folder in (self.home, self.bin, self.app, self.logs, self.pm2, self.storage / "tenants"):
             folder.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
         for folder in (self.secrets, self.backups, self.elsewhere):
             folder.mkdir(mode=0o700, exist_ok=True)
+        for number in range(3):
+            (self.storage / "tenants" / f"logo {number}.svg").write_text(f"<svg>{number}</svg>\n" * 50)
+        self.env.touch(mode=0o600)
+        self.env.write_text("SESSION_DAYS=30\n")
 
     def remove(self) -> None:
         """Deletes all files of the lab, and the home folder if no foreign files remain there."""

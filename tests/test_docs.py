@@ -17,7 +17,7 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.units import UNITS
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.store import History
-from opsproof.inventory import endpoints, hosts, logs, ports, resources, services
+from opsproof.inventory import backups, data, endpoints, hosts, logs, ports, resources, services
 from opsproof.inventory.hosts import RESOURCES
 from opsproof.inventory.load import load
 from opsproof.round import judging
@@ -62,7 +62,8 @@ def test_document_is_short(path, most):
         ("`databases`", resources.Database),
         ("`partitioned`", resources.Partitioned),
         ("`vector_indexes`", resources.VectorIndex),
-        ("`backups`", resources.Backup),
+        ("`backups`", backups.Backup),
+        ("`data`", data.Data),
         ("`broker`", services.Broker),
         ("`queues`", services.Queue),
         ("`caches`", services.Cache),

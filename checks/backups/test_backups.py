@@ -44,9 +44,9 @@ def test_backup_holds_every_table(backups, dumped_backup, evidence):
 
 
 @pytest.mark.remedy("private", effect="changes owners and modes", absent=FILES)
-def test_backup_is_private(backups, dumped_backup, evidence):
+def test_backup_is_private(backups, kept_backup, evidence):
     """A backup holds every customer's messages: chmod 0600, and find out who changed the mode."""
-    exposed = backups[dumped_backup].exposed
+    exposed = backups[kept_backup].exposed
     evidence("files accessible to other users", exposed)
     assert not exposed, exposed[0]
 
@@ -58,11 +58,11 @@ def test_no_partial_backup_remains(backups, backup, allowed, evidence):
     assert len(backups[backup].stale) in allowed.partial_backups
 
 
-@pytest.mark.remedy("backup.py", "--backup", "{dumped_backup}", "--apply", absent=FILES)
-def test_expired_backups_are_pruned(backups, dumped_backup, allowed, evidence):
+@pytest.mark.remedy("backup.py", "--backup", "{kept_backup}", "--apply", absent=FILES)
+def test_expired_backups_are_pruned(backups, kept_backup, allowed, evidence):
     """Expired backups fill the disk, and hold data that had to be deleted."""
-    evidence("expired backups", backups[dumped_backup].overdue)
-    assert len(backups[dumped_backup].overdue) in allowed.expired_backups
+    evidence("expired backups", backups[kept_backup].overdue)
+    assert len(backups[kept_backup].overdue) in allowed.expired_backups
 
 
 @pytest.mark.remedy(*BACK_UP, absent=FILES)

@@ -35,11 +35,11 @@ def test_last_restore_drill_succeeded(last_drill, backup):
     assert drill.is_complete
 
 
-@pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")
-def test_restored_definitions_match_backup(last_drill, backup):
+@pytest.mark.remedy("restore_drill.py", "--backup", "{database_backup}", "--apply")
+def test_restored_definitions_match_backup(last_drill, database_backup):
     """A restore stops at a difference until `restore.py --accept-differences`: find the reason beforehand."""
     differences = last_drill().differences
-    assert not differences, f"{backup} is restored with differences: {differences}"
+    assert not differences, f"{database_backup} is restored with differences: {differences}"
 
 
 @pytest.mark.remedy("restore_drill.py", "--backup", "{backup}", "--apply")

@@ -17,17 +17,25 @@ from lab.faults.fault import fault
 
 B = "lab-metachat"
 OF_THE_NEWEST = (
+    f"test_backup_is_recent[{B}]",
+    f"test_backup_is_large_enough[{B}]",
+    f"test_backup_size_is_steady[{B}]",
+    f"test_backup_checksums_match[{B}]",
+    "test_backup_holds_every_table",
+    f"test_disk_has_room_for_next_backup[{B}]",
+    f"test_off_site_copy_is_complete[{B}]",
+)
+EVERY = (
     "test_backup_is_recent",
     "test_backup_is_large_enough",
     "test_backup_size_is_steady",
     "test_backup_checksums_match",
     "test_backup_holds_every_table",
+    "test_backup_holds_every_file",
     "test_disk_has_room_for_next_backup",
     "test_off_site_copy_is_complete",
-)
-EVERY = (
-    *OF_THE_NEWEST,
     "test_backup_count_is_sufficient",
+    "test_declared_data_is_backed_up",
     "test_backup_is_private",
     "test_no_partial_backup_remains",
     "test_expired_backups_are_pruned",
@@ -35,7 +43,7 @@ EVERY = (
 
 
 @contextmanager
-def _moved_away(lab: Lab, names: list[str]) -> Iterator[None]:
+def moved_away(lab: Lab, names: list[str]) -> Iterator[None]:
     """Moves backups out of the folder."""
     folder = lab.home / "aside"
     folder.mkdir()
@@ -48,7 +56,8 @@ def _moved_away(lab: Lab, names: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _edited(path: Path, content: bytes) -> Iterator[None]:
+def edited(path: Path, content: bytes) -> Iterator[None]:
+    """Replaces the content of a file."""
     before = path.read_bytes()
     path.write_bytes(content)
     yield
@@ -65,52 +74,52 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
     (lab.home / "aside").rename(lab.layout.backups)
 
 
-@fault(failed=(*OF_THE_NEWEST, "test_backup_count_is_sufficient"), touches=("backups",))
+@fault(failed=(*OF_THE_NEWEST, f"test_backup_count_is_sufficient[{B}]"), touches=("backups",))
 def no_backup(lab: Lab) -> Iterator[None]:
     """The folder is empty."""
-    with _moved_away(lab, backups.sets(lab)):
+    with moved_away(lab, backups.sets(lab)):
         yield
 
 
-@fault(failed=("test_backup_is_recent", "test_off_site_copy_is_complete"), touches=("backups",))
+@fault(failed=(f"test_backup_is_recent[{B}]", f"test_off_site_copy_is_complete[{B}]"), touches=("backups",))
 def backup_two_days_old(lab: Lab) -> Iterator[None]:
     """Cron has not run for two days; the backup of three days ago was never copied."""
-    with _moved_away(lab, backups.sets(lab)[-2:]):
+    with moved_away(lab, backups.sets(lab)[-2:]):
         yield
 
 
-@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=(f"test_backup_checksums_match[{B}]", "test_backup_holds_every_table"), touches=("backups",))
 def backup_truncated_by_one_byte(lab: Lab) -> Iterator[None]:
     """The disk was full for a moment."""
     path = backups.dump(lab, backups.newest(lab))
-    with _edited(path, path.read_bytes()[:-1]):
+    with edited(path, path.read_bytes()[:-1]):
         yield
 
 
-@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=(f"test_backup_checksums_match[{B}]", "test_backup_holds_every_table"), touches=("backups",))
 def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """A bit flipped in the middle, unread by `pg_restore --list`; checksum mismatch, so the archive is not listed."""
     path = backups.dump(lab, backups.newest(lab))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    with _edited(path, bytes(content)):
+    with edited(path, bytes(content)):
         yield
 
 
-@fault(failed=("test_backup_checksums_match", "test_backup_holds_every_table"), touches=("backups",))
+@fault(failed=(f"test_backup_checksums_match[{B}]", "test_backup_holds_every_table"), touches=("backups",))
 def manifest_edited(lab: Lab) -> Iterator[None]:
     """Row counts were edited by hand to match."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
-    with _edited(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
+    with edited(path, path.read_bytes().replace(b'"chunks", 20000', b'"chunks", 19999')):
         yield
 
 
 @fault(
     failed=(
-        "test_backup_checksums_match",
+        f"test_backup_checksums_match[{B}]",
         "test_backup_holds_every_table",
-        "test_backup_is_large_enough",
-        "test_backup_size_is_steady",
+        f"test_backup_is_large_enough[{B}]",
+        f"test_backup_size_is_steady[{B}]",
     ),
     touches=("backups",),
 )
@@ -151,7 +160,7 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
     with lab.connect() as admin:
         admin.execute("ALTER TABLE webhooks RENAME TO hooks")
         try:
-            backups.back_up(lab, undeclared="webhooks")
+            backups.back_up(lab, undeclared="webhooks", of=backups.NAME)
         finally:
             admin.execute("ALTER TABLE hooks RENAME TO webhooks")
     yield
@@ -159,7 +168,7 @@ def table_missing_in_backup(lab: Lab) -> Iterator[None]:
         path.unlink()
 
 
-@fault(failed=("test_backup_is_large_enough", "test_backup_size_is_steady"), touches=("backups",))
+@fault(failed=(f"test_backup_is_large_enough[{B}]", f"test_backup_size_is_steady[{B}]"), touches=("backups",))
 @shows(r" [\d]{1,6} \S+ \S+ metachat_\w+\.dump")
 def backup_too_small(lab: Lab) -> Iterator[None]:
     """A dump of the schema without rows, with a valid manifest."""
@@ -168,7 +177,7 @@ def backup_too_small(lab: Lab) -> Iterator[None]:
     archive, text = _empty(lab), manifest.read_text()
     said = f'"bytes": {len(archive)}, "sha256": "{sha256(archive).hexdigest()}"'
     told = re.sub(r'"bytes": \d+, "sha256": "\w+"', said, text, count=1)
-    with _edited(path, archive), _edited(manifest, text.encode()):
+    with edited(path, archive), edited(manifest, text.encode()):
         backups.write_manifest(
             lab, name, re.sub(r'"tables": \[.*\](?=,\n"checksum)', '"tables": []', told, flags=re.DOTALL)
         )
@@ -183,7 +192,7 @@ def _empty(lab: Lab) -> bytes:
     return subprocess.run(["zstd", "-q", "-c"], input=archive, capture_output=True, check=True).stdout
 
 
-@fault(failed=("test_backup_is_private",), touches=("backups",))
+@fault(failed=(f"test_backup_is_private[{B}]",), touches=("backups",))
 def backup_readable_by_others(lab: Lab) -> Iterator[None]:
     """Copied by hand, without preserving the mode."""
     path = backups.dump(lab, backups.sets(lab)[0])
@@ -192,7 +201,7 @@ def backup_readable_by_others(lab: Lab) -> Iterator[None]:
     path.chmod(0o600)
 
 
-@fault(failed=("test_backup_is_private",), root=True, touches=("backups",))
+@fault(failed=(f"test_backup_is_private[{B}]",), root=True, touches=("backups",))
 def backup_owned_by_another_user(lab: Lab) -> Iterator[None]:
     """Another user owns the backup, and can change or delete the files."""
     path = backups.files(lab, backups.newest(lab))[0]
@@ -209,7 +218,7 @@ def backup_folder_writable_by_all(lab: Lab) -> Iterator[None]:
     lab.layout.backups.chmod(0o700)
 
 
-@fault(failed=("test_no_partial_backup_remains",), touches=("backups",))
+@fault(failed=(f"test_no_partial_backup_remains[{B}]",), touches=("backups",))
 def partial_backup_left(lab: Lab) -> Iterator[None]:
     """The machine crashed during a backup, two hours ago."""
     path = lab.layout.backups / "metachat_20260101T000000Z.dump.partial"
@@ -228,7 +237,7 @@ def backup_in_progress(lab: Lab) -> Iterator[None]:
     path.unlink()
 
 
-@fault(failed=("test_expired_backups_are_pruned",), touches=("backups",))
+@fault(failed=(f"test_expired_backups_are_pruned[{B}]",), touches=("backups",))
 def expired_backups_kept(lab: Lab) -> Iterator[None]:
     """No expired backup was pruned for more than a month."""
     names = [backups.clone(lab, backups.newest(lab), time.time() - age * DAY_S) for age in (40, 41)]
@@ -237,21 +246,21 @@ def expired_backups_kept(lab: Lab) -> Iterator[None]:
         path.unlink()
 
 
-@fault(failed=("test_backup_count_is_sufficient",), touches=("backups",))
+@fault(failed=(f"test_backup_count_is_sufficient[{B}]",), touches=("backups",))
 def too_few_backups(lab: Lab) -> Iterator[None]:
     """Two backups are left."""
-    with _moved_away(lab, backups.sets(lab)[:-2]):
+    with moved_away(lab, backups.sets(lab)[:-2]):
         yield
 
 
-@fault(warned=("test_backup_count_is_sufficient",), touches=("backups",))
+@fault(warned=(f"test_backup_count_is_sufficient[{B}]",), touches=("backups",))
 def few_backups(lab: Lab) -> Iterator[None]:
     """Four backups are left."""
-    with _moved_away(lab, backups.sets(lab)[:-4]):
+    with moved_away(lab, backups.sets(lab)[:-4]):
         yield
 
 
-@fault(failed=("test_disk_has_room_for_next_backup",), root=True, touches=("backups",))
+@fault(failed=(f"test_disk_has_room_for_next_backup[{B}]",), root=True, touches=("backups",))
 @shows("^opsproof +72M")
 def no_room_for_the_next_backup(lab: Lab) -> Iterator[None]:
     """The folder's file system has almost no space beyond the existing backups."""
@@ -277,13 +286,13 @@ def off_site_copy_missing(lab: Lab) -> Iterator[None]:
     kept.rename(lab.layout.elsewhere)
 
 
-@fault(failed=("test_off_site_copy_is_complete",), touches=("backups",))
+@fault(failed=(f"test_off_site_copy_is_complete[{B}]",), touches=("backups",))
 def off_site_copy_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
     """The off-site copy was corrupted on disk."""
     (path,) = lab.layout.elsewhere.glob(f"{backups.newest(lab)}.dump*")
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 1
-    with _edited(path, bytes(content)):
+    with edited(path, bytes(content)):
         yield
 
 
@@ -321,17 +330,18 @@ def no_restore_drill(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_drill_is_recent",), touches=("journal", "backups"))
+@fault(failed=(f"test_restore_drill_is_recent[{B}]",), touches=("journal", "backups"))
 def last_drill_old(lab: Lab) -> Iterator[None]:
     """The last drill was 40 days ago."""
     with _journal(lab):
         backups.forget_drills(lab.layout.journal)
         backups.record_drill(lab, age_s=40 * DAY_S)
+        backups.record_drill(lab, of=backups.FILES)
         yield
 
 
 @fault(
-    failed=("test_last_restore_drill_succeeded",),
+    failed=(f"test_last_restore_drill_succeeded[{B}]",),
     unknown=("test_restored_definitions_match_backup",),
     touches=("journal", "backups"),
 )
@@ -350,7 +360,7 @@ def last_drill_found_differences(lab: Lab) -> Iterator[None]:
         yield
 
 
-@fault(failed=("test_restore_time_is_within_limit",), touches=("journal", "backups"))
+@fault(failed=(f"test_restore_time_is_within_limit[{B}]",), touches=("journal", "backups"))
 def last_drill_slow(lab: Lab) -> Iterator[None]:
     """The drill took two hours."""
     with _journal(lab):

@@ -240,7 +240,7 @@ def test_full_disk_damages_no_older_backup_and_leaves_no_partial_backup(site, ma
 def test_verification_reads_backup_back_and_reports_damage(site, made):
     name = site.take(made)
     planned = site.run(action="verify_backup")
-    assert f"1. read {name} back: 27.6 MB, owner, mode, age, list of tables" in planned.stdout
+    assert f"1. read {name} back: 27.6 MB, owner, mode, age, contents" in planned.stdout
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in site.folder.iterdir()}
     assert site.run("--apply", action="verify_backup").returncode == 0
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in site.folder.iterdir()}

@@ -22,7 +22,7 @@ from opsproof.action.progress import reporting_bytes
 from opsproof.backup.copying import CopyJob
 from opsproof.backup_store.dump_folder import DumpReading
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from pathlib import Path
 
 for action in ("backup", "restore"):  # include the memory of all imports

@@ -35,6 +35,27 @@ def content(name, **changes):
     }
 
 
+def set_of_files(named, **changes):
+    """The content of a manifest of files of the set `named`, without its checksum."""
+    return {
+        "format": 1,
+        "name": named,
+        "began": 1795572900,
+        "duration_s": 4.1,
+        "tools": {"tar": "tar (GNU tar) 1.34", "compression": "zstd"},
+        "files": {
+            "archive": {"name": f"{named}.tar.zst", "bytes": 123, "sha256": "0" * 64},
+            "contents": {"name": f"{named}.contents", "bytes": 7, "sha256": "1" * 64},
+        },
+        "entries": 3,
+        "bytes": 400,
+        "paths": ["/app/storage", "/app/.env"],
+        "lacking": [],
+        "skipped": [],
+        **changes,
+    }
+
+
 def sealed(said):
     """The text of a manifest, with its checksum; `said` is a JSON object, or its text."""
     body = (said if isinstance(said, str) else json.dumps(said)).removesuffix("}")

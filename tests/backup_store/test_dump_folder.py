@@ -10,8 +10,8 @@ from opsproof.backup_store import dump_folder
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.core.errors import Absent, CommandError, MeasurementError, OutputError
 from opsproof.facts.backups import Backups, BackupState
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, run
 from tests.backup_store.manifests import content, sealed
 

@@ -12,8 +12,8 @@ from opsproof.backup_store.folder import HostFolder
 from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.s3 import PART_BYTES, Bucket, part_bytes
 from opsproof.core.errors import MeasurementError
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import run
 from tests.harness.s3 import PAGE
 

@@ -8,7 +8,7 @@ from opsproof.backup import expiry, verification
 from opsproof.backup_store import pgbackrest
 from opsproof.core.errors import Absent, MeasurementError, OutputError
 from opsproof.facts.backups import StanzaState
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport.shell import Answer
 
 DECLARED = Backup(database="metachat", engine="pgbackrest", stanza="metachat", run_as="postgres", folder="/srv/repo")

@@ -4,7 +4,7 @@ import pytest
 
 from opsproof.backup_store.dump_folder import began, set_name_at
 from opsproof.backup_store.retention import expired
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 NOW = calendar.timegm((2026, 11, 25, 3, 0, 0))
 DAY = 86400

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from measure import ENVIRONMENT, Spent, spend
 
-from lab import Lab, lock, ports
+from lab import Lab, backups, lock, ports
 from lab.layout import DEFAULT_HOME
 
 HOME = DEFAULT_HOME / "bench"
@@ -57,6 +57,8 @@ def started(runs: int) -> Iterator[Bench]:
         try:
             lab.up()
             lab.traffic()
-            yield Bench(lab, lab.inventory(Path(folder) / "lab.toml"), Path(folder), runs)
+            inventory = lab.inventory(Path(folder) / "lab.toml")
+            inventory.write_text(backups.without_files(inventory.read_text()))
+            yield Bench(lab, inventory, Path(folder), runs)
         finally:
             lab.down()

@@ -102,6 +102,14 @@ def test_folders_of_backups_are_found(root, tmp_path):
     assert texts(found, "dumps")[0] == (str(tmp_path / "srv/backups"), "2")
 
 
+def test_backups_of_files_are_unseen():
+    sight = backups.of_folders([("/var/backups/shop", "files", "")], ["shop"])
+    assert (sight.entries, [each.what for each in sight.unseen]) == (
+        [],
+        ["the backups of files files in /var/backups/shop"],
+    )
+
+
 def test_empty_folder_for_backups_is_unseen(root, tmp_path):
     (tmp_path / "var/backups/shop").mkdir(parents=True)
     found = root()

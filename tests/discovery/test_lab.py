@@ -7,7 +7,7 @@ import pytest
 from opsproof.command.main import main
 from opsproof.inventory.load import load
 
-OF_THE_OPERATOR = {"backups", "rotation", "clock", "limits", "ports", "schedule", "jobs"}
+OF_THE_OPERATOR = {"backups", "data", "rotation", "clock", "limits", "ports", "schedule", "jobs"}
 """Tables of intentions, invisible on a host."""
 
 

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import pytest
 
 from opsproof.facts.backup_roles import BackupRole, BackupRoles
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.postgres.connection import ask
 
 BACKUP = Backup(database="db", folder="/backups", user="Dumper")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from opsproof.facts.not_dumped import NotDumped
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.postgres.connection import ask
 
 ROLE = '"Dumper"'

@@ -14,7 +14,8 @@ import pytest
 from opsproof.core.scripts import PACKAGE, sql
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import SqlFact, SqlResourceFact
-from opsproof.inventory.resources import Backup, VectorIndex
+from opsproof.inventory.backups import Backup
+from opsproof.inventory.resources import VectorIndex
 from opsproof.maintenance.session import _ROWS
 from opsproof.postgres import extensions
 from opsproof.postgres.connection import ask

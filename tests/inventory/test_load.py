@@ -20,6 +20,7 @@ LOG = HOST + '[hosts.vps.logs.api]\npath = "api.log"\nformat = {}\n{}'
 VECTORS = (
     DATABASE + 'dsn = "host=db"\n[hosts.vps.vector_indexes.v]\n{}\ntable = "a.b"\ncolumn = "c"\noperator = "<=>"\n{}'
 )
+FILES = HOST + '[hosts.vps.backups.f]\nfolder = "/b"\n'
 BACKUP = DATABASE + 'dsn = "host=db"\n[hosts.vps.backups.db]\ndatabase = "db"\n'
 PASSWORD_ELSEWHERE = "use password_env, password_file or a passfile in the dsn"
 
@@ -108,6 +109,13 @@ def write(tmp_path):
         (BACKUP + 'folder = "/f"', "hosts.vps.backups: db: engine pg_dump requires `user`: add it"),
         (BACKUP + 'folder = "/f"\nuser = "u"\nstanza = "s"',
          "hosts.vps.backups: db: `stanza` is not valid for engine pg_dump: remove it"),
+        (FILES + 'paths = ["/a"]\n', 'hosts.vps.backups: f: `paths` needs engine = "files": add it'),
+        (FILES + 'engine = "files"\n', "hosts.vps.backups: f: engine files requires `paths`: add it"),
+        (FILES + 'engine = "files"\npaths = ["/a", "/a/b"]',
+         "hosts.vps.backups.f: paths: /a/b is inside /a: remove it"),
+        (FILES + 'engine = "files"\npaths = ["/.."]', "hosts.vps.backups.f.paths: 0: '/..' is no file or folder"),
+        (FILES + 'engine = "files"\npaths = ["/a"]\ndatabase = "db"',
+         "hosts.vps.backups: f: `database` is not valid for engine files: remove it"),
         (BACKUP + 'engine = "pgbackrest"', "hosts.vps.backups: db: engine pgbackrest requires `stanza`: add it"),
         (BACKUP + 'engine = "pgbackrest"\nstanza = "s"\nkeep = "3d"',
          "hosts.vps.backups: db: `keep` is not valid for engine pgbackrest: remove it"),

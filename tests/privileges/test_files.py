@@ -56,6 +56,14 @@ def test_units_and_plain_processes_need_only_the_login():
     assert list(made(systemd={}, units=units, processes=processes)) == ["opsproof.sshd.conf", "install.sh"]
 
 
+def test_files_of_another_user_need_perl_as_the_user():
+    backup = {"engine": "files", "folder": "/b", "paths": ["/app"]}
+    assert "(app) NOPASSWD: /usr/bin/perl" in made(run_as="app", backups={"files": backup})["opsproof.sudoers"]
+    own = made(run_as="app", backups={"files": {**backup, "run_as": "root"}})["opsproof.sudoers"]
+    assert ("(root) NOPASSWD: /usr/bin/perl" in own, "(app)" in own) == (True, False)
+    assert "opsproof.sudoers" not in made(backups={"files": backup})
+
+
 def test_unit_of_another_user_needs_perl_as_the_owner():
     units = {"mine.service": {"manager": "user", "run_as": "app"}}
     host = Host.model_validate({"transport": LOGIN, "systemd": {}, "units": units}).placed("vps", ())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from lab import Lab, lock, ports, processes
+from lab import Lab, backups, lock, ports, processes
 from lab.layout import DEFAULT_HOME
 from lab.pm2 import APPS, MODULE
 from lab.waiting import wait_until
@@ -39,7 +39,7 @@ class Place:
     @property
     def inventory(self):
         path = self.folder / f"{self.transport.partition('://')[0]}.toml"
-        text = self.lab.inventory(path).read_text()
+        text = backups.without_files(self.lab.inventory(path).read_text())
         text = text.replace("local://", self.transport)
         text = text.replace(f'path = ["{self.lab.layout.bin}"]', f'path = ["{self.path}", "{self.lab.layout.bin}"]')
         path.write_text(re.sub(r"off_site = .*", "", text))

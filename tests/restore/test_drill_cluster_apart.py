@@ -14,8 +14,8 @@ from lab.waiting import wait_until
 from opsproof.action import Work, lock
 from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused, StepFailed
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.restore.sandbox import Sandbox, SandboxHost
 from tests.restore.clustered import USER, needs_users, own_programs, owner_of, scratch, user_number
 

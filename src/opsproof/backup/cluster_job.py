@@ -10,7 +10,7 @@ from opsproof.backup_store.pgbackrest import ClusterBackup
 from opsproof.core.ages import is_ahead
 from opsproof.core.errors import MeasurementError, NotRepaired, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport.shell import Command, argv
 
 EARLY_S = 2 * 3600.0

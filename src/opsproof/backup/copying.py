@@ -14,8 +14,8 @@ from opsproof.backup_store.folder import MARK, HostFolder
 from opsproof.backup_store.manifest import ManifestFile
 from opsproof.backup_store.off_site import ENCRYPTED, LIST, CopyStore, HashingReader, require_same
 from opsproof.core.errors import MeasurementError
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CopyJob:
         Raises:
             MeasurementError: copying failed, or a checksum does not match.
         """
-        manifest, name = self.reading.manifest, self.reading.name
+        manifest, name = self.reading.set_manifest, self.reading.name
         text = self.reading.text.encode()
         own = ManifestFile(f"{name}.manifest.json", len(text), hashlib.sha256(text).hexdigest())
         mark(self.store, name)

@@ -29,7 +29,7 @@ from opsproof.core.errors import (
     StepFailed,
 )
 from opsproof.core.units import show
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport import shell
 from opsproof.transport.shell import CONTROLLER
 
@@ -44,7 +44,7 @@ class Download:
         self.action, self.name = action, name
         self.host, self.work = action.host, action.work
         self.backup: Backup = self.host.backups[name]
-        if self.backup.engine != "pg_dump":
+        if self.backup.engine == "pgbackrest":
             raise InventoryError(
                 f"--download: {name} has engine {self.backup.engine}: name a dump with --backup; "
                 "a cluster is copied by pgBackRest to a second repository"
@@ -138,13 +138,14 @@ class Download:
         others = [each for each in self.source.sets if each != self.set]
         hint = f": choose an older set with --set, such as {others[-1]}" if others else ""
         try:
-            flaws = self.reading.flaws() or [
-                f"table {each} is missing from the archive" for each in self.reading.lacks(*self.backup.tables)
-            ]
+            flaws = self.reading.flaws() or (self._missing_tables() if self.backup.database else [])
         except (Absent, ManifestError) as error:
             flaws = [str(error)]
         if flaws:
             raise Refused(f"{self.set}: {'; '.join(flaws[:3])}{hint}")
+
+    def _missing_tables(self) -> list[str]:
+        return [f"table {each} is missing from the archive" for each in self.reading.lacks(*self.backup.tables)]
 
     def _require_private_folder(self) -> None:
         if not self._existing.is_dir():
@@ -156,7 +157,7 @@ class Download:
             raise Refused(f"other users can change {self.path}: chown and chmod 0700 it, or choose another folder")
 
     def _download(self) -> None:
-        size = self.reading.manifest.size_bytes
+        size = self.reading.set_manifest.size_bytes
         with (
             self._locked(),
             progress.reporting_bytes("downloaded", size, self.work.say, quiet=self.action.options.json) as report,
@@ -224,7 +225,7 @@ class Download:
         if reading.text != self.reading.text:
             return ["the manifest differs from the host's"]
         sizes = {each.name: each.size_bytes for each in found.files(self.set)}
-        wrong = [each.name for each in reading.manifest.files.values() if sizes.get(each.name) != each.size_bytes]
+        wrong = [each.name for each in reading.set_manifest.files.values() if sizes.get(each.name) != each.size_bytes]
         if reading.unlisted is not None:  # the host's pg_restore has listed the same bytes
             self.action.measured["not_listed"] = reading.unlisted
             self.work.say(f"     the list of tables was read on {self.host.name} alone: {reading.unlisted}")

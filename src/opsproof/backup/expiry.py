@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from opsproof.backup_store.pgbackrest import Stanza, in_repository
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport.shell import Answer, Command, argv
 
 _EXPIRES = re.compile(r"remove expired backup (\S+)$", re.MULTILINE)

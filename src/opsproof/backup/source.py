@@ -12,8 +12,8 @@ from opsproof.core import scripts
 from opsproof.core.errors import CommandError, Refused
 from opsproof.core.installation import rights_command
 from opsproof.facts.not_dumped import NotDumped
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.postgres.dsn import as_role
 from opsproof.postgres.psql import fed, later_options
 from opsproof.transport.shell import Answer, Command, argv
@@ -133,8 +133,8 @@ def dump_command(host: Host, backup: Backup, set_name: str, source: Source) -> C
     where = conninfo(host, backup, options=later_options(source.server * 10000))
     words = (backup.folder, set_name, source.compression, where, lock_ms, passwords)
     queries = (contents(), _NOT_DUMPED, scripts.sql("backup/tables"), scripts.sql("backup/rows"))
-    program = ("perl", "-e", scripts.perl("backup/dump"), "--", *words, *queries, *dump_folder.client(host, backup))
-    return argv(*program, timeout_s=backup.timeout)
+    program = ("perl", "-e", scripts.perl("backup/set", "backup/dump"), "--", *words, *queries)
+    return argv(*program, *dump_folder.client(host, backup), timeout_s=backup.timeout)
 
 
 def progress_command(host: Host, backup: Backup, script: str) -> Command:

@@ -4,7 +4,7 @@ from opsproof.action import Work
 from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.core.errors import Absent, MeasurementError
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 
 def fetch_stanza(work: Work, backup: Backup) -> Stanza:

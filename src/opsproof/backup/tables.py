@@ -3,7 +3,7 @@
 from opsproof.action import Work
 from opsproof.backup import source
 from opsproof.core.errors import OutputError
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 
 class DumpProgress:

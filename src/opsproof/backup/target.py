@@ -11,8 +11,8 @@ from opsproof.backup_store.folder import MARK
 from opsproof.backup_store.off_site import Copies
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import MeasurementError, NotRepaired, StepFailed
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 
 
 class Origin(Protocol):
@@ -86,7 +86,7 @@ class CopyTarget:
             raise StepFailed(f"{self.address} {how} the backup folder {self.backup.folder}")
 
     def _copy(self) -> None:
-        size = self.origin.made.manifest.size_bytes
+        size = self.origin.made.set_manifest.size_bytes
         options = {"quiet": self.origin.quiet}
         with progress.reporting_bytes("copied", size, self.origin.work.say, **options) as report:
             copy = CopyJob(self.origin.host, self.backup, self.origin.made, self.store, report)

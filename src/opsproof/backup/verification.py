@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from opsproof.backup_store.pgbackrest import Stanza, in_repository
 from opsproof.core.errors import OutputError
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport.shell import Answer, Command, argv
 
 _STATUS = re.compile(r"^status: (\w+)$", re.MULTILINE)

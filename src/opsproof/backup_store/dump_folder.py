@@ -1,4 +1,4 @@
-"""A folder of dumps: its backup sets, the leftovers of interrupted backups, and the contents of a set read back."""
+"""A folder of dumps or archives: backup sets, leftovers of interrupted backups, and a set read back."""
 
 import re
 from calendar import timegm
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import gmtime, strftime, strptime
 
-from opsproof.backup_store import manifest
-from opsproof.backup_store.manifest import Manifest, ManifestError
+from opsproof.backup_store import files_manifest, manifest
+from opsproof.backup_store.manifest import Manifest, ManifestError, SetManifest
 from opsproof.core import ages, scripts
 from opsproof.core.errors import Absent, CommandError, Unusable
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 MODE = "0600"
@@ -19,7 +19,9 @@ READ_TIMEOUT_S = 120.0
 STALE_S = 3600.0
 """A partial file not written to for this long is stale: no running backup owns the file."""
 _STAMP = "%Y%m%dT%H%M%SZ"
-_SUFFIX = re.compile(r"\.(dump|dump\.zst|globals\.sql|manifest\.json)(\.partial)?$")
+PARTS = r"dump|dump\.zst|globals\.sql|tar\.zst|contents|manifest\.json"
+"""The endings of the files of a set, as a regular expression."""
+_SUFFIX = re.compile(rf"\.({PARTS})(\.partial)?$")
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,20 @@ class DumpReading:
     unlisted: str | None = None
 
     @property
-    def manifest(self) -> Manifest:
-        """The parsed manifest.
+    def set_manifest(self) -> SetManifest:
+        """The parsed manifest, of a dump or of files.
 
         Raises:
             Unusable: the set has no manifest.
             ManifestError: the manifest is truncated, edited or of an unknown format.
         """
+        if not self.text:
+            raise Unusable(f"{self.name} has no manifest")
+        return files_manifest.read_any(self.text)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The parsed manifest of a dump; raises as `set_manifest` does."""
         if not self.text:
             raise Unusable(f"{self.name} has no manifest")
         return manifest.read(self.text)
@@ -89,7 +98,7 @@ class DumpReading:
     def flaws(self) -> list[str]:
         """Missing files and checksum mismatches by the manifest; empty if the set is intact."""
         try:
-            files = self.manifest.files.values()
+            files = self.set_manifest.files.values()
         except (ManifestError, Absent) as error:
             return [str(error)]
         missing = [f"{file.name} is missing" for file in files if file.name not in self.sums]
@@ -247,8 +256,8 @@ def command(
 
 
 def client(host: Host, backup: Backup) -> tuple[str, ...]:
-    """The words that run a client program in the database's container; empty without a container."""
-    container = host.databases[backup.database].container
+    """The words that run a client program in the database's container; empty without a container, and for files."""
+    container = host.databases[backup.database].container if backup.database else ""
     sudo = ("sudo", "-n", "-u", host.docker_as, "--") if container and host.docker_as else ()
     return (*sudo, "docker", "exec", "-i", container) if container else ()
 

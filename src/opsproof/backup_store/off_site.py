@@ -16,19 +16,19 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
-from opsproof.backup_store.dump_folder import in_order, is_dated
+from opsproof.backup_store.dump_folder import PARTS, in_order, is_dated
 from opsproof.backup_store.folder import MARK, TRANSFER_TIMEOUT_S, HostFolder
 from opsproof.backup_store.s3 import Bucket
 from opsproof.core.errors import MeasurementError
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 
 READ_BACK_TIMEOUT_S = 120.0
 STALE_S = 86400.0
 """A file of an incomplete copy, not written to for this long, is stale: no running copy owns the file."""
 ENCRYPTED = ".age"
 LIST = ".sha256"
-_FILE = r"_\d{8}T\d{6}Z\.((dump|dump\.zst|globals\.sql|manifest\.json)(\.age)?|sha256|copying)(\.partial)?"
+_FILE = rf"_\d{{8}}T\d{{6}}Z\.(({PARTS})(\.age)?|sha256|copying)(\.partial)?"
 
 
 class CopyStore(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 OUTSIDE = ("replication slot", "rows of extension table", "rows of foreign table")
 """Kinds of omissions for every role: the rows of a foreign table, for example, are on another server."""

@@ -13,7 +13,7 @@ from opsproof.backup_store.wal import SegmentRun, WalArchive
 from opsproof.core import scripts
 from opsproof.core.ages import age
 from opsproof.core.errors import Absent, MeasurementError, Unusable
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.transport.shell import Answer, Command, argv, labelled
 
 READ_TIMEOUT_S = 120.0

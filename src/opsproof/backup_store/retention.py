@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from time import gmtime, strftime
 
 from opsproof.backup_store.dump_folder import began, is_ahead
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 
 def expired(sets: Iterable[str], backup: Backup, now: float) -> list[str]:

@@ -72,9 +72,16 @@ def _named(name: str) -> str:
 
 
 def of_folders(found: Sequence[tuple[str, str, str]], databases: Sequence[str]) -> Sight:
-    """Each folder with backups by opsproof, as folder, name and database; unseen without the declared database."""
+    """Each folder with backups by opsproof, as folder, name and database; unseen without the declared database.
+
+    The database is empty for backups of files.
+    """
     sight = Sight()
     for folder, name, database in found:
+        if not database:
+            way = 'a table under backups with engine = "files", the folder, and the paths of its manifests'
+            sight.unseen.append(Unseen(f"the backups of files {name} in {folder}", way))
+            continue
         if database not in databases:
             way = f'--dsn="... dbname={database}", which adds the table to backups'
             sight.unseen.append(Unseen(f"the backups {name} in {folder}", way))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from opsproof.core import scripts
 from opsproof.facts.base import SqlResourceFact
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.postgres.connection import Result
 from opsproof.postgres.quoting import identifier
 

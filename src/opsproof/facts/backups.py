@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from opsproof.backup_store import dump_folder, pgbackrest
+from opsproof.backup_store import dump_folder, files_manifest, pgbackrest
 from opsproof.backup_store.dump_folder import DumpFolder, DumpReading
+from opsproof.backup_store.files_manifest import FilesManifest
 from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.backup_store.retention import expired
 from opsproof.core.errors import Absent, Unusable
 from opsproof.facts.base import ResourceFact
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.transport.shell import Answer, Command
 
 COMPARED = 7
@@ -40,7 +41,7 @@ def room(free_bytes: int | None, size_bytes: int) -> float:
 
 @dataclass(frozen=True)
 class BackupState:
-    """Dumps of one database; sizes in bytes, ages in seconds. Missing values raise `Absent`."""
+    """Dumps of one database, or backups of files; sizes in bytes, ages in seconds. Missing values raise `Absent`."""
 
     folder: DumpFolder
     declared: Backup
@@ -95,6 +96,30 @@ class BackupState:
             return self._reading.lacks(*self.declared.tables)
         except ManifestError as error:
             raise Unusable(str(error)) from error
+
+    @property
+    def _files_manifest(self) -> FilesManifest:
+        if not self._reading.text:
+            raise Unusable(f"{self.newest} has no manifest")
+        try:
+            return files_manifest.read(self._reading.text)
+        except ManifestError as error:
+            raise Unusable(str(error)) from error
+
+    @property
+    def lacking_files(self) -> list[str]:
+        """Declared paths and files that the newest backup of files lacks, with the reason.
+
+        Raises:
+            Unusable: the manifest is missing or cannot be read.
+        """
+        return self._files_manifest.lacks(self.declared.paths)
+
+    @property
+    def held_paths(self) -> list[str]:
+        """Paths that the newest backup of files holds, perhaps without some files below; raises as `lacking_files`."""
+        manifest = self._files_manifest
+        return [each for each in manifest.paths if manifest.holds(each)]
 
     @property
     def exposed(self) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from opsproof.backup_store.omission import Omission, losses, omissions
 from opsproof.core import scripts
 from opsproof.facts.base import SqlResourceFact
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.postgres.connection import Result
 
 _SHOWING = {

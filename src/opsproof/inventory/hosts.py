@@ -11,6 +11,8 @@ from opsproof.core import extensions
 from opsproof.core.limits import Limit
 from opsproof.core.metrics import METRICS
 from opsproof.inventory import extended
+from opsproof.inventory.backups import Backup
+from opsproof.inventory.data import Data
 from opsproof.inventory.endpoints import HEALTH_ANSWERS, Endpoint
 from opsproof.inventory.extended import ExtendedHost
 from opsproof.inventory.logs import Log
@@ -18,7 +20,6 @@ from opsproof.inventory.ports import Listening, Port
 from opsproof.inventory.processes import Process, Unit, require_unit_name
 from opsproof.inventory.resources import (
     UNKNOWN_FOR,
-    Backup,
     Clock,
     Container,
     Database,
@@ -72,6 +73,7 @@ class Host(Reviewed, ExtendedHost):
     databases: dict[str, Database] = Field(default_factory=dict)
     partitioned: dict[str, Partitioned] = Field(default_factory=dict)
     backups: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")], Backup] = Field(default_factory=dict)
+    data: dict[str, Data] = Field(default_factory=dict)
     vector_indexes: dict[str, VectorIndex] = Field(default_factory=dict)
     containers: dict[str, Container] = Field(default_factory=dict)
     docker: Docker | None = None
@@ -136,6 +138,8 @@ class Host(Reviewed, ExtendedHost):
     @model_validator(mode="after")
     def _backups_have_databases(self) -> "Host":
         for name, backup in self.backups.items():
+            if backup.engine == "files":
+                continue
             if backup.database not in self.databases:
                 raise ValueError(f"backups.{name}: database {backup.database!r} is not declared: add it to databases")
             if backup.drill == "container" and not self.databases[backup.database].container:
@@ -241,8 +245,12 @@ RESOURCES: dict[str, str] = {
     "backup": "backups",
     "dumped_backup": "backups",
     "archived_backup": "backups",
+    "files_backup": "backups",
+    "database_backup": "backups",
+    "kept_backup": "backups",
     "local_backup": "backups",
     "offsite_backup": "backups",
+    "data": "data",
     "vector_index": "vector_indexes",
     "ivfflat_index": "vector_indexes",
     "container": "containers",
@@ -287,6 +295,9 @@ SELECTORS: dict[str, Callable[[Any], bool]] = {
     "archived_database": lambda database: database.archived,
     "dumped_backup": lambda backup: backup.engine == "pg_dump",
     "archived_backup": lambda backup: backup.engine == "pgbackrest",
+    "files_backup": lambda backup: backup.engine == "files",
+    "database_backup": lambda backup: backup.engine != "files",
+    "kept_backup": lambda backup: backup.engine != "pgbackrest",
     "local_backup": lambda backup: bool(backup.folder),
     "offsite_backup": lambda backup: bool(backup.off_site),
     "ivfflat_index": lambda index: index.method == "ivfflat",

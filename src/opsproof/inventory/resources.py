@@ -161,6 +161,7 @@ class Database(Resource):
     maintenance_passfile: str = Field("", description="libpq password file on the host for maintenance_user")
     superusers: list[str] = Field(default=["postgres"], description="allowed superusers")
     expiring_passwords: list[str] = Field(default_factory=list, description="roles with expiring passwords")
+    no_backup: str = Field("", description="reason why no backup of the database is declared")
     large_table: Size = Field(100e6, description="smallest table whose bloat is judged")
     large_index: Size = Field(50e6, description="smallest index whose bloat is judged")
 
@@ -182,115 +183,15 @@ class Partitioned(Resource):
     ahead: int = Field(1, ge=1, description="days, weeks or months after the current one that need partitions")
 
 
-_WORD = r"^[A-Za-z0-9._-]*$"
+WORD = r"^[A-Za-z0-9._-]*$"
 PATH = r"^(/[A-Za-z0-9._+-]+)*$"
 """A path in PostgreSQL settings and shell commands, without characters that need quoting."""
-_DUMPS = {
-    *("user", "passfile", "restore_passfile", "load_user", "load_passfile", "lock_wait", "off_site", "off_site_keep"),
-    *("age_recipient", "keep", "keep_weekly", "keep_monthly", "keep_least", "drill", "drill_user", "not_dumped"),
-}
-_STANZAS = {
-    *("stanza", "config", "repo", "run_as", "full_every", "between"),
-    *("data", "programs", "scratch", "stop", "start"),
-}
-_ENGINE_KEYS = {"pg_dump": (_STANZAS, ("folder", "user")), "pgbackrest": (_DUMPS, ("stanza",))}
-"""For each engine: the keys that are not valid, and the required keys."""
 
 
 class InDatabase(Resource):
     """An object in a declared database."""
 
     database: str = Field(description="declared database")
-
-
-class Backup(InDatabase):
-    """Backups of a database: dumps in a folder of the login user, or the backups of a pgBackRest stanza."""
-
-    engine: Literal["pg_dump", "pgbackrest"] = Field("pg_dump", description="program that makes the backups")
-    folder: str = Field(
-        "", pattern=r"^[^\n]*$", description="folder on the host: of the login user, or the pgBackRest repository"
-    )
-    user: str = Field("", description="pg_dump: role that reads every table and bypasses row-level security")
-    passfile: str = Field("", description="pg_dump: libpq password file on the host")
-    restore_user: str = Field("", description="superuser for restores, if the backup role is not a superuser")
-    restore_passfile: str = Field("", description="pg_dump: libpq password file of restore_user")
-    load_user: str = Field(
-        "", description="pg_dump: role without rights that loads archives, so that their code runs without rights"
-    )
-    load_passfile: str = Field("", description="pg_dump: libpq password file of load_user")
-    drill: Literal["database", "container", "cluster"] = Field(
-        "database", description="pg_dump: where drills restore: on the live server, in a container, or in a cluster"
-    )
-    drill_user: str = Field("", pattern=_WORD, description="pg_dump: user of the host who runs the cluster of drills")
-    tables: list[str] = Field(default_factory=list, description="tables required in each backup, as schema.table")
-    not_dumped: dict[str, Annotated[str, Field(min_length=1)]] = Field(
-        default_factory=dict, description="pg_dump: what backups may leave out, with the reason"
-    )
-    keep: Duration = Field(30 * 86400.0, description="pg_dump: retention of every backup")
-    keep_weekly: int = Field(0, ge=0, description="pg_dump: number of weekly backups kept longer")
-    keep_monthly: int = Field(0, ge=0, description="pg_dump: number of monthly backups kept longer")
-    keep_least: int = Field(3, ge=1, description="pg_dump: verified backups kept regardless of age")
-    off_site: list[str] = Field(
-        default_factory=list,
-        description="pg_dump: targets of copies: a folder of the host, ssh://user@host/path, s3://bucket/path",
-    )
-    off_site_keep: Literal["same", "all"] = Field(
-        "same", description="pg_dump: same: copies are pruned like backups; all: opsproof prunes no copies"
-    )
-    age_recipient: str = Field("", description="pg_dump: age public key that encrypts the copies")
-    lock_wait: Duration = Field(60.0, description="pg_dump: longest wait for a table lock")
-    timeout: Duration = Field(6 * 3600.0, description="timeout of a backup, a verification and a restore")
-    stanza: str = Field("", pattern=_WORD, description="pgbackrest: stanza")
-    config: str = Field("", pattern=PATH, description="pgbackrest: configuration file, if not the default")
-    repo: int = Field(1, ge=1, le=256, description="pgbackrest: number of the repository")
-    run_as: str = Field("", description="pgbackrest: owner of the server, if not the login user (sudo -n -u)")
-    full_every: Duration = Field(7 * 86400.0, description="pgbackrest: interval of full backups")
-    between: Literal["diff", "incr"] = Field("diff", description="pgbackrest: type of the backups between full backups")
-    data: str = Field("", pattern=PATH, description="pgbackrest: data directory of the cluster")
-    programs: str = Field("", pattern=PATH, description="folder of the server programs; default: Debian's")
-    scratch: str = Field(
-        "", pattern=PATH, description="folder for drills; default, for pgbackrest: next to the data directory"
-    )
-    stop: list[str] = Field(default_factory=list, description="pgbackrest: command that stops the cluster")
-    start: list[str] = Field(default_factory=list, description="pgbackrest: command that starts the cluster")
-
-    @model_validator(mode="after")
-    def _has_keys_of_its_engine(self) -> "Backup":
-        invalid, required = _ENGINE_KEYS[self.engine]
-        if self.drill == "cluster":
-            invalid, required = invalid - {"programs", "scratch"}, (*required, "drill_user", "scratch")
-        elif self.drill_user:
-            raise ValueError('`drill_user` is valid only for drill = "cluster": remove it')
-        if given := sorted(self.model_fields_set & invalid):
-            raise ValueError(f"`{given[0]}` is not valid for engine {self.engine}: remove it")
-        if missing := [key for key in required if not getattr(self, key)]:
-            what = 'drill = "cluster"' if missing[0] in {"drill_user", "scratch"} else f"engine {self.engine}"
-            raise ValueError(f"{what} requires `{missing[0]}`: add it")
-        return self
-
-    @field_validator("off_site")
-    @classmethod
-    def _has_no_secret(cls, targets: list[str]) -> list[str]:
-        return [target(each) for each in targets]
-
-    @model_validator(mode="after")
-    def _copies_outside_the_folder(self) -> "Backup":
-        if self.folder.rstrip("/") in [each.rstrip("/") for each in self.off_site]:
-            raise ValueError("off_site contains the backup folder itself")
-        return self
-
-
-def target(text: str) -> str:
-    """The `text`, if it is a valid target of copies.
-
-    Raises:
-        ValueError: the text is no target, or contains credentials.
-    """
-    if not re.match(r"(?!\w+://)[^\n]|ssh://[^/]+/|s3://[^/]", text):
-        raise ValueError(f"{text!r} is not a folder, ssh://user@host/path or s3://bucket/path")
-    if ":" in userinfo(text) or (text.startswith("s3:") and userinfo(text)):
-        raise ValueError("the off_site target contains credentials: keep them where opsproof runs")
-    return text
 
 
 class VectorIndex(InDatabase):

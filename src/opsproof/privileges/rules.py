@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from opsproof.backup import expiry, verification
-from opsproof.backup_store import pgbackrest
+from opsproof.backup_store import file_tree, pgbackrest
 from opsproof.core.errors import InventoryError
 from opsproof.facts import REGISTRY
 from opsproof.facts.base import ResourceFact, ShellFact
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.restore.copy import HAS_PERL
 from opsproof.restore.throwaway import FREE, SUFFIX, starting
 from opsproof.transport.shell import Command
@@ -65,6 +65,12 @@ def of_rounds(host: Host) -> list[SudoRule]:
     borrowed = [each for each in commands_of_rounds(host) if each.user]
     rules = [SudoRule(each.user, "perl" if each.argv[0] == "perl" else written(each.argv)) for each in borrowed]
     return sorted(set(rules), key=rules.index)
+
+
+def of_files(host: Host) -> list[SudoRule]:
+    """Perl as each user whose files are backed up."""
+    users = dict.fromkeys(file_tree.user(host, each) for each in host.backups.values() if each.engine == "files")
+    return [SudoRule(each, "perl") for each in users if each]
 
 
 def of_container(host: Host, container: str, *commands: Iterable[str]) -> list[SudoRule]:

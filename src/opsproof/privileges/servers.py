@@ -78,7 +78,7 @@ def folders(host: Host, login: str) -> list[str]:
     """The commands that make the login's folders and files of passwords; a password is typed, ended by Ctrl-D."""
     owned = f"install -o {quote(login)} -g {quote(login)}"
     private = dict.fromkeys(str(PurePosixPath(each).parent) for each in _secrets(host))
-    backups = dict.fromkeys(each.folder for each in host.backups.values() if each.engine == "pg_dump")
+    backups = dict.fromkeys(each.folder for each in host.backups.values() if each.engine != "pgbackrest")
     made = [f"[ -d {quote(each)} ] || {owned} -d -m 0700 {quote(each)}" for each in (*private, *backups)]
     files = [quote(each) for each in dict.fromkeys(_secrets(host))]
     return [*made, *(f"[ -e {each} ] || {owned} -m 0600 /dev/stdin {each}" for each in files)]

@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.privileges import rules
 from opsproof.privileges.files import PrivilegeFile
 from opsproof.privileges.rules import SudoRule
@@ -109,7 +109,7 @@ def of_host(host: Host, who: SudoUser, images: Mapping[str, str]) -> list[Privil
 
 
 def _rounds(host: Host, who: SudoUser) -> list[PrivilegeFile]:
-    listed = rules.of_rounds(host)
+    listed = list(dict.fromkeys([*rules.of_rounds(host), *rules.of_files(host)]))
     owners = dict.fromkeys(each.user for each in listed if each.command == "perl")
     blocks = [
         _paragraphs(_OWNER.format(user=user, login=who.login))
@@ -125,7 +125,7 @@ def _rounds(host: Host, who: SudoUser) -> list[PrivilegeFile]:
         blocks.append(
             f"{_paragraphs(*_CONTAINERS)}{block}\n{_paragraphs(_ENVIRONMENT)}{_guarded('OPSPROOF_CONTAINERS')}"
         )
-    heading = f"sudo rights of opsproof's login on {host.name} for rounds and for actions on logs. {_DEBIAN}"
+    heading = f"sudo rights of opsproof's login on {host.name} for rounds and for actions on logs and files. {_DEBIAN}"
     return [_file("opsproof", "\n" + "\n".join(blocks), heading)] if blocks else []
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from opsproof.backup.declared import DeclaredBackups
 from opsproof.core.errors import InventoryError
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.restore.server import RestoreClient
 
 STAMP = "%Y%m%dT%H%M%SZ"
@@ -57,21 +57,24 @@ class RestoreAction(DeclaredBackups):
         return self.host.backups[self.backup_name]
 
     @cached_property
-    def uses_pgbackrest(self) -> bool:
-        """Whether pgBackRest makes the backup.
+    def engine(self) -> str:
+        """The engine of the backup.
 
         Raises:
             InventoryError: an option is not valid for the engine.
         """
-        options = self.options
-        uses = self.host.backups[self.backup_name].engine == "pgbackrest"
-        wrong = {"--from": options.target, "--archive": options.archive, "--untrusted": options.untrusted}
-        wrong["--trust-code"] = options.trust_code
-        wrong["--accept-differences"] = getattr(options, "accept_differences", False)
-        for name, given in wrong.items() if uses else [("--to", options.to)]:
+        options, engine = self.options, self.host.backups[self.backup_name].engine
+        dumps = {"--archive": options.archive, "--untrusted": options.untrusted, "--trust-code": options.trust_code}
+        accepts = {"--accept-differences": getattr(options, "accept_differences", False)}
+        wrong = {
+            "pg_dump": {"--to": options.to},
+            "pgbackrest": {"--from": options.target, **dumps, **accepts},
+            "files": {"--to": options.to, **dumps},
+        }
+        for name, given in wrong[engine].items():
             if given:
-                raise InventoryError(f"{name} is not valid for engine {self.host.backups[self.backup_name].engine}")
-        return uses
+                raise InventoryError(f"{name} is not valid for engine {engine}")
+        return engine
 
     @cached_property
     def client(self) -> RestoreClient:

@@ -19,7 +19,7 @@ from opsproof.action import Work
 from opsproof.backup_store import pgbackrest
 from opsproof.backup_store.pgbackrest import Stanza
 from opsproof.core import scripts
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.postgres.dsn import session_options
 from opsproof.postgres.psql import fed
 from opsproof.restore.server import PSQL

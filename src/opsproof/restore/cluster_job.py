@@ -9,7 +9,8 @@ from functools import cached_property
 from opsproof.action import Step
 from opsproof.core.errors import InventoryError, NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.inventory.resources import PATH, Backup
+from opsproof.inventory.backups import Backup
+from opsproof.inventory.resources import PATH
 from opsproof.restore import switch
 from opsproof.restore.base import RestoreAction
 from opsproof.restore.cluster import (

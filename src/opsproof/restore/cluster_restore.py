@@ -5,7 +5,7 @@ import time
 from opsproof.backup.stanza import fetch_stanza
 from opsproof.backup_store.pgbackrest import ClusterBackup, Stanza
 from opsproof.core.errors import InventoryError, NotRepaired, Refused
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.restore import cluster
 from opsproof.restore.base import STAMP, RestoreAction
 from opsproof.restore.cluster import ClusterFiles

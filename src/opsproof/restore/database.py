@@ -9,12 +9,12 @@ from opsproof.action.patience import patiently
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup_store import dump_folder, off_site
 from opsproof.backup_store.off_site import Copies
-from opsproof.core.errors import Absent, CommandError, InventoryError, MeasurementError, Refused, StepFailed
+from opsproof.core.errors import CommandError, Refused, StepFailed
 from opsproof.core.units import show
-from opsproof.inventory import resources
 from opsproof.restore import archive, copy, needed_roles, trust
 from opsproof.restore.archive import DumpArchive
 from opsproof.restore.base import STAMP, RestoreAction
+from opsproof.restore.choice import local_sets, target_of
 from opsproof.restore.copy import RestoredDatabase, RestoreMachine
 from opsproof.restore.fetch import Fetch
 from opsproof.restore.server import Kind
@@ -59,8 +59,8 @@ class DatabaseRestore:
         """
         if self.options.archive:
             return archive.of_file(self.work, self.options.archive)
-        target = self._target()
-        local, now = self._local_sets(target)
+        target = target_of(self.options.target, self.backup)
+        local, now = local_sets(self.work, self.backup, self.action.backup_name, target)
         copies = Copies({}, now)
         if self.options.target:
             copies = off_site.fetch_copies(off_site.copy_store(self.host, target), self.action.backup_name, now)
@@ -70,23 +70,6 @@ class DatabaseRestore:
             return archive.of_set(self.work, target, name, whole=whole)
         self.fetch = Fetch(self.work, self.backup, target, copies, self.options.identity)
         return self.fetch.archive(name)
-
-    def _target(self) -> str:
-        try:
-            return resources.target(self.options.target or self.backup.folder)
-        except ValueError as error:
-            raise InventoryError(f"--from: {error}") from error
-
-    def _local_sets(self, target: str) -> tuple[list[str], float]:
-        """The unencrypted backup sets in a folder on the host, and the time by the host's clock."""
-        if "://" in target:
-            return [], self.work.ask(argv("true"))[0].now
-        backup = self.backup.model_copy(update={"folder": target})
-        (answer,) = self.work.ask(dump_folder.command(backup, self.action.backup_name, "none", ()))
-        try:
-            return dump_folder.parse(answer, self.action.backup_name, target).sets, answer.now
-        except Absent as error:
-            raise MeasurementError(str(error)) from error
 
     def fetching(self, of: DumpArchive) -> list[Step]:
         """The step that fetches an off-site archive to the host; empty for a local archive."""

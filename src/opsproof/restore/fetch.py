@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from opsproof.action import Work, progress
-from opsproof.backup_store import manifest, off_site
+from opsproof.backup_store import files_manifest, off_site
 from opsproof.backup_store.dump_folder import began
 from opsproof.backup_store.encryption import decrypted, identities
 from opsproof.backup_store.folder import HostFolder
-from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile
+from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile, SetManifest
 from opsproof.backup_store.off_site import ENCRYPTED, LIST, Copies, HashingReader, require_same
 from opsproof.core.errors import InventoryError, MeasurementError, OutputError, Refused, StepFailed
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.restore.archive import DumpArchive, require_size
 from opsproof.transport.shell import argv
 
@@ -49,11 +49,17 @@ class Fetch:
             Refused: the manifest is damaged, or belongs to another backup.
             MeasurementError: the copy cannot be read.
         """
+        found = self.begin(name)
+        if not isinstance(found, Manifest):
+            raise Refused(f"{name} is no backup of a database")
+        path = f"{self.backup.folder}/{found.dump.name}.partial"
+        return DumpArchive(name, path, found.dump.size_bytes, self.copies.now - began(name), found)
+
+    def begin(self, name: str) -> SetManifest:
+        """The manifest of the copy `name`, which `run` then fetches; raises as `archive` does."""
         self._sums = self._listed(name)
         self._set_manifest = self._manifest(name)
-        path = f"{self.backup.folder}/{self._set_manifest.dump.name}.partial"
-        size_bytes, age_s = self._set_manifest.dump.size_bytes, self.copies.now - began(name)
-        return DumpArchive(name, path, size_bytes, age_s, self._set_manifest)
+        return self._set_manifest
 
     def _listed(self, name: str) -> dict[str, str]:
         """The checksums of a copy's files, by file name in the copy."""
@@ -61,7 +67,7 @@ class Fetch:
         lines = [_LINE.fullmatch(line) for line in text.splitlines()]
         return {found[2]: found[1] for found in lines if found}
 
-    def _manifest(self, name: str) -> Manifest:
+    def _manifest(self, name: str) -> SetManifest:
         stored = self._stored_name(f"{name}.manifest.json")
         content = self._read_small(stored)
         if hashlib.sha256(content).hexdigest() != self._sums[stored]:
@@ -69,7 +75,7 @@ class Fetch:
         try:
             with self._opened(stored, io.BytesIO(content)) as plain:
                 text = plain.read().decode(errors="replace")
-            found = manifest.read(text)
+            found = files_manifest.read_any(text)
         except ManifestError as error:
             raise Refused(f"{name}: {error}") from error
         except MeasurementError as error:
@@ -112,12 +118,12 @@ class Fetch:
             yield plain
 
     def run(self, *, quiet: bool) -> None:
-        """Writes the dump and the roles to the host, and compares checksums.
+        """Writes the files of the set to the host, and compares checksums.
 
         Raises:
             StepFailed: the copy cannot be read, or checksum mismatch; partial files are removed.
         """
-        size = self._set_manifest.dump.size_bytes
+        size = max(each.size_bytes for each in self._set_manifest.files.values())
         try:
             with progress.reporting_bytes("fetched", size, self.work.say, quiet=quiet) as report:
                 self._fetch(report)
@@ -128,7 +134,7 @@ class Fetch:
             raise
 
     def _fetch(self, report: progress.ProgressReport[float]) -> None:
-        for file in (self._set_manifest.dump, self._set_manifest.globals):
+        for file in self._set_manifest.files.values():
             stored = self._stored_name(file.name)
             with self._there.read(stored) as content:
                 read = HashingReader(content, report)
@@ -139,7 +145,7 @@ class Fetch:
 
     def remove(self) -> None:
         """Removes the partial files from the host; the next backup removes them if this fails."""
-        files = (self._set_manifest.dump, self._set_manifest.globals)
+        files = self._set_manifest.files.values()
         paths = [f"{self.backup.folder}/{file.name}.partial" for file in files]
         with suppress(MeasurementError):
             self.work.ask(argv("rm", "-f", "--", *paths))

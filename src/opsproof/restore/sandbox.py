@@ -11,7 +11,7 @@ from opsproof.action import Work
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError, Refused
 from opsproof.core.installation import rights_command
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 from opsproof.restore.server import RestoreClient
 from opsproof.transport.shell import Answer, Command, argv, labelled
 

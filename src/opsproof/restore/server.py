@@ -10,8 +10,8 @@ from typing import Any, Literal
 from opsproof.backup_store import dump_folder
 from opsproof.core import scripts
 from opsproof.facts.containers import Containers, ContainerState
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.hosts import Host
-from opsproof.inventory.resources import Backup
 from opsproof.postgres.dsn import as_role, name_of, of_person
 from opsproof.postgres.psql import LATER_FROM, fed
 from opsproof.transport.shell import Answer, Command, argv

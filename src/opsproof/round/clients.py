@@ -185,7 +185,7 @@ def _backups(target: Target, words: list[str]) -> str:
     """The files of a backup folder with their sizes, or the backups of a stanza."""
     del words
     backup = target.backup
-    if backup.engine == "pg_dump":
+    if backup.engine != "pgbackrest":
         return join([*as_user(target.host, "root"), "ls", "-l", "--time-style=long-iso", backup.folder])
     config = [f"--config={backup.config}"] if backup.config else []
     return join([*as_user(target.host, backup.run_as), "pgbackrest", *config, f"--stanza={backup.stanza}", "info"])

@@ -3,7 +3,7 @@
 import shlex
 from urllib.parse import parse_qs, urlsplit
 
-from opsproof.inventory.resources import Backup
+from opsproof.inventory.backups import Backup
 
 
 def apart(backup: Backup) -> list[str]:

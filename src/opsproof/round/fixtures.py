@@ -20,6 +20,8 @@ from opsproof.round.run import RUN
 if TYPE_CHECKING:
     from opsproof.action.drills import Drill
     from opsproof.action.readings import RepositoryReading
+    from opsproof.facts.backups import BackupState, StanzaState
+    from opsproof.facts.base import Measured
 
 
 def _least(found: Estimate, limit: Limit) -> Estimate | AtLeast:
@@ -193,6 +195,13 @@ class FactFixtures:
             return [f"{each}: {user}" for each in targets for user in off_site.deleters(host, name, each)]
 
         return deleters
+
+    @pytest.fixture
+    def uncovered_data(self, host: Host, backups: "Measured[BackupState | StanzaState]") -> list[str]:
+        """Declared databases and files that no backup covers, with the reason."""
+        from opsproof.facts import coverage  # not needed in daily rounds
+
+        return coverage.uncovered(host, backups)
 
 
 for _name in REGISTRY:

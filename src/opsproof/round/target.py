@@ -5,10 +5,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opsproof.inventory.backups import Backup
 from opsproof.inventory.endpoints import Endpoint
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.logs import Log
-from opsproof.inventory.resources import Backup, Database, Resource
+from opsproof.inventory.resources import Database, Resource
 from opsproof.round import copies
 
 _OF_DATABASES = {"exists", "partitions", "psql", "server"}

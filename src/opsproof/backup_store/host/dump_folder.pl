@@ -25,7 +25,8 @@ use Errno;
 use POSIX ();
 
 my ($folder, $name, $wanted, @client) = @ARGV;
-my $FILE = qr/\A(\Q$name\E_\d{8}T\d{6}Z)\.(?:dump|dump\.zst|globals\.sql|manifest\.json)(?:\.partial)?\z/;
+my $PART = qr/dump|dump\.zst|globals\.sql|tar\.zst|contents/;
+my $FILE = qr/\A(\Q$name\E_\d{8}T\d{6}Z)\.(?:$PART|manifest\.json)(?:\.partial)?\z/;
 
 $ENV{LC_ALL} = 'C';
 chdir $folder or leave("$folder: $!", $!{ENOENT} ? 3 : 1);
@@ -79,7 +80,7 @@ sub read_back {
     print "read $set\n";
     my $manifest = text_of("$set.manifest.json");
     print map { "manifest: $_\n" } split /\n/, $manifest =~ s/\n\z//r, -1 if defined $manifest;
-    my @parts = grep { /\A\Q$set\E\.(?:dump|dump\.zst|globals\.sql)\z/ } @files;
+    my @parts = grep { /\A\Q$set\E\.(?:$PART)\z/ } @files;
     my %sum = map { $_ => sum_of('sha256sum', '--', $_) } @parts;
     print "sum $sum{$_} $_\n" for @parts;
     for (grep { /\.dump(?:\.zst)?\z/ } @parts) {

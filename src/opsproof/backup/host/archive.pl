@@ -1,0 +1,147 @@
+# Makes a set of backup files with tar: second part of a program that begins with set.pl.
+#
+# Arguments: FOLDER SET READER COUNT LEFT_OUT PATH... PATTERN... [WORD...]
+#   READER   the program tree.pl, run as the user who may read the PATHs
+#   COUNT    number of PATHs to back up
+#   LEFT_OUT number of PATTERNs of paths to leave out
+#   WORD     words in front of perl that run READER as another user
+#
+# The files are listed with checksums, archived, and listed again: a file that differs then has changed while tar read it.
+# The whole set is made anew up to twice if a file changed; after that, the manifest names the file as lacking.
+# Needs perl-base, coreutils, find, GNU tar and zstd.
+my $TRIES = 3;
+my $NAMED = 100;    # lacking and skipped entries in the manifest, which is read whole in a round
+my $HARMLESS = join '|', 'file changed as we read it', 'File removed before we read it',    # seen in the second list
+    'File shrank by \d+ bytes; padding with zeros', 'Cannot (?:stat|open): No such file or directory',
+    'Exiting with failure status due to previous errors';
+
+my ($reader, $count, $left_out, @words) = @options;
+my @paths   = splice @words, 0, $count;
+my @scope   = ($count, map({ m{\A/} ? $_ : "$home/$_" } @paths), splice @words, 0, $left_out);
+my @reading = (@words, 'perl', '-e', $reader, '--');
+my ($archive, $list) = ("$set.tar.zst", "$set.contents");
+my ($found, @changed);
+for (1 .. $TRIES) {
+    $found   = listing('sums');
+    @changed = archived($found, complaints(@{$found->{entries}}));
+    last unless @changed;
+}
+store($list, map { join(' ', @{$_}[0 .. 7, 9, 10]) . "\n" } @{$found->{entries}});
+seal(manifest([@{$found->{lacking}}, @changed], $found->{skipped}, @{$found->{entries}}));
+print "$set\n";
+
+sub listing {
+    my $text = output_of(undef, @reading, shift, @scope);
+    $text =~ s/^end\n\z//m or fail('the list of files was cut short');
+    my %found = (entries => [], lacking => [], skipped => []);
+    for (split /\n/, $text) {
+        my ($label, $rest) = split / /, $_, 2;
+        if ($label eq 'entry') { push @{$found{entries}}, [split / /, $rest] }
+        else                   { push @{$found{$label}},  $rest =~ s/ /: /r }
+    }
+    fail('there is nothing to back up: ' . join '; ', @{$found{lacking}}) unless @{$found{entries}};
+    require_elsewhere(@{$found{entries}});
+    return \%found;
+}
+
+# A backup inside of the backed-up folder would grow from day to day.
+sub require_elsewhere {
+    my ($device, $inode) = stat '.' or fail("$folder: $!");
+    my ($inside) = grep { $_->[0] eq 'd' && $_->[8] eq "$device:$inode" } @_;
+    fail("the backup folder is among the files to back up, as $inside->[9]: exclude it") if $inside;
+}
+
+# Writes the archive, and returns what tar complained about.
+sub complaints {
+    my @names = map { unescaped($_->[9]) } @_;
+    discard($archive);
+    pipe my $from, my $to     or fail("pipe: $!");
+    pipe my $in,   my $out    or fail("pipe: $!");
+    pipe my $said, my $saying or fail("pipe: $!");
+    my $zstd = start($in, create($archive), qw(zstd -q -1 -c));
+    my $tar  = started_with($saying, $from, $out, @reading, 'tar', 0);
+    close $_ for $from, $in, $out, $saying;
+    my $feeding = fed($to, @names);
+    my @said = <$said>;
+    chomp @said;
+    waitpid $feeding, 0;
+    delete $running{$tar};
+    waitpid $tar, 0;
+    fail("tar was ended by signal " . ($? & 127)) if $? & 127;
+    my @harmful = grep { !/: (?:$HARMLESS)\z/ } @said;
+    fail($harmful[0] // 'tar failed') if @harmful || ($? && !@said);
+    finish($zstd);
+    return grep { !/Exiting with failure/ } @said;
+}
+
+# In a process of its own: tar begins to write before it has read all names.
+sub fed {
+    my ($to, @names) = @_;
+    my $pid = fork // fail("fork: $!");
+    if (!$pid) {
+        $SIG{PIPE} = 'DEFAULT';
+        print {$to} map { s{\A/}{}r . "\0" } @names;
+        close $to;
+        POSIX::_exit(0);
+    }
+    close $to;
+    return $pid;
+}
+
+sub started_with {
+    my ($errors, @how) = @_;
+    open my $kept, '>&', \*STDERR or fail("stderr: $!");
+    open STDERR, '>&', $errors or fail("stderr: $!");
+    my $pid = start(@how);
+    open STDERR, '>&', $kept or fail("stderr: $!");
+    return $pid;
+}
+
+# The entries that differ from a second list; without any, each complaint of tar.
+sub archived {
+    my ($before, @complaints) = @_;
+    my %now = map { $_->[9] => $_ } @{listing('list')->{entries}};
+    my @changed;
+    for my $entry (grep { $_->[0] ne 'd' } @{$before->{entries}}) {
+        my $same = $now{$entry->[9]};
+        push @changed, "$entry->[9]: vanished while it was read" if !$same;
+        push @changed, "$entry->[9]: changed while it was read" if $same && $same->[8] ne $entry->[8];
+        push @changed, "$entry->[9]: cannot be read"
+            if $same && $same->[8] eq $entry->[8] && $entry->[0] eq 'f' && $entry->[6] eq '-';
+    }
+    return @changed ? @changed : map { tr/\x20-\x7e//cdr } @complaints;
+}
+
+sub discard {
+    my $name = shift;
+    my $file = delete $written{$name} or return;
+    close $file;
+    unlink "$name.partial" or fail("$folder/$name.partial: $!");
+}
+
+sub store {
+    my ($name, @lines) = @_;
+    my $file = create($name);
+    print {$file} @lines or fail("$folder/$name.partial: $!");
+    $file->flush or fail("$folder/$name.partial: $!");
+}
+
+sub unescaped { return $_[0] =~ s/\\(\d{3})/chr oct $1/ger }
+
+sub manifest {
+    my ($lacking, $skipped, @entries) = @_;
+    my ($version) = output_of(undef, qw(tar --version)) =~ /(.*)/;
+    my ($files, $bytes) = (0, 0);
+    $_->[0] eq 'f' and $files++, $bytes += $_->[4] for @entries;
+    my @parts = ('"archive": ' . file_of($archive), '"contents": ' . file_of($list));
+    return join ",\n", beginning(), '"tools": {"tar": ' . quoted($version) . ', "compression": "zstd"}',
+        '"files": {' . join(', ', @parts) . '}', "\"entries\": " . @entries . ", \"bytes\": $bytes",
+        '"paths": ' . listed(@paths), '"lacking": ' . listed(some(@$lacking)), '"skipped": ' . listed(some(@$skipped));
+}
+
+sub listed { return '[' . join(', ', map { quoted($_) } @_) . ']' }
+
+sub some {
+    my $more = @_ - $NAMED;
+    return $more > 0 ? (@_[0 .. $NAMED - 1], "$more more") : @_;
+}

@@ -1,0 +1,147 @@
+# Which files does an interrupted restore concern, and what is needed to complete it? Swaps files on request.
+#
+# Arguments: VERB STAGING STAMP PATH...
+#   VERB     look: changes nothing; changed: prints an x for each file written since STAMP, in seconds since 1970;
+#            make: makes the folder STAGING; mark: records that the unpacked files are as in the backup;
+#            swap: puts them in place; remove: removes the PATHs, or without any STAGING
+#   STAGING  folder beside the PATHs, with the unpacked files in `tree`
+#   STAMP    the replaced PATH is kept as PATH_before_STAMP
+# `look` prints:
+#   mount PATH          a PATH that is a mount point, and so cannot be renamed
+#   closed FOLDER       a folder in which the user may not rename files
+#   before PATH         what an earlier restore replaced
+#   staging STATE PATH  a folder of an earlier restore: swapping (begun to put files in place), or left
+#   end
+# The mark has the device and the inode of each unpacked PATH, so that a later run sees which names were swapped. The user
+# of the files runs this program. Needs perl-base, coreutils and find.
+use strict;
+use warnings;
+use Config;
+use Errno;
+use Fcntl;
+use IO::Handle;
+
+my ($verb, $staging, $stamp, @paths) = @ARGV;
+my %RENAMEAT2 = (x86_64 => 316, aarch64 => 276, riscv64 => 276, i386 => 353, i686 => 353);
+my ($AT_FDCWD, $EXCHANGE) = (-100, 2);
+my %verbs = (look => \&look, make => \&make, mark => \&mark, swap => \&swap, remove => \&remove, changed => \&changed);
+
+umask 077;
+chdir '/';    # the folder of the login may be closed to this user
+@paths = map { unescaped($_) } @paths;
+$verbs{$verb}->();
+
+sub fail { print STDERR "$_[0]\n"; exit 1 }
+
+sub unescaped { return $_[0] =~ s/\\(\d{3})/chr oct $1/ger }
+
+sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1/ger }
+
+sub folder_of { return $_[0] =~ m{\A(.+)/[^/]+\z} ? $1 : '/' }
+
+sub identity {
+    my ($device, $inode) = lstat $_[0] or return '';
+    return "$device:$inode";
+}
+
+sub entries {
+    my $folder = shift;
+    opendir my $here, $folder or return;
+    return map { "$folder/$_" } sort readdir $here;
+}
+
+sub look {
+    my %folders = map { folder_of($_) => 1 } @paths;
+    for my $path (@paths) {
+        print 'mount ',  escaped($path), "\n" if -e $path && (lstat $path)[0] != (stat folder_of($path))[0];
+        print 'before ', escaped($_),    "\n" for grep { /\A\Q$path\E_before_\d{8}T\d{6}Z\z/ } entries(folder_of($path));
+    }
+    my ($name) = $staging =~ m{([^/]*_restoring_)};
+    for my $folder (sort keys %folders) {
+        print 'closed ', escaped($folder), "\n" if -e $folder && !-w $folder;
+        print 'staging ', state_of($_), ' ', escaped($_), "\n" for grep { m{/\Q$name\E\d{8}T\d{6}Z\z} } entries($folder);
+    }
+    print "end\n";
+}
+
+sub changed {
+    my @there = grep { identity($_) } @paths or return;
+    exec 'find', @there, qw(-type f -newermt), "\@$stamp", qw(-printf x) or fail("find: $!");
+}
+
+# A swap has begun if a marked file no longer has its place among the unpacked files.
+sub state_of {
+    my $folder = shift;
+    my %marked = marked($folder);
+    return (grep { identity("$folder/tree$_") ne $marked{$_} } keys %marked) ? 'swapping' : 'left';
+}
+
+sub marked {
+    open my $file, '<', "$_[0]/mark" or return;
+    return map { /\A(\d+:\d+) (\S+)\n\z/ ? (unescaped($2) => $1) : fail("$_[0]/mark cannot be read") } <$file>;
+}
+
+sub make {
+    umask 022;
+    system('mkdir', '-p', '--', folder_of($staging)) and exit 1;
+    umask 077;
+    mkdir $staging or fail("$staging: $!");
+}
+
+sub mark {
+    sysopen my $file, "$staging/mark.new", O_WRONLY | O_CREAT | O_TRUNC, 0600 or fail("$staging/mark: $!");
+    for (grep { identity("$staging/tree$_") } @paths) {
+        printf {$file} "%s %s\n", identity("$staging/tree$_"), escaped($_) or fail("$staging/mark: $!");
+    }
+    $file->flush && $file->sync or fail("$staging/mark: $!");
+    close $file or fail("$staging/mark: $!");
+    system('sync', '-f', '--', $staging) and exit 1;
+    renamed("$staging/mark.new", "$staging/mark");
+}
+
+# Each name is exchanged in one system call where possible; where not, a kill leaves the name missing until the next run.
+sub swap {
+    my %marked = marked($staging);
+    %marked or fail("$staging has no mark");
+    for my $path (sort keys %marked) {
+        my ($fresh, $aside) = ("$staging/tree$path", "${path}_before_$stamp");
+        if (identity($path) ne $marked{$path}) {
+            identity($fresh) eq $marked{$path} or fail("$path: neither in place nor in $staging");
+            my $swapped = identity($path) && exchanged($fresh, $path);
+            if (!$swapped) {
+                renamed($path, $aside) if identity($path);
+                renamed($fresh, $path);
+            }
+        }
+        renamed($fresh, $aside) if identity($fresh);
+        sync_folder(folder_of($path));
+    }
+    remove();
+}
+
+sub exchanged {
+    my ($one, $other) = @_;
+    my ($machine) = $Config{archname} =~ /\A(\w+?)-/;
+    my $number = $RENAMEAT2{$machine // ''} or return 0;
+    return syscall($number, $AT_FDCWD, "$one", $AT_FDCWD, "$other", $EXCHANGE) == 0;
+}
+
+sub renamed {
+    my ($from, $to) = @_;
+    $to =~ /_before_/ && identity($to) and fail("$to already exists");
+    rename $from, $to or fail("$from: $!");
+}
+
+sub sync_folder {
+    open my $folder, '<', $_[0] or fail("$_[0]: $!");
+    $folder->sync or fail("$_[0]: $!");
+}
+
+# A folder without the right to write stops rm. Without the mark, a later run removes the rest.
+sub remove {
+    unlink "$staging/mark";
+    for my $each ($verb eq 'remove' && @paths ? @paths : $staging) {
+        system('chmod', '--recursive', 'u+rwX', '--', $each) if -d $each && !-l $each;
+        system('rm', '-rf', '--', $each) and exit 1;
+    }
+}

@@ -1,0 +1,181 @@
+"""Restores of files: beside the live files, compared, then swapped."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab.waiting import wait_until
+from tests.backup.file_site import ROOT, FileSite, described, odd_files
+
+
+@pytest.fixture
+def site(tmp_path):
+    return FileSite(tmp_path)
+
+
+def test_restored_files_are_as_before_and_the_old_ones_are_kept(site):
+    odd_files(site.storage)
+    before = described(site.app)
+    site.back_up()
+    (site.storage / "logo.svg").write_text("<svg>spoilt</svg>")
+    (site.storage / "link").unlink()
+    site.env.write_text("TOKEN=spoilt")
+    planned = site.run("restore")
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert "2 files changed since the backup" in planned.stdout or "3 files changed" in planned.stdout
+    assert (site.storage / "logo.svg").read_text() == "<svg>spoilt</svg>"
+    done = site.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = described(site.app)
+    old = sorted(path.name.partition("_before_")[0] for path in site.app.iterdir() if "_before_" in path.name)
+    assert old == [".env", "storage"]
+    assert {name: each for name, each in found.items() if b"_before_" not in name} == before
+    assert (site.storage / "logo.svg").samefile(site.storage / "other name.svg")
+    assert site.run("restore", "--drop-old", "--apply").returncode == 0
+    assert described(site.app) == before
+
+
+def test_lost_application_is_restored_from_the_copy_alone(site, tmp_path):
+    before = described(site.app)
+    (tmp_path / "elsewhere").mkdir()
+    site.back_up(off_site=[str(tmp_path / "elsewhere")])
+    shutil.rmtree(site.app)
+    for path in site.folder.iterdir():
+        path.unlink()
+    done = site.run("restore", "--apply", f"--from={tmp_path / 'elsewhere'}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert described(site.app) == before
+    assert list(site.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_files_are_restored_as_their_user(site):
+    if site.run("backup", run_as="nobody").returncode == 6:
+        pytest.skip("no sudo")
+    for path in (site.root, *site.root.parents):
+        if path.stat().st_mode & 0o777 == 0o700:
+            path.chmod(0o711)
+    subprocess.run(["chown", "-R", "nobody:", site.app], check=True)
+    before = described(site.app)
+    site.back_up(run_as="nobody")
+    site.env.unlink()
+    (site.storage / "logo.svg").write_text("spoilt")
+    done = site.run("restore", "--apply", run_as="nobody")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert site.run("restore", "--drop-old", "--apply", run_as="nobody").returncode == 0
+    assert described(site.app) == before
+
+
+def test_restore_into_a_new_folder_touches_nothing_else(site):
+    before = described(site.app)
+    site.back_up()
+    done = site.run("restore", "--apply", f"--into={site.root}/new")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert described(site.root / "new" / str(site.app).lstrip("/")) == before == described(site.app)
+    assert site.run("restore", "--apply", f"--into={site.root}/new").returncode == 4
+
+
+def test_path_declared_after_the_backup_is_named_and_left_alone(site):
+    site.back_up(paths=[str(site.storage)])
+    (site.storage / "logo.svg").write_text("spoilt")
+    done = site.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"not in the backup: {site.env}: declared after the backup" in done.stdout
+    assert (site.storage / "logo.svg").read_text() == "<svg/>"
+    assert [path.name for path in site.app.glob(".env*")] == [".env"]
+
+
+def test_damaged_archive_replaces_nothing(site):
+    name = site.back_up()
+    path = site.folder / f"{name}.tar.zst"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    before = described(site.app)
+    done = site.run("restore", "--apply")
+    assert (done.returncode, "checksum mismatch" in done.stderr) == (4, True)
+    assert described(site.app) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_mount_point_is_refused(site):
+    site.back_up()
+    subprocess.run(["mount", "-t", "tmpfs", "none", site.storage], check=True)
+    try:
+        for more in ((), ("--apply",)):
+            done = site.run("restore", *more)
+            assert (done.returncode, "is a mount point" in done.stderr) == (3, True)
+    finally:
+        subprocess.run(["umount", site.storage], check=True)
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.8, 0.85, 0.9, 0.95])
+def test_restore_killed_at_any_moment_leaves_old_or_new_files(site, share):
+    for number in range(200):
+        (site.storage / str(number)).write_text("new")
+    site.back_up()
+    spoil(site)
+    began = time.monotonic()
+    assert site.run("restore", "--apply").returncode == 0
+    course_s = time.monotonic() - began
+    assert site.run("restore", "--drop-old", "--apply").returncode == 0
+    spoil(site)
+    process = subprocess.Popen(
+        site.words("restore", "--apply"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    time.sleep(share * course_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert contents(site) in ({"old"}, {"new"})
+    done = wait_until(lambda: free(site.run("restore", "--apply")), "the host is free", 60, every_s=0.1)
+    assert (done.returncode, done.stderr, contents(site)) == (0, "", {"new"})
+    assert not list(site.app.glob(".files_restoring_*"))
+
+
+def spoil(site):
+    for number in range(200):
+        (site.storage / str(number)).write_text("old")
+
+
+def contents(site):
+    return {(site.storage / str(number)).read_text() for number in range(200)}
+
+
+def free(done):
+    return None if done.returncode == 3 and "held by" in done.stderr else done
+
+
+@pytest.mark.parametrize("moment", ["exchanged", "renamed aside", "in place"])
+def test_interrupted_swap_is_completed(site, moment):
+    """Each state between the system calls of a swap."""
+    before = described(site.app)
+    name = site.back_up()
+    staging = site.app / ".files_restoring_20261201T000000Z"
+    site.run("restore", "--apply", f"--into={staging}")
+    tree = staging.rename(site.root / "tree")
+    staging.mkdir()
+    tree.rename(staging / "tree")
+    fresh = staging / "tree" / str(site.storage).lstrip("/")
+    status = fresh.stat()
+    (staging / "mark").write_text(f"{status.st_dev}:{status.st_ino} {site.storage}\n")
+    (site.storage / "logo.svg").write_text("old")
+    aside = site.storage.rename(site.app / "aside")
+    if moment != "renamed aside":
+        fresh.rename(site.storage)
+        aside.rename(fresh if moment == "exchanged" else site.app / "storage_before_20261201T000000Z")
+    else:
+        aside.rename(site.app / "storage_before_20261201T000000Z")
+    done = site.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, ""), name
+    found = {each: found for each, found in described(site.app).items() if b"_before_" not in each}
+    assert found == before
+    assert not staging.exists()
