@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("lab/app/package-lock.json", "tests/facts/servers/package-lock.json")
+LOCKS = tuple(f"{each}/package-lock.json" for each in ("lab/app", "tests/facts/servers", "tests/harness/axe"))
 PERMISSIVE = re.compile(
     r"(MIT|MIT-0|0?BSD|ISC|Apache|MPL|PSF|Python|CNRI-Python|BlueOak|Public Domain|Dual License|"
     r"Mozilla Public)\b.*",

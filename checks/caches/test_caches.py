@@ -2,10 +2,16 @@
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_cache_responds"),
+]
 
 
 @pytest.mark.remedy("redis ping")
+@pytest.mark.caused_by("test_container_is_running", on="container")
 def test_cache_responds(cache_states, cache):
     """A hung Redis hangs the platform's own health answer too."""
     silence = cache_states[cache].silence

@@ -22,6 +22,7 @@ def test_container_is_running(containers, container, allowed, evidence):
 
 
 @pytest.mark.remedy("docker", "inspect", "--format", "{{{{json .State}}}}", "{container}", absent=LIST)
+@pytest.mark.caused_by("test_container_is_running")
 def test_container_is_healthy(containers, container, allowed):
     """A running server may no longer answer: only the health check of the container shows it."""
     health = containers[container].health

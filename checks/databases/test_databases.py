@@ -2,12 +2,18 @@
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_database_accepts_connections"),
+]
 
 
 @pytest.mark.weekly
 @pytest.mark.monthly
 @pytest.mark.remedy("server")
+@pytest.mark.caused_by("test_container_is_running", on="container")
 def test_database_accepts_connections(database_pings, database):
     """The server's message says why: too many clients, starting up, or down."""
     refusal = database_pings[database].refusal

@@ -5,7 +5,12 @@ The health answer always has HTTP status 200, so only the JSON body counts.
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_endpoint_responds"),
+]
 ASK = pytest.mark.remedy("curl", "--include")
 
 
@@ -22,6 +27,7 @@ def test_response_time_is_within_limit(responses, endpoint, allowed):
 
 
 @ASK
+@pytest.mark.caused_by("test_services_are_up")
 def test_platform_is_healthy(responses, health_endpoint, allowed):
     """The platform reports itself as degraded or down: check the services in its health answer."""
     assert responses[health_endpoint].health.status in allowed.health_status

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.monthly
+pytestmark = [pytest.mark.monthly, pytest.mark.caused_by("test_database_accepts_connections", on="database")]
 
 EXISTS = ("exists",)
 REBUILD = pytest.mark.remedy("reindex.py", "--apply", absent=EXISTS)

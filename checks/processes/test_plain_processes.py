@@ -2,7 +2,12 @@
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_plain_process_is_running"),
+]
 LOOK = pytest.mark.remedy("plain process")
 
 

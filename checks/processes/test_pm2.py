@@ -2,7 +2,12 @@
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_pm2_daemon_is_running"),
+]
 
 
 RESURRECT = ("pm2", "resurrect")

@@ -3,6 +3,7 @@
 import pytest
 
 pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+DOWN = pytest.mark.caused_by("test_unit_is_active")
 MISSING = {"absent": ("unit files",)}
 LOOK = pytest.mark.remedy("unit look", **MISSING)
 
@@ -46,6 +47,7 @@ def test_unit_restarts_are_within_limit(units, enabled_unit, increase, unplanned
 
 
 @pytest.mark.remedy("unit", "show", "--property=MemoryCurrent,MemoryMax,MainPID", **MISSING)
+@DOWN
 def test_unit_memory_is_within_limit(units, enabled_unit, allowed):
     """At MemoryMax, or when the host has no memory left, the kernel kills a process of the unit."""
     if units[enabled_unit].footprint.processes:
@@ -53,6 +55,7 @@ def test_unit_memory_is_within_limit(units, enabled_unit, allowed):
 
 
 @LOOK
+@DOWN
 def test_unit_uptime_is_within_limit(units, enabled_unit, allowed):
     """A short uptime means a recent restart or deployment: check again later."""
     state = units[enabled_unit]
@@ -62,12 +65,14 @@ def test_unit_uptime_is_within_limit(units, enabled_unit, allowed):
 
 
 @LOOK
+@DOWN
 def test_unit_job_starts_on_time(units, scheduled_unit, host, allowed):
     """A stopped timer, or a timer with a hanging job, starts nothing, and no message tells."""
     assert units[scheduled_unit].delay_s(host.units[scheduled_unit].every) in allowed.job_delay
 
 
 @pytest.mark.remedy("unit", "restart", effect="restarts the unit", absent=("unit look",))
+@DOWN
 def test_unit_accepts_connections(units, listening_unit, allowed):
     """The unit hangs, and clients wait, but systemd reports the unit as active: restart the unit."""
     state = units[listening_unit]

@@ -5,13 +5,15 @@ Consumers count by queue: a worker that lost its connection still reports itself
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+BROKER = pytest.mark.caused_by("test_broker_responds", on="host")
+pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy, BROKER]
 
 CONSUMERS = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "state", "consumers", "messages")
 MESSAGES = pytest.mark.remedy("rabbitmqctl", "list_queues", "name", "messages_ready", "messages_unacknowledged")
 
 
 @pytest.mark.remedy("rabbitmq-diagnostics", "status")
+@pytest.mark.caused_by("test_container_is_running", on="container")
 def test_broker_responds(broker_status, broker):
     """Without the broker no customer's message reaches the worker."""
     assert not broker_status.complaint, broker_status.complaint

@@ -2,7 +2,12 @@
 
 import pytest
 
-pytestmark = [pytest.mark.daily, pytest.mark.predeploy, pytest.mark.postdeploy]
+pytestmark = [
+    pytest.mark.daily,
+    pytest.mark.predeploy,
+    pytest.mark.postdeploy,
+    pytest.mark.caused_by("test_broker_responds", on="host"),
+]
 
 
 @pytest.mark.remedy("rabbitmq-streams", "list_stream_consumers", "stream", "offset", "offset_lag")

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.monthly
+pytestmark = [pytest.mark.monthly, pytest.mark.caused_by("test_database_accepts_connections")]
 ARCHIVER = (
     "SELECT archived_count, last_archived_time, failed_count, last_failed_wal, last_failed_time,"
     " current_setting('archive_mode') AS mode, current_setting('archive_command') AS command FROM pg_stat_archiver"

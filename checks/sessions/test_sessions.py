@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.monthly
+pytestmark = [pytest.mark.monthly, pytest.mark.caused_by("test_database_accepts_connections")]
 
 END = pytest.mark.remedy("end_sessions.py", "--database", "{database}", "--apply", effect="ends sessions")
 SHOWN = 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.monthly
+pytestmark = [pytest.mark.monthly, pytest.mark.caused_by("test_database_accepts_connections")]
 
 LIMITS = [f"autovacuum_{of}_{each}" for of in ("vacuum", "vacuum_insert") for each in ("threshold", "scale_factor")]
 LIMITS += [f"toast.{each}" for each in LIMITS] + ["autovacuum_analyze_threshold", "autovacuum_analyze_scale_factor"]

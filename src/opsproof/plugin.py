@@ -24,6 +24,7 @@ T = TypeVar("T")
 _MARKERS = (
     *(f"{name}: {question}" for name, question in ROUNDS.items()),
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
+    "caused_by: checks whose failure explains a finding: of the same resource, or on=what the resource belongs to",
 )
 _OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts")
 _LISTINGS = ("help", "version", "markers", "cacheshow")

@@ -13,6 +13,7 @@ from logs import logs
 from maintenance import maintenance
 from measure import REPOSITORY, Row, RunFailedError
 from monthly import monthly
+from page import page
 from restore import restore
 from rich.console import Console
 from rich.table import Table
@@ -41,6 +42,7 @@ BENCHMARKS = {
         maintenance,
         waits,
         years,
+        page,
     )
 }
 RESULTS = REPOSITORY / "reports" / "bench.json"

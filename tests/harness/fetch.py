@@ -11,6 +11,7 @@ from lab.layout import DEFAULT_HOME, Layout
 from lab.progress import say_aloud
 from lab.shop import missing, system
 from tests.facts import clusters
+from tests.harness import browser
 from tests.zoo import clients, regression
 
 
@@ -24,6 +25,7 @@ def main() -> None:
         return
     node.prepare(layout, say_aloud)
     clusters.fetch()
+    browser.axe()
     clients.fetch()
     regression.folder()
 

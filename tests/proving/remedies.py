@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.fault import Fault
+from opsproof.core import effects
 from tests.proving.names import agree, bad, check, expected, named
 from tests.proving.proof import Ground
 from tests.proving.rounds import Rounds
@@ -21,18 +22,6 @@ from tests.proving.terminal import Ran
 PATIENCE_S = 15.0
 """How long a finding may remain after its remedy: a restarted process counts as settled later."""
 _PLACE = re.compile(r"on \S+: ")
-_CHANGES = re.compile(
-    r"""actions/\w+\.py\b.*\ --apply
-      | \bpsql\b.*(?:\b(?:ALTER|CREATE|VACUUM|DROP|GRANT|REVOKE)\ |\\password|pg_drop_|pg_terminate_)
-      | \bopsproof\ schedule\ (?:install|run)\b
-      | \bpm2\ (?:restart|resurrect|save|set|update|install|delete|start|reloadLogs)\b
-      | \bdocker\ (?:update|restart|start)\b
-      | \bredis-cli\b.*\ bgsave
-      | \brabbitmqctl\ (?:delete|purge)
-      | \bsystemctl\ (?:--user\ )?(?:restart|start|reload|enable|disable|daemon-reload|kill|thaw)\b
-      | ^(?:sudo\ )?(?:chmod|chown|mount)\b""",
-    re.VERBOSE,
-)
 _ASKS = re.compile(
     r"^(?:sudo )?(?:ls|curl) |; do echo .*; curl |PGCONNECT_TIMEOUT=|\bredis-cli\b.* ping$|rabbitmq-diagnostics status$"
 )
@@ -61,7 +50,7 @@ class Remedy:
     @property
     def changes(self) -> bool:
         """Whether the command changes something; else it only looks."""
-        return bool(_CHANGES.search(self.command))
+        return effects.changes(self.command)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_reports_count_one_test_per_verdict(estate, prove, words):
     (path,) = found.reports.glob("*.xml")
     (suite,) = ET.parse(path).getroot()
     assert int(suite.get("tests")) == len(found.verdicts)
-    shown = re.findall(r"<b>(\d+)</b> (\w+)</li>", found.html)
+    shown = re.findall(r"<b>(\d+)</b> (\w+)</a>", found.html)
     assert sum(int(count) for count, _ in shown) == len(found.verdicts)
 
 

@@ -77,6 +77,8 @@ class Measurement:
     verdict: str
     sentence: str
     source: str = ""
+    bounds: tuple[tuple[str, str, float], ...] = ()
+    """Each bound of the limit: ``must`` or ``should``, the sign, and the value in `unit`."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Limit:
             return self._judge_least(value)
         rule, bound, verdict = self._broken(value)
         sentence = self._phrase(self._shown_beside(value, bound), value) + self._compared(rule)
-        return Measurement(self.metric, value, self.unit, str(self), verdict, sentence, self.source)
+        return Measurement(self.metric, value, self.unit, str(self), verdict, sentence, self.source, self._bounds)
 
     def _judge_estimate(self, value: Estimate) -> Measurement:
         low, high = self.judge(value.low), self.judge(value.high)
@@ -129,6 +131,11 @@ class Limit:
             return found
         amount = self._phrase(f"at least {self._show(value.value)}", value.value)
         return replace(found, verdict="warned", sentence=f"{amount} (limit {self}): {value.why}")
+
+    @property
+    def _bounds(self) -> tuple[tuple[str, str, float], ...]:
+        rules = (("must", self.must), ("should", self.should))
+        return tuple((name, part.sign, part.value) for name, rule in rules if isinstance(rule, tuple) for part in rule)
 
     def _broken(self, value: float | str) -> tuple[Rule | None, Bound | None, str]:
         """The rule that `value` breaks, the bound of the rule that it breaks, and the verdict."""

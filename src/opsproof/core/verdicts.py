@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from opsproof.core import effects
 from opsproof.core.limits import Measurement
 
 ORDER = ("failed", "unknown", "warned", "waived", "passed")
@@ -28,12 +29,38 @@ class Evidence:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Remedy:
+    """A command that repairs or examines a finding; without a command, there is none.
+
+    `host` is the host to run the command on, empty for the machine with opsproof. `effect` is a warning.
+    """
+
+    host: str = ""
+    command: str = ""
+    effect: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.command)
+
+    def __str__(self) -> str:
+        place = f"on {self.host}: " if self.host else ""
+        return f"{place}{self.command}" + (f"  # {self.effect}" if self.effect else "")
+
+    @property
+    def kind(self) -> str:
+        """What the command does: ``looks``, ``changes`` or ``locks`` (changes, and makes others wait)."""
+        found = effects.kind(self.command)
+        return "changes" if found == "looks" and self.effect else found
+
+
 @dataclass
 class Verdict:
     """The result of a check of a host.
 
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
+    `subject` is the folder of the check, `causes` has the tests whose failure explains this result.
     `owner` is the person or team to ask, `see` has links to read.
     `repaired_with` holds the last words of `remedy`, `repaired_by` other words for all of it.
     `unknown_since` is the time from which on a check was unknown, if the check failed for that reason.
@@ -46,7 +73,9 @@ class Verdict:
     sentence: str = ""
     unknown_since: float | None = None
     advice: str = ""
-    remedy: str = ""
+    subject: str = ""
+    causes: list[str] = field(default_factory=list)
+    remedy: Remedy = field(default_factory=Remedy)
     owner: str = ""
     see: list[str] = field(default_factory=list)
     repaired_with: list[str] = field(default_factory=list)
@@ -54,6 +83,11 @@ class Verdict:
     measurements: list[Measurement] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def check(self) -> str:
+        """The name of the check."""
+        return self.test.partition("[")[0]
 
     def to_plain(self) -> dict[str, Any]:
         """This verdict as built-in types."""
@@ -63,6 +97,7 @@ class Verdict:
 def from_plain(plain: dict[str, Any]) -> Verdict:
     """The verdict from the result of `Verdict.to_plain`."""
     verdict = Verdict(**plain)
+    verdict.remedy = Remedy(**plain["remedy"])
     verdict.measurements = [Measurement(**each) for each in plain["measurements"]]
     verdict.evidence = [Evidence(**each) for each in plain["evidence"]]
     verdict.samples = [Sample(**each) for each in plain["samples"]]

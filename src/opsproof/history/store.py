@@ -140,6 +140,11 @@ class History:
         """The verdict of each test in the last run of the same round on its host; empty without an earlier run."""
         return dict(self.read(_LAST_RUN, (inventory, cadence)))
 
+    def last_start(self, inventory: str, cadence: str) -> float | None:
+        """The start of the last run of a round, in seconds since 1970; None without an earlier run."""
+        query = "SELECT started FROM runs WHERE inventory = ? AND cadence = ? ORDER BY id DESC LIMIT 1"
+        return next((started for (started,) in self.read(query, (inventory, cadence))), None)
+
     def streak(self, host: str, test: str) -> Streak | None:
         """The streak of a test that was failed or unknown in the last run; None if the test was neither."""
         for runs, first in self.read(_STREAK, (host, test)):

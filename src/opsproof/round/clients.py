@@ -29,10 +29,14 @@ _LARGEST = " | sort -rh | head -n 20"
 
 
 def line(target: Target, words: Sequence[str]) -> str:
+    """The command as shell text, behind the host to run it on; `words` are the client and its arguments."""
+    return target.place(words) + command(target, words)
+
+
+def command(target: Target, words: Sequence[str]) -> str:
     """The command as shell text; `words` are the client and its arguments."""
     client, *arguments = words
-    build = _CLIENTS.get(client, _plain)
-    return f"{target.place(words)}{build(target, [client, *arguments])}"
+    return _CLIENTS.get(client, _plain)(target, [client, *arguments])
 
 
 def _plain(target: Target, words: list[str]) -> str:

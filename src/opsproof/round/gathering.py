@@ -191,6 +191,11 @@ class Gathering:
             raise MeasurementError(f"{name}: not in the saved facts")
         return self._saved[name]
 
+    @property
+    def saved(self) -> dict[str, Recording]:
+        """The saved recordings that are judged; empty if the hosts are queried."""
+        return self._saved or {}
+
     def done(self) -> dict[str, Recording]:
         """The complete recordings, by host."""
         return {

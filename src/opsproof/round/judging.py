@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from opsproof.core.errors import Absent, InventoryError, MeasurementError, Unusable
-from opsproof.core.verdicts import Evidence, Verdict
+from opsproof.core.verdicts import Evidence, Remedy, Verdict
 from opsproof.inventory.hosts import Waiver, resource_in
 from opsproof.inventory.load import Inventory
+from opsproof.round.causes import causes
 from opsproof.round.remedies import remedy
 from opsproof.round.unknowns import UnknownLimits
 
@@ -56,7 +57,8 @@ class Judge:
             setattr(report, VERDICT, verdict.to_plain())
 
     def _decide(self, verdict: Verdict, item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
-        verdict.advice = _advice(item)
+        verdict.advice, verdict.subject = _advice(item), item.path.parent.name
+        verdict.causes = causes(item, self.inventory.hosts)
         if call.excinfo is None:
             _judge_returned(verdict)
         else:
@@ -77,7 +79,9 @@ class Judge:
         resource = host.resources(given)[called] if given else None
         verdict.owner, verdict.see = host.owner_of(resource), host.links_of(resource)
 
-    def _remedy(self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+    def _remedy(
+        self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None
+    ) -> Remedy:
         error = None if excinfo is None else excinfo.value
         kind = "unusable" if isinstance(error, Unusable) else "absent" if isinstance(error, Absent) else ""
         return remedy(item, self.inventory.hosts, verdict.repaired_with, kind, verdict.repaired_by)
@@ -144,7 +148,7 @@ def _advice(item: pytest.Item) -> str:
 
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:
-    texts = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", verdict.remedy)]
+    texts = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", str(verdict.remedy))]
     texts += [("owner", verdict.owner), *(("see", link) for link in verdict.see)]
     measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
     return [(name, value) for name, value in texts + measured if value]

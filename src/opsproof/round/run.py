@@ -160,6 +160,11 @@ class Run:
             found += [(result.elapsed_s, host, name) for name, result in each.results.items()]
         return found
 
+    @property
+    def recordings(self) -> dict[str, Recording]:
+        """The answers that the verdicts come from, by host."""
+        return self.gathering.saved or self._recordings | self.gathering.done()
+
     def _store(self, recordings: dict[str, Recording]) -> None:
         self._recordings |= recordings
         for recording in recordings.values():

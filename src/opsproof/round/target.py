@@ -45,13 +45,18 @@ class Target:
 
     def place(self, words: Sequence[str]) -> str:
         """The words in front of the command: none for a database that is reached from here."""
+        host = self.host_of(words)
+        return f"on {host}: " if host else ""
+
+    def host_of(self, words: Sequence[str]) -> str:
+        """The host to run the command on; empty for a database that is reached from here."""
         if words[0] in _OF_DATABASES and self.database.reach == "direct" and not self.database.container:
             return ""
         if isinstance(self.about, Endpoint) and self.about.is_outside:
             return ""
         if words[0] == "copies" and copies.apart(self.backup):
             return ""
-        return f"on {self.host.name}: "
+        return self.host.name
 
 
 def join(words: Sequence[str]) -> str:

@@ -64,7 +64,7 @@ def _write(terminal: Any, group: list[Verdict]) -> None:
         for line in [line for each in verdict.evidence for line in each.lines][:EVIDENCE_LINES]:
             terminal.write_line(f"{'':10}{_plain(line)}", light=True)
         if verdict.remedy:
-            terminal.write_line(f"{'':8}next: {_plain(verdict.remedy)}")
+            terminal.write_line(f"{'':8}next: {_plain(str(verdict.remedy))}")
     for title, text in (("owner", first.owner), ("see", " ".join(first.see))):
         if text:
             terminal.write_line(f"{'':8}{title}: {_plain(text)}")

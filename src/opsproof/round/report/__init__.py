@@ -25,5 +25,12 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     options.self_contained_html = True
     options.css.append(str(Path(__file__).with_name("report.css")))
     config.pluginmanager.register(xml)
-    config.pluginmanager.register(ReportPage(config, run), "opsproof-page")
+    config.pluginmanager.register(ReportPage(config, run, _before(config, run)), "opsproof-page")
     config.pluginmanager.register(ReportWriter(config, run), "opsproof-writer")
+
+
+def _before(config: pytest.Config, run: "Run") -> Path | None:
+    """The page of the last run of the same round, if it is in the folder of the reports."""
+    started = run.history.last_start(str(config.option.inventory), run.cadence)
+    path = config.option.reports / f"{stem(started, run.cadence)}.html" if started else None
+    return path if path is not None and path.exists() else None

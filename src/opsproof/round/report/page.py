@@ -1,8 +1,4 @@
-"""The HTML page of pytest-html, extended with verdicts, measured values and remedies.
-
-pytest-html has a fixed set of outcomes. A hidden column maps each verdict to an outcome, so that filters and sorting
-work; the page shows the name of the verdict.
-"""
+"""The HTML page of a run, in the file of pytest-html, whose own table gets no rows."""
 
 from functools import cached_property
 from pathlib import Path
@@ -10,102 +6,127 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from opsproof.core.units import show, show_moment
-from opsproof.core.verdicts import Verdict, findings, from_plain
+from opsproof.core.units import show_moment
+from opsproof.core.verdicts import Verdict
+from opsproof.history.past import past
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT
+from opsproof.round.report import changes, content, grouping, head, index, table
+from opsproof.round.report.templates import environment, read
 
 if TYPE_CHECKING:
     import jinja2
 
     from opsproof.round.run import Run
 
-HEADING = '<th class="sortable col-{name}" data-column-type="{name}">{title}</th>'
-CARRIERS = {"failed": "Failed", "unknown": "Error", "warned": "XFailed", "waived": "Skipped", "passed": "Passed"}
-"""The outcome of pytest-html for each verdict."""
-
 
 class ReportPage:
     """Hooks of pytest-html for a run."""
 
-    def __init__(self, config: pytest.Config, run: "Run") -> None:
+    def __init__(self, config: pytest.Config, run: "Run", before: Path | None) -> None:
         self._config = config
         self._run = run
-        self._data: Any = None
+        self._before = before
+        self._errors: list[str] = []
 
     @cached_property
-    def _templates(self) -> "jinja2.Environment":
-        import jinja2  # pytest-html loads jinja2 only to write the page
-
-        source = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
-        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        environment.filters |= {"measured": _measured, "day": show_moment}
-        environment.globals["page"] = environment.from_string(source).make_module()
-        return environment
-
-    def _render(self, macro: str, *values: Any) -> str:
-        return str(getattr(self._templates.globals["page"], macro)(*values))
+    def _template(self) -> "jinja2.Template":
+        return environment().get_template("page.html.jinja")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Replaces the metadata about this machine with inventory and round."""
+        """Removes the metadata about this machine."""
         from pytest_metadata.plugin import metadata_key
 
-        metadata = self._config.stash[metadata_key]
-        metadata.clear()
-        metadata |= {"inventory": self._config.option.inventory.name, "round": self._run.cadence}
+        self._config.stash[metadata_key].clear()
 
     def pytest_html_report_title(self, report: Any) -> None:
         """Sets the title."""
-        self._data = report
         report.title = f"opsproof: {self._run.cadence}, {show_moment(self._run.started)}"
-
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Sets the columns."""
-        titles = {"result": "Carrier", "verdict": "Verdict", "test": "Check", "found": "Found", "limit": "Limit"}
-        cells[:] = [HEADING.format(name=name, title=title) for name, title in titles.items()]
 
     def pytest_runtestloop(self) -> None:
         """Compiles the templates while hosts are queried."""
-        _ = self._templates
+        _ = self._template, environment().get_template("parts.html.jinja")
 
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """Renders a row per verdict."""
-        plain = getattr(report, VERDICT, None)
-        if plain is not None:
-            verdict = from_plain(plain)
-            cells[:] = self._render("row", verdict, CARRIERS[verdict.verdict]).split("\n")
-        elif report.outcome == "passed":
-            cells.clear()
-
-    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
-        """Renders the details of a row."""
-        plain = getattr(report, VERDICT, None)
-        if plain is not None:
-            data[:] = [self._render("details", from_plain(plain))]
+        """Leaves the table of pytest-html empty, and keeps errors outside of checks."""
+        cells.clear()
+        if report.outcome == "failed" and getattr(report, VERDICT, None) is None:
+            self._errors.append(f"{report.nodeid}: {report.longreprtext.strip()}")
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
-        """Renders the changes since the last run and the findings."""
-        counts = self._run.tally()
-        for verdict, carrier in CARRIERS.items():
-            self._data.outcomes[carrier.lower()].update(label=verdict, value=counts[verdict])
-        run, history = self._run, self._run.history
-        before = history.last_run(str(self._config.option.inventory), run.cadence)
-        changes = [
-            (each, before[each.test]) for each in run.verdicts if before.get(each.test, each.verdict) != each.verdict
-        ]
-        found = findings(run.verdicts)
-        bad = [each for group in found for each in group if each.verdict in ("failed", "unknown")]
-        streaks = {each.test: history.streak(each.host, each.test) for each in bad}
-        prefix.append(
-            self._render(
-                "summary",
-                counts,
-                changes,
-                found,
-                streaks,
-                [*run.notices, *history.complaints, *_shortfall(run.verdicts, session)],
+        """Renders the page."""
+        prefix.append(self._template.render(self._values(session)))
+
+    def _values(self, session: pytest.Session) -> dict[str, Any]:
+        run, verdicts = self._run, self._run.verdicts
+        checks = table.by_check(verdicts)
+        static = len(verdicts) <= table.MOST_ROWS
+        incomplete = _shortfall(verdicts, session)
+        return {
+            "round": run.cadence,
+            "started": run.started,
+            "took": head.took(run),
+            "inventory": self._config.option.inventory.name,
+            "hosts": list(dict.fromkeys(each.host for each in verdicts)) or list(run.inventory.hosts),
+            "origin": head.origin(run),
+            "links": self._links(),
+            "counts": run.tally(),
+            "bad": sum(each.verdict not in ("passed", "waived") for each in verdicts),
+            "matrix": table.matrix(verdicts),
+            "subjects": sorted({each.subject for each in verdicts}),
+            "checks": content.shown_checks(checks, static=static),
+            "static": static,
+            "folded": len(verdicts) > table.OPEN_ROWS,
+            "packed": table.packed(checks, whole=not static),
+            "script": read("page.js"),
+            "most": content.MOST_FINDINGS,
+            "readings": content.readings(verdicts),
+            **self._findings(static=static),
+            **self._compared(is_complete=not incomplete),
+            "complaints": [*run.notices, *run.history.complaints, *self._errors, *incomplete],
+        }
+
+    def _links(self) -> list[tuple[str, str]]:
+        """Title and address of pages in the same folder."""
+        folder, facts = self._config.option.reports, self._config.option.facts
+        if Path(self._config.option.htmlpath).parent != folder:
+            return []
+        before = [("Previous", self._before.name)] if self._before else []
+        return [*before, *([("Index", index.FILE)] if not facts or (folder / index.FILE).exists() else [])]
+
+    def _findings(self, *, static: bool) -> dict[str, Any]:
+        """The findings, and apart from them the waived ones."""
+        history, found = self._run.history, grouping.findings(self._run.verdicts)
+        causes = [(each.cause.host, each.cause.test) for each in (one.first for one in found[: content.MOST_FINDINGS])]
+        before = past(history, causes)
+        shown = [
+            content.shown_finding(
+                each,
+                before,
+                history.streak(*place) if (place := (each.first.cause.host, each.first.cause.test)) in before else None,
+                linked=static,
             )
-        )
+            for each in found
+        ]
+        waived = [each for each in shown if each.cause.verdict == "waived" and not each.consequences]
+        return {
+            "findings": [each for each in shown if each not in waived],
+            "waived": waived,
+            "flapping": [
+                f"{test} on {host}"
+                for (host, test), runs in before.items()
+                if changes.is_flapping([each.verdict for each in runs])
+            ],
+        }
+
+    def _compared(self, *, is_complete: bool) -> dict[str, Any]:
+        last = self._run.history.last_run(str(self._config.option.inventory), self._run.cadence)
+        hosts = self._config.option.host
+        is_whole = is_complete and not hosts
+        return {
+            "changes": changes.changes(self._run.verdicts, last, is_complete=is_whole),
+            "compared": bool(last),
+        }
 
 
 def _shortfall(verdicts: list[Verdict], session: pytest.Session) -> list[str]:
@@ -113,7 +134,3 @@ def _shortfall(verdicts: list[Verdict], session: pytest.Session) -> list[str]:
     if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT):
         return [f"the run was interrupted after {len(verdicts)} checks"]
     return [] if verdicts else ["no check was judged"]
-
-
-def _measured(verdict: Verdict) -> str:
-    return ", ".join(show(each.value, each.unit) for each in verdict.measurements)
