@@ -176,6 +176,8 @@ class Gathering:
             host = self._inventory.hosts[name]
             if self._client is None and host.databases:
                 self._client = DatabaseClient()
+            if any(_visit(host, key) for key in self._plan[name]):
+                web.load()
             self._running[name] = self._pool.submit(gather, host, self._plan[name], self._client)
         return self._running[name]
 

@@ -58,6 +58,11 @@ class Visit:
     addresses: str = "all"
 
 
+def load() -> None:
+    """Imports requests, which silences warnings of its parts; in a thread, pytest may make them errors meanwhile."""
+    import requests  # noqa: F401
+
+
 def visit(wanted: Visit) -> Answer:
     """The responses of all addresses, asked at the same time, as a JSON list of objects.
 
