@@ -32,6 +32,7 @@ def killed(tmp_path, verb, path, at_s):
         for each in descendants([process.pid]):
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
+        process.communicate()  # until the last of them has ended
 
 
 def run(tmp_path, verb, path):
