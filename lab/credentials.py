@@ -58,11 +58,10 @@ def publish(layout: Layout, credentials: Credentials, api_port: int, postgres_po
     }
     for name, role in roles.items():
         write_private(layout.secrets / name, f"127.0.0.1:{postgres_port}:*:{role}:{credentials.passwords[role]}\n")
-    path = layout.app / ".env"
     content = "".join(f"{name}={value}\n" for name, value in environment(credentials, api_port, postgres_port).items())
-    if path.exists() and path.read_text() == content:
+    if layout.env.exists() and layout.env.read_text() == content:
         return False
-    write_private(path, content)
+    write_private(layout.env, content)
     return True
 
 

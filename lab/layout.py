@@ -110,16 +110,16 @@ class Layout:
         return self.home / "lab.lock"
 
     def create(self) -> None:
-        """Creates the folders, and files of the application; PostgreSQL's user can reach the data folder."""
+        """Creates the folders, and files of tenants; PostgreSQL's user can reach the data folder."""
         for folder in (self.home, self.bin, self.app, self.logs, self.pm2, self.storage / "tenants"):
             folder.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
         for folder in (self.secrets, self.backups, self.elsewhere):
             folder.mkdir(mode=0o700, exist_ok=True)
         for number in range(3):
-            (self.storage / "tenants" / f"logo {number}.svg").write_text(f"<svg>{number}</svg>\n" * 50)
-        self.env.touch(mode=0o600)
-        self.env.write_text("SESSION_DAYS=30\n")
+            logo = self.storage / "tenants" / f"logo {number}.svg"
+            if not logo.exists():
+                logo.write_text(f"<svg>{number}</svg>\n" * 50)
 
     def remove(self) -> None:
         """Deletes all files of the lab, and the home folder if no foreign files remain there."""
