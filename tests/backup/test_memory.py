@@ -34,7 +34,7 @@ backup = Backup.model_validate({"database": "d", "folder": folder, "user": "u", 
 
 class Made(DumpReading):
     @property
-    def manifest(self):
+    def set_manifest(self):
         size = Path(folder, f"{self.name}.dump").stat().st_size
         return Manifest(self.name, 0, 0, {"dump": ManifestFile(f"{self.name}.dump", size, sha256)}, {}, {}, {})
 
