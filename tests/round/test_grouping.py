@@ -1,5 +1,7 @@
 """Findings are grouped by declared cause, and equal findings of hosts are one."""
 
+import pytest
+
 from opsproof.core.verdicts import Verdict
 from opsproof.round.report.grouping import findings, group
 
@@ -28,6 +30,29 @@ def test_cause_on_another_resource_or_host_explains_nothing():
     others = [verdict("test_online", resource="worker"), verdict("test_online", host="other")]
     found = group([verdict("test_uptime", causes=["test_online"]), *others])
     assert [len(each.verdicts) for each in found] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("word", ["waived", "warned", "unknown"])
+def test_cause_that_is_less_bad_explains_nothing(word):
+    found = group([verdict("test_online", word), verdict("test_uptime", causes=["test_online"])])
+    assert shape(found) == [["test_online"], ["test_uptime"]]
+
+
+def test_result_with_several_causes_is_a_consequence_of_the_first():
+    found = group([verdict("test_a"), verdict("test_b"), verdict("test_c", causes=["test_b", "test_a"])])
+    assert shape(found) == [["test_a"], ["test_b", "test_c"]]
+
+
+def test_same_statement_joins_no_results_with_causes_of_their_own():
+    found = [
+        verdict(name, word, resource=each, causes=causes, sentence=sentence)
+        for each in ("sessions", "limits")
+        for name, word, causes, sentence in (
+            ("test_responds", "failed", (), f"{each} hangs"),
+            ("test_memory", "unknown", ["test_responds"], "timed out"),
+        )
+    ]
+    assert shape(group(found)) == [["test_responds", "test_memory"]] * 2
 
 
 def test_chain_of_causes_is_one_group():

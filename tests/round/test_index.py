@@ -1,9 +1,12 @@
 """reports/index.html, over the whole history."""
 
 import datetime
+import errno
 import json
+import os
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,11 +15,12 @@ from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import Verdict
 from opsproof.history.estate import Series
 from opsproof.history.store import History
-from opsproof.round.report import index
+from opsproof.round.report import index, writing
+from tests.conftest import REPOSITORY
 
 DISKS = "checks/disks"
 DAY = 86_400.0
-HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m"
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m\u034f\U000e0100"
 WAIVER = """
 [[waivers]]
 check = "test_inodes_are_available"
@@ -47,7 +51,9 @@ def record(reports, started, word, value=50.0, **where):
     measured = Measurement("disk used", value, "percent", "< 80 %", word, "")
     test = f"test_disk_has_free_space[{host}-/data]"
     verdict = Verdict(test, host, "/data", word, f"/data: disk used {value} %", measurements=[measured])
-    History(reports / "history.sqlite").add(started, str(reports.parent / "inventory.toml"), cadence, [verdict])
+    inventory = where.get("inventory", reports.parent / "inventory.toml")
+    due = {host: where["due"]} if "due" in where else {}
+    History(reports / "history.sqlite").add(started, str(inventory), cadence, [verdict], due)
 
 
 def section(page, name):
@@ -103,6 +109,34 @@ def test_due_time_is_of_the_next_firing(indexed):
     assert '<td>monthly</td><td colspan="3">scheduled, no run yet</td>' in page
 
 
+JOB = '[hosts.{0}.schedule]\n[hosts.{0}.jobs.daily]\nat = "02:00"\n'
+
+
+def test_round_of_another_host_that_never_ran_is_shown(indexed):
+    page = indexed("-m", "daily", "--host=full", more=JOB.format("full") + JOB.format("calm"), full=120, calm=120)
+    rounds = section(page, "rounds")
+    assert '<th scope="row">calm</th><td>daily</td><td colspan="3">scheduled, no run yet</td>' in rounds
+    assert '<th scope="row">full</th><td>' not in rounds
+
+
+def test_inventory_by_another_path_has_no_line_of_its_own(indexed):
+    path = os.path.relpath(indexed.reports.parent / "inventory.toml", REPOSITORY)
+    record(indexed.reports, time.time() - 9 * DAY, "failed", inventory=path, due=time.time() - 8 * DAY)
+    page = indexed("-m", "daily", full=120)
+    assert section(page, "rounds").count('<th scope="row">') == 1
+    assert "disk used" not in section(page, "findings")
+
+
+def test_due_time_follows_the_present_schedule(indexed):
+    began = time.time()
+    record(indexed.reports, began - 60, "passed", cadence="weekly", due=began - 30)
+    record(indexed.reports, began - 60, "passed", cadence="daily", due=began - 30)
+    page = indexed("-m", "predeploy", more=JOB.format("full"), full=120)
+    (due,) = re.findall(r'data-due="([\d.]+)"', page)
+    assert float(due) > began
+    assert section(page, "rounds").count("not scheduled") == 2
+
+
 def test_clock_set_back_is_no_error(indexed):
     """The last run is dated in the future: the next is recorded, and is the last one."""
     record(indexed.reports, time.time() + 30 * DAY, "passed", 60.0)
@@ -132,6 +166,9 @@ def test_hostile_text_is_shown_as_text(indexed):
     assert "&lt;script&gt;alert(1)" in page
     assert "\u202e" not in page
     assert "\x1b" not in page
+    assert "\u034f" not in page
+    assert "[U+202E][U+001B]" in page
+    assert "[U+034F][U+E0100]" in page
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -149,6 +186,25 @@ def test_index_that_cannot_be_written_is_reported(estate, prove, tmp_path):
     found = prove(estate(calm=120), DISKS, reports=tmp_path / "reports")
     assert found.status == 3
     assert re.search(r"^\S+/index.html cannot be written: Is a directory$", found.text, re.MULTILINE)
+
+
+def test_index_of_earlier_runs_is_kept_if_the_new_cannot_be_written(indexed, monkeypatch, tmp_path):
+    path, run = tmp_path / "index.html", SimpleNamespace(unwritten=[])
+    path.write_text("earlier")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(index, "render", full)
+    assert not writing.attempt(run, path, lambda: index.write(run, tmp_path))
+    assert (path.read_text(), run.unwritten) == ("earlier", [f"{path} cannot be written: No space left on device"])
+
+
+def test_report_that_can_neither_be_written_nor_removed_hides_no_finding(estate, prove):
+    found = prove(estate(full=831), DISKS, "--junitxml=/proc/version")
+    assert found.status == 1
+    assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text
+    assert re.search(r"^/proc/version cannot be written: ", found.text, re.MULTILINE)
 
 
 def test_chart_has_a_point_a_day_and_the_limit():
@@ -189,6 +245,21 @@ def test_expired_reports_are_removed_except_the_last_of_each_round(indexed):
         "2020-01-01_02-00-00.000_weekly.html", "2021-01-01_02-00-00.000_daily.html",
         "2021-01-01_02-00-00.000_daily.xml", "2021-01-01_02-00-00.000_daily.json",
     }  # fmt: skip
+
+
+def test_page_that_the_last_page_links_to_is_kept(indexed):
+    old_files(indexed.reports)
+    for number in range(10):
+        record(indexed.reports, time.time() - number, "passed", host="calm", cadence="selected")
+    before = datetime.datetime(2020, 1, 1, 2).astimezone().timestamp()
+    record(indexed.reports, before, "passed", host="calm")
+    for number in range(10):
+        record(indexed.reports, time.time() - number, "passed", host="calm", cadence="selected")
+    indexed("-m", "daily", more=KEEP, calm=120)
+    linked = "2020-01-01_02-00-00.000_daily.html"
+    (page,) = set(indexed.reports.glob("*_daily.html")) - {indexed.reports / linked}
+    assert f'<a href="{linked}">Previous</a>' in page.read_text(encoding="utf-8")
+    assert linked in names(indexed.reports)
 
 
 @pytest.mark.parametrize("why", ["not declared", "wrong clock", "no history", "a report is not written"])

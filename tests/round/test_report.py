@@ -146,3 +146,17 @@ def test_page_has_the_digest_of_its_facts(prove, estate, tmp_path):
     assert (live.verdicts, digest(live)) == (again.verdicts, digest(again))
     assert re.search(r"saved facts: facts\.json, measured [\d.]+ (ms|s|min) before this run", again.html)
     assert "<dt>facts</dt><dd>live" in live.html
+
+
+@pytest.mark.parametrize("used", [120, 831])
+def test_every_expectation_holds_unless_one_is_waived(prove, estate, used):
+    waiver = """
+        [[waivers]]
+        check = "test_disk_has_free_space"
+        on = "full-/data"
+        owner = "ops"
+        reason = "known"
+        expires = 2999-01-01
+    """
+    page = prove(estate(waiver, full=used), "checks/disks", "-k", "free_space and not calm").html
+    assert ("Every expectation holds." in page) == (used == 120)

@@ -6,6 +6,7 @@ Every query reads the last runs or a fixed number of days by a key, so its cost 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from opsproof.core.verdicts import ORDER
 from opsproof.history.store import SELECTED, History
@@ -53,6 +54,11 @@ class LastRun:
     counts: dict[str, int]
 
     @property
+    def file(self) -> Path:
+        """The absolute path of the inventory."""
+        return Path(self.inventory).resolve()
+
+    @property
     def verdict(self) -> str:
         """The worst verdict."""
         return worst(self.counts)
@@ -87,11 +93,13 @@ def worst(counts: dict[str, int]) -> str:
 
 
 def last_runs(history: History) -> list[LastRun]:
-    """The last run of each round on each host, by host. Runs of selected checks are left out."""
-    return [
+    """The last run of each round of an inventory on each host, by host. Runs of selected checks are left out."""
+    found = [
         LastRun(line, inventory, cadence, host, due, run, started, dict(zip(ORDER, counts, strict=True)))
         for line, inventory, cadence, host, due, run, started, *counts in history.read(_LINES, (SELECTED,))
     ]
+    newest = {(each.host, each.cadence, each.file): each.line for each in sorted(found, key=lambda one: one.run)}
+    return [each for each in found if each.line in newest.values()]
 
 
 def days(history: History, since: float, length_s: float) -> dict[str, dict[int, str]]:

@@ -22,6 +22,11 @@ def due_times(inventory: Inventory, cadence: str, started: float) -> dict[str, f
     return {name: due for name, host in inventory.hosts.items() if (due := _due(host, cadence, started, zone))}
 
 
+def due_time(host: Host, cadence: str, started: float) -> float | None:
+    """The time by which the round is due again on a host; None without a job of the round."""
+    return _due(host, cadence, started, _zone())
+
+
 def _due(host: Host, cadence: str, started: float, zone: ZoneInfo | None) -> float | None:
     timings_of_round = [job.at for name, job in host.jobs.items() if job.runs(name) == cadence]
     if host.schedule is None or not timings_of_round or zone is None:

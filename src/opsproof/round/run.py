@@ -46,10 +46,9 @@ class Run:
         """The files that could not be written, each with the reason."""
         self.history = History(place_of(config.option.reports, config.option.history))
         self.round_trips = {"shell": 0, "sql": 0}
-        whole = load_inventory(config.option.inventory)
-        self.declared_hosts = set(whole.hosts)
-        """The names of all hosts of the inventory, also of hosts that --host leaves out."""
-        self.inventory = whole.narrowed(config.option.host or ())
+        self.whole_inventory = load_inventory(config.option.inventory)
+        """The inventory, also with the hosts that --host leaves out."""
+        self.inventory = self.whole_inventory.narrowed(config.option.host or ())
         today = datetime.datetime.fromtimestamp(self.started, tz=datetime.UTC).date()
         self.notices = self.inventory.overdue_reviews(today)
         """Warnings about the inventory itself."""

@@ -25,8 +25,9 @@ def prepare(config: pytest.Config, run: "Run") -> None:
     options.self_contained_html = True
     options.css.append(str(Path(__file__).with_name("report.css")))
     config.pluginmanager.register(xml)
-    config.pluginmanager.register(ReportPage(config, run, _before(config, run)), "opsproof-page")
-    config.pluginmanager.register(ReportWriter(config, run), "opsproof-writer")
+    before = _before(config, run)
+    config.pluginmanager.register(ReportPage(config, run, before), "opsproof-page")
+    config.pluginmanager.register(ReportWriter(config, run, before), "opsproof-writer")
 
 
 def _before(config: pytest.Config, run: "Run") -> Path | None:

@@ -54,16 +54,15 @@ class Finding:
 def group(verdicts: Sequence[Verdict]) -> list[Group]:
     """The groups of all verdicts other than passed, in the order of the checks.
 
-    Two results are in one group if a check declares the other as its cause, or if both state the same on one host.
+    A result is in the group of the first of its declared causes that is as bad or worse. Results without such a cause
+    are in one group if they state the same on one host.
     """
     bad = {(each.host, each.test): each for each in verdicts if each.verdict != "passed"}
     links = _Links(bad.values())
-    for each in bad.values():
-        for other in _causes(each, bad):
-            links.join(each, other)
     same: dict[tuple[str, str, str], Verdict] = {}
     for each in bad.values():
-        links.join(each, same.setdefault((each.verdict, each.host, each.sentence), each))
+        causes = _causes(each, bad)
+        links.join(each, causes[0] if causes else same.setdefault((each.verdict, each.host, each.sentence), each))
     place = {id(each): number for number, each in enumerate(bad.values())}
 
     def order(each: Verdict) -> tuple[bool, int, int]:
@@ -106,9 +105,9 @@ class _Links:
 
 
 def _causes(verdict: Verdict, bad: dict[tuple[str, str], Verdict]) -> list[Verdict]:
-    """The declared causes that are findings of the same host."""
+    """The declared causes that are findings of the same host, as bad or worse: what is waived explains no failure."""
     named = [bad[verdict.host, each] for each in verdict.causes if (verdict.host, each) in bad]
-    return [each for each in named if each is not verdict]
+    return [each for each in named if each is not verdict and ORDER.index(each.verdict) <= ORDER.index(verdict.verdict)]
 
 
 def _ordered(members: list[Verdict], order: Callable[[Verdict], tuple[bool, int, int]]) -> Group:

@@ -1,11 +1,10 @@
 """The index of all reports: a page over the whole history, rewritten after each run."""
 
 import os
-import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,19 @@ from opsproof.action import journal
 from opsproof.core.limits import Bound, parse_rule
 from opsproof.core.metrics import METRICS
 from opsproof.core.rounds import ROUNDS
-from opsproof.core.units import show, show_moment
 from opsproof.core.verdicts import ORDER
 from opsproof.history import estate
 from opsproof.history.estate import LastRun, Series
+from opsproof.round.due import due_time
 from opsproof.round.report.names import stem
+from opsproof.round.report.templates import environment, read
 
 if TYPE_CHECKING:
+    import jinja2
+
     from opsproof.round.run import Run
 
 FILE = "index.html"
-_HERE = Path(__file__).parent
 DAY_S = 86_400.0
 DAYS = 90
 GROWING = (
@@ -34,7 +35,6 @@ GROWING = (
 """Metrics that grow until somebody acts."""
 CHARTS, ROWS, FACTS = 24, 20, 10
 WIDTH, HEIGHT = 360.0, 60.0
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -69,28 +69,21 @@ def write(run: "Run", folder: Path) -> None:
 
 def render(run: "Run", folder: Path) -> str:
     """The page."""
-    style = (_HERE / "index.css").read_text(encoding="utf-8")
-    return str(template().render(style=style, **content(run, folder)))
+    return template().render(style=read("index.css"), **content(run, folder))
 
 
 @cache
-def template() -> Any:
+def template() -> "jinja2.Template":
     """The compiled template of the page."""
-    import jinja2  # loaded by pytest-html too, but only to write the page
-
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=jinja2.FileSystemLoader(_HERE)
-    )
-    environment.filters |= {"moment": show_moment, "shown": show, "plain": plain, "span": lambda s: show(s, "seconds")}
-    environment.get_template("charts.html.jinja")
-    return environment.get_template("index.html.jinja")
+    environment().get_template("charts.html.jinja")
+    return environment().get_template("index.html.jinja")
 
 
 def content(run: "Run", folder: Path) -> dict[str, Any]:
     """What the page shows."""
     now = run.started
     begin = now - DAYS * DAY_S + 1  # this run is in the last column
-    last = [each for each in estate.last_runs(run.history) if not _is_gone(each, run)]
+    last = _last_runs(run)
     titles = [METRICS[each].title for each in GROWING]
     entries = _entries(folder)
     return {
@@ -116,16 +109,22 @@ def content(run: "Run", folder: Path) -> dict[str, Any]:
     }
 
 
-def _is_gone(last: LastRun, run: "Run") -> bool:
-    """Whether the inventory of this run no longer declares the host."""
-    return last.inventory == str(run.config.option.inventory) and last.host not in run.declared_hosts
+def _last_runs(run: "Run") -> list[LastRun]:
+    """The last runs, except of hosts that the inventory of this run no longer declares, and due by its schedule."""
+    own, found = run.config.option.inventory.resolve(), []
+    for each in estate.last_runs(run.history):
+        if each.file != own:
+            found.append(each)
+        elif host := run.whole_inventory.hosts.get(each.host):
+            found.append(replace(each, due=due_time(host, each.cadence, each.started)))
+    return found
 
 
 def _without_run(run: "Run", last: list[LastRun]) -> list[tuple[str, str]]:
     """Host and round of each scheduled round that never ran."""
     scheduled = {
         (name, job.runs(key))
-        for name, host in run.inventory.hosts.items()
+        for name, host in run.whole_inventory.hosts.items()
         for key, job in host.jobs.items()
         if job.runs(key) in ROUNDS
     }
@@ -190,8 +189,3 @@ def _upper_limit(series: Series) -> float | None:
 def _slowest(run: "Run") -> list[tuple[float, str, str]]:
     """Duration, host and fact of the slowest commands and queries of this run."""
     return sorted(run.durations(), reverse=True)[:FACTS]
-
-
-def plain(text: str) -> str:
-    """`text` with a visible sign for each character that is invisible or reorders others."""
-    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -14,14 +14,16 @@ _CAREFUL = 10
 """A run with a wrong clock must not make every page old: the earliest of so many runs counts as now."""
 
 
-def expired(folder: Path, history: History, keep_s: float) -> Iterator[Path]:
+def expired(folder: Path, history: History, keep_s: float, linked: Path | None) -> Iterator[Path]:
     """The files of runs that began more than `keep_s` seconds ago, except those of the last run of each round.
 
-    Files with other names are left alone. Without a readable history no file is expired.
+    The page `linked` is kept too: the page of the last run has a link to it. Files with other names are left alone.
+    Without a readable history no file is expired.
     """
     now = earliest_start(history, _CAREFUL)
     if now is not None:
         kept = {stem(each.started, each.cadence) for each in last_runs(history)} | _last_stems(folder)
+        kept |= {linked.stem} if linked else set()
         for path in sorted(folder.iterdir()):
             match = _STEM.fullmatch(path.name)
             if match and path.stem not in kept and path.is_file() and _began(match) < now - keep_s:

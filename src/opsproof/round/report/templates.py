@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 _LAYOUT = {"\n", "\t"}
-_BLANK = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
-"""Letters of Unicode without a glyph."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters of Unicode without a glyph, and marks that at most change the glyph before them."""
 
 
 @cache

@@ -1,6 +1,7 @@
 """Writes the reports. A report that cannot be written hides no finding, and leaves no partial file."""
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from opsproof.round.run import Run
 
 UNWRITTEN_EXIT = pytest.ExitCode.INTERNAL_ERROR
 """The exit status if no check failed or was unknown, but a report or the history cannot be written."""
+_ERRORS = (OSError, UnicodeError)
 
 
 class XmlReport(LogXML):
@@ -21,24 +23,29 @@ class XmlReport(LogXML):
         ini = ("junit_suite_name", "junit_logging", "junit_duration_report", "junit_family", "junit_log_passing_tests")
         super().__init__(path, config.option.junitprefix, *map(config.getini, ini))
         self._run = run
+        self._is_written = False
         config.stash[xml_key] = self
 
     def pytest_sessionfinish(self) -> None:
         """Writes the file."""
-        attempt(self._run, Path(self.logfile), super().pytest_sessionfinish)
+        path = Path(self.logfile)
+        self._is_written = attempt(self._run, path, super().pytest_sessionfinish)
+        if not self._is_written:
+            _remove(path)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         """Names the file, if it was written."""
-        if Path(self.logfile).exists():
+        if self._is_written:
             super().pytest_terminal_summary(terminalreporter, config)
 
 
 class ReportWriter:
     """Writes the files and the history of a run, which may fail, and sets the exit status."""
 
-    def __init__(self, config: pytest.Config, run: Run) -> None:
+    def __init__(self, config: pytest.Config, run: Run, before: Path | None) -> None:
         self._config = config
         self._run = run
+        self._before = before
 
     def pytest_runtestloop(self) -> None:
         """Compiles the template of the index while hosts are queried."""
@@ -50,8 +57,9 @@ class ReportWriter:
         page = Path(self._config.option.htmlpath)
         try:
             result = yield
-        except OSError as error:
-            _give_up(self._run, page, error)
+        except _ERRORS as error:
+            _tell(self._run, page, error)
+            _remove(page)
             for plugin in [each for each in self._config.pluginmanager.get_plugins() if _writes_html(each)]:
                 self._config.pluginmanager.unregister(plugin)  # its summary would name the file
             result = None
@@ -69,25 +77,32 @@ class ReportWriter:
         keep_s = self._run.inventory.keep_reports_s
         if keep_s is None or self._run.unwritten:
             return
-        for path in pruning.expired(folder, self._run.history, keep_s):
+        for path in pruning.expired(folder, self._run.history, keep_s, self._before):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 self._run.notices.append(f"{path} cannot be removed: {error.strerror}")
 
 
-def attempt(run: Run, path: Path, write: Callable[[], None]) -> None:
-    """Writes the file `path`; a failure is told in the summary."""
+def attempt(run: Run, path: Path, write: Callable[[], None]) -> bool:
+    """Writes the file `path`, and returns whether that succeeded; a failure is told in the summary."""
     try:
         write()
-    except OSError as error:
-        _give_up(run, path, error)
+    except _ERRORS as error:
+        _tell(run, path, error)
+        return False
+    return True
 
 
-def _give_up(run: Run, path: Path, error: OSError) -> None:
-    run.unwritten.append(f"{path} cannot be written: {error.strerror or error}")
-    if path.is_file():
-        path.unlink()
+def _tell(run: Run, path: Path, error: Exception) -> None:
+    run.unwritten.append(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+def _remove(path: Path) -> None:
+    """Removes a partial file, if possible."""
+    with suppress(OSError):
+        if path.is_file():
+            path.unlink()
 
 
 def _writes_html(plugin: object) -> bool:
