@@ -17,8 +17,8 @@ from opsproof.core.limits import Measurement
 from opsproof.core.verdicts import ORDER, Sample, Verdict
 from opsproof.history import estate
 from opsproof.history.query import HistoryQuery, last_unknowns, rows
+from opsproof.history.server import history_url
 from opsproof.history.store import History
-from opsproof.plugin import history_url
 
 DAY = 86_400.0
 ROLE, DATABASE = "history_writer", "history"
@@ -39,7 +39,7 @@ def url(superuser, postgres, tmp_path):
         admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD 'history-secret'")
         admin.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
     passfile = tmp_path / "passfile"
-    passfile.write_text(f"127.0.0.1:{postgres.server.port}:*:{ROLE}:history-secret\n")
+    passfile.write_text(f"127.0.0.1:{postgres.server.port}:*:*:history-secret\n")
     passfile.chmod(0o600)
     yield f"postgresql://{ROLE}@127.0.0.1:{postgres.server.port}/{DATABASE}?passfile={quote(str(passfile))}"
     with superuser() as admin:
@@ -222,6 +222,41 @@ def test_schema_where_others_create_is_refused(url, superuser):
     history = History(url)
     history.add(2, "lab.toml", "daily", [])
     assert "no other may create in it" in history.complaints[0]
+
+
+def test_connection_lost_during_a_round_loses_no_run(url, superuser):
+    history = History(url)
+    history.add(1, "lab.toml", "daily", [Verdict("t", "a", "")])
+    with superuser() as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (ROLE,))
+    history.add(2, "lab.toml", "daily", [Verdict("t", "a", "")])
+    assert history.complaints == []
+    assert history.read("SELECT count(*) FROM runs", ()) == [(2,)]
+
+
+def test_name_of_the_role_may_have_capitals(url, superuser):
+    with superuser() as admin:
+        admin.execute(f'ALTER ROLE {ROLE} RENAME TO "History Writer"')
+        admin.execute("ALTER ROLE \"History Writer\" PASSWORD 'history-secret'")
+    try:
+        history = History(url.replace(f"//{ROLE}@", "//History%20Writer@"))
+        history.add(1, "lab.toml", "daily", [Verdict("t", "a", "")])
+        history.add(2, "lab.toml", "daily", [Verdict("t", "a", "")])
+        assert history.complaints == []
+    finally:
+        with superuser() as admin:
+            admin.execute(f'ALTER ROLE "History Writer" RENAME TO {ROLE}')
+
+
+@pytest.mark.parametrize("text", ["host=db password=hidden", "postgresql://u:hidden@h/d"])
+def test_variable_with_a_secret_is_a_usage_error_and_not_repeated(text, estate, prove):
+    found = prove(estate(calm=120), "checks/disks", OPSPROOF_HISTORY=text)
+    command, environment = [sys.executable, "-m", "opsproof", "history"], {**os.environ, "OPSPROOF_HISTORY": text}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (found.status, done.returncode) == (4, 2)
+    assert "$OPSPROOF_HISTORY: " in found.text
+    assert "$OPSPROOF_HISTORY: " in done.stderr
+    assert "hidden" not in found.text + done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from opsproof.core.verdicts import Sample, Verdict
 from opsproof.history import file as module
 from opsproof.history.layout import MARK
 from opsproof.history.recording import template
-from opsproof.history.store import History, Streak, UnknownRuns
+from opsproof.history.store import History, Streak, UnknownRuns, shown
 
 TEST = "test_disk_has_free_space[vps-/]"
 
@@ -238,6 +238,63 @@ def test_unusable_history_is_reported_and_raises_nothing(history, spoil):
     assert len(history.complaints) == 2
     assert all(each.startswith(f"history {history.path}: ") for each in history.complaints)
     assert {each.rpartition(": ")[2] for each in history.complaints} == {"cannot be read", "this run is not recorded"}
+
+
+KILLED = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE texts SET text = text || 'y'")
+os._exit(9)
+"""
+
+
+def test_history_is_read_after_a_writer_was_killed(history):
+    found = [Verdict(f"t{number}", "vps", "", "failed", f"{number}" * 300) for number in range(300)]
+    history.add(1, "lab.toml", "daily", found)
+    assert subprocess.run([sys.executable, "-c", KILLED, history.path], check=False).returncode == 9
+    assert history.path.with_name("history.sqlite-journal").stat().st_size > 1000
+    assert history.streak("vps", "t1") == Streak(1, 1)
+    assert history.complaints == []
+    assert history.read("SELECT count(*) FROM texts WHERE text LIKE '%y'", ()) == [(0,)]
+
+
+def test_reading_cannot_write(history):
+    history.add(1, "lab.toml", "daily", [verdict()])
+    assert history.read("DELETE FROM runs", ()) == []
+    assert "readonly" in history.complaints[0]
+
+
+def test_lone_surrogates_of_a_host_are_recorded_as_question_marks(history):
+    odd = Verdict("t[\ud800]", "vps", "", "failed", "status \udfff", measurements=[measured_word("\ud800x")])
+    history.add(1, "lab.toml", "daily", [odd])
+    assert history.complaints == []
+    assert history.read("SELECT test, sentence FROM verdicts", ()) == [("t[?]", "status ?")]
+    assert history.read("SELECT value FROM measurements", ()) == [("?x",)]
+
+
+def test_text_that_cannot_be_encoded_is_a_complaint(history):
+    history.add(1, "\ud800.toml", "daily", [verdict()])
+    assert history.unrecorded
+    assert "this run is not recorded" in history.complaints[0]
+
+
+def measured_word(word):
+    return Measurement("status", word, "word", "", "failed", "")
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("host=db user=history password=s3cret", "in PostgreSQL"),
+        ("postgresql:history:s3cret@db/x", "in PostgreSQL"),
+        ("postgresql://history:a@s3cret:c@db/x", "postgresql://history@db/x"),
+        ("postgresql://history@db/x?password=s3cret", "postgresql://history@db/x"),
+    ],
+)
+def test_shown_place_has_no_password(place, text):
+    assert shown(place) == text
 
 
 def test_unwritable_folder_is_reported(tmp_path):

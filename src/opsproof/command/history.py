@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 import time
 from argparse import Namespace
@@ -16,6 +17,7 @@ from opsproof.core.errors import MeasurementError
 from opsproof.core.metrics import METRICS
 from opsproof.core.verdicts import ORDER
 from opsproof.history.query import VALUE_COLUMNS, VERDICT_COLUMNS, HistoryQuery, rows
+from opsproof.history.server import history_url
 from opsproof.history.store import place_of
 
 Rows = Iterator[tuple[str | float, ...]]
@@ -47,19 +49,26 @@ def run(words: list[str]) -> int:
     """Prints the selected rows; 6 if the history cannot be read.
 
     Raises:
-        UsageError: two options exclude each other.
+        UsageError: two options exclude each other, or $OPSPROOF_HISTORY is not valid.
     """
     given = parser().parse_args(words)
     values = given.values or given.metric is not None
     if values and given.verdict:
         raise UsageError("--verdict is not valid with measured values: omit --values and --metric")
-    found = rows(place_of(given.reports), _query(given), values=values)
+    found = rows(place_of(given.reports, _url()), _query(given), values=values)
     try:
         _WRITERS[given.format](VALUE_COLUMNS if values else VERDICT_COLUMNS, _bounded(found, given.limit))
     except MeasurementError as error:
         sys.stderr.write(f"opsproof: {error}\n")
         return 6
     return 0
+
+
+def _url() -> str | None:
+    try:
+        return history_url(text) if (text := os.environ.get("OPSPROOF_HISTORY")) else None
+    except ValueError as error:
+        raise UsageError(f"$OPSPROOF_HISTORY: {error}") from error
 
 
 def _query(given: Namespace) -> HistoryQuery:

@@ -46,14 +46,14 @@ class HistoryFile:
             sqlite3.Error: the file is missing or cannot be read.
             OSError: the same.
         """
-        with self._open("ro") as connection:
+        with self._open_to_read() as connection:
             is_current = migration.is_current(connection)
             if is_current:
                 yield connection
         if not is_current:
             with self._transaction("rw"):
                 pass
-            with self._open("ro") as connection:
+            with self._open_to_read() as connection:
                 yield connection
 
     @contextmanager
@@ -79,6 +79,13 @@ class HistoryFile:
                 with suppress(sqlite3.Error):  # a full disk has rolled back already
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _open_to_read(self) -> Iterator[sqlite3.Connection]:
+        """With mode=ro, SQLite could not roll back the transaction of a killed writer, and would refuse to read."""
+        with self._open("rw") as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
 
     @contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:

@@ -3,12 +3,13 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opsproof.core.units import show
 from opsproof.core.verdicts import ORDER, Sample, Verdict
 from opsproof.history.layout import MARK
 
+T = TypeVar("T", float | str, str)
 Row = Sequence[Any]
 Value = tuple[str, float | str, str, str]
 """Metric, value, unit and limit."""
@@ -40,11 +41,17 @@ def results(verdicts: Iterable[Verdict]) -> dict[str, list[CheckResult]]:
     """The results of a run by host."""
     found: dict[str, list[CheckResult]] = {}
     for each in verdicts:
-        values = tuple((one.metric, one.value, one.unit, one.limit) for one in each.measurements)
+        values = tuple((one.metric, _encodable(one.value), one.unit, one.limit) for one in each.measurements)
         samples = tuple((each.resource, one) for one in each.samples)
-        result = CheckResult(each.test, each.verdict, each.sentence, each.unknown_since, values, samples)
+        test, sentence = _encodable(each.test), _encodable(each.sentence)
+        result = CheckResult(test, each.verdict, sentence, each.unknown_since, values, samples)
         found.setdefault(each.host, []).append(result)
     return found
+
+
+def _encodable(value: T) -> T:
+    """`value`; a text without lone surrogates, which JSON of a host may contain, and no database stores."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def add_run(database: HistoryConnection, started: float, inventory: str, cadence: str) -> int:

@@ -14,9 +14,11 @@ from opsproof.history.recording import Row
 from opsproof.postgres.dsn import one_line, parsed, session_options
 
 _TIMEOUTS = "-c statement_timeout=10s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_KEEPALIVE = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
+"""A server that vanished is noticed after 20 seconds; the first is in milliseconds, the second and third in seconds."""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('opsproof.history'))"
 _STATE = """
-    SELECT obj_description(oid, 'pg_namespace'), nspowner = current_user::regrole::oid,
+    SELECT obj_description(oid, 'pg_namespace'), nspowner = (SELECT oid FROM pg_roles WHERE rolname = current_user),
            EXISTS (SELECT FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
                     WHERE privilege_type = 'CREATE' AND grantee <> nspowner)
       FROM pg_namespace WHERE nspname = 'opsproof'
@@ -77,6 +79,21 @@ def parameters_of(url: str) -> dict[str, Any]:
         raise DatabaseError(f"{said}: write postgresql://role@server/database, the password in a file") from None
 
 
+def history_url(text: str) -> str:
+    """`text`, if it is a URL of PostgreSQL without a secret.
+
+    Raises:
+        ValueError: the URL is not valid, or has a password, which other users of this machine could see.
+    """
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("write postgresql://role@server/database")
+    try:
+        parameters_of(text)
+    except DatabaseError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 class PostgresHistory:
     """The tables of a history in the database at `url`."""
 
@@ -112,6 +129,7 @@ class PostgresHistory:
             DatabaseError: the server is out of reach, or the history is of a newer version.
         """
         with _as_database_errors():
+            self._close_if_lost()
             connection = self._open()
             with connection.transaction():
                 connection.execute(_LOCK)
@@ -119,12 +137,23 @@ class PostgresHistory:
                     _create(connection)
                 yield PostgresConnection(connection)
 
+    def _close_if_lost(self) -> None:
+        """A round may last longer than a server or a firewall keeps a connection."""
+        import psycopg
+
+        if self._connection is not None and not self._connection.closed:
+            try:
+                self._connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                self._connection.close()
+
     def _open(self) -> Any:
         if self._connection is None or self._connection.closed:
             import psycopg
 
             options = session_options(after=_TIMEOUTS)
             parameters = {
+                **_KEEPALIVE,
                 "connect_timeout": 5,
                 "application_name": "opsproof",
                 **parameters_of(self._url),

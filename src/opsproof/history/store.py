@@ -3,7 +3,6 @@
 Errors of the history are kept in `complaints`; a run continues without history.
 """
 
-import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ from opsproof.history.server import PostgresHistory
 
 FILE = "history.sqlite"
 """The name of the history in the folder of reports."""
-ERRORS = (sqlite3.Error, OSError, DatabaseError)
+ERRORS = (sqlite3.Error, OSError, UnicodeError, DatabaseError)
 """The errors of reading and writing a history."""
 SELECTED = "selected"
 """The round of a run whose selection paths or -k narrow."""
@@ -33,13 +32,16 @@ _AT_ONCE = 500
 
 
 def place_of(reports: Path, given: str | None = None) -> Path | str:
-    """The history of a folder of reports: `given`, else $OPSPROOF_HISTORY, else a file in the folder."""
-    return given or os.environ.get("OPSPROOF_HISTORY", "") or reports / FILE
+    """The history of a folder of reports: the URL `given`, else a file in the folder."""
+    return given or reports / FILE
 
 
 def shown(place: Path | str) -> str:
-    """A history for people: a URL without password and parameters."""
-    return re.sub(r"//([^:@/]*):.*@", r"//\1@", place).partition("?")[0] if isinstance(place, str) else str(place)
+    """A history for people: a URL without password and parameters; other words for a server may contain a password."""
+    if isinstance(place, Path):
+        return str(place)
+    is_url = place.startswith(("postgresql://", "postgres://"))
+    return re.sub(r"//([^:@/]*):.*@", r"//\1@", place).partition("?")[0] if is_url else "in PostgreSQL"
 
 
 @dataclass(frozen=True)
