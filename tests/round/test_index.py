@@ -205,6 +205,7 @@ def test_report_that_can_neither_be_written_nor_removed_hides_no_finding(estate,
     assert found.status == 1
     assert "FAILED  /data: disk used 83.1 % (limit < 80 %)" in found.text
     assert re.search(r"^/proc/version cannot be written: ", found.text, re.MULTILINE)
+    assert "disk used 83.1 %" in found.html
 
 
 def test_chart_has_a_point_a_day_and_the_limit():
