@@ -26,7 +26,7 @@ def test_restored_files_are_as_before_and_the_old_ones_are_kept(site):
     site.env.write_text("TOKEN=spoilt")
     planned = site.run("restore")
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert "2 files changed since the backup" in planned.stdout or "3 files changed" in planned.stdout
+    assert " files changed since the backup" in planned.stdout
     assert (site.storage / "logo.svg").read_text() == "<svg>spoilt</svg>"
     done = site.run("restore", "--apply")
     assert (done.returncode, done.stderr) == (0, "")
@@ -162,7 +162,7 @@ def test_interrupted_swap_is_completed(site, moment):
     staging = site.app / ".files_restoring_20261201T000000Z"
     site.run("restore", "--apply", f"--into={staging}")
     tree = staging.rename(site.root / "tree")
-    staging.mkdir()
+    staging.mkdir(mode=0o700)
     tree.rename(staging / "tree")
     fresh = staging / "tree" / str(site.storage).lstrip("/")
     status = fresh.stat()
@@ -179,3 +179,52 @@ def test_interrupted_swap_is_completed(site, moment):
     found = {each: found for each, found in described(site.app).items() if b"_before_" not in each}
     assert found == before
     assert not staging.exists()
+
+
+def planted(site, target):
+    """A staging folder as of an interrupted restore, that would replace `target`; returns it."""
+    staging = site.app / ".files_restoring_20260101T000000Z"
+    fresh = staging / "tree" / str(target).lstrip("/")
+    fresh.parent.mkdir(parents=True)
+    fresh.write_text("planted")
+    (staging / "mark").write_text(f"{fresh.stat().st_dev}:{fresh.stat().st_ino} {target}\n1:1 {site.env}\n")
+    staging.chmod(0o700)
+    return staging
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+@pytest.mark.parametrize("owner", ["of the folder", "of the staging folder alone"])
+def test_staging_folder_of_another_user_is_not_completed(site, owner):
+    site.back_up()
+    (target := site.root / "of root").write_text("kept")
+    staging = planted(site, target)
+    subprocess.run(["chown", "-R", "nobody", site.app if owner == "of the folder" else staging], check=True)
+    for more in ((), ("--apply",)):
+        done = site.run("restore", *more)
+        if owner == "of the folder":
+            assert (done.returncode, "other than the login user may rename files in" in done.stderr) == (3, True)
+        else:
+            assert (done.returncode, done.stderr) == (0, "")
+    assert (target.read_text(), (staging / "mark").exists()) == ("kept", True)
+
+
+def test_interrupted_swap_of_an_undeclared_file_is_not_completed(site):
+    site.back_up()
+    (target := site.root / "undeclared").write_text("kept")
+    planted(site, target)
+    done = site.run("restore", "--apply")
+    assert (done.returncode, "is not declared" in done.stderr) == (4, True)
+    assert target.read_text() == "kept"
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_folder_in_which_others_may_rename_files_is_refused(site, above):
+    site.back_up()
+    assert site.run("restore", "--apply").returncode == 0
+    (site.root if above else site.app).chmod(0o777)
+    before = described(site.app)
+    for more in ((), ("--apply",), ("--drop-old",), ("--drop-old", "--apply")):
+        done = site.run("restore", *more)
+        assert (done.returncode, "may rename files in" in done.stderr) == (3, True), more
+    assert described(site.app) == before
+    assert site.run("restore", "--apply", f"--into={site.root}/new").returncode == 0

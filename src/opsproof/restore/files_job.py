@@ -32,7 +32,7 @@ class FilesRestoreJob:
         self.seen = self._look()
         self.source: FilesSource | None = None
         self.closed: list[str] = []
-        """Paths in folders in which the user may not write."""
+        """Paths in folders in which the user may not write, or others may."""
 
     def dropping(self) -> list[Step]:
         """Steps that remove what earlier restores replaced."""
@@ -49,7 +49,10 @@ class FilesRestoreJob:
     def finishing(self) -> list[Step]:
         """Steps that complete an interrupted swap, if any; the files are those of the interrupted restore."""
         return [
-            Step(f"complete the interrupted restore in {posixpath.dirname(each)}", partial(self._place, "swap", each))
+            Step(
+                f"complete the interrupted restore in {posixpath.dirname(each)}",
+                partial(self._place, "swap", each, *self._within(posixpath.dirname(each))),
+            )
             for each in self._stagings("swapping")
         ]
 
@@ -82,7 +85,7 @@ class FilesRestoreJob:
             *(
                 Step(
                     f"swap {self._names(each)} in {each}, keep the old as NAME_before_{self.stamp}: {lost}",
-                    partial(self._place, "swap", self._staging(each)),
+                    partial(self._place, "swap", self._staging(each), *self._within(each)),
                 )
                 for each in folders
             ),
@@ -96,7 +99,7 @@ class FilesRestoreJob:
         self.paths = [path for declared, path in held if declared in manifest.paths]
         if not self.paths:
             raise Refused(f"{manifest.name} has none of the declared paths: restore with --into")
-        closed = [] if self.options.into else self.seen.get("closed", [])
+        closed = [] if self.options.into else [*self.seen.get("closed", []), *self._shared]
         self.closed = [each for each in self.paths if posixpath.dirname(each) in closed]
         for each in self.closed:
             self.work.say(f"  not restored: {printable(each)}: {self._closed(each)}")
@@ -105,8 +108,17 @@ class FilesRestoreJob:
             raise Refused(f"{self.closed[0]}: {self._closed(self.closed[0])}")
 
     def _closed(self, path: str) -> str:
-        who = self.user or "the login user"
-        return f"{who} may not write in {posixpath.dirname(path)}: use --into, and copy the file as its owner"
+        who, folder = self.user or "the login user", posixpath.dirname(path)
+        if folder in self._shared:
+            return (
+                f"users other than {who} may rename files in {folder}, or replace a folder above: declare the owner as "
+                "run_as, or use --into, and copy the file as its owner"
+            )
+        return f"{who} may not write in {folder}: use --into, and copy the file as its owner"
+
+    @property
+    def _shared(self) -> list[str]:
+        return self.seen.get("shared", [])
 
     def _names(self, folder: str) -> str:
         return ", ".join(posixpath.basename(each) for each in self._within(folder))
@@ -152,6 +164,8 @@ class FilesRestoreJob:
         if self.options.drop_old:
             if self._stagings("swapping"):
                 raise Refused("a restore is incomplete: run restore.py without --drop-old first")
+            if shared := [each for each in self._before if posixpath.dirname(each) in self._shared]:
+                raise Refused(f"{shared[0]}: other users may rename files in its folder: remove it as its owner")
             return
         if self.source is None:
             return

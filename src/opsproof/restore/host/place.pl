@@ -3,20 +3,23 @@
 # Arguments: VERB STAGING STAMP PATH...
 #   VERB     look: changes nothing; changed: prints an x for each file written since STAMP, in seconds since 1970;
 #            make: makes the folder STAGING; mark: records that the unpacked files are as in the backup;
-#            swap: puts them in place; remove: removes the PATHs, or without any STAGING
+#            swap: puts them in place, if each is a PATH; remove: removes the PATHs, or without any STAGING
 #   STAGING  folder beside the PATHs, with the unpacked files in `tree`
 #   STAMP    the replaced PATH is kept as PATH_before_STAMP
 # `look` prints:
 #   mount PATH          a PATH that is a mount point, and so cannot be renamed
 #   closed FOLDER       a folder in which the user may not rename files
+#   shared FOLDER       a folder in which other users, except root, may rename files, or replace a folder above
 #   before PATH         what an earlier restore replaced
 #   staging STATE PATH  a folder of an earlier restore: swapping (begun to put files in place), or left
 #   end
+# A staging folder that the user does not own is not looked at: it may name any file. In a shared folder nothing is changed.
 # The mark has the device and the inode of each unpacked PATH, so that a later run sees which names were swapped. The user
 # of the files runs this program. Needs perl-base, coreutils and find.
 use strict;
 use warnings;
 use Config;
+use Cwd ();
 use Errno;
 use Fcntl;
 use IO::Handle;
@@ -44,6 +47,49 @@ sub identity {
     return "$device:$inode";
 }
 
+sub is_ours {
+    my ($mode, $uid) = (lstat $_[0])[2, 4] or return 0;
+    return -d _ && $uid == $> && !($mode & 077);
+}
+
+# The folder itself, each folder above as named, and each to which symbolic links lead.
+sub is_safe {
+    my $folder = shift;
+    for (my $named = $folder ;; $named = folder_of($named)) {
+        my $at = Cwd::abs_path($named) // return 0;
+        for (;; $at = folder_of($at)) {
+            return 0 if others_may_rename($at, $named eq $folder && $at eq Cwd::abs_path($folder));
+            last if $at eq '/';
+        }
+        return 1 if $named eq '/';
+    }
+}
+
+# In a sticky folder others may not rename what is ours, but may have made what is not.
+sub others_may_rename {
+    my ($folder, $is_last) = @_;
+    my ($mode, $uid, $gid) = (stat $folder)[2, 4, 5] or return 1;
+    return 1 if $uid != $> && $uid != 0;
+    my $writers = $mode & (is_own_group($gid) ? 002 : 022);
+    return $writers && ($is_last || !($mode & 01000));
+}
+
+# The group that useradd makes for one user.
+sub is_own_group {
+    my ($user, $own) = (getpwuid $>)[0, 3] or return 0;
+    my ($group, $members) = (getgrgid $_[0])[0, 3] or return 0;
+    return $_[0] == $own && $group eq $user && !grep { $_ ne $user } split / /, $members;
+}
+
+sub require_safe {
+    is_safe($_[0]) or fail("other users may rename files in $_[0], or replace a folder above");
+}
+
+sub require_ours {
+    require_safe(folder_of($staging));
+    is_ours($staging) or fail("$staging is not a private folder of this user");
+}
+
 sub entries {
     my $folder = shift;
     opendir my $here, $folder or return;
@@ -58,8 +104,12 @@ sub look {
     }
     my ($name) = $staging =~ m{([^/]*_restoring_)};
     for my $folder (sort keys %folders) {
-        print 'closed ', escaped($folder), "\n" if -e $folder && !-w $folder;
-        print 'staging ', state_of($_), ' ', escaped($_), "\n" for grep { m{/\Q$name\E\d{8}T\d{6}Z\z} } entries($folder);
+        my $there = $folder;
+        $there = folder_of($there) until -e $there;
+        print 'closed ', escaped($folder), "\n" if !-w $there;
+        print('shared ', escaped($folder), "\n"), next if !is_safe($there);
+        my @stagings = grep { m{/\Q$name\E\d{8}T\d{6}Z\z} && is_ours($_) } entries($folder);
+        print 'staging ', state_of($_), ' ', escaped($_), "\n" for @stagings;
     }
     print "end\n";
 }
@@ -85,10 +135,12 @@ sub make {
     umask 022;
     system('mkdir', '-p', '--', folder_of($staging)) and exit 1;
     umask 077;
+    require_safe(folder_of($staging));
     mkdir $staging or fail("$staging: $!");
 }
 
 sub mark {
+    require_ours();
     sysopen my $file, "$staging/mark.new", O_WRONLY | O_CREAT | O_TRUNC, 0600 or fail("$staging/mark: $!");
     for (grep { identity("$staging/tree$_") } @paths) {
         printf {$file} "%s %s\n", identity("$staging/tree$_"), escaped($_) or fail("$staging/mark: $!");
@@ -101,8 +153,11 @@ sub mark {
 
 # Each name is exchanged in one system call where possible; where not, a kill leaves the name missing until the next run.
 sub swap {
+    require_ours();
     my %marked = marked($staging);
     %marked or fail("$staging has no mark");
+    my %declared = map { $_ => folder_of($_) eq folder_of($staging) } @paths;
+    $declared{$_} or fail("$_ is in $staging, but is not declared") for sort keys %marked;
     for my $path (sort keys %marked) {
         my ($fresh, $aside) = ("$staging/tree$path", "${path}_before_$stamp");
         if (identity($path) ne $marked{$path}) {
@@ -139,8 +194,10 @@ sub sync_folder {
 
 # A folder without the right to write stops rm. Without the mark, a later run removes the rest.
 sub remove {
-    unlink "$staging/mark";
-    for my $each ($verb eq 'remove' && @paths ? @paths : $staging) {
+    my $only_paths = $verb eq 'remove' && @paths;
+    require_ours(), unlink "$staging/mark" unless $only_paths;
+    for my $each ($only_paths ? @paths : $staging) {
+        require_safe(folder_of($each));
         system('chmod', '--recursive', 'u+rwX', '--', $each) if -d $each && !-l $each;
         system('rm', '-rf', '--', $each) and exit 1;
     }
