@@ -56,10 +56,7 @@ def test_lost_application_is_restored_from_the_copy_alone(site, tmp_path):
 def test_files_are_restored_as_their_user(site):
     if site.run("backup", run_as="nobody").returncode == 6:
         pytest.skip("no sudo")
-    for path in (site.root, *site.root.parents):
-        if path.stat().st_mode & 0o777 == 0o700:
-            path.chmod(0o711)
-    subprocess.run(["chown", "-R", "nobody:", site.app], check=True)
+    give_to_nobody(site)
     before = described(site.app)
     site.back_up(run_as="nobody")
     site.env.unlink()
@@ -68,6 +65,48 @@ def test_files_are_restored_as_their_user(site):
     assert (done.returncode, done.stderr) == (0, "")
     assert site.run("restore", "--drop-old", "--apply", run_as="nobody").returncode == 0
     assert described(site.app) == before
+
+
+def give_to_nobody(site):
+    for path in (site.root, *site.root.parents):
+        if path.stat().st_mode & 0o777 == 0o700:
+            path.chmod(0o711)
+    subprocess.run(["chown", "-R", "nobody:", site.app], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("now", ["closed", "open"])
+def test_folder_without_the_right_to_write_stays_in_place(site, now):
+    """Its owner may rename it in its folder, but not move it to another."""
+    if site.run("backup", run_as="nobody").returncode == 6:
+        pytest.skip("no sudo")
+    give_to_nobody(site)
+    site.storage.chmod(0o500)
+    site.back_up(run_as="nobody")
+    site.env.write_text("spoilt")
+    if now == "open":
+        site.storage.chmod(0o700)
+    before = described(site.storage)
+    planned = site.run("restore", run_as="nobody")
+    assert planned.returncode == 0
+    assert (f"nobody may not write in {site.storage}: use --into" in planned.stdout) == (now == "closed")
+    done = site.run("restore", "--apply", run_as="nobody")
+    told = f"may not write in {site.storage}" if now == "closed" else f"{site.storage}, and so not rename this folder"
+    assert (done.returncode, told in done.stderr) == (5 if now == "closed" else 4, True)
+    assert described(site.storage) == before
+    assert sorted(each.name.partition("_before_")[0] for each in site.app.iterdir()) == sorted(
+        [".env", "storage", *([".env"] if now == "closed" else [])]
+    )
+
+
+def test_only_copy_is_not_dropped(site):
+    site.back_up()
+    assert site.run("restore", "--apply").returncode == 0
+    site.env.unlink()
+    for more in ((), ("--apply",)):
+        done = site.run("restore", "--drop-old", *more)
+        assert (done.returncode, f"{site.env} is missing" in done.stderr) == (3, True)
+    assert len(list(site.app.glob("*_before_*"))) == 2
 
 
 def test_restore_into_a_new_folder_touches_nothing_else(site):
@@ -158,7 +197,31 @@ def free(done):
 def test_interrupted_swap_is_completed(site, moment):
     """Each state between the system calls of a swap."""
     before = described(site.app)
-    name = site.back_up()
+    site.back_up()
+    staging = interrupted(site, moment)
+    done = site.run("restore", "--apply")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {each: found for each, found in described(site.app).items() if b"_before_" not in each}
+    assert found == before
+    assert not staging.exists()
+
+
+@pytest.mark.parametrize("moment", ["exchanged", "in place"])
+def test_interrupted_swap_is_completed_after_new_files_were_replaced(site, moment):
+    site.back_up()
+    staging = interrupted(site, moment)
+    restored = site.storage.rename(site.app / "restored")
+    shutil.copytree(restored, site.storage)
+    (site.storage / "logo.svg").write_text("edited")
+    done = site.run("restore", "--apply")
+    assert (done.returncode, done.stderr, staging.exists()) == (0, "", False)
+    assert (site.storage / "logo.svg").read_text() == "edited"
+    (old,) = site.app.glob("storage_before_*")
+    assert (old / "logo.svg").read_text() == "old"
+
+
+def interrupted(site, moment):
+    """Leaves a restore of `storage` in the state of a moment; returns its staging folder."""
     staging = site.app / ".files_restoring_20261201T000000Z"
     site.run("restore", "--apply", f"--into={staging}")
     tree = staging.rename(site.root / "tree")
@@ -166,7 +229,7 @@ def test_interrupted_swap_is_completed(site, moment):
     tree.rename(staging / "tree")
     fresh = staging / "tree" / str(site.storage).lstrip("/")
     status = fresh.stat()
-    (staging / "mark").write_text(f"{status.st_dev}:{status.st_ino} {site.storage}\n")
+    (staging / "mark").write_text(f"{status.st_ino} {site.storage}\n")
     (site.storage / "logo.svg").write_text("old")
     aside = site.storage.rename(site.app / "aside")
     if moment != "renamed aside":
@@ -174,11 +237,7 @@ def test_interrupted_swap_is_completed(site, moment):
         aside.rename(fresh if moment == "exchanged" else site.app / "storage_before_20261201T000000Z")
     else:
         aside.rename(site.app / "storage_before_20261201T000000Z")
-    done = site.run("restore", "--apply")
-    assert (done.returncode, done.stderr) == (0, ""), name
-    found = {each: found for each, found in described(site.app).items() if b"_before_" not in each}
-    assert found == before
-    assert not staging.exists()
+    return staging
 
 
 def planted(site, target):
@@ -187,7 +246,7 @@ def planted(site, target):
     fresh = staging / "tree" / str(target).lstrip("/")
     fresh.parent.mkdir(parents=True)
     fresh.write_text("planted")
-    (staging / "mark").write_text(f"{fresh.stat().st_dev}:{fresh.stat().st_ino} {target}\n1:1 {site.env}\n")
+    (staging / "mark").write_text(f"{fresh.stat().st_ino} {target}\n1 {site.env}\n")
     staging.chmod(0o700)
     return staging
 

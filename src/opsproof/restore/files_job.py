@@ -31,8 +31,8 @@ class FilesRestoreJob:
         self.paths = [posixpath.join(home, each) for each in self.backup.paths]
         self.seen = self._look()
         self.source: FilesSource | None = None
-        self.closed: list[str] = []
-        """Paths in folders in which the user may not write, or others may."""
+        self.closed: dict[str, str] = {}
+        """Reasons not to restore a path: the user may not rename it, or others may rename files in its folder."""
 
     def dropping(self) -> list[Step]:
         """Steps that remove what earlier restores replaced."""
@@ -100,12 +100,14 @@ class FilesRestoreJob:
         if not self.paths:
             raise Refused(f"{manifest.name} has none of the declared paths: restore with --into")
         closed = [] if self.options.into else [*self.seen.get("closed", []), *self._shared]
-        self.closed = [each for each in self.paths if posixpath.dirname(each) in closed]
-        for each in self.closed:
-            self.work.say(f"  not restored: {printable(each)}: {self._closed(each)}")
+        fixed = [] if self.options.into else self._fixed
+        unfit = [each for each in self.paths if posixpath.dirname(each) in closed or each in fixed]
+        self.closed = {each: self._closed(each) for each in unfit}
+        for each, reason in self.closed.items():
+            self.work.say(f"  not restored: {printable(each)}: {reason}")
         self.paths = [each for each in self.paths if each not in self.closed]
         if not self.paths:
-            raise Refused(f"{self.closed[0]}: {self._closed(self.closed[0])}")
+            raise Refused(": ".join(next(iter(self.closed.items()))))
 
     def _closed(self, path: str) -> str:
         who, folder = self.user or "the login user", posixpath.dirname(path)
@@ -114,7 +116,12 @@ class FilesRestoreJob:
                 f"users other than {who} may rename files in {folder}, or replace a folder above: declare the owner as "
                 "run_as, or use --into, and copy the file as its owner"
             )
+        folder = path if path in self._fixed else folder
         return f"{who} may not write in {folder}: use --into, and copy the file as its owner"
+
+    @property
+    def _fixed(self) -> list[str]:
+        return self.seen.get("closed-path", [])
 
     @property
     def _shared(self) -> list[str]:
@@ -166,6 +173,9 @@ class FilesRestoreJob:
                 raise Refused("a restore is incomplete: run restore.py without --drop-old first")
             if shared := [each for each in self._before if posixpath.dirname(each) in self._shared]:
                 raise Refused(f"{shared[0]}: other users may rename files in its folder: remove it as its owner")
+            kept = {each.rpartition("_before_")[0]: each for each in self._before}
+            if lost := [each for each in self.seen.get("gone", []) if each in kept]:
+                raise Refused(f"{lost[0]} is missing: restore it, or rename {kept[lost[0]]} to it, first")
             return
         if self.source is None:
             return
@@ -183,10 +193,10 @@ class FilesRestoreJob:
         self._place("make", staging)
         try:
             self._compare(f"{staging}/tree", tuple(map(escaped, paths)))
+            self._place("mark", staging, *paths)
         except StepFailed:
             self._place("remove", staging)
             raise
-        self._place("mark", staging, *paths)
 
     def _unpack_elsewhere(self) -> None:
         self._compare(self.options.into, ())
@@ -217,4 +227,4 @@ class FilesRestoreJob:
         if left and not self.options.into:
             raise NotRepaired(f"not removed: {', '.join(left)}")
         if self.closed:
-            raise NotRepaired(f"not restored: {self.closed[0]}: {self._closed(self.closed[0])}")
+            raise NotRepaired(f"not restored: {': '.join(next(iter(self.closed.items())))}")

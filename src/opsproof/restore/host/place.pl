@@ -8,13 +8,15 @@
 #   STAMP    the replaced PATH is kept as PATH_before_STAMP
 # `look` prints:
 #   mount PATH          a PATH that is a mount point, and so cannot be renamed
+#   gone PATH           a PATH that is missing
+#   closed-path PATH    a folder that the user may not rename, because he may not write in it
 #   closed FOLDER       a folder in which the user may not rename files
 #   shared FOLDER       a folder in which other users, except root, may rename files, or replace a folder above
 #   before PATH         what an earlier restore replaced
 #   staging STATE PATH  a folder of an earlier restore: swapping (begun to put files in place), or left
 #   end
 # A staging folder that the user does not own is not looked at: it may name any file. In a shared folder nothing is changed.
-# The mark has the device and the inode of each unpacked PATH, so that a later run sees which names were swapped. The user
+# The mark has the inode of each unpacked PATH, so that a later run sees which names were swapped. The user
 # of the files runs this program. Needs perl-base, coreutils and find.
 use strict;
 use warnings;
@@ -43,8 +45,8 @@ sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1
 sub folder_of { return $_[0] =~ m{\A(.+)/[^/]+\z} ? $1 : '/' }
 
 sub identity {
-    my ($device, $inode) = lstat $_[0] or return '';
-    return "$device:$inode";
+    my (undef, $inode) = lstat $_[0] or return '';    # the number of the device may change when the host boots
+    return $inode;
 }
 
 sub is_ours {
@@ -100,6 +102,8 @@ sub look {
     my %folders = map { folder_of($_) => 1 } @paths;
     for my $path (@paths) {
         print 'mount ',  escaped($path), "\n" if -e $path && (lstat $path)[0] != (stat folder_of($path))[0];
+        print 'gone ',        escaped($path), "\n" if !identity($path);
+        print 'closed-path ', escaped($path), "\n" if is_fixed($path);
         print 'before ', escaped($_),    "\n" for grep { /\A\Q$path\E_before_\d{8}T\d{6}Z\z/ } entries(folder_of($path));
     }
     my ($name) = $staging =~ m{([^/]*_restoring_)};
@@ -128,7 +132,7 @@ sub state_of {
 
 sub marked {
     open my $file, '<', "$_[0]/mark" or return;
-    return map { /\A(\d+:\d+) (\S+)\n\z/ ? (unescaped($2) => $1) : fail("$_[0]/mark cannot be read") } <$file>;
+    return map { /\A(\d+) (\S+)\n\z/ ? (unescaped($2) => $1) : fail("$_[0]/mark cannot be read") } <$file>;
 }
 
 sub make {
@@ -143,6 +147,7 @@ sub mark {
     require_ours();
     sysopen my $file, "$staging/mark.new", O_WRONLY | O_CREAT | O_TRUNC, 0600 or fail("$staging/mark: $!");
     for (grep { identity("$staging/tree$_") } @paths) {
+        require_movable("$staging/tree$_");
         printf {$file} "%s %s\n", identity("$staging/tree$_"), escaped($_) or fail("$staging/mark: $!");
     }
     $file->flush && $file->sync or fail("$staging/mark: $!");
@@ -158,27 +163,42 @@ sub swap {
     %marked or fail("$staging has no mark");
     my %declared = map { $_ => folder_of($_) eq folder_of($staging) } @paths;
     $declared{$_} or fail("$_ is in $staging, but is not declared") for sort keys %marked;
+    require_movable($_, "$staging/tree$_") for grep { identity("$staging/tree$_") } sort keys %marked;
     for my $path (sort keys %marked) {
         my ($fresh, $aside) = ("$staging/tree$path", "${path}_before_$stamp");
-        if (identity($path) ne $marked{$path}) {
-            identity($fresh) eq $marked{$path} or fail("$path: neither in place nor in $staging");
-            my $swapped = identity($path) && exchanged($fresh, $path);
-            if (!$swapped) {
-                renamed($path, $aside) if identity($path);
-                renamed($fresh, $path);
-            }
-        }
-        renamed($fresh, $aside) if identity($fresh);
+        put_in_place($fresh, $path, $aside) if identity($fresh) eq $marked{$path};
+        renamed($fresh, $aside) if identity($fresh);    # the old one, after an exchange
         sync_folder(folder_of($path));
     }
     remove();
 }
 
+sub put_in_place {
+    my ($fresh, $path, $aside) = @_;
+    my $is_there = identity($path);
+    return if $is_there && exchanged($fresh, $path);
+    renamed($path, $aside) if $is_there;
+    return if rename $fresh, $path;
+    my $why = $!;
+    rename $aside, $path if $is_there;
+    fail("$fresh: $why");
+}
+
+# A folder that moves to another folder gets a new entry "..", and so must be writable.
+sub is_fixed { return !-l $_[0] && -d $_[0] && !-w $_[0] }
+
+sub require_movable {
+    is_fixed($_) and fail("its user may not write in $_, and so not rename this folder") for @_;
+}
+
+# False only where the kernel or the file system has no such exchange.
 sub exchanged {
     my ($one, $other) = @_;
     my ($machine) = $Config{archname} =~ /\A(\w+?)-/;
     my $number = $RENAMEAT2{$machine // ''} or return 0;
-    return syscall($number, $AT_FDCWD, "$one", $AT_FDCWD, "$other", $EXCHANGE) == 0;
+    return 1 if syscall($number, $AT_FDCWD, "$one", $AT_FDCWD, "$other", $EXCHANGE) == 0;
+    $!{ENOSYS} || $!{EINVAL} or fail("$other: $!");
+    return 0;
 }
 
 sub renamed {
