@@ -152,6 +152,32 @@ def test_mount_point_is_refused(site):
         subprocess.run(["umount", site.storage], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize("kind", [["-t", "tmpfs"], ["--bind"]])
+def test_mounted_volume_below_a_path_is_neither_moved_nor_emptied(site, kind):
+    (volume := site.storage / "a volume").mkdir()
+    site.back_up()
+    assert site.run("restore", "--apply").returncode == 0
+    (source := site.root / "source").mkdir()
+    for path, action in ((volume, ()), (next(site.app.glob("storage_before_*")) / volume.name, ("--drop-old",))):
+        subprocess.run(["mount", *kind, source, path], check=True)
+        try:
+            (path / "kept").write_text("kept")
+            for more in ((), ("--apply",)):
+                done = site.run("restore", *action, *more)
+                assert (done.returncode, f"{path} is a mount point" in done.stderr) == (3, True)
+            assert (path / "kept").read_text() == "kept"
+        finally:
+            subprocess.run(["umount", path], check=True)
+
+
+def test_plan_names_excluded_files_that_only_the_old_path_keeps(site):
+    site.back_up(exclude={"*.svg": "made anew"})
+    done = site.run("restore", exclude={"*.svg": "made anew"})
+    assert "not in the backup, stays only in NAME_before_" in done.stdout
+    assert ": *.svg (made anew)" in done.stdout
+
+
 @pytest.mark.kills
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.8, 0.85, 0.9, 0.95])
 def test_restore_killed_at_any_moment_leaves_old_or_new_files(site, share):

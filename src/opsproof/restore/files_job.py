@@ -64,6 +64,9 @@ class FilesRestoreJob:
         if self.options.into:
             into = Step(f"unpack {self.source.title} in {self.options.into}", self._unpack_elsewhere)
             return [*self.source.fetching(), into]
+        for pattern, reason in self.backup.exclude.items():
+            kept = f"NAME_before_{self.stamp}"
+            self.work.say(f"  not in the backup, stays only in {kept}: {printable(pattern)} ({printable(reason)})")
         left = self._stagings("left")
         sweeps = [
             Step(f"remove {each}, left by an earlier restore", partial(self._place, "remove", each)) for each in left
@@ -173,6 +176,8 @@ class FilesRestoreJob:
                 raise Refused("a restore is incomplete: run restore.py without --drop-old first")
             if shared := [each for each in self._before if posixpath.dirname(each) in self._shared]:
                 raise Refused(f"{shared[0]}: other users may rename files in its folder: remove it as its owner")
+            if mounts := self._mounts(self._before):
+                raise Refused(f"{mounts[0]} is a mount point: unmount it first")
             kept = {each.rpartition("_before_")[0]: each for each in self._before}
             if lost := [each for each in self.seen.get("gone", []) if each in kept]:
                 raise Refused(f"{lost[0]} is missing: restore it, or rename {kept[lost[0]]} to it, first")
@@ -182,10 +187,13 @@ class FilesRestoreJob:
         if self.options.into:
             self.source.require_room(posixpath.dirname(self.options.into.rstrip("/")) or "/")
             return
-        if mounts := self.seen.get("mount"):
-            raise Refused(f"{mounts[0]} is a mount point, which cannot be renamed: use --into, and copy by hand")
+        if mounts := self._mounts(self.paths):
+            raise Refused(f"{mounts[0]} is a mount point, which cannot be swapped: use --into, and copy by hand")
         for folder in dict.fromkeys(posixpath.dirname(each) for each in self.paths):
             self.source.require_room(folder)
+
+    def _mounts(self, paths: list[str]) -> list[str]:
+        return [each for each in self.seen.get("mount", []) if any(f"{each}/".startswith(f"{path}/") for path in paths)]
 
     def _unpack(self, folder: str) -> None:
         """Unpacks the paths of one folder beside them, compares, and marks them as ready to swap."""

@@ -7,7 +7,7 @@
 #   STAGING  folder beside the PATHs, with the unpacked files in `tree`
 #   STAMP    the replaced PATH is kept as PATH_before_STAMP
 # `look` prints:
-#   mount PATH          a PATH that is a mount point, and so cannot be renamed
+#   mount PATH          a mount point: a PATH, what an earlier restore replaced, or below one
 #   gone PATH           a PATH that is missing
 #   closed-path PATH    a folder that the user may not rename, because he may not write in it
 #   closed FOLDER       a folder in which the user may not rename files
@@ -101,10 +101,11 @@ sub entries {
 sub look {
     my %folders = map { folder_of($_) => 1 } @paths;
     for my $path (@paths) {
-        print 'mount ',  escaped($path), "\n" if -e $path && (lstat $path)[0] != (stat folder_of($path))[0];
         print 'gone ',        escaped($path), "\n" if !identity($path);
         print 'closed-path ', escaped($path), "\n" if is_fixed($path);
-        print 'before ', escaped($_),    "\n" for grep { /\A\Q$path\E_before_\d{8}T\d{6}Z\z/ } entries(folder_of($path));
+        my @before = grep { /\A\Q$path\E_before_\d{8}T\d{6}Z\z/ } entries(folder_of($path));
+        print 'before ', escaped($_), "\n" for @before;
+        print 'mount ',  escaped($_), "\n" for map { mounts($_) } $path, @before;
     }
     my ($name) = $staging =~ m{([^/]*_restoring_)};
     for my $folder (sort keys %folders) {
@@ -116,6 +117,18 @@ sub look {
         print 'staging ', state_of($_), ' ', escaped($_), "\n" for @stagings;
     }
     print "end\n";
+}
+
+# A bind mount has the device of the folder around it; a subvolume is in no list of mounts.
+sub mounts {
+    my $path = shift;
+    my $folder = Cwd::abs_path(folder_of($path)) // return;
+    my $real = ($folder eq '/' ? '' : $folder) . substr $path, rindex $path, '/';
+    open my $list, '<', '/proc/self/mountinfo' or fail("/proc/self/mountinfo: $!");
+    my @points = map { unescaped((split / /)[4]) } <$list>;
+    my @found = map { $path . substr $_, length $real } grep { $_ eq $real || index($_, "$real/") == 0 } @points;
+    return @found if @found || !-e $path;
+    return (lstat $path)[0] != (stat $folder)[0] ? $path : ();
 }
 
 sub changed {
@@ -218,7 +231,9 @@ sub remove {
     require_ours(), unlink "$staging/mark" unless $only_paths;
     for my $each ($only_paths ? @paths : $staging) {
         require_safe(folder_of($each));
+        my ($mount) = mounts($each);
+        fail("$mount is a mount point: unmount it first") if defined $mount;
         system('chmod', '--recursive', 'u+rwX', '--', $each) if -d $each && !-l $each;
-        system('rm', '-rf', '--', $each) and exit 1;
+        system('rm', '-rf', '--one-file-system', '--', $each) and exit 1;
     }
 }
