@@ -10,6 +10,8 @@ import time
 import pytest
 
 from lab.waiting import wait_until
+from opsproof.backup.download import Download
+from opsproof.core.errors import Refused
 from tests.harness import extent, killing
 
 PART_BYTES = 2_000_000
@@ -123,6 +125,9 @@ def unfit(case, site, home):
     }
     if case == "a file":
         home.write_text("mine")
+    elif case == "a link":
+        home.with_name("target").mkdir(mode=0o700)
+        home.symlink_to("target")
     elif case not in apart:
         home.mkdir()
         home.chmod(0o777 if case == "open to others" else 0o700)
@@ -148,6 +153,7 @@ def fill(case, name, home):
         ("around the backup folder", "contains the backup folder"),
         ("a missing parent", "No such file or directory"),
         ("a file", "is no folder"),
+        ("a link", "is a symbolic link"),
         ("open to others", "other users can change"),
         ("another host's backup", "a copy of another host's backup"),
         ("a list of sums alone", "a copy whose manifest cannot be read: No such file or directory"),
@@ -161,6 +167,16 @@ def test_unfit_folder_is_refused_and_unchanged(site, home, case, reason):
         done = site.run(f"--download={home}", *more)
         assert (done.returncode, reason in done.stderr) == (3, True), done.stderr
     assert before == sums(home)
+
+
+def test_folder_that_another_user_made_after_the_plan_is_refused(tmp_path):
+    download = object.__new__(Download)
+    download.path = tmp_path / "made by another"
+    download.path.mkdir()
+    download.path.chmod(0o777)
+    with pytest.raises(Refused, match="other users can change"), download._locked():
+        pass
+    assert list(download.path.iterdir()) == []
 
 
 def test_cut_connection_ends_in_one_sentence_without_a_copy(site, home, cat):

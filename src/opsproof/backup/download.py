@@ -150,6 +150,8 @@ class Download:
     def _require_private_folder(self) -> None:
         if not self._existing.is_dir():
             raise Refused(f"--download: {self._existing} is no folder: create it with mode 0700")
+        if self.path.is_symlink():
+            raise Refused(f"--download: {self.path} is a symbolic link: give the folder it leads to")
         if not self.path.exists():
             return
         status = self.path.stat()
@@ -184,6 +186,7 @@ class Download:
         with ExitStack() as stack:
             try:
                 self.path.mkdir(mode=0o700, exist_ok=True)
+                self._require_private_folder()
                 file = stack.enter_context((self.path / LOCK).open("a"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
