@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab.waiting import wait_until
-from tests.backup.file_site import ROOT, SECRET, FileSite, odd_files
+from tests.backup.file_site import ROOT, SECRET, FileSite, described, odd_files
 
 IS_ROOT = os.geteuid() == 0
 
@@ -136,6 +136,10 @@ def test_file_that_changes_while_it_is_read_is_named(site):
         done = site.run("backup", "--apply")
     assert (done.returncode, f"{path}: changed while it was read" in done.stderr) == (5, True), done.stderr
     assert site.manifest(site.sets[0])["lacking"] == [f"{path}: changed while it was read"]
+    for action in ("restore_drill", "restore"):
+        done = site.run(action, "--apply")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert path.read_text().startswith("a line")
     site.back_up()
     assert site.manifest(site.sets[-1])["lacking"] == []
 
@@ -154,6 +158,45 @@ def test_file_that_vanishes_is_noticed_and_the_archive_made_anew(site, script, t
     (name,) = site.sets
     assert (began.exists(), victim.exists(), site.manifest(name)["lacking"]) == (True, False, [])
     assert "upload.part" not in (site.folder / f"{name}.contents").read_text()
+
+
+def test_file_that_vanishes_in_every_try_is_in_neither_archive_nor_list(site, script, tmp_path):
+    victim = site.storage / " upload\n\\n.part"
+    shown = f"{site.storage}/\\040upload\\012\\134n.part: vanished while it was read"
+    victim.write_text("x")
+    act = f"case \"$1\" in --create) rm '{victim}' ;; esac"
+    again = f"case \"$4\" in sums) touch '{victim}' ;; esac"
+    tools = {"tar": act, "perl": again}
+    for name, text in tools.items():
+        script(tmp_path / "bin" / name, f'{text}\nexec /usr/bin/{name} "$@"')
+    words = with_path(site, tmp_path / "bin", site.words("backup", "--apply"))
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, shown in done.stderr) == (5, True), done.stderr
+    (name,) = site.sets
+    assert ((site.folder / f"{name}.contents").read_text().count("upload"), site.manifest(name)["entries"]) == (0, 3)
+    victim.unlink(missing_ok=True)
+    before = described(site.app)
+    (site.storage / "logo.svg").write_text("spoilt")
+    for action in (("restore_drill", "--apply"), ("restore", "--apply"), ("restore", "--drop-old", "--apply")):
+        done = site.run(*action)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert described(site.app) == before
+
+
+def with_path(site, folder, words):
+    inventory = site.root / "inventory.toml"
+    inventory.write_text(inventory.read_text().replace('local://"\n', f'local://"\npath = ["{folder}"]\n'))
+    return words
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can become another user")
+def test_warning_of_sudo_is_no_complaint_of_tar(site, script, tmp_path):
+    warn = 'echo "sudo: unable to resolve host vps" >&2\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"'
+    script(tmp_path / "bin" / "sudo", warn)
+    words = with_path(site, tmp_path / "bin", site.words("backup", "--apply", run_as="nobody"))
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert site.manifest(site.sets[0])["lacking"] == []
 
 
 def test_complaint_of_tar_that_is_not_understood_fails_the_backup(site, script, tmp_path):

@@ -4,11 +4,15 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
+from hashlib import sha256
 
 import pytest
 
 from lab.waiting import wait_until
+from opsproof.backup_store import file_tree
+from opsproof.core import scripts
 from tests.backup.file_site import ROOT, FileSite, described, odd_files
 
 
@@ -126,6 +130,58 @@ def test_path_declared_after_the_backup_is_named_and_left_alone(site):
     assert f"not in the backup: {site.env}: declared after the backup" in done.stdout
     assert (site.storage / "logo.svg").read_text() == "<svg/>"
     assert [path.name for path in site.app.glob(".env*")] == [".env"]
+
+
+def test_path_that_was_missing_is_named_and_the_others_are_restored(site):
+    (site.app / "back\\nslash").write_text("x")
+    lost = site.root / "lost" / "conf"
+    keys = {"paths": [str(site.storage), str(site.env), str(site.app / "back\\nslash"), str(lost)]}
+    site.env.unlink()
+    assert site.run("backup", "--apply", **keys).returncode == 5
+    before = described(site.app)
+    (site.storage / "logo.svg").write_text("spoilt")
+    (site.app / "back\\nslash").write_text("spoilt")
+    site.env.write_text("new")
+    for more in ((), ("--apply",)):
+        done = site.run("restore", *more, **keys)
+        assert (done.returncode, done.stderr) == (0, "")
+        for path in (site.env, lost):
+            assert f"not in the backup: {path}: does not exist" in done.stdout
+        assert "conf of files" not in done.stdout
+    assert site.env.read_text() == "new"
+    site.env.unlink()
+    assert site.run("restore", "--drop-old", "--apply", **keys).returncode == 0
+    assert described(site.app) == before
+
+
+def test_name_of_a_file_with_a_name_in_another_path_is_restored(site):
+    other = site.root / "other"
+    other.mkdir()
+    os.link(site.storage / "logo.svg", other / "logo.svg")
+    (other / "logo.svg").chmod(0o640)
+    keys = {"paths": [str(site.storage), str(other)]}
+    site.back_up(**keys)
+    (other / "logo.svg").unlink()
+    (site.storage / "logo.svg").unlink()
+    done = site.run("restore", "--apply", **keys)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(each / "logo.svg").read_text() for each in (other, site.storage)] == ["<svg/>", "<svg/>"]
+    assert (other / "logo.svg").stat().st_mode & 0o777 == 0o640
+
+
+def test_owner_with_a_space_in_the_name_is_compared(tmp_path):
+    member = tarfile.TarInfo("x")
+    member.uname, member.gname, member.mode = "ops", "domain users 7", 0o600
+    for name, owners in (("same", "ops domain\\040users\\0407"), ("differing", "ops domain\\040users")):
+        with tarfile.open(tmp_path / "x.tar", "w") as tar:
+            tar.addfile(member)
+        subprocess.run(["zstd", "-q", "-f", tmp_path / "x.tar", "-o", tmp_path / "x.zst"], check=True)
+        empty = sha256(b"").hexdigest()
+        (tmp_path / "list").write_text(f"f 0600 {owners} 0 0.0000000000 {empty} - /x -\n")
+        program = ["perl", "-e", scripts.perl("restore/unpack"), "--", tmp_path / name, tmp_path / "x.zst"]
+        words = [*program, tmp_path / "list", file_tree.reader(), "0", "--"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode, "owner" in done.stdout, done.stderr) == (0, name == "differing", "")
 
 
 def test_damaged_archive_replaces_nothing(site):

@@ -10,8 +10,9 @@ A JSON object of format 1, with the keys `format`, `name`, `began`, `duration_s`
      "skipped": ["/home/deploy/app/app.sock: socket", …]}
 
 A line of `contents` describes an entry of the archive, in its order: kind, mode, owner, group, bytes, time of the last
-write, SHA-256, identity of a file with several names, path, target of a link; `-` where a field does not apply. Names
-have octal escapes, as in fstab(5), also in `lacking` and `skipped`.
+write, SHA-256, identity of a file with several names, path, target of a link; `-` where a field does not apply. Of a
+file that changed while tar read it, only identity and path are known. Names have octal escapes, as in fstab(5), also
+in `lacking` and `skipped`.
 """
 
 import os
@@ -64,6 +65,12 @@ class FilesManifest(SetManifest):
         """Whether the backup has the declared `path`, perhaps without some files below."""
         missing = [unescaped(each.partition(": ")[0]) for each in self.lacking]
         return path in self.paths and not any(f"/{each}".endswith(f"/{path}") for each in missing)
+
+    @property
+    def absent(self) -> set[str]:
+        """Absolute paths that were missing or closed, so that the archive has nothing of them."""
+        known = (each.split(": ", 1) for each in self.lacking)
+        return {unescaped(name) for name, *why in known if re.match("does not exist|cannot be read: ", "".join(why))}
 
     def lacks(self, paths: Iterable[str]) -> list[str]:
         """What the backup has not of the declared `paths`, with the reason."""

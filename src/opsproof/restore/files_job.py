@@ -98,8 +98,9 @@ class FilesRestoreJob:
         """Leaves out declared paths that the backup has not, or that the user may not replace, and says so."""
         for each in manifest.lacks(self.backup.paths):
             self.work.say(f"  not in the backup: {printable(each)}")
+        absent = manifest.absent
         held = zip(self.backup.paths, self.paths, strict=True)
-        self.paths = [path for declared, path in held if declared in manifest.paths]
+        self.paths = [path for declared, path in held if declared in manifest.paths and path not in absent]
         if not self.paths:
             raise Refused(f"{manifest.name} has none of the declared paths: restore with --into")
         closed = [] if self.options.into else [*self.seen.get("closed", []), *self._shared]

@@ -7,7 +7,8 @@
 #   WORD     words in front of perl that run READER as another user
 #
 # The files are listed with checksums, archived, and listed again: a file that differs then has changed while tar read it.
-# The whole set is made anew up to twice if a file changed; after that, the manifest names the file as lacking.
+# The whole set is made anew up to twice if a file changed; after that, the manifest names the file as lacking, and the
+# list has what the archive has.
 # Needs perl-base, coreutils, find, GNU tar and zstd.
 my $TRIES = 3;
 my $NAMED = 100;    # lacking and skipped entries in the manifest, which is read whole in a round
@@ -26,8 +27,10 @@ for (1 .. $TRIES) {
     @changed = archived($found, complaints(@{$found->{entries}}));
     last unless @changed;
 }
-store($list, map { join(' ', @{$_}[0 .. 7, 9, 10]) . "\n" } @{$found->{entries}});
-seal(manifest([@{$found->{lacking}}, @changed], $found->{skipped}, @{$found->{entries}}));
+my @held   = @changed ? held(@{$found->{entries}}) : @{$found->{entries}};
+my %unsure = map { m{\A(/\S*): } ? ($1 => 1) : () } @changed;
+store($list, map { line($_, $unsure{$_->[9]}) } @held);
+seal(manifest([@{$found->{lacking}}, @changed], $found->{skipped}, @held));
 print "$set\n";
 
 sub listing {
@@ -68,10 +71,11 @@ sub complaints {
     delete $running{$tar};
     waitpid $tar, 0;
     fail("tar was ended by signal " . ($? & 127)) if $? & 127;
-    my @harmful = grep { !/: (?:$HARMLESS)\z/ } @said;
-    fail($harmful[0] // 'tar failed') if @harmful || ($? && !@said);
+    my @of_tar  = grep { m{\A(?:\S*/)?tar: } } @said;    # sudo may warn, too
+    my @harmful = grep { !/: (?:$HARMLESS)\z/ } @of_tar;
+    fail($harmful[0] // $said[0] // 'tar failed') if @harmful || ($? && !@of_tar);
     finish($zstd);
-    return grep { !/Exiting with failure/ } @said;
+    return grep { !/Exiting with failure/ } @of_tar;
 }
 
 # In a process of its own: tar begins to write before it has read all names.
@@ -110,6 +114,36 @@ sub archived {
             if $same && $same->[8] eq $entry->[8] && $entry->[0] eq 'f' && $entry->[6] eq '-';
     }
     return @changed ? @changed : map { tr/\x20-\x7e//cdr } @complaints;
+}
+
+# The entries that the archive has: a file may have vanished before tar read it.
+sub held {
+    my %there = map { $_ => 1 } members();
+    my @held = grep { $there{unescaped($_->[9]) =~ s{\A/}{}r} } @_;
+    return @held ? @held : fail('there is nothing to back up: all files vanished');
+}
+
+sub members {
+    open my $written, '<', "$archive.partial" or fail("$folder/$archive.partial: $!");
+    pipe my $from, my $to or fail("pipe: $!");
+    my $unpack = start($written, $to, qw(zstd -q -d -c));
+    close $to;
+    my $text = output_of($from, qw(tar --list --quoting-style=escape --file=-));
+    finish($unpack);
+    return map { named_by_tar($_) =~ s{/\z}{}r } split /\n/, $text;
+}
+
+sub named_by_tar {
+    my %letters = (a => "\a", b => "\b", f => "\f", n => "\n", r => "\r", t => "\t", v => "\013");
+    return $_[0] =~ s/\\(?:([0-7]{3})|(.))/defined $1 ? chr oct $1 : $letters{$2} \/\/ $2/ger;
+}
+
+# Whether tar read a file before or after a change is not known.
+sub line {
+    my ($entry, $unsure) = @_;
+    my @fields = @$entry[0 .. 7, 9, 10];
+    @fields[0 .. 6, 9] = ('-') x 8 if $unsure;
+    return "@fields\n";
 }
 
 sub discard {

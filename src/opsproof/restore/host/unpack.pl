@@ -27,7 +27,7 @@ umask 077;
 mkdir $folder or die "$folder: $!\n";
 chdir $folder or die "$folder: $!\n";
 umask 022;
-my @words = qw(--extract --file=- --preserve-permissions --delay-directory-restore --acls --xattrs --sparse);
+my @words = qw(--extract --file=- --preserve-permissions --delay-directory-restore --acls --xattrs --sparse --no-unquote);
 exec 'tar', @words, "--directory=$folder", '--', @paths or die "tar: $!\n";
 PERL
 my @FIELDS = qw(kind mode owner group size time checksum);
@@ -39,7 +39,7 @@ my @all = map { chomp; [split / /] } <$list>;
 my %wanted = map { $_->[8] => $_ } grep { is_wanted($_->[8]) } @all;
 fail("nothing of @paths is in $archive") unless %wanted;
 require_owners();
-piped([@as, 'perl', '-e', $UNPACK, '--', $folder, map { unescaped($_) =~ s{\A/}{}r } @paths]);
+piped([@as, 'perl', '-e', $UNPACK, '--', $folder, map { unescaped($_) =~ s{\A/}{}r } chosen()]);
 my ($files, $bytes) = compare(found());
 print "unpacked $files $bytes\nend\n";
 
@@ -52,6 +52,13 @@ sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1
 sub is_wanted {
     my $path = shift;
     return !@paths || grep { $path eq $_ || index($path, "$_/") == 0 } @paths;
+}
+
+# The paths that the archive has; of a file with several names, the archive has the content at the first name.
+sub chosen {
+    my %linked = map { $_->[7] => 1 } grep { $_->[7] ne '-' } values %wanted;
+    my @others = grep { $linked{$_->[7]} && !$wanted{$_->[8]} } @all;
+    return ((grep { $wanted{$_} } @paths), map { $_->[8] } @others);
 }
 
 sub piped {
@@ -93,8 +100,10 @@ sub require_owners {
     close $out;
     my $number = 0;
     while (<$from>) {
-        my ($owners) = (split)[1];
+        my ($owners) = m{\A\S+ (.+?) +\d+(?:,\d+)? \d{4}-\d\d-\d\d };
         my $entry = $all[$number++] // fail("$archive has more members than its list");
+        fail("tar lists $entry->[8] without an owner") unless defined $owners;
+        @$entry[2, 3] = map { escaped($_) } split m{/}, $owners, 2 if $entry->[0] eq '-';
         differs($entry->[8], "owner $owners in the archive, $entry->[2]/$entry->[3] in the list")
             if $owners ne unescaped("$entry->[2]/$entry->[3]");
     }
@@ -121,9 +130,10 @@ sub compare {
         my ($entry, $made) = ($wanted{$path}, $found->{$path});
         differs($path, 'is missing'), next unless $made;
         $files++, $bytes += $made->[4] if $made->[0] eq 'f';
-        my @fields = $entry->[0] eq 'l' ? (0) : $entry->[0] eq 'f' ? (0, 1, 4, 5, 6) : (0, 1);
+        my @fields = $entry->[0] eq '-' ? () : $entry->[0] eq 'l' ? (0) : $entry->[0] eq 'f' ? (0, 1, 4, 5, 6) : (0, 1);
         push @fields, 2, 3 if @paths;    # what is put in place must have its owner
         differs($path, "$FIELDS[$_] $made->[$_], was $entry->[$_]") for grep { $made->[$_] ne $entry->[$_] } @fields;
+        next if $entry->[0] eq '-';    # changed while tar read it
         differs($path, "target $made->[9], was $entry->[9]") if $made->[9] ne $entry->[9];
         next if $entry->[7] eq '-';
         differs($path, 'is no longer another name of the same file') if ($link{$entry->[7]} //= $made->[7]) ne $made->[7];
