@@ -235,6 +235,22 @@ def test_expired_sets_are_pruned_here_and_off_site(site, tmp_path):
     subprocess.run(["sha256sum", "--check", "--strict", f"{second}.sha256"], cwd=elsewhere, check=True)
 
 
+def test_last_set_with_a_declared_path_is_not_pruned(site, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    keys = {"keep": "1s", "keep_least": 1, "off_site": [str(elsewhere)]}
+    first = site.back_up(**keys)
+    site.env.unlink()
+    wait_until(lambda: time.time() - (site.folder / f"{first}.contents").stat().st_mtime > 2.5, "a second is over")
+    done = site.run("backup", "--apply", **keys)
+    assert (done.returncode, f"{first} is the last backup with {site.env}" in done.stderr) == (4, True), done.stderr
+    assert (len(site.sets), site.sets[0]) == (2, first)
+    assert {path.name.partition(".")[0] for path in elsewhere.glob("*.tar.zst")} == {*site.sets}
+    keys["paths"] = [str(site.storage)]
+    site.back_up(**keys)
+    assert first not in site.sets
+
+
 def test_encrypted_copy_is_drilled_with_the_secret_key_alone(site, tmp_path):
     pyrage = pytest.importorskip("pyrage")
     key = pyrage.x25519.Identity.generate()

@@ -1,5 +1,7 @@
 """A declared backup of files: archive the declared paths with tar."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -8,8 +10,9 @@ from opsproof.backup.declared import DeclaredBackups
 from opsproof.backup.set_job import SetJob
 from opsproof.backup_store import file_tree, files_manifest
 from opsproof.backup_store.dump_folder import DumpReading
+from opsproof.backup_store.manifest import ManifestError
 from opsproof.core import scripts
-from opsproof.core.errors import MeasurementError, NotRepaired, OutputError, Refused
+from opsproof.core.errors import MeasurementError, NotRepaired, OutputError, Refused, StepFailed
 from opsproof.core.units import show
 from opsproof.transport.shell import Command, argv
 
@@ -87,6 +90,30 @@ class FilesJob(SetJob):
         if answer.status:
             raise OutputError(f"no file of {self.set} exists yet")
         return float(answer.stdout)
+
+    def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
+        """Requires that the sets that stay hold every declared path of the sets to prune.
+
+        Raises:
+            StepFailed: an expired set is the last with a declared path.
+        """
+        kept = {path for paths in self._held(staying).values() for path in paths}
+        last = [(name, path) for name, paths in self._held(due).items() for path in paths if path not in kept]
+        for name, path in last[-1:]:
+            hint = "bring the file back, or remove it from paths"
+            raise StepFailed(f"{name} is the last backup with {files_manifest.escaped(path)}: not pruned: {hint}")
+
+    def _held(self, sets: Sequence[str]) -> dict[str, list[str]]:
+        """The declared paths that each set holds; none if its manifest cannot be read."""
+        found: dict[str, list[str]] = {}
+        if not sets:
+            return found
+        answers = self.work.ask(*(argv("cat", "--", f"{self.backup.folder}/{each}.manifest.json") for each in sets))
+        for name, answer in zip(sets, answers, strict=True):
+            with suppress(ManifestError):
+                manifest = files_manifest.read(answer.stdout)
+                found[name] = [each for each in self.backup.paths if manifest.holds(each)]
+        return found
 
     def require_complete(self) -> None:
         """Requires that the new set holds every declared file, unchanged while tar read it.

@@ -108,6 +108,7 @@ class SetJob:
     def prune(self) -> None:
         """Removes expired backups, after verifying the `keep_least` newest backups that stay."""
         staying = dump_folder.in_order({*self.folder.sets, self.set} - {*self.expired}, self.host_now)
+        self.require_replaced(self.expired, staying)
         for each in staying[-self.backup.keep_least :]:
             self.require_sound(each)
         files = [each.name for name in self.expired for each in self.folder.files(name)]
@@ -128,6 +129,9 @@ class SetJob:
             raise NotRepaired(f"not removed: {', '.join(remaining)}")
         for target in self.targets:
             target.prove()
+
+    def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
+        """Raises StepFailed if pruning the sets `due` would lose content that no set of `staying` has."""
 
     def require_complete(self) -> None:
         """Raises NotRepaired if the new set lacks something that the plan did not announce."""

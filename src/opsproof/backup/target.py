@@ -1,5 +1,6 @@
 """One target of off-site copies: remove leftovers, copy the new backup, prune expired copies."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -32,6 +33,9 @@ class Origin(Protocol):
     now: float
     host_now: float
     quiet: bool
+
+    def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
+        """Raises StepFailed if pruning the sets `due` would lose content that no set of `staying` has."""
 
 
 class CopyTarget:
@@ -104,6 +108,7 @@ class CopyTarget:
         if self.origin.set not in copies.sets:
             raise StepFailed(f"no complete copy of {self.origin.set} in {self.address}")
         staying = [each for each in copies.sets if each not in due]
+        self.origin.require_replaced(due, staying)
         for each in staying[-self.backup.keep_least :]:
             if problems := self.store.lacking(each, self.backup.timeout):
                 raise StepFailed(f"nothing pruned in {self.address}: {each}: {problems}")
