@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab.waiting import wait_until
+from opsproof.backup_store.s3 import Bucket
 from tests.backup.file_site import ROOT, SECRET, FileSite, described, odd_files
 
 IS_ROOT = os.geteuid() == 0
@@ -221,6 +222,14 @@ def test_damaged_set_fails_verification_and_drill(site, ending):
         done = site.run(action, "--apply")
         assert (done.returncode, "checksum mismatch" in done.stderr) == (5, True), done.stderr
     assert not list(site.folder.glob("*drill*"))
+
+
+def test_copy_in_a_bucket_is_complete(site, s3):
+    name = site.back_up(off_site=["s3://copies/files"])
+    bucket = Bucket("copies", "files")
+    assert bucket.lacking(name, 10) == ""
+    s3.delete_object(Bucket="copies", Key=f"files/{name}.contents")
+    assert bucket.lacking(name, 10) == f"missing: {name}.contents"
 
 
 def test_expired_sets_are_pruned_here_and_off_site(site, tmp_path):

@@ -27,6 +27,8 @@ The margin is for encryption, which adds a few bytes per 64 KiB.
 """
 READ_BYTES = 2**18
 _PARTIAL = ".partial"
+_NEEDED = ({"dump", "globals", "manifest"}, {"tar", "contents", "manifest"})
+"""Parts of a set of a database, and of files."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class Bucket:
             return f"no complete copy of {set_name}"
         with self.read(f"{set_name}.sha256") as body:
             names = [line.split()[-1] for line in body.read().decode(errors="replace").splitlines() if line.strip()]
-        if not {"dump", "globals", "manifest"} <= {name.removeprefix(f"{set_name}.").split(".")[0] for name in names}:
+        listed = {name.removeprefix(f"{set_name}.").split(".")[0] for name in names}
+        if not any(needed <= listed for needed in _NEEDED):
             return f"the checksum list of {set_name} is incomplete"
         missing = [name for name in names if not found.get(self._key(name))]
         return f"missing: {', '.join(missing)}" if missing else ""
