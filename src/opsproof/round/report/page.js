@@ -74,6 +74,7 @@
   }
   for (const check of checks) {
     check.addEventListener("toggle", () => open(check));
+    open(check); // a link to a row may have opened it before this script ran
   }
 
   function filters() {
