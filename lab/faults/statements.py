@@ -71,7 +71,7 @@ def statement_slow(lab: Lab) -> Iterator[None]:
 def rare_statement_slow(lab: Lab) -> Iterator[None]:
     """A report took seven seconds, once."""
     with lab.connect() as admin:
-        admin.execute("SELECT pg_sleep(6.5)")
+        admin.execute("SELECT pg_sleep(9.5)")
         yield
         _reset_statistics(admin, "SELECT pg_sleep")
 
