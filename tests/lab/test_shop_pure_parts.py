@@ -14,10 +14,10 @@ def test_inventory_of_a_shop_has_paths_of_its_home(tmp_path):
     assert host.endpoints["outside"].ca == f"{tmp_path}/root/etc/shop-ca/ca.crt"
 
 
-def test_history_is_rotated_by_date_and_keeps_current_lines(tmp_path):
+def test_history_is_rotated_by_date_and_replaces_current_lines(tmp_path):
     for name in history.LINES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / f"{name}.log").write_text("newest\n")
+        (tmp_path / f"{name}.log").write_text("of an earlier session\n")
     (tmp_path / "shop" / "shop.log-20200101.gz").touch()
 
     history.write(tmp_path)
@@ -27,7 +27,9 @@ def test_history_is_rotated_by_date_and_keeps_current_lines(tmp_path):
     assert rotated[-1] == f"shop.log-{datetime.now(UTC) - history.ROTATED_AGO:%Y%m%d}.gz"
     oldest = gzip.decompress((tmp_path / "shop" / rotated[0]).read_bytes())
     assert oldest.splitlines()[0].endswith(b"INFO shop: GET /orders 200")
-    assert (tmp_path / "nginx" / "access.log").read_text().endswith('"curl/7.88.1"\nnewest\n')
+    current = (tmp_path / "nginx" / "access.log").read_text()
+    assert current.endswith('"curl/7.88.1"\n')
+    assert "earlier session" not in current
 
 
 def test_record_of_an_ended_process_is_no_running_shop(tmp_path):
