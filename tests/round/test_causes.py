@@ -1,9 +1,5 @@
 """The declared causes of all checks are tests of the same round."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 PLUGIN = """
@@ -21,23 +17,11 @@ def pytest_collection_finish(session):
 
 
 @pytest.fixture(scope="module")
-def declared(tmp_path_factory, repository):
+def declared(collected):
     """Pairs of test and cause, and all tests, of an inventory."""
 
     def declared(inventory):
-        folder = tmp_path_factory.mktemp("plugin")
-        (folder / "every_cause.py").write_text(PLUGIN)
-        words = ["-p", "every_cause", "--collect-only", "-q", "checks", f"--inventory=inventory/{inventory}.toml"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *words],
-            cwd=repository,
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = done.stdout.splitlines()
+        lines = collected(PLUGIN, f"inventory/{inventory}.toml")
         found = [line.removeprefix("cause of ").split(" is ") for line in lines if line.startswith("cause of ")]
         return found, {line.removeprefix("there is ") for line in lines if line.startswith("there is ")}
 

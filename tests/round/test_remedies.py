@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -58,25 +57,12 @@ caches.cache.container = "redis"
 
 
 @pytest.fixture(scope="module")
-def remedies(tmp_path_factory, repository):
+def remedies(collected):
     """The remedies of all checks of an inventory, by test."""
 
     def remedies(inventory):
-        folder = tmp_path_factory.mktemp("plugin")
-        (folder / "every_remedy.py").write_text(PLUGIN)
-        words = ["-p", "every_remedy", "--collect-only", "-q", "checks", f"--inventory={inventory}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *words],
-            cwd=repository,
-            env={**os.environ, "PYTHONPATH": str(folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
         kinds = ("remedy", "absent", "unusable")
-        lines = [line.split(" is ", 1) for line in done.stdout.splitlines() if line.startswith(kinds)]
-        return dict(lines)
+        return dict(line.split(" is ", 1) for line in collected(PLUGIN, inventory) if line.startswith(kinds))
 
     return remedies
 
