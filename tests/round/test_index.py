@@ -178,7 +178,7 @@ def test_saved_facts_and_interrupted_runs_leave_the_index(estate, prove, tmp_pat
     before = (reports / "index.html").read_bytes()
     prove(path, DISKS, f"--facts={saved}", reports=reports)
     assert (reports / "index.html").read_bytes() == before
-    assert not list(reports.glob("*.part"))
+    assert not list(reports.glob(".index*"))
 
 
 def test_index_that_cannot_be_written_is_reported(estate, prove, tmp_path):

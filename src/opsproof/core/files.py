@@ -1,4 +1,4 @@
-"""Files of a user, read with errors that name the reason, and appended to line by line."""
+"""Files of a user: read with errors that name the reason, replaced as a whole, and appended to line by line."""
 
 import errno
 import fcntl
@@ -16,6 +16,22 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "is no file", str(path))
     return path.read_text(encoding="utf-8")
+
+
+def replace(path: Path, text: str, mode: int = 0o666) -> None:
+    """Replaces a file: a reader sees the old text or the new one. The umask reduces `mode`.
+
+    Raises:
+        OSError: the file cannot be written; the old file stays.
+        UnicodeError: the text cannot be encoded; the old file stays.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.touch(mode=mode)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def is_torn(line: str) -> bool:

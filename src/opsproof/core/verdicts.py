@@ -31,7 +31,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Remedy:
-    """A command that repairs or examines a finding; without a command, there is none.
+    """A command that repairs or examines a finding. An empty command means no remedy.
 
     `host` is the host to run the command on, empty for the machine with opsproof. `effect` is a warning.
     """
@@ -49,7 +49,7 @@ class Remedy:
 
     @property
     def kind(self) -> str:
-        """What the command does: ``looks``, ``changes`` or ``locks`` (changes, and makes others wait)."""
+        """The effect of the command: ``looks``, ``changes``, or ``locks`` (changes, and makes sessions wait)."""
         found = effects.kind(self.command)
         return "changes" if found == "looks" and self.effect else found
 
@@ -60,9 +60,9 @@ class Verdict:
 
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
-    `subject` is the folder of the check, `causes` has the tests whose failure explains this result.
+    `subject` is the folder of the check; a failure of the tests in `causes` explains this result.
     `owner` is the person or team to ask, `see` has links to read.
-    `repaired_with` holds the last words of `remedy`, `repaired_by` other words for all of it.
+    `repaired_with` holds the last words of `remedy`, `repaired_by` replaces all words.
     `unknown_since` is the time from which on a check was unknown, if the check failed for that reason.
     """
 
@@ -110,6 +110,11 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
     for each in verdicts:
         counts[each.verdict] += 1
     return counts
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The worst of some verdicts; passed without any."""
+    return min(verdicts, key=ORDER.index, default="passed")
 
 
 def findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsproof.core.verdicts import ORDER
+from opsproof.core.verdicts import ORDER, worst
 from opsproof.history.store import SELECTED, History
 
 _LINES = f"""
@@ -61,7 +61,7 @@ class LastRun:
     @property
     def verdict(self) -> str:
         """The worst verdict."""
-        return worst(self.counts)
+        return worst(verdict for verdict, count in self.counts.items() if count)
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,6 @@ class Series:
     points: list[tuple[float, float]] = field(default_factory=list)
 
 
-def worst(counts: dict[str, int]) -> str:
-    """The worst verdict that occurs; passed without any."""
-    return next((each for each in ORDER if counts[each]), "passed")
-
-
 def last_runs(history: History) -> list[LastRun]:
     """The last run of each round of an inventory on each host, by host. Runs of selected checks are left out."""
     found = [
@@ -107,8 +102,8 @@ def days(history: History, since: float, length_s: float) -> dict[str, dict[int,
     found: dict[str, dict[int, str]] = defaultdict(dict)
     for host, started, *counts in history.read(_DAYS, (since,)):
         day = int((started - since) // length_s)
-        verdicts = {worst(dict(zip(ORDER, counts, strict=True))), found[host].get(day, "passed")}
-        found[host][day] = min(verdicts, key=ORDER.index)
+        seen = [verdict for verdict, count in zip(ORDER, counts, strict=True) if count]
+        found[host][day] = worst([*seen, found[host].get(day, "passed")])
     return dict(found)
 
 

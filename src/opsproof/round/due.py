@@ -18,18 +18,13 @@ def due_times(inventory: Inventory, cadence: str, started: float) -> dict[str, f
 
     Hosts without a job of the round are left out.
     """
-    zone = _zone()
-    return {name: due for name, host in inventory.hosts.items() if (due := _due(host, cadence, started, zone))}
+    return {name: due for name, host in inventory.hosts.items() if (due := due_time(host, cadence, started))}
 
 
 def due_time(host: Host, cadence: str, started: float) -> float | None:
     """The time by which the round is due again on a host; None without a job of the round."""
-    return _due(host, cadence, started, _zone())
-
-
-def _due(host: Host, cadence: str, started: float, zone: ZoneInfo | None) -> float | None:
     timings_of_round = [job.at for name, job in host.jobs.items() if job.runs(name) == cadence]
-    if host.schedule is None or not timings_of_round or zone is None:
+    if host.schedule is None or not timings_of_round or (zone := _zone()) is None:
         return None
     is_here = host.schedule.on == "controller" or host.transport == "local://"
     firing = min(next(at.after(started, zone)) for at in timings_of_round)

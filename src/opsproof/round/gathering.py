@@ -4,7 +4,6 @@ Hosts are queried concurrently, and the databases of a host while its commands r
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -270,14 +269,7 @@ def load(hosts: dict[str, dict[str, Any]]) -> dict[str, Recording]:
 
 def write(path: Path, recordings: dict[str, Recording]) -> None:
     """Saves `recordings` for `read`, in a file with mode 0600 because it holds log lines."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.touch(mode=0o600)
-        draft.write_text(dump(recordings), encoding="utf-8")
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    files.replace(path, dump(recordings), mode=0o600)
 
 
 def read(path: Path) -> dict[str, Recording]:

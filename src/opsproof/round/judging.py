@@ -58,7 +58,6 @@ class Judge:
 
     def _decide(self, verdict: Verdict, item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
         verdict.advice, verdict.subject = _advice(item), item.path.parent.name
-        verdict.causes = causes(item, self.inventory.hosts)
         if call.excinfo is None:
             _judge_returned(verdict)
         else:
@@ -70,6 +69,7 @@ class Judge:
         if verdict.verdict in ("failed", "warned") and verdict.unknown_since is None:
             verdict.remedy = self._remedy(item, verdict, call.excinfo)
         if verdict.verdict != "passed":
+            verdict.causes = causes(item, self.inventory.hosts)
             self._add_contacts(verdict, item)
         item.user_properties.extend(_properties(verdict))
 

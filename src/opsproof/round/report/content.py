@@ -45,32 +45,22 @@ class ShownFinding:
         return row_id(self.cause)
 
     @property
+    def only_waived(self) -> bool:
+        """Whether the finding is waived, and explains no other result."""
+        return self.cause.verdict == "waived" and not self.consequences
+
+    @property
     def caption(self) -> str:
         """The drawings in words."""
         return "; ".join(each.words for each in (self.bar, self.sparkline) if each)
 
 
 @dataclass(frozen=True)
-class ShownRow:
-    """A static row of a verdict."""
-
-    id: str
-    verdict: str
-    host: str
-    resource: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class ShownCheck:
-    """A check as the page shows it; `first` marks the first of its subject."""
+    """A check as the page shows it: static rows of anchors and verdicts; `first` marks the first of its subject."""
 
-    name: str
-    subject: str
-    why: str
-    limits: tuple[tuple[str, str], ...]
-    counts: dict[str, int]
-    rows: Sequence[ShownRow]
+    check: CheckRows
+    rows: Sequence[tuple[str, Verdict]]
     first: bool
 
 
@@ -95,15 +85,9 @@ def shown_checks(checks: Iterable[CheckRows], *, static: bool) -> list[ShownChec
     """The checks, with their rows if `static`."""
     found: list[ShownCheck] = []
     for each in checks:
-        rows = [_row(verdict) for verdict in each.verdicts] if static else []
-        first = not found or found[-1].subject != each.subject
-        found.append(ShownCheck(each.name, each.subject, each.why, each.limits, each.counts, rows, first))
+        rows = [(row_id(verdict), verdict) for verdict in each.verdicts] if static else []
+        found.append(ShownCheck(each, rows, not found or found[-1].check.subject != each.subject))
     return found
-
-
-def _row(verdict: Verdict) -> ShownRow:
-    sentence = verdict.sentence or "as expected"
-    return ShownRow(row_id(verdict), verdict.verdict, verdict.host, verdict.resource, sentence)
 
 
 def _decisive(measurements: Iterable[Measurement]) -> Measurement | None:

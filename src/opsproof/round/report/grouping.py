@@ -58,15 +58,16 @@ def group(verdicts: Sequence[Verdict]) -> list[Group]:
     are in one group if they state the same on one host.
     """
     bad = {(each.host, each.test): each for each in verdicts if each.verdict != "passed"}
+    causes = {id(each): _causes(each, bad) for each in bad.values()}
     links = _Links(bad.values())
     same: dict[tuple[str, str, str], Verdict] = {}
     for each in bad.values():
-        causes = _causes(each, bad)
-        links.join(each, causes[0] if causes else same.setdefault((each.verdict, each.host, each.sentence), each))
+        alike = (each.verdict, each.host, each.sentence)
+        links.join(each, causes[id(each)][0] if causes[id(each)] else same.setdefault(alike, each))
     place = {id(each): number for number, each in enumerate(bad.values())}
 
     def order(each: Verdict) -> tuple[bool, int, int]:
-        return bool(_causes(each, bad)), ORDER.index(each.verdict), place[id(each)]
+        return bool(causes[id(each)]), ORDER.index(each.verdict), place[id(each)]
 
     return [_ordered(members, order) for members in links.sets()]
 

@@ -1,6 +1,5 @@
 """The index of all reports: a page over the whole history, rewritten after each run."""
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsproof.action import journal
+from opsproof.core import files
 from opsproof.core.limits import Bound, parse_rule
 from opsproof.core.metrics import METRICS
 from opsproof.core.rounds import ROUNDS
@@ -58,13 +58,7 @@ def write(run: "Run", folder: Path) -> None:
     Raises:
         OSError: the page cannot be written.
     """
-    path = folder / FILE
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        part.write_text(render(run, folder), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    files.replace(folder / FILE, render(run, folder))
 
 
 def render(run: "Run", folder: Path) -> str:

@@ -108,10 +108,9 @@ class ReportPage:
             )
             for each in found
         ]
-        waived = [each for each in shown if each.cause.verdict == "waived" and not each.consequences]
         return {
-            "findings": [each for each in shown if each not in waived],
-            "waived": waived,
+            "findings": [each for each in shown if not each.only_waived],
+            "waived": [each for each in shown if each.only_waived],
             "flapping": [
                 f"{test} on {host}"
                 for (host, test), runs in before.items()

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from opsproof.core.verdicts import ORDER, Verdict, tally
+from opsproof.core.verdicts import ORDER, Verdict, tally, worst
 from opsproof.round.report.templates import visible
 
 MOST_ROWS = 10_000
@@ -27,11 +27,6 @@ class CheckRows:
     limits: tuple[tuple[str, str], ...]
     counts: dict[str, int]
     verdicts: Sequence[Verdict]
-
-    @property
-    def worst(self) -> str:
-        """The worst verdict."""
-        return next(each for each in ORDER if self.counts[each])
 
 
 @dataclass(frozen=True)
@@ -90,5 +85,4 @@ def _rows(name: str, subject: str, verdicts: list[Verdict]) -> CheckRows:
 
 
 def _cell(verdicts: Sequence[str]) -> tuple[str, int]:
-    worst = min(verdicts, key=ORDER.index)
-    return worst, sum(each != "passed" for each in verdicts) or len(verdicts)
+    return worst(verdicts), sum(each != "passed" for each in verdicts) or len(verdicts)
