@@ -178,8 +178,9 @@ def test_owner_with_a_space_in_the_name_is_compared(tmp_path):
         subprocess.run(["zstd", "-q", "-f", tmp_path / "x.tar", "-o", tmp_path / "x.zst"], check=True)
         empty = sha256(b"").hexdigest()
         (tmp_path / "list").write_text(f"f 0600 {owners} 0 0.0000000000 {empty} - /x -\n")
-        program = ["perl", "-e", scripts.perl("restore/unpack"), "--", tmp_path / name, tmp_path / "x.zst"]
-        words = [*program, tmp_path / "list", file_tree.reader(), "0", "--"]
+        program = scripts.perl("backup_store/octal", "restore/unpack")
+        files = [tmp_path / each for each in (name, "x.zst", "list")]
+        words = ["perl", "-e", program, "--", *files, file_tree.reader(), "0", "--"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert (done.returncode, "owner" in done.stdout, done.stderr) == (0, name == "differing", "")
 

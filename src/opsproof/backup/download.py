@@ -202,9 +202,7 @@ class Download:
 
     @staticmethod
     def _leftovers(copies: Copies) -> list[str]:
-        begun = {each.removesuffix(MARK) for each in copies.ages if each.endswith(MARK)} - {*copies.sets}
-        files = copies.files([*begun])
-        return sorted({*files, *(each for each in copies.ages if each.endswith((MARK, ".partial")))})
+        return sorted({*copies.unfinished, *(each for each in copies.ages if each.endswith(MARK))})
 
     def prove(self) -> None:
         """Reads the copy back: sizes, checksums, the manifest's own checksum, modes, and the list of tables.

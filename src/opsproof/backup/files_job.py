@@ -27,7 +27,11 @@ class FilesJob(SetJob):
         super().__init__(action, name)
         (answer,) = self.work.ask(file_tree.summary_command(self.host, self.backup))
         self.tree = file_tree.parse(answer)
-        self.expected_bytes = self.tree.size_bytes
+
+    @property
+    def expected_bytes(self) -> int:
+        """Size of the files; compression is not foreseen."""
+        return self.tree.size_bytes
 
     @property
     def outlook(self) -> str:
@@ -38,7 +42,7 @@ class FilesJob(SetJob):
         return f"{title}{f', without {without}' if without else ''}"
 
     def guard(self) -> None:
-        """Refuses an empty backup, and a backup that would not be private or contain itself.
+        """Refuses an empty backup, a backup open to other users, and a backup of the backup folder.
 
         Raises:
             Refused: no declared path can be read, the folder is among the paths, or as for `SetJob.guard`.
@@ -79,7 +83,7 @@ class FilesJob(SetJob):
         self.work.do(command, "the archive")
 
     def _command(self) -> Command:
-        program = scripts.perl("backup/set", "backup/archive")
+        program = scripts.perl("backup_store/octal", "backup/set", "backup/archive")
         paths, left_out = self.backup.paths, self.backup.exclude
         scope = (file_tree.reader(), str(len(paths)), str(len(left_out)), *paths, *left_out)
         words = ("perl", "-e", program, "--", self.backup.folder, self.set, *scope)
@@ -92,7 +96,7 @@ class FilesJob(SetJob):
         return float(answer.stdout)
 
     def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
-        """Requires that the sets that stay hold every declared path of the sets to prune.
+        """Requires every declared path of the sets `due` in the sets `staying`.
 
         Raises:
             StepFailed: an expired set is the last with a declared path.
@@ -104,7 +108,7 @@ class FilesJob(SetJob):
             raise StepFailed(f"{name} is the last backup with {files_manifest.escaped(path)}: not pruned: {hint}")
 
     def _held(self, sets: Sequence[str]) -> dict[str, list[str]]:
-        """The declared paths that each set holds; none if its manifest cannot be read."""
+        """The declared paths that each set holds; no path for an unreadable manifest."""
         found: dict[str, list[str]] = {}
         if not sets:
             return found
@@ -116,7 +120,7 @@ class FilesJob(SetJob):
         return found
 
     def require_complete(self) -> None:
-        """Requires that the new set holds every declared file, unchanged while tar read it.
+        """Requires every declared file in the new set, unchanged while tar read the file.
 
         Raises:
             NotRepaired: files are missing, or changed in each of three tries.

@@ -1,7 +1,7 @@
 """A declared backup of a database: dump the database with pg_dump."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -35,7 +35,7 @@ class BackupJob(SetJob):
         self.source = source.parse(self.work.ask(*source.commands(self.host, self.backup)))
 
     @cached_property
-    def expected_bytes(self) -> int:  # type: ignore[override]  # read once
+    def expected_bytes(self) -> int:
         """Size of the newest backup, scaled by the growth of the database; without a backup, the database size."""
         if not self.folder.sets:
             return self.source.size_bytes
@@ -107,6 +107,9 @@ class BackupJob(SetJob):
         if not sizes:
             raise OutputError(f"no file of {self.set} exists yet")
         return sum(sizes)
+
+    def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
+        """Requires nothing: every dump has the whole database."""
 
     def require_complete(self) -> None:
         """Raises NotRepaired if the dump lacks what pg_dump left out since the plan."""

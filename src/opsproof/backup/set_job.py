@@ -1,6 +1,7 @@
 """One declared backup in a folder: read a new set back, prune expired backups. `target` makes copies."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from opsproof.action import room
@@ -15,11 +16,8 @@ from opsproof.core.errors import NotRepaired, OpsproofError, Refused, StepFailed
 from opsproof.inventory.backups import Backup
 
 
-class SetJob:
+class SetJob(ABC):
     """A new set of a declared backup, whose retention opsproof keeps."""
-
-    expected_bytes: int
-    """Bytes that the new set is expected to take."""
 
     def __init__(self, action: DeclaredBackups, name: str) -> None:
         self.action, self.name = action, name
@@ -35,17 +33,22 @@ class SetJob:
         self.targets = [CopyTarget(self, each) for each in self.backup.off_site]
 
     @property
-    def outlook(self) -> str:
-        """What is backed up, and the expected size, for the plan."""
-        raise NotImplementedError
+    @abstractmethod
+    def expected_bytes(self) -> int:
+        """Expected size of the new set, in bytes."""
 
+    @property
+    @abstractmethod
+    def outlook(self) -> str:
+        """Contents and expected size of the set, for the plan."""
+
+    @abstractmethod
     def make(self) -> None:
         """Makes the set, and reads it back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missing(self, reading: DumpReading) -> list[str]:
-        """What the archive of a set does not hold, as sentences."""
-        raise NotImplementedError
+        """A sentence for each part that the archive of a set lacks."""
 
     @property
     def leftovers(self) -> str:
@@ -58,7 +61,7 @@ class SetJob:
         return expired([*self.folder.sets, self.set], self.backup, self.now)
 
     def guard(self) -> None:
-        """Refuses a backup that would not be private, or that has copies in its own folder.
+        """Refuses a backup folder open to other users, and off-site copies in the backup folder.
 
         Raises:
             Refused: other users can write to the folder, or a target is the folder.
@@ -115,7 +118,7 @@ class SetJob:
         self._remove([*files, *(f"{each}.manifest.json.partial" for each in self.expired)], self.expired)
 
     def prove(self) -> None:
-        """Proves that the new backup exists, and that leftovers and expired backups are gone.
+        """Proves the new backup, and the removal of leftovers and expired backups.
 
         Raises:
             NotRepaired: the new backup is missing or incomplete, or leftovers or expired backups or copies remain.
@@ -130,18 +133,20 @@ class SetJob:
         for target in self.targets:
             target.prove()
 
+    @abstractmethod
     def require_replaced(self, due: Sequence[str], staying: Sequence[str]) -> None:
-        """Raises StepFailed if pruning the sets `due` would lose content that no set of `staying` has."""
+        """Raises StepFailed if the sets `due` hold content missing from all sets of `staying`."""
 
+    @abstractmethod
     def require_complete(self) -> None:
-        """Raises NotRepaired if the new set lacks something that the plan did not announce."""
+        """Raises NotRepaired if the new set lacks content, unless the plan announced the lack."""
 
 
 def require_room(jobs: Sequence[SetJob]) -> None:
-    """Refuses sets that do not all fit on their disks.
+    """Refuses sets larger than the free space of their disks.
 
     Raises:
-        Refused: a file system has too little free space for the sets that share it.
+        Refused: a file system has too little free space for all sets on it.
     """
     for device in sorted({each.folder.device for each in jobs}):
         sharing = [each for each in jobs if each.folder.device == device]

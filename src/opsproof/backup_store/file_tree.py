@@ -27,18 +27,18 @@ def user(host: Host, backup: Backup) -> str:
 
 
 def borrowed(host: Host, backup: Backup) -> tuple[str, ...]:
-    """The words in front of a command that run it as `user`."""
+    """The prefix of a command for execution as `user`."""
     name = user(host, backup)
     return ("sudo", "-n", "-u", name, "--") if name else ()
 
 
 def reader() -> str:
     """The program that lists and archives files."""
-    return scripts.perl("backup_store/tree")
+    return scripts.perl("backup_store/octal", "backup_store/tree")
 
 
 def scope(backup: Backup) -> tuple[str, ...]:
-    """The arguments of `reader` that name the declared paths, and the patterns of excluded ones."""
+    """The arguments of `reader` for the declared paths and the patterns of excluded paths."""
     return (str(len(backup.paths)), *backup.paths, *backup.exclude)
 
 

@@ -88,13 +88,17 @@ class Copies:
         return in_order((each for each in names if is_dated(each)), self.now)
 
     @property
-    def stale(self) -> list[str]:
-        """Files of interrupted copies that no running copy owns: partial files, and files of sets with a mark."""
+    def unfinished(self) -> dict[str, float]:
+        """Partial files, and files of incomplete sets with a mark, each with the age of the youngest of its set."""
         begun = {each.removesuffix(MARK) for each in self.ages if each.endswith(MARK)} - {*self.sets}
         youngest = {name: min(self.ages[each] for each in self.files([name])) for name in begun}
         partial = {each: age for each, age in self.ages.items() if each.endswith(".partial")}
-        left = partial | {each: youngest[name] for name in begun for each in self.files([name])}
-        return sorted(each for each, age in left.items() if age > STALE_S)
+        return partial | {each: youngest[name] for name in begun for each in self.files([name])}
+
+    @property
+    def stale(self) -> list[str]:
+        """Files of interrupted copies that no running copy owns."""
+        return sorted(each for each, age in self.unfinished.items() if age > STALE_S)
 
     def files(self, sets: Sequence[str]) -> list[str]:
         """The files of the given sets."""

@@ -1,4 +1,4 @@
-"""Processes without a PM2 daemon, a container or a unit of systemd of their own, for an inventory."""
+"""Processes outside of PM2, containers and units of systemd, for an inventory."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class _Found:
 
 
 def processes(answer: Answer) -> Sight:
-    """The processes, each to confirm: whether one is a daemon or a job is not visible. Unseen if /proc hides them."""
+    """The processes, each to confirm: a process may be a daemon or a job. Unseen if /proc hides them."""
     try:
         lines = described(answer).get("plain", [])
     except MeasurementError as error:

@@ -1,4 +1,4 @@
-"""Declared data that no backup covers."""
+"""Declared data without a backup."""
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -13,7 +13,7 @@ from opsproof.inventory.hosts import Host
 def uncovered(host: Host, backups: Measured[BackupState | StanzaState]) -> list[str]:
     """Declared databases and files of `host` without a backup, with the reason.
 
-    A path is covered if the newest backup of files holds it, so that a path declared since then is not.
+    The newest backup of files must hold a declared path. A path declared after the newest backup has no backup yet.
 
     Raises:
         MeasurementError: the folder of a backup cannot be read.
@@ -44,7 +44,7 @@ def _covers(paths: Iterable[str], excluded: Iterable[str], path: str) -> bool:
 
 
 def _lack(backups: Measured[BackupState | StanzaState], name: str, path: str) -> str:
-    """Why the newest backup does not hold the path; empty if it does."""
+    """The reason for a path missing from the newest backup; empty for a held path."""
     try:
         state = backups[name]
         assert isinstance(state, BackupState)

@@ -1,4 +1,4 @@
-"""Files that a host must not lose."""
+"""Declared data: files and folders to back up."""
 
 from pydantic import Field
 
@@ -6,6 +6,6 @@ from opsproof.inventory.resources import Resource
 
 
 class Data(Resource):
-    """A file or folder that a backup must cover, by its path; or the reason why none does."""
+    """A file or folder to back up, by path. `no_backup` is the reason for data without a backup."""
 
     no_backup: str = Field("", description="reason why no backup covers the path")

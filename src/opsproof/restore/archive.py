@@ -1,15 +1,18 @@
 """The archive to restore: name, age, and whether pg_restore may safely read the file."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from opsproof.action import Work
 from opsproof.backup_store import dump_folder, manifest
-from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile
+from opsproof.backup_store.manifest import Manifest, ManifestError, ManifestFile, SetManifest
 from opsproof.core.errors import InventoryError, OutputError, Refused, StepFailed
 from opsproof.transport.shell import argv
 
+SetManifestT = TypeVar("SetManifestT", bound=SetManifest)
 FIXED_MINORS = {14: 25, 15: 20, 16: 16, 17: 12, 18: 7}
 """By major version, the first minor version that fixes CVE-2026-116314: a crafted archive makes pg_restore run code.
 
@@ -120,21 +123,34 @@ def of_set(work: Work, folder: str, name: str, *, whole: bool) -> DumpArchive:
         Refused: the manifest is damaged, or a file is missing or has another size than in the manifest.
         MeasurementError: the manifest cannot be read.
     """
-    endings = ("dump", "dump.zst", "globals.sql")
+    found, sizes, now = read_set(work, folder, name, ("dump", "dump.zst", "globals.sql"), manifest.read)
+    for file in found.files.values() if whole else [found.dump]:
+        require_size(file, sizes.get(file.name))
+    age = now - dump_folder.began(name)
+    return DumpArchive(name, f"{folder}/{found.dump.name}", found.dump.size_bytes, age, found)
+
+
+def read_set(
+    work: Work, folder: str, name: str, endings: Iterable[str], read: Callable[[str], SetManifestT]
+) -> tuple[SetManifestT, dict[str, int], float]:
+    """The manifest of a set in a folder on the host, the sizes of its files by name, and the time on the host.
+
+    Files are measured whose names are that of the set and one of `endings`.
+
+    Raises:
+        Refused: the manifest is damaged, or belongs to another set.
+        MeasurementError: the manifest or the sizes cannot be read.
+    """
     sizes = argv("stat", "-L", "-c", "%s %n", "--", *(f"{folder}/{name}.{each}" for each in endings))
-    answer, sizes_of = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
+    answer, measured = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
     try:
-        found = manifest.read(answer.require("cat").stdout)
+        found = read(answer.require("cat").stdout)
     except ManifestError as error:
         raise Refused(f"{name}: {error}") from error
     if found.name != name:
         raise Refused(f"{name}: the manifest belongs to {found.name}")
-    measured = sizes_of.require("stat", 0, 1).stdout
-    there = {path: int(size) for size, path in (line.split(" ", 1) for line in measured.splitlines())}
-    for file in found.files.values() if whole else [found.dump]:
-        require_size(file, there.get(f"{folder}/{file.name}"))
-    age = answer.now - dump_folder.began(name)
-    return DumpArchive(name, f"{folder}/{found.dump.name}", found.dump.size_bytes, age, found)
+    lines = (line.split(" ", 1) for line in measured.require("stat", 0, 1).stdout.splitlines())
+    return found, {path.removeprefix(f"{folder}/"): int(size) for size, path in lines}, answer.now
 
 
 def require_size(file: ManifestFile, size_bytes: int | None) -> None:

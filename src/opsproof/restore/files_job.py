@@ -152,7 +152,7 @@ class FilesRestoreJob:
         return argv(
             "perl",
             "-e",
-            scripts.perl("restore/place"),
+            scripts.perl("backup_store/octal", "restore/place"),
             *words,
             timeout_s=self.backup.timeout if verb != "look" else LOOK_TIMEOUT_S,
             user=self.user,

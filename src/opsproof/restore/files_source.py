@@ -8,7 +8,6 @@ from opsproof.action import Step, Work
 from opsproof.action.room import MARGIN, require_room
 from opsproof.backup_store import dump_folder, file_tree, files_manifest, off_site
 from opsproof.backup_store.files_manifest import FilesManifest
-from opsproof.backup_store.manifest import ManifestError
 from opsproof.backup_store.off_site import Copies
 from opsproof.core import scripts
 from opsproof.core.errors import OutputError, Refused, StepFailed
@@ -110,7 +109,7 @@ class FilesSource:
         for path, file in files:
             archive.require_checksum(self.work, path, file.sha256, self.backup.timeout)
         words = (folder, *(path for path, _ in files), file_tree.reader(), str(len(paths)), *paths, "--", *user_words)
-        program = ("perl", "-e", scripts.perl("restore/unpack"), "--", *words)
+        program = ("perl", "-e", scripts.perl("backup_store/octal", "restore/unpack"), "--", *words)
         answer = self.work.do(argv(*program, timeout_s=self.backup.timeout), "unpacking")
         try:
             said = labelled(answer.stdout, "the comparison with the list of contents")
@@ -127,15 +126,7 @@ def read_manifest(work: Work, folder: str, name: str) -> FilesManifest:
         Refused: the manifest is damaged, or a file is missing or has another size.
         MeasurementError: the manifest cannot be read.
     """
-    sizes = argv("stat", "-L", "-c", "%s %n", "--", *(f"{folder}/{name}.{each}" for each in ("tar.zst", "contents")))
-    answer, measured = work.ask(argv("cat", "--", f"{folder}/{name}.manifest.json"), sizes)
-    try:
-        found = files_manifest.read(answer.require("cat").stdout)
-    except ManifestError as error:
-        raise Refused(f"{name}: {error}") from error
-    if found.name != name:
-        raise Refused(f"{name}: the manifest belongs to {found.name}")
-    there = {path: int(size) for size, path in (line.split(" ", 1) for line in measured.stdout.splitlines())}
+    found, sizes, _ = archive.read_set(work, folder, name, ("tar.zst", "contents"), files_manifest.read)
     for file in found.files.values():
-        archive.require_size(file, there.get(f"{folder}/{file.name}"))
+        archive.require_size(file, sizes.get(file.name))
     return found

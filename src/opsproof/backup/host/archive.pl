@@ -160,8 +160,6 @@ sub store {
     $file->flush or fail("$folder/$name.partial: $!");
 }
 
-sub unescaped { return $_[0] =~ s/\\(\d{3})/chr oct $1/ger }
-
 sub manifest {
     my ($lacking, $skipped, @entries) = @_;
     my ($version) = output_of(undef, qw(tar --version)) =~ /(.*)/;

@@ -37,8 +37,6 @@ print "end\n";
 
 sub fail { print STDERR "$_[0]\n"; exit 1 }
 
-sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1/ger }
-
 # A plan names some: its answer is short.
 sub few { return $verb eq 'summary' ? splice @_, 0, 20 : @_ }
 

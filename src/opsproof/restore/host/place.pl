@@ -38,10 +38,6 @@ $verbs{$verb}->();
 
 sub fail { print STDERR "$_[0]\n"; exit 1 }
 
-sub unescaped { return $_[0] =~ s/\\(\d{3})/chr oct $1/ger }
-
-sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1/ger }
-
 sub folder_of { return $_[0] =~ m{\A(.+)/[^/]+\z} ? $1 : '/' }
 
 sub identity {

@@ -45,10 +45,6 @@ print "unpacked $files $bytes\nend\n";
 
 sub fail { print STDERR "$_[0]\n"; exit 1 }
 
-sub unescaped { return $_[0] =~ s/\\(\d{3})/chr oct $1/ger }
-
-sub escaped { return $_[0] =~ s/([^\x21-\x5b\x5d-\x7e])/sprintf '\\%03o', ord $1/ger }
-
 sub is_wanted {
     my $path = shift;
     return !@paths || grep { $path eq $_ || index($path, "$_/") == 0 } @paths;
