@@ -128,6 +128,7 @@ def _register_run(config: pytest.Config) -> None:
     _register_fixtures(config)
     run = config.stash[RUN] = _run(config, client)
     config.pluginmanager.register(run, "opsproof-run")
+    run.start_ahead()
     if run.has_all_checks:
         config.args.extend(map(str, extensions.check_folders()))
     config.pluginmanager.register(collection, "opsproof-collection")

@@ -19,8 +19,6 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from rich.console import Console
-
 from opsproof.action import journal, window
 from opsproof.action.base import Action, Step, Work
 from opsproof.action.lock import held, whoami
@@ -78,6 +76,8 @@ def main(action: type[Action], words: list[str] | None = None) -> int:
     options = parser(action).parse_args(words)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    from rich.console import Console  # rounds read the journal without it
+
     console = Console(markup=False, highlight=False, soft_wrap=True, quiet=options.json)
     run = ActionRun(action, options.host or "")
     if not action.applies:

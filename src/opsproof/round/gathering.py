@@ -154,6 +154,7 @@ class Gathering:
         self._saved = read(saved) if saved else None
         self._pool = ThreadPoolExecutor(HOSTS_AT_ONCE)
         self._running: dict[str, Future[Recording]] = {}
+        self._ahead: dict[str, tuple[set[Key], Future[Recording]]] = {}
         self._values: dict[tuple[str, str], Any] = {}
         self._client = client
 
@@ -164,6 +165,10 @@ class Gathering:
         if self._client is not None:
             self._client.close()
 
+    def start_ahead(self, plan: dict[str, set[Key]]) -> None:
+        """Starts to query hosts for the facts of an expected plan."""
+        self._ahead = {name: (keys, self._submit(name, keys)) for name, keys in plan.items()}
+
     def start(self, names: Iterable[str]) -> None:
         """Starts to query these hosts, unless already started. Does not wait."""
         if self._saved is None:
@@ -172,13 +177,18 @@ class Gathering:
 
     def _begin(self, name: str) -> Future[Recording]:
         if name not in self._running:
-            host = self._inventory.hosts[name]
-            if self._client is None and host.databases:
-                self._client = DatabaseClient()
-            if any(_visit(host, key) for key in self._plan[name]):
-                web.load()
-            self._running[name] = self._pool.submit(gather, host, self._plan[name], self._client)
+            keys = self._plan[name]
+            expected, started = self._ahead.get(name, (None, None))
+            self._running[name] = started if started and expected == keys else self._submit(name, keys)
         return self._running[name]
+
+    def _submit(self, name: str, keys: set[Key]) -> Future[Recording]:
+        host = self._inventory.hosts[name]
+        if self._client is None and host.databases:
+            self._client = DatabaseClient()
+        if any(_visit(host, key) for key in keys):
+            web.load()
+        return self._pool.submit(gather, host, keys, self._client)
 
     def recording(self, name: str) -> Recording:
         """The recording of the host `name`, once complete.

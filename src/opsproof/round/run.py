@@ -14,6 +14,7 @@ from opsproof.history.store import SELECTED, History, place_of
 from opsproof.inventory.hosts import RESOURCES, resource_in
 from opsproof.inventory.load import load as load_inventory
 from opsproof.postgres.client import DatabaseClient
+from opsproof.round.ahead import LastPlan
 from opsproof.round.due import due_times
 from opsproof.round.gathering import Gathering, Key, Recording, dump, load, write
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT, Judge, is_judged
@@ -55,6 +56,8 @@ class Run:
         self._plan: dict[str, set[Key]] = {}
         self._recordings: dict[str, Recording] = {}
         self._asks = client is not None
+        words = [str(config.option.inventory.absolute()), *map(str, config.invocation_params.args)]
+        self._last_plan = LastPlan(config.option.reports, self.cadence, words)
         self.gathering = Gathering(self.inventory, self._plan, config.option.facts, client)
         limits = UnknownLimits(self.history, self.inventory, self.cadence, self.started)
         self._judge = Judge(self.inventory, None if config.option.facts else limits)
@@ -84,10 +87,16 @@ class Run:
         self.gathering.close()
         gc.freeze()  # the process ends: skip the last garbage collection
 
+    def start_ahead(self) -> None:
+        """Starts to query the hosts for the facts of the last run with the same command line."""
+        if self._asks:
+            self.gathering.start_ahead(self._last_plan.read(self.inventory.hosts))
+
     def start_gathering(self) -> None:
         """Starts to query all hosts, unless xdist workers do."""
         if self._asks:
             self.gathering.start(self._plan)
+            self._last_plan.write(self._plan)
 
     def start_share(self, host: str) -> None:
         """In an xdist worker, starts to query all hosts in the share of `host`."""
