@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rotation import rotation
 from round_trips import round_trips
+from runs import runs
 from ssh import ssh
 from startup import startup
 from waits import waits
@@ -42,6 +43,7 @@ BENCHMARKS = {
         maintenance,
         waits,
         years,
+        runs,
         page,
     )
 }

@@ -3,6 +3,7 @@
 Every query reads the last runs or a fixed number of days by a key, so its cost does not grow with the history.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from opsproof.core.verdicts import ORDER, worst
 from opsproof.history.store import SELECTED, History
 
+DAY_S = 86_400.0
 _LINES = f"""
     SELECT lines.id, lines.inventory, lines.cadence, host, due, run, started, {", ".join(ORDER)}
       FROM lines
@@ -126,21 +128,26 @@ def _is_judged(history: History, run: LastRun, test: str) -> bool:
 
 
 def growth(history: History, runs: Iterable[LastRun], metrics: Collection[str], since: float) -> list[Series]:
-    """The values of `metrics`, by title, since `since`."""
+    """The values of `metrics`, by title, in the last run of each day since `since`."""
     found: dict[tuple[str, str, str], Series] = {}
     first = _first_run(history, since)
     for each in runs:
-        query = (
-            "SELECT run, started FROM visits JOIN runs ON runs.id = run WHERE line = ? AND started >= ? AND run >= ?"
-        )
-        visits = history.read(f"{query} ORDER BY run", (each.line, since, first))
+        daily = _last_visits(history, each.line, since, first)
         rows = history.read(_VALUES.format(", ".join("?" * len(metrics))), (each.line, first, *metrics))
         for test, metric, unit, rule, begin, end, number in rows:
             series = found.setdefault((each.host, test, metric), Series(each.host, test, metric, unit, rule))
-            series.points += [(started, number) for run, started in visits if begin <= run <= end]
+            within = daily[bisect_left(daily, (begin,)) : bisect_left(daily, (end + 1,))]
+            series.points += [(started, number) for _, started in within]
     for one in found.values():
         one.points.sort()
     return list(found.values())
+
+
+def _last_visits(history: History, line: int, since: float, first: int) -> list[tuple[int, float]]:
+    """Number and start of the last run of each day, by number."""
+    query = "SELECT run, started FROM visits JOIN runs ON runs.id = run WHERE line = ? AND started >= ? AND run >= ?"
+    visits = history.read(f"{query} ORDER BY run", (line, since, first))
+    return sorted({int(started // DAY_S): (run, started) for run, started in visits}.values())
 
 
 def _first_run(history: History, since: float) -> int:

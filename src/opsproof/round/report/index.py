@@ -15,7 +15,7 @@ from opsproof.core.metrics import METRICS
 from opsproof.core.rounds import ROUNDS
 from opsproof.core.verdicts import ORDER
 from opsproof.history import estate
-from opsproof.history.estate import LastRun, Series
+from opsproof.history.estate import DAY_S, LastRun, Series
 from opsproof.round.due import due_time
 from opsproof.round.report.names import stem
 from opsproof.round.report.templates import environment, read
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from opsproof.round.run import Run
 
 FILE = "index.html"
-DAY_S = 86_400.0
 DAYS = 90
 GROWING = (
     *("disk_used", "inodes_used", "database_size", "table_size"),
