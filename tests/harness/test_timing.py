@@ -89,6 +89,7 @@ def test_a_session_leaves_its_figures(tmp_path, repository, workers):
     assert sums["parts"]["rounds"] == pytest.approx(0.2, abs=0.15)
     assert sums["parts"]["tests of some"] > 0
     assert len(sums["tests"]) == 4
+    assert sums["broken"] == {"test_suite.py::test_wrong": "assert False", "test_suite.py::test_error": "ValueError"}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,14 @@ def test_closing_line_tells_of_a_step_that_failed_without_a_test(tmp_path, capsy
     timing.write({"parts": {"apt": 3.0}, "counts": counts}, tmp_path)
     assert timing.main([str(tmp_path), "--status", "1"]) == 1
     assert said in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_summary_names_the_failed_tests_above_the_closing_line():
+    broken = {f"tests/test_a.py::test_{number}": "assert 1 == 2" for number in range(32)}
+    sums = {"parts": timing.Counter(a=1.0), "counts": timing.Counter(failed=32), "tests": timing.Counter()}
+    lines = timing.summary({**sums, "broken": broken}, 1.0)
+    assert lines[-32] == "FAILED tests/test_a.py::test_0 - assert 1 == 2"
+    assert lines[-2] == "and 2 more failed"
 
 
 def test_runs_started_by_tests_do_not_count(prove, tmp_path, monkeypatch):

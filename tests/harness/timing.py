@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 SLOWEST = 20
+NAMED, REASON = 30, 160
+"""The most failed tests to name, and the most characters of a reason."""
 WIDTH = 80
 OUTCOMES = ("failed", "error", "passed", "skipped")
 SPENT: Counter[str] = Counter()
@@ -56,6 +58,7 @@ class Recorder:
         self.is_worker = is_worker
         self.counts: Counter[str] = Counter()
         self.tests: Counter[str] = Counter()
+        self.broken: dict[str, str] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
@@ -69,11 +72,21 @@ class Recorder:
         if report.when == "call" or report.outcome != "passed":
             is_error = report.failed and report.when != "call"
             self.counts["error" if is_error else report.outcome] += 1
+        if report.failed:
+            self.broken[report.nodeid] = reason(report)
 
     def pytest_sessionfinish(self):
         """Writes the figures of the process; a worker's tests are counted by the controller."""
-        seen = {} if self.is_worker else {"counts": self.counts, "tests": dict(self.tests.most_common(SLOWEST))}
+        tests = dict(self.tests.most_common(SLOWEST))
+        seen = {} if self.is_worker else {"counts": self.counts, "tests": tests, "broken": self.broken}
         write({"parts": SPENT, **seen})
+
+
+def reason(report):
+    """The line of pytest's message at which a test failed, shortened."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longrepr or "").strip().splitlines()
+    return (lines[0] if lines else "no message")[:REASON]
 
 
 def untimed(environment):
@@ -89,8 +102,8 @@ def write(record, folder=None):
 
 
 def read(folder):
-    """The sums over all records in a folder: seconds by part, tests by outcome, seconds by test."""
-    sums = {"parts": Counter(), "counts": Counter(), "tests": Counter()}
+    """The sums over all records: seconds by part, tests by outcome, seconds by test, and the reason of each failure."""
+    sums = {"parts": Counter(), "counts": Counter(), "tests": Counter(), "broken": {}}
     for path in Path(folder).rglob("*.json"):
         for key, values in json.loads(path.read_text(encoding="utf-8")).items():
             sums[key].update(values)
@@ -105,7 +118,13 @@ def summary(sums, wall_s):
     lines += [f"{'all parts':<32} {total:8.1f}", f"{'on the clock, side by side':<32} {wall_s:8.1f}", ""]
     lines += [f"the slowest {SLOWEST} tests"]
     lines += [f"{spent:8.1f}  {name}" for name, spent in sums["tests"].most_common(SLOWEST)]
-    return [*lines, "", closing(sums["counts"], wall_s)]
+    return [*lines, "", *failures(sums["broken"]), closing(sums["counts"], wall_s)]
+
+
+def failures(broken):
+    """The failed tests, each with its reason, and a number for the rest."""
+    lines = [f"FAILED {name} - {why}" for name, why in list(broken.items())[:NAMED]]
+    return [*lines, *([f"and {len(broken) - NAMED} more failed"] if len(broken) > NAMED else [])]
 
 
 def closing(counts, wall_s):
