@@ -21,6 +21,19 @@ def uncovered(host: Host, backups: Measured[BackupState | StanzaState]) -> list[
     return [*_databases(host), *_files(host, backups)]
 
 
+def missing_folders(host: Host, backups: Measured[BackupState | StanzaState]) -> list[str]:
+    """The declared folders of backups of files that do not exist: a backup refuses to make them."""
+    return [each.folder for name, each in host.backups.items() if each.paths and _is_missing(backups, name)]
+
+
+def _is_missing(backups: Measured[BackupState | StanzaState], name: str) -> bool:
+    try:
+        backups[name]
+    except Absent:
+        return True
+    return False
+
+
 def _databases(host: Host) -> Iterator[str]:
     saved = {each.database for each in host.backups.values()}
     for name, database in host.databases.items():

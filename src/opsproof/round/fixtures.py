@@ -203,6 +203,13 @@ class FactFixtures:
 
         return coverage.uncovered(host, backups)
 
+    @pytest.fixture
+    def missing_backup_folders(self, host: Host, backups: "Measured[BackupState | StanzaState]") -> list[str]:
+        """The declared folders of backups of files that do not exist."""
+        from opsproof.facts import coverage  # not needed in daily rounds
+
+        return coverage.missing_folders(host, backups)
+
 
 for _name in REGISTRY:
     setattr(FactFixtures, _name, _fact_fixture(_name))
