@@ -3,7 +3,7 @@
 import pytest
 
 from opsproof.core.verdicts import Verdict
-from opsproof.round.report.grouping import findings, group
+from opsproof.round.grouping import findings, group
 
 
 def verdict(name, word="failed", *, host="vps", resource="api", causes=(), sentence=""):  # noqa: PLR0913  # fields

@@ -2,10 +2,10 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -49,14 +49,22 @@ def sh(tmp_path):
     return run
 
 
+def remedies(path):
+    """The remedy of each test with a finding, from JUnit XML."""
+    for case in ET.parse(path).getroot().iter("testcase"):
+        properties = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+        if "remedy" in properties:
+            yield case.attrib["name"], properties["remedy"]
+
+
 @pytest.fixture
 def findings(sh, path):
     """The findings of the checks of the schedule: each with its remedy."""
 
     def found():
-        done = sh(f"opsproof daily schedule --inventory={path}")
+        done = sh(f"opsproof daily schedule --inventory={path} --junitxml={path.with_suffix('.xml')}")
         assert done.returncode in (0, 1, 6), done.stdout + done.stderr
-        return dict(re.findall(r"^ {8}(test_\S+)\n(?: {10}.*\n)* {8}next: (.*)$", done.stdout, re.MULTILINE))
+        return dict(remedies(path.with_suffix(".xml")))
 
     return found
 

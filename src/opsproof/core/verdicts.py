@@ -115,12 +115,3 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
 def worst(verdicts: Iterable[str]) -> str:
     """The worst of some verdicts; passed without any."""
     return min(verdicts, key=ORDER.index, default="passed")
-
-
-def findings(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """Verdicts other than passed, the worst first, grouped by host and sentence."""
-    groups: dict[tuple[str, str, str], list[Verdict]] = {}
-    for each in verdicts:
-        if each.verdict != "passed":
-            groups.setdefault((each.verdict, each.host, each.sentence), []).append(each)
-    return sorted(groups.values(), key=lambda group: ORDER.index(group[0].verdict))

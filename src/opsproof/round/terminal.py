@@ -1,14 +1,15 @@
-"""Terminal output of a run: each finding in a sentence, with its remedy."""
+"""Terminal output of a run: each cause once in a sentence, with its remedy, hosts and consequences."""
 
 import re
 from typing import Any
 
 import pytest
 
-from opsproof.core.verdicts import Verdict, findings
+from opsproof.core.verdicts import Verdict
+from opsproof.round.grouping import Finding, Group, findings
 from opsproof.round.run import Run
 
-EVIDENCE_LINES = 6
+EVIDENCE_LINES, OTHERS = 6, 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -35,39 +36,64 @@ class Terminal:
         self._config.option.tbstyle = "no"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Prints the findings, the worst first, the round trips and complaints of the history."""
+        """Prints the findings by cause, the worst first, the round trips and complaints of the history."""
         terminalreporter.reportchars = ""
         terminalreporter.currentfspath = None  # its line has ended; write_line would end it again
         found = findings(self._run.verdicts)
         if found:
             terminalreporter.section("findings")
-        for group in found:
-            _write(terminalreporter, group)
+        for each in found:
+            _write(terminalreporter, each)
         trips = self._run.round_trips
         if any(trips.values()):
             terminalreporter.write_line(f"round trips: {trips['shell']} to hosts, {trips['sql']} to databases")
         for notice in self._run.notices:
             terminalreporter.write_line(_plain(notice), yellow=True)
-        for each in self._run.unwritten:
-            terminalreporter.write_line(each, red=True)
+        for unwritten in self._run.unwritten:
+            terminalreporter.write_line(unwritten, red=True)
         for complaint in self._run.history.complaints:
             terminalreporter.write_line(f"{complaint}", yellow=True)
 
 
-def _write(terminal: Any, group: list[Verdict]) -> None:
-    first = group[0]
-    colour = {"failed": "red", "unknown": "purple"}.get(first.verdict, "yellow")
-    terminal.write(f"{first.verdict.upper():8}", **{colour: True, "bold": True})
-    terminal.write(f"{_plain(first.sentence)}\n")
-    for verdict in group:
-        terminal.write_line(f"{'':8}{_plain(verdict.test)}", light=True)
-        for line in [line for each in verdict.evidence for line in each.lines][:EVIDENCE_LINES]:
-            terminal.write_line(f"{'':10}{_plain(line)}", light=True)
-        if verdict.remedy:
-            terminal.write_line(f"{'':8}next: {_plain(str(verdict.remedy))}")
-    for title, text in (("owner", first.owner), ("see", " ".join(first.see))):
+def _write(terminal: Any, finding: Finding) -> None:
+    cause = finding.first.cause
+    _write_sentence(terminal, "", cause, cause.sentence)
+    terminal.write_line(f"{'':8}{_plain(cause.test)}", light=True)
+    for line in [line for each in cause.evidence for line in each.lines][:EVIDENCE_LINES]:
+        terminal.write_line(f"{'':10}{_plain(line)}", light=True)
+    for title, text in (("next", cause.remedy), ("owner", cause.owner), ("see", " ".join(cause.see))):
         if text:
-            terminal.write_line(f"{'':8}{title}: {_plain(text)}")
+            terminal.write_line(f"{'':8}{title}: {_plain(str(text))}")
+    _write_hosts(terminal, finding)
+    _write_consequences(terminal, finding.first)
+
+
+def _write_hosts(terminal: Any, finding: Finding) -> None:
+    """The further hosts with the finding, each with its own sentence, and the few hosts without it."""
+    others = finding.groups[1:]
+    for each in others[:OTHERS]:
+        terminal.write_line(f"{'':8}also on {_plain(each.cause.host)}: {_plain(each.cause.sentence)}")
+    if len(others) > OTHERS:
+        terminal.write_line(f"{'':8}and on {len(others) - OTHERS} more hosts, named in the report")
+    if finding.spared:
+        terminal.write_line(f"{'':8}not on {', '.join(map(_plain, finding.spared))}")
+
+
+def _write_consequences(terminal: Any, group: Group) -> None:
+    found = group.consequences
+    if found:
+        terminal.write_line(f"{'':8}explains {len(found)} more {'finding' if len(found) == 1 else 'findings'}:")
+    for each in found[:OTHERS]:
+        is_same = each.sentence == group.cause.sentence
+        _write_sentence(terminal, f"{'':10}", each, each.test if is_same else each.sentence)
+    if len(found) > OTHERS:
+        terminal.write_line(f"{'':10}and {len(found) - OTHERS} more, in the report")
+
+
+def _write_sentence(terminal: Any, indent: str, verdict: Verdict, text: str) -> None:
+    colour = {"failed": "red", "unknown": "purple"}.get(verdict.verdict, "yellow")
+    terminal.write(f"{indent}{verdict.verdict.upper():8}", **{colour: True, "bold": True})
+    terminal.write(f"{_plain(text)}\n")
 
 
 def _plain(text: str) -> str:

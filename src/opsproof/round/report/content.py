@@ -9,8 +9,8 @@ from opsproof.core.units import show, show_moment
 from opsproof.core.verdicts import ORDER, Verdict
 from opsproof.history.past import PastRun
 from opsproof.history.store import Streak
+from opsproof.round.grouping import Finding
 from opsproof.round.report.drawing import Bar, Sparkline, bar, sparkline
-from opsproof.round.report.grouping import Finding
 from opsproof.round.report.table import CheckRows, row_id
 
 MOST_FINDINGS = 200

@@ -9,8 +9,9 @@ import pytest
 from opsproof.core.units import show_moment
 from opsproof.core.verdicts import Verdict
 from opsproof.history.past import past
+from opsproof.round import grouping
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT
-from opsproof.round.report import changes, content, grouping, head, index, table
+from opsproof.round.report import changes, content, head, index, table
 from opsproof.round.report.templates import environment, read
 
 if TYPE_CHECKING:
