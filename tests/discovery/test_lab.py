@@ -1,11 +1,14 @@
 """On the lab, init finds every table of the hand-written inventory, or lists the table as unseen."""
 
 import tomllib
+from pathlib import PurePosixPath
 
 import pytest
 
 from opsproof.command.main import main
+from opsproof.discovery import looking
 from opsproof.inventory.load import load
+from opsproof.postgres import dsn
 
 OF_THE_OPERATOR = {"backups", "data", "rotation", "clock", "limits", "ports", "schedule", "jobs"}
 """Tables of intentions, invisible on a host."""
@@ -63,11 +66,21 @@ def test_plain_processes_are_named_as_unseen(written):
         assert f"the service on port {process.listens[0]}: " in text
 
 
+def test_given_database_is_not_listed_as_unseen(written):
+    declared, _, text = written
+    assert f"the service on port {dsn.server(declared.databases['metachat'].dsn)[1]}:" not in text
+
+
 def test_no_limit_comes_from_the_host(written, repository):
     _, _, text = written
     shipped = tomllib.loads((repository / "inventory" / "metachat.toml").read_text(encoding="utf-8"))
     assert tomllib.loads(text)["limits"] == shipped["limits"]
-    assert "limits" not in str(tomllib.loads(text)["hosts"])
+    (host,) = tomllib.loads(text)["hosts"].values()
+    given = [each for name, each in host["logs"].items() if each.pop("limits", None) == looking.OF_ERRORS]
+    names = {PurePosixPath(each["path"]).name for each in given}
+    assert names >= {"api-error.log", "worker-error.log"}
+    assert all(each.endswith("-error.log") for each in names)
+    assert "limits" not in str(host)
 
 
 def test_what_was_not_compared_is_of_the_operator(written):

@@ -115,6 +115,21 @@ def test_logs_have_formats_and_distinct_names():
     assert entries[1].confirm == "the file is empty: the format is a guess"
 
 
+@pytest.mark.parametrize(
+    ("name", "is_of_errors"),
+    [
+        *(
+            (each, True)
+            for each in ("api-error.log", "stderr", "error.log", "worker.err", "app_errors-0.log", "ERROR.log")
+        ),
+        *((each, False) for each in ("out.log", "terror.log", "erratic.log", "mirror.log", "stdout.log")),
+    ],
+)
+def test_silence_of_a_log_of_errors_is_no_fault(name, is_of_errors):
+    (log, _) = looking.logs(described(f"log empty {digits(f'/srv/{name}')}"), {}, OPS).entries
+    assert ("limits" in log.fields) == is_of_errors
+
+
 def test_hidden_logs_are_unseen_with_the_line_of_sudoers():
     found = {"hidden": ["12 root", "3 shop", "1 #1001"]}
     (unseen,) = looking.logs(found, {}, OPS).unseen

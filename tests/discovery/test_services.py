@@ -91,6 +91,26 @@ def test_cache_is_proposed_with_what_it_needs(answer, found, name, fields, doubt
     assert services.seen({"Redis 6379": answer}, found, "/home/ops").entries == [Entry("caches", name, fields, doubt)]
 
 
+POSTGRES = ("db", "running", "postgres:17", "127.0.0.1:5432->5432/tcp")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "db"),
+        ({1: "exited"}, ""),
+        ({1: "exited", 3: ""}, ""),
+        ({3: "127.0.0.1:5433->5432/tcp"}, ""),
+        ({3: "0.0.0.0:15432->5432/tcp, [::]:5432->5432/tcp"}, "db"),
+        ({3: ""}, "db"),
+        ({1: "", 3: ""}, "db"),
+    ],
+)
+def test_container_of_a_server_runs_and_publishes_its_port(changes, name):
+    fields = [changes.get(number, each) for number, each in enumerate(POSTGRES)]
+    assert services.container_of("postgres", "5432", [FoundContainer(*fields)]) == name
+
+
 def test_broker_is_proposed_with_its_login():
     found = [FoundContainer("mq", "running", "rabbitmq:4-management")]
     sight = services.seen({"RabbitMQ 15672": Answer(0, "\n401 0.001 ")}, found, "/home/ops")

@@ -183,8 +183,8 @@ def _without_health(site: Site, front: HttpResponse | None, answer: Answer) -> S
     return Sight(unseen=[Unseen(f"the health of {site.root}, which {why}", way)])
 
 
-def others(answers: Mapping[str, Answer], named: Collection[str]) -> Sight:
-    """The ports whose server does not speak HTTP without TLS."""
+def others(answers: Mapping[str, Answer], named: Collection[str], databases: Collection[str] = ()) -> Sight:
+    """The ports whose server does not speak HTTP without TLS, but those of `databases`."""
     sight = Sight()
     for root, answer in answers.items():
         port = urlsplit(root).port
@@ -192,7 +192,7 @@ def others(answers: Mapping[str, Answer], named: Collection[str]) -> Sight:
             continue
         if _speaks_tls(answer):
             sight.unseen.append(Unseen(f"the HTTPS server on port {port}", "endpoints with the https URL of its name"))
-        elif response(answer) is None:
+        elif response(answer) is None and str(port) not in databases:
             way = "endpoints with the health URL, if it answers HTTP; --dsn, if it is PostgreSQL"
             sight.unseen.append(Unseen(f"the service on port {port}", way))
     return sight

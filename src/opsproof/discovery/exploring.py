@@ -1,7 +1,7 @@
 """A look at a host in up to four round trips: open files and ports, sudo and first requests, health checks, proxies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opsproof.core.errors import CommandError
 from opsproof.discovery import backups, contents, endpoints, listeners, looking, plain_processes, services, units
@@ -13,6 +13,7 @@ from opsproof.discovery.sight import Entry, Sight
 from opsproof.facts.listeners import Listener
 from opsproof.inventory.hosts import Host
 from opsproof.inventory.resources import Database
+from opsproof.postgres import dsn
 from opsproof.transport.shell import Answer, Command
 
 
@@ -26,6 +27,8 @@ class Exploration:
     found: Mapping[str, list[str]]
     configured: Mapping[str, list[str]]
     again: Mapping[str, Answer] = field(default_factory=dict)
+    databases: Sequence[str] = ()
+    """The ports of the given databases."""
 
     def texts(self, label: str) -> list[tuple[str, ...]]:
         """The texts of each line of configured.pl with a label."""
@@ -57,11 +60,12 @@ def explore(host: Host, databases: Sequence[Database]) -> tuple[str, Sight]:
     """
     first = begun(asked(host, looking.commands()))
     again = asked(host, {**looking.borrowed(first.answers, first.rights), **_requests(first)})
-    explored = Exploration(first.answers, first.rights, first.listeners, first.found, first.configured, again)
+    explored = replace(first, again=again, databases=[dsn.server(each.dsn)[1] for each in databases])
     sight = _of_host(explored)
-    sight.add(_answering(host, explored))
-    container = services.container_of("postgres", explored.containers)
+    answering, found = _answering(host, explored)
+    sight.add(answering)
     for each in databases:
+        container = services.container_of("postgres", dsn.server(each.dsn)[1], found)
         sight.add(contents.seen(contents.ask(host, each), each, container))
     sight.add(_backups(explored, [each.name for each in sight.entries if each.table == "databases"]))
     return first.answers["host"].stdout.strip() or "host", sight
@@ -100,7 +104,7 @@ def _of_host(explored: Exploration) -> Sight:
         plain_processes.processes(answers["plain"]),
         units.units(answers["units"]),
         units.of_users(answers["lingering"]),
-        listeners.services(explored.listeners),
+        listeners.services(explored.listeners, explored.databases),
         listeners.reachable(answers["ports"]),
         looking.clock(answers["clock"]),
         looking.scheduled(answers["cron"], explored.configured),
@@ -109,8 +113,8 @@ def _of_host(explored: Exploration) -> Sight:
     return sight
 
 
-def _answering(host: Host, explored: Exploration) -> Sight:
-    """Findings from requests: containers, caches, the broker and endpoints."""
+def _answering(host: Host, explored: Exploration) -> tuple[Sight, list[FoundContainer]]:
+    """Findings from requests: containers, caches, the broker and endpoints; and the containers with their states."""
     ports = {each.port for each in explored.listeners}
     roots = {each: explored.again[each] for each in endpoints.by_port(explored.listeners)}
     names = {word: text(word) for line in explored.configured.get("site", []) for word in line.split(" ")[1:]}
@@ -123,8 +127,8 @@ def _answering(host: Host, explored: Exploration) -> Sight:
     sight = services.contained(found, explored.answers["docker"], explored.rights)
     sight.add(services.seen(explored.again, found, explored.home))
     sight.add(_endpoints(host, sites, answers))
-    sight.add(endpoints.others(roots, named))
-    return sight
+    sight.add(endpoints.others(roots, named, explored.databases))
+    return sight, found
 
 
 def _endpoints(host: Host, sites: Sequence[Site], answers: Mapping[str, Answer]) -> Sight:

@@ -1,7 +1,7 @@
 """Listening ports, and services known by program or port."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from opsproof.core.errors import MeasurementError
 from opsproof.discovery.sight import Entry, Sight, Unseen
@@ -58,8 +58,8 @@ def place(port: int, listeners: Sequence[Listener]) -> str:
     return "::1" if "::" in addresses else min(addresses)
 
 
-def services(listeners: Sequence[Listener]) -> Sight:
-    """The ssh server, and the databases, unseen without a role."""
+def services(listeners: Sequence[Listener], databases: Collection[str] = ()) -> Sight:
+    """The ssh server, and the databases, unseen without a role; `databases` are ports whose database is given."""
     sight = Sight()
     for port in sorted({each.port for each in listeners}):
         known = service(port, listeners)
@@ -67,7 +67,8 @@ def services(listeners: Sequence[Listener]) -> Sight:
             sight.entries.append(Entry("sshd", "", {} if port == 22 else {"port": port}))
         elif known == "PostgreSQL":
             way = f'--dsn="host={place(port, listeners)} port={port} dbname=NAME user=opsproof_monitor"'
-            sight.unseen.append(Unseen(f"databases of PostgreSQL on port {port} without a --dsn", way))
+            rest = "other databases" if str(port) in databases else "databases"
+            sight.unseen.append(Unseen(f"{rest} of PostgreSQL on port {port} without a --dsn", way))
         elif known and known not in ("Redis", "RabbitMQ"):
             sight.remarks.append(f"{known} on port {port}: not checked")
     return sight

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from opsproof.core import scripts
 from opsproof.core.errors import MeasurementError
-from opsproof.discovery import units
+from opsproof.discovery import toml, units
 from opsproof.discovery.rights import LISTED, Rights
 from opsproof.discovery.sight import Entry, Sight, Unseen
 from opsproof.facts.containers import ContainerNames
@@ -21,6 +21,12 @@ VIRTUAL = {"tmpfs", "devtmpfs", "overlay", "squashfs", "proc", "sysfs", "efivarf
 OF_CONTAINERS = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/docker.sock", "/var/run/docker.sock"}
 """Files that Docker mounts into a container."""
 ROOT = "root"
+OF_ERRORS: dict[str, toml.Value] = {
+    "log_silence": {"should": "< 3650d", "source": "silent while nothing goes wrong"},
+    "rotated_history": {"should": ">= 0s", "source": "empty while nothing goes wrong"},
+}
+_OF_ERRORS = re.compile(r"(^|[^a-z])(stderr|errors?|err)([^a-z]|$)", re.IGNORECASE)
+"""The name of a file with errors alone: api-error.log, stderr.log, out_err-0.log."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def asked(host: Host, commands: Mapping[str, Command]) -> dict[str, Answer]:
 
 def commands() -> dict[str, Command]:
     """The fixed commands of the first round trip, by name; each only reads."""
-    words = "{{json .Names}} {{json .State}} {{json .Image}}"
+    words = "{{json .Names}} {{json .State}} {{json .Image}} {{json .Ports}}"
     return {
         "host": argv("uname", "-n"),
         "login": argv("id", "-un"),
@@ -155,11 +161,17 @@ def logs(found: Mapping[str, list[str]], again: Mapping[str, list[str]], rights:
         names.add(name)
         known = kind if kind not in ("empty", "unreadable") else "text"
         confirm = "" if known == kind else f"the file is {kind}: the format is a guess"
-        sight.entries.append(Entry("logs", name, {"path": str(where), "format": known}, confirm))
+        fields: dict[str, toml.Value] = {"path": str(where), "format": known}
+        sight.entries.append(Entry("logs", name, fields | _limits(where), confirm))
     folders = {str(PurePosixPath(text(path)).parent) for path in lines}
     sight.entries += [Entry("log_folders", each) for each in sorted(folders)]
     sight.unseen += _hidden(others(found), others(again) if again else others(found), rights)
     return sight
+
+
+def _limits(path: PurePosixPath) -> dict[str, toml.Value]:
+    """Limits of a log of errors, by its name: silence is no fault."""
+    return {"limits": dict(OF_ERRORS)} if _OF_ERRORS.search(path.name) else {}
 
 
 def _hidden(found: dict[str, int], again: dict[str, int], rights: Rights) -> list[Unseen]:

@@ -28,17 +28,23 @@ _AS_ROOT = Host(transport="local://", docker_as=ROOT)
 
 @dataclass(frozen=True)
 class FoundContainer:
-    """A container: its state and image, both empty if they are hidden."""
+    """A container: its state, image and published ports as `docker ps` shows them, all empty if they are hidden."""
 
     name: str
     state: str = ""
     image: str = ""
+    ports: str = ""
 
     @property
     def kind(self) -> str:
         """The server in the container, by image and name: redis, rabbitmq or postgres; empty for others."""
         text = f"{self.image} {self.name}"
         return next((kind for kind, words in _KINDS.items() if re.search(words, text, re.IGNORECASE)), "")
+
+    def may_answer(self, port: int | str) -> bool:
+        """Whether it may be the container that answers on a port of the host; one without ports shares the host's."""
+        is_running = self.state in ("running", "")
+        return is_running and (not self.ports or re.search(rf":{port}->", self.ports) is not None)
 
 
 def containers(answer: Answer, again: Answer | None) -> list[FoundContainer]:
@@ -109,14 +115,14 @@ def seen(answers: Mapping[str, Answer], found: Sequence[FoundContainer], home: s
     return sight
 
 
-def container_of(kind: str, found: Sequence[FoundContainer]) -> str:
-    """The only container of a kind; empty for none, and for several."""
-    names = [each.name for each in found if each.kind == kind]
+def container_of(kind: str, port: int | str, found: Sequence[FoundContainer]) -> str:
+    """The only container of a kind that may answer on a port; empty for none, and for several."""
+    names = [each.name for each in found if each.kind == kind and each.may_answer(port)]
     return names[0] if len(names) == 1 else ""
 
 
 def _cache(port: int, answer: Answer, found: Sequence[FoundContainer], home: str) -> Sight:
-    name = container_of("redis", found)
+    name = container_of("redis", port, found)
     fields: dict[str, Value] = {} if port == 6379 else {"port": port}
     fields |= {"container": name} if name else {}
     asks = answer.status != 0 and "password" in answer.stderr
@@ -132,7 +138,7 @@ def _cache(port: int, answer: Answer, found: Sequence[FoundContainer], home: str
 
 def _broker(port: int, answer: Answer, found: Sequence[FoundContainer], home: str) -> Sight:
     silence = curl.silence(answer, PATIENCE_S)
-    name = container_of("rabbitmq", found)
+    name = container_of("rabbitmq", port, found)
     fields: dict[str, Value] = {} if port == 15672 else {"url": f"http://127.0.0.1:{port}"}
     fields |= {"container": name} if name else {}
     doubts = [f"belongs to the container {name}, by image and name"] if name else []
