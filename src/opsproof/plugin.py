@@ -143,8 +143,13 @@ def _require_folders(config: pytest.Config) -> None:
     save: Path | None = config.option.save_facts
     try:
         config.option.reports.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise pytest.UsageError(f"--reports={config.option.reports}: a file, not a folder: choose a folder") from error
     except OSError as error:
-        raise pytest.UsageError(f"--reports={config.option.reports}: {error.strerror}") from error
+        why = (error.strerror or str(error)).lower()
+        raise pytest.UsageError(
+            f"--reports={config.option.reports}: {why}: choose a folder that you may write"
+        ) from error
     for folder in (config.option.reports, save.parent if save else config.option.reports):
         if not os.access(folder, os.W_OK):
             raise pytest.UsageError(f"{folder}: not a writable folder")

@@ -49,7 +49,6 @@ def test_text_has_the_newest_first_and_no_control_characters(opsproof, reports):
     [
         ((), 6),
         (("--check=test_disk",), 6),
-        (("--check=test_dis",), 0),
         (("--check=test_disk[a-/]",), 3),
         (("--verdict=failed",), 1),
         (("--round=weekly",), 0),
@@ -61,6 +60,25 @@ def test_text_has_the_newest_first_and_no_control_characters(opsproof, reports):
 )
 def test_options_select(opsproof, reports, words, count):
     assert len(printed(opsproof, reports, *words).splitlines()) == count
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("--host=aa", "--host: unknown host 'aa': did you mean 'a'? see opsproof history --help"),
+        ("--host=vps-00", "--host: unknown host 'vps-00': see opsproof history --help"),
+        (
+            "--check=test_dis",
+            "--check: unknown check 'test_dis': did you mean 'test_disk'? see opsproof history --help",
+        ),
+        ("--check=test_disk[c-/]", "did you mean 'test_disk[b-/]'?"),
+        ("--round=dayly", "--round: unknown round 'dayly': did you mean 'daily'? see opsproof history --help"),
+    ],
+)
+def test_mistyped_name_is_said_with_a_similar_one(opsproof, reports, word, said):
+    status, out, err = opsproof("history", f"--reports={reports}", word)
+    assert (status, out) == (2, "")
+    assert said in err
 
 
 def test_csv_and_json_have_the_same_values(opsproof, reports):

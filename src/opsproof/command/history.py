@@ -6,19 +6,20 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from opsproof.action.options import ActionParser
 from opsproof.command import options
-from opsproof.command.usage import UsageError
+from opsproof.command.usage import UsageError, unknown
 from opsproof.core.errors import MeasurementError
 from opsproof.core.metrics import METRICS
+from opsproof.core.rounds import ROUNDS
 from opsproof.core.verdicts import ORDER
-from opsproof.history.query import VALUE_COLUMNS, VERDICT_COLUMNS, HistoryQuery, rows
+from opsproof.history.query import VALUE_COLUMNS, VERDICT_COLUMNS, HistoryQuery, names, rows
 from opsproof.history.server import history_url
-from opsproof.history.store import place_of
+from opsproof.history.store import SELECTED, place_of
 
 Rows = Iterator[tuple[str | float, ...]]
 _ROWS = 1000
@@ -49,19 +50,28 @@ def run(words: list[str]) -> int:
     """Prints the selected rows; 6 if the history cannot be read.
 
     Raises:
-        UsageError: two options exclude each other, or $OPSPROOF_HISTORY is not valid.
+        UsageError: two options exclude each other, a name is not in the history, or $OPSPROOF_HISTORY is not valid.
     """
     given = parser().parse_args(words)
     values = given.values or given.metric is not None
     if values and given.verdict:
         raise UsageError("--verdict is not valid with measured values: omit --values and --metric")
-    found = rows(place_of(given.reports, _url()), _query(given), values=values)
+    place = place_of(given.reports, _url())
+    found = rows(place, _query(given), values=values)
     try:
+        _require_known(given, names(place))
         _WRITERS[given.format](VALUE_COLUMNS if values else VERDICT_COLUMNS, _bounded(found, given.limit))
     except MeasurementError as error:
         sys.stderr.write(f"opsproof: {error}\n")
         return 6
     return 0
+
+
+def _require_known(given: Namespace, known: Mapping[str, set[str]]) -> None:
+    for kind, more in (("host", ()), ("round", (*ROUNDS, SELECTED)), ("check", ())):
+        word, every = getattr(given, kind), {*known[kind], *more}
+        if word is not None and word not in every:
+            raise UsageError(f"--{kind}: {unknown(kind, word, sorted(every), 'opsproof history')}")
 
 
 def _url() -> str | None:

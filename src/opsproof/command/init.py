@@ -54,6 +54,8 @@ def _looked(given: argparse.Namespace) -> int:
         raise Refused(f"{into} exists: choose another file")
     if given.password_file and not given.dsn:
         raise InventoryError("--password-file needs a --dsn: add the option")
+    if given.password_file and not given.transport.startswith("ssh://"):
+        raise InventoryError("--password-file needs an ssh host: add passfile=FILE to the --dsn instead")
     databases = [_database(each, given.password_file or "") for each in given.dsn]
     limits = _limits(given.extends, into)
     name, sight = _explored(_host(given.transport), databases)

@@ -76,6 +76,22 @@ def _rows(connection: Any, query: HistoryQuery, statement: str) -> Iterator[tupl
             yield moment, inventory, cadence, *row
 
 
+def names(place: Path | str) -> dict[str, set[str]]:
+    """The names in the history at `place`: of each host, round, and check with its parameter and without.
+
+    Raises:
+        MeasurementError: the history is missing or cannot be read.
+    """
+    columns = {"host": "SELECT DISTINCT host FROM lines", "round": "SELECT DISTINCT cadence FROM lines"}
+    columns["check"] = "SELECT DISTINCT test FROM checks"
+    try:
+        with History(place).reading() as connection:
+            found = {kind: {name for (name,) in connection.execute(query)} for kind, query in columns.items()}
+    except ERRORS as error:
+        raise MeasurementError(f"{shown(place)}: {error}: give the folder of the history, --reports=FOLDER") from error
+    return {**found, "check": found["check"] | {each.partition("[")[0] for each in found["check"]}}
+
+
 def last_unknowns(place: Path | str) -> list[tuple[str, str, str]]:
     """Host, check and sentence of each unknown verdict of the last run in the history at `place`, by host and sentence.
 
