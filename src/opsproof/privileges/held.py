@@ -10,6 +10,7 @@ from opsproof.core.installation import rights_command
 from opsproof.inventory.hosts import Host
 from opsproof.postgres.client import DatabaseClient
 from opsproof.postgres.connection import Result
+from opsproof.postgres.quoting import identifier
 from opsproof.privileges import servers, statements
 from opsproof.privileges.files import PrivilegeFile
 from opsproof.privileges.sudoers import SudoUser
@@ -25,7 +26,7 @@ _SEPARATED = re.compile(r",(?: \\\n)? +")
 
 @dataclass(frozen=True)
 class Difference:
-    """A right `missing`, `too much`, or `not visible` to the login; `mend` is the command or the file."""
+    """A right `missing`, `too much`, or `not visible` to the login; `mend` is the command, file or statement."""
 
     kind: str
     right: str
@@ -121,11 +122,11 @@ def _database(host: Host, name: str) -> list[Difference]:
         (result,) = submitted(host, database, [scripts.sql("privileges/held")], client)()
     finally:
         client.close()
-    return of_role(result, name)
+    return of_role(result, name, statements.monitor_of(database))
 
 
-def of_role(result: Result, name: str) -> list[Difference]:
-    """The differences of the monitoring role in the database `name`, from the answer to held.sql."""
+def of_role(result: Result, name: str, role: str) -> list[Difference]:
+    """The differences of the monitoring `role` in the database `name`, from the answer to held.sql."""
     try:
         ((monitors, sees_widths, sequences, attributes, roles, tables),) = result.require()
     except MeasurementError as error:
@@ -135,12 +136,15 @@ def of_role(result: Result, name: str) -> list[Difference]:
         "SELECT on columns of pg_statistic": not sees_widths,
         f"SELECT on sequences {', '.join(sequences[:3])}": bool(sequences),
     }
-    spare = [*attributes, *(f"membership in {each}" for each in roles), *(f"a grant on {each}" for each in tables)]
+    who = identifier(role)
+    spare = {each: f"ALTER ROLE {who} NO{each};" for each in attributes}
+    spare |= {f"membership in {each}": f"REVOKE {each} FROM {who};" for each in roles}
+    spare |= {f"a grant on {each}": f"REVOKE ALL ON {each} FROM {who};" for each in tables}
     return [
         *(
             Difference("missing", f"{name}: {right}", f"run the SQL of {rights_command('monitor.sql')}")
             for right, is_missing in lacking.items()
             if is_missing
         ),
-        *(Difference("too much", f"{name}: {each}") for each in spare),
+        *(Difference("too much", f"{name}: {right}", statement) for right, statement in spare.items()),
     ]
