@@ -6,11 +6,11 @@ pytestmark = pytest.mark.weekly
 
 
 @pytest.mark.remedy("backup.py", "--apply")
-def test_declared_data_is_backed_up(host, uncovered_data, missing_backup_folders, repair_by, evidence):
+def test_declared_data_is_backed_up(host, uncovered_data, repair_by, evidence):
     """Lost with the disk: declare a backup with the path or of the database, or the reason as `no_backup`."""
-    evidence("without a backup", uncovered_data)
-    if missing_backup_folders:
-        repair_by("ls", "-ld", *missing_backup_folders)
+    evidence("without a backup", map(str, uncovered_data))
+    if looks := dict.fromkeys(each.look for each in uncovered_data if each.look):
+        repair_by("ls", "-ld", *looks)
     assert not uncovered_data, f"{host.name}: {uncovered_data[0]}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab import Lab, backups
 from lab.backups import DAY_S, FILES
+from lab.fault import shows
 from lab.faults.backups import edited, moved_away
 from lab.faults.fault import fault
 
@@ -56,6 +57,18 @@ def file_set_without_backup(lab: Lab) -> Iterator[None]:
     backups.back_up(lab, undeclared=".env", of=FILES)
     yield
     _forget(lab, [each for each in backups.sets(lab, FILES) if each not in before])
+
+
+@fault(failed=("test_declared_data_is_backed_up",), touches=("backups",))
+@shows(r"storage -> ")
+def data_behind_a_symbolic_link(lab: Lab) -> Iterator[None]:
+    """The folder was moved to a larger disk, and a link left in its place: tar archives the link."""
+    moved = lab.home / "larger disk"
+    lab.layout.storage.rename(moved)
+    lab.layout.storage.symlink_to(moved)
+    yield
+    lab.layout.storage.unlink()
+    moved.rename(lab.layout.storage)
 
 
 @fault(failed=("test_declared_data_is_backed_up", "test_backup_holds_every_file"), touches=("backups",))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from opsproof.action.readings import RepositoryReading
     from opsproof.facts.backups import BackupState, StanzaState
     from opsproof.facts.base import Measured
+    from opsproof.facts.coverage import Gap
+    from opsproof.facts.places import Places
 
 
 def _least(found: Estimate, limit: Limit) -> Estimate | AtLeast:
@@ -197,18 +199,13 @@ class FactFixtures:
         return deleters
 
     @pytest.fixture
-    def uncovered_data(self, host: Host, backups: "Measured[BackupState | StanzaState]") -> list[str]:
+    def uncovered_data(
+        self, host: Host, backups: "Measured[BackupState | StanzaState]", data_places: "Places"
+    ) -> "list[Gap]":
         """Declared databases and files that no backup covers, with the reason."""
         from opsproof.facts import coverage  # not needed in daily rounds
 
-        return coverage.uncovered(host, backups)
-
-    @pytest.fixture
-    def missing_backup_folders(self, host: Host, backups: "Measured[BackupState | StanzaState]") -> list[str]:
-        """The declared folders of backups of files that do not exist."""
-        from opsproof.facts import coverage  # not needed in daily rounds
-
-        return coverage.missing_folders(host, backups)
+        return coverage.uncovered(host, backups, data_places)
 
 
 for _name in REGISTRY:
