@@ -22,7 +22,8 @@ class Fault(Generic[LabT]):
     restart. `may_change`: checks that the fault may change, depending on timing. `wrapper`: a command that runs
     the round, for changes visible only to the command. `touches`: shared things that the fault disturbs,
     like a log folder; two faults that touch the same thing are never broken together. `shows`: by check, or `"*"`, a
-    pattern for the broken object in the output of a remedy that only looks.
+    pattern for the broken object in the output of a remedy that only looks. `causes`: the findings that a person reads
+    first, in place of all others; None if they are not compared.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Fault(Generic[LabT]):
     root: bool
     touches: frozenset[str]
     shows: dict[str, str] = field(default_factory=dict)
+    causes: Checks | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Registry(Generic[LabT]):
     faults: list[Fault[LabT]] = field(default_factory=list)
     touches: Checks = ()
     """Touched by every fault of the lab."""
+    names_causes: bool = False
+    """Whether the causes of findings are compared; a fault without `causes` has a cause for each finding."""
 
     def fault(
         self,
@@ -66,8 +70,9 @@ class Registry(Generic[LabT]):
             made = _healing(breaking)
             surroundings = frozenset((*touches, *self.touches)) | ({"wrapper"} if wrapper else set())
             seen = getattr(breaking, "shows", {})
+            heads = getattr(breaking, "causes", tuple(expected)) if self.names_causes else None
             self.faults.append(
-                Fault(name, made, expected, afterwards, frozenset(may_change), wrapper, root, surroundings, seen)
+                Fault(name, made, expected, afterwards, frozenset(may_change), wrapper, root, surroundings, seen, heads)
             )
             return breaking
 
@@ -79,6 +84,16 @@ def shows(pattern: str = "", **by_check: str) -> Callable[[Breaking[LabT]], Brea
 
     def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
         vars(breaking)["shows"] = {**({"*": pattern} if pattern else {}), **by_check}
+        return breaking
+
+    return declare
+
+
+def causes(*checks: str) -> Callable[[Breaking[LabT]], Breaking[LabT]]:
+    """Declares the findings that a person reads first: all others are consequences."""
+
+    def declare(breaking: Breaking[LabT]) -> Breaking[LabT]:
+        vars(breaking)["causes"] = checks
         return breaking
 
     return declare

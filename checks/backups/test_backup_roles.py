@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.weekly
+pytestmark = [pytest.mark.weekly, pytest.mark.caused_by("test_database_accepts_connections", on="database")]
 
 
 @pytest.mark.remedy("psql")

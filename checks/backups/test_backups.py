@@ -66,6 +66,7 @@ def test_expired_backups_are_pruned(backups, kept_backup, allowed, evidence):
 
 
 @pytest.mark.remedy(*BACK_UP, absent=FILES)
+@pytest.mark.caused_by("test_backup_is_recent")
 def test_backup_count_is_sufficient(backups, backup, allowed):
     """Damage noticed late needs a backup from before the damage."""
     assert backups[backup].kept in allowed.backup_count

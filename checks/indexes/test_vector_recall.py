@@ -2,7 +2,11 @@
 
 import pytest
 
-pytestmark = [pytest.mark.monthly, pytest.mark.caused_by("test_database_accepts_connections", on="database")]
+pytestmark = [
+    pytest.mark.monthly,
+    pytest.mark.caused_by("test_database_accepts_connections", on="database"),
+    pytest.mark.caused_by("test_vector_index_is_valid"),
+]
 
 
 @pytest.mark.remedy(

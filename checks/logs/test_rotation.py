@@ -12,6 +12,7 @@ INSTALL = ("pm2", "install", "pm2-logrotate")
 
 
 @pytest.mark.remedy(*INSTALL, effect="installs the newest release", unusable=("pm2", "resurrect"))
+@pytest.mark.caused_by("test_pm2_daemon_is_running", on="host")
 def test_rotation_is_installed(processes, rotation):
     """Without pm2-logrotate logs grow until the disk is full."""
     assert processes["pm2-logrotate"].module, "pm2-logrotate runs as a process, not as a PM2 module"

@@ -13,6 +13,7 @@ SLOWEST = (
     " ORDER BY mean_exec_time DESC LIMIT 10"
 )
 LOOK = pytest.mark.remedy("psql", "-c", SLOWEST)
+NOT_RECORDED = pytest.mark.caused_by("test_pg_stat_statements_is_enabled")
 QUERY = f"query: {SLOWEST}"
 
 
@@ -31,6 +32,7 @@ def test_pg_stat_statements_is_enabled(statement_extension, database, evidence):
 
 
 @pytest.mark.remedy("psql", "-c", "SHOW pg_stat_statements.max", "-c", "SELECT * FROM pg_stat_statements_info")
+@NOT_RECORDED
 def test_pg_stat_statements_evicts_nothing(statement_evictions, database, allowed, evidence, increase):
     """Evicted statements are not measured: raise pg_stat_statements.max, and look for literals in generated SQL."""
     evicted = statement_evictions[database]
@@ -39,6 +41,7 @@ def test_pg_stat_statements_evicts_nothing(statement_evictions, database, allowe
 
 
 @LOOK
+@NOT_RECORDED
 def test_statement_time_is_within_limit(statements, database, allowed, evidence):
     """Users wait for each call: EXPLAIN (ANALYZE, BUFFERS) shows where the time goes."""
     found = statements[database]
@@ -47,6 +50,7 @@ def test_statement_time_is_within_limit(statements, database, allowed, evidence)
 
 
 @LOOK
+@NOT_RECORDED
 def test_rare_statement_time_is_within_limit(statements, database, allowed, evidence):
     """A rare statement holds locks and memory too: its standard deviation shows whether every call is slow."""
     found = statements[database]
@@ -55,6 +59,7 @@ def test_rare_statement_time_is_within_limit(statements, database, allowed, evid
 
 
 @LOOK
+@NOT_RECORDED
 def test_no_statement_has_slowed_down(statements, database, allowed, evidence, remembered):
     """The statement was faster before: check for a changed plan, a grown table, a dropped index."""
     found = statements[database]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import Lab, backups
 from lab.backups import DAY_S
-from lab.fault import EVERYTHING, shows
+from lab.fault import EVERYTHING, causes, shows
 from lab.faults.fault import fault
 
 B = "lab-metachat"
@@ -66,6 +66,7 @@ def edited(path: Path, content: bytes) -> Iterator[None]:
 
 @fault(failed=EVERY, touches=("backups",))
 @shows("No such file or directory")
+@causes("test_backup_is_recent", "test_declared_data_is_backed_up")
 def backup_folder_gone(lab: Lab) -> Iterator[None]:
     """The backup disk is not mounted, or the folder was deleted."""
     lab.layout.backups.rename(lab.home / "aside")
@@ -75,6 +76,7 @@ def backup_folder_gone(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(*OF_THE_NEWEST, f"test_backup_count_is_sufficient[{B}]"), touches=("backups",))
+@causes("test_backup_is_recent")
 def no_backup(lab: Lab) -> Iterator[None]:
     """The folder is empty."""
     with moved_away(lab, backups.sets(lab)):
@@ -107,6 +109,7 @@ def backup_with_a_flipped_bit(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=(f"test_backup_checksums_match[{B}]", "test_backup_holds_every_table"), touches=("backups",))
+@causes("test_backup_checksums_match")
 def manifest_edited(lab: Lab) -> Iterator[None]:
     """Row counts were edited by hand to match."""
     path = lab.layout.backups / f"{backups.newest(lab)}.manifest.json"
@@ -211,6 +214,7 @@ def backup_owned_by_another_user(lab: Lab) -> Iterator[None]:
 
 
 @fault(failed=("test_backup_is_private",), touches=("backups",))
+@causes("test_backup_is_private[lab-metachat]")
 def backup_folder_writable_by_all(lab: Lab) -> Iterator[None]:
     """Folder created by hand, writable by all: any user of the host can replace a backup."""
     lab.layout.backups.chmod(0o777)
@@ -323,6 +327,7 @@ def _journal(lab: Lab) -> Iterator[None]:
     ),
     touches=("journal",),
 )
+@causes("test_restore_drill_is_recent")
 def no_restore_drill(lab: Lab) -> Iterator[None]:
     """The journal has no drill."""
     with _journal(lab):

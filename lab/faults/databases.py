@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import psycopg
 
 from lab import Lab
-from lab.fault import EVERYTHING, shows
+from lab.fault import EVERYTHING, causes, shows
 from lab.faults import indexes, replication, sessions, statements, vectors
 from lab.faults.fault import fault
 from lab.waiting import wait_until
@@ -73,6 +73,12 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
     touches=(EVERYTHING,),
 )
 @shows('Connection refused|Failed to connect|HTTP/1.1 503|"degraded"', test_port_is_open="nothing listens")
+@causes(
+    "test_database_accepts_connections",
+    "test_endpoint_responds",
+    "test_services_are_up[lab-health]",
+    "test_port_is_open",
+)
 def database_down(lab: Lab) -> Iterator[None]:
     """The server was stopped; the platform reports degraded with HTTP 200."""
     lab.stop_database()
@@ -82,6 +88,7 @@ def database_down(lab: Lab) -> Iterator[None]:
 
 @fault(failed=(*REFUSED, *DEGRADED), unknown=UNREACHED, may_change=LOGGED, touches=(EVERYTHING,))
 @shows('does not exist|Failed to connect|HTTP/1.1 503|"degraded"')
+@causes("test_database_accepts_connections", "test_endpoint_responds", "test_services_are_up[lab-health]")
 def database_missing(lab: Lab) -> Iterator[None]:
     """The database was renamed, so the declared database does not exist; the server runs on."""
     with lab.connect(database="postgres") as admin:
@@ -101,6 +108,7 @@ def database_missing(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 @shows('timeout expired|HTTP/1.1 503|"degraded"')
+@causes("test_database_accepts_connections", "test_endpoint_responds", "test_services_are_up[lab-health]")
 def database_frozen(lab: Lab) -> Iterator[None]:
     """Every server process is halted: the kernel accepts connections, but the server does not answer."""
     pids = lab.database_pids()
@@ -120,6 +128,7 @@ def database_frozen(lab: Lab) -> Iterator[None]:
     touches=(EVERYTHING,),
 )
 @shows(r"opsproof_monitor.* \d\d$")
+@causes("test_database_accepts_connections")
 def connection_slots_used_up(lab: Lab) -> Iterator[None]:
     """A script holds every connection slot not reserved for superusers."""
     with ExitStack() as held:

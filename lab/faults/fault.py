@@ -5,7 +5,7 @@ from lab.fault import Registry
 
 __all__ = ["FAULTS", "fault", "seen"]
 
-_REGISTRY: Registry[Lab] = Registry()
+_REGISTRY: Registry[Lab] = Registry(names_causes=True)
 FAULTS = _REGISTRY.faults
 """All faults."""
 fault = _REGISTRY.fault

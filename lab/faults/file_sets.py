@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab import Lab, backups
 from lab.backups import DAY_S, FILES
-from lab.fault import shows
+from lab.fault import causes, shows
 from lab.faults.backups import edited, moved_away
 from lab.faults.fault import fault
 
@@ -27,6 +27,7 @@ F = "lab-files"
     ),
     touches=("backups",),
 )
+@causes("test_backup_is_recent", "test_declared_data_is_backed_up")
 def no_backup_of_files(lab: Lab) -> Iterator[None]:
     """Only the database was ever backed up."""
     with moved_away(lab, backups.sets(lab, FILES)):

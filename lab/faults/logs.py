@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab import Lab
-from lab.fault import shows
+from lab.fault import causes, shows
 from lab.faults.fault import fault
 from lab.logs import line
 
@@ -159,6 +159,7 @@ def silent_log(lab: Lab) -> Iterator[None]:
     touches=("logs", "switches"),
 )
 @shows(r"\A(?:.*\n){1,4}\Z")
+@causes("test_log_errors_are_within_limit", "test_rotated_files_cover_retention")
 def log_of_another_format(lab: Lab) -> Iterator[None]:
     """A new logger writes lines without a level: errors cannot be counted, so the verdict is unknown."""
     folder = lab.layout.logs
@@ -180,6 +181,7 @@ def log_of_another_format(lab: Lab) -> Iterator[None]:
     ),
     touches=("logs",),
 )
+@causes("test_log_errors_are_within_limit")
 def log_gone(lab: Lab) -> Iterator[None]:
     """The declared file does not exist."""
     path = lab.layout.logs / "worker-error.log"

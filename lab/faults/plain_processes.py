@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from lab import Lab, ports
-from lab.fault import TIME, shows
+from lab.fault import TIME, causes, shows
 from lab.faults.fault import fault, seen
 from lab.faults.processes import settle
 from lab.recording import earlier_samples
@@ -24,6 +24,7 @@ _SMALL = "MemTotal: 11000 kB\\nMemAvailable: 9000 kB\\nSwapTotal: 1000000 kB\\nS
 
 @fault(failed=EVERY_CHECK, touches=("relay",))
 @shows("no process fits relay")
+@causes("test_plain_process_is_running")
 def relay_ended(lab: Lab) -> Iterator[None]:
     """The relay crashed, and no supervisor started it again."""
     os.kill(lab.relay.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Lab, processes
-from lab.fault import EVERYTHING, TIME, shows
+from lab.fault import EVERYTHING, TIME, causes, shows
 from lab.faults.endpoints import EVERY_ANSWER
 from lab.faults.fault import fault
 from lab.instance import SETTLED_S
@@ -40,6 +40,7 @@ def settle(lab: Lab) -> None:
     touches=("pm2",),
 )
 @shows("meta-chat-worker.* stopped|status +│ stopped")
+@causes("test_no_process_is_broken", "test_process_is_online")
 def process_stopped(lab: Lab) -> Iterator[None]:
     """The worker was stopped by hand and not restarted."""
     lab.pm2("stop", "meta-chat-worker")
@@ -58,6 +59,7 @@ def process_stopped(lab: Lab) -> Iterator[None]:
     ),
     touches=("pm2",),
 )
+@causes("test_pm2_saved_list_matches_processes", "test_process_is_online")
 def process_deleted(lab: Lab) -> Iterator[None]:
     """The worker is declared, but deleted from PM2."""
     lab.pm2("delete", "meta-chat-worker")
@@ -88,6 +90,7 @@ def process_killed(lab: Lab) -> Iterator[None]:
     touches=("pm2", TIME),
 )
 @shows(r"restarts +│ (?:[5-9]|\d\d)")
+@causes("test_process_restarts_are_within_limit")
 def crash_loop(lab: Lab) -> Iterator[None]:
     """The worker crashes a second after each start; PM2 reports "online" most of the time."""
     for _ in range(6):
@@ -127,6 +130,7 @@ def memory_hog(lab: Lab) -> Iterator[None]:
     touches=("pm2",),
 )
 @shows("pm2-logrotate.* stopped|status +│ stopped")
+@causes("test_no_process_is_broken", "test_process_is_online")
 def logrotate_stopped(lab: Lab) -> Iterator[None]:
     """Logs are no longer rotated."""
     lab.pm2("stop", "pm2-logrotate")
@@ -147,6 +151,7 @@ def logrotate_stopped(lab: Lab) -> Iterator[None]:
     may_change=(*EVERY_ANSWER, "test_port_is_open[lab-api]"),
     touches=(EVERYTHING,),
 )
+@causes("test_pm2_daemon_is_running")
 def daemon_gone(lab: Lab) -> Iterator[None]:
     """The PM2 daemon was killed; its processes run on as orphans until their next write to the daemon's pipes."""
     pid = int((lab.layout.pm2 / "pm2.pid").read_text())
@@ -170,6 +175,7 @@ def daemon_gone(lab: Lab) -> Iterator[None]:
     ),
     touches=("pm2",),
 )
+@causes("test_pm2_daemon_is_running")
 def daemon_frozen(lab: Lab) -> Iterator[None]:
     """The PM2 daemon hangs: the state of all processes is unknown."""
     pid = int((lab.layout.pm2 / "pm2.pid").read_text())

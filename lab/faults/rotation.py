@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lab import Lab
-from lab.fault import EVERYTHING, shows
+from lab.fault import EVERYTHING, causes, shows
 from lab.faults.fault import fault
 from lab.faults.logs import API, COUNTS
 from lab.faults.processes import EVERY_PROCESS, settle
@@ -61,6 +61,7 @@ def _files(lab: Lab) -> list[Path]:
 
 
 @fault(failed=("test_rotation_is_installed", *(f"{check}[{MODULE}]" for check in EVERY_PROCESS)), touches=(EVERYTHING,))
+@causes("test_rotation_is_installed")
 def logrotate_uninstalled(lab: Lab) -> Iterator[None]:
     """The module is missing in PM2; its settings are left."""
     lab.pm2("delete", "pm2-logrotate")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import Lab, schedule
+from lab.fault import causes
 from lab.faults.fault import fault
 
 DAY_S = 86_400
@@ -39,6 +40,7 @@ def last_daily_round_failed(lab: Lab) -> Iterator[None]:
     failed=("test_job_runs_when_due", "test_last_run_of_job_succeeded"),
     touches=("schedule",),
 )
+@causes("test_job_runs_when_due")
 def record_of_the_schedule_lost(lab: Lab) -> Iterator[None]:
     """The folder of the record was removed."""
     path = schedule.record_file(lab.layout)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from lab import Lab
-from lab.fault import EVERYTHING, shows
+from lab.fault import EVERYTHING, causes, shows
 from lab.faults.fault import fault
 from lab.recording import record_round
 
@@ -29,6 +29,7 @@ LOGGED = ("test_log_errors_are_within_limit", "test_log_is_active")
 
 
 @fault(failed=("test_pg_stat_statements_is_enabled",), unknown=OF_STATEMENTS, touches=("statements",))
+@causes("test_pg_stat_statements_is_enabled")
 def statements_not_recorded(lab: Lab) -> Iterator[None]:
     """The extension was not created after a restore."""
     with lab.connect() as admin:

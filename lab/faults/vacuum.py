@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from psycopg import sql
 
 from lab import Lab, vectors
-from lab.fault import EVERYTHING, TIME, shows
+from lab.fault import EVERYTHING, TIME, causes, shows
 from lab.faults.fault import fault
 from lab.waiting import wait_until
 from opsproof.core import scripts
@@ -128,6 +128,7 @@ def partitioned_table_never_analyzed(lab: Lab) -> Iterator[None]:
     may_change=(*KEYLESS, *COUNTED),
     touches=("ledger", "chunks", "snapshots"),
 )
+@causes("test_statistics_are_current", "test_new_rows_since_index_build_are_within_limit")
 def table_statistics_lost(lab: Lab) -> Iterator[None]:
     """The server lost a table's statistics, as after a crash."""
     # Vacuumed now, or autovacuum does so, and counts the rows again behind the reset.
@@ -282,6 +283,7 @@ def _freeze(lab: Lab) -> None:
 @fault(
     unknown=(*UPKEEP, f"test_tables_are_not_bloated[{DATABASE}]", f"test_indexes_are_not_bloated[{DATABASE}]"),
 )
+@causes("test_tables_are_not_bloated")
 def monitor_without_grants(lab: Lab) -> Iterator[None]:
     """The database was recreated, and monitor.sql was not run."""
     columns = "starelid, staattnum, stainherit, stanullfrac, stawidth, stadistinct"

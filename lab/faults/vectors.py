@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lab import Lab, vectors
-from lab.fault import shows
+from lab.fault import causes, shows
 from lab.faults.fault import fault
 from lab.postgres import leave_invalid
 from lab.recording import backdated, record_round
@@ -28,6 +28,7 @@ GROWN = "test_new_rows_since_index_build_are_within_limit"
     touches=("chunks",),
 )
 @shows(r"chunks_embedding_ivfflat_idx +\| f +\|")
+@causes("test_vector_index_is_valid")
 def vector_index_dropped(lab: Lab) -> Iterator[None]:
     """A migration dropped the index: every search scans all vectors, with full recall, slowly."""
     with lab.connect() as admin:
@@ -43,6 +44,7 @@ def vector_index_dropped(lab: Lab) -> Iterator[None]:
     touches=("chunks", "snapshots"),
 )
 @shows(test_vector_index_is_used=r"chunks_embedding_ivfflat_idx +\| t +\| f$")
+@causes("test_indexes_are_valid", "test_vector_index_is_valid")
 def vector_index_build_cancelled(lab: Lab) -> Iterator[None]:
     """The index was to be built anew, and the build was cancelled while waiting: an invalid index is left."""
     with lab.connect() as other, lab.connect() as builder:

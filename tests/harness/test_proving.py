@@ -21,7 +21,7 @@ from tests.harness import extent, timing
 from tests.proof_matrix import matrix
 from tests.proving import ROOT, Ground, Proof, __main__, results
 from tests.proving.batches import begins_series, compatible, plan, series
-from tests.proving.names import names_of, overlap
+from tests.proving.names import agree_on_causes, names_of, overlap
 
 TESTS = [f"test_{letter}[{place}]" for letter in "abcdefgh" for place in ("one", "two")]
 
@@ -279,6 +279,26 @@ def test_consecutive_batches_share_no_check_within_a_series():
     ends = [any(overlap(names_of(a), names_of(b)) for a in one for b in other) for one, other in pairwise(order)]
     assert ends == [begins_series(*pair) for pair in pairwise(order)]
     assert series(order) == 1 + sum(ends)
+
+
+NAMED = Fault("named", nullcontext, {"test_a": "failed", "test_b": "unknown"}, {}, frozenset(), (), False, frozenset())
+FOUND = {"test_a[x]": "failed", "test_b[x]": "unknown", "test_c[x]": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "agrees"),
+    [
+        (("test_a",), {"test_a[x]": "test_a[x]", "test_b[x]": "test_a[x]"}, True),
+        (("test_a", "test_b"), {"test_a[x]": "test_a[x]", "test_b[x]": "test_b[x]"}, True),
+        (("test_a",), {"test_a[x]": "test_a[x]", "test_b[x]": "test_b[x]"}, False),
+        (("test_a", "test_b"), {"test_a[x]": "test_a[x]", "test_b[x]": "test_a[x]"}, False),
+        (("test_b",), {"test_a[x]": "test_a[x]", "test_b[x]": "test_a[x]"}, False),
+        (("test_a",), {"test_a[x]": "test_c[x]", "test_b[x]": "test_c[x]"}, False),
+    ],
+)
+def test_causes_of_findings_are_exactly_the_named(named, found, agrees):
+    with nullcontext() if agrees else pytest.raises(AssertionError, match="named: causes"):
+        agree_on_causes(replace(NAMED, causes=named), FOUND, found)
 
 
 def test_batches_save_rounds():

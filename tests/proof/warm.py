@@ -107,6 +107,7 @@ def with_disk_path(fault, lab):
     """The fault with the small disk's path in place of [DISK]."""
     disk = f"[lab-{disks.disk(lab)}]"
     names = {name.replace("[DISK]", disk): verdict for name, verdict in fault.expected.items()}
-    return replace(
-        fault, expected=names, may_change=frozenset(name.replace("[DISK]", disk) for name in fault.may_change)
+    may_change, causes = (
+        [name.replace("[DISK]", disk) for name in given] for given in (fault.may_change, fault.causes or ())
     )
+    return replace(fault, expected=names, may_change=frozenset(may_change), causes=tuple(causes))

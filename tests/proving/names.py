@@ -52,6 +52,14 @@ def agree(found, wanted, when, sentences=None):
     assert found == wanted, f"{when}: found {over}, expected {without(wanted, found)}; {why}"
 
 
+def agree_on_causes(fault, verdicts, causes):
+    """Fails unless the findings of a fault are shown as consequences of exactly the causes that it names."""
+    findings = expected(fault.expected, verdicts)
+    found = {causes[test] for test in findings}
+    wanted = findings.keys() & expected(dict.fromkeys(fault.causes, "failed"), verdicts)
+    assert found == wanted, f"{fault.name}: causes {sorted(found)}, named {sorted(wanted)}"
+
+
 def without(verdicts, reference):
     """The verdicts that are missing or different in `reference`."""
     return {test: verdict for test, verdict in verdicts.items() if reference.get(test) != verdict}

@@ -14,7 +14,7 @@ from lab.fault import EVERYTHING, TIME, Fault
 from tests.harness import timing
 from tests.proof_matrix.matrix import Row
 from tests.proving.batches import begins_series
-from tests.proving.names import agree, bad, expected, named, names_of, surprising, without
+from tests.proving.names import agree, agree_on_causes, bad, expected, named, names_of, surprising, without
 from tests.proving.rounds import Rounds
 
 Faults = Sequence[Fault[Any]]
@@ -108,6 +108,9 @@ class Proof:
         may = {name for fault in batch for name in fault.may_change}
         wanted = _merged(*(expected(fault.expected, verdicts) for fault in batch), _reported_once(before, verdicts))
         agree(surprising(verdicts, names, may), wanted, "broken", self.rounds.sentences)
+        for fault in batch:
+            if fault.causes is not None:
+                agree_on_causes(fault, verdicts, self.rounds.causes)
 
     def _end_series(self) -> None:
         """Runs a healthy round with the verdicts reported once; if any, a second round must pass completely."""

@@ -4,12 +4,15 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from opsproof.core.verdicts import Verdict
+from opsproof.round import grouping
 from tests.harness import forks, timing
 
 ROOT = Path(__file__).parents[2]
@@ -55,15 +58,31 @@ class Rounds:
         return replace(self).run(wrapper, ("-k", words) if words else ())
 
     @property
+    def causes(self) -> dict[str, str]:
+        """For each finding in the last round's report, the finding that a person reads first: itself, or its cause."""
+        groups = grouping.group(list(self._findings()))
+        return {each.test: group.cause.test for group in groups for each in group.verdicts}
+
+    def _findings(self) -> Iterator[Verdict]:
+        for name, said in self._reported():
+            if said["verdict"] != ["passed"]:
+                host, verdict, sentence = (said[key][0] for key in ("host", "verdict", "sentence"))
+                yield Verdict(name, host, "", verdict, sentence, causes=said["cause"])
+
+    @property
     def remedies(self) -> dict[str, str]:
         """The remedy of each finding in the last round's report."""
+        return {test: said["remedy"][0] for test, said in self._reported() if "remedy" in said}
+
+    def _reported(self) -> Iterator[tuple[str, dict[str, list[str]]]]:
+        """The properties of each test in the last round's JUnit XML."""
         newest = max(self.reports.glob("*.xml"), key=lambda path: path.stat().st_mtime_ns)
-        found = {}
         for case in ElementTree.parse(newest).getroot().iter("testcase"):
-            said = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+            said = defaultdict(list)
+            for each in case.iter("property"):
+                said[each.attrib["name"]].append(each.attrib["value"])
             name = case.attrib["name"]
-            found[name[: name.rindex("]") + 1]] = said.get("remedy", "")
-        return {test: remedy for test, remedy in found.items() if remedy}
+            yield name[: name.rindex("]") + 1], said
 
     def _pytest(self, wrapper: tuple[str, ...], options: tuple[str, ...]) -> tuple[int, str]:
         """Exit status and output of pytest, started by a fault's wrapper, or else forked, which is faster."""

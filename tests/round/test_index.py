@@ -98,6 +98,29 @@ def test_index_shows_actions_drills_and_waivers(indexed):
     assert "ops &lt;&amp;&gt;" in section(page, "waivers")
 
 
+def test_check_that_changes_from_run_to_run_is_shown_as_flapping(indexed):
+    now = time.time()
+    for age in range(21, 0, -1):
+        record(indexed.reports, now - age * DAY, "failed" if age % 3 == 0 else "passed")
+        record(indexed.reports, now - age * DAY, "failed" if age < 10 else "passed", host="other", inventory="/x.toml")
+    page = section(indexed("-m", "daily", DISKS, full=120), "flapping")
+    assert re.findall("<code>(.*?)</code>", page) == ["test_disk_has_free_space[full-/data]"]
+
+
+def test_steady_checks_have_no_section(indexed):
+    for age in range(25, 0, -1):
+        record(indexed.reports, time.time() - age * DAY, "passed", float(age))
+    assert "flapping" not in indexed("-m", "daily", DISKS, full=120)
+
+
+def test_inventories_are_named_where_a_host_has_several(indexed):
+    own = str(indexed.reports.parent / "inventory.toml")
+    for file, host in ((own, "full"), ("/other.toml", "full"), ("/third.toml", "alone")):
+        record(indexed.reports, time.time() - DAY, "passed", inventory=file, host=host)
+    rounds = section(indexed("-m", "daily", DISKS, full=120), "rounds")
+    assert sorted(re.findall("<code[^>]*>(.*?)</code>", rounds)) == sorted([own, "/other.toml"])
+
+
 def test_due_time_is_of_the_next_firing(indexed):
     record(indexed.reports, time.time() - 3600, "passed", host="full", cadence="weekly")
     jobs = '[hosts.full.schedule]\n[hosts.full.jobs.daily]\nat = "02:00"\n[hosts.full.jobs.monthly]\nat = "03:00"\n'

@@ -266,7 +266,7 @@ def test_broken_otherwise(disks, mount):
     found = prove(estate(calm=120), *own_checks(check))
     assert found.status == 6
     said = "error in the check: KeyError: 'nothing'"
-    assert found.properties["test_broken[calm-/data]"] == {"verdict": "unknown", "sentence": said}
+    assert found.properties["test_broken[calm-/data]"] == {"host": "calm", "verdict": "unknown", "sentence": said}
     assert f"UNKNOWN {said}\n        test_broken[calm-/data]" in found.text
     assert "test_own.py:9: look({})" in found.html
     assert "test_own.py:5: return table[&#34;nothing&#34;]" in found.html
@@ -283,7 +283,7 @@ def test_undeclared_limit_is_unknown(estate, prove, own_checks):
 
 def test_plain_assertion_gives_its_message(estate, prove, own_checks):
     found = prove(estate(calm=120), *own_checks("def test_own(host):\n    assert False, f'{host.name} is\\nnot well'"))
-    assert found.properties["test_own[calm]"] == {"verdict": "failed", "sentence": "calm is"}
+    assert found.properties["test_own[calm]"] == {"host": "calm", "verdict": "failed", "sentence": "calm is"}
 
 
 def test_check_with_two_resources_is_a_usage_error(estate, prove, own_checks, gathers):

@@ -93,6 +93,7 @@ def test_row_shows_verdict_host_resource_and_sentence(report):
 
 def test_junit_properties_hold_verdict_value_limit_and_remedy(report):
     assert report.properties["test_disk_has_free_space[vps-/data]"] == {
+        "host": "vps",
         "verdict": "failed",
         "sentence": "/data: disk used 83.1 % (limit < 80 %)",
         "remedy": "on vps: sudo du -ahx -d 2 /data | sort -rh | head -n 20",

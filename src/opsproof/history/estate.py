@@ -41,6 +41,12 @@ _VALUES = """
      ORDER BY series.id, last_run
 """
 
+_NEWEST_VISITS = "SELECT run FROM visits WHERE line = ? ORDER BY run DESC LIMIT ?"
+_SPANS = """
+    SELECT test, first_run, last_run, verdict FROM checks JOIN judged ON check_id = checks.id
+     WHERE line = ? AND last_run >= ? AND nr = 0
+"""
+
 
 @dataclass(frozen=True)
 class LastRun:
@@ -125,6 +131,24 @@ def open_findings(history: History, runs: Iterable[LastRun]) -> list[OpenFinding
 def _is_judged(history: History, run: LastRun, test: str) -> bool:
     query = "SELECT 1 FROM checks JOIN judged ON check_id = checks.id WHERE line = ? AND test = ? AND last_run = ?"
     return bool(history.read(query, (run.line, test, run.run)))
+
+
+def unsteady(history: History, runs: Iterable[LastRun], count: int) -> dict[tuple[str, str, str], list[str]]:
+    """The verdicts in the last `count` runs of a round, the oldest first, of each check that a run changed.
+
+    By host, round and test; checks of fewer than `count` runs are left out.
+    """
+    found = {}
+    for each in runs:
+        visits = [run for (run,) in history.read(_NEWEST_VISITS, (each.line, count))][::-1]
+        spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for test, *span in history.read(_SPANS, (each.line, visits[0])) if len(visits) == count else ():
+            spans[test].append((span[0], span[1], span[2]))
+        for test, ends in spans.items():
+            verdicts = [verdict for run in visits for first, last, verdict in ends if first <= run <= last]
+            if len(verdicts) == count and len(set(verdicts)) > 1:
+                found[each.host, each.cadence, test] = verdicts
+    return found
 
 
 def growth(history: History, runs: Iterable[LastRun], metrics: Collection[str], since: float) -> list[Series]:

@@ -148,7 +148,13 @@ def _advice(item: pytest.Item) -> str:
 
 
 def _properties(verdict: Verdict) -> list[tuple[str, str]]:
-    texts = [("verdict", verdict.verdict), ("sentence", verdict.sentence), ("remedy", str(verdict.remedy))]
+    texts = [
+        ("host", verdict.host),
+        ("verdict", verdict.verdict),
+        ("sentence", verdict.sentence),
+        ("remedy", str(verdict.remedy)),
+    ]
     texts += [("owner", verdict.owner), *(("see", link) for link in verdict.see)]
+    texts += [("cause", each) for each in verdict.causes]
     measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
     return [(name, value) for name, value in texts + measured if value]

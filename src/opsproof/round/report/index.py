@@ -1,6 +1,7 @@
 """The index of all reports: a page over the whole history, rewritten after each run."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,9 @@ from opsproof.core.rounds import ROUNDS
 from opsproof.core.verdicts import ORDER
 from opsproof.history import estate
 from opsproof.history.estate import DAY_S, LastRun, Series
+from opsproof.history.store import History
 from opsproof.round.due import due_time
+from opsproof.round.report.changes import FLAPPING_RUNS, is_flapping
 from opsproof.round.report.names import stem
 from opsproof.round.report.templates import environment, read
 
@@ -89,6 +92,8 @@ def content(run: "Run", folder: Path) -> dict[str, Any]:
         "day_count": DAYS,
         "begin": begin,
         "findings": estate.open_findings(run.history, last),
+        "flapping": _flapping(run.history, last),
+        "inventories": _several_inventories(last),
         "charts": charts(estate.growth(run.history, last, titles, begin)),
         "width": WIDTH,
         "height": HEIGHT,
@@ -111,6 +116,20 @@ def _last_runs(run: "Run") -> list[LastRun]:
         elif host := run.whole_inventory.hosts.get(each.host):
             found.append(replace(each, due=due_time(host, each.cadence, each.started)))
     return found
+
+
+def _flapping(history: History, last: list[LastRun]) -> list[tuple[str, str, str]]:
+    """Host, round and test of each check that flaps."""
+    unsteady = estate.unsteady(history, last, FLAPPING_RUNS)
+    return sorted(each for each, verdicts in unsteady.items() if is_flapping(verdicts))
+
+
+def _several_inventories(last: list[LastRun]) -> set[str]:
+    """The hosts that several inventories declare."""
+    files: dict[str, set[Path]] = defaultdict(set)
+    for each in last:
+        files[each.host].add(each.file)
+    return {host for host, found in files.items() if len(found) > 1}
 
 
 def _without_run(run: "Run", last: list[LastRun]) -> list[tuple[str, str]]:
