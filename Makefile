@@ -4,11 +4,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 LAB := $(BIN)/python -m lab
 
-.PHONY: demo test test-docker test-shop lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
+.PHONY: demo demo-history test test-docker test-shop lint lint-scripts format quick units check proof proof-full bench lab-up lab-down lab-purge lab-docker-up \
 	lab-docker-down lab-docker-purge lab-shop-up lab-shop-down lab-shop-purge lock schema wheel clean
 
 demo: $(READY)  ## the daily round on a lab started for it
 	@$(LAB) demo
+
+demo-history: $(READY)  ## two simulated months of reports, to look at
+	@$(LAB) demo-history
 
 lab-up: $(READY)  ## start the lab and leave it running
 	@$(LAB) up

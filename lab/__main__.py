@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab import cli, demo
+from lab import cli, demo, demo_history
 from lab.instance import Lab
 from lab.layout import DEFAULT_API_PORT, DEFAULT_HOME, DEFAULT_POSTGRES_PORT
 
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "--purge", action="store_true", help="also delete the data"
     )
     commands.add_parser("demo", help="start the lab, run the daily round, stop the lab")
+    commands.add_parser("demo-history", help="two simulated months of reports, from a recording of the lab")
     commands.add_parser("status", parents=[common], help="show which parts work")
     cli.add_traffic(commands.add_parser("traffic", parents=[common], help="send requests to the API"))
     return parser
@@ -36,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
 def _command(options: argparse.Namespace) -> int:
     if options.command == "demo":
         return demo.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
+    if options.command == "demo-history":
+        return demo_history.run(Lab(DEFAULT_HOME, DEFAULT_API_PORT, DEFAULT_POSTGRES_PORT))
     return cli.run(Lab(options.home, options.api_port, options.postgres_port, options.relay_port), options)
 
 
