@@ -53,6 +53,7 @@ def test_document_is_short(path, most):
         ("Top level", hosts.InventoryFile),
         ("Limits", resources.Rule),
         ("Waivers", hosts.Waiver),
+        ("Acknowledged findings", hosts.Acknowledgement),
         ("`pm2`", resources.Pm2),
         ("`clock`", resources.Clock),
         ("`logs`", logs.Log),

@@ -187,9 +187,16 @@ class Trial:
         if not is_seen:
             return Tried(fault.name, remedy, ran, f"shows no {pattern.pattern}:\n{ran.output}")
         self.ground.settle()
-        seen = pattern.search(self.run(remedy, ()).output)
+        seen = self._seen_when_healthy(remedy, pattern)
         problem = f"shows {pattern.pattern} on the healthy lab too: {seen[0]}" if seen else ""
         return Tried(fault.name, remedy, ran, problem)
+
+    def _seen_when_healthy(self, remedy: Remedy, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """What the command still shows; a job that runs for a moment on the healthy lab is over soon."""
+        until = time.monotonic() + self.patience_s
+        while (seen := pattern.search(self.run(remedy, ()).output)) and time.monotonic() < until:
+            time.sleep(1)
+        return seen
 
     def _reason(self, fault: Fault[Any], remedy: Remedy) -> str:
         return _reason(self.excuses.not_judged, fault, remedy)

@@ -228,9 +228,35 @@ def test_waiver_of_no_check_is_a_usage_error(estate, prove, gathers):
     assert prove(path, DISKS).status == 1  # other checks are not collected
     found = prove(path, "-m", "weekly", afresh=True)
     (line,) = [line for line in found.text.splitlines() if line.startswith("ERROR")]
-    message = "waivers: no check test_disk_has_free_space[full-/other]: correct or remove the waiver"
+    message = "waivers: no check test_disk_has_free_space[full-/other]: correct or remove the entry"
     assert (found.status, message in line) == (4, True), line
     assert gathers("full") == 1
+
+
+def acknowledged(days, on="full-/data"):
+    due = today() + datetime.timedelta(days=days)
+    return f"""
+[[acknowledged]]
+check = "test_disk_has_free_space"
+on = "{on}"
+by = "ana"
+due = {due}
+note = "<OPS-3>"
+"""
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, "due"), (-1, "overdue since")])
+def test_acknowledged_finding_keeps_its_verdict(estate, prove, days, said):
+    found = prove(estate(acknowledged(days), full=831), DISKS)
+    text = f"ana, {said} {today() + datetime.timedelta(days=days)}: <OPS-3>"
+    assert (found.status, f"        acknowledged: {text}" in found.text.splitlines()) == (1, True)
+    assert found.properties["test_disk_has_free_space[full-/data]"]["acknowledged"] == text
+    assert f"acknowledged: {text.replace('<', '&lt;').replace('>', '&gt;')}" in found.html
+
+
+def test_acknowledgement_of_no_check_is_a_usage_error(estate, prove):
+    found = prove(estate(acknowledged(3, on="full-/other"), full=831), "-m", "daily")
+    assert "acknowledged: no check test_disk_has_free_space[full-/other]: correct or remove the entry" in found.text
 
 
 def test_unknown_is_never_waived(estate, prove):

@@ -61,7 +61,7 @@ class Verdict:
     `test` is the name of the check with its parameter, `resource` the parameter without the host, `sentence` the
     result in one line, `advice` why the result matters, and `remedy` the command that repairs the finding.
     `subject` is the folder of the check; a failure of the tests in `causes` explains this result.
-    `owner` is the person or team to ask, `see` has links to read.
+    `owner` is the person or team to ask, `see` has links to read, `acknowledged` says who works on it until when.
     `repaired_with` holds the last words of `remedy`, `repaired_by` replaces all words.
     `unknown_since` is the time from which on a check was unknown, if the check failed for that reason.
     """
@@ -78,6 +78,7 @@ class Verdict:
     remedy: Remedy = field(default_factory=Remedy)
     owner: str = ""
     see: list[str] = field(default_factory=list)
+    acknowledged: str = ""
     repaired_with: list[str] = field(default_factory=list)
     repaired_by: tuple[str, ...] = ()
     measurements: list[Measurement] = field(default_factory=list)

@@ -335,6 +335,21 @@ class Waiver(Model):
     )
 
 
+class Acknowledgement(Model):
+    """A finding that somebody works on. The verdict stays."""
+
+    check: str = Field(description="name of the check, for example test_disk_has_free_space")
+    on: str = Field(description="parameter of the check as in the report, for example vps-00-/var")
+    by: str = Field(min_length=1, description="the person who works on the finding")
+    due: datetime.date = Field(description="the day by which it is repaired; from the next day on, overdue")
+    note: str = Field("", description="what is done, or a ticket")
+
+    def said(self, today: datetime.date) -> str:
+        """Person, due date and note, for the finding."""
+        when = f"due {self.due}" if today <= self.due else f"overdue since {self.due}"
+        return f"{self.by}, {when}" + (f": {self.note}" if self.note else "")
+
+
 class Reports(Model):
     """The folder of reports."""
 
@@ -354,4 +369,5 @@ class InventoryFile(Reviewed):
     unknown_for: Duration | None = Field(None, description=UNKNOWN_FOR)
     hosts: Annotated[dict[str, Host], Field(min_length=1)]
     waivers: list[Waiver] = Field(default_factory=list)
+    acknowledged: list[Acknowledgement] = Field(default_factory=list)
     reports: Reports | None = None

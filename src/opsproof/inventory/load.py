@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from opsproof.core import extensions, files, installation
 from opsproof.core.errors import InventoryError
 from opsproof.inventory import mistakes
-from opsproof.inventory.hosts import Host, InventoryFile, Waiver
+from opsproof.inventory.hosts import Acknowledgement, Host, InventoryFile, Waiver
 from opsproof.inventory.resources import Reviewed
 from opsproof.inventory.reviews import Review
 
@@ -28,11 +28,12 @@ INSTALLED = "opsproof:"
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts, by name, and the waivers of an inventory file."""
+    """The hosts, by name, the waivers and the acknowledged findings of an inventory file."""
 
     path: Path
     hosts: dict[str, Host]
     waivers: tuple[Waiver, ...] = ()
+    acknowledged: tuple[Acknowledgement, ...] = ()
     reviews: tuple[Review, ...] = ()
     keep_reports_s: float | None = None
     """The age in seconds at which reports are removed; None to keep all."""
@@ -73,7 +74,8 @@ def load(path: Path) -> Inventory:
     file = _validated(path)
     all_files = (file, *_inherited(path, file, (path.resolve(),)))
     hosts = {name: host.placed(name, all_files) for name, host in file.hosts.items()}
-    return Inventory(path, hosts, tuple(file.waivers), _reviews(file), file.reports.keep if file.reports else None)
+    keep_s = file.reports.keep if file.reports else None
+    return Inventory(path, hosts, tuple(file.waivers), tuple(file.acknowledged), _reviews(file), keep_s)
 
 
 def _reviews(file: InventoryFile) -> tuple[Review, ...]:

@@ -3,11 +3,11 @@
 import pytest
 
 from opsproof.facts import REGISTRY
-from opsproof.inventory.hosts import RESOURCES
+from opsproof.inventory.hosts import RESOURCES, Acknowledgement, Waiver
 from opsproof.round.judging import UNKNOWN_EXIT
 from opsproof.round.run import RUN
 
-_WAIVERS: pytest.StashKey[list[str]] = pytest.StashKey()
+_NEEDLESS: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -27,21 +27,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects checks whose resource no host declares, and looks for waivers of no check."""
-    config.stash[_WAIVERS] = _needless_waivers(config, {item.name for item in items})
+    """Deselects checks whose resource no host declares, and looks for waivers and acknowledgements of no check."""
+    config.stash[_NEEDLESS] = _needless(config, {item.name for item in items})
     undeclared = [item for item in items if not _is_declared(item)]
     if undeclared:
         config.hook.pytest_deselected(items=undeclared)
         items[:] = [item for item in items if _is_declared(item)]
 
 
-def _needless_waivers(config: pytest.Config, names: set[str]) -> list[str]:
-    """The waivers without a check among `names`; empty unless all checks of all hosts are collected."""
+def _needless(config: pytest.Config, names: set[str]) -> list[str]:
+    """The entries without a check among `names`, as complaints; none unless all checks of all hosts are collected."""
     run = config.stash[RUN]
     if run.is_worker or config.option.host or not run.has_all_checks:
         return []
-    waived = [f"{each.check}[{each.on}]" for each in run.inventory.waivers]
-    return [each for each in waived if each not in names]
+    tables: dict[str, tuple[Waiver | Acknowledgement, ...]] = {
+        "waivers": run.inventory.waivers,
+        "acknowledged": run.inventory.acknowledged,
+    }
+    named = [(table, f"{each.check}[{each.on}]") for table, entries in tables.items() for each in entries]
+    return [f"{table}: no check {name}: correct or remove the entry" for table, name in named if name not in names]
 
 
 def _is_declared(item: pytest.Item) -> bool:
@@ -57,11 +61,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Plans the facts of each host from the fixtures of the selected tests.
 
     Raises:
-        UsageError: a waiver names no check, or no case of the check.
+        UsageError: a waiver or an acknowledgement names no check, or no case of the check.
     """
     run = session.config.stash[RUN]
-    if needless := session.config.stash.get(_WAIVERS, []):
-        raise pytest.UsageError(f"{run.inventory.path}: waivers: no check {needless[0]}: correct or remove the waiver")
+    if needless := session.config.stash.get(_NEEDLESS, []):
+        raise pytest.UsageError(f"{run.inventory.path}: {needless[0]}")
     for item in session.items:
         host = _host_of(item)
         for name in getattr(item, "fixturenames", ()):

@@ -78,6 +78,9 @@ class Judge:
         given, called = resource_in(item.callspec.params)  # type: ignore[attr-defined]
         resource = host.resources(given)[called] if given else None
         verdict.owner, verdict.see = host.owner_of(resource), host.links_of(resource)
+        today = datetime.datetime.now(tz=datetime.UTC).date()
+        named = (each for each in self.inventory.acknowledged if f"{each.check}[{each.on}]" == verdict.test)
+        verdict.acknowledged = next((each.said(today) for each in named), "")
 
     def _remedy(
         self, item: pytest.Item, verdict: Verdict, excinfo: pytest.ExceptionInfo[BaseException] | None
@@ -155,6 +158,7 @@ def _properties(verdict: Verdict) -> list[tuple[str, str]]:
         ("remedy", str(verdict.remedy)),
     ]
     texts += [("owner", verdict.owner), *(("see", link) for link in verdict.see)]
+    texts += [("acknowledged", verdict.acknowledged)]
     texts += [("cause", each) for each in verdict.causes]
     measured = [(each.metric, f"{each.value} {each.unit} (limit {each.limit})") for each in verdict.measurements]
     return [(name, value) for name, value in texts + measured if value]

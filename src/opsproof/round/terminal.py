@@ -61,7 +61,8 @@ def _write(terminal: Any, finding: Finding) -> None:
     terminal.write_line(f"{'':8}{_plain(cause.test)}", light=True)
     for line in [line for each in cause.evidence for line in each.lines][:EVIDENCE_LINES]:
         terminal.write_line(f"{'':10}{_plain(line)}", light=True)
-    for title, text in (("next", cause.remedy), ("owner", cause.owner), ("see", " ".join(cause.see))):
+    said = {"next": cause.remedy, "owner": cause.owner, "acknowledged": cause.acknowledged, "see": " ".join(cause.see)}
+    for title, text in said.items():
         if text:
             terminal.write_line(f"{'':8}{title}: {_plain(str(text))}")
     _write_hosts(terminal, finding)
