@@ -14,6 +14,15 @@ _VERDICTS = """
 """
 _VALUES = "SELECT run, metric, value FROM measurements WHERE host = ? AND test = ? AND run >= ?"
 
+_LINES = "SELECT id, host FROM lines WHERE inventory = ? AND cadence = ?"
+_VISITS = "SELECT run FROM visits WHERE line = ? ORDER BY run DESC LIMIT ?"
+_THEN = """
+    SELECT test, metric, number FROM checks JOIN series ON series.check_id = checks.id
+      JOIN measured ON series_id = series.id AND measured.last_run = (
+           SELECT min(later.last_run) FROM measured AS later WHERE later.series_id = series.id AND later.last_run >= ?)
+     WHERE line = ? AND first_run <= ? AND number IS NOT NULL
+"""
+
 
 @dataclass(frozen=True)
 class PastRun:
@@ -22,6 +31,26 @@ class PastRun:
     started: float
     verdict: str
     values: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The numbers that a host had some `runs` of a round ago, by test and metric."""
+
+    runs: int
+    values: dict[tuple[str, str], float]
+
+
+def earlier(history: History, inventory: str, cadence: str) -> dict[str, Earlier]:
+    """The numbers of each host 30 runs ago, or in its first run; by host."""
+    found = {}
+    for line, host in history.read(_LINES, (inventory, cadence)):
+        visits = history.read(_VISITS, (line, RUNS))
+        if visits:
+            (run,) = visits[-1]
+            rows = history.read(_THEN, (run, line, run))
+            found[host] = Earlier(len(visits), {(test, metric): number for test, metric, number in rows})
+    return found
 
 
 def past(history: History, tests: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[PastRun]]:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from opsproof.core.limits import Measurement
 from opsproof.core.units import show, show_moment
 from opsproof.core.verdicts import ORDER, Verdict
-from opsproof.history.past import PastRun
+from opsproof.history.past import Earlier, PastRun
 from opsproof.history.store import Streak
 from opsproof.round.grouping import Finding
 from opsproof.round.report.drawing import Bar, Sparkline, bar, sparkline
@@ -60,7 +60,7 @@ class ShownCheck:
     """A check as the page shows it: static rows of anchors and verdicts; `first` marks the first of its subject."""
 
     check: CheckRows
-    rows: Sequence[tuple[str, Verdict]]
+    rows: Sequence[tuple[str, Verdict, str]]
     first: bool
 
 
@@ -81,13 +81,24 @@ def shown_finding(finding: Finding, past: Past, streak: Streak | None, *, linked
     )
 
 
-def shown_checks(checks: Iterable[CheckRows], *, static: bool) -> list[ShownCheck]:
-    """The checks, with their rows if `static`."""
+def shown_checks(checks: Iterable[CheckRows], before: Mapping[str, Earlier], *, static: bool) -> list[ShownCheck]:
+    """The checks, with their rows if `static`; `before` has earlier values by host."""
     found: list[ShownCheck] = []
     for each in checks:
-        rows = [(row_id(verdict), verdict) for verdict in each.verdicts] if static else []
+        rows = [(row_id(verdict), verdict, trend(verdict, before)) for verdict in each.verdicts] if static else []
         found.append(ShownCheck(each, rows, not found or found[-1].check.subject != each.subject))
     return found
+
+
+def trend(verdict: Verdict, before: Mapping[str, Earlier]) -> str:
+    """The earlier value of the measurement that decided, and its age; empty if it looks the same as now."""
+    measured, then = _decisive(verdict.measurements), before.get(verdict.host)
+    if measured is None or then is None or isinstance(measured.value, str):
+        return ""
+    value = then.values.get((verdict.test, measured.metric))
+    shown = "" if value is None else show(value, measured.unit)
+    ago = "in the last run" if then.runs == 1 else f"{then.runs} runs ago"
+    return f"{shown} {ago}" if shown not in ("", show(measured.value, measured.unit)) else ""
 
 
 def _decisive(measurements: Iterable[Measurement]) -> Measurement | None:

@@ -8,7 +8,7 @@ import pytest
 
 from opsproof.core.units import show_moment
 from opsproof.core.verdicts import Verdict
-from opsproof.history.past import past
+from opsproof.history.past import Earlier, earlier, past
 from opsproof.round import grouping
 from opsproof.round.judging import UNKNOWN_EXIT, VERDICT
 from opsproof.round.report import changes, content, head, index, table
@@ -75,7 +75,7 @@ class ReportPage:
             "bad": sum(each.verdict not in ("passed", "waived") for each in verdicts),
             "matrix": table.matrix(verdicts),
             "subjects": sorted({each.subject for each in verdicts}),
-            "checks": content.shown_checks(checks, static=static),
+            "checks": content.shown_checks(checks, self._earlier() if static else {}, static=static),
             "static": static,
             "folded": len(verdicts) > table.OPEN_ROWS,
             "packed": table.packed(checks, whole=not static),
@@ -86,6 +86,9 @@ class ReportPage:
             **self._compared(is_complete=not incomplete),
             "complaints": [*run.notices, *run.history.complaints, *self._errors, *incomplete],
         }
+
+    def _earlier(self) -> dict[str, Earlier]:
+        return earlier(self._run.history, str(self._config.option.inventory), self._run.cadence)
 
     def _links(self) -> list[tuple[str, str]]:
         """Title and address of pages in the same folder."""
