@@ -2,6 +2,9 @@
 
 import datetime
 
+NEXT = "<!-- next page -->"
+"""The place in a page for the link to the next page of its round; text from hosts and inventories is escaped."""
+
 
 def stem(started: float, cadence: str) -> str:
     """The name of the page and the XML file of a run without a suffix, from its start and its round."""

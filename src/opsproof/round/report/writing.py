@@ -4,11 +4,14 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from _pytest.junitxml import LogXML, xml_key
 
+from opsproof.core import files
 from opsproof.round.report import index, pruning
+from opsproof.round.report.names import NEXT
 from opsproof.round.run import Run
 
 UNWRITTEN_EXIT = pytest.ExitCode.INTERNAL_ERROR
@@ -74,6 +77,9 @@ class ReportWriter:
     def _conclude(self, folder: Path) -> None:
         """Rewrites the index, and removes expired reports if every file of this run is written."""
         attempt(self._run, folder / index.FILE, lambda: index.write(self._run, folder))
+        if self._before:
+            before, page = self._before, Path(self._config.option.htmlpath)
+            attempt(self._run, before, lambda: link_next(before, page.name) if page.parent == before.parent else None)
         keep_s = self._run.inventory.keep_reports_s
         if keep_s is None or self._run.unwritten:
             return
@@ -82,6 +88,19 @@ class ReportWriter:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 self._run.notices.append(f"{path} cannot be removed: {error.strerror}")
+
+
+def link_next(page: Path, name: str) -> None:
+    """Adds a link to the next page `name` of the same round; a page that another run has removed stays removed.
+
+    Raises:
+        OSError: the page cannot be replaced; the old one stays.
+    """
+    with suppress(FileNotFoundError):
+        text, mode = page.read_text(encoding="utf-8"), page.stat().st_mode & 0o777
+        linked = text.replace(NEXT, f'<li><a href="{quote(name)}">Next</a></li>', 1)
+        if linked != text:
+            files.replace(page, linked, mode)
 
 
 def attempt(run: Run, path: Path, write: Callable[[], None]) -> bool:
