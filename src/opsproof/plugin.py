@@ -26,7 +26,7 @@ _MARKERS = (
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
     "caused_by: checks whose failure explains a finding: of the same resource, or on=what the resource belongs to",
 )
-_OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts")
+_OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts", "--prometheus-textfile")
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -66,6 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--facts", type=_path("--facts"), metavar="FILE", help="judge the saved answers in FILE; contact no host"
     )
     group.addoption(
+        "--prometheus-textfile",
+        type=_converted("--prometheus-textfile", _textfile),
+        metavar="FILE",
+        help="write metrics of a complete run for the textfile collector of node_exporter; FILE ends in .prom",
+    )
+    group.addoption(
         "--host", type=_text("--host"), action="append", metavar="NAME", help="check this host only; may be repeated"
     )
     group.addoption("--strict-warnings", action="store_true", help="fail the run on warnings")
@@ -73,6 +79,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _path(option: str) -> Callable[[str], Path]:
     return _converted(option, words.path)
+
+
+def _textfile(text: str) -> Path:
+    path = words.path(text)
+    if path.suffix != ".prom":
+        raise ValueError(f"{text!r} does not end in .prom: node_exporter reads only such files")
+    return path
 
 
 def _text(option: str) -> Callable[[str], str]:
@@ -120,6 +133,8 @@ def _register_fixtures(config: pytest.Config) -> None:
 
 
 def _register_run(config: pytest.Config) -> None:
+    if config.option.prometheus_textfile and config.option.facts:
+        raise pytest.UsageError("--prometheus-textfile is not valid with --facts: saved answers are not the present")
     _require_folders(config)
     client = DatabaseClient() if _asks(config) else None
     from opsproof.round import collection

@@ -11,7 +11,7 @@ from lab.layout import DEFAULT_HOME, Layout
 from lab.progress import say_aloud
 from lab.shop import missing, system
 from tests.facts import clusters
-from tests.harness import browser
+from tests.harness import browser, debian
 from tests.zoo import clients, regression
 
 
@@ -26,6 +26,7 @@ def main() -> None:
     node.prepare(layout, say_aloud)
     clusters.fetch()
     browser.axe()
+    debian.fetch()
     clients.fetch()
     regression.folder()
 

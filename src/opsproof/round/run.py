@@ -179,10 +179,14 @@ class Run:
             for kind, count in recording.round_trips.items():
                 self.round_trips[kind] += count
 
+    def is_complete(self, exitstatus: int) -> bool:
+        """Whether the run has judged answers of the hosts to its end."""
+        interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
+        return bool(self.verdicts) and not self.config.option.facts and not interrupted
+
     def record(self, exitstatus: int) -> bool:
         """Records a complete run in the history, after the report has compared it with the last; whether it did."""
-        interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
-        if not self.verdicts or self.config.option.facts or interrupted:
+        if not self.is_complete(exitstatus):
             return False
         due = due_times(self.inventory, self.cadence, self.started)
         self.history.add(self.started, str(self.config.option.inventory), self.cadence, self.verdicts, due)

@@ -10,7 +10,7 @@ import pytest
 from _pytest.junitxml import LogXML, xml_key
 
 from opsproof.core import files
-from opsproof.round.report import index, pruning
+from opsproof.round.report import index, pruning, textfile
 from opsproof.round.report.names import NEXT
 from opsproof.round.run import Run
 
@@ -70,6 +70,8 @@ class ReportWriter:
             attempt(self._run, self._config.option.save_facts, self._run.save_facts)
         if self._run.record(int(session.exitstatus)):
             self._conclude(self._config.option.reports)
+        if self._config.option.prometheus_textfile and self._run.is_complete(int(session.exitstatus)):
+            self._publish(self._config.option.prometheus_textfile)
         if (self._run.unwritten or self._run.history.unrecorded) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = UNWRITTEN_EXIT
         return result
@@ -88,6 +90,13 @@ class ReportWriter:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 self._run.notices.append(f"{path} cannot be removed: {error.strerror}")
+
+    def _publish(self, path: Path) -> None:
+        """Writes the metrics; a failure is told, and changes no exit status."""
+        try:
+            textfile.write(self._run, path)
+        except _ERRORS as error:
+            self._run.notices.append(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
 def link_next(page: Path, name: str) -> None:
