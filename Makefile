@@ -92,8 +92,9 @@ wheel: $(READY)  ## the package with checks and actions, in dist/
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation
 
-schema: $(READY)  ## write the JSON Schema of inventories, docs/checks.md, docs/runbook.md, and the table of metrics in docs/inventory.md
+schema: $(READY)  ## write the JSON Schemas of inventories and results, docs/checks.md, docs/runbook.md, and the table of metrics in docs/inventory.md
 	$(BIN)/python -m opsproof.inventory.load > inventory/schema.json
+	$(BIN)/python -m opsproof.round.report.results > docs/results.schema.json
 	$(BIN)/python -m opsproof.inventory.metrics_table docs/inventory.md checks
 	$(BIN)/python -m tests.harness.samples
 	$(BIN)/python -m lab.proven > src/opsproof/command/faults.json

@@ -26,7 +26,7 @@ _MARKERS = (
     "remedy: command that repairs a finding; {name} in an argument is replaced by the parameter of the test",
     "caused_by: checks whose failure explains a finding: of the same resource, or on=what the resource belongs to",
 )
-_OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts", "--prometheus-textfile")
+_OPTIONS = ("--inventory", "--reports", "--history", "--save-facts", "--facts", "--json", "--prometheus-textfile")
 _LISTINGS = ("help", "version", "markers", "cacheshow")
 _USAGE = """\
 choose a round or checks:
@@ -65,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--facts", type=_path("--facts"), metavar="FILE", help="judge the saved answers in FILE; contact no host"
     )
+    group.addoption("--json", type=_path("--json"), metavar="FILE", help="write the results of the run as JSON to FILE")
     group.addoption(
         "--prometheus-textfile",
         type=_converted("--prometheus-textfile", _textfile),

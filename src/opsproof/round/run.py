@@ -181,8 +181,12 @@ class Run:
 
     def is_complete(self, exitstatus: int) -> bool:
         """Whether the run has judged answers of the hosts to its end."""
-        interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
-        return bool(self.verdicts) and not self.config.option.facts and not interrupted
+        return self.is_judged(exitstatus) and not self.config.option.facts
+
+    def is_judged(self, exitstatus: int) -> bool:
+        """Whether the run came to its end with verdicts, also of saved answers."""
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, UNKNOWN_EXIT)
+        return bool(self.verdicts) and ended
 
     def record(self, exitstatus: int) -> bool:
         """Records a complete run in the history, after the report has compared it with the last; whether it did."""

@@ -10,7 +10,7 @@ import pytest
 from _pytest.junitxml import LogXML, xml_key
 
 from opsproof.core import files
-from opsproof.round.report import index, pruning, textfile
+from opsproof.round.report import index, pruning, results, textfile
 from opsproof.round.report.names import NEXT
 from opsproof.round.run import Run
 
@@ -68,6 +68,8 @@ class ReportWriter:
             result = None
         if self._config.option.save_facts:
             attempt(self._run, self._config.option.save_facts, self._run.save_facts)
+        if (path := self._config.option.json) and self._run.is_judged(int(session.exitstatus)):
+            attempt(self._run, path, lambda: files.replace(path, results.text(self._run), mode=0o600))
         if self._run.record(int(session.exitstatus)):
             self._conclude(self._config.option.reports)
         if self._config.option.prometheus_textfile and self._run.is_complete(int(session.exitstatus)):
