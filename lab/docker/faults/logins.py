@@ -12,8 +12,8 @@ from lab.docker.faults.steps import (
     IN_DATABASE,
     LISTED_IN_CONTAINER,
     LOG_REPORT,
+    OF_DRILLS,
     PROCESS_LIST,
-    WITHOUT_SERVER,
     moved,
     of,
     recover,
@@ -46,7 +46,7 @@ def sshd_stopped(lab: DockerLab) -> Iterator[None]:
     lab.root("systemctl", "start", "ssh")
 
 
-@fault(unknown=EVERY_CHECK, passed=WITHOUT_SERVER, touches=(EVERYTHING,))
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,))
 def sshd_stopped_and_disconnected(lab: DockerLab) -> Iterator[None]:
     """The ssh server was stopped, and no shared connection is left."""
     lab.root("systemctl", "stop", "ssh")
@@ -57,7 +57,7 @@ def sshd_stopped_and_disconnected(lab: DockerLab) -> Iterator[None]:
 
 @fault(
     unknown=EVERY_CHECK,
-    passed=(*WITHOUT_SERVER, *of("metachat", "test_copies_cannot_be_deleted")),
+    passed=(*OF_DRILLS, *of("metachat", "test_copies_cannot_be_deleted")),
     touches=(EVERYTHING,),
 )
 def key_refused(lab: DockerLab) -> Iterator[None]:
@@ -67,14 +67,14 @@ def key_refused(lab: DockerLab) -> Iterator[None]:
         yield
 
 
-@fault(unknown=EVERY_CHECK, passed=WITHOUT_SERVER, touches=(EVERYTHING,), root=True)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def network_lost(lab: DockerLab) -> Iterator[None]:
     """Packets of the open connection are silently dropped."""
     with _black_hole(lab):
         yield
 
 
-@fault(unknown=EVERY_CHECK, passed=WITHOUT_SERVER, touches=(EVERYTHING,), root=True)
+@fault(unknown=EVERY_CHECK, passed=OF_DRILLS, touches=(EVERYTHING,), root=True)
 def server_unreachable(lab: DockerLab) -> Iterator[None]:
     """Packets are silently dropped, and no connection is open."""
     _end_sessions(lab)

@@ -113,8 +113,6 @@ OF_DRILLS = (
     "test_restored_definitions_match_backup",
 )
 """Checks that read the journal, independent of the server."""
-WITHOUT_SERVER = (*OF_DRILLS, "test_declared_data_is_backed_up")
-"""Checks of the journal and of the inventory: the lab declares no files as data."""
 CONTENT_OF_BACKUP = ("test_backup_checksums_match", "test_backup_holds_every_table")
 OF_NEWEST_BACKUP = (
     *CONTENT_OF_BACKUP,
