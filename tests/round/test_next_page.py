@@ -1,5 +1,6 @@
 """A page links to the next page of its round."""
 
+import os
 import re
 
 DISKS = "checks/disks"
@@ -21,14 +22,15 @@ def test_pages_of_a_round_are_linked_both_ways(estate, prove, tmp_path):
     assert links(third) == {"Previous": second.name, "Index": "index.html"}
 
 
-def test_mode_of_the_linked_page_stays(estate, prove, tmp_path):
+def test_mode_and_time_of_the_linked_page_stay(estate, prove, tmp_path):
     reports = tmp_path / "reports"
     prove(estate(calm=120), "-m", "daily", reports=reports)
     (page,) = reports.glob("*_daily.html")
     page.chmod(0o600)
+    os.utime(page, (1000, 1000))
     prove(estate(calm=120), "-m", "daily", reports=reports)
     assert "Next" in links(page)
-    assert page.stat().st_mode & 0o777 == 0o600
+    assert (page.stat().st_mode & 0o777, page.stat().st_mtime) == (0o600, 1000)
 
 
 def test_saved_facts_link_no_page(estate, prove, tmp_path):

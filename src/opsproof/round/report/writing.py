@@ -1,5 +1,6 @@
 """Writes the reports. A report that cannot be written hides no finding, and leaves no partial file."""
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
@@ -102,16 +103,19 @@ class ReportWriter:
 
 
 def link_next(page: Path, name: str) -> None:
-    """Adds a link to the next page `name` of the same round; a page that another run has removed stays removed.
+    """Adds a link to the next page `name` of the same round, and keeps mode and time of the page.
+
+    A page that another run has removed stays removed.
 
     Raises:
         OSError: the page cannot be replaced; the old one stays.
     """
     with suppress(FileNotFoundError):
-        text, mode = page.read_text(encoding="utf-8"), page.stat().st_mode & 0o777
+        text, status = page.read_text(encoding="utf-8"), page.stat()
         linked = text.replace(NEXT, f'<li><a href="{quote(name)}">Next</a></li>', 1)
         if linked != text:
-            files.replace(page, linked, mode)
+            files.replace(page, linked, status.st_mode & 0o777)
+            os.utime(page, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def attempt(run: Run, path: Path, write: Callable[[], None]) -> bool:
