@@ -98,11 +98,11 @@ def test_hostile_names_are_escaped_and_bounded():
     label = escaped(HOSTILE)
     assert label.startswith('a\\"b\\\\c\\nd\ufffd[31m\ufffd?x')
     assert len(label) < 210
-    assert check("".join(lines([("check_verdict", {"host": HOSTILE}, 1)]))) == (0, "")
+    assert check("".join(lines([("opsproof_check_verdict", {"host": HOSTILE}, 1)]))) == (0, "")
 
 
 def test_equal_labels_are_written_once():
-    found = "".join(lines([("check_verdict", {"host": "a"}, 1), ("check_verdict", {"host": "a"}, 2)]))
+    found = "".join(lines([("opsproof_check_verdict", {"host": "a"}, 1), ("opsproof_check_verdict", {"host": "a"}, 2)]))
     assert found.count('host="a"') == 1
 
 

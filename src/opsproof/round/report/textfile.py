@@ -20,17 +20,23 @@ MODE = 0o644
 MOST_CHARACTERS = 200
 """Of a label: a longer name is cut."""
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_UNITS = {"percent": "percent", "bytes": "bytes", "seconds": "seconds", "count": "count"}
+_UNITS = ("percent", "bytes", "seconds", "count")
 _FAMILIES = {
-    "completed_timestamp_seconds": "Time at which the last complete run ended, since 1970.",
-    "duration_seconds": "Duration of the run.",
-    "verdicts": "Number of checks of a host with a verdict.",
-    "check_verdict": f"Verdict of a check: {', '.join(f'{n} {word}' for n, word in enumerate(reversed(ORDER)))}.",
-    **{f"value_{unit}": f"Measured value of a metric in {unit}." for unit in _UNITS},
-    **{f"limit_{unit}": f"Limit of a metric in {unit}." for unit in _UNITS},
+    "opsproof_completed_timestamp_seconds": "Time at which the last complete run ended, since 1970.",
+    "opsproof_duration_seconds": "Duration of the run.",
+    "opsproof_verdicts": "Number of checks of a host with a verdict.",
+    "opsproof_check_verdict": "Verdict of a check: 0 passed, 1 waived, 2 warned, 3 unknown, 4 failed.",
+    "opsproof_value_percent": "Measured value of a metric in percent.",
+    "opsproof_value_bytes": "Measured value of a metric in bytes.",
+    "opsproof_value_seconds": "Measured value of a metric in seconds.",
+    "opsproof_value_count": "Measured value of a metric of countable things.",
+    "opsproof_limit_percent": "Bound of the limit of a metric in percent.",
+    "opsproof_limit_bytes": "Bound of the limit of a metric in bytes.",
+    "opsproof_limit_seconds": "Bound of the limit of a metric in seconds.",
+    "opsproof_limit_count": "Bound of the limit of a metric of countable things.",
 }
 Sample = tuple[str, dict[str, str], float]
-"""The name of the family without its prefix, labels and value."""
+"""The name of the family, labels and value."""
 
 
 def write(run: "Run", path: Path) -> None:
@@ -48,24 +54,28 @@ def write(run: "Run", path: Path) -> None:
 def samples(run: "Run") -> Iterator[Sample]:
     """The samples of a run, each with a label for the inventory and the round."""
     of_run = {"inventory": run.config.option.inventory.name, "round": run.cadence}
-    yield "completed_timestamp_seconds", of_run, time.time()
-    yield "duration_seconds", of_run, time.time() - run.started
+    yield "opsproof_completed_timestamp_seconds", of_run, time.time()
+    yield "opsproof_duration_seconds", of_run, time.time() - run.started
     for host in dict.fromkeys(each.host for each in run.verdicts):
         for word in ORDER:
             count = sum(each.verdict == word for each in run.verdicts if each.host == host)
-            yield "verdicts", {**of_run, "host": host, "verdict": word}, count
+            yield "opsproof_verdicts", {**of_run, "host": host, "verdict": word}, count
     for each in run.verdicts:
         yield from _of_check(each, of_run)
 
 
 def _of_check(verdict: Verdict, of_run: Mapping[str, str]) -> Iterator[Sample]:
     labels = {**of_run, "host": verdict.host, "check": verdict.check, "resource": verdict.resource}
-    yield "check_verdict", labels, len(ORDER) - 1 - ORDER.index(verdict.verdict)
+    yield "opsproof_check_verdict", labels, len(ORDER) - 1 - ORDER.index(verdict.verdict)
     for each in verdict.measurements:
         if each.unit in _UNITS and not isinstance(each.value, str):
-            yield f"value_{each.unit}", {**labels, "metric": each.metric}, each.value
+            yield f"opsproof_value_{each.unit}", {**labels, "metric": each.metric}, each.value
             for rule, sign, bound in each.bounds:
-                yield f"limit_{each.unit}", {**labels, "metric": each.metric, "rule": rule, "sign": sign}, bound
+                yield (
+                    f"opsproof_limit_{each.unit}",
+                    {**labels, "metric": each.metric, "rule": rule, "sign": sign},
+                    bound,
+                )
 
 
 def lines(found: Iterable[Sample]) -> Iterator[str]:
@@ -75,9 +85,9 @@ def lines(found: Iterable[Sample]) -> Iterator[str]:
         by_family[family][_labels(labels)] = value
     for family, rows in by_family.items():
         if rows:
-            yield f"# HELP opsproof_{family} {_FAMILIES[family]}\n# TYPE opsproof_{family} gauge\n"
+            yield f"# HELP {family} {_FAMILIES[family]}\n# TYPE {family} gauge\n"
         for text, value in rows.items():
-            yield f"opsproof_{family}{{{text}}} {value!r}\n"
+            yield f"{family}{{{text}}} {value!r}\n"
 
 
 def _labels(labels: Mapping[str, str]) -> str:
