@@ -239,6 +239,13 @@ def begun(site, home, environment):
 
 
 @pytest.mark.kills
+def await_end_of_copying(home):
+    """The program that copies outlives the killed action for a moment."""
+    until = time.monotonic() + 10
+    while list(home.glob("*.copying")) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def test_killed_download_leaves_no_copy_and_the_next_run_completes(site, home):
     with begun(site, home, {}) as process:
         course_s = killing.course_s(process)
@@ -249,6 +256,7 @@ def test_killed_download_leaves_no_copy_and_the_next_run_completes(site, home):
             time.sleep(share * course_s)
             process.send_signal(signal.SIGKILL)
         if list(home.glob("*.sha256")):
+            await_end_of_copying(home)
             assert is_whole(site, home)
         again = killing.once_free(lambda: site.run(f"--download={home}", "--apply"))
         assert again.returncode == 0, again.stderr
